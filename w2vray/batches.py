@@ -1,0 +1,97 @@
+"""Ragged ids to padded tensors, in batches that are a pure function of the texts they are made from.
+
+Legend: N texts, L ids of all of them, B texts of a batch, T the longest of them, D width of a vector, K overlay rows.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["Batch", "WordVectors", "by_length", "pad"]
+
+PADDED_TOKENS = 1 << 14
+"""Ids of a scoring batch, padding counted. Part of the scoring version: rounding depends on it."""
+
+MAX_TEXTS = 1 << 10
+"""Texts of a scoring batch. Part of the scoring version."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Padded ids. ``texts_B`` says which text each row is; ``ids_BT`` holds id 0 behind a text's ``lengths_B`` ids."""
+
+    texts_B: npt.NDArray[np.int64]
+    ids_BT: Tensor
+    lengths_B: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """Return the batch on another device."""
+        return Batch(self.texts_B, self.ids_BT.to(device), self.lengths_B.to(device))
+
+
+def pad(
+    ids_L: npt.NDArray[np.int32], offsets_N1: npt.NDArray[np.int64], texts_B: npt.NDArray[np.int64]
+) -> Batch:
+    """Copy the ids of some texts into a padded tensor (at least one column wide)."""
+    starts_B = offsets_N1[texts_B]
+    lengths_B = offsets_N1[texts_B + 1] - starts_B
+    width = max(1, int(lengths_B.max(initial=0)))
+    inside_BT = np.arange(width) < lengths_B[:, None]
+    ids_BT = np.zeros(inside_BT.shape, dtype=np.int64)
+    positions_BT = starts_B[:, None] + np.arange(width)
+    ids_BT[inside_BT] = ids_L[positions_BT[inside_BT]]
+    return Batch(texts_B, torch.from_numpy(ids_BT), torch.from_numpy(lengths_B.astype(np.int64)))
+
+
+def by_length(ids_L: npt.NDArray[np.int32], offsets_N1: npt.NDArray[np.int64]) -> Iterator[Batch]:
+    """Batch texts of like lengths, shortest first, up to ``PADDED_TOKENS`` ids or ``MAX_TEXTS`` texts; none is left out.
+
+    A longer text is a batch of its own.
+    """
+    lengths_N = np.diff(offsets_N1)
+    order_N = np.argsort(lengths_N, kind="stable")
+    start = 0
+    while start < len(order_N):
+        widths = np.maximum(lengths_N[order_N[start : start + MAX_TEXTS]], 1)
+        fitting = int(np.count_nonzero(widths * np.arange(1, len(widths) + 1) <= PADDED_TOKENS))
+        stop = start + max(1, fitting)
+        yield pad(ids_L, offsets_N1, order_N[start:stop])
+        start = stop
+
+
+class WordVectors(nn.Module):
+    """The way from ids to vectors: rows of the shared table, then rows of the model's own overlay.
+
+    The table is held outside of torch's registry: it then stays out of ``state_dict``, of the optimizer and of DDP's
+    broadcast, each of which would write to, or copy, pages that all processes of a machine share. The overlay is a
+    parameter, trained where ``trainable``.
+    """
+
+    overlay_KD: nn.Parameter
+
+    def __init__(self, table_VD: Tensor, overlay_KD: Tensor, *, trainable: bool) -> None:
+        super().__init__()
+        self.__dict__["_table_VD"] = table_VD
+        self.overlay_KD = nn.Parameter(overlay_KD, requires_grad=trainable)
+
+    def move_table(self, device: torch.device) -> None:
+        """Copy the table to a device: ``to`` does not see it."""
+        self.__dict__["_table_VD"] = self.__dict__["_table_VD"].to(device)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return vectors_BTD in float32, zero behind each text's last id."""
+        table_VD: Tensor = self.__dict__["_table_VD"]
+        rows = len(table_VD)
+        ids_BT = batch.ids_BT
+        vectors_BTD = F.embedding(ids_BT.clamp(max=rows - 1), table_VD).float()
+        if len(self.overlay_KD):
+            own_BT = ids_BT >= rows
+            own_BTD = F.embedding((ids_BT - rows).clamp(min=0), self.overlay_KD)
+            vectors_BTD = torch.where(own_BT[:, :, None], own_BTD, vectors_BTD)
+        behind_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device) >= batch.lengths_B[:, None]
+        return vectors_BTD.masked_fill(behind_BT[:, :, None], 0.0)

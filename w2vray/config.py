@@ -1,0 +1,243 @@
+"""Settings of each verb: frozen, keyword-only, checked on construction.
+
+A field's ``help`` is its documentation; the command line is made from these classes, so an option is described in
+one place. A model's own settings sit beside the models (``w2vray/models/settings.py``).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
+
+from w2vray.errors import ConfigError
+
+__all__ = [
+    "EvaluateSettings",
+    "FitVectorsSettings",
+    "ImportSettings",
+    "PredictSettings",
+    "ScoreSettings",
+    "TrainSettings",
+    "VectorsInfoSettings",
+    "VerifySettings",
+    "documented",
+    "flag",
+]
+
+DTYPES = ("float32", "float16")
+FAMILIES = ("plain", "glove")
+MODELS = ("average", "cnn")
+POLICIES = ("skip", "zero", "unknown")
+FORMATS = ("auto", "word2vec-binary", "word2vec-text", "glove")
+
+
+def documented(
+    help: str,  # noqa: A002 - the field's own word, as in click and argparse
+    default: Any = MISSING,
+    *,
+    metavar: str | None = None,
+    choices: Sequence[str] = (),
+    positional: bool = False,
+) -> Any:
+    """Declare a field together with the text that ``--help`` shows for it."""
+    metadata = {"help": help, "metavar": metavar, "choices": tuple(choices), "positional": positional}
+    return field(default=default, metadata=metadata)
+
+
+def flag(name: str) -> str:
+    """Spell a field's name as a person types it: ``text_column`` -> ``--text-column``."""
+    return "--" + name.replace("_", "-")
+
+
+def require(condition: bool, name: str, value: object, allowed: str) -> None:
+    """Raise a ConfigError that names the option, the value given and what is allowed."""
+    if not condition:
+        raise ConfigError(f"{flag(name)} is {value!r}; allowed: {allowed}")
+
+
+def require_choices(settings: Any) -> None:
+    """Check each field that declares choices against them."""
+    for item in fields(settings):
+        value = getattr(settings, item.name)
+        choices = item.metadata.get("choices")
+        if choices and value is not None:
+            require(value in choices, item.name, value, ", ".join(choices))
+
+
+def _require_text_columns(columns: tuple[str, ...]) -> None:
+    require(bool(columns), "text_column", columns, "the name of at least one column")
+    require(len(set(columns)) == len(columns), "text_column", columns, "each column once")
+
+
+CORPUS_HELP = "Parquet: files, directories (searched recursively), globs or URIs."
+TEXT_COLUMN_HELP = "Column that holds the text; repeat it to join several by a newline."
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSettings:
+    """Settings of ``vectors import``."""
+
+    source: str = documented("File of word vectors, plain or gzip.", positional=True)
+    output: str = documented("Vectors directory to make.", metavar="VECTORS")
+    format: str = documented("Format of the file; auto looks at it.", "auto", choices=FORMATS)
+    limit: int | None = documented("Take only the first N words.", None, metavar="N")
+    dtype: str = documented("How the table is stored.", "float32", choices=DTYPES)
+    family: str | None = documented(
+        "Token rules the vectors were made with; guessed from the format where not given.", None, choices=FAMILIES
+    )
+
+    def __post_init__(self) -> None:
+        require_choices(self)
+        require(self.limit is None or self.limit > 0, "limit", self.limit, "a whole number above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitVectorsSettings:
+    """Settings of ``vectors train``."""
+
+    corpus: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
+    output: str = documented("Vectors directory to make.", metavar="VECTORS")
+    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
+    dim: int = documented("Numbers in each vector.", 100)
+    epochs: int = documented("Times the corpus is gone through.", 5)
+    window: int = documented("Words to each side that are a word's context.", 5)
+    min_count: int = documented("Leave out words seen fewer times than this.", 5)
+    negative: int = documented("Negative samples for each word.", 5)
+    skip_gram: bool = documented("Skip-gram instead of continuous bag of words.", False)
+    threads: int | None = documented("Training threads; 1 makes the result repeatable. Default: one a CPU.", None)
+    seed: int = documented("Seed of all that is random.", 0)
+    family: str = documented("Token rules to split the text with.", "plain", choices=FAMILIES)
+
+    def __post_init__(self) -> None:
+        require_choices(self)
+        _require_text_columns(self.text_column)
+        for name in ("dim", "epochs", "window", "min_count", "negative"):
+            require(getattr(self, name) > 0, name, getattr(self, name), "a whole number above 0")
+        require(self.threads is None or self.threads > 0, "threads", self.threads, "a whole number above 0")
+        require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorsInfoSettings:
+    """Settings of ``vectors info``."""
+
+    vectors: str = documented("Vectors directory.", positional=True)
+    corpus: tuple[str, ...] = documented(
+        "Parquet whose coverage is measured: how many of its tokens have a vector.", (), metavar="PATH"
+    )
+    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
+
+    def __post_init__(self) -> None:
+        _require_text_columns(self.text_column)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """Settings of ``train``; ``model_settings`` are checked by the model's own class."""
+
+    labelled: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
+    vectors: str = documented("Vectors directory.", metavar="VECTORS")
+    output: str = documented("Model directory to make.", metavar="MODEL")
+    model: str = documented("Kind of classifier.", "cnn", choices=MODELS)
+    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
+    label_column: str = documented("Column of strings, integers or booleans.", "label", metavar="COLUMN")
+    validation: tuple[str, ...] = documented("Parquet kept for early stopping.", (), metavar="PATH")
+    validation_fraction: float = documented("Share of LABELLED kept for it where no --validation is given.", 0.1)
+    oov: str = documented("What becomes of words that have no vector.", "skip", choices=POLICIES)
+    epochs: int | None = documented("Times to go through the examples at most. Default: the model's.", None)
+    patience: int | None = documented(
+        "Stop after this many epochs without a better validation loss. Default: the model's.", None
+    )
+    batch_size: int = documented("Examples a step, over all workers.", 64)
+    learning_rate: float | None = documented("Adam's step size. Default: the model's.", None)
+    weight_decay: float | None = documented("Decoupled weight decay (AdamW). Default: the model's.", None)
+    workers: int = documented("Ray Train workers.", 1)
+    gpu: bool = documented("Give each worker a GPU.", False)
+    seed: int = documented("Seed of all that is random.", 0)
+    with_vectors: bool = documented("Put the vectors into the model directory, so that it can be moved.", False)
+    model_settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require_choices(self)
+        _require_text_columns(self.text_column)
+        require(0 < self.validation_fraction < 1, "validation_fraction", self.validation_fraction, "above 0, below 1")
+        for name in ("epochs", "patience", "batch_size", "workers"):
+            value = getattr(self, name)
+            require(value is None or value > 0, name, value, "a whole number above 0")
+        rate, decay = self.learning_rate, self.weight_decay
+        require(rate is None or rate > 0, "learning_rate", rate, "a number above 0")
+        require(decay is None or decay >= 0, "weight_decay", decay, "0 or more")
+        require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
+        if self.label_column in self.text_column:
+            raise ConfigError(f"--label-column {self.label_column!r} is also a --text-column; name two columns")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateSettings:
+    """Settings of ``evaluate``."""
+
+    labelled: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
+    model: str = documented("Model directory.", metavar="MODEL")
+    output: str | None = documented("Directory to write metrics.json into.", None, metavar="DIR")
+    vectors: str | None = documented("Where the vectors are now, if they were moved.", None, metavar="VECTORS")
+    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
+    label_column: str = documented("Column of strings, integers or booleans.", "label", metavar="COLUMN")
+    workers: int | None = documented("Scoring workers. Default: one a CPU of the cluster.", None)
+
+    def __post_init__(self) -> None:
+        _require_text_columns(self.text_column)
+        require(self.workers is None or self.workers > 0, "workers", self.workers, "a whole number above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreSettings:
+    """Settings of ``score``."""
+
+    corpus: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
+    model: str = documented("Model directory.", metavar="MODEL")
+    output: str = documented("Directory or URI of the run: parts, plan, manifest.", metavar="RUN")
+    vectors: str | None = documented("Where the vectors are now, if they were moved.", None, metavar="VECTORS")
+    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
+    keep: tuple[str, ...] = documented(
+        "Column of the store to carry into the scores; OLD=NEW renames it. May be repeated.", (), metavar="COLUMN"
+    )
+    probabilities: bool = documented("Write the probability of every label.", False)
+    top_k: int | None = documented("Write the K best labels and their probabilities.", None, metavar="K")
+    threshold: float | None = documented("Mark rows whose score is lower as below_threshold.", None)
+    where: str | None = documented(
+        "Score only rows for which this holds, such as \"lang == 'en' and year >= 2020\".", None, metavar="EXPR"
+    )
+    limit: int | None = documented("Take only the first rows of the store.", None, metavar="ROWS")
+    workers: int | None = documented("Scoring workers. Default: one a CPU of the cluster.", None)
+    max_rejected: int | None = documented("Exit with 3 if more rows than this are rejected.", None, metavar="ROWS")
+
+    def __post_init__(self) -> None:
+        _require_text_columns(self.text_column)
+        if self.probabilities and self.top_k is not None:
+            raise ConfigError("--probabilities and --top-k exclude each other; choose one")
+        for name in ("top_k", "limit", "workers"):
+            value = getattr(self, name)
+            require(value is None or value > 0, name, value, "a whole number above 0")
+        require(self.threshold is None or 0 <= self.threshold <= 1, "threshold", self.threshold, "0 to 1")
+        require(self.max_rejected is None or self.max_rejected >= 0, "max_rejected", self.max_rejected, "0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifySettings:
+    """Settings of ``verify``."""
+
+    run: str = documented("Directory or URI of a scoring run.", positional=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictSettings:
+    """Settings of ``predict``."""
+
+    text: tuple[str, ...] = documented(
+        "Texts to classify; none: one text a line on stdin.", (), positional=True
+    )
+    model: str = documented("Model directory.", metavar="MODEL")
+    vectors: str | None = documented("Where the vectors are now, if they were moved.", None, metavar="VECTORS")
+    top_k: int | None = documented("Print the K best labels too.", None, metavar="K")
+
+    def __post_init__(self) -> None:
+        require(self.top_k is None or self.top_k > 0, "top_k", self.top_k, "a whole number above 0")

@@ -1,0 +1,64 @@
+"""Every error that w2vray raises on purpose, and the exit code each one ends a command with.
+
+::
+
+    W2vrayError                1  anything that went wrong and is ours to tell
+    └── UnusableInputError     2  the arguments or the input cannot be used; the message says what to change
+        ├── ConfigError           an option has a value that is not allowed, or two options disagree
+        ├── VectorsError          a file of word vectors, or a vectors directory
+        ├── CorpusError           a Parquet store, one of its files, or one of its columns
+        ├── BundleError           a model directory
+        ├── RunError              a directory that holds, or is to hold, a scoring run
+        └── ClusterError          the Ray cluster that was asked for cannot do what was asked
+
+Ray sends errors between processes, so each one is rebuilt from its message alone and survives pickling.
+"""
+
+from typing import ClassVar
+
+__all__ = [
+    "BundleError",
+    "ClusterError",
+    "ConfigError",
+    "CorpusError",
+    "RunError",
+    "UnusableInputError",
+    "VectorsError",
+    "W2vrayError",
+]
+
+
+class W2vrayError(Exception):
+    """Something went wrong, and the message says what."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UnusableInputError(W2vrayError):
+    """The arguments or the input cannot be used; the message says which and what to change."""
+
+    exit_code = 2
+
+
+class ConfigError(UnusableInputError):
+    """An option has a value that is not allowed, or two options disagree."""
+
+
+class VectorsError(UnusableInputError):
+    """A file of word vectors, or a vectors directory, cannot be used."""
+
+
+class CorpusError(UnusableInputError):
+    """A Parquet store, one of its files or one of its columns cannot be used."""
+
+
+class BundleError(UnusableInputError):
+    """A model directory cannot be used."""
+
+
+class RunError(UnusableInputError):
+    """A directory that holds, or is to hold, a scoring run cannot be used."""
+
+
+class ClusterError(UnusableInputError):
+    """The Ray cluster that was asked for cannot do what was asked."""

@@ -1,0 +1,167 @@
+"""Texts to ids: tokenise, find each word's row, apply the policy for words that have none.
+
+Ids: ``id < V`` is a row of the shared table; ``V <= id < V + K`` a row of the model's own overlay, whose first row is
+the special one of the policies ``zero`` and ``unknown``, and whose others replace table rows. Models see ids and a way to rows, so that neither a
+policy nor tuned words change them.
+
+Legend: V rows of the table, K of the overlay, N texts, L tokens of all texts.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from w2vray.tokens import TokenRules, tokenizer
+from w2vray.vocabulary import MISSING, Vocabulary
+
+__all__ = ["Ids", "Lookup"]
+
+_ID = np.int32
+
+
+@dataclass(frozen=True)
+class Ids:
+    """The ids of N texts, one text after another.
+
+    ``token_counts_N`` counts tokens after resolution, with or without a vector; ``found_counts_N`` those with a row of
+    the table (a replaced row is still one). Under ``skip`` a text has as many ids as found tokens, otherwise as many as tokens.
+    """
+
+    ids_L: npt.NDArray[np.int32]
+    offsets_N1: npt.NDArray[np.int64]
+    token_counts_N: npt.NDArray[np.int32]
+    found_counts_N: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.token_counts_N)
+
+    @property
+    def lengths_N(self) -> npt.NDArray[np.int64]:
+        """Number of ids of each text."""
+        return np.diff(self.offsets_N1)
+
+
+class _Numbers(dict[str, int]):
+    """Numbers of a block's distinct tokens, given in order of first sight."""
+
+    def __missing__(self, token: str) -> int:
+        number = self[token] = len(self)
+        return number
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup:
+    """The look-up that belongs to a model: its token rules, the vocabulary, its policy and its overlay.
+
+    ``replaced_rows`` are the table rows that the overlay's last rows stand for, ascending.
+    """
+
+    vocabulary: Vocabulary
+    rules: TokenRules
+    policy: str
+    replaced_rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    @property
+    def special_id(self) -> int | None:
+        """Id of words without a vector; None where they are skipped."""
+        return None if self.policy == "skip" else len(self.vocabulary)
+
+    def __call__(self, texts: pa.LargeStringArray | Sequence[str]) -> Ids:
+        """Look up texts (no nulls)."""
+        tokenize = tokenizer(self.rules)
+        numbers = _Numbers()
+        codes: list[int] = []
+        lengths = []
+        for text in texts.to_pylist() if isinstance(texts, pa.Array) else texts:
+            tokens = tokenize(text)
+            lengths.append(len(tokens))
+            codes.extend(map(numbers.__getitem__, tokens))
+        rows, row_offsets = self._resolve(list(numbers))
+        return self._assemble(np.array(codes, dtype=np.int64), np.array(lengths, dtype=np.int64), rows, row_offsets)
+
+    def tokens(self, text: str) -> list[tuple[str, bool]]:
+        """Return each token of a text as it was resolved, and whether it has a vector."""
+        resolved: list[tuple[str, bool]] = []
+        for token in tokenizer(self.rules)(text):
+            parts = self._parts([token])[0]
+            resolved += [(part, row != MISSING) for part, row in zip(parts, self.vocabulary.rows(parts), strict=True)]
+        return resolved
+
+    def _resolve(self, words: list[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Find the rows of distinct words; one written word may be several entries.
+
+        Returns:
+            Rows of all words one after another, MISSING where there is none, and [len(words) + 1] offsets.
+        """
+        rows = self.vocabulary.rows(words)
+        offsets = np.arange(len(words) + 1)
+        if not self.rules.split_unknown:
+            return rows, offsets
+        split = {
+            index: parts
+            for index in np.flatnonzero(rows == MISSING)
+            if len(parts := self._split(words[index])) > 1
+        }
+        if not split:
+            return rows, offsets
+        part_rows = self.vocabulary.rows([part for parts in split.values() for part in parts])
+        counts = np.ones(len(words), dtype=np.int64)
+        counts[list(split)] = [len(parts) for parts in split.values()]
+        offsets = np.concatenate(([0], np.cumsum(counts)))
+        resolved = np.repeat(rows, counts)
+        at = 0
+        for index, parts in split.items():
+            resolved[offsets[index] : offsets[index] + len(parts)] = part_rows[at : at + len(parts)]
+            at += len(parts)
+        return resolved, offsets
+
+    def _split(self, word: str) -> list[str]:
+        return [part for part in re.split(f"[{re.escape(self.rules.split_unknown)}]", word) if part]
+
+    def _parts(self, words: list[str]) -> list[list[str]]:
+        """Return what each word is resolved to, as words."""
+        found = self.vocabulary.rows(words) != MISSING
+        splits = bool(self.rules.split_unknown)
+        return [
+            [word] if known or not splits or len(parts := self._split(word)) < 2 else parts
+            for word, known in zip(words, found, strict=True)
+        ]
+
+    def _assemble(
+        self,
+        codes: npt.NDArray[np.int64],
+        lengths: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.int64],
+        row_offsets: npt.NDArray[np.int64],
+    ) -> Ids:
+        """Write each token's rows in place of the token, count, and apply the policy."""
+        counts = np.diff(row_offsets)[codes]  # entries of each token
+        ends = np.cumsum(counts)
+        within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)
+        all_rows = rows[np.repeat(row_offsets[codes], counts) + within]
+        token_ends = np.concatenate(([0], ends))[np.concatenate(([0], np.cumsum(lengths)))]  # [N + 1]
+        token_counts = np.diff(token_ends)
+        found = all_rows != MISSING
+        found_before = np.concatenate(([0], np.cumsum(found)))
+        found_counts = np.diff(found_before[token_ends])
+        ids = self._overlaid(all_rows)
+        if self.policy == "skip":
+            ids, offsets = ids[found], found_before[token_ends]
+        else:
+            ids[~found] = len(self.vocabulary)
+            offsets = token_ends
+        return Ids(ids, offsets.astype(np.int64), token_counts.astype(np.int32), found_counts.astype(np.int32))
+
+    def _overlaid(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """Turn table rows into ids: a replaced row becomes its overlay row's id."""
+        if not self.replaced_rows.size:
+            return rows.astype(_ID)
+        first = len(self.vocabulary) + (self.policy != "skip")
+        place = np.searchsorted(self.replaced_rows, rows)
+        place_inside = np.minimum(place, len(self.replaced_rows) - 1)
+        replaced = self.replaced_rows[place_inside] == rows
+        return np.where(replaced, first + place_inside, rows).astype(_ID)

@@ -1,0 +1,82 @@
+"""How good a classifier is, from its confusion matrix; pure functions.
+
+Legend: C classes. ``confusion_CC1[true, predicted]`` counts rows; the last column counts those that got no label.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["ClassMetrics", "Metrics", "confusion", "metrics"]
+
+NO_LABEL = -1
+"""Predicted class of a row that got none."""
+
+
+@dataclass(frozen=True)
+class ClassMetrics:
+    """One class: how many rows it has, and how well they are found."""
+
+    label: str
+    rows: int
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """A classifier on a labelled set. A row that got no label counts as wrong."""
+
+    rows: int
+    rows_no_evidence: int
+    accuracy: float
+    macro_f1: float
+    classes: list[ClassMetrics]
+    confusion_CC1: npt.NDArray[np.int64]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the metrics as JSON can hold them."""
+        return {
+            "rows": self.rows,
+            "rows_no_evidence": self.rows_no_evidence,
+            "accuracy": self.accuracy,
+            "macro_f1": self.macro_f1,
+            "classes": [vars(item) for item in self.classes],
+            "confusion": self.confusion_CC1.tolist(),
+        }
+
+
+def confusion(
+    true_N: npt.NDArray[np.integer[Any]], predicted_N: npt.NDArray[np.integer[Any]], classes: int
+) -> npt.NDArray[np.int64]:
+    """Count rows by true and predicted class; ``NO_LABEL`` is the last column."""
+    predicted = np.where(predicted_N == NO_LABEL, classes, predicted_N)
+    cells = np.bincount(true_N * (classes + 1) + predicted, minlength=classes * (classes + 1))
+    return cells.reshape(classes, classes + 1)
+
+
+def metrics(confusion_CC1: npt.NDArray[np.int64], labels: Sequence[str]) -> Metrics:
+    """Compute accuracy, macro-F1 (the plain mean of the classes' F1, as scikit-learn's) and a row per class."""
+    right_C = np.diagonal(confusion_CC1).astype(np.float64)
+    true_C = confusion_CC1.sum(axis=1)
+    predicted_C = confusion_CC1[:, :-1].sum(axis=0)
+    precision_C = right_C / np.maximum(predicted_C, 1)
+    recall_C = right_C / np.maximum(true_C, 1)
+    f1_C = 2 * right_C / np.maximum(true_C + predicted_C, 1)
+    seen_C = (true_C + predicted_C) > 0
+    rows = int(confusion_CC1.sum())
+    return Metrics(
+        rows=rows,
+        rows_no_evidence=int(confusion_CC1[:, -1].sum()),
+        accuracy=float(right_C.sum() / max(rows, 1)),
+        macro_f1=float(f1_C[seen_C].mean()) if seen_C.any() else 0.0,
+        classes=[
+            ClassMetrics(label, int(true_C[c]), float(precision_C[c]), float(recall_C[c]), float(f1_C[c]))
+            for c, label in enumerate(labels)
+        ],
+        confusion_CC1=confusion_CC1,
+    )

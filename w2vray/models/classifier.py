@@ -1,0 +1,63 @@
+"""Ids to logits: the word vectors and one of the models above them.
+
+Legend: B texts, D width of a vector, C classes, V rows of the table, K overlay rows.
+"""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from w2vray.batches import Batch, WordVectors
+from w2vray.models.averaging import AverageModel
+from w2vray.models.cnn import CnnModel
+from w2vray.models.settings import AverageSettings, CnnSettings, ModelSettings
+
+__all__ = ["Classifier", "build_model", "shared_table", "special_row"]
+
+
+def build_model(settings: ModelSettings, dim: int, classes: int) -> nn.Module:
+    """Build the model that the settings belong to, with fresh weights."""
+    match settings:
+        case AverageSettings():
+            return AverageModel(dim, classes)
+        case CnnSettings():
+            return CnnModel(dim, classes, settings)
+
+
+class Classifier(nn.Module):
+    """A model on top of word vectors. Its ``state_dict`` is what is stored: the model's weights and the overlay."""
+
+    def __init__(self, words: WordVectors, model: nn.Module) -> None:
+        super().__init__()
+        self.words = words
+        self.model = model
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return logits_BC."""
+        logits_BC: Tensor = self.model(self.words(batch), batch.lengths_B)
+        return logits_BC
+
+
+def shared_table(table_VD: npt.NDArray[Any]) -> Tensor:
+    """View a shared table as a tensor without copying it.
+
+    torch warns that the array is read-only and the tensor is not. That is so, and is why ``WordVectors`` keeps the table
+    away from everything that writes; here is the one place that asks for such a tensor.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(np.asarray(table_VD))
+
+
+def special_row(policy: str, table_VD: npt.NDArray[Any]) -> Tensor:
+    """Return the overlay_KD that a policy starts with: no row, a row of zeros, or the mean of the table."""
+    dim = table_VD.shape[1]
+    if policy == "skip":
+        return torch.zeros(0, dim)
+    if policy == "zero":
+        return torch.zeros(1, dim)
+    return torch.from_numpy(table_VD.mean(axis=0, dtype="float64", keepdims=True).astype("float32"))

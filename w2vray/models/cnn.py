@@ -1,0 +1,44 @@
+"""``cnn``: filters of several widths over the words, ReLU, the maximum over time, dropout, a dense layer.
+
+Source: Kim, "Convolutional Neural Networks for Sentence Classification", 2014 (doi:10.3115/v1/D14-1181).
+
+Legend: B texts, T ids of the longest, D width of a vector, W windows, F filters of a width, C classes.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from w2vray.models.settings import CnnSettings
+
+__all__ = ["CnnModel"]
+
+
+class CnnModel(nn.Module):
+    """Convolutions over the words; no window but the one of a text shorter than the filter sees padding."""
+
+    def __init__(self, dim: int, classes: int, settings: CnnSettings) -> None:
+        super().__init__()
+        self.widths = settings.widths
+        self.convolutions = nn.ModuleList(nn.Conv1d(dim, settings.filters, width) for width in settings.widths)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.dense = nn.Linear(settings.filters * len(settings.widths), classes)
+
+    def forward(self, vectors_BTD: Tensor, lengths_B: Tensor) -> Tensor:
+        """Return logits_BC; vectors behind a text's length must be zero.
+
+        Width k over L words has the windows 0 .. max(L - k, 0): a text shorter than k has one, zero-extended on the
+        right.
+        """
+        channels_BDT = vectors_BTD.transpose(1, 2)
+        longest = channels_BDT.shape[2]
+        pooled = []
+        for width, convolution in zip(self.widths, self.convolutions, strict=True):
+            long_enough_BDT = F.pad(channels_BDT, (0, max(0, width - longest)))
+            windows_BFW = F.relu(convolution(long_enough_BDT))
+            last_B = (lengths_B - width).clamp(min=0)
+            beyond_BW = torch.arange(windows_BFW.shape[2], device=lengths_B.device) > last_B[:, None]
+            # After ReLU nothing is below zero, so a zero never wins over a window that counts.
+            pooled.append(windows_BFW.masked_fill(beyond_BW[:, None, :], 0.0).amax(dim=2))
+        logits_BC: Tensor = self.dense(self.dropout(torch.cat(pooled, dim=1)))
+        return logits_BC

@@ -1,0 +1,101 @@
+"""Column names and Arrow schemas at each boundary between stages.
+
+What a person reads in the output of a run is fixed here and nowhere else: the columns of ``scores`` and
+``rejected`` parts, of the plan and of the manifest.
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import pyarrow as pa
+
+__all__ = [
+    "MANIFEST_SCHEMA",
+    "PLAN_SCHEMA",
+    "REJECTED_SCHEMA",
+    "RESERVED_COLUMNS",
+    "SOURCE_FILE",
+    "SOURCE_ROW",
+    "Reason",
+    "Status",
+    "scores_schema",
+]
+
+SOURCE_FILE = "source_file"
+SOURCE_ROW = "source_row"
+
+
+class Status(StrEnum):
+    """What became of a row in ``scores``."""
+
+    SCORED = "scored"
+    NO_EVIDENCE = "no_evidence"  # no token has a vector: label and score are null
+    BELOW_THRESHOLD = "below_threshold"  # label and score are given, but the score is under --threshold
+
+
+class Reason(StrEnum):
+    """Why a row is in ``rejected``; the list is closed."""
+
+    NULL_TEXT = "null_text"
+    INVALID_UTF8 = "invalid_utf8"
+
+
+_POSITION = [
+    pa.field(SOURCE_FILE, pa.string(), nullable=False),
+    pa.field(SOURCE_ROW, pa.int64(), nullable=False),
+]
+_ANSWER = [
+    pa.field("label", pa.string()),
+    pa.field("score", pa.float32()),
+    pa.field("status", pa.string(), nullable=False),
+    pa.field("token_count", pa.int32(), nullable=False),
+    pa.field("coverage", pa.float32(), nullable=False),
+]
+_PROBABILITIES = [pa.field("probabilities", pa.list_(pa.float32()))]
+_TOP = [pa.field("top_labels", pa.list_(pa.string())), pa.field("top_scores", pa.list_(pa.float32()))]
+
+RESERVED_COLUMNS = frozenset(field.name for field in [*_POSITION, *_ANSWER, *_PROBABILITIES, *_TOP])
+
+
+def scores_schema(kept: Sequence[pa.Field], *, probabilities: bool = False, top_k: int = 0) -> pa.Schema:
+    """Schema of a part of ``scores``: where the row is, the kept columns, the answer."""
+    extra = _PROBABILITIES if probabilities else _TOP if top_k else []
+    return pa.schema([*_POSITION, *kept, *_ANSWER, *extra])
+
+
+REJECTED_SCHEMA = pa.schema(
+    [
+        *_POSITION,
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+    ]
+)
+
+PLAN_SCHEMA = pa.schema(
+    [
+        pa.field("unit", pa.string(), nullable=False),  # HASH of the unit's own list of pieces
+        pa.field("root", pa.int32(), nullable=False),  # which of the run's corpus arguments the file belongs to
+        pa.field("file", pa.string(), nullable=False),  # relative to that root
+        pa.field("row_group_start", pa.int32(), nullable=False),
+        pa.field("row_group_stop", pa.int32(), nullable=False),
+        pa.field("row_start", pa.int64(), nullable=False),  # position in the file of the piece's first row
+        pa.field("rows", pa.int64(), nullable=False),
+        pa.field("text_bytes", pa.int64(), nullable=False),  # uncompressed, as the footer tells
+        pa.field("file_size", pa.int64(), nullable=False),
+        pa.field("file_mtime_ns", pa.int64()),
+    ]
+)
+
+MANIFEST_SCHEMA = pa.schema(
+    [
+        pa.field("unit", pa.string(), nullable=False),
+        pa.field("state", pa.string(), nullable=False),  # done, failed
+        pa.field("rows_in", pa.int64(), nullable=False),
+        pa.field("rows_scored", pa.int64(), nullable=False),
+        pa.field("rows_rejected", pa.int64(), nullable=False),
+        pa.field("rows_abstained", pa.int64(), nullable=False),
+        pa.field("scores_sha256", pa.string()),
+        pa.field("rejected_sha256", pa.string()),  # null where the unit rejected nothing
+        pa.field("error", pa.string()),  # why a failed unit failed
+    ]
+)

@@ -1,0 +1,201 @@
+"""Texts to scores in one process, without Ray: what every run on a cluster must equal, row by row.
+
+Legend: N texts, C classes, B texts of a batch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from w2vray.batches import WordVectors, by_length
+from w2vray.bundle import OVERLAY, Bundle
+from w2vray.errors import BundleError, UnusableInputError
+from w2vray.lookup import Ids, Lookup
+from w2vray.metrics import NO_LABEL
+from w2vray.models.classifier import Classifier, build_model, shared_table
+from w2vray.schema import Status
+from w2vray.vectors import Vectors
+
+__all__ = ["SCORING_VERSION", "Scores", "TextScorer", "numeric_profile"]
+
+SCORING_VERSION = 1
+"""Raised when the same model gives another answer to the same text."""
+
+BLOCK_ROWS = 4096
+BLOCK_BYTES = 1 << 24
+"""Texts are scored in blocks of at most this many rows and, but for a single longer text, bytes. Part of the version."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The answers to N texts. Texts without evidence have the label ``NO_LABEL`` and probabilities of zero."""
+
+    labels: tuple[str, ...]
+    label_N: npt.NDArray[np.int32]
+    probabilities_NC: npt.NDArray[np.float32]
+    token_counts_N: npt.NDArray[np.int32]
+    found_counts_N: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.label_N)
+
+    def columns(
+        self, *, threshold: float | None = None, probabilities: bool = False, top_k: int = 0
+    ) -> dict[str, pa.Array]:
+        """Return the answer's columns as ``schema.scores_schema`` names them."""
+        none_N = self.label_N == NO_LABEL
+        best_N = self.probabilities_NC.max(axis=1, initial=0.0)
+        status_N = np.full(len(self), Status.SCORED.value, dtype=object)
+        if threshold is not None:
+            status_N[best_N < np.float32(threshold)] = Status.BELOW_THRESHOLD.value
+        status_N[none_N] = Status.NO_EVIDENCE.value
+        names = pa.array(self.labels, pa.string())
+        coverage_N = self.found_counts_N / np.maximum(self.token_counts_N, 1)
+        columns = {
+            "label": names.take(pa.array(self.label_N, mask=none_N)),
+            "score": pa.array(best_N, mask=none_N, type=pa.float32()),
+            "status": pa.array(status_N, pa.string()),
+            "token_count": pa.array(self.token_counts_N, pa.int32()),
+            "coverage": pa.array(coverage_N.astype(np.float32)),
+        }
+        classes = self.probabilities_NC.shape[1]
+        if probabilities:
+            columns["probabilities"] = _lists(pa.array(self.probabilities_NC.ravel()), classes, none_N)
+        elif top_k:
+            k = min(top_k, classes)
+            order_NK = np.argsort(-self.probabilities_NC, axis=1, kind="stable")[:, :k]
+            top_NK = np.take_along_axis(self.probabilities_NC, order_NK, axis=1)
+            columns["top_labels"] = _lists(names.take(pa.array(order_NK.ravel())), k, none_N)
+            columns["top_scores"] = _lists(pa.array(top_NK.ravel()), k, none_N)
+        return columns
+
+
+def _lists(values: pa.Array, width: int, none_N: npt.NDArray[np.bool_]) -> pa.ListArray:
+    offsets = pa.array(np.arange(len(none_N) + 1, dtype=np.int32) * width)
+    return pa.ListArray.from_arrays(offsets, values, mask=pa.array(none_N))
+
+
+class TextScorer:
+    """A model and its vectors, ready to classify texts.
+
+    Example:
+        >>> scorer = TextScorer.load("model")  # doctest: +SKIP
+        >>> scorer.score(["a moving, beautifully acted film"]).columns()["label"]  # doctest: +SKIP
+        ["positive"]
+    """
+
+    def __init__(self, bundle: Bundle, vectors: Vectors, *, device: str = "cpu") -> None:
+        config = bundle.config
+        if vectors.dim != config.dim:
+            raise BundleError(f"the vectors have {vectors.dim} numbers, the model was trained on {config.dim}")
+        self.labels = config.labels
+        self.lookup = Lookup(vectors.vocabulary, config.rules, config.policy)
+        self.device = torch.device(device)
+        self.classifier = _classifier(bundle, vectors).to(self.device).eval()
+        self.classifier.words.move_table(self.device)
+
+    @classmethod
+    def load(cls, model: str | Path, vectors: str | Path | None = None, *, device: str = "cpu") -> Self:
+        """Open a model directory and its vectors (at ``vectors``, where they were moved).
+
+        Raises:
+            BundleError: the model directory, or the vectors for it, cannot be used.
+        """
+        bundle = Bundle.load(model)
+        return cls(bundle, bundle.open_vectors(vectors), device=device)
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        """Classify texts.
+
+        Raises:
+            UnusableInputError: a text is not a string of Unicode characters; the message says which.
+        """
+        for index, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise UnusableInputError(f"text {index} is a {type(text).__name__}; expected a str")
+            if not text.isascii():
+                try:
+                    text.encode()
+                except UnicodeEncodeError as error:
+                    raise UnusableInputError(f"text {index} holds a lone surrogate at {error.start}") from error
+        return self.score_array(pa.array(texts, pa.large_string()))
+
+    def score_array(self, texts: pa.LargeStringArray) -> Scores:
+        """Classify an Arrow array of texts, without nulls, block by block."""
+        return self._join([self.score_ids(self.lookup(block)) for block in blocks(texts)])
+
+    def score_ids(self, ids: Ids) -> Scores:
+        """Run the model over the looked-up texts of a block."""
+        probabilities_NC = np.zeros((len(ids), len(self.labels)), dtype=np.float32)
+        with torch.inference_mode():
+            for batch in by_length(ids.ids_L, ids.offsets_N1):
+                logits_BC = self.classifier(batch.to(self.device))
+                probabilities_NC[batch.texts_B] = torch.softmax(logits_BC, dim=1).cpu().numpy()
+        none_N = ids.found_counts_N == 0
+        probabilities_NC[none_N] = 0.0
+        label_N = probabilities_NC.argmax(axis=1).astype(np.int32)
+        label_N[none_N] = NO_LABEL
+        return Scores(self.labels, label_N, probabilities_NC, ids.token_counts_N, ids.found_counts_N)
+
+    def _join(self, scores: list[Scores]) -> Scores:
+        if not scores:
+            empty = np.empty(0, dtype=np.int32)
+            return Scores(self.labels, empty, np.empty((0, len(self.labels)), dtype=np.float32), empty, empty)
+        return Scores(
+            self.labels,
+            np.concatenate([part.label_N for part in scores]),
+            np.concatenate([part.probabilities_NC for part in scores]),
+            np.concatenate([part.token_counts_N for part in scores]),
+            np.concatenate([part.found_counts_N for part in scores]),
+        )
+
+
+def _classifier(bundle: Bundle, vectors: Vectors) -> Classifier:
+    config = bundle.config
+    weights = {name: torch.from_numpy(np.array(array)) for name, array in bundle.weights.items()}
+    overlay_KD = weights.get(OVERLAY)
+    rows = 0 if config.policy == "skip" else 1
+    if overlay_KD is None or tuple(overlay_KD.shape) != (rows, config.dim):
+        raise BundleError(
+            f"the model's overlay is {None if overlay_KD is None else tuple(overlay_KD.shape)}; "
+            f"expected {(rows, config.dim)} for the policy {config.policy}"
+        )
+    words = WordVectors(shared_table(vectors.table_VD), overlay_KD, trainable=False)
+    classifier = Classifier(words, build_model(config.settings, config.dim, len(config.labels)))
+    try:
+        classifier.load_state_dict(weights)
+    except RuntimeError as error:
+        raise BundleError(f"the weights do not fit the model that config.json describes: {error}") from error
+    return classifier
+
+
+def blocks(texts: pa.LargeStringArray) -> list[pa.LargeStringArray]:
+    """Cut texts into blocks of at most ``BLOCK_ROWS`` rows and ``BLOCK_BYTES`` bytes; the cut depends on them alone."""
+    if not len(texts):
+        return []
+    ends = np.cumsum(pc.binary_length(texts).to_numpy(zero_copy_only=False))
+    cuts = [0]
+    while cuts[-1] < len(texts):
+        start = cuts[-1]
+        before = ends[start - 1] if start else 0
+        fitting = int(np.searchsorted(ends, before + BLOCK_BYTES, side="right"))
+        cuts.append(min(max(fitting, start + 1), start + BLOCK_ROWS, len(texts)))
+    return [texts[start:stop] for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
+
+
+def numeric_profile(device: str = "cpu") -> Mapping[str, Any]:
+    """Return what answers may differ by in their last bits: device, instruction set, dtype, versions."""
+    return {
+        "device": device,
+        "instructions": torch.backends.cpu.get_cpu_capability() if device == "cpu" else torch.cuda.get_device_name(),
+        "dtype": "float32",
+        "torch": torch.__version__,
+        "scoring_version": SCORING_VERSION,
+    }

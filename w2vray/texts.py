@@ -1,0 +1,111 @@
+"""Arrow columns to texts: what a row says, or why it cannot be read.
+
+A text column may be string, large_string, string_view, binary, large_binary, binary_view, fixed-size binary, or any of
+these dictionary-encoded. Bytes are taken as UTF-8; string columns can hold invalid UTF-8 too and are checked.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from w2vray.errors import CorpusError
+from w2vray.schema import Reason
+
+__all__ = ["RejectedRow", "Texts", "is_text_type", "read_texts"]
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """A row whose text cannot be read; ``row`` counts from the start of the batch."""
+
+    row: int
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts of a batch of rows.
+
+    ``values`` are the N readable ones, valid UTF-8 without nulls; ``rows_N`` says which row of the batch each one is.
+    """
+
+    values: pa.LargeStringArray
+    rows_N: npt.NDArray[np.int64]
+    rejected: list[RejectedRow]
+
+
+def is_text_type(kind: pa.DataType) -> bool:
+    """Tell whether a column of this type can be read as text."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    tests = (
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_string_view,
+        pa.types.is_binary,
+        pa.types.is_large_binary,
+        pa.types.is_binary_view,
+        pa.types.is_fixed_size_binary,
+    )
+    return any(test(kind) for test in tests)
+
+
+def read_texts(batch: pa.RecordBatch | pa.Table, columns: Sequence[str]) -> Texts:
+    """Read the text of each row: the columns joined by a newline, a null one left out.
+
+    Raises:
+        CorpusError: a column is not of a text type.
+    """
+    parts = [_as_bytes(batch, name) for name in columns]
+    joined = parts[0] if len(parts) == 1 else _join(parts)
+    rejected = [
+        RejectedRow(int(row), Reason.NULL_TEXT, f"null in {', '.join(columns)}")
+        for row in np.flatnonzero(joined.is_null().to_numpy(zero_copy_only=False))
+    ]
+    rows = np.flatnonzero(joined.is_valid().to_numpy(zero_copy_only=False))
+    present = joined.drop_null() if rejected else joined
+    try:
+        return Texts(present.cast(pa.large_string()), rows, rejected)
+    except pa.ArrowInvalid:
+        pass  # some row is not UTF-8: find out which
+    bad = []
+    for index, value in enumerate(present):
+        try:
+            value.as_py().decode()
+        except UnicodeDecodeError as error:
+            detail = f"byte {error.start} of {len(error.object)}: {error.reason}"
+            rejected.append(RejectedRow(int(rows[index]), Reason.INVALID_UTF8, detail))
+            bad.append(index)
+    good = np.ones(len(present), dtype=bool)
+    good[bad] = False
+    rejected.sort(key=lambda item: item.row)
+    return Texts(present.filter(pa.array(good)).cast(pa.large_string()), rows[good], rejected)
+
+
+def _as_bytes(batch: pa.RecordBatch | pa.Table, name: str) -> pa.LargeBinaryArray:
+    column = batch.column(name)
+    if not is_text_type(column.type):
+        raise CorpusError(f"column {name!r} is {column.type}; expected a column of strings or of UTF-8 bytes")
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_string_view(column.type) or pa.types.is_fixed_size_binary(column.type):
+        column = column.cast(pa.binary_view() if pa.types.is_string_view(column.type) else pa.binary())
+    return column.cast(pa.large_binary())
+
+
+def _join(parts: list[pa.LargeBinaryArray]) -> pa.LargeBinaryArray:
+    present = parts[0].is_valid()
+    for part in parts[1:]:
+        present = pc.or_(present, part.is_valid())
+    # Arrow 26 leaves a row out of the result where all of its values are null, so none may be.
+    filled = pc.if_else(present, parts[0], pa.scalar(b"", pa.large_binary()))
+    separator = pa.scalar(b"\n", pa.large_binary())
+    joined = pc.binary_join_element_wise(filled, *parts[1:], separator, null_handling="skip")
+    return pc.if_else(present, joined, pa.scalar(None, pa.large_binary()))

@@ -1,0 +1,197 @@
+"""Training in plain torch, without Ray: batches of an epoch, an epoch, an evaluation, when to stop.
+
+Each of several workers holds examples of its own and takes as many steps as the others. A step's loss is the mean over
+the examples of all workers, so that none counts more than another wherever it lies.
+
+Legend: N examples, C classes, B examples of a batch, W workers, S steps of an epoch.
+"""
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from w2vray.batches import Batch, by_length, pad
+from w2vray.metrics import confusion
+
+__all__ = ["EpochReport", "Examples", "Training", "epoch_batches", "evaluate"]
+
+POOL_BATCHES = 50
+"""Batches whose examples are sorted by length together: little padding, and still another order each epoch."""
+
+SumOverWorkers = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A worker's examples: ids one text after another, and a class for each text."""
+
+    ids_L: npt.NDArray[np.int32]
+    offsets_N1: npt.NDArray[np.int64]
+    labels_N: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels_N)
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """A line of the learning curve; losses are mean cross-entropy in nats."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    validation_accuracy: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the line as JSON can hold it."""
+        return asdict(self)
+
+
+def epoch_batches(
+    examples: Examples, counts_W: Sequence[int], rank: int, batch_size: int, seed: Sequence[int]
+) -> Iterator[tuple[Batch, int]]:
+    """Cut a worker's examples into an epoch's batches, each one once.
+
+    Args:
+        examples: this worker's.
+        counts_W: how many examples each worker has.
+        rank: which of them this one is.
+        batch_size: examples a step over all workers.
+        seed: numbers that the order depends on; the same for all workers.
+
+    Yields:
+        A batch, and how many examples all workers have in this step. A worker with nothing left for a step has a batch
+        of no texts.
+    """
+    steps = max(1, math.ceil(sum(counts_W) / batch_size))
+    of_worker = np.random.default_rng([*seed, 1 + rank])
+    of_all = np.random.default_rng([*seed, 0])
+    lengths_N = np.diff(examples.offsets_N1)
+    shuffled = of_worker.permutation(len(examples))
+    pools = np.array_split(shuffled, max(1, steps // POOL_BATCHES))
+    ordered = np.concatenate([pool[np.argsort(lengths_N[pool], kind="stable")] for pool in pools])
+    parts = np.array_split(ordered, steps)
+    # np.array_split gives the first (count % steps) parts one more than the others
+    sizes_S = np.sum([count // steps + (np.arange(steps) < count % steps) for count in counts_W], axis=0)
+    for step in of_all.permutation(steps):
+        yield pad(examples.ids_L, examples.offsets_N1, parts[step]), int(sizes_S[step])
+
+
+def evaluate(
+    classifier: nn.Module, examples: Examples, classes: int, device: torch.device
+) -> tuple[float, npt.NDArray[np.int64]]:
+    """Return the sum of the examples' cross-entropy, and confusion_CC1 (see metrics.py)."""
+    loss = 0.0
+    predicted_N = np.zeros(len(examples), dtype=np.int64)
+    classifier.eval()
+    with torch.no_grad():
+        for batch in by_length(examples.ids_L, examples.offsets_N1):
+            logits_BC = classifier(batch.to(device))
+            true_B = torch.from_numpy(examples.labels_N[batch.texts_B]).to(device)
+            loss += float(F.cross_entropy(logits_BC, true_B, reduction="sum"))
+            predicted_N[batch.texts_B] = logits_BC.argmax(dim=1).cpu().numpy()
+    return loss, confusion(examples.labels_N, predicted_N, classes)
+
+
+class Training:
+    """Go through the examples epoch by epoch and stop when the validation loss no longer falls.
+
+    ``best`` holds the weights of the epoch with the lowest validation loss. ``state_dict`` is all that is needed to go
+    on after any epoch as if nothing had happened.
+    """
+
+    def __init__(
+        self,
+        classifier: nn.Module,
+        *,
+        learning_rate: float,
+        weight_decay: float,
+        epochs: int,
+        patience: int,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        workers: int = 1,
+        sum_over_workers: SumOverWorkers = lambda value: value,
+    ) -> None:
+        self.classifier = classifier
+        self.epochs, self.patience, self.batch_size, self.seed = epochs, patience, batch_size, seed
+        self.rank, self.workers, self.sum_over_workers = rank, workers, sum_over_workers
+        trained = [parameter for parameter in classifier.parameters() if parameter.requires_grad]
+        self.device = trained[0].device
+        self.optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=weight_decay)
+        self.curve: list[EpochReport] = []
+        self.best: dict[str, Tensor] = self._weights()
+
+    def run(self, train: Examples, validation: Examples, classes: int) -> Iterator[EpochReport]:
+        """Train until done, reporting after each epoch; may be called again after ``load_state_dict``."""
+        counts_W = self._gather(len(train))
+        while not self.finished:
+            epoch = len(self.curve) + 1
+            train_loss = self._epoch(train, counts_W, epoch)
+            loss, confusion_CC1 = evaluate(self.classifier, validation, classes, self.device)
+            right = int(np.trace(confusion_CC1[:, :-1]))
+            sums = torch.tensor([loss, right, len(validation)], dtype=torch.float64)
+            loss_sum, right_sum, rows = self.sum_over_workers(sums).tolist()
+            report = EpochReport(epoch, train_loss, loss_sum / max(rows, 1), right_sum / max(rows, 1))
+            if not self.curve or report.validation_loss < min(line.validation_loss for line in self.curve):
+                self.best = self._weights()
+            self.curve.append(report)
+            yield report
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or the best one is ``patience`` epochs back."""
+        if len(self.curve) >= self.epochs:
+            return True
+        losses = [line.validation_loss for line in self.curve]
+        return bool(losses) and len(losses) - 1 - int(np.argmin(losses)) >= self.patience
+
+    def _epoch(self, train: Examples, counts_W: Sequence[int], epoch: int) -> float:
+        """Take the steps of an epoch and return the mean loss over all workers' examples."""
+        self.classifier.train()
+        torch.manual_seed(np.random.SeedSequence([self.seed, epoch, self.rank]).generate_state(1)[0])
+        total = torch.zeros(1, dtype=torch.float64)
+        for batch, rows in epoch_batches(train, counts_W, self.rank, self.batch_size, [self.seed, epoch]):
+            true_B = torch.from_numpy(train.labels_N[batch.texts_B]).to(self.device)
+            logits_BC = self.classifier(batch.to(self.device))
+            loss = F.cross_entropy(logits_BC, true_B, reduction="sum")
+            self.optimizer.zero_grad()
+            (loss * (self.workers / rows)).backward()  # the workers' gradients are averaged: this gives the step's mean
+            self.optimizer.step()
+            total += loss.detach().cpu()
+        return float(self.sum_over_workers(total)) / sum(counts_W)
+
+    def _gather(self, count: int) -> list[int]:
+        counts = torch.zeros(self.workers, dtype=torch.float64)
+        counts[self.rank] = count
+        return [int(value) for value in self.sum_over_workers(counts)]
+
+    def _weights(self) -> dict[str, Tensor]:
+        module = getattr(self.classifier, "module", self.classifier)  # DDP wraps the model
+        return {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that is needed to go on."""
+        return {
+            "weights": self._weights(),
+            "best": self.best,
+            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
+            "curve": [line.as_dict() for line in self.curve],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from where ``state_dict`` was taken."""
+        module = getattr(self.classifier, "module", self.classifier)
+        module.load_state_dict(state["weights"])
+        self.best = state["best"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.curve = [EpochReport(**line) for line in state["curve"]]

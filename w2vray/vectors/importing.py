@@ -1,0 +1,41 @@
+"""``vectors import``: a file of word vectors becomes a vectors directory."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from w2vray import tokens
+from w2vray.config import ImportSettings
+from w2vray.vectors.directory import Vectors, VectorsWriter
+from w2vray.vectors.readers import Block, open_source
+
+__all__ = ["import_vectors"]
+
+
+def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None], None] | None = None) -> Vectors:
+    """Read a file of word vectors block by block and write the directory.
+
+    Args:
+        settings: what to read and where to write.
+        progress: called with rows read and, where known, rows to read.
+
+    Raises:
+        VectorsError: the file is bad (its name, the row and what was expected are in the message), or the output
+            cannot be written.
+    """
+    with (
+        VectorsWriter(settings.output, dtype=settings.dtype) as writer,
+        open_source(settings.source, settings.format) as source,
+    ):
+        total = source.rows if settings.limit is None else min(settings.limit, source.rows or settings.limit)
+        read = 0
+        for block in source.blocks:
+            wanted = len(block.words) if settings.limit is None else settings.limit - read
+            writer.append(Block(block.words[:wanted], np.asarray(block.vectors_ND[:wanted])), origin=source.path)
+            read += min(wanted, len(block.words))
+            if progress is not None:
+                progress(read, total)
+            if read == settings.limit:
+                break
+        origin = {"path": str(source.path), "format": source.format, "rows": read, "header_rows": source.rows}
+        return writer.finish(tokens.family(settings.family or source.family), origin)

@@ -1,0 +1,75 @@
+"""Streaming readers of the file formats of word vectors; each format is recognised by looking at the file."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from w2vray.errors import VectorsError
+from w2vray.vectors.readers.block import Block, Source
+from w2vray.vectors.readers.stream import MAX_LINE, ByteStream, open_bytes
+from w2vray.vectors.readers.text import is_number, read_text
+from w2vray.vectors.readers.word2vec_binary import read_word2vec_binary
+
+__all__ = ["Block", "Source", "open_source"]
+
+_MAX_DIM = 100_000
+
+
+@contextmanager
+def open_source(path: str | Path, format: str = "auto") -> Iterator[Source]:  # noqa: A002 - the option's own name
+    """Open a file of word vectors; ``format`` is one of ``config.FORMATS``.
+
+    Raises:
+        VectorsError: it is not such a file; the message names the file, the row and what was expected.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise VectorsError(f"{path} is a directory; expected a file of word vectors")
+    with open_bytes(path) as stream:
+        header = _header(stream)
+        if format == "auto":
+            format = "glove" if header is None else "word2vec-text" if _is_text(stream) else "word2vec-binary"  # noqa: A001
+        if format == "glove":
+            yield _glove(stream)
+            return
+        if header is None:
+            first = stream.peek(60)
+            raise VectorsError(f"{path}: a {format} file starts with a line of two numbers, rows and width; got {first!r}")
+        rows, dim = header
+        stream.until(b"\n", MAX_LINE)
+        read = read_text if format == "word2vec-text" else read_word2vec_binary
+        yield Source(path, format, dim, rows, "plain", read(stream, rows, dim))
+
+
+def _header(stream: ByteStream) -> tuple[int, int] | None:
+    """Return rows and width where the first line is a word2vec header."""
+    line, newline, _ = stream.peek(64).partition(b"\n")
+    fields = line.split()
+    if not newline or len(fields) != 2 or not all(field.isdigit() for field in fields):
+        return None
+    rows, dim = int(fields[0]), int(fields[1])
+    if rows < 1 or not 1 <= dim <= _MAX_DIM:
+        raise VectorsError(f"{stream.path}: the header says {rows} rows of {dim} numbers; expected at least 1 of each")
+    return rows, dim
+
+
+def _is_text(stream: ByteStream) -> bool:
+    """Tell whether what follows the header is text: a word and numbers up to the end of the line."""
+    lines = stream.peek(MAX_LINE).split(b"\n", 2)
+    fields = lines[1].split() if len(lines) > 1 else []
+    return len(fields) > 1 and all(is_number(field) for field in fields[1:])
+
+
+def _glove(stream: ByteStream) -> Source:
+    line = stream.peek(MAX_LINE).split(b"\n", 1)[0].rstrip(b" \t\r")
+    dim = 0
+    for field in reversed(line.split(b" ")[1:]):
+        if not is_number(field):
+            break
+        dim += 1
+    if not 1 <= dim <= _MAX_DIM:
+        raise VectorsError(
+            f"{stream.path}: the first line is {line[:60]!r}; expected word2vec (a line of rows and width) or GloVe "
+            "(a word and its numbers, parted by spaces)"
+        )
+    return Source(stream.path, "glove", dim, None, "glove", read_text(stream, None, dim))

@@ -1,0 +1,51 @@
+"""What every reader gives: blocks of words with their vectors, in file order."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from w2vray.errors import VectorsError
+
+__all__ = ["BLOCK_ROWS", "Block", "Source", "decode_word"]
+
+BLOCK_ROWS = 4096
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some rows of a file: N words and their vectors."""
+
+    words: list[str]
+    vectors_ND: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened file of word vectors.
+
+    ``rows`` is what its header promises, None where it has no header; ``family`` the token rules such files come with.
+    """
+
+    path: Path
+    format: str
+    dim: int
+    rows: int | None
+    family: str
+    blocks: Iterator[Block]
+
+
+def decode_word(path: Path, row: int, word: bytes) -> str:
+    """Decode a word of a file's row (the first is row 1).
+
+    Raises:
+        VectorsError: it is empty or not UTF-8.
+    """
+    if not word:
+        raise VectorsError(f"{path}, row {row}: the word is empty; expected at least one character")
+    try:
+        return word.decode()
+    except UnicodeDecodeError as error:
+        raise VectorsError(f"{path}, row {row}: the word {word!r} is not UTF-8; convert the file to UTF-8") from error
