@@ -64,28 +64,43 @@ def by_length(ids_L: npt.NDArray[np.int32], offsets_N1: npt.NDArray[np.int64]) -
         start = stop
 
 
+class _SharedTable:
+    """Holds the table out of torch's sight.
+
+    It is then no part of ``state_dict``, of the optimizer or of DDP's broadcast, and a copy of the model does not copy
+    it: each of these would write to, or double, pages that all processes of a machine share.
+    """
+
+    def __init__(self, table_VD: Tensor) -> None:
+        self.table_VD = table_VD
+
+    def __deepcopy__(self, _: object) -> "_SharedTable":
+        return self
+
+
 class WordVectors(nn.Module):
     """The way from ids to vectors: rows of the shared table, then rows of the model's own overlay.
 
-    The table is held outside of torch's registry: it then stays out of ``state_dict``, of the optimizer and of DDP's
-    broadcast, each of which would write to, or copy, pages that all processes of a machine share. The overlay is a
-    parameter, trained where ``trainable``.
+    The overlay is a parameter, trained where ``trainable``; the table is never written to.
     """
-
-    overlay_KD: nn.Parameter
 
     def __init__(self, table_VD: Tensor, overlay_KD: Tensor, *, trainable: bool) -> None:
         super().__init__()
-        self.__dict__["_table_VD"] = table_VD
+        self.shared = _SharedTable(table_VD)
         self.overlay_KD = nn.Parameter(overlay_KD, requires_grad=trainable)
+
+    @property
+    def dim(self) -> int:
+        """Width of a vector."""
+        return int(self.overlay_KD.shape[1])
 
     def move_table(self, device: torch.device) -> None:
         """Copy the table to a device: ``to`` does not see it."""
-        self.__dict__["_table_VD"] = self.__dict__["_table_VD"].to(device)
+        self.shared.table_VD = self.shared.table_VD.to(device)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return vectors_BTD in float32, zero behind each text's last id."""
-        table_VD: Tensor = self.__dict__["_table_VD"]
+        table_VD = self.shared.table_VD
         rows = len(table_VD)
         ids_BT = batch.ids_BT
         vectors_BTD = F.embedding(ids_BT.clamp(max=rows - 1), table_VD).float()

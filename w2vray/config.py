@@ -132,7 +132,7 @@ class VectorsInfoSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """Settings of ``train``; ``model_settings`` are checked by the model's own class."""
+    """Settings of ``train``; those of the model chosen stand beside the models."""
 
     labelled: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
     vectors: str = documented("Vectors directory.", metavar="VECTORS")
@@ -141,31 +141,24 @@ class TrainSettings:
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
     label_column: str = documented("Column of strings, integers or booleans.", "label", metavar="COLUMN")
     validation: tuple[str, ...] = documented("Parquet kept for early stopping.", (), metavar="PATH")
-    validation_fraction: float = documented("Share of LABELLED kept for it where no --validation is given.", 0.1)
-    oov: str = documented("What becomes of words that have no vector.", "skip", choices=POLICIES)
-    epochs: int | None = documented("Times to go through the examples at most. Default: the model's.", None)
-    patience: int | None = documented(
-        "Stop after this many epochs without a better validation loss. Default: the model's.", None
+    validation_fraction: float | None = documented(
+        "Share of LABELLED kept for it. Default: 0.1; none for average, which needs no early stopping.", None
     )
-    batch_size: int = documented("Examples a step, over all workers.", 64)
-    learning_rate: float | None = documented("Adam's step size. Default: the model's.", None)
-    weight_decay: float | None = documented("Decoupled weight decay (AdamW). Default: the model's.", None)
+    oov: str = documented("What becomes of words that have no vector.", "skip", choices=POLICIES)
     workers: int = documented("Ray Train workers.", 1)
     gpu: bool = documented("Give each worker a GPU.", False)
     seed: int = documented("Seed of all that is random.", 0)
     with_vectors: bool = documented("Put the vectors into the model directory, so that it can be moved.", False)
-    model_settings: Mapping[str, Any] = field(default_factory=dict)
+    model_settings: Mapping[str, Any] = field(default_factory=dict)  # checked by models/settings.py
 
     def __post_init__(self) -> None:
         require_choices(self)
         _require_text_columns(self.text_column)
-        require(0 < self.validation_fraction < 1, "validation_fraction", self.validation_fraction, "above 0, below 1")
-        for name in ("epochs", "patience", "batch_size", "workers"):
-            value = getattr(self, name)
-            require(value is None or value > 0, name, value, "a whole number above 0")
-        rate, decay = self.learning_rate, self.weight_decay
-        require(rate is None or rate > 0, "learning_rate", rate, "a number above 0")
-        require(decay is None or decay >= 0, "weight_decay", decay, "0 or more")
+        share = self.validation_fraction
+        require(share is None or 0 < share < 1, "validation_fraction", share, "above 0, below 1")
+        if self.validation and share is not None:
+            raise ConfigError("--validation and --validation-fraction exclude each other; choose one")
+        require(self.workers > 0, "workers", self.workers, "a whole number above 0")
         require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
         if self.label_column in self.text_column:
             raise ConfigError(f"--label-column {self.label_column!r} is also a --text-column; name two columns")

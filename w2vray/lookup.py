@@ -8,8 +8,10 @@ Legend: V rows of the table, K of the overlay, N texts, L tokens of all texts.
 """
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +20,7 @@ import pyarrow as pa
 from w2vray.tokens import TokenRules, tokenizer
 from w2vray.vocabulary import MISSING, Vocabulary
 
-__all__ = ["Ids", "Lookup"]
+__all__ = ["Coverage", "Ids", "Lookup", "measure_coverage"]
 
 _ID = np.int32
 
@@ -85,11 +87,15 @@ class Lookup:
 
     def tokens(self, text: str) -> list[tuple[str, bool]]:
         """Return each token of a text as it was resolved, and whether it has a vector."""
-        resolved: list[tuple[str, bool]] = []
-        for token in tokenizer(self.rules)(text):
-            parts = self._parts([token])[0]
-            resolved += [(part, row != MISSING) for part, row in zip(parts, self.vocabulary.rows(parts), strict=True)]
-        return resolved
+        return [part for parts in self.resolved(tokenizer(self.rules)(text)) for part in parts]
+
+    def resolved(self, words: list[str]) -> list[list[tuple[str, bool]]]:
+        """Return the entries that each word is resolved to, and whether they have a vector."""
+        rows, offsets = self._resolve(words)
+        entries = [self._split(word) if stop - start > 1 else [word]
+                   for word, start, stop in zip(words, offsets, offsets[1:], strict=False)]
+        known = iter((rows != MISSING).tolist())
+        return [[(entry, next(known)) for entry in parts] for parts in entries]
 
     def _resolve(self, words: list[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Find the rows of distinct words; one written word may be several entries.
@@ -121,15 +127,6 @@ class Lookup:
 
     def _split(self, word: str) -> list[str]:
         return [part for part in re.split(f"[{re.escape(self.rules.split_unknown)}]", word) if part]
-
-    def _parts(self, words: list[str]) -> list[list[str]]:
-        """Return what each word is resolved to, as words."""
-        found = self.vocabulary.rows(words) != MISSING
-        splits = bool(self.rules.split_unknown)
-        return [
-            [word] if known or not splits or len(parts := self._split(word)) < 2 else parts
-            for word, known in zip(words, found, strict=True)
-        ]
 
     def _assemble(
         self,
@@ -165,3 +162,49 @@ class Lookup:
         place_inside = np.minimum(place, len(self.replaced_rows) - 1)
         replaced = self.replaced_rows[place_inside] == rows
         return np.where(replaced, first + place_inside, rows).astype(_ID)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How many tokens of some texts have a vector, and the commonest words that have none, with their counts."""
+
+    tokens: int
+    found: int
+    missing: dict[str, int]
+
+    @property
+    def coverage(self) -> float:
+        """Share of the tokens that have a vector."""
+        return self.found / max(self.tokens, 1)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the coverage as JSON can hold it."""
+        return {"tokens": self.tokens, "found": self.found, "coverage": self.coverage, "missing": self.missing}
+
+
+def measure_coverage(
+    vocabulary: Vocabulary, rules: TokenRules, texts: Iterable[pa.LargeStringArray], *, words: int = 20
+) -> Coverage:
+    """Measure the coverage of texts; ``words`` of the commonest missing words are listed.
+
+    Rare words are forgotten now and then, so that memory stays bounded; the counts of the commonest are right.
+    """
+    lookup = Lookup(vocabulary, rules, "skip")
+    tokenize = tokenizer(rules)
+    missing: Counter[str] = Counter()
+    tokens = found = 0
+    for array in texts:
+        counts = Counter(token for text in array.to_pylist() for token in tokenize(text))
+        for count, parts in zip(counts.values(), lookup.resolved(list(counts)), strict=True):
+            tokens += count * len(parts)
+            for part, known in parts:
+                if known:
+                    found += count
+                else:
+                    missing[part] += count
+        if len(missing) > _MISSING_WORDS:
+            missing = Counter(dict(missing.most_common(_MISSING_WORDS // 2)))
+    return Coverage(tokens, found, dict(missing.most_common(words)))
+
+
+_MISSING_WORDS = 1 << 20

@@ -59,8 +59,13 @@ def confusion(
     return cells.reshape(classes, classes + 1)
 
 
-def metrics(confusion_CC1: npt.NDArray[np.int64], labels: Sequence[str]) -> Metrics:
-    """Compute accuracy, macro-F1 (the plain mean of the classes' F1, as scikit-learn's) and a row per class."""
+def metrics(
+    confusion_CC1: npt.NDArray[np.int64], labels: Sequence[str], *, rows_unknown_label: int = 0
+) -> Metrics:
+    """Compute accuracy, macro-F1 (the plain mean of the classes' F1, as scikit-learn's) and a row per class.
+
+    Rows whose true label is none of ``labels`` are wrong whatever was predicted.
+    """
     right_C = np.diagonal(confusion_CC1).astype(np.float64)
     true_C = confusion_CC1.sum(axis=1)
     predicted_C = confusion_CC1[:, :-1].sum(axis=0)
@@ -68,7 +73,7 @@ def metrics(confusion_CC1: npt.NDArray[np.int64], labels: Sequence[str]) -> Metr
     recall_C = right_C / np.maximum(true_C, 1)
     f1_C = 2 * right_C / np.maximum(true_C + predicted_C, 1)
     seen_C = (true_C + predicted_C) > 0
-    rows = int(confusion_CC1.sum())
+    rows = int(confusion_CC1.sum()) + rows_unknown_label
     return Metrics(
         rows=rows,
         rows_no_evidence=int(confusion_CC1[:, -1].sum()),

@@ -90,11 +90,14 @@ MANIFEST_SCHEMA = pa.schema(
     [
         pa.field("unit", pa.string(), nullable=False),
         pa.field("state", pa.string(), nullable=False),  # done, failed
+        pa.field("rows_read", pa.int64()),
         pa.field("rows_in", pa.int64(), nullable=False),
         pa.field("rows_scored", pa.int64(), nullable=False),
         pa.field("rows_rejected", pa.int64(), nullable=False),
         pa.field("rows_abstained", pa.int64(), nullable=False),
-        pa.field("scores_sha256", pa.string()),
+        pa.field("data_sha256", pa.string()),  # of the part but its footer
+        pa.field("data_bytes", pa.int64()),
+        pa.field("footer_sha256", pa.string()),
         pa.field("rejected_sha256", pa.string()),  # null where the unit rejected nothing
         pa.field("error", pa.string()),  # why a failed unit failed
     ]

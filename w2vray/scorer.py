@@ -11,7 +11,6 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 
 from w2vray.batches import WordVectors, by_length
@@ -21,16 +20,13 @@ from w2vray.lookup import Ids, Lookup
 from w2vray.metrics import NO_LABEL
 from w2vray.models.classifier import Classifier, build_model, shared_table
 from w2vray.schema import Status
+from w2vray.texts import blocks
 from w2vray.vectors import Vectors
 
 __all__ = ["SCORING_VERSION", "Scores", "TextScorer", "numeric_profile"]
 
 SCORING_VERSION = 1
 """Raised when the same model gives another answer to the same text."""
-
-BLOCK_ROWS = 4096
-BLOCK_BYTES = 1 << 24
-"""Texts are scored in blocks of at most this many rows and, but for a single longer text, bytes. Part of the version."""
 
 
 @dataclass(frozen=True)
@@ -174,20 +170,6 @@ def _classifier(bundle: Bundle, vectors: Vectors) -> Classifier:
     except RuntimeError as error:
         raise BundleError(f"the weights do not fit the model that config.json describes: {error}") from error
     return classifier
-
-
-def blocks(texts: pa.LargeStringArray) -> list[pa.LargeStringArray]:
-    """Cut texts into blocks of at most ``BLOCK_ROWS`` rows and ``BLOCK_BYTES`` bytes; the cut depends on them alone."""
-    if not len(texts):
-        return []
-    ends = np.cumsum(pc.binary_length(texts).to_numpy(zero_copy_only=False))
-    cuts = [0]
-    while cuts[-1] < len(texts):
-        start = cuts[-1]
-        before = ends[start - 1] if start else 0
-        fitting = int(np.searchsorted(ends, before + BLOCK_BYTES, side="right"))
-        cuts.append(min(max(fitting, start + 1), start + BLOCK_ROWS, len(texts)))
-    return [texts[start:stop] for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
 
 
 def numeric_profile(device: str = "cpu") -> Mapping[str, Any]:

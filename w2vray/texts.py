@@ -15,7 +15,14 @@ import pyarrow.compute as pc
 from w2vray.errors import CorpusError
 from w2vray.schema import Reason
 
-__all__ = ["RejectedRow", "Texts", "is_text_type", "read_texts"]
+__all__ = ["BLOCK_ROWS", "RejectedRow", "Texts", "blocks", "is_text_type", "read_texts"]
+
+BLOCK_ROWS = 4096
+BLOCK_BYTES = 1 << 24
+"""Texts are looked up and scored in blocks of at most this many rows and, but for a single longer text, bytes.
+
+Part of the scoring version: which texts are in a batch together follows from it.
+"""
 
 
 @dataclass(frozen=True)
@@ -109,3 +116,17 @@ def _join(parts: list[pa.LargeBinaryArray]) -> pa.LargeBinaryArray:
     separator = pa.scalar(b"\n", pa.large_binary())
     joined = pc.binary_join_element_wise(filled, *parts[1:], separator, null_handling="skip")
     return pc.if_else(present, joined, pa.scalar(None, pa.large_binary()))
+
+
+def blocks(texts: pa.LargeStringArray) -> list[pa.LargeStringArray]:
+    """Cut texts into blocks of at most ``BLOCK_ROWS`` rows and ``BLOCK_BYTES`` bytes; the cut depends on them alone."""
+    if not len(texts):
+        return []
+    ends = np.cumsum(pc.binary_length(texts).to_numpy(zero_copy_only=False))
+    cuts = [0]
+    while cuts[-1] < len(texts):
+        start = cuts[-1]
+        before = ends[start - 1] if start else 0
+        fitting = int(np.searchsorted(ends, before + BLOCK_BYTES, side="right"))
+        cuts.append(min(max(fitting, start + 1), start + BLOCK_ROWS, len(texts)))
+    return [texts[start:stop] for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]

@@ -17,11 +17,12 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from w2vray.batches import Batch, by_length, pad
 from w2vray.metrics import confusion
 
-__all__ = ["EpochReport", "Examples", "Training", "epoch_batches", "evaluate"]
+__all__ = ["EpochReport", "Examples", "Training", "epoch_batches", "evaluate", "validate"]
 
 POOL_BATCHES = 50
 """Batches whose examples are sorted by length together: little padding, and still another order each epoch."""
@@ -43,12 +44,13 @@ class Examples:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """A line of the learning curve; losses are mean cross-entropy in nats."""
+    """A line of the learning curve; losses are mean cross-entropy in nats. Validation is None where no rows were kept for
+    it."""
 
     epoch: int
     train_loss: float
-    validation_loss: float
-    validation_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return the line as JSON can hold it."""
@@ -101,11 +103,27 @@ def evaluate(
     return loss, confusion(examples.labels_N, predicted_N, classes)
 
 
+def validate(
+    classifier: nn.Module,
+    examples: Examples,
+    classes: int,
+    device: torch.device,
+    sum_over_workers: SumOverWorkers = lambda value: value,
+) -> tuple[float | None, float | None]:
+    """Return mean cross-entropy and accuracy over all workers' examples, None where there are none."""
+    loss, confusion_CC1 = evaluate(classifier, examples, classes, device)
+    sums = torch.tensor([loss, np.trace(confusion_CC1[:, :-1]), len(examples)], dtype=torch.float64)
+    loss, right, rows = sum_over_workers(sums).tolist()
+    return (loss / rows, right / rows) if rows else (None, None)
+
+
 class Training:
     """Go through the examples epoch by epoch and stop when the validation loss no longer falls.
 
-    ``best`` holds the weights of the epoch with the lowest validation loss. ``state_dict`` is all that is needed to go
-    on after any epoch as if nothing had happened.
+    What is validated and kept is a running average of the weights over the steps, which generalises better than the
+    last step's weights (Polyak and Juditsky, 1992; exponential, as in Adam's own paper). ``best`` holds the average of
+    the epoch with the lowest validation loss. ``state_dict`` is all that is needed to go on after any epoch as if
+    nothing had happened.
     """
 
     def __init__(
@@ -114,6 +132,7 @@ class Training:
         *,
         learning_rate: float,
         weight_decay: float,
+        averaging: float,
         epochs: int,
         patience: int,
         batch_size: int,
@@ -128,8 +147,9 @@ class Training:
         trained = [parameter for parameter in classifier.parameters() if parameter.requires_grad]
         self.device = trained[0].device
         self.optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=weight_decay)
+        self.averaged = AveragedModel(self._module, multi_avg_fn=get_ema_multi_avg_fn(averaging))
         self.curve: list[EpochReport] = []
-        self.best: dict[str, Tensor] = self._weights()
+        self.best = self._weights()
 
     def run(self, train: Examples, validation: Examples, classes: int) -> Iterator[EpochReport]:
         """Train until done, reporting after each epoch; may be called again after ``load_state_dict``."""
@@ -137,22 +157,27 @@ class Training:
         while not self.finished:
             epoch = len(self.curve) + 1
             train_loss = self._epoch(train, counts_W, epoch)
-            loss, confusion_CC1 = evaluate(self.classifier, validation, classes, self.device)
-            right = int(np.trace(confusion_CC1[:, :-1]))
-            sums = torch.tensor([loss, right, len(validation)], dtype=torch.float64)
-            loss_sum, right_sum, rows = self.sum_over_workers(sums).tolist()
-            report = EpochReport(epoch, train_loss, loss_sum / max(rows, 1), right_sum / max(rows, 1))
-            if not self.curve or report.validation_loss < min(line.validation_loss for line in self.curve):
+            loss, accuracy = validate(self.averaged.module, validation, classes, self.device, self.sum_over_workers)
+            if loss is None or loss < min(self._losses, default=math.inf):
                 self.best = self._weights()
-            self.curve.append(report)
-            yield report
+            self.curve.append(EpochReport(epoch, train_loss, loss, accuracy))
+            yield self.curve[-1]
+
+    @property
+    def _module(self) -> nn.Module:
+        module: nn.Module = getattr(self.classifier, "module", self.classifier)  # DDP wraps the model
+        return module
+
+    @property
+    def _losses(self) -> list[float]:
+        return [line.validation_loss for line in self.curve if line.validation_loss is not None]
 
     @property
     def finished(self) -> bool:
         """Whether all epochs are done, or the best one is ``patience`` epochs back."""
         if len(self.curve) >= self.epochs:
             return True
-        losses = [line.validation_loss for line in self.curve]
+        losses = self._losses
         return bool(losses) and len(losses) - 1 - int(np.argmin(losses)) >= self.patience
 
     def _epoch(self, train: Examples, counts_W: Sequence[int], epoch: int) -> float:
@@ -167,6 +192,7 @@ class Training:
             self.optimizer.zero_grad()
             (loss * (self.workers / rows)).backward()  # the workers' gradients are averaged: this gives the step's mean
             self.optimizer.step()
+            self.averaged.update_parameters(self._module)
             total += loss.detach().cpu()
         return float(self.sum_over_workers(total)) / sum(counts_W)
 
@@ -176,13 +202,14 @@ class Training:
         return [int(value) for value in self.sum_over_workers(counts)]
 
     def _weights(self) -> dict[str, Tensor]:
-        module = getattr(self.classifier, "module", self.classifier)  # DDP wraps the model
-        return {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
+        state = self.averaged.module.state_dict()
+        return {name: value.detach().cpu().clone() for name, value in state.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that is needed to go on."""
         return {
-            "weights": self._weights(),
+            "weights": copy.deepcopy(self._module.state_dict()),
+            "averaged": copy.deepcopy(self.averaged.state_dict()),
             "best": self.best,
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
             "curve": [line.as_dict() for line in self.curve],
@@ -190,8 +217,8 @@ class Training:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from where ``state_dict`` was taken."""
-        module = getattr(self.classifier, "module", self.classifier)
-        module.load_state_dict(state["weights"])
+        self._module.load_state_dict(state["weights"])
+        self.averaged.load_state_dict(state["averaged"])
         self.best = state["best"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.curve = [EpochReport(**line) for line in state["curve"]]

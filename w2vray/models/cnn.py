@@ -20,6 +20,7 @@ class CnnModel(nn.Module):
     def __init__(self, dim: int, classes: int, settings: CnnSettings) -> None:
         super().__init__()
         self.widths = settings.widths
+        self.input_dropout = nn.Dropout(settings.input_dropout)
         self.convolutions = nn.ModuleList(nn.Conv1d(dim, settings.filters, width) for width in settings.widths)
         self.dropout = nn.Dropout(settings.dropout)
         self.dense = nn.Linear(settings.filters * len(settings.widths), classes)
@@ -30,7 +31,7 @@ class CnnModel(nn.Module):
         Width k over L words has the windows 0 .. max(L - k, 0): a text shorter than k has one, zero-extended on the
         right.
         """
-        channels_BDT = vectors_BTD.transpose(1, 2)
+        channels_BDT = self.input_dropout(vectors_BTD).transpose(1, 2)
         longest = channels_BDT.shape[2]
         pooled = []
         for width, convolution in zip(self.widths, self.convolutions, strict=True):

@@ -1,40 +1,40 @@
 """Settings of each model, free of torch so that the command line can show them at once."""
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass, fields
+from typing import Any
 
 from w2vray.config import documented, flag, require
 from w2vray.errors import ConfigError
 
-__all__ = ["MODEL_SETTINGS", "AverageSettings", "CnnSettings", "ModelSettings", "OptimizerDefaults", "model_settings"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class OptimizerDefaults:
-    """How a model is trained where nothing else is asked for."""
-
-    learning_rate: float
-    weight_decay: float
-    epochs: int
-    patience: int
+__all__ = ["MODEL_SETTINGS", "AverageSettings", "CnnSettings", "ModelSettings", "model_settings"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class AverageSettings:
-    """Settings of ``average``: it has none."""
+    """Settings of ``average``."""
 
-    optimizer: ClassVar = OptimizerDefaults(learning_rate=0.02, weight_decay=0.0, epochs=60, patience=6)
+    C: float = documented("average: inverse strength of the penalty on the weights, as scikit-learn's.", 1.0)
+    iterations: int = documented("average: L-BFGS iterations at most.", 1000)
+
+    def __post_init__(self) -> None:
+        require(0 < self.C < float("inf"), "C", self.C, "a number above 0")
+        require(self.iterations > 0, "iterations", self.iterations, "a whole number above 0")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CnnSettings:
-    """Settings of ``cnn``; the defaults are Kim's (2014)."""
-
-    optimizer: ClassVar = OptimizerDefaults(learning_rate=1e-3, weight_decay=0.0, epochs=20, patience=3)
+    """Settings of ``cnn``; widths, filters and dropout are Kim's (2014)."""
 
     widths: tuple[int, ...] = documented("cnn: widths of the filters, in words.", (3, 4, 5), metavar="K")
     filters: int = documented("cnn: filters of each width.", 100)
     dropout: float = documented("cnn: share of the features left out in each training step.", 0.5)
+    input_dropout: float = documented("cnn: share of the vectors' numbers left out in each training step.", 0.05)
+    epochs: int = documented("cnn: times to go through the examples at most.", 30)
+    patience: int = documented("cnn: stop after this many epochs without a better validation loss.", 4)
+    batch_size: int = documented("cnn: examples a step, over all workers.", 32)
+    learning_rate: float = documented("cnn: Adam's step size.", 1e-3)
+    weight_decay: float = documented("cnn: decoupled weight decay (AdamW).", 0.0)
+    averaging: float = documented("cnn: share of the running average of the weights kept in each step.", 0.998)
 
     def __post_init__(self) -> None:
         widths = self.widths
@@ -45,7 +45,12 @@ class CnnSettings:
             "different whole numbers, 1 to 64",
         )
         require(1 <= self.filters <= 100_000, "filters", self.filters, "1 to 100000")
-        require(0 <= self.dropout < 1, "dropout", self.dropout, "0 or more, below 1")
+        for name in ("dropout", "input_dropout", "averaging"):
+            require(0 <= getattr(self, name) < 1, name, getattr(self, name), "0 or more, below 1")
+        for name in ("epochs", "patience", "batch_size"):
+            require(getattr(self, name) > 0, name, getattr(self, name), "a whole number above 0")
+        require(0 < self.learning_rate < float("inf"), "learning_rate", self.learning_rate, "a number above 0")
+        require(0 <= self.weight_decay < float("inf"), "weight_decay", self.weight_decay, "0 or more")
 
 
 ModelSettings = AverageSettings | CnnSettings
@@ -66,8 +71,3 @@ def model_settings(model: str, given: dict[str, Any]) -> ModelSettings:
             raise ConfigError(f"{flag(name)} is not an option of the model {model}; it belongs to {', '.join(others)}")
     tuples = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     return MODEL_SETTINGS[model](**tuples)
-
-
-def as_dict(settings: ModelSettings) -> dict[str, Any]:
-    """Return settings as JSON can hold them."""
-    return asdict(settings)

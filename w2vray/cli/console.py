@@ -1,0 +1,76 @@
+"""What a person sees: progress on stderr, summaries on stdout; with ``--json`` one object on stdout and nothing else."""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+__all__ = ["Output", "progress_bar"]
+
+_LINE_SECONDS = 10.0
+
+Update = Callable[[int, int | None, str], None]
+"""Called with what is done, what there is to do (None: unknown) and a few words."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a verb puts its results."""
+
+    as_json: bool
+
+    def result(self, value: Mapping[str, Any], *lines: str | Table) -> None:
+        """Print a verb's result: as JSON, or as the lines and tables for people."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+            return
+        console = Console(highlight=False, soft_wrap=True)
+        for line in lines:
+            console.print(line, markup=False) if isinstance(line, str) else console.print(line)
+
+    def note(self, text: str) -> None:
+        """Tell a person something by the way."""
+        sys.stderr.write(text + "\n")
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """Return a table; every column but the first is aligned to the right."""
+    made = Table(title=title, title_justify="left")
+    for index, column in enumerate(columns):
+        made.add_column(column, justify="right" if index else "left")
+    for row in rows:
+        made.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else f"{cell}" for cell in row))
+    return made
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Update]:
+    """Show progress on stderr: a bar on a terminal, otherwise a line every ten seconds and at the end."""
+    if not sys.stderr.isatty():
+        yield _lines(title)
+        return
+    columns = (SpinnerColumn(), TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total, text: bar.update(task, completed=done, total=total, description=text)
+
+
+def _lines(title: str) -> Update:
+    last = time.monotonic()
+
+    def update(done: int, total: int | None, text: str) -> None:
+        nonlocal last
+        if time.monotonic() - last < _LINE_SECONDS and done != total:
+            return
+        last = time.monotonic()
+        of = f" of {total:,}" if total else ""
+        sys.stderr.write(f"{title}: {done:,}{of} {text}".rstrip() + "\n")
+
+    return update

@@ -1,0 +1,75 @@
+"""Settings classes to command-line options: an option is documented where its field is, and nowhere else."""
+
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields
+from typing import Any, TypeVar
+
+import click
+
+from w2vray.config import flag
+from w2vray.models.settings import MODEL_SETTINGS
+
+__all__ = ["model_options", "settings_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def settings_options(kind: type) -> Callable[[F], F]:
+    """Decorate a command with an option, or an argument, for each documented field of a settings class."""
+
+    def decorate(command: F) -> F:
+        hints = typing.get_type_hints(kind)
+        for item in reversed([item for item in fields(kind) if "help" in item.metadata]):
+            command = _parameter(item, hints[item.name])(command)
+        return command
+
+    return decorate
+
+
+def model_options(command: F) -> F:
+    """Decorate ``train`` with the options of every model; one that is not given is None and left to the model."""
+    for kind in reversed(MODEL_SETTINGS.values()):
+        hints = typing.get_type_hints(kind)
+        for item in reversed(fields(kind)):
+            base, several = _base(hints[item.name])
+            default = " ".join(map(str, item.default)) if several else item.default
+            text = f"{item.metadata['help']} Default: {default}."
+            command = click.option(
+                flag(item.name), item.name, type=base, multiple=several, default=None, help=text
+            )(command)
+    return command
+
+
+def _parameter(item: Field[Any], hint: Any) -> Callable[[F], F]:
+    base, several = _base(hint)
+    required = item.default is MISSING
+    if item.metadata["positional"]:
+        metavar = item.name.upper()
+        return click.argument(
+            item.name, type=base, nargs=-1 if several else 1, required=required, metavar=f"{metavar}..." if several else metavar
+        )
+    choices = item.metadata["choices"]
+    options: dict[str, Any] = {
+        "help": item.metadata["help"],
+        "metavar": item.metadata["metavar"],
+        "required": required,
+    }
+    if base is bool:
+        return click.option(flag(item.name), item.name, is_flag=True, default=item.default, help=options["help"])
+    if not required:
+        options |= {"default": item.default, "show_default": item.default not in (None, ())}
+    return click.option(
+        flag(item.name), item.name, type=click.Choice(choices) if choices else base, multiple=several, **options
+    )
+
+
+def _base(hint: Any) -> tuple[type, bool]:
+    """Return a hint's plain type, and whether several values may be given."""
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is tuple:
+        return arguments[0], True
+    if isinstance(hint, types.UnionType):
+        return next(kind for kind in arguments if kind is not type(None)), False
+    return hint, False

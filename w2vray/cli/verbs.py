@@ -1,0 +1,239 @@
+"""The verbs: arguments to settings, one library call, a result for people or as JSON.
+
+Each imports what it needs when it is called, so that ``--help`` answers at once.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+from w2vray import config
+from w2vray.cli.console import Output, progress_bar, table
+from w2vray.cli.options import model_options, settings_options
+
+__all__ = ["w2vray"]
+
+Verb = Callable[..., int | None]
+
+
+def _verb(group: click.Group, name: str, settings: type, *, on_cluster: bool = False) -> Callable[[Verb], click.Command]:
+    """Make a command of a verb: its settings' options, ``--json`` and, where it uses Ray, ``--address``."""
+
+    def decorate(function: Verb) -> click.Command:
+        @wraps(function)
+        def run(**arguments: Any) -> None:
+            output = Output(arguments.pop("json"))
+            code = function(output, **arguments)
+            if code:
+                sys.exit(code)
+
+        command = click.option("--json", "json", is_flag=True, help="Print one JSON object, and only that, on stdout.")(run)
+        if on_cluster:
+            text = "Ray cluster to use, such as HEAD:6379 or auto. Default: RAY_ADDRESS, or Ray on this machine."
+            command = click.option("--address", help=text)(command)
+        return group.command(name)(settings_options(settings)(command))
+
+    return decorate
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="w2vray")
+def w2vray() -> None:
+    """Train text classifiers on word vectors, then classify whole Parquet stores with them."""
+
+
+@w2vray.group()
+def vectors() -> None:
+    """Import, train and look into word vectors."""
+
+
+@_verb(vectors, "import", config.ImportSettings)
+def vectors_import(output: Output, /, **arguments: Any) -> None:
+    """Make a vectors directory of a word2vec or GloVe file."""
+    from w2vray.vectors import import_vectors
+
+    with progress_bar("words") as update:
+        made = import_vectors(config.ImportSettings(**arguments), lambda done, total: update(done, total, ""))
+    _vectors_result(output, made)
+
+
+@_verb(vectors, "train", config.FitVectorsSettings)
+def vectors_train(output: Output, /, **arguments: Any) -> None:
+    """Train word2vec vectors on the text of a Parquet store."""
+    from w2vray.cluster.corpus_texts import corpus_texts
+    from w2vray.vectors.fitting import fit_vectors
+
+    settings = config.FitVectorsSettings(**arguments)
+    texts = corpus_texts(settings.corpus, settings.text_column)
+    with progress_bar("word2vec") as update:
+        made = fit_vectors(settings, texts, update)
+    if texts.rejected:
+        output.note(f"{texts.rejected:,} rows have no readable text and were left out")
+    _vectors_result(output, made)
+
+
+@_verb(vectors, "info", config.VectorsInfoSettings)
+def vectors_info(output: Output, /, **arguments: Any) -> None:
+    """Show a vectors directory, and how much of a corpus it covers."""
+    from w2vray.cluster.corpus_texts import corpus_texts
+    from w2vray.lookup import measure_coverage
+    from w2vray.vectors import Vectors
+
+    settings = config.VectorsInfoSettings(**arguments)
+    opened = Vectors.open(settings.vectors)
+    if not settings.corpus:
+        _vectors_result(output, opened)
+        return
+    found = measure_coverage(opened.vocabulary, opened.rules, corpus_texts(settings.corpus, settings.text_column))
+    value = {**_vectors_value(opened), **found.as_dict()}
+    words = table("commonest words without a vector", ["word", "times"], list(found.missing.items()))
+    share = f"{found.found:,} of {found.tokens:,} tokens have a vector ({found.coverage:.2%})"
+    output.result(value, *_vectors_lines(opened), share, words)
+
+
+def _vectors_value(opened: Any) -> dict[str, Any]:
+    return {
+        "path": str(opened.path),
+        "words": len(opened),
+        "dim": opened.dim,
+        "dtype": str(opened.table_VD.dtype),
+        "family": opened.rules.family,
+        "fingerprint": opened.fingerprint,
+        "source": dict(opened.source),
+    }
+
+
+def _vectors_lines(opened: Any) -> list[str]:
+    duplicates = opened.source.get("duplicates", 0)
+    lines = [
+        f"{opened.path}: {len(opened):,} words x {opened.dim}, {opened.table_VD.dtype}, family {opened.rules.family}",
+        f"fingerprint {opened.fingerprint[:16]}",
+    ]
+    return [*lines, f"{duplicates:,} duplicate words left out"] if duplicates else lines
+
+
+def _vectors_result(output: Output, opened: Any) -> None:
+    output.result(_vectors_value(opened), *_vectors_lines(opened))
+
+
+@_verb(w2vray, "train", config.TrainSettings, on_cluster=True)
+@model_options
+def train(output: Output, /, *, address: str | None, **arguments: Any) -> None:
+    """Train a classifier on labelled Parquet."""
+    from w2vray.models.settings import MODEL_SETTINGS, model_settings
+
+    own = {name for kind in MODEL_SETTINGS.values() for name in kind.__dataclass_fields__}
+    given = {name: arguments.pop(name) for name in own}
+    given = {name: value for name, value in given.items() if value not in (None, ())}
+    settings = config.TrainSettings(**arguments, model_settings=given)
+    model_settings(settings.model, given)  # a wrong option is told before anything is started
+    from w2vray.cluster.train import train as train_model
+
+    with progress_bar("training") as update:
+        summary = train_model(settings, address=address, progress=lambda done, text: update(done, None, text))
+    best = min(summary.curve, key=lambda line: line["validation_loss"] or 0.0)
+    lines = [
+        f"{summary.model}: {settings.model}, {len(summary.labels)} classes, {summary.rows:,} rows trained on, "
+        f"{summary.rows_validation:,} kept for validation",
+        f"left out: {summary.rows_without_label:,} rows without a label, "
+        f"{summary.rows_without_evidence:,} without a known word",
+    ]
+    if best["validation_loss"] is not None:
+        lines.append(
+            f"epoch {best['epoch']} of {summary.epochs} was best: validation loss {best['validation_loss']:.4f}, "
+            f"accuracy {best['validation_accuracy']:.4f}"
+        )
+    output.result(summary.as_dict(), *lines)
+
+
+@_verb(w2vray, "evaluate", config.EvaluateSettings, on_cluster=True)
+def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> None:
+    """Measure a model on labelled Parquet: accuracy, macro-F1, a row per class."""
+    settings = config.EvaluateSettings(**arguments)
+    from w2vray.cluster.evaluate import evaluate as evaluate_model
+
+    summary = evaluate_model(settings, address=address)
+    found = summary.metrics
+    rows = [(item.label, item.rows, item.precision, item.recall, item.f1) for item in found.classes]
+    output.result(
+        summary.as_dict(),
+        table("classes", ["class", "rows", "precision", "recall", "F1"], rows),
+        f"accuracy {found.accuracy:.4f}, macro-F1 {found.macro_f1:.4f} on {found.rows:,} rows "
+        f"({found.rows_no_evidence:,} without a known word, {summary.rows_unknown_label:,} of a label that the model "
+        f"does not know; {summary.rows_without_label:,} without a label left out)",
+    )
+
+
+@_verb(w2vray, "score", config.ScoreSettings, on_cluster=True)
+def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
+    """Classify every row of a Parquet store."""
+    settings = config.ScoreSettings(**arguments)
+    from w2vray.cluster.score import score as score_store
+
+    started = time.monotonic()
+
+    def show(done: int, total: int, rows: int) -> None:
+        update(done, total, f"units, {rows:,} rows, {rows / (time.monotonic() - started):,.0f} rows/s")
+
+    with progress_bar("scoring") as update:
+        summary = score_store(settings, address=address, progress=show)
+    for file, reason in summary.bad_files.items():
+        output.note(f"left out: {file}: {reason}")
+    for name in summary.new_files[:5]:
+        output.note(f"not part of this run, it came later: {name}; score it into another --output")
+    if settings.max_rejected is not None and summary.rows_rejected > settings.max_rejected:
+        output.note(f"{summary.rows_rejected:,} rows are rejected; --max-rejected allows {settings.max_rejected:,}")
+    output.result(
+        summary.as_dict(),
+        f"{summary.run}: {summary.rows_in:,} rows in, {summary.rows_scored:,} scored "
+        f"({summary.rows_abstained:,} of them abstained), {summary.rows_rejected:,} rejected",
+        f"{summary.units - summary.units_skipped - summary.units_failed:,} units done now, {summary.units_skipped:,} before, "
+        f"{summary.units_failed:,} failed, in {summary.seconds:.1f} s",
+        "complete" if summary.exit_code == 0 else "not complete: see above; the same command tries again what is missing",
+    )
+    return summary.exit_code
+
+
+@_verb(w2vray, "verify", config.VerifySettings)
+def verify(output: Output, /, **arguments: Any) -> int:
+    """Prove from a run's files that each row of the store is in it exactly once."""
+    settings = config.VerifySettings(**arguments)
+    from w2vray.cluster.verify import verify as verify_run
+
+    summary = verify_run(settings)
+    output.result(
+        summary.as_dict(),
+        *summary.problems,
+        f"{summary.run}: {summary.rows_in:,} rows in = {summary.rows_scored:,} scored + {summary.rows_rejected:,} rejected, "
+        f"{summary.units:,} units; {'everything is in order' if summary.ok else f'{len(summary.problems):,} problems'}",
+    )
+    return 0 if summary.ok else 4
+
+
+@_verb(w2vray, "predict", config.PredictSettings)
+def predict(output: Output, /, **arguments: Any) -> None:
+    """Classify texts, or the lines of stdin: one JSON object a line."""
+    settings = config.PredictSettings(**arguments)
+    from w2vray.cli.predicting import predict_lines
+
+    lines = (text.encode("utf-8", "surrogateescape") for text in settings.text) if settings.text else sys.stdin.buffer
+    for answer in predict_lines(settings, lines):
+        sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+
+@w2vray.command(context_settings={"ignore_unknown_options": True})
+@click.option("--address", required=True, metavar="URL", help="The cluster's dashboard, such as http://HEAD:8265.")
+@click.option("--submission-id", help="Name of the job; the same name is refused twice.")
+@click.option("--json", "as_json", is_flag=True, help="Send stdout of the job to stdout and all else to stderr.")
+@click.argument("verb", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- VERB ...")
+def submit(address: str, submission_id: str | None, as_json: bool, verb: tuple[str, ...]) -> None:
+    """Run a verb as a Ray job: ship the code, follow the logs, return the exit code."""
+    from w2vray.cluster.submit import submit as submit_job
+
+    sys.exit(submit_job(address, verb, submission_id=submission_id, as_json=as_json))

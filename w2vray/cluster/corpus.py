@@ -1,0 +1,196 @@
+"""A Parquet store: the files that the arguments name, and what their footers tell.
+
+A file is known by its *root* (the argument that named it) and its name relative to that root; ``key=value`` folders
+between the two are columns of strings.
+"""
+
+import fnmatch
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from w2vray.cluster.stores import absolute, open_store, without_secrets
+from w2vray.errors import CorpusError
+
+__all__ = ["BadFile", "Corpus", "Footer", "SourceFile", "find_corpus", "read_footers"]
+
+_WILDCARD = re.compile(r"[*?\[]")
+_FOOTER_THREADS = 16
+
+
+@dataclass(frozen=True, order=True)
+class SourceFile:
+    """A file of a store and its identity. ``root`` counts the arguments from 0."""
+
+    root: int
+    name: str
+    size: int
+    mtime_ns: int | None
+
+    @property
+    def partition_values(self) -> dict[str, str]:
+        """Values of the ``key=value`` folders that the file lies in."""
+        folders = PurePosixPath(self.name).parts[:-1]
+        pairs = (folder.partition("=") for folder in folders if "=" in folder)
+        return {key: unquote(value) for key, _, value in pairs}
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The files of a store, in a fixed order. ``roots`` are absolute paths or URIs (which may hold secrets)."""
+
+    roots: tuple[str, ...]
+    files: tuple[SourceFile, ...]
+
+    def place(self, file: SourceFile) -> str:
+        """Return where a file is, for people to read."""
+        return f"{without_secrets(self.roots[file.root])}/{file.name}"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the identities of all files."""
+        listed = [[file.root, file.name, file.size, file.mtime_ns] for file in self.files]
+        return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Footer:
+    """What a file's footer tells. ``text_bytes`` are those of the text columns, uncompressed, of each row group."""
+
+    file: SourceFile
+    schema: pa.Schema
+    rows: tuple[int, ...]
+    text_bytes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """A file that cannot be read, and why."""
+
+    file: SourceFile
+    reason: str
+
+
+def find_corpus(arguments: Sequence[str]) -> Corpus:
+    """List the files that files, directories, globs and URIs name.
+
+    Raises:
+        CorpusError: an argument names nothing, or two name the same file or files of the same relative name.
+    """
+    roots: list[str] = []
+    files: list[SourceFile] = []
+    for index, argument in enumerate(arguments):
+        root, found = _expand(absolute(argument), index)
+        if not found:
+            raise CorpusError(f"{without_secrets(argument)} holds no file; hidden names and names with _ are left out")
+        roots.append(root)
+        files += found
+    seen: dict[str, SourceFile] = {}
+    for file in files:
+        if (other := seen.setdefault(file.name, file)) is not file:
+            first, second = (without_secrets(roots[item.root]) for item in (other, file))
+            raise CorpusError(
+                f"{file.name} is in {first} and in {second}: rows could not be told apart. "
+                "Name a directory above both, or score them into two runs"
+            )
+    return Corpus(tuple(roots), tuple(sorted(files)))
+
+
+def _expand(argument: str, index: int) -> tuple[str, list[SourceFile]]:
+    """Find an argument's root and files."""
+    wildcard = _WILDCARD.search(argument)
+    if wildcard is None:
+        store, path = open_store(argument)
+        info = _info(store, path, argument)
+        if info.type == fs.FileType.File:
+            root, _, name = argument.rpartition("/")
+            return root, [SourceFile(index, name, info.size, info.mtime_ns)]
+        return argument.rstrip("/"), _walk(store, path, index, ".*")
+    root = argument[: argument.rindex("/", 0, wildcard.start())]
+    store, path = open_store(root)
+    _info(store, path, argument)
+    return root, _walk(store, path, index, _glob(argument[len(root) + 1 :]))
+
+
+def _info(store: fs.FileSystem, path: str, argument: str) -> fs.FileInfo:
+    try:
+        info = store.get_file_info(path)
+    except OSError as error:
+        raise CorpusError(f"{without_secrets(argument)} cannot be listed ({error})") from error
+    if info.type == fs.FileType.NotFound:
+        raise CorpusError(f"{without_secrets(argument)} is not there")
+    return info
+
+
+def _walk(store: fs.FileSystem, path: str, root: int, pattern: str) -> list[SourceFile]:
+    try:
+        infos = store.get_file_info(fs.FileSelector(path, recursive=True))
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be listed ({error})") from error
+    base = path.rstrip("/") + "/"
+    wanted = re.compile(pattern)
+    files = []
+    for info in infos:
+        name = info.path.removeprefix(base)
+        hidden = any(part.startswith((".", "_")) for part in name.split("/"))
+        if info.type == fs.FileType.File and not hidden and wanted.fullmatch(name):
+            files.append(SourceFile(root, name, info.size, info.mtime_ns))
+    return files
+
+
+def _glob(pattern: str) -> str:
+    """Turn a glob into a regular expression; ``**`` is any number of folders, a matching folder means all in it."""
+    parts = [r"(?:[^/]+/)*" if part == "**" else _segment(part) + "/" for part in pattern.split("/")]
+    expression = "".join(parts)
+    return expression.removesuffix("/") + r"(?:/.*)?" if expression.endswith("/") else expression + ".*"
+
+
+def _segment(part: str) -> str:
+    body = fnmatch.translate(part).removeprefix("(?s:").removesuffix(r")\Z")
+    return body.replace(".*", "[^/]*")
+
+
+def read_footers(
+    corpus: Corpus, files: Iterable[SourceFile], text_columns: Sequence[str]
+) -> tuple[list[Footer], list[BadFile]]:
+    """Read the footers of files, many at a time."""
+    stores = [open_store(root) for root in corpus.roots]
+
+    def read(file: SourceFile) -> Footer | BadFile:
+        store, base = stores[file.root]
+        try:
+            with store.open_input_file(f"{base}/{file.name}") as handle, pq.ParquetFile(handle) as parquet:
+                return _footer(file, parquet, text_columns)
+        except (OSError, pa.ArrowException) as error:
+            reason = "it has zero bytes" if file.size == 0 else str(error).splitlines()[0]
+            return BadFile(file, f"not readable as Parquet: {reason}")
+
+    with ThreadPoolExecutor(_FOOTER_THREADS) as pool:
+        results = list(pool.map(read, files))
+    footers = [result for result in results if isinstance(result, Footer)]
+    return footers, [result for result in results if isinstance(result, BadFile)]
+
+
+def _footer(file: SourceFile, parquet: pq.ParquetFile, text_columns: Sequence[str]) -> Footer:
+    metadata = parquet.metadata
+    wanted = [
+        index
+        for index in range(metadata.num_columns)
+        if metadata.schema.column(index).path in text_columns
+    ]
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    return Footer(
+        file=file,
+        schema=parquet.schema_arrow,
+        rows=tuple(group.num_rows for group in groups),
+        text_bytes=tuple(sum(group.column(index).total_uncompressed_size for index in wanted) for group in groups),
+    )

@@ -1,0 +1,53 @@
+"""The texts of a store, one after another, in this process."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from w2vray.cluster.corpus import find_corpus, read_footers
+from w2vray.cluster.preflight import Columns, check_footers, store_schema
+from w2vray.cluster.units import Unit, plan_units, read_unit
+from w2vray.errors import CorpusError
+from w2vray.texts import read_texts
+
+__all__ = ["CorpusTexts", "corpus_texts"]
+
+
+@dataclass
+class CorpusTexts:
+    """Iterate over Arrow arrays of texts; ``rejected`` counts rows without a readable one so far."""
+
+    roots: tuple[str, ...]
+    units: list[Unit]
+    text_columns: tuple[str, ...]
+    rejected: int = field(default=0)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the store."""
+        return sum(unit.rows for unit in self.units)
+
+    def __iter__(self) -> Iterator[pa.LargeStringArray]:
+        self.rejected = 0
+        for unit in self.units:
+            for batch in read_unit(unit, self.roots, list(self.text_columns)):
+                texts = read_texts(batch, self.text_columns)
+                self.rejected += len(texts.rejected)
+                yield texts.values
+
+
+def corpus_texts(arguments: Sequence[str], text_columns: tuple[str, ...]) -> CorpusTexts:
+    """Open a store for its texts.
+
+    Raises:
+        CorpusError: a file cannot be read, or has no such column.
+    """
+    corpus = find_corpus(arguments)
+    columns = Columns(text_columns)
+    footers, bad = read_footers(corpus, corpus.files, text_columns)
+    if footers and not bad:
+        footers, bad = check_footers(footers, columns, store_schema(footers, columns))
+    if bad:
+        raise CorpusError(f"{corpus.place(bad[0].file)}: {bad[0].reason}; mend or leave out the file")
+    return CorpusTexts(corpus.roots, plan_units(footers), text_columns)

@@ -1,0 +1,98 @@
+"""What is checked before any work: that the columns asked for are there and can be used."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from w2vray.cluster.corpus import BadFile, Footer
+from w2vray.errors import ConfigError, CorpusError
+from w2vray.schema import RESERVED_COLUMNS
+from w2vray.texts import is_text_type
+
+__all__ = ["Columns", "check_footers", "kept_columns", "store_schema"]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns that are read: ``texts`` must be of a text type, ``others`` of the same type in each file."""
+
+    texts: tuple[str, ...]
+    others: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> list[str]:
+        """All columns, each once."""
+        return list(dict.fromkeys([*self.texts, *self.others]))
+
+
+def store_schema(footers: Sequence[Footer], columns: Columns) -> pa.Schema:
+    """Return the schema of the columns asked for, as the first file that has them all gives it.
+
+    Raises:
+        CorpusError: no file has them all; the message lists the columns that there are.
+    """
+    for footer in footers:
+        schema = _with_folders(footer)
+        if all(name in schema.names for name in columns.all):
+            return pa.schema([schema.field(name) for name in columns.all])
+    seen = Counter(name for footer in footers for name in _with_folders(footer).names)
+    missing = [name for name in columns.all if not seen[name]] or columns.all
+    raise CorpusError(f"no column {', '.join(map(repr, missing))} in the store; its columns are {', '.join(seen)}")
+
+
+def check_footers(
+    footers: Iterable[Footer], columns: Columns, schema: pa.Schema
+) -> tuple[list[Footer], list[BadFile]]:
+    """Part the files into those that have the columns, in a type that can be used, and the others with the reason."""
+    good, bad = [], []
+    for footer in footers:
+        reason = _unfit(footer, columns, schema)
+        if reason is None:
+            good.append(footer)
+        else:
+            bad.append(BadFile(footer.file, reason))
+    return good, bad
+
+
+def _unfit(footer: Footer, columns: Columns, schema: pa.Schema) -> str | None:
+    found = _with_folders(footer)
+    for name in columns.all:
+        if found.names.count(name) != 1:
+            count = found.names.count(name)
+            return f"column {name!r} is there {count} times" if count else f"it has no column {name!r}"
+        kind = found.field(name).type
+        if name in columns.texts and not is_text_type(kind):
+            return f"column {name!r} is {kind}; expected strings or UTF-8 bytes"
+        if name in columns.others and kind != schema.field(name).type:
+            return f"column {name!r} is {kind}; in the files before it is {schema.field(name).type}"
+    return None
+
+
+def _with_folders(footer: Footer) -> pa.Schema:
+    fields = list(footer.schema)
+    return pa.schema(
+        [*fields, *(pa.field(k, pa.string()) for k in footer.file.partition_values if k not in footer.schema.names)]
+    )
+
+
+def kept_columns(keep: Sequence[str]) -> dict[str, str]:
+    """Parse ``--keep COLUMN`` and ``--keep OLD=NEW``.
+
+    Returns:
+        Output name -> name in the store.
+
+    Raises:
+        ConfigError: a name is one of ours, or comes twice.
+    """
+    names: dict[str, str] = {}
+    for item in keep:
+        old, _, new = item.partition("=")
+        name = new or old
+        if name in RESERVED_COLUMNS:
+            raise ConfigError(f"--keep {item}: {name!r} is a column of the scores; rename it, as --keep {old}={old}_in_store")
+        if name in names:
+            raise ConfigError(f"--keep {item}: {name!r} is kept already; each name may be there once")
+        names[name] = old
+    return names

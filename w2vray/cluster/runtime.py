@@ -1,0 +1,199 @@
+"""Ray itself: starting it here, or joining a cluster; what it has; the one shared copy of the vectors."""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import ray
+import ray.data
+import ray.exceptions
+from ray.data import DataContext
+
+from w2vray.cluster.units import Unit
+from w2vray.errors import ClusterError, W2vrayError
+from w2vray.tokens import TokenRules
+from w2vray.vectors import Vectors
+
+__all__ = ["SharedVectors", "connected", "run_units", "share", "unit_dataset", "worker_cpus"]
+
+_STALL_SECONDS = 600
+
+
+@contextmanager
+def connected(address: str | None = None) -> Iterator[None]:
+    """Use a running Ray, the cluster at ``address`` or in ``RAY_ADDRESS``, or else one started on this machine.
+
+    What was started here is shut down at the end.
+
+    Raises:
+        ClusterError: the cluster cannot be reached.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    # Ray warns on every run that workers are given the vectors by reference, which is what is wanted.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    address = address or os.environ.get("RAY_ADDRESS")
+    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if address is None or address == "local":
+        options |= {"address": "local", "num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False}
+    else:
+        options["address"] = address
+    try:
+        ray.init(**options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ClusterError(f"no Ray at {address}: {error}; check --address, or leave it out") from error
+    try:
+        _quieten()
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _quieten() -> None:
+    """Leave the terminal to our own progress; Ray's logs stay in its session directory."""
+    for name in ("ray.data", "ray.train", "ray.tune"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.execution_options.preserve_order = True
+    context.execution_no_progress_timeout_s = _STALL_SECONDS
+
+
+def cluster_cpus() -> float:
+    """Return the CPUs that the cluster has now."""
+    return float(ray.cluster_resources().get("CPU", 0))
+
+
+def scoring_workers(asked: int | None) -> int:
+    """Return how many workers to use: as many as asked for, or one a CPU.
+
+    Raises:
+        ClusterError: the cluster has fewer CPUs than that and cannot grow.
+    """
+    cpus = cluster_cpus()
+    if asked is None:
+        if cpus < 1:
+            raise ClusterError("the cluster has no CPUs now; say with --workers how far it may scale up")
+        return int(cpus)
+    if asked > cpus and not _can_grow():
+        raise ClusterError(f"--workers is {asked}, and this Ray has {cpus:g} CPUs; allowed: 1 to {cpus:g}")
+    return asked
+
+
+def worker_cpus(workers: int) -> float:
+    """Return the CPUs to reserve for each worker: one, or a little less where the workers would take them all.
+
+    Ray's own tasks need a place too: a pool that holds every CPU waits for ever for the tasks that feed it.
+    """
+    return 1.0 if workers < cluster_cpus() else 0.9
+
+
+def _can_grow() -> bool:
+    """Tell whether an autoscaler may add nodes: only a cluster that was started elsewhere can have one."""
+    nodes = ray.nodes()
+    return any(float(node.get("Resources", {}).get("CPU", 0)) == 0 for node in nodes if node.get("Alive"))
+
+
+@dataclass(frozen=True)
+class SharedVectors:
+    """The one copy of the vectors in Ray's object store, and what is needed to use it."""
+
+    reference: ray.ObjectRef[Any]
+    rules: TokenRules
+    fingerprint: str
+
+    def get(self) -> Vectors:
+        """Return the vectors in this process, without copying them: a view of memory that all workers share."""
+        arrays: Mapping[str, npt.NDArray[Any]] = ray.get(self.reference)
+        return Vectors.from_arrays(arrays, self.rules, self.fingerprint)
+
+
+def share(vectors: Vectors) -> SharedVectors:
+    """Put the vectors into Ray's object store, once for all workers of a machine.
+
+    Raises:
+        ClusterError: the object store is too small for them.
+    """
+    arrays = vectors.arrays()
+    size = sum(np.asarray(array).nbytes for array in arrays.values())
+    room = int(ray.cluster_resources().get("object_store_memory", 0))
+    if size > room:
+        raise ClusterError(
+            f"the vectors take {size:,} bytes and Ray's object store has {room:,}; start Ray with a larger "
+            "--object-store-memory, or import fewer words with `vectors import --limit`"
+        )
+    return SharedVectors(ray.put(arrays), vectors.rules, vectors.fingerprint)
+
+
+def run_units(
+    units: Sequence[Unit],
+    worker: type,
+    arguments: Mapping[str, Any],
+    *,
+    workers: int | None,
+) -> Iterator[dict[str, Any]]:
+    """Hand units, one by one, to a pool of workers.
+
+    Args:
+        units: what is to be done.
+        worker: made once in each process with ``arguments``, then called with a unit; it returns a row.
+        arguments: of the worker's constructor.
+        workers: how many; None for one a CPU.
+
+    Yields:
+        The rows, as they come.
+
+    Raises:
+        W2vrayError: what a worker raised.
+    """
+    dataset = unit_dataset(units, worker, arguments, workers=workers)
+    try:
+        yield from dataset.iter_rows()
+    except ray.exceptions.RayError as error:
+        raise _own_error(error) from error
+
+
+def unit_dataset(
+    units: Sequence[Unit], worker: type, arguments: Mapping[str, Any], *, workers: int | None
+) -> ray.data.Dataset:
+    """Return the dataset of what a pool of workers makes of each unit: a row, or an Arrow table of rows."""
+    count = min(scoring_workers(workers), len(units))
+    items = [{"unit": unit.as_json()} for unit in units]
+    dataset = ray.data.from_items(items, override_num_blocks=len(items))
+    return dataset.map_batches(
+        _Worker,
+        fn_constructor_kwargs={"worker": worker, "arguments": dict(arguments)},
+        batch_size=1,
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(min_size=min(count, max(1, int(cluster_cpus()))), max_size=count),
+        num_cpus=worker_cpus(count),
+    )
+
+
+class _Worker:
+    """Adapt a worker of ours to what ``map_batches`` calls."""
+
+    def __init__(self, worker: type, arguments: Mapping[str, Any]) -> None:
+        self.worker = worker(**arguments)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        made = self.worker(Unit.from_json(batch["unit"][0].as_py()))
+        return made if isinstance(made, pa.Table) else pa.Table.from_pylist([made])
+
+
+def _own_error(error: BaseException) -> Exception:
+    """Find the error that a worker of ours raised inside of what Ray made of it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        inner = getattr(cause, "cause", None) or cause.__cause__
+        if isinstance(cause, W2vrayError):
+            return cause
+        cause = inner
+    return W2vrayError(f"a worker failed: {str(error).strip().splitlines()[-1]}")

@@ -1,0 +1,104 @@
+"""One unit, scored: what a worker does, without Ray, so that it can be read and tested by itself."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from w2vray.cluster.filters import Where
+from w2vray.cluster.parts import UnitRecord
+from w2vray.cluster.units import Unit, read_unit
+from w2vray.schema import REJECTED_SCHEMA, SOURCE_FILE, SOURCE_ROW, Status, scores_schema
+from w2vray.scorer import TextScorer
+from w2vray.texts import Texts, read_texts
+
+__all__ = ["ScoringJob", "score_unit"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringJob:
+    """What every unit of a run has in common. ``kept`` maps a name in the scores to the column of the store."""
+
+    output: str
+    roots: tuple[str, ...]
+    text_columns: tuple[str, ...]
+    kept: Mapping[str, str]
+    kept_schema: pa.Schema  # by the names in the scores
+    where: Where | None
+    probabilities: bool
+    top_k: int
+    threshold: float | None
+    run: str
+    profile: Mapping[str, Any]
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns to read from the store."""
+        filtered = self.where.columns if self.where else ()
+        return list(dict.fromkeys([*self.text_columns, *self.kept.values(), *filtered]))
+
+    @property
+    def scores_schema(self) -> pa.Schema:
+        """Schema of the scores."""
+        return scores_schema(list(self.kept_schema), probabilities=self.probabilities, top_k=self.top_k)
+
+
+def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRecord, pa.Table, pa.Table]:
+    """Read, score and account for a unit.
+
+    Returns:
+        Its record, its scores and its rejected rows, each in input order.
+
+    Raises:
+        CorpusError: a file cannot be read.
+    """
+    scores: list[pa.RecordBatch] = []
+    rejected: list[pa.RecordBatch] = []
+    rows_in = 0
+    for read in read_unit(unit, job.roots, job.columns):
+        batch = read.filter(job.where.expression) if job.where else read
+        rows_in += len(batch)
+        texts = read_texts(batch, job.text_columns)
+        scores.append(_score(batch.take(pa.array(texts.rows_N)), texts, scorer, job))
+        rejected.append(_reject(batch, texts))
+    score_table = pa.Table.from_batches(scores, job.scores_schema)
+    rejected_table = pa.Table.from_batches(rejected, REJECTED_SCHEMA)
+    abstained = sum(1 for value in score_table["status"].to_pylist() if value != Status.SCORED)
+    record = UnitRecord(
+        unit=unit.id,
+        rows_read=unit.rows,
+        rows_in=rows_in,
+        rows_scored=len(score_table),
+        rows_rejected=len(rejected_table),
+        rows_abstained=abstained,
+        run=job.run,
+        profile=job.profile,
+    )
+    return record, score_table, rejected_table
+
+
+def _score(rows: pa.RecordBatch, texts: Texts, scorer: TextScorer, job: ScoringJob) -> pa.RecordBatch:
+    answers = scorer.score_array(texts.values)
+    columns = answers.columns(threshold=job.threshold, probabilities=job.probabilities, top_k=job.top_k)
+    columns |= {name: rows.column(name) for name in (SOURCE_FILE, SOURCE_ROW)}
+    columns |= {name: rows.column(stored) for name, stored in job.kept.items()}
+    schema = job.scores_schema
+    return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+
+def _reject(batch: pa.RecordBatch, texts: Texts) -> pa.RecordBatch:
+    rows = batch.take(pa.array([item.row for item in texts.rejected], pa.int64()))
+    return pa.RecordBatch.from_arrays(
+        [
+            rows.column(SOURCE_FILE),
+            rows.column(SOURCE_ROW),
+            _strings([item.reason.value for item in texts.rejected]),
+            _strings([item.detail for item in texts.rejected]),
+        ],
+        schema=REJECTED_SCHEMA,
+    )
+
+
+def _strings(values: Sequence[str]) -> pa.StringArray:
+    return pa.array(values, pa.string())

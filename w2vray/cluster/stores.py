@@ -1,0 +1,50 @@
+"""Paths and URIs to filesystems, and what may be said of them aloud.
+
+A URI may carry a key or a token; ``without_secrets`` is what goes into manifests, errors and logs.
+"""
+
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pyarrow as pa
+from pyarrow import fs
+
+from w2vray.errors import CorpusError
+
+__all__ = ["absolute", "is_uri", "open_store", "without_secrets"]
+
+
+def is_uri(place: str) -> bool:
+    """Tell a URI from a path."""
+    return "://" in place
+
+
+def absolute(place: str) -> str:
+    """Make a path absolute: workers run in other directories. A URI stays as it is."""
+    return place if is_uri(place) else str(Path(place).absolute())
+
+
+def open_store(place: str) -> tuple[fs.FileSystem, str]:
+    """Open the filesystem of a path or URI.
+
+    Returns:
+        The filesystem, and the path inside it.
+
+    Raises:
+        CorpusError: no filesystem of Arrow's opens such a URI.
+    """
+    if not is_uri(place):
+        return fs.LocalFileSystem(), absolute(place)
+    try:
+        filesystem, path = fs.FileSystem.from_uri(place)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        raise CorpusError(f"{without_secrets(place)} cannot be opened ({error})") from error
+    return filesystem, path
+
+
+def without_secrets(place: str) -> str:
+    """Leave out of a URI its user, password and query."""
+    if not is_uri(place):
+        return place
+    parts = urlsplit(place)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -1,0 +1,304 @@
+"""``train``: data-parallel training on Ray Train, over examples that Ray Data has tokenised and looked up once."""
+
+import hashlib
+import json
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import pyarrow.compute as pc
+import ray.data
+import ray.train
+from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+
+from w2vray.bundle import ModelConfig, save_bundle
+from w2vray.cluster.examples import ExampleReader, Labelled, ReadingJob, labelled_units
+from w2vray.cluster.labels import label_order
+from w2vray.cluster.runtime import SharedVectors, cluster_cpus, connected, share, unit_dataset, worker_cpus
+from w2vray.cluster.train_worker import EXAMPLES, WorkerConfig, load_state, train_loop_per_worker
+from w2vray.config import TrainSettings
+from w2vray.errors import BundleError, ClusterError, CorpusError, W2vrayError
+from w2vray.models.settings import AverageSettings, ModelSettings, model_settings
+from w2vray.vectors import Vectors
+
+__all__ = ["TrainSummary", "train"]
+
+DEFAULT_VALIDATION_SHARE = 0.1
+Progress = Callable[[int, str], None]
+"""Called with epochs done and a few words."""
+
+MAX_FAILURES = 3
+"""Times that training goes on from the last checkpoint after a worker has died."""
+
+_WATCH_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSummary:
+    """What a training came to."""
+
+    model: str
+    labels: tuple[str, ...]
+    rows: int
+    rows_validation: int
+    rows_without_label: int
+    rows_without_evidence: int  # no word of theirs has a vector, or their text cannot be read
+    epochs: int
+    curve: list[dict[str, Any]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the summary as JSON can hold it."""
+        return asdict(self)
+
+
+def train(
+    settings: TrainSettings, *, address: str | None = None, progress: Progress = lambda epoch, text: None
+) -> TrainSummary:
+    """Train a classifier and write the model directory.
+
+    Raises:
+        UnusableInputError: the arguments, the labelled store, the vectors or the output cannot be used.
+    """
+    model = model_settings(settings.model, dict(settings.model_settings))
+    output = Path(settings.output).absolute()
+    if output.exists():
+        raise BundleError(f"{output} is already there; name another --output, or remove it first")
+    vectors = Vectors.open(settings.vectors)
+    stores = [labelled_units(settings.labelled, settings.text_column, settings.label_column)]
+    if settings.validation:
+        stores.append(labelled_units(settings.validation, settings.text_column, settings.label_column))
+    with connected(address):
+        _require_cpus(settings)
+        shared = share(vectors)
+        dataset = _examples(settings, model, stores, shared)
+        counts = _count(dataset)
+        _require_usable(counts, settings, stops_early=not isinstance(model, AverageSettings))
+        worker = WorkerConfig(
+            shared=shared,
+            labels=counts.labels,
+            policy=settings.oov,
+            model=model,
+            seed=settings.seed,
+            threads=max(1, int(cluster_cpus()) // settings.workers) if address is None else 1,
+        )
+        storage, name = _storage(output), _fingerprint(settings, stores, vectors)
+        progress(0, f"{counts.train:,} examples, {len(counts.labels)} classes")
+        with _watched(storage / name, progress):
+            state = _fit(settings, worker, dataset, storage, name)
+    config = ModelConfig(
+        model=settings.model,
+        settings=model,
+        labels=counts.labels,
+        rules=vectors.rules,
+        policy=settings.oov,
+        dim=vectors.dim,
+        vectors_fingerprint=vectors.fingerprint,
+        vectors_path=str(vectors.path),
+        training=_history(settings, stores, counts, state["curve"]),
+    )
+    weights = {name: value.numpy() for name, value in state["best"].items()}
+    save_bundle(output, config, weights, with_vectors=settings.with_vectors)
+    shutil.rmtree(_storage(output), ignore_errors=True)
+    return TrainSummary(
+        model=str(output),
+        labels=counts.labels,
+        rows=counts.train,
+        rows_validation=counts.validation,
+        rows_without_label=counts.without_label,
+        rows_without_evidence=counts.without_evidence,
+        epochs=len(state["curve"]),
+        curve=state["curve"],
+    )
+
+
+# The examples
+
+
+@dataclass(frozen=True)
+class _Counts:
+    labels: tuple[str, ...]
+    train: int
+    validation: int
+    without_label: int
+    without_evidence: int
+
+
+def _examples(
+    settings: TrainSettings, model: ModelSettings, stores: list[Labelled], shared: SharedVectors
+) -> ray.data.Dataset:
+    """Tokenise and look up all rows, once, and keep the ids in Ray's object store."""
+    share_kept = settings.validation_fraction
+    if share_kept is None:
+        share_kept = 0.0 if settings.validation or isinstance(model, AverageSettings) else DEFAULT_VALIDATION_SHARE
+    made = []
+    for store, validation_share in zip(stores, (share_kept, 1.0), strict=False):
+        job = ReadingJob(
+            roots=store.corpus.roots,
+            text_columns=settings.text_column,
+            label_column=settings.label_column,
+            rules=shared.rules,
+            policy=settings.oov,
+            validation_share=validation_share,
+            seed=settings.seed,
+        )
+        arguments = {"shared": shared, "job": job}
+        made.append(unit_dataset(store.units, ExampleReader, arguments, workers=None).materialize())
+    return made[0].union(*made[1:]) if len(made) > 1 else made[0]
+
+
+def _count(dataset: ray.data.Dataset) -> _Counts:
+    """Count the rows by label and use; reads no ids."""
+    labels: Counter[str] = Counter()
+    train = validation = without_label = without_evidence = 0
+    columns = dataset.select_columns(["label", "found", "validation"])
+    for table in columns.iter_batches(batch_size=None, batch_format="pyarrow"):
+        has_label = table["label"].is_valid()
+        known = pc.greater(table["found"], 0)
+        without_label += len(table) - pc.sum(has_label).as_py()
+        without_evidence += pc.sum(pc.and_(has_label, pc.invert(known))).as_py()
+        usable = table.filter(pc.and_(has_label, known))
+        kept = pc.sum(usable["validation"]).as_py() or 0
+        validation += kept
+        train += len(usable) - kept
+        seen = usable.filter(pc.invert(usable["validation"]))["label"].value_counts()
+        labels.update({pair["values"]: pair["counts"] for pair in seen.to_pylist()})
+    return _Counts(label_order(labels), train, validation, without_label, without_evidence)
+
+
+def _require_usable(counts: _Counts, settings: TrainSettings, *, stops_early: bool) -> None:
+    where = f"column {settings.label_column!r}"
+    if not counts.train:
+        raise CorpusError(
+            f"no row to train on: {counts.without_label:,} rows have no label in {where}, and no word of "
+            f"{counts.without_evidence:,} has a vector"
+        )
+    if len(counts.labels) < 2:
+        raise CorpusError(f"{where} holds one class only ({counts.labels[0]!r}); a classifier needs at least two")
+    if stops_early and not counts.validation:
+        raise CorpusError(
+            f"no rows for validation: {counts.train:,} rows, of which a share of "
+            f"{settings.validation_fraction or DEFAULT_VALIDATION_SHARE:g} is none; raise --validation-fraction or "
+            "give --validation"
+        )
+
+
+# The training
+
+
+def _require_cpus(settings: TrainSettings) -> None:
+    """Refuse at once what Ray would wait for."""
+    resources = ray.cluster_resources()
+    cpus, gpus = resources.get("CPU", 0), resources.get("GPU", 0)
+    if settings.workers > cpus:
+        raise ClusterError(f"--workers is {settings.workers}, and this Ray has {cpus:g} CPUs; allowed: 1 to {cpus:g}")
+    if settings.gpu and settings.workers > gpus:
+        raise ClusterError(f"--gpu with --workers {settings.workers} needs as many GPUs; this Ray has {gpus:g}")
+
+
+class _EveryRow(DataConfig):
+    """Give each worker a share of the examples without dropping the remainder, as Ray Train's own does."""
+
+    def configure(
+        self,
+        datasets: dict[str, ray.data.Dataset],
+        world_size: int,
+        worker_handles: Any,  # noqa: ARG002 - Ray's signature
+        worker_node_ids: Any,
+        **_: Any,
+    ) -> list[dict[str, ray.data.DataIterator]]:
+        shards = datasets[EXAMPLES].streaming_split(world_size, equal=False, locality_hints=worker_node_ids)
+        return [{EXAMPLES: shard} for shard in shards]
+
+
+def _fit(
+    settings: TrainSettings, worker: WorkerConfig, dataset: ray.data.Dataset, storage: Path, name: str
+) -> Mapping[str, Any]:
+    """Run the workers to the end and return the last checkpoint: the best weights and the learning curve."""
+    cpus = worker_cpus(settings.workers)
+    trainer = TorchTrainer(
+        train_loop_per_worker,
+        train_loop_config={"config": worker},
+        scaling_config=ScalingConfig(
+            num_workers=settings.workers, use_gpu=settings.gpu, resources_per_worker=_resources(cpus, settings.gpu)
+        ),
+        run_config=RunConfig(
+            name=name,
+            storage_path=str(storage),
+            failure_config=FailureConfig(max_failures=MAX_FAILURES),
+            checkpoint_config=CheckpointConfig(num_to_keep=1),
+        ),
+        datasets={EXAMPLES: dataset},
+        dataset_config=_EveryRow(),
+    )
+    try:
+        result = trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        raise W2vrayError(f"training failed: {error}; the same command goes on from its last epoch") from error
+    return load_state(result.checkpoint)
+
+
+@contextmanager
+def _watched(folder: Path, progress: Progress) -> Iterator[None]:
+    """Tell of each epoch as its checkpoint appears: the training itself runs in a process of Ray's."""
+    done = Event()
+
+    def watch() -> None:
+        epoch = 0
+        while not done.wait(_WATCH_SECONDS):
+            try:
+                latest = json.loads((folder / "checkpoint_manager_snapshot.json").read_text())["latest_checkpoint_result"]
+            except (OSError, ValueError, KeyError):
+                continue  # not there yet, or being written
+            if latest is not None and latest["metrics"]["epoch"] != epoch:
+                epoch = latest["metrics"]["epoch"]
+                loss = latest["metrics"]["validation_loss"]
+                progress(epoch, "epochs" if loss is None else f"epochs, validation loss {loss:.4f}")
+
+    thread = Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _resources(cpus: float, gpu: bool) -> dict[str, float]:
+    return {"CPU": cpus, "GPU": 1} if gpu else {"CPU": cpus}
+
+
+def _storage(output: Path) -> Path:
+    """Return where checkpoints lie until the model is complete."""
+    return output.parent / f".{output.name}.training"
+
+
+def _fingerprint(settings: TrainSettings, stores: list[Labelled], vectors: Vectors) -> str:
+    """Name the training by all that it depends on, so that only the same one is gone on with."""
+    stated = {
+        **{name: value for name, value in asdict(settings).items() if name not in {"vectors", "output", "with_vectors"}},
+        "vectors": vectors.fingerprint,
+        "stores": [store.corpus.fingerprint for store in stores],
+    }
+    return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _history(
+    settings: TrainSettings, stores: list[Labelled], counts: _Counts, curve: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return what the model directory tells of how the model came to be."""
+    packages = ("w2vray", "ray", "torch", "numpy", "pyarrow")
+    return {
+        "settings": asdict(settings),
+        "data": [store.corpus.fingerprint for store in stores],
+        "rows": {name: getattr(counts, name) for name in ("train", "validation", "without_label", "without_evidence")},
+        "curve": curve,
+        "versions": {"python": sys.version.split()[0], **{name: version(name) for name in packages}},
+    }

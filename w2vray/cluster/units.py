@@ -1,0 +1,191 @@
+"""Units of work: lists of row-group ranges, planned from the input's identity alone, and read back row by row.
+
+Small files are packed together, large ones are cut at row groups. A unit, not a block of Ray's, is what is written,
+retried, resumed and verified.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from w2vray.cluster.corpus import Footer, SourceFile
+from w2vray.cluster.stores import open_store
+from w2vray.errors import CorpusError
+from w2vray.schema import PLAN_SCHEMA, SOURCE_FILE, SOURCE_ROW
+from w2vray.texts import BLOCK_ROWS
+
+__all__ = ["Piece", "Unit", "plan_from_table", "plan_table", "plan_units", "read_unit"]
+
+LARGEST_UNIT = 96 << 20
+"""Text of a unit that is aimed at, in bytes."""
+
+SMALLEST_UNIT = 2 << 20
+UNITS_AT_LEAST = 32
+"""A small store is cut finer, into about this many units, so that several workers have something to do."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some row groups of a file, or only the first ``rows`` rows of them; ``row_start`` is where they start in the file."""
+
+    root: int
+    file: str
+    row_group_start: int
+    row_group_stop: int
+    row_start: int
+    rows: int
+    text_bytes: int
+    file_size: int
+    file_mtime_ns: int | None
+
+    @property
+    def source(self) -> SourceFile:
+        """The file that the piece is of, with the identity it had when the plan was made."""
+        return SourceFile(self.root, self.file, self.file_size, self.file_mtime_ns)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Pieces that are read, scored and written together."""
+
+    pieces: tuple[Piece, ...]
+
+    @property
+    def id(self) -> str:
+        """Hash of the unit's own list: its name in the plan and of its parts."""
+        listed = [[p.root, p.file, p.row_group_start, p.row_group_stop, p.row_start, p.rows] for p in self.pieces]
+        return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:20]
+
+    @property
+    def rows(self) -> int:
+        """Rows of the input that the unit covers."""
+        return sum(piece.rows for piece in self.pieces)
+
+    def as_json(self) -> str:
+        """Return the unit as it travels through Ray."""
+        return json.dumps([asdict(piece) for piece in self.pieces])
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Rebuild a unit that ``as_json`` gave."""
+        return cls(tuple(Piece(**piece) for piece in json.loads(text)))
+
+
+def plan_units(footers: Sequence[Footer], *, limit: int | None = None) -> list[Unit]:
+    """Cut the files into units, in order; with ``limit``, only the first rows of the store."""
+    pieces = [piece for footer in footers for piece in _row_groups(footer)]
+    if limit is not None:
+        pieces = _first_rows(pieces, limit)
+    total = sum(piece.text_bytes for piece in pieces)
+    target = max(SMALLEST_UNIT, min(LARGEST_UNIT, total // UNITS_AT_LEAST))
+    units: list[Unit] = []
+    current: list[Piece] = []
+    size = 0
+    for piece in pieces:
+        if current and size + piece.text_bytes > target * 4 // 3:
+            units.append(Unit(tuple(current)))
+            current, size = [], 0
+        _add(current, piece)
+        size += piece.text_bytes
+        if size >= target:
+            units.append(Unit(tuple(current)))
+            current, size = [], 0
+    if current:
+        units.append(Unit(tuple(current)))
+    return units
+
+
+def _row_groups(footer: Footer) -> Iterator[Piece]:
+    """Yield a piece for each row group that has rows."""
+    file, start = footer.file, 0
+    for index, (rows, text_bytes) in enumerate(zip(footer.rows, footer.text_bytes, strict=True)):
+        if rows:
+            yield Piece(file.root, file.name, index, index + 1, start, rows, text_bytes, file.size, file.mtime_ns)
+        start += rows
+
+
+def _first_rows(pieces: Sequence[Piece], limit: int) -> list[Piece]:
+    kept: list[Piece] = []
+    for piece in pieces:
+        if limit <= 0:
+            break
+        rows = min(limit, piece.rows)
+        kept.append(Piece(**{**asdict(piece), "rows": rows, "text_bytes": piece.text_bytes * rows // piece.rows}))
+        limit -= rows
+    return kept
+
+
+def _add(pieces: list[Piece], piece: Piece) -> None:
+    """Append a piece, as part of the last one where it goes on where that one ends."""
+    last = pieces[-1] if pieces else None
+    if last is None or last.source != piece.source or last.row_start + last.rows != piece.row_start:
+        pieces.append(piece)
+        return
+    merged = {"row_group_stop": piece.row_group_stop, "rows": last.rows + piece.rows}
+    pieces[-1] = Piece(**{**asdict(last), **merged, "text_bytes": last.text_bytes + piece.text_bytes})
+
+
+def plan_table(units: Sequence[Unit]) -> pa.Table:
+    """Return a plan as Parquet holds it: a row a piece."""
+    rows = [{"unit": unit.id, **asdict(piece)} for unit in units for piece in unit.pieces]
+    return pa.Table.from_pylist(rows, schema=PLAN_SCHEMA)
+
+
+def plan_from_table(table: pa.Table) -> list[Unit]:
+    """Rebuild the plan that ``plan_table`` gave, in its order."""
+    pieces: dict[str, list[Piece]] = {}
+    for row in table.to_pylist():
+        pieces.setdefault(row.pop("unit"), []).append(Piece(**row))
+    return [Unit(tuple(of_unit)) for of_unit in pieces.values()]
+
+
+def read_unit(unit: Unit, roots: Sequence[str], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Read a unit's rows in order, in batches of one file each.
+
+    Yields:
+        ``source_file``, ``source_row`` and the asked columns, which may be ``key=value`` folders; at most
+        ``BLOCK_ROWS`` rows. What is yielded depends on the unit alone.
+
+    Raises:
+        CorpusError: a file is not what it was when the plan was made, or cannot be read.
+    """
+    for piece in unit.pieces:
+        folders = piece.source.partition_values
+        row = piece.row_start
+        for batch in _read_piece(piece, roots[piece.root], columns):
+            arrays = [pa.repeat(pa.scalar(piece.file), len(batch)), pa.array(np.arange(row, row + len(batch)))]
+            for name in columns:
+                stored = name in batch.schema.names
+                arrays.append(batch.column(name) if stored else pa.repeat(pa.scalar(folders[name]), len(batch)))
+            row += len(batch)
+            yield pa.RecordBatch.from_arrays(arrays, names=[SOURCE_FILE, SOURCE_ROW, *columns])
+        if row != piece.row_start + piece.rows:
+            raise CorpusError(
+                f"{piece.file}: {row - piece.row_start} rows in row groups {piece.row_group_start} to "
+                f"{piece.row_group_stop - 1}; its footer promised {piece.rows}"
+            )
+
+
+def _read_piece(piece: Piece, root: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    store, base = open_store(root)
+    left = piece.rows
+    try:
+        with store.open_input_file(f"{base}/{piece.file}") as handle:
+            if handle.size() != piece.file_size:
+                raise CorpusError(f"{piece.file} has {handle.size()} bytes; it had {piece.file_size} when planned")
+            with pq.ParquetFile(handle, pre_buffer=True) as parquet:
+                stored = [name for name in columns if name in parquet.schema_arrow.names]
+                groups = list(range(piece.row_group_start, piece.row_group_stop))
+                for batch in parquet.iter_batches(BLOCK_ROWS, row_groups=groups, columns=stored):
+                    yield batch.slice(0, left)
+                    left -= len(batch)
+                    if left <= 0:
+                        return
+    except (OSError, pa.ArrowException) as error:
+        raise CorpusError(f"{piece.file} cannot be read: {str(error).splitlines()[0]}") from error

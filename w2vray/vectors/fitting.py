@@ -1,0 +1,109 @@
+"""``vectors train``: word2vec vectors of one's own, by gensim, from the user's unlabelled texts.
+
+The texts are split into tokens once, into a temporary file beside the output; gensim then reads that file in every
+epoch without Python in the way.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from w2vray import tokens
+from w2vray.config import FitVectorsSettings
+from w2vray.errors import VectorsError
+from w2vray.vectors.directory import Vectors, VectorsWriter
+from w2vray.vectors.readers import Block
+from w2vray.vectors.readers.block import BLOCK_ROWS
+
+__all__ = ["TextSource", "fit_vectors"]
+
+_LINE_TOKENS = 10_000
+"""Tokens of a line at most: gensim reads no further in one."""
+
+Update = Callable[[int, int | None, str], None]
+
+
+class TextSource(Protocol):
+    """Texts in Arrow arrays, and how many there are."""
+
+    @property
+    def rows(self) -> int:
+        """Number of texts."""
+
+    def __iter__(self) -> Any: ...
+
+
+def fit_vectors(
+    settings: FitVectorsSettings, texts: TextSource, progress: Update = lambda done, total, text: None
+) -> Vectors:
+    """Train vectors and write the directory; with one thread, the same seed gives the same vectors.
+
+    Raises:
+        VectorsError: no word is there often enough, or the output cannot be written.
+    """
+    from gensim.models import Word2Vec
+
+    output = Path(settings.output)
+    with VectorsWriter(output) as writer, tempfile.TemporaryDirectory(dir=output.absolute().parent) as folder:
+        corpus = Path(folder) / "tokens.txt"
+        _write_tokens(corpus, settings, texts, texts.rows, progress)
+        model = Word2Vec(
+            vector_size=settings.dim,
+            window=settings.window,
+            min_count=settings.min_count,
+            negative=settings.negative,
+            sg=int(settings.skip_gram),
+            workers=settings.threads or len(os.sched_getaffinity(0)),
+            seed=settings.seed,
+        )
+        model.build_vocab(corpus_file=str(corpus))
+        if not len(model.wv):
+            raise VectorsError(f"no word is in the texts {settings.min_count} times; lower --min-count")
+        progress(0, settings.epochs, f"epochs, {len(model.wv):,} words")
+        model.train(
+            corpus_file=str(corpus),
+            total_examples=model.corpus_count,
+            total_words=model.corpus_total_words,
+            epochs=settings.epochs,
+            callbacks=[_epoch_callback(settings.epochs, progress)],
+        )
+        for start in range(0, len(model.wv), BLOCK_ROWS):
+            stop = start + BLOCK_ROWS
+            writer.append(Block(model.wv.index_to_key[start:stop], model.wv.vectors[start:stop]), origin="word2vec")
+        origin = {"format": "trained", "algorithm": "word2vec", "texts": texts.rows, "tokens": model.corpus_total_words}
+        return writer.finish(tokens.family(settings.family), origin)
+
+
+def _write_tokens(
+    path: Path, settings: FitVectorsSettings, texts: Iterable[pa.LargeStringArray], rows: int, progress: Update
+) -> None:
+    tokenize = tokens.tokenizer(tokens.family(settings.family))
+    done = 0
+    with path.open("w", encoding="utf-8") as file:
+        for array in texts:
+            for text in array.to_pylist():
+                found = tokenize(text)
+                for start in range(0, len(found), _LINE_TOKENS):
+                    file.write(" ".join(found[start : start + _LINE_TOKENS]) + "\n")
+            done += len(array)
+            progress(done, rows, "texts split")
+
+
+def _epoch_callback(epochs: int, progress: Update) -> Any:
+    from gensim.models.callbacks import CallbackAny2Vec
+
+    class Epochs(CallbackAny2Vec):  # type: ignore[misc]
+        """Report each epoch."""
+
+        def __init__(self) -> None:
+            self.done = 0
+
+        def on_epoch_end(self, _: Any) -> None:
+            self.done += 1
+            progress(self.done, epochs, "epochs")
+
+    return Epochs()
