@@ -1,6 +1,6 @@
 """Train text classifiers on word vectors, then classify whole Parquet document stores with them, on a Ray cluster.
 
-Importing this package starts nothing and imports neither ray nor torch; each name below is loaded when it is first used.
+Importing this package starts nothing and imports neither ray nor torch; each name is loaded when it is first used.
 """
 
 from importlib import import_module
@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from w2vray.scorer import Scores, TextScorer
     from w2vray.vectors import Vectors
 
-__all__ = ["Bundle", "Lookup", "Scores", "TextScorer", "UnusableInputError", "Vectors", "W2vrayError", "__version__"]
+__all__ = [
+    "Bundle",
+    "Lookup",
+    "Scores",
+    "TextScorer",
+    "UnusableInputError",
+    "Vectors",
+    "W2vrayError",
+    "__version__",
+]
 
 __version__ = "0.1.0"
 

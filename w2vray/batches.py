@@ -34,9 +34,7 @@ class Batch:
         return Batch(self.texts_B, self.ids_BT.to(device), self.lengths_B.to(device))
 
 
-def pad(
-    ids_L: npt.NDArray[np.int32], offsets_N1: npt.NDArray[np.int64], texts_B: npt.NDArray[np.int64]
-) -> Batch:
+def pad(ids_L: npt.NDArray[np.int32], offsets_N1: npt.NDArray[np.int64], texts_B: npt.NDArray[np.int64]) -> Batch:
     """Copy the ids of some texts into a padded tensor (at least one column wide)."""
     starts_B = offsets_N1[texts_B]
     lengths_B = offsets_N1[texts_B + 1] - starts_B
@@ -49,9 +47,9 @@ def pad(
 
 
 def by_length(ids_L: npt.NDArray[np.int32], offsets_N1: npt.NDArray[np.int64]) -> Iterator[Batch]:
-    """Batch texts of like lengths, shortest first, up to ``PADDED_TOKENS`` ids or ``MAX_TEXTS`` texts; none is left out.
+    """Batch texts of like lengths, shortest first; none is left out.
 
-    A longer text is a batch of its own.
+    A batch has up to ``PADDED_TOKENS`` ids and ``MAX_TEXTS`` texts; a longer text is a batch of its own.
     """
     lengths_N = np.diff(offsets_N1)
     order_N = np.argsort(lengths_N, kind="stable")

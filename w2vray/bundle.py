@@ -2,7 +2,7 @@
 
 ::
 
-    config.json            model and its settings, labels, token rules, policy, reference to the vectors, how it was trained
+    config.json            model, settings, labels, token rules, policy, which vectors, how it was trained
     weights.safetensors    the model's weights and the overlay
     vectors/               only with --with-vectors: a vectors directory, so that the model can be moved as one
 
@@ -77,7 +77,12 @@ class ModelConfig:
             found = stored.get("format_version") if isinstance(stored, dict) else None
             raise BundleError(f"format version {found!r}; this version of w2vray reads {FORMAT_VERSION}")
         try:
-            model, labels, vectors, policy = stored["model"], stored["labels"], stored["vectors"], stored["oov"]
+            model, labels, vectors, policy = (
+                stored["model"],
+                stored["labels"],
+                stored["vectors"],
+                stored["oov"],
+            )
             if model not in MODEL_SETTINGS:
                 raise BundleError(f"model {model!r}; this version of w2vray knows {', '.join(MODEL_SETTINGS)}")
             if policy not in POLICIES:
@@ -127,8 +132,10 @@ class Bundle:
             file = path / _WEIGHTS
             weights = load_weights(file.read_bytes())
         except OSError as error:
-            raise BundleError(f"{path} is not a model directory: {file.name} cannot be read ({error.strerror})") from error
-        except (ValueError, SafetensorError, BundleError) as error:
+            raise BundleError(
+                f"{path} is not a model directory: {file.name} cannot be read ({error.strerror})"
+            ) from error
+        except (ValueError, KeyError, SafetensorError, BundleError) as error:  # KeyError: a dtype that numpy has not
             raise BundleError(f"{file} cannot be used: {error}") from error
         return cls(config, weights, path.resolve())
 
@@ -165,7 +172,11 @@ class Bundle:
 
 
 def save_bundle(
-    output: str | Path, config: ModelConfig, weights: Mapping[str, npt.NDArray[Any]], *, with_vectors: bool = False
+    output: str | Path,
+    config: ModelConfig,
+    weights: Mapping[str, npt.NDArray[Any]],
+    *,
+    with_vectors: bool = False,
 ) -> Bundle:
     """Write a model directory, whole or not at all.
 

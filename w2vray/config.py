@@ -82,7 +82,9 @@ class ImportSettings:
     limit: int | None = documented("Take only the first N words.", None, metavar="N")
     dtype: str = documented("How the table is stored.", "float32", choices=DTYPES)
     family: str | None = documented(
-        "Token rules the vectors were made with; guessed from the format where not given.", None, choices=FAMILIES
+        "Token rules the vectors were made with; guessed from the format where not given.",
+        None,
+        choices=FAMILIES,
     )
 
     def __post_init__(self) -> None:
@@ -191,13 +193,17 @@ class ScoreSettings:
     vectors: str | None = documented("Where the vectors are now, if they were moved.", None, metavar="VECTORS")
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
     keep: tuple[str, ...] = documented(
-        "Column of the store to carry into the scores; OLD=NEW renames it. May be repeated.", (), metavar="COLUMN"
+        "Column of the store to carry into the scores; OLD=NEW renames it. May be repeated.",
+        (),
+        metavar="COLUMN",
     )
     probabilities: bool = documented("Write the probability of every label.", False)
     top_k: int | None = documented("Write the K best labels and their probabilities.", None, metavar="K")
     threshold: float | None = documented("Mark rows whose score is lower as below_threshold.", None)
     where: str | None = documented(
-        "Score only rows for which this holds, such as \"lang == 'en' and year >= 2020\".", None, metavar="EXPR"
+        "Score only rows for which this holds, such as \"lang == 'en' and year >= 2020\".",
+        None,
+        metavar="EXPR",
     )
     limit: int | None = documented("Take only the first rows of the store.", None, metavar="ROWS")
     workers: int | None = documented("Scoring workers. Default: one a CPU of the cluster.", None)
@@ -211,7 +217,12 @@ class ScoreSettings:
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "a whole number above 0")
         require(self.threshold is None or 0 <= self.threshold <= 1, "threshold", self.threshold, "0 to 1")
-        require(self.max_rejected is None or self.max_rejected >= 0, "max_rejected", self.max_rejected, "0 or more")
+        require(
+            self.max_rejected is None or self.max_rejected >= 0,
+            "max_rejected",
+            self.max_rejected,
+            "0 or more",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,9 +236,7 @@ class VerifySettings:
 class PredictSettings:
     """Settings of ``predict``."""
 
-    text: tuple[str, ...] = documented(
-        "Texts to classify; none: one text a line on stdin.", (), positional=True
-    )
+    text: tuple[str, ...] = documented("Texts to classify; none: one text a line on stdin.", (), positional=True)
     model: str = documented("Model directory.", metavar="MODEL")
     vectors: str | None = documented("Where the vectors are now, if they were moved.", None, metavar="VECTORS")
     top_k: int | None = documented("Print the K best labels too.", None, metavar="K")

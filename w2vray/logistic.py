@@ -1,5 +1,7 @@
-"""``average`` with frozen vectors is multinomial logistic regression on the texts' means: a convex problem, solved to
-its optimum by full-batch L-BFGS instead of in small steps. Loss and gradient are summed over the workers.
+"""``average`` with frozen vectors: multinomial logistic regression on the texts' means.
+
+The problem is convex and is solved to its optimum by full-batch L-BFGS instead of in small steps; loss and gradient are
+summed over the workers.
 
 Legend: N examples of this worker, D width of a vector, C classes.
 """
@@ -47,7 +49,7 @@ def fit_logistic(
     """Minimise the summed cross-entropy times ``C`` plus half the squared weights; the intercept is not penalised.
 
     This is scikit-learn's ``LogisticRegression`` for the same ``C``. Its two-class form has one weight vector w, the
-    difference of our two; ours are +w/2 and -w/2 at the optimum, so that the same penalty on w is twice the one on them.
+    difference of our two; ours are +w/2 and -w/2 at the optimum, so that the same penalty on w is twice that on them.
     """
     penalty = 0.5 if classes > 2 else 1.0
     examples = float(sum_over_workers(torch.tensor([float(len(labels_N))], dtype=torch.float64)))

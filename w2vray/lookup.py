@@ -1,8 +1,8 @@
 """Texts to ids: tokenise, find each word's row, apply the policy for words that have none.
 
 Ids: ``id < V`` is a row of the shared table; ``V <= id < V + K`` a row of the model's own overlay, whose first row is
-the special one of the policies ``zero`` and ``unknown``, and whose others replace table rows. Models see ids and a way to rows, so that neither a
-policy nor tuned words change them.
+the special one of the policies ``zero`` and ``unknown``, and whose others replace table rows. Models see ids and a way
+to rows, so that neither a policy nor tuned words change them.
 
 Legend: V rows of the table, K of the overlay, N texts, L tokens of all texts.
 """
@@ -30,7 +30,8 @@ class Ids:
     """The ids of N texts, one text after another.
 
     ``token_counts_N`` counts tokens after resolution, with or without a vector; ``found_counts_N`` those with a row of
-    the table (a replaced row is still one). Under ``skip`` a text has as many ids as found tokens, otherwise as many as tokens.
+    the table (a replaced row is still one). Under ``skip`` a text has as many ids as found tokens, otherwise as many as
+    tokens.
     """
 
     ids_L: npt.NDArray[np.int32]
@@ -92,8 +93,10 @@ class Lookup:
     def resolved(self, words: list[str]) -> list[list[tuple[str, bool]]]:
         """Return the entries that each word is resolved to, and whether they have a vector."""
         rows, offsets = self._resolve(words)
-        entries = [self._split(word) if stop - start > 1 else [word]
-                   for word, start, stop in zip(words, offsets, offsets[1:], strict=False)]
+        entries = [
+            self._split(word) if stop - start > 1 else [word]
+            for word, start, stop in zip(words, offsets, offsets[1:], strict=False)
+        ]
         known = iter((rows != MISSING).tolist())
         return [[(entry, next(known)) for entry in parts] for parts in entries]
 
@@ -108,9 +111,7 @@ class Lookup:
         if not self.rules.split_unknown:
             return rows, offsets
         split = {
-            index: parts
-            for index in np.flatnonzero(rows == MISSING)
-            if len(parts := self._split(words[index])) > 1
+            index: parts for index in np.flatnonzero(rows == MISSING) if len(parts := self._split(words[index])) > 1
         }
         if not split:
             return rows, offsets
@@ -179,7 +180,12 @@ class Coverage:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the coverage as JSON can hold it."""
-        return {"tokens": self.tokens, "found": self.found, "coverage": self.coverage, "missing": self.missing}
+        return {
+            "tokens": self.tokens,
+            "found": self.found,
+            "coverage": self.coverage,
+            "missing": self.missing,
+        }
 
 
 def measure_coverage(

@@ -59,9 +59,7 @@ def confusion(
     return cells.reshape(classes, classes + 1)
 
 
-def metrics(
-    confusion_CC1: npt.NDArray[np.int64], labels: Sequence[str], *, rows_unknown_label: int = 0
-) -> Metrics:
+def metrics(confusion_CC1: npt.NDArray[np.int64], labels: Sequence[str], *, rows_unknown_label: int = 0) -> Metrics:
     """Compute accuracy, macro-F1 (the plain mean of the classes' F1, as scikit-learn's) and a row per class.
 
     Rows whose true label is none of ``labels`` are wrong whatever was predicted.

@@ -73,7 +73,7 @@ REJECTED_SCHEMA = pa.schema(
 
 PLAN_SCHEMA = pa.schema(
     [
-        pa.field("unit", pa.string(), nullable=False),  # HASH of the unit's own list of pieces
+        pa.field("unit", pa.string()),  # HASH of the unit's own list of pieces; null: the file is in no unit
         pa.field("root", pa.int32(), nullable=False),  # which of the run's corpus arguments the file belongs to
         pa.field("file", pa.string(), nullable=False),  # relative to that root
         pa.field("row_group_start", pa.int32(), nullable=False),
@@ -83,6 +83,7 @@ PLAN_SCHEMA = pa.schema(
         pa.field("text_bytes", pa.int64(), nullable=False),  # uncompressed, as the footer tells
         pa.field("file_size", pa.int64(), nullable=False),
         pa.field("file_mtime_ns", pa.int64()),
+        pa.field("left_out", pa.string()),  # why the file is in no unit
     ]
 )
 

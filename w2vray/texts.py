@@ -6,6 +6,7 @@ these dictionary-encoded. Bytes are taken as UTF-8; string columns can hold inva
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -98,10 +99,16 @@ def _as_bytes(batch: pa.RecordBatch | pa.Table, name: str) -> pa.LargeBinaryArra
     column = batch.column(name)
     if not is_text_type(column.type):
         raise CorpusError(f"column {name!r} is {column.type}; expected a column of strings or of UTF-8 bytes")
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    # Each on its own first: neither dictionaries with nulls nor more than 2 GB of strings can be put together.
+    parts = [_chunk_as_bytes(chunk) for chunk in chunks]
+    return parts[0] if len(parts) == 1 else pa.chunked_array(parts, pa.large_binary()).combine_chunks()
+
+
+def _chunk_as_bytes(column: pa.Array) -> pa.LargeBinaryArray:
     if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
+        values = _chunk_as_bytes(column.dictionary)  # first: Arrow cannot decode a dictionary of views
+        return pa.DictionaryArray.from_arrays(column.indices, values).dictionary_decode()
     if pa.types.is_string_view(column.type) or pa.types.is_fixed_size_binary(column.type):
         column = column.cast(pa.binary_view() if pa.types.is_string_view(column.type) else pa.binary())
     return column.cast(pa.large_binary())
@@ -129,4 +136,4 @@ def blocks(texts: pa.LargeStringArray) -> list[pa.LargeStringArray]:
         before = ends[start - 1] if start else 0
         fitting = int(np.searchsorted(ends, before + BLOCK_BYTES, side="right"))
         cuts.append(min(max(fitting, start + 1), start + BLOCK_ROWS, len(texts)))
-    return [texts[start:stop] for start, stop in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [texts[start:stop] for start, stop in pairwise(cuts)]

@@ -20,7 +20,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cache
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from w2vray.config import FAMILIES
 from w2vray.errors import BundleError
@@ -36,7 +36,7 @@ class TokenRules:
     """The rules of a family, each one stated, none left to code that reads only the family's name."""
 
     family: str
-    normalization: str = "NFC"
+    normalization: Literal["NFC"] = "NFC"
     lowercase: bool = True
     straighten_apostrophes: bool = True  # U+2018, U+2019 and U+02BC become '
     punctuation: bool  # each mark is a token; otherwise marks are dropped
@@ -63,9 +63,10 @@ class TokenRules:
                 f"the stored token rules are {stored!r}; this version of w2vray knows exactly the rules "
                 f"{', '.join(expected)}. Use the version that wrote them"
             )
-        for name, kind in expected.items():
-            if not isinstance(stored[name], bool if kind in (bool, "bool") else str):
-                raise BundleError(f"the stored token rule {name} is {stored[name]!r}; expected a {kind}")
+        for name, declared in expected.items():
+            kind = bool if declared in (bool, "bool") else str
+            if not isinstance(stored[name], kind):
+                raise BundleError(f"the stored token rule {name} is {stored[name]!r}; expected a {kind.__name__}")
         return cls(**stored)
 
 
@@ -132,7 +133,7 @@ def _pattern(rules: TokenRules, *, ascii_only: bool) -> re.Pattern[str]:
         choices += [f"{W}+?(?=n't(?!{W}))", f"n't(?!{W})", f"'{_CLITICS}(?!{W})"]
     choices.append(word)
     if rules.punctuation:
-        choices += [r"\.{3}", "--", "''", "``", rf"[^\s]"]
+        choices += [r"\.{3}", "--", "''", "``", r"[^\s]"]
     return re.compile("|".join(choices))
 
 
@@ -156,6 +157,8 @@ def tokenizer(rules: TokenRules) -> Callable[[str], list[str]]:
         text = unicodedata.normalize(rules.normalization, text)
         if rules.straighten_apostrophes:
             text = text.translate(_STRAIGHT_APOSTROPHE)
-        return find_any(text.lower() if rules.lowercase else text)
+        if rules.lowercase:  # J and a caron are one character as a small letter only: normalise again
+            text = unicodedata.normalize(rules.normalization, text.lower())
+        return find_any(text)
 
     return tokenize

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from w2vray.batches import Batch, by_length, pad
 from w2vray.metrics import confusion
@@ -44,8 +44,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class EpochReport:
-    """A line of the learning curve; losses are mean cross-entropy in nats. Validation is None where no rows were kept for
-    it."""
+    """A line of the learning curve; losses are mean cross-entropy in nats, None where no rows were kept for it."""
 
     epoch: int
     train_loss: float
@@ -73,7 +72,8 @@ def epoch_batches(
         A batch, and how many examples all workers have in this step. A worker with nothing left for a step has a batch
         of no texts.
     """
-    steps = max(1, math.ceil(sum(counts_W) / batch_size))
+    # no more steps than the largest share has examples: each step then has at least one, whatever the workers
+    steps = max(1, min(math.ceil(sum(counts_W) / batch_size), max(counts_W)))
     of_worker = np.random.default_rng([*seed, 1 + rank])
     of_all = np.random.default_rng([*seed, 0])
     lengths_N = np.diff(examples.offsets_N1)
@@ -147,7 +147,7 @@ class Training:
         trained = [parameter for parameter in classifier.parameters() if parameter.requires_grad]
         self.device = trained[0].device
         self.optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=weight_decay)
-        self.averaged = AveragedModel(self._module, multi_avg_fn=get_ema_multi_avg_fn(averaging))
+        self.averaged = AveragedModel(self._module, multi_avg_fn=_running_average(averaging))
         self.curve: list[EpochReport] = []
         self.best = self._weights()
 
@@ -222,3 +222,15 @@ class Training:
         self.best = state["best"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.curve = [EpochReport(**line) for line in state["curve"]]
+
+
+def _running_average(keep: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+    """Return the update of a running average that keeps less of the past in its first steps, so as to forget the start."""
+
+    @torch.no_grad()
+    def update(averages: list[Tensor], weights: list[Tensor], steps: Tensor) -> None:
+        kept = min(keep, (1 + int(steps)) / (10 + int(steps)))
+        for average, weight in zip(averages, weights, strict=True):
+            average.lerp_(weight, 1 - kept)
+
+    return update

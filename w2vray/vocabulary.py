@@ -141,7 +141,7 @@ class Vocabulary:
         """Compare the words of ``rows`` with the asked ones, byte by byte, all pairs side by side."""
         mine, theirs = self.offsets[rows], offsets[asked]
         lengths = offsets[asked + 1] - theirs
-        same = (self.offsets[rows + 1] - mine) == lengths
+        same: npt.NDArray[np.bool_] = (self.offsets[rows + 1] - mine) == lengths
         pairs = np.flatnonzero(same)
         total = lengths[pairs]
         if not total.sum():

@@ -148,9 +148,7 @@ def test_each_pool_has_the_image_of_its_device(config: Config) -> None:
     assert "--gpus=all" in config["available_node_types"]["gpu_workers"]["docker"]["worker_run_options"]
 
 
-def test_every_node_runs_one_ray_and_one_python_that_the_project_supports(
-    config: Config, project: Config
-) -> None:
+def test_every_node_runs_one_ray_and_one_python_that_the_project_supports(config: Config, project: Config) -> None:
     """Images and install command agree, inside the ranges of pyproject.toml."""
     pin = ray_pin(config)
     assert {match["ray"] for match in images(config).values()} == {pin}
@@ -182,9 +180,7 @@ def test_no_permission_names_the_world(config: Config) -> None:
     assert doors_to_the_world(checked(config)) == []
 
 
-@pytest.mark.parametrize(
-    "rule", [{"IpRanges": [{"CidrIp": "0.0.0.0/0"}]}, {"Ipv6Ranges": [{"CidrIpv6": "::/0"}]}]
-)
+@pytest.mark.parametrize("rule", [{"IpRanges": [{"CidrIp": "0.0.0.0/0"}]}, {"Ipv6Ranges": [{"CidrIpv6": "::/0"}]}])
 def test_a_permission_that_names_the_world_is_found(config: Config, rule: Config) -> None:
     """The check above can fail."""
     permission = {"FromPort": 22, "ToPort": 22, "IpProtocol": "tcp", **rule}

@@ -1,4 +1,4 @@
-"""What a person sees: progress on stderr, summaries on stdout; with ``--json`` one object on stdout and nothing else."""
+"""What a person sees: progress on stderr, summaries on stdout; with ``--json`` one object on stdout, nothing else."""
 
 import json
 import sys
@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 __all__ = ["Output", "progress_bar"]

@@ -36,9 +36,9 @@ def model_options(command: F) -> F:
             base, several = _base(hints[item.name])
             default = " ".join(map(str, item.default)) if several else item.default
             text = f"{item.metadata['help']} Default: {default}."
-            command = click.option(
-                flag(item.name), item.name, type=base, multiple=several, default=None, help=text
-            )(command)
+            command = click.option(flag(item.name), item.name, type=base, multiple=several, default=None, help=text)(
+                command
+            )
     return command
 
 
@@ -48,7 +48,11 @@ def _parameter(item: Field[Any], hint: Any) -> Callable[[F], F]:
     if item.metadata["positional"]:
         metavar = item.name.upper()
         return click.argument(
-            item.name, type=base, nargs=-1 if several else 1, required=required, metavar=f"{metavar}..." if several else metavar
+            item.name,
+            type=base,
+            nargs=-1 if several else 1,
+            required=required,
+            metavar=f"{metavar}..." if several else metavar,
         )
     choices = item.metadata["choices"]
     options: dict[str, Any] = {
@@ -61,7 +65,11 @@ def _parameter(item: Field[Any], hint: Any) -> Callable[[F], F]:
     if not required:
         options |= {"default": item.default, "show_default": item.default not in (None, ())}
     return click.option(
-        flag(item.name), item.name, type=click.Choice(choices) if choices else base, multiple=several, **options
+        flag(item.name),
+        item.name,
+        type=click.Choice(choices) if choices else base,
+        multiple=several,
+        **options,
     )
 
 

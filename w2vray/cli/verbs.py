@@ -21,7 +21,9 @@ __all__ = ["w2vray"]
 Verb = Callable[..., int | None]
 
 
-def _verb(group: click.Group, name: str, settings: type, *, on_cluster: bool = False) -> Callable[[Verb], click.Command]:
+def _verb(
+    group: click.Group, name: str, settings: type, *, on_cluster: bool = False
+) -> Callable[[Verb], click.Command]:
     """Make a command of a verb: its settings' options, ``--json`` and, where it uses Ray, ``--address``."""
 
     def decorate(function: Verb) -> click.Command:
@@ -32,7 +34,9 @@ def _verb(group: click.Group, name: str, settings: type, *, on_cluster: bool = F
             if code:
                 sys.exit(code)
 
-        command = click.option("--json", "json", is_flag=True, help="Print one JSON object, and only that, on stdout.")(run)
+        command = click.option("--json", "json", is_flag=True, help="Print one JSON object, and only that, on stdout.")(
+            run
+        )
         if on_cluster:
             text = "Ray cluster to use, such as HEAD:6379 or auto. Default: RAY_ADDRESS, or Ray on this machine."
             command = click.option("--address", help=text)(command)
@@ -137,11 +141,11 @@ def train(output: Output, /, *, address: str | None, **arguments: Any) -> None:
     with progress_bar("training") as update:
         summary = train_model(settings, address=address, progress=lambda done, text: update(done, None, text))
     best = min(summary.curve, key=lambda line: line["validation_loss"] or 0.0)
+    rows = f"{summary.rows:,} rows trained on, {summary.rows_validation:,} kept for validation"
+    unlabelled, unknown = summary.rows_without_label, summary.rows_without_evidence
     lines = [
-        f"{summary.model}: {settings.model}, {len(summary.labels)} classes, {summary.rows:,} rows trained on, "
-        f"{summary.rows_validation:,} kept for validation",
-        f"left out: {summary.rows_without_label:,} rows without a label, "
-        f"{summary.rows_without_evidence:,} without a known word",
+        f"{summary.model}: {settings.model}, {len(summary.labels)} classes, {rows}",
+        f"left out: {unlabelled:,} rows without a label, {unknown:,} without a known word",
     ]
     if best["validation_loss"] is not None:
         lines.append(
@@ -182,19 +186,20 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
 
     with progress_bar("scoring") as update:
         summary = score_store(settings, address=address, progress=show)
-    for file, reason in summary.bad_files.items():
+    for file, reason in summary.left_out.items():
         output.note(f"left out: {file}: {reason}")
     for name in summary.new_files[:5]:
         output.note(f"not part of this run, it came later: {name}; score it into another --output")
     if settings.max_rejected is not None and summary.rows_rejected > settings.max_rejected:
         output.note(f"{summary.rows_rejected:,} rows are rejected; --max-rejected allows {settings.max_rejected:,}")
+    done = summary.units - summary.units_skipped - summary.units_failed
     output.result(
         summary.as_dict(),
         f"{summary.run}: {summary.rows_in:,} rows in, {summary.rows_scored:,} scored "
         f"({summary.rows_abstained:,} of them abstained), {summary.rows_rejected:,} rejected",
-        f"{summary.units - summary.units_skipped - summary.units_failed:,} units done now, {summary.units_skipped:,} before, "
-        f"{summary.units_failed:,} failed, in {summary.seconds:.1f} s",
-        "complete" if summary.exit_code == 0 else "not complete: see above; the same command tries again what is missing",
+        f"{done:,} units done now, {summary.units_skipped:,} before, {summary.units_failed:,} failed, "
+        f"in {summary.seconds:.1f} s",
+        "not complete: see above; the same command tries again what is missing" if summary.left_out else "complete",
     )
     return summary.exit_code
 
@@ -209,14 +214,15 @@ def verify(output: Output, /, **arguments: Any) -> int:
     output.result(
         summary.as_dict(),
         *summary.problems,
-        f"{summary.run}: {summary.rows_in:,} rows in = {summary.rows_scored:,} scored + {summary.rows_rejected:,} rejected, "
-        f"{summary.units:,} units; {'everything is in order' if summary.ok else f'{len(summary.problems):,} problems'}",
+        f"{summary.run}: {summary.rows_in:,} rows in = {summary.rows_scored:,} scored + "
+        f"{summary.rows_rejected:,} rejected, {summary.units:,} units; "
+        + ("everything is in order" if summary.ok else f"{len(summary.problems):,} problems"),
     )
     return 0 if summary.ok else 4
 
 
 @_verb(w2vray, "predict", config.PredictSettings)
-def predict(output: Output, /, **arguments: Any) -> None:
+def predict(_: Output, /, **arguments: Any) -> None:
     """Classify texts, or the lines of stdin: one JSON object a line."""
     settings = config.PredictSettings(**arguments)
     from w2vray.cli.predicting import predict_lines
@@ -230,10 +236,35 @@ def predict(output: Output, /, **arguments: Any) -> None:
 @w2vray.command(context_settings={"ignore_unknown_options": True})
 @click.option("--address", required=True, metavar="URL", help="The cluster's dashboard, such as http://HEAD:8265.")
 @click.option("--submission-id", help="Name of the job; the same name is refused twice.")
-@click.option("--json", "as_json", is_flag=True, help="Send stdout of the job to stdout and all else to stderr.")
 @click.argument("verb", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- VERB ...")
-def submit(address: str, submission_id: str | None, as_json: bool, verb: tuple[str, ...]) -> None:
+def submit(address: str, submission_id: str | None, verb: tuple[str, ...]) -> None:
     """Run a verb as a Ray job: ship the code, follow the logs, return the exit code."""
+    _require_runnable(verb)
     from w2vray.cluster.submit import submit as submit_job
 
-    sys.exit(submit_job(address, verb, submission_id=submission_id, as_json=as_json))
+    sys.exit(submit_job(address, verb, submission_id=submission_id))
+
+
+_PLACES = ("source", "corpus", "labelled", "validation", "vectors", "model", "output", "run")
+
+
+def _require_runnable(verb: tuple[str, ...]) -> None:
+    """Check a verb's arguments here, before anything is sent: usage, and places that mean something elsewhere."""
+    command: click.Command = w2vray
+    words = list(verb)
+    while isinstance(command, click.Group):
+        name = words.pop(0) if words else ""
+        found = command.commands.get(name)
+        if found is None or found is submit:
+            raise click.UsageError(
+                f"{name!r} is not a verb that can be submitted; choose from {', '.join(command.commands)}"
+            )
+        command = found
+    places = command.make_context(command.name, words).params
+    for name in _PLACES:
+        value = places.get(name)
+        for place in value if isinstance(value, tuple) else [value] if value else []:
+            if "://" not in place and not place.startswith("/"):
+                raise click.UsageError(
+                    f"{place!r} is a relative path; a job runs elsewhere: give a whole path or a URI"
+                )

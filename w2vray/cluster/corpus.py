@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from w2vray.cluster.stores import absolute, open_store, without_secrets
+from w2vray.cluster.stores import absolute, is_uri, open_store, without_secrets
 from w2vray.errors import CorpusError
 
 __all__ = ["BadFile", "Corpus", "Footer", "SourceFile", "find_corpus", "read_footers"]
@@ -107,18 +107,27 @@ def find_corpus(arguments: Sequence[str]) -> Corpus:
 
 def _expand(argument: str, index: int) -> tuple[str, list[SourceFile]]:
     """Find an argument's root and files."""
-    wildcard = _WILDCARD.search(argument)
+    # A URI's query, such as an object store's endpoint, goes with its root; a path has none.
+    place, mark, query = argument.partition("?") if is_uri(argument) else (argument, "", "")
+    wildcard = _WILDCARD.search(place)
     if wildcard is None:
         store, path = open_store(argument)
         info = _info(store, path, argument)
         if info.type == fs.FileType.File:
-            root, _, name = argument.rpartition("/")
-            return root, [SourceFile(index, name, info.size, info.mtime_ns)]
-        return argument.rstrip("/"), _walk(store, path, index, ".*")
-    root = argument[: argument.rindex("/", 0, wildcard.start())]
+            file = SourceFile(index, path.rpartition("/")[2], info.size, info.mtime_ns)
+            return _folder(place[: place.rindex("/") + 1]) + mark + query, [file]
+        return _folder(place) + mark + query, _walk(store, path, index, [])
+    end = place.rindex("/", 0, wildcard.start()) + 1
+    root = _folder(place[:end]) + mark + query
     store, path = open_store(root)
     _info(store, path, argument)
-    return root, _walk(store, path, index, _glob(argument[len(root) + 1 :]))
+    return root, _walk(store, path, index, [part for part in place[end:].split("/") if part])
+
+
+def _folder(place: str) -> str:
+    """Leave out the slashes behind a folder, but for a filesystem's root."""
+    folder = place.rstrip("/")
+    return folder if folder and not folder.endswith(":") else place
 
 
 def _info(store: fs.FileSystem, path: str, argument: str) -> fs.FileInfo:
@@ -131,32 +140,28 @@ def _info(store: fs.FileSystem, path: str, argument: str) -> fs.FileInfo:
     return info
 
 
-def _walk(store: fs.FileSystem, path: str, root: int, pattern: str) -> list[SourceFile]:
+def _walk(store: fs.FileSystem, path: str, root: int, pattern: Sequence[str]) -> list[SourceFile]:
     try:
         infos = store.get_file_info(fs.FileSelector(path, recursive=True))
     except OSError as error:
         raise CorpusError(f"{path} cannot be listed ({error})") from error
     base = path.rstrip("/") + "/"
-    wanted = re.compile(pattern)
     files = []
     for info in infos:
         name = info.path.removeprefix(base)
         hidden = any(part.startswith((".", "_")) for part in name.split("/"))
-        if info.type == fs.FileType.File and not hidden and wanted.fullmatch(name):
+        if info.type == fs.FileType.File and not hidden and _matches(name.split("/"), pattern):
             files.append(SourceFile(root, name, info.size, info.mtime_ns))
     return files
 
 
-def _glob(pattern: str) -> str:
-    """Turn a glob into a regular expression; ``**`` is any number of folders, a matching folder means all in it."""
-    parts = [r"(?:[^/]+/)*" if part == "**" else _segment(part) + "/" for part in pattern.split("/")]
-    expression = "".join(parts)
-    return expression.removesuffix("/") + r"(?:/.*)?" if expression.endswith("/") else expression + ".*"
-
-
-def _segment(part: str) -> str:
-    body = fnmatch.translate(part).removeprefix("(?s:").removesuffix(r")\Z")
-    return body.replace(".*", "[^/]*")
+def _matches(names: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Match a path with a glob, name by name; ``**`` is any number of folders, a matching folder means all in it."""
+    if not pattern:
+        return True
+    if pattern[0] == "**":
+        return _matches(names, pattern[1:]) or (bool(names) and _matches(names[1:], pattern))
+    return bool(names) and fnmatch.fnmatchcase(names[0], pattern[0]) and _matches(names[1:], pattern[1:])
 
 
 def read_footers(
@@ -170,7 +175,7 @@ def read_footers(
         try:
             with store.open_input_file(f"{base}/{file.name}") as handle, pq.ParquetFile(handle) as parquet:
                 return _footer(file, parquet, text_columns)
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last: a column's name is not UTF-8
             reason = "it has zero bytes" if file.size == 0 else str(error).splitlines()[0]
             return BadFile(file, f"not readable as Parquet: {reason}")
 
@@ -182,11 +187,7 @@ def read_footers(
 
 def _footer(file: SourceFile, parquet: pq.ParquetFile, text_columns: Sequence[str]) -> Footer:
     metadata = parquet.metadata
-    wanted = [
-        index
-        for index in range(metadata.num_columns)
-        if metadata.schema.column(index).path in text_columns
-    ]
+    wanted = [index for index in range(metadata.num_columns) if metadata.schema.column(index).path in text_columns]
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     return Footer(
         file=file,

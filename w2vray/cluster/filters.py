@@ -1,7 +1,7 @@
 """``--where``: a condition over a row's columns, in Python's notation, as an Arrow expression. Nothing is executed.
 
-Allowed: comparisons (also chained, ``in`` and ``not in`` a list, ``is None`` and ``is not None``), ``and``, ``or``, ``not``, column
-names, numbers, strings, ``True`` and ``False``. Columns whose names are not plain words are written ``col("the name")``.
+Allowed: comparisons (also chained; ``in`` and ``not in`` a list; ``is None`` and ``is not None``), ``and``, ``or``,
+``not``, column names, numbers, strings, ``True`` and ``False``. A column whose name is no plain word is ``col("the name")``.
 
 Example:
     >>> parse_where("lang == 'en' and 2020 <= year").columns
@@ -29,6 +29,12 @@ _COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
+
+_MOST_CONDITIONS = 1000
+"""Arrow follows a condition by recursion: some thousands of them end the process."""
+
+_UNPARSABLE = (SyntaxError, ValueError, TypeError, OverflowError, RecursionError, MemoryError, pa.ArrowException)
+"""Not Python, nested too deep, or constants that Arrow cannot hold, such as a list of numbers and strings."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +64,12 @@ def parse_where(text: str) -> Where:
     Raises:
         ConfigError: it is not in the allowed notation.
     """
-    try:
-        tree = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ConfigError(f"--where {text!r} is not a condition ({error}); write like \"lang == 'en'\"") from error
     parser = _Parser(text)
-    expression = parser.condition(tree)
+    try:
+        expression = parser.condition(ast.parse(text.strip(), mode="eval").body)
+    except _UNPARSABLE as error:
+        reason = str(error) or type(error).__name__
+        raise ConfigError(f"--where {text!r} is not a condition ({reason}); write like \"lang == 'en'\"") from error
     return Where(text, tuple(dict.fromkeys(parser.columns)), expression)
 
 
@@ -71,8 +77,12 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.columns: list[str] = []
+        self.size = 0
 
     def condition(self, node: ast.expr) -> pc.Expression:
+        self.size += len(node.ops) if isinstance(node, ast.Compare) else 1
+        if self.size > _MOST_CONDITIONS:
+            raise ConfigError(f"--where {self.text!r} has more than {_MOST_CONDITIONS} conditions; use `in` and a list")
         match node:
             case ast.BoolOp(op=op, values=values):
                 parts = [self.condition(value) for value in values]
@@ -103,7 +113,10 @@ class _Parser:
         if isinstance(op, ast.In | ast.NotIn):
             if not isinstance(right, ast.List | ast.Tuple):
                 raise self.refused(right)
-            member = self.column(left).isin([self.constant(item) for item in right.elts])
+            column = self.column(left)
+            member = column.isin([self.constant(item) for item in right.elts])
+            # Arrow finds a missing value outside of every list; as in the other comparisons, nothing is known of it.
+            member = pc.if_else(column.is_valid(), member, pc.scalar(pa.scalar(None, pa.bool_())))
             return member if isinstance(op, ast.In) else ~member
         return _COMPARISONS[type(op)](self.value(left), self.value(right))
 

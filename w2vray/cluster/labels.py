@@ -19,9 +19,8 @@ def label_strings(column: pa.Array, name: str) -> pa.StringArray:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     kind = column.type
-    if pa.types.is_string_view(kind) or pa.types.is_large_string(kind):
-        column = column.cast(pa.string())
-    elif pa.types.is_boolean(kind) or pa.types.is_integer(kind):
+    castable = (pa.types.is_string_view, pa.types.is_large_string, pa.types.is_boolean, pa.types.is_integer)
+    if any(test(kind) for test in castable):
         column = column.cast(pa.string())
     elif pa.types.is_null(kind):
         column = pa.nulls(len(column), pa.string())

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from w2vray.cluster.corpus import SourceFile
 from w2vray.cluster.parts import (
     PartFooter,
     UnitRecord,
@@ -84,18 +85,15 @@ class RunDirectory:
         """
         if self.exists(RUN):
             return self.read_json(RUN)
-        try:
-            found = {info.base_name for info in self._list()}
-        except NotADirectoryError as error:
-            raise RunError(f"{self.name} is a file; name a directory for the run") from error
+        found = {info.base_name for info in self._list()}
         if foreign := found - {PLAN, TEMPORARY, ".lock"}:
             raise RunError(
                 f"{self.name} is not empty and holds no run: {', '.join(sorted(foreign)[:5])}. Name another --output"
             )
         return None
 
-    def plan(self) -> list[Unit]:
-        """Return the units of the run."""
+    def plan(self) -> tuple[list[Unit], dict[SourceFile, str]]:
+        """Return the units of the run, and the files that are in none with the reason."""
         try:
             return plan_from_table(pq.read_table(pa.BufferReader(self.read(PLAN))))
         except (pa.ArrowException, KeyError, TypeError) as error:
@@ -103,7 +101,8 @@ class RunDirectory:
 
     def finished(self) -> set[str]:
         """Return the ids of the units whose part is there; a listing, nothing is opened."""
-        units = (unit_of(info.base_name) for info in self._list(SCORES))
+        files = (info for info in self._list(SCORES) if info.type == fs.FileType.File)
+        units = (unit_of(info.base_name) for info in files)
         return {unit for unit in units if unit is not None}
 
     def __contains__(self, unit: str) -> bool:
@@ -132,7 +131,10 @@ class RunDirectory:
             raise RunError(f"{self.name}: {SCORES}/{name} is damaged ({error})") from error
 
     def _list(self, *parts: str) -> list[fs.FileInfo]:
-        return list(self.store.get_file_info(fs.FileSelector(self.path(*parts), allow_not_found=True)))
+        try:
+            return list(self.store.get_file_info(fs.FileSelector(self.path(*parts), allow_not_found=True)))
+        except OSError as error:
+            raise RunError(f"{'/'.join([self.name, *parts])} cannot be listed ({error})") from error
 
     # Writing
 
@@ -196,9 +198,9 @@ class RunDirectory:
         """Write a JSON file of the run."""
         self.write((json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode(), name)
 
-    def write_plan(self, units: Sequence[Unit]) -> None:
-        """Write the units of the run."""
-        self.write(serialise_table(plan_table(units)), PLAN)
+    def write_plan(self, units: Sequence[Unit], left_out: Mapping[SourceFile, str]) -> None:
+        """Write what ``plan`` returns."""
+        self.write(serialise_table(plan_table(units, left_out)), PLAN)
 
     def commit(self, record: UnitRecord, scores: pa.Table, rejected: pa.Table) -> UnitRecord:
         """Write a unit's rejected rows, where it has any, then its scores, which commits it."""

@@ -11,7 +11,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["PartFooter", "UnitRecord", "part_name", "read_footer", "serialise_part", "serialise_table", "unit_of"]
+__all__ = [
+    "PartFooter",
+    "UnitRecord",
+    "part_name",
+    "read_footer",
+    "serialise_part",
+    "serialise_table",
+    "unit_of",
+]
 
 _RECORD_KEY = "w2vray.unit"
 _ROW_GROUP = 1 << 17
@@ -20,7 +28,7 @@ _COMPRESSION = "zstd"
 
 @dataclass(frozen=True, kw_only=True)
 class UnitRecord:
-    """What a unit's part says of itself. ``data_sha256`` is of the part's first ``data_bytes`` bytes: all but its footer."""
+    """What a unit's part says of itself; ``data_sha256`` is of its first ``data_bytes`` bytes: all but the footer."""
 
     unit: str
     rows_read: int

@@ -42,9 +42,7 @@ def store_schema(footers: Sequence[Footer], columns: Columns) -> pa.Schema:
     raise CorpusError(f"no column {', '.join(map(repr, missing))} in the store; its columns are {', '.join(seen)}")
 
 
-def check_footers(
-    footers: Iterable[Footer], columns: Columns, schema: pa.Schema
-) -> tuple[list[Footer], list[BadFile]]:
+def check_footers(footers: Iterable[Footer], columns: Columns, schema: pa.Schema) -> tuple[list[Footer], list[BadFile]]:
     """Part the files into those that have the columns, in a type that can be used, and the others with the reason."""
     good, bad = [], []
     for footer in footers:
@@ -73,7 +71,10 @@ def _unfit(footer: Footer, columns: Columns, schema: pa.Schema) -> str | None:
 def _with_folders(footer: Footer) -> pa.Schema:
     fields = list(footer.schema)
     return pa.schema(
-        [*fields, *(pa.field(k, pa.string()) for k in footer.file.partition_values if k not in footer.schema.names)]
+        [
+            *fields,
+            *(pa.field(k, pa.string()) for k in footer.file.partition_values if k not in footer.schema.names),
+        ]
     )
 
 
@@ -91,7 +92,9 @@ def kept_columns(keep: Sequence[str]) -> dict[str, str]:
         old, _, new = item.partition("=")
         name = new or old
         if name in RESERVED_COLUMNS:
-            raise ConfigError(f"--keep {item}: {name!r} is a column of the scores; rename it, as --keep {old}={old}_in_store")
+            raise ConfigError(
+                f"--keep {item}: {name!r} is a column of the scores; rename it, as --keep {old}={old}_in_store"
+            )
         if name in names:
             raise ConfigError(f"--keep {item}: {name!r} is kept already; each name may be there once")
         names[name] = old

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import ray.data
 import ray.exceptions
 from ray.data import DataContext
 
+from w2vray import errors
 from w2vray.cluster.units import Unit
 from w2vray.errors import ClusterError, W2vrayError
 from w2vray.tokens import TokenRules
@@ -35,6 +37,7 @@ def connected(address: str | None = None) -> Iterator[None]:
         ClusterError: the cluster cannot be reached.
     """
     if ray.is_initialized():
+        _quieten()
         yield
         return
     # Ray warns on every run that workers are given the vectors by reference, which is what is wanted.
@@ -59,7 +62,7 @@ def connected(address: str | None = None) -> Iterator[None]:
 def _quieten() -> None:
     """Leave the terminal to our own progress; Ray's logs stay in its session directory."""
     for name in ("ray.data", "ray.train", "ray.tune"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True
@@ -188,12 +191,14 @@ class _Worker:
         return made if isinstance(made, pa.Table) else pa.Table.from_pylist([made])
 
 
-def _own_error(error: BaseException) -> Exception:
-    """Find the error that a worker of ours raised inside of what Ray made of it."""
-    cause: BaseException | None = error
-    while cause is not None:
-        inner = getattr(cause, "cause", None) or cause.__cause__
-        if isinstance(cause, W2vrayError):
-            return cause
-        cause = inner
-    return W2vrayError(f"a worker failed: {str(error).strip().splitlines()[-1]}")
+def _own_error(error: ray.exceptions.RayError) -> Exception:
+    """Rebuild the error that a worker of ours raised: of what was raised there, Ray hands on the text only."""
+    text = str(error)
+    if found := _OWN_ERROR.findall(text):
+        name, message = found[-1]
+        kind = getattr(errors, name, W2vrayError)
+        return kind(message) if name in errors.__all__ else W2vrayError(message)
+    return W2vrayError(f"a worker failed: {text.strip()}")
+
+
+_OWN_ERROR = re.compile(r"^w2vray\.errors\.(\w+): (.*)$", re.MULTILINE)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import sys
 from collections import Counter
@@ -11,8 +12,9 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, cast
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import ray.data
 import ray.train
@@ -40,6 +42,10 @@ MAX_FAILURES = 3
 
 _WATCH_SECONDS = 1.0
 
+_POLL_SECONDS = "0.25"
+"""Between two looks of Ray Train at its workers. Each epoch's report waits for one; Ray's own 2 s are longer than an
+epoch of a few thousand texts."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSummary:
@@ -60,7 +66,7 @@ class TrainSummary:
 
 
 def train(
-    settings: TrainSettings, *, address: str | None = None, progress: Progress = lambda epoch, text: None
+    settings: TrainSettings, *, address: str | None = None, progress: Progress = lambda _, __: None
 ) -> TrainSummary:
     """Train a classifier and write the model directory.
 
@@ -151,7 +157,8 @@ def _examples(
         )
         arguments = {"shared": shared, "job": job}
         made.append(unit_dataset(store.units, ExampleReader, arguments, workers=None).materialize())
-    return made[0].union(*made[1:]) if len(made) > 1 else made[0]
+    joined: ray.data.Dataset = made[0].union(*made[1:]) if len(made) > 1 else made[0]
+    return joined
 
 
 def _count(dataset: ray.data.Dataset) -> _Counts:
@@ -159,7 +166,8 @@ def _count(dataset: ray.data.Dataset) -> _Counts:
     labels: Counter[str] = Counter()
     train = validation = without_label = without_evidence = 0
     columns = dataset.select_columns(["label", "found", "validation"])
-    for table in columns.iter_batches(batch_size=None, batch_format="pyarrow"):
+    for batch in columns.iter_batches(batch_size=None, batch_format="pyarrow"):
+        table = cast("pa.Table", batch)
         has_label = table["label"].is_valid()
         known = pc.greater(table["found"], 0)
         without_label += len(table) - pc.sum(has_label).as_py()
@@ -223,11 +231,14 @@ def _fit(
 ) -> Mapping[str, Any]:
     """Run the workers to the end and return the last checkpoint: the best weights and the learning curve."""
     cpus = worker_cpus(settings.workers)
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", _POLL_SECONDS)
     trainer = TorchTrainer(
         train_loop_per_worker,
         train_loop_config={"config": worker},
         scaling_config=ScalingConfig(
-            num_workers=settings.workers, use_gpu=settings.gpu, resources_per_worker=_resources(cpus, settings.gpu)
+            num_workers=settings.workers,
+            use_gpu=settings.gpu,
+            resources_per_worker=_resources(cpus, settings.gpu),
         ),
         run_config=RunConfig(
             name=name,
@@ -242,6 +253,7 @@ def _fit(
         result = trainer.fit()
     except ray.train.TrainingFailedError as error:
         raise W2vrayError(f"training failed: {error}; the same command goes on from its last epoch") from error
+    assert result.checkpoint is not None, "a training that ends well has reported at least once"
     return load_state(result.checkpoint)
 
 
@@ -254,7 +266,9 @@ def _watched(folder: Path, progress: Progress) -> Iterator[None]:
         epoch = 0
         while not done.wait(_WATCH_SECONDS):
             try:
-                latest = json.loads((folder / "checkpoint_manager_snapshot.json").read_text())["latest_checkpoint_result"]
+                latest = json.loads((folder / "checkpoint_manager_snapshot.json").read_text())[
+                    "latest_checkpoint_result"
+                ]
             except (OSError, ValueError, KeyError):
                 continue  # not there yet, or being written
             if latest is not None and latest["metrics"]["epoch"] != epoch:
@@ -283,7 +297,9 @@ def _storage(output: Path) -> Path:
 def _fingerprint(settings: TrainSettings, stores: list[Labelled], vectors: Vectors) -> str:
     """Name the training by all that it depends on, so that only the same one is gone on with."""
     stated = {
-        **{name: value for name, value in asdict(settings).items() if name not in {"vectors", "output", "with_vectors"}},
+        **{
+            name: value for name, value in asdict(settings).items() if name not in {"vectors", "output", "with_vectors"}
+        },
         "vectors": vectors.fingerprint,
         "stores": [store.corpus.fingerprint for store in stores],
     }

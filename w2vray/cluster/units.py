@@ -6,9 +6,9 @@ retried, resumed and verified.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -25,14 +25,14 @@ __all__ = ["Piece", "Unit", "plan_from_table", "plan_table", "plan_units", "read
 LARGEST_UNIT = 96 << 20
 """Text of a unit that is aimed at, in bytes."""
 
-SMALLEST_UNIT = 2 << 20
+SMALLEST_UNIT = 1 << 20
 UNITS_AT_LEAST = 32
 """A small store is cut finer, into about this many units, so that several workers have something to do."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Some row groups of a file, or only the first ``rows`` rows of them; ``row_start`` is where they start in the file."""
+    """Some row groups of a file, or the first ``rows`` rows of them; ``row_start`` is where they start in the file."""
 
     root: int
     file: str
@@ -131,18 +131,28 @@ def _add(pieces: list[Piece], piece: Piece) -> None:
     pieces[-1] = Piece(**{**asdict(last), **merged, "text_bytes": last.text_bytes + piece.text_bytes})
 
 
-def plan_table(units: Sequence[Unit]) -> pa.Table:
-    """Return a plan as Parquet holds it: a row a piece."""
-    rows = [{"unit": unit.id, **asdict(piece)} for unit in units for piece in unit.pieces]
+def plan_table(units: Sequence[Unit], left_out: Mapping[SourceFile, str]) -> pa.Table:
+    """Return a plan as Parquet holds it: a row a piece, then a row a file that is in no unit."""
+    rows: list[dict[str, Any]] = [{"unit": unit.id, **asdict(piece)} for unit in units for piece in unit.pieces]
+    for file, reason in left_out.items():
+        rows.append(
+            {**asdict(Piece(file.root, file.name, 0, 0, 0, 0, 0, file.size, file.mtime_ns)), "left_out": reason}
+        )
     return pa.Table.from_pylist(rows, schema=PLAN_SCHEMA)
 
 
-def plan_from_table(table: pa.Table) -> list[Unit]:
+def plan_from_table(table: pa.Table) -> tuple[list[Unit], dict[SourceFile, str]]:
     """Rebuild the plan that ``plan_table`` gave, in its order."""
     pieces: dict[str, list[Piece]] = {}
+    left_out: dict[SourceFile, str] = {}
     for row in table.to_pylist():
-        pieces.setdefault(row.pop("unit"), []).append(Piece(**row))
-    return [Unit(tuple(of_unit)) for of_unit in pieces.values()]
+        unit, reason = row.pop("unit"), row.pop("left_out")
+        piece = Piece(**row)
+        if unit is None:
+            left_out[piece.source] = reason
+        else:
+            pieces.setdefault(unit, []).append(piece)
+    return [Unit(tuple(of_unit)) for of_unit in pieces.values()], left_out
 
 
 def read_unit(unit: Unit, roots: Sequence[str], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -159,8 +169,13 @@ def read_unit(unit: Unit, roots: Sequence[str], columns: Sequence[str]) -> Itera
         folders = piece.source.partition_values
         row = piece.row_start
         for batch in _read_piece(piece, roots[piece.root], columns):
-            arrays = [pa.repeat(pa.scalar(piece.file), len(batch)), pa.array(np.arange(row, row + len(batch)))]
+            arrays = [
+                pa.repeat(pa.scalar(piece.file), len(batch)),
+                pa.array(np.arange(row, row + len(batch))),
+            ]
             for name in columns:
+                if name not in batch.schema.names and name not in folders:
+                    raise CorpusError(f"{piece.file} has no column {name!r}; it had one when planned")
                 stored = name in batch.schema.names
                 arrays.append(batch.column(name) if stored else pa.repeat(pa.scalar(folders[name]), len(batch)))
             row += len(batch)
@@ -187,5 +202,5 @@ def _read_piece(piece: Piece, root: str, columns: Sequence[str]) -> Iterator[pa.
                     left -= len(batch)
                     if left <= 0:
                         return
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise CorpusError(f"{piece.file} cannot be read: {str(error).splitlines()[0]}") from error

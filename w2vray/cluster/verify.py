@@ -48,7 +48,7 @@ def verify(settings: VerifySettings) -> VerifySummary:
     run = RunDirectory(absolute(settings.run))
     if run.identity() is None:
         raise RunError(f"{run.name} holds no run: there is no {RUN}")
-    units = run.plan()
+    units, _ = run.plan()
     problems = [*_plan_problems(units)]
     rows_in = rows_scored = rows_rejected = 0
     for unit in units:
@@ -112,14 +112,15 @@ def _unit_problems(run: RunDirectory, unit: Unit, footer: PartFooter) -> Iterato
         if len(table) != promised:
             yield f"unit {unit.id}: {len(table):,} rows {kind}, its record says {promised:,}"
     if record.rows_in != record.rows_scored + record.rows_rejected:
-        yield f"unit {unit.id}: {record.rows_in:,} rows in, {record.rows_scored:,} scored + {record.rows_rejected:,} rejected"
+        parts = f"{record.rows_scored:,} scored + {record.rows_rejected:,} rejected"
+        yield f"unit {unit.id}: {record.rows_in:,} rows in, {parts}"
     if record.rows_read != unit.rows:
         yield f"unit {unit.id}: {record.rows_read:,} rows read, the plan has {unit.rows:,}"
     yield from _row_problems(unit, [table for _, table, _ in tables], record.rows_read - record.rows_in)
 
 
 def _row_problems(unit: Unit, tables: Sequence[pa.Table], filtered: int) -> Iterator[str]:
-    """Check that each row of each piece is there once; ``filtered`` of the unit's may be missing, left out by --where."""
+    """Check that each row of each piece is there once, but for ``filtered`` rows of the unit that --where left out."""
     present = 0
     for piece in unit.pieces:
         rows = np.sort(np.concatenate([_rows_of(table, piece) for table in tables]))
@@ -141,8 +142,9 @@ def _row_problems(unit: Unit, tables: Sequence[pa.Table], filtered: int) -> Iter
 def _rows_of(table: pa.Table, piece: Piece) -> npt.NDArray[np.int64]:
     """Return the rows of a table that are of a piece."""
     files = table[SOURCE_FILE].to_numpy()
-    rows: npt.NDArray[np.int64] = table[SOURCE_ROW].to_numpy()
-    return rows[(files == piece.file) & (rows >= piece.row_start) & (rows < piece.row_start + piece.rows)]
+    rows = table[SOURCE_ROW].to_numpy()
+    mine = (files == piece.file) & (rows >= piece.row_start) & (rows < piece.row_start + piece.rows)
+    return np.asarray(rows[mine], dtype=np.int64)
 
 
 def _orphans(run: RunDirectory, units: Sequence[Unit]) -> Iterator[str]:

@@ -45,8 +45,8 @@ class Classifier(nn.Module):
 def shared_table(table_VD: npt.NDArray[Any]) -> Tensor:
     """View a shared table as a tensor without copying it.
 
-    torch warns that the array is read-only and the tensor is not. That is so, and is why ``WordVectors`` keeps the table
-    away from everything that writes; here is the one place that asks for such a tensor.
+    torch warns that the array is read-only and the tensor is not. That is so, and is why ``WordVectors`` keeps the
+    table away from everything that writes; here is the one place that asks for such a tensor.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")

@@ -9,6 +9,10 @@ from w2vray.errors import ConfigError
 __all__ = ["MODEL_SETTINGS", "AverageSettings", "CnnSettings", "ModelSettings", "model_settings"]
 
 
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 @dataclass(frozen=True, kw_only=True)
 class AverageSettings:
     """Settings of ``average``."""
@@ -18,7 +22,9 @@ class AverageSettings:
 
     def __post_init__(self) -> None:
         require(0 < self.C < float("inf"), "C", self.C, "a number above 0")
-        require(self.iterations > 0, "iterations", self.iterations, "a whole number above 0")
+        require(
+            _whole(self.iterations) and self.iterations > 0, "iterations", self.iterations, "a whole number above 0"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +45,19 @@ class CnnSettings:
     def __post_init__(self) -> None:
         widths = self.widths
         require(
-            bool(widths) and all(1 <= width <= 64 for width in widths) and len(set(widths)) == len(widths),
+            bool(widths)
+            and all(_whole(width) and 1 <= width <= 64 for width in widths)
+            and len(set(widths)) == len(widths),
             "widths",
             widths,
             "different whole numbers, 1 to 64",
         )
-        require(1 <= self.filters <= 100_000, "filters", self.filters, "1 to 100000")
+        require(_whole(self.filters) and 1 <= self.filters <= 100_000, "filters", self.filters, "1 to 100000")
         for name in ("dropout", "input_dropout", "averaging"):
             require(0 <= getattr(self, name) < 1, name, getattr(self, name), "0 or more, below 1")
         for name in ("epochs", "patience", "batch_size"):
-            require(getattr(self, name) > 0, name, getattr(self, name), "a whole number above 0")
+            value = getattr(self, name)
+            require(_whole(value) and value > 0, name, value, "a whole number above 0")
         require(0 < self.learning_rate < float("inf"), "learning_rate", self.learning_rate, "a number above 0")
         require(0 <= self.weight_decay < float("inf"), "weight_decay", self.weight_decay, "0 or more")
 
@@ -69,5 +78,7 @@ def model_settings(model: str, given: dict[str, Any]) -> ModelSettings:
         if name not in own:
             others = [other for other, kind in MODEL_SETTINGS.items() if name in {f.name for f in fields(kind)}]
             raise ConfigError(f"{flag(name)} is not an option of the model {model}; it belongs to {', '.join(others)}")
-    tuples = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-    return MODEL_SETTINGS[model](**tuples)
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    kind: Any = MODEL_SETTINGS[model]
+    settings: ModelSettings = kind(**values)
+    return settings

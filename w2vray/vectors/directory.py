@@ -15,7 +15,8 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -98,15 +99,15 @@ class Vectors:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], rules: TokenRules, fingerprint: str) -> Self:
         """Rebuild around shared arrays without copying them."""
-        vocabulary = Vocabulary(
-            arrays["words"], arrays["word_offsets"], arrays["slot_rows"], arrays["slot_tags"]
-        )
+        vocabulary = Vocabulary(arrays["words"], arrays["word_offsets"], arrays["slot_rows"], arrays["slot_tags"])
         return cls(arrays["table"], vocabulary, rules, fingerprint, {})
 
 
 def _read_meta(path: Path) -> dict[str, Any]:
     if not path.is_dir():
-        raise VectorsError(f"{path} is not a vectors directory; make one with `w2vray vectors import` or `vectors train`")
+        raise VectorsError(
+            f"{path} is not a vectors directory; make one with `w2vray vectors import` or `vectors train`"
+        )
     try:
         meta = json.loads((path / _META).read_text(encoding="utf-8"))
     except OSError as error:
@@ -152,15 +153,14 @@ class VectorsWriter:
         self._partial = self.output.parent / f".{self.output.name}.partial-{os.getpid()}"
 
     def __enter__(self) -> Self:
-        try:
+        with self._writing():
             self._partial.mkdir(parents=True)
-        except OSError as error:
-            raise VectorsError(f"{self.output} cannot be written ({error.strerror})") from error
         self._table = (self._partial / _TABLE).open("wb")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._table.close()
+        with suppress(OSError):  # of a full disk, which has been told; after finish() it is closed already
+            self._table.close()
         shutil.rmtree(self._partial, ignore_errors=True)
 
     def __len__(self) -> int:
@@ -192,20 +192,14 @@ class VectorsWriter:
         self._rows_read += len(block.words)
         data = (stored if len(fresh) == len(stored) else stored[fresh]).tobytes()
         self._hash.update(data)
-        self._table.write(data)
+        with self._writing():
+            self._table.write(data)
 
     def finish(self, rules: TokenRules, source: Mapping[str, Any]) -> Vectors:
         """Write what is left, move the directory to its name and open it."""
         if not self._words:
             raise VectorsError(f"{source.get('path', 'the source')}: no word vectors in it")
         vocabulary = Vocabulary.build(list(self._words))
-        for name, array in (
-            ("words", vocabulary.blob),
-            ("word_offsets", vocabulary.offsets),
-            ("slot_rows", vocabulary.slot_rows),
-            ("slot_tags", vocabulary.slot_tags),
-        ):
-            array.tofile(self._partial / f"{name}.bin")
         self._hash.update(f"{len(self)} {self._dim} {self.dtype}".encode())
         self._hash.update(vocabulary.blob.tobytes())
         self._hash.update(vocabulary.offsets.tobytes())
@@ -220,13 +214,26 @@ class VectorsWriter:
             "tokens": rules.as_dict(),
             "source": {**source, "duplicates": self.duplicates},
         }
-        (self._partial / _META).write_text(json.dumps(meta, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        self._table.close()
-        for file in self._partial.iterdir():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
-        try:
+        with self._writing():
+            for name, array in (
+                ("words", vocabulary.blob),
+                ("word_offsets", vocabulary.offsets),
+                ("slot_rows", vocabulary.slot_rows),
+                ("slot_tags", vocabulary.slot_tags),
+            ):
+                array.tofile(self._partial / f"{name}.bin")
+            text = json.dumps(meta, indent=2, ensure_ascii=False) + "\n"
+            (self._partial / _META).write_text(text, encoding="utf-8")
+            self._table.close()
+            for file in self._partial.iterdir():
+                with file.open("rb") as handle:
+                    os.fsync(handle.fileno())
             self._partial.rename(self.output)
-        except OSError as error:
-            raise VectorsError(f"{self.output} cannot be written ({error.strerror})") from error
         return Vectors.open(self.output)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise VectorsError(f"{self.output} cannot be written ({error.strerror or error})") from error

@@ -37,9 +37,7 @@ class TextSource(Protocol):
     def __iter__(self) -> Any: ...
 
 
-def fit_vectors(
-    settings: FitVectorsSettings, texts: TextSource, progress: Update = lambda done, total, text: None
-) -> Vectors:
+def fit_vectors(settings: FitVectorsSettings, texts: TextSource, progress: Update = lambda _, __, ___: None) -> Vectors:
     """Train vectors and write the directory; with one thread, the same seed gives the same vectors.
 
     Raises:
@@ -74,12 +72,21 @@ def fit_vectors(
         for start in range(0, len(model.wv), BLOCK_ROWS):
             stop = start + BLOCK_ROWS
             writer.append(Block(model.wv.index_to_key[start:stop], model.wv.vectors[start:stop]), origin="word2vec")
-        origin = {"format": "trained", "algorithm": "word2vec", "texts": texts.rows, "tokens": model.corpus_total_words}
+        origin = {
+            "format": "trained",
+            "algorithm": "word2vec",
+            "texts": texts.rows,
+            "tokens": model.corpus_total_words,
+        }
         return writer.finish(tokens.family(settings.family), origin)
 
 
 def _write_tokens(
-    path: Path, settings: FitVectorsSettings, texts: Iterable[pa.LargeStringArray], rows: int, progress: Update
+    path: Path,
+    settings: FitVectorsSettings,
+    texts: Iterable[pa.LargeStringArray],
+    rows: int,
+    progress: Update,
 ) -> None:
     tokenize = tokens.tokenizer(tokens.family(settings.family))
     done = 0

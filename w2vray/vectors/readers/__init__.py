@@ -34,7 +34,9 @@ def open_source(path: str | Path, format: str = "auto") -> Iterator[Source]:  # 
             return
         if header is None:
             first = stream.peek(60)
-            raise VectorsError(f"{path}: a {format} file starts with a line of two numbers, rows and width; got {first!r}")
+            raise VectorsError(
+                f"{path}: a {format} file starts with a line of two numbers, rows and width; got {first!r}"
+            )
         rows, dim = header
         stream.until(b"\n", MAX_LINE)
         read = read_text if format == "word2vec-text" else read_word2vec_binary
@@ -49,7 +51,10 @@ def _header(stream: ByteStream) -> tuple[int, int] | None:
         return None
     rows, dim = int(fields[0]), int(fields[1])
     if rows < 1 or not 1 <= dim <= _MAX_DIM:
-        raise VectorsError(f"{stream.path}: the header says {rows} rows of {dim} numbers; expected at least 1 of each")
+        raise VectorsError(
+            f"{stream.path}: the header says {rows} rows of {dim} numbers; "
+            f"expected at least 1 row, and 1 to {_MAX_DIM:,} numbers"
+        )
     return rows, dim
 
 

@@ -3,7 +3,7 @@
 import gzip
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -24,7 +24,7 @@ class ByteStream:
     """Read forward through a file with a buffer of its own, looking ahead where needed."""
 
     path: Path
-    handle: IO[bytes]
+    handle: IO[bytes] | gzip.GzipFile
     _buffer: bytes = b""
     _at: int = field(default=0)
 
@@ -48,7 +48,7 @@ class ByteStream:
             VectorsError: ``mark`` does not come within ``limit`` bytes.
         """
         found = self._buffer.find(mark, self._at, self._at + limit)
-        size = _CHUNK
+        size = min(_CHUNK, limit)
         while found < 0 and size < limit * 2:
             ahead = self.peek(min(size, limit))
             found = self._buffer.find(mark, self._at, self._at + limit)
@@ -81,14 +81,12 @@ def open_bytes(path: Path) -> Iterator[ByteStream]:
     Raises:
         VectorsError: there is no such file, or it cannot be opened.
     """
-    try:
-        with path.open("rb") as raw:
+    with ExitStack() as stack:
+        try:
+            raw = stack.enter_context(path.open("rb"))
             zipped = raw.read(2) == _GZIP_MAGIC
             raw.seek(0)
-            if zipped:
-                with gzip.open(raw) as unzipped:
-                    yield ByteStream(path, unzipped)
-            else:
-                yield ByteStream(path, raw)
-    except OSError as error:
-        raise VectorsError(f"{path}: cannot be opened ({error.strerror or error})") from error
+        except OSError as error:
+            raise VectorsError(f"{path}: cannot be opened ({error.strerror or error})") from error
+        # Outside of the try: an OSError of whoever reads (a full disk) is not this file's.
+        yield ByteStream(path, stack.enter_context(gzip.open(raw)) if zipped else raw)

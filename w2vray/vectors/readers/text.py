@@ -87,6 +87,9 @@ def _parse(stream: ByteStream, last_row: int, numbers: list[bytes], dim: int) ->
             if not is_number(field):
                 where = f"{stream.path}, row {first_row + index // dim}, number {index % dim + 1}"
                 raise VectorsError(f"{where}: {field[:40]!r} is not a number") from None
-        raise
+        # Numbers all the same: only Arrow refuses their spelling, such as a carriage return behind one.
+        parsed = np.array([float(field) for field in fields]).reshape(-1, dim)
+    else:
+        parsed = np.column_stack([column.to_numpy() for column in table.columns])
     with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and the writer refuses it
-        return np.column_stack([column.to_numpy() for column in table.columns]).astype(np.float32)
+        return parsed.astype(np.float32)

@@ -1,0 +1,147 @@
+"""One Ray for all tests of the cluster layer, and a small store and model to score with."""
+
+import random
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import ray
+import torch
+
+from w2vray import tokens
+from w2vray.bundle import Bundle, ModelConfig, save_bundle
+from w2vray.cluster.units import Unit
+from w2vray.models.classifier import build_model, special_row
+from w2vray.models.settings import MODEL_SETTINGS
+from w2vray.vectors import Vectors, VectorsWriter
+from w2vray.vectors.readers import Block
+
+WORDS = [f"{a}{b}{c}" for a in "bdfghklmnprst" for b in "aeiou" for c in "bdgklmnprst"]
+DIM = 16
+
+MakeStore = Callable[..., Path]
+MakeModel = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def local_ray() -> Iterator[None]:
+    """A Ray of two CPUs with a temporary directory of its own."""
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # sockets need a short path
+    ray.init(
+        address="local", num_cpus=2, include_dashboard=False, _temp_dir=folder, log_to_driver=False, logging_level="ERROR"
+    )
+    yield
+    ray.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Here:
+    """Stands for shared vectors where there is one process only."""
+
+    def __init__(self, vectors: Vectors) -> None:
+        self.vectors = vectors
+
+    def get(self) -> Vectors:
+        return self.vectors
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``score`` hand its units to one worker in this process instead of to Ray's: starting those takes seconds."""
+
+    def run_units(units: Sequence[Unit], worker: Any, arguments: Any, *, workers: int | None) -> Iterator[Any]:
+        assert workers is None
+        return map(worker(**arguments), units)
+
+    monkeypatch.setattr("w2vray.cluster.score.connected", lambda _: nullcontext())
+    monkeypatch.setattr("w2vray.cluster.score.share", _Here)
+    monkeypatch.setattr("w2vray.cluster.score.run_units", run_units)
+
+
+@pytest.fixture(scope="session")
+def word_vectors(tmp_path_factory: pytest.TempPathFactory) -> Vectors:
+    """Made-up vectors whose first number says to which of three topics a word belongs."""
+    random_numbers = np.random.default_rng(7)
+    table = random_numbers.normal(size=(len(WORDS), DIM)).astype(np.float32)
+    table[:, 0] = np.arange(len(WORDS)) % 3 - 1
+    with VectorsWriter(tmp_path_factory.mktemp("vectors") / "vectors") as writer:
+        writer.append(Block(list(WORDS), table), origin="made up")
+        return writer.finish(tokens.family("plain"), {})
+
+
+@pytest.fixture(scope="session")
+def make_model(word_vectors: Vectors, tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
+    """Make an untrained model directory: its answers are arbitrary, and always the same."""
+
+    def make(model: str = "average", policy: str = "skip", labels: Sequence[str] = ("high", "low", "mid")) -> Path:
+        torch.manual_seed(3)
+        settings = MODEL_SETTINGS[model]()
+        built = build_model(settings, DIM, len(labels))
+        weights = {f"model.{name}": torch.randn_like(value).numpy() for name, value in built.state_dict().items()}
+        weights["words.overlay_KD"] = special_row(policy, word_vectors.table_VD).numpy()
+        config = ModelConfig(
+            model=model,
+            settings=settings,
+            labels=tuple(labels),
+            rules=word_vectors.rules,
+            policy=policy,
+            dim=DIM,
+            vectors_fingerprint=word_vectors.fingerprint,
+            vectors_path=str(word_vectors.path),
+        )
+        bundle: Bundle = save_bundle(tmp_path_factory.mktemp("model") / "model", config, weights)
+        assert bundle.path is not None
+        return bundle.path
+
+    return make
+
+
+def sentence(source: random.Random, topic: int, words: int) -> str:
+    """Words of one topic, with a few unknown ones between them."""
+    of_topic = WORDS[topic::3]
+    return " ".join(source.choice(of_topic) if source.random() < 0.9 else "qqq" for _ in range(words))
+
+
+@pytest.fixture(scope="session")
+def make_store(tmp_path_factory: pytest.TempPathFactory) -> MakeStore:
+    """Write a store of several files: id, label and text, where the label is the text's topic."""
+
+    def make(files: int = 3, rows: int = 300, words: int = 12, row_group: int = 100, **columns: Any) -> Path:
+        source = random.Random(f"{files} {rows} {words}")
+        folder = tmp_path_factory.mktemp("store") / "store"
+        folder.mkdir()
+        for file in range(files):
+            topics = [source.randrange(3) for _ in range(rows)]
+            table = pa.table(
+                {
+                    "id": [f"{file}-{row}" for row in range(rows)],
+                    "label": [("low", "mid", "high")[topic] for topic in topics],
+                    "text": [sentence(source, topic, words) for topic in topics],
+                    **columns,
+                }
+            )
+            pq.write_table(table, folder / f"part-{file}.parquet", row_group_size=row_group, use_dictionary=False)
+        return folder
+
+    return make
+
+
+def read_run(run: Path, folder: str = "scores") -> pa.Table:
+    """Read all parts of a run, in order of the store."""
+    parts = sorted((run / folder).glob("part-*.parquet")) if (run / folder).is_dir() else []
+    return pa.concat_tables(pq.read_table(part) for part in parts).sort_by(
+        [("source_file", "ascending"), ("source_row", "ascending")]
+    )
+
+
+@pytest.fixture(scope="session")
+def read_parts() -> Callable[..., pa.Table]:
+    """``read_run``, for tests: test modules import nothing from one another."""
+    return read_run

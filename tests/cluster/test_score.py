@@ -1,0 +1,385 @@
+"""A scoring run on Ray: every row once, equal to one process, resumed after a kill, refused when anything differs."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from w2vray.cluster.score import ScoreSummary, score
+from w2vray.cluster.verify import VerifySummary, verify
+from w2vray.config import ScoreSettings, VerifySettings
+from w2vray.errors import ClusterError, ConfigError, CorpusError, RunError
+from w2vray.scorer import TextScorer
+
+MakeStore = Callable[..., Path]
+MakeModel = Callable[..., Path]
+ReadParts = Callable[..., pa.Table]
+
+
+def run_score(store: Path | tuple[str, ...], model: Path, run: Path, **options: Any) -> ScoreSummary:
+    """Score a store."""
+    corpus = store if isinstance(store, tuple) else (str(store),)
+    return score(ScoreSettings(corpus=corpus, model=str(model), output=str(run), **options))
+
+
+def check(run: Path) -> VerifySummary:
+    """Verify a run."""
+    return verify(VerifySettings(run=str(run)))
+
+
+def part_hashes(run: Path) -> dict[str, str]:
+    """Hash every part of a run."""
+    return {
+        f"{part.parent.name}/{part.name}": hashlib.sha256(part.read_bytes()).hexdigest()
+        for part in run.glob("*/part-*.parquet")
+    }
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
+@pytest.mark.parametrize("kind", ["average", "cnn"])
+def test_a_run_equals_one_process_row_by_row(
+    kind: str, make_store: MakeStore, make_model: MakeModel, read_parts: ReadParts, tmp_path: Path
+) -> None:
+    store, model = make_store(), make_model(kind)
+    summary = run_score(store, model, tmp_path / "run", keep=("id", "label=gold"), probabilities=True)
+    assert (summary.rows_in, summary.rows_scored, summary.rows_rejected, summary.exit_code) == (900, 900, 0, 0)
+    found = read_parts(tmp_path / "run")
+    texts = pa.concat_tables(pq.read_table(file) for file in sorted(store.iterdir()))
+    assert found["id"].to_pylist() == texts["id"].to_pylist()
+    assert found["gold"].to_pylist() == texts["label"].to_pylist()
+    alone = TextScorer.load(model).score(texts["text"].to_pylist())
+    probabilities = np.stack(found["probabilities"].to_numpy())
+    np.testing.assert_allclose(probabilities, alone.probabilities_NC, atol=1e-5)
+    best_two = np.sort(alone.probabilities_NC, axis=1)[:, -2:]
+    sure = best_two[:, 1] - best_two[:, 0] > 1e-5
+    expected = alone.columns()
+    assert (np.array(found["label"].to_pylist()) == np.array(expected["label"].to_pylist()))[sure].all()
+    assert found["token_count"].to_pylist() == expected["token_count"].to_pylist()
+    assert check(tmp_path / "run").ok
+
+
+@pytest.mark.usefixtures("in_process")
+def test_the_same_command_again_does_nothing_and_says_the_same(
+    make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+) -> None:
+    store, model = make_store(), make_model()
+    first = run_score(store, model, tmp_path / "run")
+    before = part_hashes(tmp_path / "run")
+    again = run_score(store, model, tmp_path / "run")
+    assert again.units_skipped == again.units == first.units
+    assert again.rows_now == 0
+    assert again.rows_scored == first.rows_scored
+    assert part_hashes(tmp_path / "run") == before
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
+def test_more_workers_give_the_same_bytes(make_store: MakeStore, make_model: MakeModel, tmp_path: Path) -> None:
+    store, model = make_store(files=4, rows=2000, words=100), make_model("cnn")
+    run_score(store, model, tmp_path / "one", workers=1)
+    run_score(store, model, tmp_path / "two", workers=2)
+    assert len(part_hashes(tmp_path / "one")) > 1
+    assert part_hashes(tmp_path / "one") == part_hashes(tmp_path / "two")
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
+def test_a_run_killed_in_the_middle_and_run_again_equals_an_undisturbed_one(
+    make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+) -> None:
+    store, model = make_store(files=6, rows=4000, words=120, row_group=2000), make_model("cnn")
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    whole = run_score(store, model, undisturbed)
+    command = [sys.executable, "-m", "w2vray", "score", str(store), "--model", str(model), "--output", str(killed)]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([*command, "--workers", "1"], stdout=log, stderr=log)
+        deadline = time.monotonic() + 120
+        while not list(killed.glob("scores/part-*.parquet")):
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            assert time.monotonic() < deadline, (tmp_path / "log").read_text()
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    time.sleep(3)  # its workers notice that the driver is gone
+    done = set(part_hashes(killed))
+    assert 0 < len(done) < whole.units
+    assert not (killed / "_SUCCESS").exists()
+    assert not check(killed).ok
+    resumed = run_score(store, model, killed)
+    assert resumed.units_skipped >= len(done)
+    assert part_hashes(killed) == part_hashes(undisturbed)
+    assert (resumed.rows_in, resumed.rows_scored) == (whole.rows_in, whole.rows_scored)
+    assert check(killed).ok
+    assert not list((killed / "_temporary").glob("*"))
+
+
+@pytest.mark.usefixtures("in_process")
+def test_bad_rows_are_rejected_with_their_place_and_reason(
+    make_model: MakeModel, read_parts: ReadParts, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    texts = [b"bab dab", None, b"\xff\xfe", b"", b"zzz yyy", b"gag"]
+    pq.write_table(pa.table({"text": pa.array(texts, pa.binary())}), store / "a.parquet")
+    summary = run_score(store, make_model(), tmp_path / "run")
+    assert (summary.rows_in, summary.rows_scored, summary.rows_rejected, summary.rows_abstained) == (6, 4, 2, 2)
+    rejected = read_parts(tmp_path / "run", "rejected").to_pylist()
+    assert [(row["source_file"], row["source_row"], row["reason"]) for row in rejected] == [
+        ("a.parquet", 1, "null_text"),
+        ("a.parquet", 2, "invalid_utf8"),
+    ]
+    scored = read_parts(tmp_path / "run").to_pylist()
+    assert [row["source_row"] for row in scored] == [0, 3, 4, 5]
+    assert [row["status"] for row in scored] == ["scored", "no_evidence", "no_evidence", "scored"]
+    assert [row["label"] is None for row in scored] == [False, True, True, False]
+    assert check(tmp_path / "run").ok
+
+
+@pytest.mark.usefixtures("in_process")
+def test_max_rejected_makes_the_exit_code_3(make_model: MakeModel, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["bab", None]}), tmp_path / "a.parquet")
+    model = make_model()
+    assert run_score(tmp_path / "a.parquet", model, tmp_path / "run", max_rejected=1).exit_code == 0
+    assert run_score(tmp_path / "a.parquet", model, tmp_path / "run", max_rejected=0).exit_code == 3
+
+
+@pytest.mark.usefixtures("in_process")
+def test_bad_files_are_named_and_tried_again_by_the_next_call(
+    make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+) -> None:
+    store, model = make_store(files=2, rows=50), make_model()
+    broken = store / "part-9.parquet"
+    broken.write_bytes(b"PAR1 and then nothing of use")
+    summary = run_score(store, model, tmp_path / "run")
+    assert summary.exit_code == 3
+    assert list(summary.left_out) == ["part-9.parquet"]
+    assert summary.rows_scored == 100
+    assert not (tmp_path / "run" / "_SUCCESS").exists()
+    pq.write_table(pa.table({"text": ["bab dab", "gag"]}), broken)
+    mended = run_score(store, model, tmp_path / "run")
+    assert (mended.exit_code, mended.rows_scored, mended.units_skipped) == (0, 102, summary.units)
+    assert (tmp_path / "run" / "_SUCCESS").exists()
+    assert check(tmp_path / "run").ok
+
+
+@pytest.mark.usefixtures("in_process")
+def test_folders_are_columns_that_can_be_kept_and_filtered(
+    make_model: MakeModel, read_parts: ReadParts, tmp_path: Path
+) -> None:
+    for year in (2019, 2020, 2021):
+        folder = tmp_path / "store" / f"year={year}" / "lang=en%20gb"
+        folder.mkdir(parents=True)
+        pq.write_table(pa.table({"text": ["bab", "dab", None], "n": [1, 2, 3]}), folder / "x.parquet")
+    settings = {"keep": ("year", "lang"), "where": "year >= '2020' and n in [2, 3]"}
+    summary = run_score(tmp_path / "store", make_model(), tmp_path / "run", **settings)
+    assert (summary.rows_in, summary.rows_scored, summary.rows_rejected) == (4, 2, 2)
+    scored = read_parts(tmp_path / "run").to_pylist()
+    assert [(row["year"], row["lang"], row["source_row"]) for row in scored] == [
+        ("2020", "en gb", 1),
+        ("2021", "en gb", 1),
+    ]
+    assert check(tmp_path / "run").ok
+
+
+@pytest.mark.usefixtures("in_process")
+def test_limit_takes_the_first_rows_of_the_store(
+    make_store: MakeStore, make_model: MakeModel, read_parts: ReadParts, tmp_path: Path
+) -> None:
+    store, model = make_store(), make_model()
+    summary = run_score(store, model, tmp_path / "run", limit=350)
+    assert (summary.rows_in, summary.exit_code, list(summary.new_files)) == (350, 0, [])
+    found = read_parts(tmp_path / "run")
+    assert found["source_row"].to_pylist() == [*range(300), *range(50)]
+    assert check(tmp_path / "run").ok
+    again = run_score(store, model, tmp_path / "run", limit=350)
+    assert (again.rows_now, list(again.new_files)) == (0, [])
+
+
+@pytest.mark.usefixtures("in_process")
+def test_several_text_columns_are_joined_and_top_k_and_threshold_are_written(
+    make_model: MakeModel, read_parts: ReadParts, tmp_path: Path
+) -> None:
+    columns = {"title": ["bab", None, None], "text": ["dab gag", "gag", None]}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    options = {"text_column": ("title", "text"), "top_k": 2, "threshold": 1.0}
+    summary = run_score(tmp_path / "a.parquet", make_model(), tmp_path / "run", **options)
+    assert (summary.rows_scored, summary.rows_rejected, summary.rows_abstained) == (2, 1, 2)
+    rows = read_parts(tmp_path / "run").to_pylist()
+    assert [row["token_count"] for row in rows] == [3, 1]
+    assert {row["status"] for row in rows} == {"below_threshold"}
+    for row in rows:
+        assert row["top_labels"][0] == row["label"]
+        assert row["top_scores"][0] == row["score"] >= row["top_scores"][1]
+
+
+@pytest.mark.usefixtures("in_process")
+def test_an_empty_store_of_good_files_is_a_finished_run(make_model: MakeModel, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": pa.array([], pa.string())}), tmp_path / "a.parquet")
+    summary = run_score(tmp_path / "a.parquet", make_model(), tmp_path / "run")
+    assert (summary.rows_in, summary.units, summary.exit_code) == (0, 0, 0)
+    assert check(tmp_path / "run").ok
+
+
+@pytest.mark.usefixtures("in_process")
+class TestRefusals:
+    """A run that cannot be what was asked for is refused before any work, and nothing of it is harmed."""
+
+    def test_a_wrong_column_lists_the_columns_there_are(
+        self, make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+    ) -> None:
+        with pytest.raises(CorpusError, match=r"no column 'body' in the store; its columns are id, label, text"):
+            run_score(make_store(), make_model(), tmp_path / "run", text_column=("body",))
+        assert not (tmp_path / "run" / "run.json").exists()
+
+    def test_a_column_that_is_no_text(self, make_model: MakeModel, tmp_path: Path) -> None:
+        pq.write_table(pa.table({"text": [1, 2]}), tmp_path / "a.parquet")
+        with pytest.raises(CorpusError, match=r"column 'text' is int64; expected strings"):
+            run_score(tmp_path / "a.parquet", make_model(), tmp_path / "run")
+
+    def test_a_kept_column_named_like_one_of_ours(
+        self, make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+    ) -> None:
+        with pytest.raises(ConfigError, match=r"--keep label=label_in_store"):
+            run_score(make_store(), make_model(), tmp_path / "run", keep=("label",))
+
+    def test_another_model(self, make_store: MakeStore, make_model: MakeModel, tmp_path: Path) -> None:
+        store = make_store()
+        run_score(store, make_model(), tmp_path / "run")
+        before = part_hashes(tmp_path / "run")
+        with pytest.raises(RunError, match="another model"):
+            run_score(store, make_model("average", labels=("a", "b", "c")), tmp_path / "run")
+        assert part_hashes(tmp_path / "run") == before
+        assert (tmp_path / "run" / "_SUCCESS").exists()
+
+    def test_another_option_that_changes_answers(
+        self, make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+    ) -> None:
+        store, model = make_store(), make_model()
+        run_score(store, model, tmp_path / "run")
+        with pytest.raises(RunError, match=r"--threshold \(None, now 0.5\)"):
+            run_score(store, model, tmp_path / "run", threshold=0.5)
+
+    @pytest.mark.parametrize("change", ["touched", "gone"])
+    def test_a_changed_input_file(
+        self, change: str, make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+    ) -> None:
+        store, model = make_store(files=2, rows=40 if change == "gone" else 41), make_model()
+        run_score(store, model, tmp_path / "run")
+        file = store / "part-0.parquet"
+        if change == "gone":
+            file.unlink()
+        else:
+            os.utime(file, ns=(1, 1))
+        with pytest.raises(RunError, match=r"part-0.parquet (is gone|has changed)"):
+            run_score(store, model, tmp_path / "run")
+
+    def test_a_directory_that_holds_something_else(
+        self, make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+    ) -> None:
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "thesis.tex").write_text("dear to someone")
+        with pytest.raises(RunError, match=r"not empty and holds no run: thesis.tex"):
+            run_score(make_store(), make_model(), tmp_path / "run")
+
+    def test_a_second_run_at_the_same_time(self, make_store: MakeStore, make_model: MakeModel, tmp_path: Path) -> None:
+        from w2vray.cluster.ledger import RunDirectory
+
+        with (
+            RunDirectory(str(tmp_path / "run")).only_writer(),
+            pytest.raises(RunError, match="another run is writing here"),
+        ):
+            run_score(make_store(), make_model(), tmp_path / "run")
+
+
+@pytest.mark.usefixtures("in_process")
+def test_new_files_are_told_of_and_not_mixed_in(make_store: MakeStore, make_model: MakeModel, tmp_path: Path) -> None:
+    store, model = make_store(files=1, rows=30), make_model()
+    run_score(store, model, tmp_path / "run")
+    pq.write_table(pa.table({"text": ["bab"]}), store / "later.parquet")
+    again = run_score(store, model, tmp_path / "run")
+    assert (list(again.new_files), again.rows_scored) == (["later.parquet"], 30)
+
+
+@pytest.mark.usefixtures("in_process")
+class TestVerify:
+    """``verify`` names what is wrong with a run."""
+
+    @pytest.fixture
+    def run(self, make_store: MakeStore, make_model: MakeModel, tmp_path: Path) -> Path:
+        run_score(make_store(files=4, rows=2000, words=100), make_model(), tmp_path / "run")
+        return tmp_path / "run"
+
+    def test_a_flipped_bit_anywhere_in_a_part(self, run: Path) -> None:
+        part = min(run.glob("scores/*.parquet"))
+        good = part.read_bytes()
+        assert check(run).ok
+        for position in range(0, len(good), len(good) // 40):
+            part.write_bytes(good[:position] + bytes([good[position] ^ 1]) + good[position + 1 :])
+            found = check(run)
+            assert not found.ok, position
+            assert part.stem.removeprefix("part-") in " ".join(found.problems)
+
+    def test_a_part_that_is_gone(self, run: Path) -> None:
+        part = min(run.glob("scores/*.parquet"))
+        part.unlink()
+        assert any("rows are in no part" in problem for problem in check(run).problems)
+
+    def test_a_part_of_nobody(self, run: Path) -> None:
+        (run / "scores" / "part-0000.parquet").write_bytes(b"")
+        assert check(run).problems == ["scores/part-0000.parquet belongs to no unit of the plan"]
+
+    def test_parts_that_changed_places(self, run: Path) -> None:
+        one, two = sorted(run.glob("scores/*.parquet"))[:2]
+        first, second = one.read_bytes(), two.read_bytes()
+        one.write_bytes(second)
+        two.write_bytes(first)
+        problems = " ".join(check(run).problems)
+        assert "is missing" in problems
+
+    def test_no_success_file(self, run: Path) -> None:
+        (run / "_SUCCESS").unlink()
+        assert check(run).problems == ["_SUCCESS is not there: the run is not finished; run the same score again"]
+
+    def test_wrong_totals(self, run: Path) -> None:
+        totals = run / "manifest.json"
+        totals.write_text(totals.read_text().replace('"rows_in": 8000', '"rows_in": 8001'))
+        assert check(run).problems == ["manifest.json: rows_in is 8001, the parts have 8,000"]
+
+    def test_no_run_at_all(self, tmp_path: Path) -> None:
+        with pytest.raises(RunError, match="holds no run"):
+            check(tmp_path)
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
+def test_more_workers_than_cpus_are_refused_and_not_waited_for(
+    make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+) -> None:
+    with pytest.raises(ClusterError, match=r"--workers is 99, and this Ray has 2 CPUs"):
+        run_score(make_store(), make_model(), tmp_path / "run", workers=99)
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
+def test_an_error_inside_a_worker_reaches_the_caller_as_itself(
+    make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+) -> None:
+    store = make_store(files=2)
+    model = make_model()
+    run_score(store, model, tmp_path / "run")
+    for part in (tmp_path / "run" / "scores").iterdir():
+        part.unlink()
+        (part / "a folder where a part has to be").mkdir(parents=True)
+    with pytest.raises(RunError, match=r"scores/part-\w+.parquet cannot be written"):
+        run_score(store, model, tmp_path / "run")

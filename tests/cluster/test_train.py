@@ -1,0 +1,155 @@
+"""Training on Ray Train, and evaluation: what is learnt, what is counted, what is refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from w2vray.bundle import Bundle
+from w2vray.cluster.evaluate import EvaluationSummary, evaluate
+from w2vray.cluster.train import TrainSummary, train
+from w2vray.config import EvaluateSettings, TrainSettings
+from w2vray.errors import BundleError, ClusterError, ConfigError, CorpusError
+from w2vray.lookup import Lookup
+from w2vray.scorer import TextScorer
+from w2vray.vectors import Vectors
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+
+MakeStore = Callable[..., Path]
+
+SMALL = {"filters": 8, "epochs": 4, "widths": (2, 3)}
+
+
+def run_train(store: Path, vectors: Vectors, output: Path, **options: Any) -> TrainSummary:
+    """Train on a store."""
+    return train(TrainSettings(labelled=(str(store),), vectors=str(vectors.path), output=str(output), **options))
+
+
+def run_evaluate(store: Path, model: Path, **options: Any) -> EvaluationSummary:
+    """Evaluate on a store."""
+    return evaluate(EvaluateSettings(labelled=(str(store),), model=str(model), **options))
+
+
+def test_two_workers_learn_what_the_labels_say(make_store: MakeStore, word_vectors: Vectors, tmp_path: Path) -> None:
+    store = make_store(files=4, rows=301)
+    model = tmp_path / "model"
+    summary = run_train(store, word_vectors, model, workers=2, oov="unknown", model_settings=SMALL)
+    assert summary.rows + summary.rows_validation == 4 * 301
+    assert summary.labels == ("high", "low", "mid")
+    found = run_evaluate(store, model, output=str(tmp_path / "evaluation"))
+    assert found.metrics.rows == 4 * 301
+    assert found.metrics.accuracy > 0.95
+    assert json.loads((tmp_path / "evaluation" / "metrics.json").read_text())["accuracy"] == found.metrics.accuracy
+    texts = pq.read_table(store)["text"].to_pylist()
+    alone = TextScorer.load(model).score(texts).columns()["label"].to_pylist()
+    right = [a == b for a, b in zip(alone, pq.read_table(store)["label"].to_pylist(), strict=True)]
+    assert found.metrics.accuracy == pytest.approx(np.mean(right), abs=1e-12)
+    assert not list(tmp_path.glob(".model*")), "checkpoints are cleared away"
+
+
+def test_the_same_seed_with_one_worker_gives_the_same_weights_and_leaves_the_vectors_alone(
+    make_store: MakeStore, word_vectors: Vectors, tmp_path: Path
+) -> None:
+    store = make_store(files=2, rows=100)
+    before = word_vectors.table_VD.tobytes()
+    for name in ("one", "two"):
+        run_train(store, word_vectors, tmp_path / name, oov="unknown", model_settings=SMALL)
+    one, two = Bundle.load(tmp_path / "one"), Bundle.load(tmp_path / "two")
+    assert one.weights.keys() == two.weights.keys()
+    for name, value in one.weights.items():
+        assert np.array_equal(value, two.weights[name]), name
+    assert one.fingerprint == two.fingerprint
+    assert word_vectors.table_VD.tobytes() == before
+
+
+def test_average_is_logistic_regression_on_the_means_over_all_rows(
+    make_store: MakeStore, word_vectors: Vectors, tmp_path: Path
+) -> None:
+    store = make_store(files=2, rows=151)
+    summary = run_train(store, word_vectors, tmp_path / "model", model="average", workers=2, with_vectors=True)
+    assert (summary.rows, summary.rows_validation) == (302, 0)
+    table = pq.read_table(store)
+    ids = Lookup(word_vectors.vocabulary, word_vectors.rules, "skip")(table["text"].to_pylist())
+    means = np.array(
+        [
+            word_vectors.table_VD[ids.ids_L[start:stop]].mean(axis=0)
+            for start, stop in zip(ids.offsets_N1, ids.offsets_N1[1:], strict=False)
+        ]
+    )
+    oracle = LogisticRegression(tol=1e-8, max_iter=5000).fit(means, table["label"].to_pylist())
+    weights = Bundle.load(tmp_path / "model").weights
+    np.testing.assert_allclose(weights["model.dense.weight"], oracle.coef_, atol=2e-3)
+    assert (tmp_path / "model" / "vectors" / "vectors.json").exists()
+
+
+def test_labels_may_be_integers_or_booleans_and_rows_without_one_are_counted_and_left_out(
+    word_vectors: Vectors, make_store: MakeStore, tmp_path: Path
+) -> None:
+    texts = pq.read_table(make_store(files=1, rows=60))["text"].to_pylist()
+    labels = [None if row % 6 == 0 else row % 3 * 5 for row in range(60)]
+    texts[1] = "zzz"
+    texts[2] = None
+    pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "a.parquet")
+    summary = run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average")
+    assert summary.labels == ("0", "5", "10")
+    assert (summary.rows, summary.rows_without_label, summary.rows_without_evidence) == (48, 10, 2)
+    found = run_evaluate(tmp_path / "a.parquet", tmp_path / "model")
+    assert (found.rows_without_label, found.metrics.rows, found.metrics.rows_no_evidence) == (10, 50, 2)
+
+
+class TestRefusals:
+    """What cannot be trained is refused with what to change."""
+
+    @pytest.fixture
+    def store(self, make_store: MakeStore) -> Path:
+        return make_store(files=1, rows=20)
+
+    def test_one_class_only(self, word_vectors: Vectors, tmp_path: Path) -> None:
+        pq.write_table(pa.table({"text": ["bab", "dab"], "label": ["x", "x"]}), tmp_path / "a.parquet")
+        with pytest.raises(CorpusError, match=r"column 'label' holds one class only \('x'\)"):
+            run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average")
+        assert not (tmp_path / "model").exists()
+
+    def test_no_label_at_all(self, word_vectors: Vectors, tmp_path: Path) -> None:
+        labels = pa.array([None, None], pa.string())
+        pq.write_table(pa.table({"text": ["bab", "dab"], "label": labels}), tmp_path / "a.parquet")
+        with pytest.raises(CorpusError, match="2 rows have no label"):
+            run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average")
+
+    def test_labels_of_another_type(self, word_vectors: Vectors, tmp_path: Path) -> None:
+        pq.write_table(pa.table({"text": ["bab", "dab"], "label": [0.5, 1.5]}), tmp_path / "a.parquet")
+        with pytest.raises(CorpusError, match="the label column 'label' is double; expected strings, integers or booleans"):
+            run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average")
+
+    def test_a_wrong_label_column(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+        with pytest.raises(CorpusError, match=r"no column 'klass' in the store; its columns are id, label, text"):
+            run_train(store, word_vectors, tmp_path / "model", label_column="klass")
+
+    def test_a_broken_file_among_the_labelled(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+        (store / "broken.parquet").write_bytes(b"")
+        with pytest.raises(CorpusError, match=r"broken.parquet: not readable as Parquet: it has zero bytes"):
+            run_train(store, word_vectors, tmp_path / "model")
+        (store / "broken.parquet").unlink()
+
+    def test_an_output_that_is_there(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+        with pytest.raises(BundleError, match="is already there"):
+            run_train(store, word_vectors, tmp_path)
+
+    def test_an_option_of_another_model(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="--filters is not an option of the model average"):
+            run_train(store, word_vectors, tmp_path / "m", model="average", model_settings={"filters": 3})
+
+    def test_more_workers_than_cpus(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+        with pytest.raises(ClusterError, match=r"--workers is 9, and this Ray has 2 CPUs"):
+            run_train(store, word_vectors, tmp_path / "model", workers=9)
+
+    def test_a_gpu_where_there_is_none(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+        with pytest.raises(ClusterError, match="this Ray has 0"):
+            run_train(store, word_vectors, tmp_path / "model", gpu=True)

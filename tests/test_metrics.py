@@ -1,0 +1,128 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
+
+from w2vray.metrics import NO_LABEL, confusion, metrics
+
+CLASSES = 4
+LABELS = ["a", "b", "c", "d"]
+
+some_rows = st.lists(
+    st.tuples(st.integers(0, CLASSES - 1), st.integers(NO_LABEL, CLASSES - 1)), min_size=1, max_size=60
+)
+
+
+def test_confusion_counts_rows_by_true_and_predicted_class_with_unlabelled_ones_last() -> None:
+    """The golden case."""
+    true_N = np.array([0, 0, 1, 1, 1, 0])
+    predicted_N = np.array([0, 1, 1, NO_LABEL, 1, NO_LABEL])
+
+    assert confusion(true_N, predicted_N, 2).tolist() == [[1, 1, 1], [0, 2, 1]]
+
+
+def test_confusion_of_no_rows_is_all_zero() -> None:
+    """A worker may have nothing to count."""
+    nothing = np.empty(0, dtype=np.int64)
+
+    assert confusion(nothing, nothing, 3).tolist() == [[0] * 4] * 3
+
+
+def test_metrics_of_a_small_confusion_matrix() -> None:
+    """The golden case, by hand."""
+    found = metrics(np.array([[3, 1, 0], [0, 2, 2]]), ["no", "yes"])
+
+    assert (found.rows, found.rows_no_evidence) == (8, 2)
+    assert found.accuracy == 5 / 8
+    no, yes = found.classes
+    assert (no.label, no.rows, no.precision, no.recall) == ("no", 4, 3 / 3, 3 / 4)
+    assert (yes.label, yes.rows, yes.precision, yes.recall) == ("yes", 4, 2 / 3, 2 / 4)
+    assert no.f1 == pytest.approx(2 * 1 * 0.75 / (1 + 0.75))
+    assert yes.f1 == pytest.approx(2 * (2 / 3) * 0.5 / (2 / 3 + 0.5))
+    assert found.macro_f1 == pytest.approx((no.f1 + yes.f1) / 2)
+
+
+@given(rows=some_rows)
+def test_metrics_equal_scikit_learns(rows: list[tuple[int, int]]) -> None:
+    """Macro-F1 is over the classes that are there, in truth or in prediction; no label is no class."""
+    true_N, predicted_N = np.array(rows).T
+    present = sorted({*true_N, *predicted_N} - {NO_LABEL})
+
+    counted = confusion(true_N, predicted_N, CLASSES)
+    found = metrics(counted, LABELS)
+
+    assert found.rows == len(rows)
+    assert found.rows_no_evidence == np.count_nonzero(predicted_N == NO_LABEL)
+    assert found.accuracy == pytest.approx(accuracy_score(true_N, predicted_N))
+    macro_f1 = f1_score(true_N, predicted_N, labels=present, average="macro", zero_division=0)
+    assert found.macro_f1 == pytest.approx(macro_f1)
+    expected = precision_recall_fscore_support(true_N, predicted_N, labels=range(CLASSES), zero_division=0)
+    mine = [(item.precision, item.recall, item.f1, item.rows) for item in found.classes]
+    np.testing.assert_allclose(np.array(mine).T, np.array(expected, dtype=float))
+    square = confusion_matrix(true_N, predicted_N, labels=[*range(CLASSES), NO_LABEL])[:CLASSES]
+    np.testing.assert_array_equal(counted, square)
+
+
+@given(rows=some_rows, unlabelled=st.integers(1, 20))
+def test_rows_that_got_no_label_are_wrong(rows: list[tuple[int, int]], unlabelled: int) -> None:
+    """They are in the denominators of accuracy and recall, and in no class's precision."""
+    true_N, predicted_N = np.array(rows).T
+    before = metrics(confusion(true_N, predicted_N, CLASSES), LABELS)
+    more_true_N = np.concatenate((true_N, np.zeros(unlabelled, dtype=np.int64)))
+    more_predicted_N = np.concatenate((predicted_N, np.full(unlabelled, NO_LABEL)))
+
+    after = metrics(confusion(more_true_N, more_predicted_N, CLASSES), LABELS)
+
+    assert after.rows_no_evidence == before.rows_no_evidence + unlabelled
+    assert after.accuracy * after.rows == pytest.approx(before.accuracy * before.rows)
+    assert after.classes[0].recall * after.classes[0].rows == pytest.approx(
+        before.classes[0].recall * before.classes[0].rows
+    )
+    assert [item.precision for item in after.classes] == [item.precision for item in before.classes]
+
+
+def test_rows_whose_true_label_is_unknown_are_wrong_whatever_was_predicted() -> None:
+    """Three right ones of five rows, and five more that could not be right."""
+    counted = np.array([[2, 1, 0], [0, 1, 1]])
+
+    known, both = metrics(counted, ["a", "b"]), metrics(counted, ["a", "b"], rows_unknown_label=5)
+
+    assert (known.rows, known.accuracy) == (5, 3 / 5)
+    assert (both.rows, both.accuracy) == (10, 3 / 10)
+    assert both.classes == known.classes
+
+
+def test_metrics_of_no_rows_are_zero() -> None:
+    """Nothing is divided by zero."""
+    found = metrics(np.zeros((2, 3), dtype=np.int64), ["a", "b"])
+
+    assert (found.rows, found.accuracy, found.macro_f1) == (0, 0.0, 0.0)
+    assert [(item.precision, item.recall, item.f1) for item in found.classes] == [(0, 0, 0)] * 2
+
+
+def test_a_class_that_never_occurs_does_not_lower_the_macro_f1() -> None:
+    """As in scikit-learn, the mean is over the classes that are there."""
+    found = metrics(np.array([[4, 0, 0, 0], [0, 5, 0, 0], [0, 0, 0, 0]]), ["a", "b", "absent"])
+
+    assert found.macro_f1 == 1.0
+
+
+def test_metrics_can_be_written_as_json() -> None:
+    """With the keys that a person reads, and plain numbers."""
+    found = metrics(np.array([[3, 1, 0], [0, 2, 2]]), ["no", "yes"])
+
+    stored = json.loads(json.dumps(found.as_dict()))
+
+    assert set(stored) == {"rows", "rows_no_evidence", "accuracy", "macro_f1", "classes", "confusion"}
+    assert (stored["rows"], stored["accuracy"]) == (8, 0.625)
+    assert stored["confusion"] == [[3, 1, 0], [0, 2, 2]]
+    assert stored["classes"][0] == {
+        "label": "no",
+        "rows": 4,
+        "precision": 1.0,
+        "recall": 0.75,
+        "f1": pytest.approx(6 / 7),
+    }

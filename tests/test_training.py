@@ -1,0 +1,473 @@
+import hashlib
+import io
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from w2vray.batches import WordVectors
+from w2vray.models.averaging import AverageModel
+from w2vray.models.classifier import Classifier, shared_table
+from w2vray.models.cnn import CnnModel
+from w2vray.models.settings import CnnSettings
+from w2vray.training import Examples, Training, epoch_batches, evaluate, validate
+from w2vray.vectors import Vectors
+
+CPU = torch.device("cpu")
+GOOD, BAD, FILM, DULL, GREAT, THE, SPECIAL = range(7)  # rows of the vectors of conftest.py, then the overlay's
+
+Sum = Callable[[Tensor], Tensor]
+
+
+def examples(*rows: tuple[list[int], int]) -> Examples:
+    """Examples of these ids and classes."""
+    lengths = [len(ids) for ids, _ in rows]
+    return Examples(
+        np.array([id_ for ids, _ in rows for id_ in ids], dtype=np.int32),
+        np.cumsum([0, *lengths]).astype(np.int64),
+        np.array([label for _, label in rows], dtype=np.int64),
+    )
+
+
+def some_examples(count: int, seed: int, *, special: bool = False) -> Examples:
+    """Random texts; the class follows the words, but not always."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for _ in range(count):
+        ids = random.integers(0, 7 if special else 6, size=random.integers(1, 8)).tolist()
+        rows.append((ids, int(GOOD in ids) if random.random() < 0.8 else int(random.integers(3))))
+    return examples(*rows)
+
+
+def make_training(classifier: nn.Module, **changes: Any) -> Training:
+    """A training of a few quick steps."""
+    settings: dict[str, Any] = {
+        "learning_rate": 0.05,
+        "weight_decay": 0.01,
+        "averaging": 0.5,
+        "epochs": 4,
+        "patience": 4,
+        "batch_size": 8,
+        "seed": 0,
+    }
+    return Training(classifier, **(settings | changes))
+
+
+def equal_states(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    """Whether two states have the same names and bits."""
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.fixture
+def cnn(make_classifier: Callable[..., Classifier], vectors: Vectors) -> Callable[[], Classifier]:
+    """Make a small CNN with dropout, always the same."""
+    return lambda: make_classifier("cnn", vectors, "unknown", trainable=True)
+
+
+# Batches of an epoch
+
+
+def marked_examples(count: int, seed: int) -> Examples:
+    """Texts of random lengths whose ids are all the text's own number."""
+    lengths = np.random.default_rng(seed).integers(0, 9, size=count)
+    return examples(*(([text] * int(length), 0) for text, length in enumerate(lengths)))
+
+
+some_counts = st.lists(st.integers(0, 30), min_size=1, max_size=4).filter(any)
+
+
+@given(counts_W=some_counts, batch_size=st.integers(1, 40), seed=st.integers(0, 3))
+def test_workers_go_through_all_examples_once_in_step(counts_W: list[int], batch_size: int, seed: int) -> None:
+    """Each worker's examples once, as many steps on each worker, and the whole step's size known to all."""
+    made = []
+    for rank, count in enumerate(counts_W):
+        own = marked_examples(count, rank)
+        steps = list(epoch_batches(own, counts_W, rank, batch_size, [seed, 1]))
+        seen = [int(text) for batch, _ in steps for text in batch.texts_B]
+        assert sorted(seen) == list(range(count))
+        for batch, _ in steps:
+            for text, ids_T, length in zip(batch.texts_B, batch.ids_BT, batch.lengths_B, strict=True):
+                assert ids_T[:length].tolist() == [text] * int(own.offsets_N1[text + 1] - own.offsets_N1[text])
+        made.append(steps)
+
+    assert len({len(steps) for steps in made}) == 1
+    for step in zip(*made, strict=True):
+        promised = {rows for _, rows in step}
+        assert promised == {sum(len(batch.texts_B) for batch, _ in step)}
+        assert min(promised) > 0, "the loss is divided by it"
+
+
+@given(count=st.integers(1, 60), batch_size=st.integers(1, 40))
+def test_a_single_workers_batches_keep_to_the_batch_size(count: int, batch_size: int) -> None:
+    """As few steps as that allows."""
+    sizes = [rows for _, rows in epoch_batches(marked_examples(count, 0), [count], 0, batch_size, [0, 1])]
+
+    assert max(sizes) <= batch_size
+    assert len(sizes) == math.ceil(count / batch_size)
+
+
+def test_more_workers_than_examples_in_a_step_still_take_steps_together() -> None:
+    """No step is without examples, though not every worker can have one in a step of one."""
+    counts_W = [1, 1, 1]
+
+    sizes = [[rows for _, rows in epoch_batches(marked_examples(1, 0), counts_W, rank, 1, [0, 1])] for rank in range(3)]
+
+    assert sizes == [[3], [3], [3]]
+
+
+def test_the_order_follows_from_the_seed_and_changes_with_it() -> None:
+    """Another order each epoch, the same one each time the epoch is repeated."""
+
+    def order(*seed: int) -> list[list[int]]:
+        batches = epoch_batches(marked_examples(200, 0), [200], 0, 8, seed)
+        return [batch.texts_B.tolist() for batch, _ in batches]
+
+    assert order(0, 1) == order(0, 1)
+    assert order(0, 1) != order(0, 2)
+    assert order(0, 1) != order(1, 1)
+
+
+def test_texts_of_like_lengths_share_a_batch() -> None:
+    """Little is padded: far less than in batches of random texts."""
+    own = marked_examples(800, 0)
+
+    padded = sum(batch.ids_BT.numel() for batch, _ in epoch_batches(own, [800], 0, 8, [0, 1]))
+
+    assert padded < 1.15 * len(own.ids_L)
+
+
+# Evaluation
+
+
+def even_odds(vectors: Vectors, classes: int) -> Classifier:
+    """A model that has learnt nothing but prefers class 0 where all are equal."""
+    words = WordVectors(shared_table(vectors.table_VD), torch.zeros(0, vectors.dim), trainable=False)
+    model = CnnModel(vectors.dim, classes, CnnSettings(widths=(1,), filters=1))
+    nn.init.zeros_(model.dense.weight)
+    nn.init.zeros_(model.dense.bias)
+    return Classifier(words, model)
+
+
+def test_evaluation_sums_the_loss_and_counts_predictions_without_dropout(vectors: Vectors) -> None:
+    """Even odds cost ln 3 a row; the model is left as in scoring."""
+    classifier = even_odds(vectors, 3).train()
+    rows = examples(([GOOD], 0), ([BAD, FILM], 2), ([], 2), ([THE], 1))
+
+    loss, confusion_CC1 = evaluate(classifier, rows, 3, CPU)
+
+    assert loss == pytest.approx(4 * math.log(3))
+    assert confusion_CC1.tolist() == [[1, 0, 0, 0], [1, 0, 0, 0], [2, 0, 0, 0]]
+    assert not classifier.training
+
+
+def test_validation_is_a_mean_over_the_rows_of_all_workers(
+    vectors: Vectors, run_workers: Callable[..., list[Any]]
+) -> None:
+    """Three rows here and one there count by rows, not by workers."""
+    parts = [examples(([GOOD], 0), ([BAD], 1), ([FILM], 1)), examples(([GOOD], 0))]
+
+    def work(rank: int, sum_over_workers: Sum) -> tuple[float | None, float | None]:
+        return validate(even_odds(vectors, 2), parts[rank], 2, CPU, sum_over_workers)
+
+    assert run_workers(2, work) == [(pytest.approx(math.log(2)), 0.5)] * 2
+
+
+def test_validation_without_rows_has_no_result(vectors: Vectors) -> None:
+    """Zero would be the best loss there is."""
+    assert validate(even_odds(vectors, 2), examples(), 2, CPU) == (None, None)
+
+
+# Training
+
+
+def test_training_lowers_the_loss(cnn: Callable[[], Classifier]) -> None:
+    """The curve has a line an epoch, and ends well below its start."""
+    rows = some_examples(120, 0)
+    training = make_training(cnn(), epochs=12, patience=12)
+
+    curve = list(training.run(rows, rows, 3))
+
+    assert [line.epoch for line in curve] == list(range(1, 13))
+    assert curve == training.curve
+    assert curve[-1].train_loss < 0.8 * curve[0].train_loss
+    assert curve[-1].validation_loss is not None
+    assert curve[0].validation_loss is not None
+    assert curve[-1].validation_loss < curve[0].validation_loss
+    assert training.finished
+
+
+def test_one_worker_with_the_same_seed_gets_the_same_weights(cnn: Callable[[], Classifier]) -> None:
+    """Bit for bit, dropout included; another seed gives others."""
+    train, validation = some_examples(60, 0), some_examples(20, 1)
+
+    def best(seed: int) -> tuple[dict[str, Tensor], list[Any]]:
+        training = make_training(cnn(), seed=seed)
+        curve = list(training.run(train, validation, 3))
+        return training.best, curve
+
+    (first, first_curve), (again, again_curve), (other, _) = best(0), best(0), best(1)
+
+    assert equal_states(first, again)
+    assert first_curve == again_curve
+    assert not equal_states(first, other)
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+def test_training_stops_patience_epochs_after_the_best_and_keeps_its_weights(vectors: Vectors, patience: int) -> None:
+    """What is learnt is right for three validation rows of five: the loss falls to those odds, then rises for good."""
+
+    def fresh() -> Classifier:
+        words = WordVectors(shared_table(vectors.table_VD), torch.zeros(0, vectors.dim), trainable=False)
+        return Classifier(words, AverageModel(vectors.dim, 2))  # starts with even odds
+
+    def make(epochs: int) -> Training:
+        return make_training(fresh(), learning_rate=0.01, epochs=epochs, patience=patience)
+
+    train = examples(*[([GOOD], 0), ([BAD], 1)] * 20)
+    validation = examples(*[([GOOD], 0)] * 3, *[([GOOD], 1)] * 2)
+    training = make(epochs=200)
+
+    losses = [line.validation_loss for line in training.run(train, validation, 2)]
+
+    assert all(loss is not None for loss in losses)
+    best = int(np.argmin(np.array(losses)))
+    assert best > 0
+    assert len(losses) == best + 1 + patience < 200
+    assert training.finished
+    kept = fresh()
+    kept.load_state_dict(training.best)
+    assert validate(kept, validation, 2, CPU)[0] == pytest.approx(losses[best], abs=1e-6)
+    shorter = make(epochs=best + 1)
+    list(shorter.run(train, validation, 2))
+    assert equal_states(shorter.best, training.best)
+
+
+def test_a_training_that_gets_worse_at_once_keeps_its_first_epoch(cnn: Callable[[], Classifier]) -> None:
+    """The best epoch may be the first."""
+    train, validation = examples(*[([GOOD], 0)] * 16), examples(([GOOD], 1))
+    training, single = make_training(cnn(), epochs=50, patience=2), make_training(cnn(), epochs=1)
+
+    assert len(list(training.run(train, validation, 3))) == 3
+    list(single.run(train, validation, 3))
+
+    assert equal_states(training.best, single.best)
+
+
+def test_without_validation_all_epochs_are_done_and_the_last_weights_kept(cnn: Callable[[], Classifier]) -> None:
+    """There is nothing to stop by, and an untrained model is no result."""
+    train = some_examples(30, 0)
+    before = make_training(cnn()).best
+    training = make_training(cnn(), epochs=5, patience=1)
+
+    curve = list(training.run(train, examples(), 3))
+
+    assert [(line.validation_loss, line.validation_accuracy) for line in curve] == [(None, None)] * 5
+    shorter = make_training(cnn(), epochs=4, patience=1)
+    list(shorter.run(train, examples(), 3))
+    assert not equal_states(training.best, before)
+    assert not equal_states(training.best, shorter.best)
+
+
+@pytest.mark.parametrize("stop", [1, 3])
+def test_a_training_goes_on_from_its_state_as_if_nothing_had_happened(cnn: Callable[[], Classifier], stop: int) -> None:
+    """The state goes through a file that can hold tensors and plain values only."""
+    train, validation = some_examples(60, 0), some_examples(20, 1)
+    undisturbed = make_training(cnn(), epochs=6, patience=6)
+    list(undisturbed.run(train, validation, 3))
+
+    interrupted = make_training(cnn(), epochs=6, patience=6)
+    steps = interrupted.run(train, validation, 3)
+    for _ in range(stop):
+        next(steps)
+    file = io.BytesIO()
+    torch.save(interrupted.state_dict(), file)
+    next(steps)  # what is done after the state was taken does not reach it
+    file.seek(0)
+    resumed = make_training(cnn(), epochs=6, patience=6)
+    resumed.load_state_dict(torch.load(file, weights_only=True))
+    rest = list(resumed.run(train, validation, 3))
+
+    assert [line.epoch for line in rest] == list(range(stop + 1, 7))
+    assert resumed.curve == undisturbed.curve
+    assert equal_states(resumed.best, undisturbed.best)
+    assert equal_states(resumed.classifier.state_dict(), undisturbed.classifier.state_dict())
+
+
+def test_a_finished_training_stays_finished_when_it_is_loaded(cnn: Callable[[], Classifier]) -> None:
+    """No epoch is added to what had stopped early."""
+    train, validation = examples(*[([GOOD], 0)] * 16), examples(([GOOD], 1))
+    training = make_training(cnn(), epochs=50, patience=2)
+    list(training.run(train, validation, 3))
+
+    loaded = make_training(cnn(), epochs=50, patience=2)
+    loaded.load_state_dict(training.state_dict())
+
+    assert loaded.finished
+    assert list(loaded.run(train, validation, 3)) == []
+    assert equal_states(loaded.best, training.best)
+
+
+def test_the_table_keeps_its_bytes_while_the_unknown_words_row_is_learnt(
+    make_classifier: Callable[..., Classifier], write_vectors: Callable[..., Vectors], tmp_path: Path
+) -> None:
+    """Neither the file nor a writable table in memory is touched by the steps of an epoch."""
+    vectors = write_vectors(tmp_path / "vectors")
+    writable = Vectors(np.array(vectors.table_VD), vectors.vocabulary, vectors.rules, vectors.fingerprint, {})
+    file = hashlib.sha256((tmp_path / "vectors" / "table.bin").read_bytes()).hexdigest()
+    memory = hashlib.sha256(writable.table_VD.tobytes()).hexdigest()
+    rows = some_examples(40, 0, special=True)
+
+    for used in (vectors, writable):
+        classifier = make_classifier("cnn", used, "unknown", trainable=True)
+        before_KD = classifier.words.overlay_KD.detach().clone()
+        training = make_training(classifier, epochs=2)
+        list(training.run(rows, rows, 3))
+        assert not torch.equal(classifier.words.overlay_KD, before_KD)
+        assert not torch.equal(training.best["words.overlay_KD"], before_KD)
+
+    assert hashlib.sha256((tmp_path / "vectors" / "table.bin").read_bytes()).hexdigest() == file
+    assert hashlib.sha256(writable.table_VD.tobytes()).hexdigest() == memory
+
+
+@pytest.mark.parametrize("policy", ["skip", "zero"])
+def test_a_special_row_that_is_not_trainable_keeps_its_value(
+    make_classifier: Callable[..., Classifier], vectors: Vectors, policy: str
+) -> None:
+    """Zero stays zero, weight decay or not."""
+    classifier = make_classifier("cnn", vectors, policy)
+    before_KD = classifier.words.overlay_KD.detach().clone()
+    training = make_training(classifier, weight_decay=0.5)
+
+    list(training.run(some_examples(40, 0, special=policy == "zero"), examples(), 3))
+
+    assert torch.equal(classifier.words.overlay_KD, before_KD)
+    assert torch.equal(training.best["words.overlay_KD"], before_KD)
+
+
+# Several workers
+
+
+def average_gradients(classifier: nn.Module, workers: int, sum_over_workers: Sum) -> None:
+    """Average each gradient over the workers before the step, as distributed data-parallel training does."""
+
+    def average(parameter: Tensor) -> None:
+        assert parameter.grad is not None
+        parameter.grad = sum_over_workers(parameter.grad) / workers
+
+    for parameter in classifier.parameters():
+        if parameter.requires_grad:
+            parameter.register_post_accumulate_grad_hook(average)
+
+
+def train_together(
+    run_workers: Callable[..., list[Training]],
+    make: Callable[[], Classifier],
+    parts: list[Examples],
+    validations: list[Examples],
+    **changes: Any,
+) -> list[Training]:
+    """Train with a worker for each part, in step."""
+    workers = len(parts)
+    classifiers = [make() for _ in parts]  # before the threads: torch's random numbers are the process's
+
+    def work(rank: int, sum_over_workers: Sum) -> Training:
+        classifier = classifiers[rank]
+        training = make_training(classifier, rank=rank, workers=workers, sum_over_workers=sum_over_workers, **changes)
+        average_gradients(classifier, workers, sum_over_workers)
+        list(training.run(parts[rank], validations[rank], 3))
+        return training
+
+    return run_workers(len(parts), work)
+
+
+def union(*parts: Examples) -> Examples:
+    """All examples of several workers."""
+    rows = [
+        (part.ids_L[start:stop].tolist(), int(label))
+        for part in parts
+        for start, stop, label in zip(part.offsets_N1, part.offsets_N1[1:], part.labels_N, strict=False)
+    ]
+    return examples(*rows)
+
+
+@pytest.fixture
+def cnn_without_dropout(make_classifier: Callable[..., Classifier], vectors: Vectors) -> Callable[[], Classifier]:
+    """Make a small CNN whose steps do not depend on chance, always the same."""
+    model = CnnSettings(widths=(1, 2, 3), filters=3, dropout=0.0, input_dropout=0.0)
+    return lambda: make_classifier("cnn", vectors, "unknown", model=model, trainable=True)
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        pytest.param([12, 12], id="equal shares"),
+        pytest.param([20, 4], id="unequal shares"),
+        pytest.param([24, 0], id="one without examples"),
+        pytest.param([9, 2, 13], id="three workers"),
+    ],
+)
+def test_workers_together_take_the_steps_of_one_that_has_all_examples(
+    run_workers: Callable[..., list[Training]], cnn_without_dropout: Callable[[], Classifier], counts: list[int]
+) -> None:
+    """Each example counts the same, wherever it lies: a step's loss is a mean over all of them."""
+    parts = [some_examples(count, seed, special=True) for seed, count in enumerate(counts)]
+    validations = [some_examples(count, 10 + count) for count in counts]
+    whole_epoch = {"batch_size": 24, "epochs": 3, "learning_rate": 0.01}
+
+    together = train_together(run_workers, cnn_without_dropout, parts, validations, **whole_epoch)
+
+    alone = make_training(cnn_without_dropout(), **whole_epoch)
+    list(alone.run(union(*parts), union(*validations), 3))
+    for training in together:
+        assert equal_states(training.best, together[0].best)
+        for name, value in alone.best.items():
+            torch.testing.assert_close(training.best[name], value, atol=1e-4, rtol=1e-4)
+        for mine, theirs in zip(training.curve, alone.curve, strict=True):
+            assert mine.as_dict() == pytest.approx(theirs.as_dict(), abs=1e-4)
+
+
+def test_a_step_of_several_workers_is_the_mean_over_the_steps_examples(
+    run_workers: Callable[..., list[Training]], cnn_without_dropout: Callable[[], Classifier]
+) -> None:
+    """Many small steps of unequal workers, against plain steps over the union of their batches."""
+    parts = [some_examples(15, 0), some_examples(6, 1)]
+    steps = {"batch_size": 5, "epochs": 1, "averaging": 0.0, "learning_rate": 0.01, "seed": 3}
+
+    together = train_together(run_workers, cnn_without_dropout, parts, [examples(), examples()], **steps)
+
+    plain = cnn_without_dropout()
+    optimizer = torch.optim.AdamW([p for p in plain.parameters() if p.requires_grad], lr=0.01, weight_decay=0.01)
+    of_workers = [epoch_batches(part, [15, 6], rank, 5, [3, 1]) for rank, part in enumerate(parts)]
+    taken = 0
+    for step in zip(*of_workers, strict=True):
+        losses = [
+            nn.functional.cross_entropy(plain(batch), torch.from_numpy(part.labels_N[batch.texts_B]), reduction="sum")
+            for part, (batch, _) in zip(parts, step, strict=True)
+        ]
+        optimizer.zero_grad()
+        (sum(losses, torch.zeros(())) / sum(len(batch.texts_B) for batch, _ in step)).backward()
+        optimizer.step()
+        taken += 1
+    assert taken == 5
+    for name, value in plain.state_dict().items():
+        torch.testing.assert_close(together[0].best[name], value, atol=1e-4, rtol=1e-4)
+        assert torch.equal(together[1].best[name], together[0].best[name])
+
+
+def test_more_workers_than_a_step_has_examples_can_train(
+    run_workers: Callable[..., list[Training]], cnn_without_dropout: Callable[[], Classifier]
+) -> None:
+    """A batch size below the number of workers gives steps of one example each, not steps of none."""
+    parts = [some_examples(3, seed) for seed in range(3)]
+
+    together = train_together(run_workers, cnn_without_dropout, parts, parts, batch_size=1, epochs=2)
+
+    assert [len(training.curve) for training in together] == [2, 2, 2]
+    assert all(math.isfinite(line.train_loss) for line in together[0].curve)

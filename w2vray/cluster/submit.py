@@ -1,0 +1,92 @@
+"""``submit``: run a verb as a job on a cluster, with the code that is installed here."""
+
+import asyncio
+import json
+import shlex
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+
+from ray.job_submission import JobStatus, JobSubmissionClient
+
+import w2vray
+from w2vray.errors import ClusterError
+
+__all__ = ["submit"]
+
+_POLL_SECONDS = 1.0
+
+
+def submit(address: str, verb: Sequence[str], *, submission_id: str | None = None) -> int:
+    """Send a verb to the cluster, follow its logs and return its exit code.
+
+    The job runs this installation's package, whatever the cluster has installed of it, with the cluster's ``python``.
+    With ``--json`` among the verb's arguments, the job's JSON object goes to stdout and all else to stderr.
+
+    Raises:
+        ClusterError: the cluster cannot be reached, or refuses the job.
+    """
+    try:
+        client = JobSubmissionClient(address)
+        job = client.submit_job(
+            entrypoint=shlex.join(["python", "-m", "w2vray", *verb]),
+            runtime_env={"py_modules": [str(Path(w2vray.__file__).parent)]},
+            submission_id=submission_id,
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ClusterError(f"no job could be sent to {address}: {error}") from error
+    sys.stderr.write(f"job {job} at {address}\n")
+    result = ""
+    try:
+        for line in _follow(client, job):
+            if "--json" not in verb:
+                sys.stdout.write(line)
+                sys.stdout.flush()
+            elif _is_object(line):
+                result = line
+            else:
+                sys.stderr.write(line)
+    except KeyboardInterrupt:
+        sys.stderr.write(
+            f"job {job} goes on; follow it with `ray job logs {job} --follow`, end it with `ray job stop {job}`\n"
+        )
+        raise
+    sys.stdout.write(result)
+    return _exit_code(client, job)
+
+
+def _follow(client: JobSubmissionClient, job: str) -> Iterator[str]:
+    """Yield the lines of a job's log as they come; the client gives pieces of text, asynchronously."""
+    pieces = client.tail_job_logs(job)
+    rest = ""
+    with asyncio.Runner() as runner:
+        while (piece := runner.run(_next(pieces))) is not None:
+            *lines, rest = (rest + piece).split("\n")
+            yield from (line + "\n" for line in lines)
+    if rest:
+        yield rest + "\n"
+
+
+async def _next(pieces: AsyncIterator[str]) -> str | None:
+    return await anext(pieces, None)
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
+
+
+def _exit_code(client: JobSubmissionClient, job: str) -> int:
+    """Wait for the end of a job whose log has ended."""
+    while not (status := client.get_job_status(job)).is_terminal():
+        time.sleep(_POLL_SECONDS)
+    details = client.get_job_info(job)
+    if details.driver_exit_code is not None:
+        return int(details.driver_exit_code)
+    if status == JobStatus.SUCCEEDED:
+        return 0
+    sys.stderr.write(f"w2vray: job {job} {status.value.lower()}: {details.message}\n")
+    return 1
