@@ -189,7 +189,8 @@ def save_bundle(
     partial = output.parent / f".{output.name}.partial-{os.getpid()}"
     try:
         partial.mkdir(parents=True)
-        (partial / _WEIGHTS).write_bytes(save_weights(dict(weights)))
+        in_order = {name: np.asarray(array, order="C") for name, array in weights.items()}  # safetensors takes it as so
+        (partial / _WEIGHTS).write_bytes(save_weights(in_order))
         text = json.dumps(config.as_dict(), indent=2, ensure_ascii=False) + "\n"
         (partial / _CONFIG).write_text(text, encoding="utf-8")
         if with_vectors:

@@ -224,11 +224,11 @@ class Training:
         self.curve = [EpochReport(**line) for line in state["curve"]]
 
 
-def _running_average(keep: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
-    """Return the update of a running average that keeps less of the past in its first steps, so as to forget the start."""
+def _running_average(keep: float) -> Any:
+    """Return the update of a running average; its first steps keep less of the past, so that the start is forgotten."""
 
     @torch.no_grad()
-    def update(averages: list[Tensor], weights: list[Tensor], steps: Tensor) -> None:
+    def update(averages: Sequence[Tensor], weights: Sequence[Tensor], steps: Tensor | int) -> None:
         kept = min(keep, (1 + int(steps)) / (10 + int(steps)))
         for average, weight in zip(averages, weights, strict=True):
             average.lerp_(weight, 1 - kept)

@@ -35,7 +35,12 @@ def local_ray() -> Iterator[None]:
     """A Ray of two CPUs with a temporary directory of its own."""
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # sockets need a short path
     ray.init(
-        address="local", num_cpus=2, include_dashboard=False, _temp_dir=folder, log_to_driver=False, logging_level="ERROR"
+        address="local",
+        num_cpus=2,
+        include_dashboard=False,
+        _temp_dir=folder,
+        log_to_driver=False,
+        logging_level="ERROR",
     )
     yield
     ray.shutdown()

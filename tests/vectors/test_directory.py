@@ -207,7 +207,7 @@ class TestRefusals:
         ("rows", "word"), [(100_000, "word{}"), (20_000, "word{}" + "x" * 60)], ids=["in the table", "in the words"]
     )
     def test_a_full_disk_is_told_and_nothing_is_left(self, rows: int, word: str, tmp_path: Path) -> None:
-        """With a bound on the size of files in place of a full disk: some number of bytes can be written, then no more."""
+        """With a bound on the size of files in its place: some bytes can be written, then no more."""
         big = block([word.format(row) for row in range(rows)], np.ones((rows, 1)))
         with largest_file(200_000):
             message = refusal(lambda: written(tmp_path / "vectors", big))
@@ -349,11 +349,11 @@ class TestOpening:
             pytest.param("dtype", "float64", ["'float64'", "float32, float16"], id="dtype that is never written"),
             pytest.param("slots", 4, ["slot_rows.bin has 32 bytes; expected 16"], id="fewer slots"),
             pytest.param("word_bytes", 1, ["words.bin", "expected 1."], id="fewer bytes"),
-            pytest.param("rows", "4", ["not a description"], id="rows in quotes"),
+            pytest.param("rows", "4", ["table would be of shape ('4', 2)", "whole numbers"], id="rows in quotes"),
             pytest.param("rows", -1, ["table would be of shape (-1, 2)", "above 0"], id="negative rows"),
             pytest.param("dim", 0, ["table would be of shape (4, 0)", "above 0"], id="no width"),
             pytest.param("dim", 2.0, ["table would be of shape (4, 2.0)", "whole numbers"], id="fraction"),
-            pytest.param("rows", None, ["not a description"], id="null"),
+            pytest.param("rows", None, ["table would be of shape (None, 2)", "whole numbers"], id="null"),
             pytest.param("tokens", {"family": "plain"}, ["not a description", "token rules"], id="rules"),
             pytest.param("source", 3, ["not a description"], id="source"),
         ],

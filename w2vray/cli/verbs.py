@@ -260,9 +260,11 @@ def _require_runnable(verb: tuple[str, ...]) -> None:
                 f"{name!r} is not a verb that can be submitted; choose from {', '.join(command.commands)}"
             )
         command = found
-    places = command.make_context(command.name, words).params
-    for name in _PLACES:
-        value = places.get(name)
+    values = command.make_context(command.name, words).params
+    for parameter in command.params:
+        if parameter.name not in _PLACES or isinstance(parameter.type, click.Choice):
+            continue
+        value = values[parameter.name]
         for place in value if isinstance(value, tuple) else [value] if value else []:
             if "://" not in place and not place.startswith("/"):
                 raise click.UsageError(

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from w2vray.cluster.corpus import Corpus, find_corpus, read_footers
-from w2vray.cluster.labels import label_strings
+from w2vray.cluster.labels import label_strings, require_label_type
 from w2vray.cluster.preflight import Columns, check_footers, store_schema
 from w2vray.cluster.runtime import SharedVectors
 from w2vray.cluster.units import Unit, plan_units, read_unit
@@ -52,7 +52,9 @@ def labelled_units(arguments: Sequence[str], text_columns: tuple[str, ...], labe
     columns = Columns(text_columns, (label_column,))
     footers, bad = read_footers(corpus, corpus.files, text_columns)
     if footers:
-        good, unfit = check_footers(footers, columns, store_schema(footers, columns))
+        schema = store_schema(footers, columns)
+        require_label_type(schema.field(label_column).type, label_column)
+        good, unfit = check_footers(footers, columns, schema)
         bad = [*bad, *unfit]
     if bad:
         more = f", and {len(bad) - 1} more like it" if len(bad) > 1 else ""

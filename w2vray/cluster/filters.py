@@ -1,7 +1,7 @@
 """``--where``: a condition over a row's columns, in Python's notation, as an Arrow expression. Nothing is executed.
 
 Allowed: comparisons (also chained; ``in`` and ``not in`` a list; ``is None`` and ``is not None``), ``and``, ``or``,
-``not``, column names, numbers, strings, ``True`` and ``False``. A column whose name is no plain word is ``col("the name")``.
+``not``, column names, numbers, strings, ``True`` and ``False``. A name that is no plain word is ``col("the name")``.
 
 Example:
     >>> parse_where("lang == 'en' and 2020 <= year").columns
@@ -111,7 +111,7 @@ class _Parser:
             missing = self.column(left).is_null()
             return missing if isinstance(op, ast.Is) else ~missing
         if isinstance(op, ast.In | ast.NotIn):
-            if not isinstance(right, ast.List | ast.Tuple):
+            if not isinstance(right, ast.List | ast.Tuple) or not right.elts:
                 raise self.refused(right)
             column = self.column(left)
             member = column.isin([self.constant(item) for item in right.elts])
@@ -145,5 +145,5 @@ class _Parser:
     def refused(self, node: ast.expr) -> ConfigError:
         part = ast.get_source_segment(self.text.strip(), node)
         return ConfigError(
-            f"--where {self.text!r}: {part!r} is not allowed here; use columns, constants, comparisons, and, or, not, in"
+            f"--where {self.text!r}: {part!r} is not allowed; use columns, constants, comparisons, and, or, not, in"
         )

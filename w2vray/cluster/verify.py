@@ -46,7 +46,7 @@ def verify(settings: VerifySettings) -> VerifySummary:
         RunError: there is no run at all.
     """
     run = RunDirectory(absolute(settings.run))
-    if run.identity() is None:
+    if not run.exists(RUN):
         raise RunError(f"{run.name} holds no run: there is no {RUN}")
     units, _ = run.plan()
     problems = [*_plan_problems(units)]

@@ -1,0 +1,130 @@
+"""Jobs on a real Ray head: train, then score, then look at the output; exit codes come back."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pyarrow.parquet as pq
+import pytest
+
+from w2vray.vectors import Vectors
+
+pytestmark = pytest.mark.ray
+
+MakeStore = Callable[..., Path]
+
+START_SECONDS = 120
+
+
+class Head(NamedTuple):
+    """A running Ray head: where its dashboard is, and the environment of those who may talk to it."""
+
+    dashboard: str
+    environment: Mapping[str, str]
+
+
+def free_port() -> int:
+    """Find a port of the loopback that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
+    """A head of two CPUs on the loopback, with a token, in a temporary directory of its own."""
+    folder = tempfile.mkdtemp(prefix="head-", dir="/tmp")
+    token = Path(folder) / "token"
+    token.write_text(secrets.token_hex(32))
+    token.chmod(0o600)
+    bin_folder = str(Path(sys.executable).parent)
+    environment = {
+        **os.environ,
+        "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+    }
+    environment.pop("RAY_ADDRESS", None)
+    port, dashboard = free_port(), free_port()
+    command = [f"{bin_folder}/ray", "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}"]
+    command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", f"--temp-dir={folder}", "--num-cpus=2"]
+    log = tmp_path_factory.mktemp("head") / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen([*command, "--disable-usage-stats"], env=environment, stdout=output, stderr=output)
+        try:
+            address = f"http://127.0.0.1:{dashboard}"
+            wait_for(address, process, log)
+            yield Head(address, environment)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until the head's dashboard answers."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        try:
+            urlopen(f"{address}/api/version", timeout=2).read()
+        except URLError as error:
+            if getattr(error, "code", None) in {401, 403}:
+                return  # it answers: it wants the token
+            time.sleep(0.3)
+        else:
+            return
+    raise AssertionError(log.read_text())
+
+
+def submit(head: Head, *verb: str) -> subprocess.CompletedProcess[str]:
+    """Send a verb to the head."""
+    command = [sys.executable, "-m", "w2vray", "submit", "--address", head.dashboard, "--", *verb]
+    return subprocess.run(command, env=dict(head.environment), capture_output=True, text=True, timeout=400, check=False)
+
+
+def test_train_then_score_as_jobs_and_exit_codes_come_back(
+    head: Head, make_store: MakeStore, word_vectors: Vectors, tmp_path: Path
+) -> None:
+    store, model, run = str(make_store(files=2, rows=100)), str(tmp_path / "model"), str(tmp_path / "run")
+    options = ["--vectors", str(word_vectors.path), "--output", model, "--model", "average", "--json"]
+    trained = submit(head, "train", store, *options)
+    assert trained.returncode == 0, trained.stderr
+    assert json.loads(trained.stdout)["rows"] == 200
+
+    scored = submit(head, "score", store, "--model", model, "--output", run, "--keep", "label=gold")
+    assert scored.returncode == 0, scored.stdout + scored.stderr
+    assert "200 rows in, 200 scored" in scored.stdout
+    rows = pq.read_table(f"{run}/scores").to_pylist()
+    assert sum(row["label"] == row["gold"] for row in rows) > 190
+
+    verified = submit(head, "verify", run, "--json")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
+    assert json.loads(verified.stdout)["ok"] is True
+    next(Path(run, "scores").glob("*.parquet")).unlink()
+    assert submit(head, "verify", run, "--json").returncode == 4
+
+    refused = submit(head, "score", store, "--model", model, "--output", run, "--text-column", "body")
+    assert refused.returncode == 2
+    assert "--text-column" in refused.stdout
+
+
+def test_a_head_that_is_not_there_is_named(tmp_path: Path) -> None:
+    address = f"http://127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "w2vray", "submit", "--address", address, "--", "verify", str(tmp_path)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 2
+    assert f"no job could be sent to {address}" in result.stderr

@@ -1,0 +1,105 @@
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from w2vray.cluster.labels import label_order, label_strings, require_label_type
+from w2vray.errors import CorpusError
+
+WORDS: list[str | None] = ["yes", None, "nö", ""]
+NUMBERS: list[int | None] = [1, None, 0, 12]
+
+
+@pytest.mark.parametrize(
+    ("column", "expected"),
+    [
+        pytest.param(pa.array(WORDS, pa.string()), ["yes", None, "nö", None], id="string"),
+        pytest.param(pa.array(WORDS, pa.large_string()), ["yes", None, "nö", None], id="large_string"),
+        pytest.param(pa.array(WORDS, pa.string_view()), ["yes", None, "nö", None], id="string_view"),
+        pytest.param(pa.array(WORDS).dictionary_encode(), ["yes", None, "nö", None], id="dictionary of strings"),
+        pytest.param(
+            pa.array(NUMBERS, pa.int64()).dictionary_encode(), ["1", None, "0", "12"], id="dictionary of integers"
+        ),
+        pytest.param(pa.array(NUMBERS, pa.int8()), ["1", None, "0", "12"], id="int8"),
+        pytest.param(pa.array([-1, 2**63 - 1], pa.int64()), ["-1", "9223372036854775807"], id="int64"),
+        pytest.param(pa.array([2**64 - 1], pa.uint64()), ["18446744073709551615"], id="uint64"),
+        pytest.param(pa.array([True, None, False]), ["true", None, "false"], id="bool"),
+        pytest.param(pa.nulls(2), [None, None], id="null"),
+        pytest.param(pa.array([], pa.int32()), [], id="no rows"),
+    ],
+)
+def test_labels_become_strings_and_missing_ones_null(column: pa.Array, expected: list[str | None]) -> None:
+    require_label_type(column.type, "label")
+    strings = label_strings(column, "label")
+
+    assert strings.type == pa.string()
+    assert strings.to_pylist() == expected
+
+
+def test_labels_of_a_slice_are_those_of_its_rows() -> None:
+    assert label_strings(pa.array(["a", "", "b", "c"])[1:3], "label").to_pylist() == [None, "b"]
+
+
+def test_a_label_of_spaces_is_a_label() -> None:
+    assert label_strings(pa.array([" ", ""]), "label").to_pylist() == [" ", None]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pytest.param(pa.array([1.0, 2.0]), id="double"),
+        pytest.param(pa.array([b"yes"]), id="binary"),
+        pytest.param(pa.array([["yes"]]), id="list"),
+        pytest.param(pa.array([1.5]).dictionary_encode(), id="dictionary of doubles"),
+        pytest.param(pa.array([0], pa.timestamp("s")), id="timestamp"),
+    ],
+)
+def test_labels_of_another_type_are_refused_naming_column_and_type(column: pa.Array) -> None:
+    expected = f"the label column 'verdict' is {column.type}; expected strings, integers or booleans"
+
+    for refuse in (lambda: label_strings(column, "verdict"), lambda: require_label_type(column.type, "verdict")):
+        with pytest.raises(CorpusError) as refused:
+            refuse()
+        assert str(refused.value) == expected
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_a_label_that_is_not_utf8_is_refused_naming_the_column(kind: pa.DataType) -> None:
+    width = "int64" if kind == pa.large_string() else "int32"
+    offsets = pa.array([0, 2], getattr(pa, width)()).buffers()[1]
+    column = pa.Array.from_buffers(kind, 1, [None, offsets, pa.py_buffer(b"\xff\xfe")])
+
+    with pytest.raises(CorpusError, match="'verdict' holds a label that is not UTF-8"):
+        label_strings(column, "verdict")
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        pytest.param(["10", "9", "-1", "0"], ("-1", "0", "9", "10"), id="whole numbers by value"),
+        pytest.param(["1", "01", "2"], ("01", "1", "2"), id="equal values by their spelling"),
+        pytest.param(["10", "9", "many"], ("10", "9", "many"), id="one word among numbers"),
+        pytest.param(["b", "B", "a", "ä"], ("B", "a", "b", "ä"), id="words by code point"),
+        pytest.param(["true", "false"], ("false", "true"), id="booleans"),
+        pytest.param(["-", "2", "1-0"], ("-", "1-0", "2"), id="dashes are not numbers"),
+        pytest.param(["--1", "0"], ("--1", "0"), id="two dashes"),
+        pytest.param(["1.5", "10", "9"], ("1.5", "10", "9"), id="fractions are not whole"),
+        pytest.param(["a", "a"], ("a",), id="each once"),
+        pytest.param([], (), id="none"),
+    ],
+)
+def test_the_order_of_labels(labels: list[str], expected: tuple[str, ...]) -> None:
+    assert label_order(labels) == expected
+
+
+@given(data=st.data(), labels=st.sets(st.text(min_size=1, max_size=4) | st.integers(-99, 99).map(str), max_size=8))
+def test_the_order_does_not_depend_on_the_order_in_which_labels_are_found(data: Any, labels: set[str]) -> None:
+    shuffled = data.draw(st.permutations(sorted(labels)))
+
+    ordered = label_order(shuffled)
+
+    assert ordered == label_order(labels)
+    assert set(ordered) == labels
+    assert len(ordered) == len(labels)

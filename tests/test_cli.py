@@ -1,0 +1,205 @@
+"""The command line: help, exit codes, JSON, and what is said when something cannot be used."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import w2vray
+from w2vray.cli import main
+
+TINY = "3 2\nfilm 1.0 0.5\ngood 0.5 -1\nbad -0.5 1\n"
+
+
+class Result(NamedTuple):
+    """What a command came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run a command in this process, in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+
+    def call(*arguments: str) -> Result:
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        captured = capsys.readouterr()
+        return Result(int(stop.value.code or 0), captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def tiny(run: Run, tmp_path: Path) -> Path:
+    """A vectors directory of three words."""
+    (tmp_path / "tiny.txt").write_text(TINY)
+    assert run("vectors", "import", "tiny.txt", "--output", "vectors").code == 0
+    return tmp_path / "vectors"
+
+
+def test_import_of_the_package_starts_nothing_heavy() -> None:
+    code = (
+        "import sys, w2vray, w2vray.cli; "
+        "print([name for name in ('ray', 'torch', 'gensim', 'pyarrow', 'numpy') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_the_public_names_are_pinned_and_there() -> None:
+    assert w2vray.__all__ == [
+        "Bundle",
+        "Lookup",
+        "Scores",
+        "TextScorer",
+        "UnusableInputError",
+        "Vectors",
+        "W2vrayError",
+        "__version__",
+    ]
+    for name in w2vray.__all__:
+        assert getattr(w2vray, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        _ = w2vray.Nonsense
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "",
+        "vectors",
+        "vectors import",
+        "vectors train",
+        "vectors info",
+        "train",
+        "evaluate",
+        "score",
+        "verify",
+        "predict",
+        "submit",
+    ],
+)
+def test_every_verb_has_help(run: Run, verb: str) -> None:
+    result = run(*verb.split(), "--help")
+    assert result.code == 0
+    assert result.out.startswith("Usage: w2vray")
+
+
+def test_help_tells_each_option_with_its_default(run: Run) -> None:
+    text = " ".join(run("train", "--help").out.split())
+    assert "--model [average|cnn] Kind of classifier. [default: cnn]" in text
+    assert "cnn: filters of each width. Default: 100." in text
+
+
+class Refused(NamedTuple):
+    """A command that cannot be carried out, and what it says."""
+
+    command: str
+    says: str
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        Refused("vectors import nothing.txt --output v", "nothing.txt: cannot be opened"),
+        Refused("vectors import tiny.txt --output v --limit 0", "--limit is 0; allowed: a whole number above 0"),
+        Refused("vectors import tiny.txt --output v --dtype float64", "'float64' is not one of"),
+        Refused("vectors import tiny.txt", "Missing option '--output'"),
+        Refused("vectors info nowhere", "nowhere is not a vectors directory"),
+        Refused("vectors train nowhere --output v", "nowhere is not there"),
+        Refused("train nowhere --vectors vectors --output m", "nowhere is not there"),
+        Refused("train a.parquet --vectors nowhere --output m", "nowhere is not a vectors directory"),
+        Refused(
+            "train a.parquet --vectors vectors --output m --filters 3 --model average", "--filters is not an option"
+        ),
+        Refused("train a.parquet --vectors vectors --output m --dropout 1", "--dropout is 1.0; allowed: 0 or more"),
+        Refused("train a.parquet --vectors vectors --output m --model svm", "'svm' is not one of 'average', 'cnn'"),
+        Refused("train a.parquet --vectors vectors --output m --workers none", "'none' is not a valid integer"),
+        Refused("train a.parquet --vectors vectors --output m --label-column text", "is also a --text-column"),
+        Refused("score a.parquet --model nowhere --output r", "nowhere is not a model directory"),
+        Refused("score a.parquet --model m --output r --top-k 2 --probabilities", "exclude each other"),
+        Refused("score a.parquet --model m --output r --threshold 2", "--threshold is 2.0; allowed: 0 to 1"),
+        Refused("evaluate a.parquet --model nowhere", "nowhere is not a model directory"),
+        Refused("verify nowhere", "holds no run"),
+        Refused("predict --model nowhere text", "nowhere is not a model directory"),
+        Refused("submit --address http://127.0.0.1:1 -- dance", "'dance' is not a verb that can be submitted"),
+        Refused("submit --address http://127.0.0.1:1 -- verify run", "'run' is a relative path"),
+        Refused("submit --address http://127.0.0.1:1 -- score /c --model /m", "Missing option '--output'"),
+        Refused("dance", "No such command 'dance'"),
+    ],
+    ids=lambda case: case.command,
+)
+def test_unusable_arguments_end_with_2_and_say_what_to_change(
+    case: Refused, run: Run, tiny: Path, tmp_path: Path
+) -> None:
+    assert tiny.exists()
+    pq.write_table(pa.table({"text": ["a film"], "label": ["x"]}), tmp_path / "a.parquet")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    result = run(*case.command.split())
+    assert result.code == 2, result.err
+    assert case.says in " ".join(result.err.split())
+    assert not result.out
+    assert sorted(path.name for path in tmp_path.iterdir()) == before, "nothing is left behind"
+
+
+def test_json_is_one_object_and_alone_on_stdout(run: Run, tiny: Path) -> None:
+    result = run("vectors", "info", str(tiny), "--json")
+    value = json.loads(result.out)
+    assert (value["words"], value["dim"], value["family"]) == (3, 2, "plain")
+    assert value["source"]["format"] == "word2vec-text"
+
+
+def test_json_of_an_error_is_an_object_too(run: Run) -> None:
+    result = run("vectors", "info", "nowhere", "--json")
+    assert result.code == 2
+    assert json.loads(result.out)["exit_code"] == 2
+    assert "nowhere is not a vectors directory" in result.err
+
+
+def test_coverage_counts_tokens_and_names_missing_words(run: Run, tiny: Path, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a good film", "a film", None]}), tmp_path / "a.parquet")
+    value = json.loads(run("vectors", "info", str(tiny), "--corpus", "a.parquet", "--json").out)
+    assert (value["tokens"], value["found"], value["missing"]) == (5, 3, {"a": 2})
+
+
+def test_vectors_are_trained_on_a_store_and_repeatable_with_one_thread(run: Run, tmp_path: Path) -> None:
+    texts = [f"the {animal} eats {food} today" for animal in ("cat", "dog", "cow") for food in ("fish", "meat")] * 20
+    pq.write_table(pa.table({"text": [*texts, None]}), tmp_path / "a.parquet")
+    options = "--dim 8 --epochs 2 --min-count 2 --threads 1 --seed 5"
+    first = run("vectors", "train", "a.parquet", "--output", "one", *options.split(), "--json")
+    second = run("vectors", "train", "a.parquet", "--output", "two", *options.split(), "--json")
+    one, two = json.loads(first.out), json.loads(second.out)
+    assert one["words"] == 8
+    assert one["fingerprint"] == two["fingerprint"]
+    assert "1 rows have no readable text" in first.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet", "one", "two"]
+
+
+def test_vectors_of_a_corpus_without_frequent_words_are_refused(run: Run, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["each word once"]}), tmp_path / "a.parquet")
+    result = run("vectors", "train", "a.parquet", "--output", "v")
+    assert result.code == 2
+    assert "no word is in the texts 5 times; lower --min-count" in result.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet"]
+
+
+def test_help_needs_no_terminal_and_the_module_runs_as_a_program(tmp_path: Path) -> None:
+    environment = {**os.environ, "TERM": "dumb"}
+    command = [sys.executable, "-m", "w2vray", "--version"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=True)
+    assert result.stdout.strip().endswith(w2vray.__version__)
