@@ -28,6 +28,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it has no types
 
 from w2vray.batches import WordVectors
 from w2vray.cli.console import Output, table
@@ -183,8 +184,9 @@ def plain_accuracy(parts: Parts, vectors: Vectors) -> float:
     """Return the test accuracy of scikit-learn's logistic regression on the means of the same vectors and tokens."""
     train_means_ND, train_labels = _means(parts.train, vectors)
     test_means_ND, test_labels = _means(parts.test, vectors)
-    fitted = LogisticRegression(max_iter=5000).fit(train_means_ND, train_labels)
-    return float(fitted.score(test_means_ND, test_labels))
+    with threadpool_limits(1):  # on matrices this small several threads mostly wait for each other
+        fitted = LogisticRegression(max_iter=5000).fit(train_means_ND, train_labels)
+        return float(fitted.score(test_means_ND, test_labels))
 
 
 def _means(path: Path, vectors: Vectors) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.object_]]:

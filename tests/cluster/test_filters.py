@@ -133,7 +133,7 @@ def test_a_condition_can_be_sent_to_another_process() -> None:
     assert received.columns == where.columns
 
 
-DEEP = 100_000
+DEEP = 20_000
 
 REFUSED = {
     "call": "print('x')",
@@ -241,7 +241,7 @@ def test_the_part_that_is_not_allowed_is_named() -> None:
     with pytest.raises(ConfigError) as refused:
         parse_where("größe == 1 and lang.upper() == 'EN'")
 
-    assert "'lang.upper()' is not allowed here" in str(refused.value)
+    assert "'lang.upper()' is not allowed" in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -134,9 +134,9 @@ class TestRefusals:
     def test_a_number_that_cannot_be_stored_is_refused_with_its_place(
         self, number: float, dtype: str, pieces: list[str], tmp_path: Path
     ) -> None:
-        """File, row, word and which of the numbers; rows count on from block to block."""
+        """File, row, word and which of the numbers; rows count on from block to block, doubled ones too."""
         bad = block(["c", "d", "e"], [[5, 6], [7, number], [number, 10]])
-        message = refusal(lambda: written(tmp_path / "vectors", block(["a", "b"], [[1, 2], [3, 4]]), bad, dtype=dtype))
+        message = refusal(lambda: written(tmp_path / "vectors", block(["a", "a"], [[1, 2], [3, 4]]), bad, dtype=dtype))
         assert missing_from(message, ["vectors.bin, row 4 ('d')", "number 2", *pieces]) == []
         assert list(tmp_path.iterdir()) == []
 
@@ -204,12 +204,17 @@ class TestRefusals:
         assert list(tmp_path.iterdir()) == []
 
     @pytest.mark.parametrize(
-        ("rows", "word"), [(100_000, "word{}"), (20_000, "word{}" + "x" * 60)], ids=["in the table", "in the words"]
+        ("rows", "word", "size"),
+        [
+            pytest.param(100_000, "word{}", 200_000, id="in the table"),
+            pytest.param(20_000, "word{}" + "x" * 60, 200_000, id="in the words"),
+            pytest.param(1000, "word{}", 1000, id="with all of the table still in the buffer"),
+        ],
     )
-    def test_a_full_disk_is_told_and_nothing_is_left(self, rows: int, word: str, tmp_path: Path) -> None:
+    def test_a_full_disk_is_told_and_nothing_is_left(self, rows: int, word: str, size: int, tmp_path: Path) -> None:
         """With a bound on the size of files in its place: some bytes can be written, then no more."""
         big = block([word.format(row) for row in range(rows)], np.ones((rows, 1)))
-        with largest_file(200_000):
+        with largest_file(size):
             message = refusal(lambda: written(tmp_path / "vectors", big))
         assert f"{tmp_path / 'vectors'} cannot be written (" in message
         assert list(tmp_path.iterdir()) == []
@@ -260,11 +265,13 @@ class TestFingerprint:
         other = written(tmp_path / "other", block(words, table), dtype=dtype)
         assert other.fingerprint != written(tmp_path / "vectors").fingerprint
 
-    def test_the_shape_is_part_of_it(self, tmp_path: Path) -> None:
-        """The same bytes as one row of two numbers, and as the first of two rows."""
-        wide = written(tmp_path / "wide", block(["ab"], [1, 2]))
-        tall = written(tmp_path / "tall", block(["a", "b"], [1, 2]))
-        assert wide.fingerprint != tall.fingerprint
+    def test_the_same_bytes_as_other_numbers_have_another(self, tmp_path: Path) -> None:
+        """One float32 and two float16, of the same word, byte for byte."""
+        halves = np.array([1.5, -2.0], dtype=np.float16)
+        wide = written(tmp_path / "wide", block(["a"], halves), dtype="float16")
+        narrow = written(tmp_path / "narrow", block(["a"], halves.view(np.float32)))
+        assert wide.table_VD.tobytes() == narrow.table_VD.tobytes()
+        assert wide.fingerprint != narrow.fingerprint
 
 
 class TestOpening:

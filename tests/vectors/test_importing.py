@@ -91,6 +91,13 @@ def test_limit_takes_the_first_rows(limit: int, header: str, tmp_path: Path) -> 
     assert told[-1] == (taken, taken if header else limit)
 
 
+@pytest.mark.parametrize("limit", [100, 4096])
+def test_limit_stops_reading(limit: int, tmp_path: Path) -> None:
+    """What is wrong far behind the last row taken is not looked at: the head of a huge file is quickly there."""
+    vectors = imported(tmp_path, "\n".join([*MANY_ROWS, "late x 1"]).encode(), limit=limit)
+    assert len(vectors) == limit
+
+
 def test_limit_counts_rows_of_the_file(tmp_path: Path) -> None:
     """A word that comes twice is two of them."""
     vectors = imported(tmp_path, TEXT, limit=3)

@@ -48,6 +48,10 @@ OTHER_REAL_FILES += [
     "simlex999.txt",
 ]
 
+# The last is rounded up on the way to a float32, and down on the way through a float64.
+SPELLINGS = ["1", "-0", "+1.5", "1.", ".5", "1e5", "1E-5", "-2.5e+3", "1e-60", "0" * 500 + "3"]
+SPELLINGS += ["1.000000059604644775390626"]
+
 ROWS: Rows = {"the": [0.5, -1.25], "ﬁlm": [3.0, 1e-3], "日本": [1 / 3, 2e10]}
 
 
@@ -179,9 +183,9 @@ class TestFormats:
             assert (format_, words) == ("word2vec-binary", ["a", "b", "c"])
             assert [row.tobytes() for row in vectors] == list(bytes_of.values())
 
-    def test_all_spellings_of_a_number_are_read(self, tmp_path: Path) -> None:
-        """As Python reads them, stray white space that is not a space included."""
-        spellings = ["1", "-0", "+1.5", "1.", ".5", "1e5", "1E-5", "-2.5e+3", "0.1\r", "\t7", "1e-60", "0" * 500 + "3"]
+    @pytest.mark.parametrize("spellings", [SPELLINGS, [*SPELLINGS, "0.1\r", "\t7"]], ids=["usual", "with white space"])
+    def test_all_spellings_of_a_number_are_read(self, spellings: list[str], tmp_path: Path) -> None:
+        """As Python reads them: to a float64, and from there to a float32."""
         lines = [f"word{row} {spelling} 0" for row, spelling in enumerate(spellings)]
         (tmp_path / "vectors").write_text("\n".join(lines), newline="")
         vectors = read(tmp_path / "vectors")[3]

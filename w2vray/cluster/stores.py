@@ -38,7 +38,8 @@ def open_store(place: str) -> tuple[fs.FileSystem, str]:
     try:
         filesystem, path = fs.FileSystem.from_uri(place)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise CorpusError(f"{without_secrets(place)} cannot be opened ({error})") from error
+        reason = str(error).replace(place, without_secrets(place))  # Arrow quotes the URI as it is
+        raise CorpusError(f"{without_secrets(place)} cannot be opened ({reason})") from None
     return filesystem, path
 
 
