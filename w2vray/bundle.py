@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -186,7 +187,7 @@ def save_bundle(
     output = Path(output)
     if output.exists():
         raise BundleError(f"{output} is already there; name another --output, or remove it first")
-    partial = output.parent / f".{output.name}.partial-{os.getpid()}"
+    partial = output.parent / f".{output.name}.partial-{uuid.uuid4().hex[:8]}"
     try:
         partial.mkdir(parents=True)
         in_order = {name: np.asarray(array, order="C") for name, array in weights.items()}  # safetensors takes it as so

@@ -1,5 +1,6 @@
 """One Ray for all tests of the cluster layer, and a small store and model to score with."""
 
+import logging
 import random
 import shutil
 import tempfile
@@ -40,7 +41,7 @@ def local_ray() -> Iterator[None]:
         include_dashboard=False,
         _temp_dir=folder,
         log_to_driver=False,
-        logging_level="ERROR",
+        logging_level=logging.ERROR,
     )
     yield
     ray.shutdown()

@@ -15,6 +15,7 @@ import json
 import math
 import os
 import shutil
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -150,7 +151,7 @@ class VectorsWriter:
         self._dim = 0
         self._words: dict[str, None] = {}
         self._hash = hashlib.sha256()
-        self._partial = self.output.parent / f".{self.output.name}.partial-{os.getpid()}"
+        self._partial = self.output.parent / f".{self.output.name}.partial-{uuid.uuid4().hex[:8]}"
 
     def __enter__(self) -> Self:
         with self._writing():
