@@ -49,6 +49,9 @@ LABELS = 20
 TRAIN_PERCENT = 10
 EVALUATION_PERCENT = 5
 EXAMPLES = 5
+CNN = {"widths": (1, 2, 3), "epochs": 15, "batch_size": 64, "learning_rate": 0.003, "averaging": 0.99}
+"""Quicker than the defaults, and better for texts as short as these: half of them have no more than ten words."""
+
 MARKER = "made-by-w2vray-demo.txt"
 
 Update = Callable[[int, int | None, str], None]
@@ -71,15 +74,19 @@ def demo(output: Path) -> dict[str, Any]:
         write_labelled(evaluation, Path(labelled, "evaluation.parquet"))
 
     with step("vectors", seconds) as update:
-        fit = FitVectorsSettings(corpus=(store,), output=vectors, dim=100, epochs=5)
+        fit = FitVectorsSettings(corpus=(store,), output=vectors, skip_gram=True, epochs=2)
         fit_vectors(fit, corpus_texts(fit.corpus, fit.text_column), update)
 
     with connected("local"):  # one Ray for all that follows
         with step("train", seconds) as update:
-            trained = train(
-                TrainSettings(labelled=(f"{labelled}/train.parquet",), vectors=vectors, output=model, model="cnn"),
-                progress=lambda done, text: update(done, None, text),
+            settings = TrainSettings(
+                labelled=(f"{labelled}/train.parquet",),
+                vectors=vectors,
+                output=model,
+                model="cnn",
+                model_settings=CNN,
             )
+            trained = train(settings, progress=lambda done, text: update(done, None, text))
         with step("evaluate", seconds):
             measured = evaluate(EvaluateSettings(labelled=(f"{labelled}/evaluation.parquet",), model=model))
         with step("score", seconds) as update:

@@ -22,7 +22,7 @@ from torch.optim.swa_utils import AveragedModel
 from w2vray.batches import Batch, by_length, pad
 from w2vray.metrics import confusion
 
-__all__ = ["EpochReport", "Examples", "Training", "epoch_batches", "evaluate", "validate"]
+__all__ = ["NO_EXAMPLES", "EpochReport", "Examples", "Training", "epoch_batches", "evaluate", "joined", "validate"]
 
 POOL_BATCHES = 50
 """Batches whose examples are sorted by length together: little padding, and still another order each epoch."""
@@ -40,6 +40,18 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.labels_N)
+
+
+NO_EXAMPLES = Examples(np.empty(0, dtype=np.int32), np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int64))
+
+
+def joined(first: Examples, second: Examples) -> Examples:
+    """Return the examples of both, the first's first."""
+    return Examples(
+        np.concatenate([first.ids_L, second.ids_L]),
+        np.concatenate([first.offsets_N1, second.offsets_N1[1:] + first.offsets_N1[-1]]),
+        np.concatenate([first.labels_N, second.labels_N]),
+    )
 
 
 @dataclass(frozen=True)

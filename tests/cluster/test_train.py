@@ -40,9 +40,11 @@ def run_evaluate(store: Path, model: Path, **options: Any) -> EvaluationSummary:
 def test_two_workers_learn_what_the_labels_say(make_store: MakeStore, word_vectors: Vectors, tmp_path: Path) -> None:
     store = make_store(files=4, rows=301)
     model = tmp_path / "model"
-    summary = run_train(store, word_vectors, model, workers=2, oov="unknown", model_settings=SMALL)
+    options = {**SMALL, "refit": True}
+    summary = run_train(store, word_vectors, model, workers=2, oov="unknown", model_settings=options)
     assert summary.rows + summary.rows_validation == 4 * 301
     assert summary.labels == ("high", "low", "mid")
+    assert all(line["validation_loss"] is not None for line in summary.curve)
     found = run_evaluate(store, model, output=str(tmp_path / "evaluation"))
     assert found.metrics.rows == 4 * 301
     assert found.metrics.accuracy > 0.95

@@ -36,9 +36,11 @@ def model_options(command: F) -> F:
             base, several = _base(hints[item.name])
             default = " ".join(map(str, item.default)) if several else item.default
             text = f"{item.metadata['help']} Default: {default}."
-            command = click.option(flag(item.name), item.name, type=base, multiple=several, default=None, help=text)(
-                command
-            )
+            if base is bool:
+                option = click.option(flag(item.name), item.name, is_flag=True, help=item.metadata["help"])
+            else:
+                option = click.option(flag(item.name), item.name, type=base, multiple=several, default=None, help=text)
+            command = option(command)
     return command
 
 

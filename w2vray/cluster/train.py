@@ -25,10 +25,10 @@ from w2vray.bundle import ModelConfig, save_bundle
 from w2vray.cluster.examples import ExampleReader, Labelled, ReadingJob, labelled_units
 from w2vray.cluster.labels import label_order
 from w2vray.cluster.runtime import SharedVectors, cluster_cpus, connected, share, unit_dataset, worker_cpus
-from w2vray.cluster.train_worker import EXAMPLES, WorkerConfig, load_state, train_loop_per_worker
+from w2vray.cluster.train_worker import EXAMPLES, SEARCH, WorkerConfig, load_state, train_loop_per_worker
 from w2vray.config import TrainSettings
 from w2vray.errors import BundleError, ClusterError, CorpusError, W2vrayError
-from w2vray.models.settings import AverageSettings, ModelSettings, model_settings
+from w2vray.models.settings import AverageSettings, CnnSettings, ModelSettings, model_settings
 from w2vray.vectors import Vectors
 
 __all__ = ["TrainSummary", "train"]
@@ -92,6 +92,7 @@ def train(
             labels=counts.labels,
             policy=settings.oov,
             model=model,
+            refit=isinstance(model, CnnSettings) and model.refit and not settings.validation,
             seed=settings.seed,
             threads=max(1, int(cluster_cpus()) // settings.workers) if address is None else 1,
         )
@@ -99,6 +100,7 @@ def train(
         progress(0, f"{counts.train:,} examples, {len(counts.labels)} classes")
         with _watched(storage / name, progress):
             state = _fit(settings, worker, dataset, storage, name)
+    curve = state.get(SEARCH, state["curve"])
     config = ModelConfig(
         model=settings.model,
         settings=model,
@@ -108,7 +110,7 @@ def train(
         dim=vectors.dim,
         vectors_fingerprint=vectors.fingerprint,
         vectors_path=str(vectors.path),
-        training=_history(settings, stores, counts, state["curve"]),
+        training=_history(settings, stores, counts, curve),
     )
     weights = {name: value.numpy() for name, value in state["best"].items()}
     save_bundle(output, config, weights, with_vectors=settings.with_vectors)
@@ -120,8 +122,8 @@ def train(
         rows_validation=counts.validation,
         rows_without_label=counts.without_label,
         rows_without_evidence=counts.without_evidence,
-        epochs=len(state["curve"]),
-        curve=state["curve"],
+        epochs=len(curve),
+        curve=curve,
     )
 
 

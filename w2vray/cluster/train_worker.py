@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ from w2vray.cluster.runtime import SharedVectors
 from w2vray.logistic import fit_logistic, text_means
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
 from w2vray.models.settings import AverageSettings, CnnSettings, ModelSettings
-from w2vray.training import EpochReport, Examples, Training, validate
+from w2vray.training import NO_EXAMPLES, EpochReport, Examples, Training, joined, validate
 
-__all__ = ["EXAMPLES", "WorkerConfig", "load_state", "train_loop_per_worker"]
+__all__ = ["EXAMPLES", "SEARCH", "WorkerConfig", "load_state", "train_loop_per_worker"]
 
 EXAMPLES = "examples"
 _STATE = "state.pt"
+SEARCH = "search"
+"""In a checkpoint of the second fit: the learning curve of the first, which found how many epochs are best."""
 _READ_ROWS = 8192
 
 
@@ -37,6 +39,7 @@ class WorkerConfig:
     labels: tuple[str, ...]
     policy: str
     model: ModelSettings
+    refit: bool
     seed: int
     threads: int
 
@@ -95,6 +98,26 @@ def _fit_average(config: WorkerConfig, model: AverageSettings, train: Examples, 
 
 def _fit_in_steps(config: WorkerConfig, model: CnnSettings, train: Examples, validation: Examples) -> None:
     """Train in small steps until the validation loss no longer falls; go on from a checkpoint where there is one."""
+    checkpoint = ray.train.get_checkpoint()
+    state = load_state(checkpoint) if checkpoint is not None else {}
+    classes = len(config.labels)
+    if SEARCH not in state:
+        training = _training(config, model, state)
+        for report in training.run(train, validation, classes):
+            _report(report, training.state_dict())
+        if not config.refit:
+            return
+        state = {SEARCH: training.state_dict()["curve"]}
+    search: list[dict[str, Any]] = state[SEARCH]
+    best = min(search, key=lambda line: float(line["validation_loss"]))
+    torch.manual_seed(config.seed)
+    again = _training(config, replace(model, epochs=best["epoch"]), state)
+    for report in again.run(joined(train, validation), NO_EXAMPLES, classes):
+        _report(report, {**again.state_dict(), SEARCH: search})
+
+
+def _training(config: WorkerConfig, model: CnnSettings, state: Mapping[str, Any]) -> Training:
+    """Start a training, or take one up where its state was saved."""
     context = ray.train.get_context()
     classifier = _classifier(config, train_overlay=config.policy == "unknown")
     classifier.words.move_table(get_device())
@@ -111,10 +134,9 @@ def _fit_in_steps(config: WorkerConfig, model: CnnSettings, train: Examples, val
         workers=context.get_world_size(),
         sum_over_workers=_sum_over_workers,
     )
-    if (checkpoint := ray.train.get_checkpoint()) is not None:
-        training.load_state_dict(load_state(checkpoint))
-    for report in training.run(train, validation, len(config.labels)):
-        _report(report, training.state_dict())
+    if "weights" in state:
+        training.load_state_dict(dict(state))
+    return training
 
 
 def _report(report: EpochReport, state: Mapping[str, Any]) -> None:
@@ -131,5 +153,5 @@ def _report(report: EpochReport, state: Mapping[str, Any]) -> None:
 def load_state(checkpoint: Checkpoint) -> dict[str, Any]:
     """Read a checkpoint; only tensors and plain values are read from it, never code."""
     with checkpoint.as_directory() as folder:
-        state: dict[str, Any] = torch.load(Path(folder) / _STATE, weights_only=True)
+        state: dict[str, Any] = torch.load(Path(folder) / _STATE, weights_only=True, map_location="cpu")
     return state

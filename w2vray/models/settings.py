@@ -41,6 +41,11 @@ class CnnSettings:
     learning_rate: float = documented("cnn: Adam's step size.", 1e-3)
     weight_decay: float = documented("cnn: decoupled weight decay (AdamW).", 0.0)
     averaging: float = documented("cnn: share of the running average of the weights kept in each step.", 0.998)
+    refit: bool = documented(
+        "cnn: when the best number of epochs is known, train again that long on all of LABELLED, the share kept for "
+        "validation included.",
+        False,
+    )
 
     def __post_init__(self) -> None:
         widths = self.widths
