@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,8 +41,6 @@ def connected(address: str | None = None) -> Iterator[None]:
         _quieten()
         yield
         return
-    # Ray warns on every run that workers are given the vectors by reference, which is what is wanted.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     address = address or os.environ.get("RAY_ADDRESS")
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address is None or address == "local":
@@ -49,7 +48,8 @@ def connected(address: str | None = None) -> Iterator[None]:
     else:
         options["address"] = address
     try:
-        ray.init(**options)
+        with _quiet_start():
+            ray.init(**options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ClusterError(f"no Ray at {address}: {error}; check --address, or leave it out") from error
     try:
@@ -57,6 +57,28 @@ def connected(address: str | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _quiet_start() -> Iterator[None]:
+    """Keep Ray's native log of this process off the terminal.
+
+    It would warn on every run that workers are given the vectors by reference, which is what is wanted, and tell that
+    its level was changed. What goes wrong is raised as an error too.
+    """
+    level = os.environ.get("RAY_BACKEND_LOG_LEVEL")
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nothing:  # noqa: PTH123 - a file descriptor is what is needed
+            os.dup2(nothing.fileno(), 2)
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        if level is None:
+            os.environ.pop("RAY_BACKEND_LOG_LEVEL", None)
 
 
 def _quieten() -> None:
