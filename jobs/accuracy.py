@@ -155,7 +155,7 @@ def write_glove(path: Path) -> None:
 def measure(
     *, name: str, model: str, parts: Parts, vectors: Vectors, folder: Path, seeds: int, plain: float | None, note: Note
 ) -> Result:
-    """Train and evaluate one model on one set, once a seed, with the library's defaults."""
+    """Train and evaluate one model on one set, once a seed; all settings but ``refit`` are the library's defaults."""
     accuracies, seconds = [], []
     for seed in range(seeds):
         output = str(folder / f"{name}-{model}-{seed}")

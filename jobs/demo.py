@@ -61,71 +61,60 @@ Update = Callable[[int, int | None, str], None]
 
 
 def demo(output: Path) -> dict[str, Any]:
-    """Go through all steps, each of them one call of the library, and return what came of them."""
-    store, labelled, vectors, model, run = (
-        str(output / name) for name in ("store", "labelled", "vectors", "model", "run")
-    )
-    seconds: dict[str, float] = {}
-    with step("texts", seconds):
-        texts = read_descriptions(botocore_data())
-        write_store(texts, Path(store))
-        training, evaluation = split(texts, largest_services(texts))
-        write_labelled(training, Path(labelled, "train.parquet"))
-        write_labelled(evaluation, Path(labelled, "evaluation.parquet"))
+    """Go through all steps, most of them one call of the library, and return what came of them."""
+    started = time.monotonic()
+    steps: dict[str, float] = {}
+    store, vectors, model, run = (str(output / name) for name in ("store", "vectors", "model", "run"))
+    labelled, apart = str(output / "labelled" / "train.parquet"), str(output / "labelled" / "evaluation.parquet")
 
-    with step("vectors", seconds) as update:
+    with step("texts", steps):
+        texts = read_descriptions(botocore_data())
+        training, evaluation = split(texts, largest_services(texts))
+        write_store(texts, Path(store))
+        write_labelled(training, Path(labelled))
+        write_labelled(evaluation, Path(apart))
+
+    with step("vectors", steps) as update:
         fit = FitVectorsSettings(corpus=(store,), output=vectors, skip_gram=True, epochs=2)
         fit_vectors(fit, corpus_texts(fit.corpus, fit.text_column), update)
 
-    with connected("local"):  # one Ray for all that follows
-        with step("train", seconds) as update:
-            settings = TrainSettings(
-                labelled=(f"{labelled}/train.parquet",),
-                vectors=vectors,
-                output=model,
-                model="cnn",
-                model_settings=CNN,
-            )
-            trained = train(settings, progress=lambda done, text: update(done, None, text))
-        with step("evaluate", seconds):
-            measured = evaluate(EvaluateSettings(labelled=(f"{labelled}/evaluation.parquet",), model=model))
-        with step("score", seconds) as update:
-            scored = score(
-                ScoreSettings(corpus=(store,), model=model, output=run, keep=("service", "shape")),
-                progress=lambda done, total, rows: update(done, total, f"units, {rows:,} rows"),
-            )
-    with step("verify", seconds):
+    with connected("local"):  # one Ray for all of these
+        with step("train", steps) as update:
+            learn = TrainSettings(labelled=(labelled,), vectors=vectors, output=model, model_settings=CNN)
+            trained = train(learn, progress=lambda done, text: update(done, None, text))
+
+        with step("evaluate", steps):
+            measured = evaluate(EvaluateSettings(labelled=(apart,), model=model))
+
+        with step("score", steps) as update:
+            classify = ScoreSettings(corpus=(store,), model=model, output=run, keep=("service", "shape"))
+            scored = score(classify, progress=lambda done, of, rows: update(done, of, f"units, {rows:,} rows"))
+
+    with step("verify", steps):
         verified = verify(VerifySettings(run=run))
 
     return {
         "rows": len(texts),
-        "rows_scored": scored.rows_scored,
-        "rows_rejected": scored.rows_rejected,
-        "rows_abstained": scored.rows_abstained,
-        "score_seconds": scored.seconds,
-        "rows_per_second": round(scored.rows_in / scored.seconds),
-        "rows_trained_on": trained.rows,
-        "epochs": trained.epochs,
-        "rows_evaluated": measured.metrics.rows,
-        "accuracy": measured.metrics.accuracy,
-        "macro_f1": measured.metrics.macro_f1,
+        "train": trained.as_dict(),
+        "evaluate": measured.as_dict(),
+        "score": scored.as_dict(),
+        "verify": verified.as_dict(),
         "coverage": coverage(Path(run)),
-        "ok": verified.ok,
-        "problems": verified.problems,
-        "seconds": {name: round(value, 1) for name, value in seconds.items()},
-        "output": str(output),
         "examples": examples(evaluation, Path(run)),
+        "output": str(output),
+        "seconds": round(time.monotonic() - started, 1),
+        "steps": steps,
     }
 
 
 @contextmanager
-def step(name: str, seconds: dict[str, float]) -> Iterator[Update]:
-    """Show a step's progress, then how long it took, on stderr."""
+def step(name: str, steps: dict[str, float]) -> Iterator[Update]:
+    """Show a step's progress on stderr, then how many seconds it took, and note them."""
     started = time.monotonic()
     with progress_bar(name) as update:
         yield update
-    seconds[name] = time.monotonic() - started
-    sys.stderr.write(f"{name}: {seconds[name]:.1f} s\n")
+    steps[name] = round(time.monotonic() - started, 1)
+    sys.stderr.write(f"{name}: {steps[name]} s\n")
 
 
 # The texts
@@ -258,21 +247,29 @@ def examples(evaluation: Sequence[Description], run: Path) -> list[dict[str, Any
 
 def tables(result: dict[str, Any]) -> list[Table]:
     """Return what a person is shown of the result."""
-    facts = [
-        ("rows in the store", f"{result['rows']:,}"),
-        ("rows scored", f"{result['rows_scored']:,}"),
-        ("rows rejected", f"{result['rows_rejected']:,}"),
-        ("rows abstained", f"{result['rows_abstained']:,} (no known word)"),
-        ("scoring", f"{result['score_seconds']:.1f} s, {result['rows_per_second']:,} rows/s"),
-        ("accuracy", f"{result['accuracy']:.4f} on {result['rows_evaluated']:,} rows kept apart, {LABELS} services"),
-        ("macro-F1", f"{result['macro_f1']:.4f}"),
-        ("tokens with a vector", f"{result['coverage']:.2%}"),
-        ("verify", "everything is in order" if result["ok"] else "; ".join(result["problems"])),
-        ("seconds in all", f"{sum(result['seconds'].values()):.1f}"),
-        ("output", result["output"]),
-    ]
-    rows = [(one["text"][:60], one["service"], one["label"], f"{one['score']:.2f}") for one in result["examples"]]
-    return [table("demo", ["", ""], facts), table("examples", ["text", "service", "predicted", "score"], rows)]
+    measured, scored, verified = result["evaluate"], result["score"], result["verify"]
+    facts = {
+        "rows in the store": f"{result['rows']:,}",
+        "scored": f"{scored['rows_scored']:,} ({scored['rows_abstained']:,} of them abstained: no known word)",
+        "rejected": f"{scored['rows_rejected']:,}",
+        "scoring": f"{scored['seconds']:.1f} s, {scored['rows_in'] / scored['seconds']:,.0f} rows/s",
+        "accuracy": f"{measured['accuracy']:.4f} on {measured['rows']:,} rows kept apart, {LABELS} services",
+        "macro-F1": f"{measured['macro_f1']:.4f}",
+        "tokens with a vector": f"{result['coverage']:.2%}",
+        "verify": "; ".join(verified["problems"]) or "every row of the store is there once",
+        "seconds in all": f"{result['seconds']:.1f}",
+        "output": result["output"],
+    }
+    shown = table("demo", ["", ""], list(facts.items()))
+    shown.show_header = False
+    shown.columns[1].justify = "left"
+    rows = [(cut(one["text"]), one["service"], one["label"], f"{one['score']:.2f}") for one in result["examples"]]
+    return [shown, table("rows that were not trained on", ["text", "service", "predicted", "score"], rows)]
+
+
+def cut(text: str, length: int = 60) -> str:
+    """Return the beginning of a text."""
+    return text if len(text) <= length else text[: length - 1] + "…"
 
 
 # The command
@@ -312,7 +309,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"demo: {error}\n")
         return error.exit_code
     Output(given.json).result(result, *tables(result))
-    return 0 if result["ok"] else 4
+    return 0 if result["verify"]["ok"] else 4
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@ import hashlib
 import io
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from w2vray.models.averaging import AverageModel
 from w2vray.models.classifier import Classifier, shared_table
 from w2vray.models.cnn import CnnModel
 from w2vray.models.settings import CnnSettings
-from w2vray.training import Examples, Training, epoch_batches, evaluate, validate
+from w2vray.training import NO_EXAMPLES, Examples, Training, epoch_batches, evaluate, joined, validate
 from w2vray.vectors import Vectors
 
 CPU = torch.device("cpu")
@@ -181,7 +182,7 @@ def test_validation_is_a_mean_over_the_rows_of_all_workers(
 
 def test_validation_without_rows_has_no_result(vectors: Vectors) -> None:
     """Zero would be the best loss there is."""
-    assert validate(even_odds(vectors, 2), examples(), 2, CPU) == (None, None)
+    assert validate(even_odds(vectors, 2), NO_EXAMPLES, 2, CPU) == (None, None)
 
 
 # Training
@@ -266,11 +267,11 @@ def test_without_validation_all_epochs_are_done_and_the_last_weights_kept(cnn: C
     before = make_training(cnn()).best
     training = make_training(cnn(), epochs=5, patience=1)
 
-    curve = list(training.run(train, examples(), 3))
+    curve = list(training.run(train, NO_EXAMPLES, 3))
 
     assert [(line.validation_loss, line.validation_accuracy) for line in curve] == [(None, None)] * 5
     shorter = make_training(cnn(), epochs=4, patience=1)
-    list(shorter.run(train, examples(), 3))
+    list(shorter.run(train, NO_EXAMPLES, 3))
     assert not equal_states(training.best, before)
     assert not equal_states(training.best, shorter.best)
 
@@ -345,7 +346,7 @@ def test_a_special_row_that_is_not_trainable_keeps_its_value(
     before_KD = classifier.words.overlay_KD.detach().clone()
     training = make_training(classifier, weight_decay=0.5)
 
-    list(training.run(some_examples(40, 0, special=policy == "zero"), examples(), 3))
+    list(training.run(some_examples(40, 0, special=policy == "zero"), NO_EXAMPLES, 3))
 
     assert torch.equal(classifier.words.overlay_KD, before_KD)
     assert torch.equal(training.best["words.overlay_KD"], before_KD)
@@ -354,16 +355,22 @@ def test_a_special_row_that_is_not_trainable_keeps_its_value(
 # Several workers
 
 
-def average_gradients(classifier: nn.Module, workers: int, sum_over_workers: Sum) -> None:
-    """Average each gradient over the workers before the step, as distributed data-parallel training does."""
+def average_gradients(classifier: nn.Module, workers: int, sum_over_workers: Sum) -> dict[str, list[Tensor]]:
+    """Average each gradient over the workers before the step, as distributed data-parallel training does.
 
-    def average(parameter: Tensor) -> None:
+    What each step is given is kept, by the parameter's name.
+    """
+    steps: dict[str, list[Tensor]] = {}
+
+    def average(name: str, parameter: Tensor) -> None:
         assert parameter.grad is not None
         parameter.grad = sum_over_workers(parameter.grad) / workers
+        steps.setdefault(name, []).append(parameter.grad.clone())
 
-    for parameter in classifier.parameters():
+    for name, parameter in classifier.named_parameters():
         if parameter.requires_grad:
-            parameter.register_post_accumulate_grad_hook(average)
+            parameter.register_post_accumulate_grad_hook(partial(average, name))
+    return steps
 
 
 def train_together(
@@ -387,14 +394,22 @@ def train_together(
     return run_workers(len(parts), work)
 
 
+def rows_of(part: Examples) -> list[tuple[list[int], int]]:
+    """Ids and class of each example."""
+    ends = zip(part.offsets_N1[:-1], part.offsets_N1[1:], part.labels_N, strict=True)
+    return [(part.ids_L[start:stop].tolist(), int(label)) for start, stop, label in ends]
+
+
 def union(*parts: Examples) -> Examples:
     """All examples of several workers."""
-    rows = [
-        (part.ids_L[start:stop].tolist(), int(label))
-        for part in parts
-        for start, stop, label in zip(part.offsets_N1, part.offsets_N1[1:], part.labels_N, strict=False)
-    ]
-    return examples(*rows)
+    return examples(*(row for part in parts for row in rows_of(part)))
+
+
+def test_joined_examples_are_the_first_ones_and_then_the_second() -> None:
+    first, second = examples(([GOOD, BAD], 1), ([], 0)), examples(([FILM], 2), ([THE, GOOD, BAD], 0))
+
+    assert rows_of(joined(first, second)) == [([GOOD, BAD], 1), ([], 0), ([FILM], 2), ([THE, GOOD, BAD], 0)]
+    assert rows_of(joined(first, NO_EXAMPLES)) == rows_of(joined(NO_EXAMPLES, first)) == rows_of(first)
 
 
 @pytest.fixture
@@ -434,13 +449,20 @@ def test_workers_together_take_the_steps_of_one_that_has_all_examples(
 
 
 def test_a_step_of_several_workers_is_the_mean_over_the_steps_examples(
-    run_workers: Callable[..., list[Training]], cnn_without_dropout: Callable[[], Classifier]
+    run_workers: Callable[..., list[Any]], cnn_without_dropout: Callable[[], Classifier]
 ) -> None:
     """Many small steps of unequal workers, against plain steps over the union of their batches."""
     parts = [some_examples(15, 0), some_examples(6, 1)]
-    steps = {"batch_size": 5, "epochs": 1, "averaging": 0.0, "learning_rate": 0.01, "seed": 3}
+    settings = {"batch_size": 5, "epochs": 1, "averaging": 0.0, "learning_rate": 0.01, "seed": 3}
+    classifiers = [cnn_without_dropout() for _ in parts]
 
-    together = train_together(run_workers, cnn_without_dropout, parts, [examples(), examples()], **steps)
+    def work(rank: int, sum_over_workers: Sum) -> tuple[dict[str, Tensor], dict[str, list[Tensor]]]:
+        training = make_training(classifiers[rank], rank=rank, workers=2, sum_over_workers=sum_over_workers, **settings)
+        gradients = average_gradients(classifiers[rank], 2, sum_over_workers)
+        list(training.run(parts[rank], NO_EXAMPLES, 3))
+        return training.best, gradients
+
+    (weights, gradients), (weights_of_other, _) = run_workers(2, work)
 
     plain = cnn_without_dropout()
     optimizer = torch.optim.AdamW([p for p in plain.parameters() if p.requires_grad], lr=0.01, weight_decay=0.01)
@@ -453,12 +475,14 @@ def test_a_step_of_several_workers_is_the_mean_over_the_steps_examples(
         ]
         optimizer.zero_grad()
         (sum(losses, torch.zeros(())) / sum(len(batch.texts_B) for batch, _ in step)).backward()
+        for name, parameter in plain.named_parameters():
+            torch.testing.assert_close(gradients[name][taken], parameter.grad, atol=1e-4, rtol=1e-3)
         optimizer.step()
         taken += 1
-    assert taken == 5
+    assert {len(steps) for steps in gradients.values()} == {taken} == {5}
     for name, value in plain.state_dict().items():
-        torch.testing.assert_close(together[0].best[name], value, atol=1e-4, rtol=1e-4)
-        assert torch.equal(together[1].best[name], together[0].best[name])
+        torch.testing.assert_close(weights[name], value, atol=1e-4, rtol=1e-4)
+    assert equal_states(weights, weights_of_other)
 
 
 def test_more_workers_than_a_step_has_examples_can_train(

@@ -382,3 +382,84 @@ def test_an_error_inside_a_worker_reaches_the_caller_as_itself(
         (part / "a folder where a part has to be").mkdir(parents=True)
     with pytest.raises(RunError, match=r"scores/part-\w+.parquet cannot be written"):
         run_score(store, model, tmp_path / "run")
+
+
+@pytest.mark.usefixtures("in_process")
+def test_views_of_strings_and_columns_named_like_ours_are_read_and_kept(
+    make_model: MakeModel, read_parts: ReadParts, tmp_path: Path
+) -> None:
+    texts = ["bab dab", None, "a text that is long enough to lie outside of a view"]
+    columns = {
+        "text": pa.array(texts, pa.string_view()),
+        "source_file": pa.array(["x", "y", "z"], pa.string_view()),
+        "source_row": [7, 8, 9],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    options = {"keep": ("source_file=sf", "source_row=sr"), "where": "source_row != 9"}
+    summary = run_score(tmp_path / "a.parquet", make_model(), tmp_path / "run", **options)
+    assert (summary.rows_in, summary.rows_scored, summary.rows_rejected) == (2, 1, 1)
+    (row,) = read_parts(tmp_path / "run").to_pylist()
+    assert (row["source_file"], row["source_row"], row["sf"], row["sr"]) == ("a.parquet", 0, "x", 7)
+    assert check(tmp_path / "run").ok
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_column_that_is_there_twice_is_refused(make_model: MakeModel, tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(CorpusError, match="column 'text' is there more than once"):
+        run_score(tmp_path / "a.parquet", make_model(), tmp_path / "run")
+
+
+@pytest.mark.usefixtures("in_process")
+def test_links_in_circles_are_walked_once_and_links_to_nothing_are_told_of(
+    make_model: MakeModel, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    (store / "sub").mkdir(parents=True)
+    pq.write_table(pa.table({"text": ["bab"]}), store / "a.parquet")
+    (store / "sub" / "loop").symlink_to("..")
+    (store / "sub" / "dangling.parquet").symlink_to("nowhere")
+    summary = run_score(store, make_model(), tmp_path / "run")
+    assert (summary.rows_scored, list(summary.left_out), summary.exit_code) == (1, ["sub/dangling.parquet"], 3)
+    assert any(problem.startswith("sub/dangling.parquet is in no part") for problem in check(tmp_path / "run").problems)
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_part_of_another_model_is_neither_taken_nor_verified(
+    make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+) -> None:
+    store = make_store()
+    run_score(store, make_model(), tmp_path / "run")
+    run_score(store, make_model("cnn"), tmp_path / "other")
+    for part in (tmp_path / "other" / "scores").iterdir():
+        (tmp_path / "run" / "scores" / part.name).write_bytes(part.read_bytes())
+    assert any("by another model" in problem for problem in check(tmp_path / "run").problems)
+    with pytest.raises(RunError, match="was made by another model"):
+        run_score(store, make_model(), tmp_path / "run")
+
+
+@pytest.mark.usefixtures("in_process")
+def test_verify_finds_rejected_rows_that_no_record_knows_of(
+    make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    run_score(make_store(), make_model(), run)
+    (part,) = (run / "scores").iterdir()
+    (run / "rejected").mkdir()
+    (run / "rejected" / part.name).write_bytes(part.read_bytes())
+    assert any("knows of no rejected row" in problem for problem in check(run).problems)
+
+
+@pytest.mark.usefixtures("in_process")
+@pytest.mark.parametrize("name", ["run.json", "manifest.json"])
+def test_verify_of_json_that_is_no_object(
+    name: str, make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+) -> None:
+    run_score(make_store(), make_model(), tmp_path / "run")
+    (tmp_path / "run" / name).write_text("5")
+    if name == "run.json":
+        with pytest.raises(RunError, match=r"run\.json is damaged"):
+            check(tmp_path / "run")
+    else:
+        assert any("it holds no object" in problem for problem in check(tmp_path / "run").problems)

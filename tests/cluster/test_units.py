@@ -121,13 +121,31 @@ def max_group(made: list[Footer], unit: Unit) -> int:
     )
 
 
+@pytest.mark.parametrize(
+    ("megabytes", "groups"),
+    [
+        pytest.param(10, 10, id="ten are 100, the first sum from 96 on"),
+        pytest.param(30, 4, id="four are 120, the first sum from 96 on"),
+        pytest.param(60, 2, id="two are 120, less than a third above 96"),
+        pytest.param(70, 1, id="two would be 140, more than a third above"),
+        pytest.param(300, 1, id="one is too large and cannot be cut"),
+    ],
+)
+def test_a_large_file_is_cut_at_row_groups_near_the_largest_unit(megabytes: int, groups: int) -> None:
+    plan = plan_units(footers([[(10, megabytes * MEGABYTE)] * 480]))
+
+    pieces = [piece for unit in plan for piece in unit.pieces]
+    assert len(pieces) == len(plan) == 480 // groups
+    assert {piece.row_group_stop - piece.row_group_start for piece in pieces} == {groups}
+
+
 def test_small_files_are_packed_together_and_large_ones_cut_at_row_groups() -> None:
     large = [(10, 40 * MEGABYTE)] * 200
     small = [[(5, MEGABYTE)]] * 200
 
     plan = plan_units(footers([large, *small]))
 
-    # 8000 MB and 200 MB: the aim is the largest unit, 96 MB; three row groups of 40 MB are within a third more
+    # 8000 MB and 200 MB: the aim is the largest unit, 96 MB; three row groups are the first to reach it
     assert [(p.row_group_start, p.row_group_stop) for p in plan[0].pieces] == [(0, 3)]
     assert {len(unit.pieces) for unit in plan[:66]} == {1}
     assert len(plan[-2].pieces) > 50
@@ -276,7 +294,7 @@ def store(tmp_path: Path) -> Path:
 def expected_rows(name: str, numbers: range) -> list[dict[str, Any]]:
     """The rows of a file as they are to be read."""
     return [
-        {"source_file": name, "source_row": row, "text": f"{Path(name).stem} {number}", "n": number}
+        {"w2vray.source_file": name, "w2vray.source_row": row, "text": f"{Path(name).stem} {number}", "n": number}
         for row, number in enumerate(numbers)
     ]
 
@@ -330,7 +348,7 @@ def test_files_of_any_row_groups_are_read_completely_in_bounded_batches(
 
     assert [text for batch in batches for text in batch.column("text").to_pylist()] == expected
     assert all(0 < len(batch) <= rows for batch in batches)
-    assert all(len(set(batch.column("source_file").to_pylist())) == 1 for batch in batches)
+    assert all(len(set(batch.column("w2vray.source_file").to_pylist())) == 1 for batch in batches)
 
 
 def test_the_same_unit_gives_the_same_batches(store: Path) -> None:
@@ -348,7 +366,7 @@ def test_key_value_folders_are_columns_of_strings(tmp_path: Path) -> None:
 
     rows = read(corpus, plan, "year", "text", "lang")
 
-    assert [list(row) for row in rows] == [["source_file", "source_row", "year", "text", "lang"]] * 3
+    assert [list(row) for row in rows] == [["w2vray.source_file", "w2vray.source_row", "year", "text", "lang"]] * 3
     assert [(row["lang"], row["year"], row["text"]) for row in rows] == [
         ("en", "2020", "a 0"),
         ("en", "2020", "a 1"),
@@ -368,7 +386,7 @@ def test_rows_are_counted_even_where_no_stored_column_is_asked_for(tmp_path: Pat
     write(tmp_path / "store" / "lang=en" / "a.parquet", range(7))
     corpus, plan = planned(tmp_path / "store")
 
-    assert [row["source_row"] for row in read(corpus, plan, *columns)] == list(range(7))
+    assert [row["w2vray.source_row"] for row in read(corpus, plan, *columns)] == list(range(7))
 
 
 def test_files_of_several_roots_are_each_read_from_their_own(tmp_path: Path) -> None:
@@ -379,7 +397,7 @@ def test_files_of_several_roots_are_each_read_from_their_own(tmp_path: Path) -> 
 
     rows = read(corpus, plan_units(found), "text")
 
-    assert [(row["source_file"], row["text"]) for row in rows] == [
+    assert [(row["w2vray.source_file"], row["text"]) for row in rows] == [
         ("a.parquet", "a 0"),
         ("a.parquet", "a 1"),
         ("b.parquet", "b 5"),

@@ -7,8 +7,9 @@ between the two are columns of strings.
 import fnmatch
 import hashlib
 import json
+import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -141,18 +142,49 @@ def _info(store: fs.FileSystem, path: str, argument: str) -> fs.FileInfo:
 
 
 def _walk(store: fs.FileSystem, path: str, root: int, pattern: Sequence[str]) -> list[SourceFile]:
+    base = path.rstrip("/") + "/"
     try:
-        infos = store.get_file_info(fs.FileSelector(path, recursive=True))
+        listed = list(_local_files(path) if isinstance(store, fs.LocalFileSystem) else _remote_files(store, path))
     except OSError as error:
         raise CorpusError(f"{path} cannot be listed ({error})") from error
-    base = path.rstrip("/") + "/"
     files = []
-    for info in infos:
-        name = info.path.removeprefix(base)
-        hidden = any(part.startswith((".", "_")) for part in name.split("/"))
-        if info.type == fs.FileType.File and not hidden and _matches(name.split("/"), pattern):
-            files.append(SourceFile(root, name, info.size, info.mtime_ns))
+    for place, size, mtime_ns in listed:
+        parts = place.removeprefix(base).split("/")
+        if not any(part.startswith((".", "_")) for part in parts) and _matches(parts, pattern):
+            files.append(SourceFile(root, "/".join(parts), size, mtime_ns))
     return files
+
+
+def _remote_files(store: fs.FileSystem, path: str) -> Iterator[tuple[str, int, int | None]]:
+    for info in store.get_file_info(fs.FileSelector(path, recursive=True)):
+        if info.type == fs.FileType.File:
+            yield info.path, info.size, info.mtime_ns
+
+
+def _local_files(path: str) -> Iterator[tuple[str, int, int | None]]:
+    """Walk a folder, through links too, but into each folder once: links may go round in circles.
+
+    A link to nothing is listed with no size, so that it is told of when it is opened, not left out in silence.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    entered = set()
+    for folder, folders, names in os.walk(path, followlinks=True, onerror=fail):
+        if (real := os.path.realpath(folder)) in entered:
+            folders.clear()
+            continue
+        entered.add(real)
+        folders.sort()
+        for name in names:
+            place = os.path.join(folder, name)  # noqa: PTH118 - os.walk's own kind of path
+            try:
+                found = os.stat(place)  # noqa: PTH116 - the same
+            except FileNotFoundError:
+                yield place, 0, None
+                continue
+            yield place, found.st_size, found.st_mtime_ns
 
 
 def _matches(names: Sequence[str], pattern: Sequence[str]) -> bool:

@@ -14,10 +14,9 @@ from w2vray.cluster.corpus import Corpus, find_corpus, read_footers
 from w2vray.cluster.labels import label_strings, require_label_type
 from w2vray.cluster.preflight import Columns, check_footers, store_schema
 from w2vray.cluster.runtime import SharedVectors
-from w2vray.cluster.units import Unit, plan_units, read_unit
+from w2vray.cluster.units import FILE_COLUMN, ROW_COLUMN, Unit, plan_units, read_unit
 from w2vray.errors import CorpusError
 from w2vray.lookup import Lookup
-from w2vray.schema import SOURCE_FILE, SOURCE_ROW
 from w2vray.texts import blocks, read_texts
 from w2vray.tokens import TokenRules
 from w2vray.training import Examples
@@ -120,9 +119,9 @@ class ExampleReader:
             return np.full(len(batch), bool(share))
         if not len(batch):
             return np.zeros(0, dtype=bool)
-        name = batch.column(SOURCE_FILE)[0].as_py()
+        name = batch.column(FILE_COLUMN)[0].as_py()
         key = struct.unpack("<Q", hashlib.sha256(f"{self.job.seed} {name}".encode()).digest()[:8])[0]
-        rows = batch.column(SOURCE_ROW).to_numpy().astype(np.uint64)
+        rows = batch.column(ROW_COLUMN).to_numpy().astype(np.uint64)
         return _mix(rows + np.uint64(key)) < np.uint64(int(share * 2**64))
 
 

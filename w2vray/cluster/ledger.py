@@ -73,9 +73,12 @@ class RunDirectory:
     def read_json(self, name: str) -> dict[str, Any]:
         """Read a JSON file of the run."""
         try:
-            return dict(json.loads(self.read(name)))
+            value = json.loads(self.read(name))
         except ValueError as error:
             raise RunError(f"{self.name}: {name} is damaged ({error})") from error
+        if not isinstance(value, dict):
+            raise RunError(f"{self.name}: {name} is damaged (it holds no object)")
+        return value
 
     def identity(self) -> dict[str, Any] | None:
         """Return run.json, None where there is no run yet.

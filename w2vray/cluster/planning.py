@@ -15,7 +15,7 @@ from w2vray.cluster.filters import parse_where
 from w2vray.cluster.ledger import RUN, RunDirectory
 from w2vray.cluster.preflight import Columns, check_footers, kept_columns, store_schema
 from w2vray.cluster.stores import without_secrets
-from w2vray.cluster.units import Unit, plan_units
+from w2vray.cluster.units import BEYOND_LIMIT, NO_ROWS, Unit, plan_units, without_view
 from w2vray.config import ScoreSettings, flag
 from w2vray.errors import CorpusError, RunError
 from w2vray.scorer import SCORING_VERSION, numeric_profile
@@ -23,9 +23,6 @@ from w2vray.scorer import SCORING_VERSION, numeric_profile
 __all__ = ["RunPlan", "fingerprint", "resume_run", "run_identity", "start_run"]
 
 RUN_FORMAT = 1
-
-
-NO_ROWS, BEYOND_LIMIT = "it has no rows", "beyond --limit"
 
 
 @dataclass
@@ -87,6 +84,7 @@ def start_run(run: RunDirectory, identity: Mapping[str, Any], corpus: Corpus, se
         **identity,
         "corpus": [without_secrets(root) for root in corpus.roots],
         "profile": numeric_profile(),
+        "fingerprint": fingerprint(identity),
         "schema": base64.b64encode(others.serialize()).decode(),
     }
     run.write_json(stored, RUN)
@@ -133,7 +131,8 @@ def _columns(settings: ScoreSettings) -> Columns:
 
 def _kept_schema(settings: ScoreSettings, schema: pa.Schema) -> pa.Schema:
     kept = kept_columns(settings.keep)
-    return pa.schema([schema.field(stored).with_name(name) for name, stored in kept.items()])
+    fields = [(name, schema.field(stored)) for name, stored in kept.items()]
+    return pa.schema([field.with_name(name).with_type(without_view(field.type)) for name, field in fields])
 
 
 def _left_out(units: Sequence[Unit], footers: Sequence[Footer], bad: Sequence[BadFile]) -> dict[SourceFile, str]:

@@ -35,9 +35,11 @@ def store_schema(footers: Sequence[Footer], columns: Columns) -> pa.Schema:
     """
     for footer in footers:
         schema = _with_folders(footer)
-        if all(name in schema.names for name in columns.all):
+        if all(schema.names.count(name) == 1 for name in columns.all):
             return pa.schema([schema.field(name) for name in columns.all])
     seen = Counter(name for footer in footers for name in _with_folders(footer).names)
+    if twice := [name for name in columns.all if any(_with_folders(one).names.count(name) > 1 for one in footers)]:
+        raise CorpusError(f"column {twice[0]!r} is there more than once in a file; rename one of them")
     missing = [name for name in columns.all if not seen[name]] or columns.all
     raise CorpusError(f"no column {', '.join(map(repr, missing))} in the store; its columns are {', '.join(seen)}")
 

@@ -3,7 +3,9 @@
 import logging
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,7 +50,7 @@ def connected(address: str | None = None) -> Iterator[None]:
     else:
         options["address"] = address
     try:
-        with _quiet_start():
+        with _quiet_start(), _own_signals():
             ray.init(**options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ClusterError(f"no Ray at {address}: {error}; check --address, or leave it out") from error
@@ -79,6 +81,17 @@ def _quiet_start() -> Iterator[None]:
         os.close(terminal)
         if level is None:
             os.environ.pop("RAY_BACKEND_LOG_LEVEL", None)
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keep the program's own answer to SIGTERM: Ray's native one ends the process with SIGABRT and says nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    own = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, own)
 
 
 def _quieten() -> None:

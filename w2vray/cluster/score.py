@@ -23,7 +23,7 @@ from w2vray.cluster.scoring import ScoringJob, score_unit
 from w2vray.cluster.stores import absolute
 from w2vray.cluster.units import Unit
 from w2vray.config import ScoreSettings
-from w2vray.errors import CorpusError
+from w2vray.errors import CorpusError, RunError
 from w2vray.scorer import TextScorer, numeric_profile
 
 __all__ = ["ScoreSummary", "score"]
@@ -77,6 +77,7 @@ def score(settings: ScoreSettings, *, address: str | None = None, progress: Prog
     run = RunDirectory(absolute(settings.output))
     corpus = find_corpus(settings.corpus)
     identity = run_identity(settings, bundle)
+    run.identity()  # nothing is written into a directory that holds something else
     with run.only_writer():
         run.clear_temporary()
         plan = resume_run(run, identity, corpus, settings) or start_run(run, identity, corpus, settings)
@@ -94,7 +95,7 @@ def score(settings: ScoreSettings, *, address: str | None = None, progress: Prog
                         work.failed[outcome.unit] = outcome.error
                     if progress is not None:
                         progress(done, len(missing), work.rows)
-        return _close(run, settings, plan, work)
+        return _close(run, settings, plan, work, fingerprint(identity))
 
 
 def _job(settings: ScoreSettings, corpus: Corpus, plan: RunPlan, run: str) -> ScoringJob:
@@ -138,7 +139,7 @@ class ScoringWorker:
             return asdict(_Outcome(unit.id, self.run.footer(unit.id).record.rows_in))
         try:
             record, scores, rejected = score_unit(unit, self.scorer, self.job)
-        except CorpusError as error:
+        except (CorpusError, pa.ArrowException) as error:
             return asdict(_Outcome(unit.id, 0, str(error)))
         self.run.commit(record, scores, rejected)
         return asdict(_Outcome(unit.id, record.rows_in))
@@ -148,13 +149,18 @@ def _outcomes(units: Sequence[Unit], arguments: Mapping[str, Any], workers: int 
     return (_Outcome(**row) for row in run_units(units, ScoringWorker, arguments, workers=workers))
 
 
-def _close(run: RunDirectory, settings: ScoreSettings, plan: RunPlan, work: _Work) -> ScoreSummary:
+def _close(run: RunDirectory, settings: ScoreSettings, plan: RunPlan, work: _Work, expected: str) -> ScoreSummary:
     """Write the manifest and, only when nothing is missing, _SUCCESS."""
     footers = run.footers([unit.id for unit in plan.units if unit.id not in work.failed])
     totals = {
         name: sum(getattr(footer.record, name) for footer in footers)
         for name in ("rows_in", "rows_scored", "rows_rejected", "rows_abstained")
     }
+    foreign = next((footer.record for footer in footers if footer.record.run != expected), None)
+    if foreign is not None:
+        raise RunError(
+            f"{run.name}: the part of unit {foreign.unit} was made by another model or with other options; remove it"
+        )
     left_out = {**{file.name: reason for file, reason in plan.bad.items()}, **work.failed}
     too_many = settings.max_rejected is not None and totals["rows_rejected"] > settings.max_rejected
     run.write_manifest(footers, work.failed)

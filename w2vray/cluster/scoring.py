@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from w2vray.cluster.filters import Where
 from w2vray.cluster.parts import UnitRecord
-from w2vray.cluster.units import Unit, read_unit
+from w2vray.cluster.units import FILE_COLUMN, ROW_COLUMN, Unit, read_unit
 from w2vray.schema import REJECTED_SCHEMA, SOURCE_FILE, SOURCE_ROW, Status, scores_schema
 from w2vray.scorer import TextScorer
 from w2vray.texts import Texts, read_texts
@@ -81,7 +81,7 @@ def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRec
 def _score(rows: pa.RecordBatch, texts: Texts, scorer: TextScorer, job: ScoringJob) -> pa.RecordBatch:
     answers = scorer.score_array(texts.values)
     columns = answers.columns(threshold=job.threshold, probabilities=job.probabilities, top_k=job.top_k)
-    columns |= {name: rows.column(name) for name in (SOURCE_FILE, SOURCE_ROW)}
+    columns |= {SOURCE_FILE: rows.column(FILE_COLUMN), SOURCE_ROW: rows.column(ROW_COLUMN)}
     columns |= {name: rows.column(stored) for name, stored in job.kept.items()}
     schema = job.scores_schema
     return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
@@ -91,8 +91,8 @@ def _reject(batch: pa.RecordBatch, texts: Texts) -> pa.RecordBatch:
     rows = batch.take(pa.array([item.row for item in texts.rejected], pa.int64()))
     return pa.RecordBatch.from_arrays(
         [
-            rows.column(SOURCE_FILE),
-            rows.column(SOURCE_ROW),
+            rows.column(FILE_COLUMN),
+            rows.column(ROW_COLUMN),
             _strings([item.reason.value for item in texts.rejected]),
             _strings([item.detail for item in texts.rejected]),
         ],

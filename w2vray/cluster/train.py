@@ -24,7 +24,7 @@ from ray.train.torch import TorchTrainer
 from w2vray.bundle import ModelConfig, save_bundle
 from w2vray.cluster.examples import ExampleReader, Labelled, ReadingJob, labelled_units
 from w2vray.cluster.labels import label_order
-from w2vray.cluster.runtime import SharedVectors, cluster_cpus, connected, share, unit_dataset, worker_cpus
+from w2vray.cluster.runtime import SharedVectors, connected, share, unit_dataset, worker_cpus
 from w2vray.cluster.train_worker import EXAMPLES, SEARCH, WorkerConfig, load_state, train_loop_per_worker
 from w2vray.config import TrainSettings
 from w2vray.errors import BundleError, ClusterError, CorpusError, W2vrayError
@@ -94,7 +94,6 @@ def train(
             model=model,
             refit=isinstance(model, CnnSettings) and model.refit and not settings.validation,
             seed=settings.seed,
-            threads=max(1, int(cluster_cpus()) // settings.workers) if address is None else 1,
         )
         storage, name = _storage(output), _fingerprint(settings, stores, vectors)
         progress(0, f"{counts.train:,} examples, {len(counts.labels)} classes")

@@ -41,13 +41,14 @@ class WorkerConfig:
     model: ModelSettings
     refit: bool
     seed: int
-    threads: int
 
 
 def train_loop_per_worker(arguments: Mapping[str, Any]) -> None:
     """Train on this worker's share of the examples, in step with the others."""
     config: WorkerConfig = arguments["config"]
-    torch.set_num_threads(config.threads)
+    # More workers, not more threads, use more CPUs: threads wait for one another at every small step, and where
+    # another process wants a CPU too, that takes ten times as long as one thread.
+    torch.set_num_threads(1)
     pa.set_cpu_count(1)
     shard = ray.train.get_dataset_shard(EXAMPLES)
     batches = shard.iter_batches(batch_size=_READ_ROWS, batch_format="pyarrow", prefetch_batches=1)

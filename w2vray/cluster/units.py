@@ -17,10 +17,28 @@ import pyarrow.parquet as pq
 from w2vray.cluster.corpus import Footer, SourceFile
 from w2vray.cluster.stores import open_store
 from w2vray.errors import CorpusError
-from w2vray.schema import PLAN_SCHEMA, SOURCE_FILE, SOURCE_ROW
+from w2vray.schema import PLAN_SCHEMA
 from w2vray.texts import BLOCK_ROWS
 
-__all__ = ["Piece", "Unit", "plan_from_table", "plan_table", "plan_units", "read_unit"]
+__all__ = [
+    "BEYOND_LIMIT",
+    "FILE_COLUMN",
+    "NO_ROWS",
+    "ROW_COLUMN",
+    "Piece",
+    "Unit",
+    "plan_from_table",
+    "plan_table",
+    "plan_units",
+    "read_unit",
+    "without_view",
+]
+
+FILE_COLUMN, ROW_COLUMN = "w2vray.source_file", "w2vray.source_row"
+"""Where a row is, among the columns that are read: names that no column of a store has."""
+
+NO_ROWS, BEYOND_LIMIT = "it has no rows", "beyond --limit"
+"""Why a file is in no unit and nothing is amiss."""
 
 LARGEST_UNIT = 96 << 20
 """Text of a unit that is aimed at, in bytes."""
@@ -159,7 +177,7 @@ def read_unit(unit: Unit, roots: Sequence[str], columns: Sequence[str]) -> Itera
     """Read a unit's rows in order, in batches of one file each.
 
     Yields:
-        ``source_file``, ``source_row`` and the asked columns, which may be ``key=value`` folders; at most
+        ``FILE_COLUMN``, ``ROW_COLUMN`` and the asked columns, which may be ``key=value`` folders; at most
         ``BLOCK_ROWS`` rows. What is yielded depends on the unit alone.
 
     Raises:
@@ -177,14 +195,22 @@ def read_unit(unit: Unit, roots: Sequence[str], columns: Sequence[str]) -> Itera
                 if name not in batch.schema.names and name not in folders:
                     raise CorpusError(f"{piece.file} has no column {name!r}; it had one when planned")
                 stored = name in batch.schema.names
-                arrays.append(batch.column(name) if stored else pa.repeat(pa.scalar(folders[name]), len(batch)))
+                column = batch.column(name) if stored else pa.repeat(pa.scalar(folders[name]), len(batch))
+                arrays.append(column.cast(without_view(column.type)))
             row += len(batch)
-            yield pa.RecordBatch.from_arrays(arrays, names=[SOURCE_FILE, SOURCE_ROW, *columns])
+            yield pa.RecordBatch.from_arrays(arrays, names=[FILE_COLUMN, ROW_COLUMN, *columns])
         if row != piece.row_start + piece.rows:
             raise CorpusError(
                 f"{piece.file}: {row - piece.row_start} rows in row groups {piece.row_group_start} to "
                 f"{piece.row_group_stop - 1}; its footer promised {piece.rows}"
             )
+
+
+def without_view(kind: pa.DataType) -> pa.DataType:
+    """Return the plain type for a view of strings or bytes: Arrow can neither take nor filter rows of views yet."""
+    if pa.types.is_string_view(kind):
+        return pa.large_string()
+    return pa.large_binary() if pa.types.is_binary_view(kind) else kind
 
 
 def _read_piece(piece: Piece, root: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from w2vray.cluster.ledger import MANIFEST, REJECTED, RUN, SCORES, SUCCESS, TOTALS, RunDirectory
 from w2vray.cluster.parts import PartFooter, part_name
 from w2vray.cluster.stores import absolute
-from w2vray.cluster.units import Piece, Unit
+from w2vray.cluster.units import BEYOND_LIMIT, NO_ROWS, Piece, Unit
 from w2vray.config import VerifySettings
 from w2vray.errors import RunError
 from w2vray.schema import SOURCE_FILE, SOURCE_ROW
@@ -48,8 +48,11 @@ def verify(settings: VerifySettings) -> VerifySummary:
     run = RunDirectory(absolute(settings.run))
     if not run.exists(RUN):
         raise RunError(f"{run.name} holds no run: there is no {RUN}")
-    units, _ = run.plan()
+    identity = run.read_json(RUN).get("fingerprint")
+    units, left_out = run.plan()
     problems = [*_plan_problems(units)]
+    bad = {file.name: reason for file, reason in left_out.items() if reason not in {NO_ROWS, BEYOND_LIMIT}}
+    problems += [f"{name} is in no part: {reason}; mend or remove the file" for name, reason in bad.items()]
     rows_in = rows_scored = rows_rejected = 0
     for unit in units:
         if unit.id not in run:
@@ -58,6 +61,8 @@ def verify(settings: VerifySettings) -> VerifySummary:
             continue
         try:
             footer = run.footer(unit.id)
+            if footer.record.run != identity:
+                problems.append(f"unit {unit.id}: its part was made by another model or with other options")
             problems += _unit_problems(run, unit, footer)
         except (RunError, pa.ArrowException, OSError, KeyError) as error:
             problems.append(f"unit {unit.id}: {str(error).splitlines()[0]}")
@@ -108,6 +113,8 @@ def _unit_problems(run: RunDirectory, unit: Unit, footer: PartFooter) -> Iterato
             return
         rejected = pq.read_table(pa.BufferReader(rejected_data), columns=[SOURCE_FILE, SOURCE_ROW])
         tables.append(("rejected", rejected, record.rows_rejected))
+    elif run.exists(REJECTED, name):
+        yield f"{REJECTED}/{name} is there, and the unit's record knows of no rejected row"
     for kind, table, promised in tables:
         if len(table) != promised:
             yield f"unit {unit.id}: {len(table):,} rows {kind}, its record says {promised:,}"
