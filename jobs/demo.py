@@ -230,9 +230,8 @@ def stable_hash(text: str) -> int:
 def coverage(run: Path) -> float:
     """Return the share of the store's tokens that have a vector."""
     found = ds.dataset(run / "scores", format="parquet").to_table(columns=["token_count", "coverage"])
-    return float(
-        pc.sum(pc.multiply(found["token_count"], found["coverage"])).as_py() / pc.sum(found["token_count"]).as_py()
-    )
+    with_vector = pc.sum(pc.multiply(found["token_count"], found["coverage"])).as_py()
+    return float(with_vector / pc.sum(found["token_count"]).as_py())
 
 
 def examples(evaluation: Sequence[Description], run: Path) -> list[dict[str, Any]]:
@@ -263,8 +262,9 @@ def tables(result: dict[str, Any]) -> list[Table]:
     shown = table("demo", ["", ""], list(facts.items()))
     shown.show_header = False
     shown.columns[1].justify = "left"
-    rows = [(cut(one["text"]), one["service"], one["label"], f"{one['score']:.2f}") for one in result["examples"]]
-    return [shown, table("rows that were not trained on", ["text", "service", "predicted", "score"], rows)]
+    columns = ["text", "service", "predicted", "score"]
+    rows = [(cut(one["text"]), one["service"], one["label"], f"{one['score'] or 0:.2f}") for one in result["examples"]]
+    return [shown, table("rows that were not trained on", columns, rows)]
 
 
 def cut(text: str, length: int = 60) -> str:
