@@ -184,3 +184,40 @@ def test_a_file_is_no_folder_for_output(tmp_path: Path, capsys: pytest.CaptureFi
 
     assert kept.read_text() == "years of work"
     assert str(kept) in capsys.readouterr().err
+
+
+def _result(*, problems: list[str]) -> dict[str, Any]:
+    answer = {"text": "x" * 61, "service": "iron", "shape": "", "label": None, "score": None}
+    return {
+        "rows": 10,
+        "evaluate": {"accuracy": 0.5, "macro_f1": 0.25, "rows": 4},
+        "score": {"rows_in": 10, "rows_scored": 9, "rows_abstained": 1, "rows_rejected": 1, "seconds": 2.0},
+        "verify": {"ok": not problems, "problems": problems},
+        "coverage": 0.875,
+        "examples": [answer],
+        "output": "demo-output",
+        "seconds": 3.0,
+    }
+
+
+def test_what_came_of_it_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "demo", lambda _: _result(problems=[]))
+
+    assert demo.main(["--output", str(tmp_path)]) == 0
+
+    shown = capsys.readouterr().out
+    assert "2.0 s, 5 rows/s" in shown
+    assert "0.5000 on 4 rows" in shown
+    assert "87.50%" in shown
+
+
+def test_a_problem_that_verify_found_ends_the_demo_with_4(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo, "demo", lambda _: _result(problems=["a row is missing"]))
+
+    assert demo.main(["--json", "--output", str(tmp_path)]) == 4
+
+    assert json.loads(capsys.readouterr().out)["verify"]["problems"] == ["a row is missing"]

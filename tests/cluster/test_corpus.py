@@ -233,6 +233,47 @@ def test_the_fingerprint_does_not_depend_on_where_the_store_is(folder: Path) -> 
     assert find_corpus([str(moved)]).fingerprint == before
 
 
+# Links
+
+
+def test_linked_files_and_folders_are_searched_under_the_links_name(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "en").symlink_to(folder / "lang=en")
+    (tmp_path / "links" / "one.parquet").symlink_to(folder / "a.parquet")
+
+    found = find_corpus([str(tmp_path / "links")])
+
+    assert [(file.name, file.size) for file in found.files] == [
+        ("en/1.parquet", len("lang=en/1.parquet")),
+        ("en/2.parquet", len("lang=en/2.parquet")),
+        ("one.parquet", len("a.parquet")),
+    ]
+
+
+def test_links_that_go_round_in_circles_are_followed_once(tmp_path: Path) -> None:
+    (tmp_path / "store" / "inner").mkdir(parents=True)
+    (tmp_path / "store" / "inner" / "a.parquet").write_bytes(b"a")
+    (tmp_path / "store" / "inner" / "up").symlink_to(tmp_path / "store")
+    (tmp_path / "store" / "itself").symlink_to(tmp_path / "store")
+
+    assert names(str(tmp_path / "store")) == ["inner/a.parquet"]
+
+
+def test_a_link_to_nothing_is_listed_and_told_as_a_bad_file(folder: Path) -> None:
+    (folder / "gone.parquet").symlink_to(folder / "nowhere.parquet")
+    found = find_corpus([f"{folder}/gone*"])
+
+    _, bad = read_footers(found, found.files, ["text"])
+
+    assert [item.file.name for item in bad] == ["gone.parquet"]
+
+
+def test_pipes_are_no_files(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.parquet")
+
+    assert names(str(folder)) == SEEN
+
+
 # URIs
 
 

@@ -389,6 +389,26 @@ def test_rows_are_counted_even_where_no_stored_column_is_asked_for(tmp_path: Pat
     assert [row["w2vray.source_row"] for row in read(corpus, plan, *columns)] == list(range(7))
 
 
+@pytest.mark.parametrize(
+    ("view", "plain"),
+    [(pa.string_view(), pa.large_string()), (pa.binary_view(), pa.large_binary())],
+    ids=["strings", "bytes"],
+)
+def test_columns_of_views_are_read_as_columns_that_arrow_can_filter(
+    tmp_path: Path, view: pa.DataType, plain: pa.DataType
+) -> None:
+    table = pa.table({"text": pa.array(["a", None, "a text too long to lie within a view"]).cast(view)})
+    (tmp_path / "store").mkdir()
+    pq.write_table(table, tmp_path / "store" / "a.parquet")
+    corpus, (unit,) = planned(tmp_path / "store")
+
+    (batch,) = read_unit(unit, corpus.roots, ["text"])
+
+    assert batch.schema.field("text").type == plain
+    assert batch.column("text").to_pylist() == table["text"].to_pylist()
+    assert batch.filter(pa.array([True, False, True])).num_rows == 2
+
+
 def test_files_of_several_roots_are_each_read_from_their_own(tmp_path: Path) -> None:
     write(tmp_path / "one" / "a.parquet", range(2))
     write(tmp_path / "two" / "b.parquet", range(5, 7))

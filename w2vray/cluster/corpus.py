@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -184,7 +185,8 @@ def _local_files(path: str) -> Iterator[tuple[str, int, int | None]]:
             except FileNotFoundError:
                 yield place, 0, None
                 continue
-            yield place, found.st_size, found.st_mtime_ns
+            if stat.S_ISREG(found.st_mode):  # to open a pipe would wait for ever
+                yield place, found.st_size, found.st_mtime_ns
 
 
 def _matches(names: Sequence[str], pattern: Sequence[str]) -> bool:
