@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from w2vray.batches import WordVectors
+from w2vray.errors import W2vrayError
 from w2vray.models.averaging import AverageModel
 from w2vray.models.classifier import Classifier, shared_table
 from w2vray.models.cnn import CnnModel
@@ -495,3 +496,10 @@ def test_more_workers_than_a_step_has_examples_can_train(
 
     assert [len(training.curve) for training in together] == [2, 2, 2]
     assert all(math.isfinite(line.train_loss) for line in together[0].curve)
+
+
+def test_a_loss_that_is_no_number_ends_the_training_with_what_to_change(cnn: Callable[[], Classifier]) -> None:
+    rows = some_examples(24, 1)
+    training = make_training(cnn(), learning_rate=1e30)
+    with pytest.raises(W2vrayError, match="lower --learning-rate"):
+        list(training.run(rows, rows, 3))

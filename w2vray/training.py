@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from w2vray.batches import Batch, by_length, pad
+from w2vray.errors import W2vrayError
 from w2vray.metrics import confusion
 
 __all__ = ["NO_EXAMPLES", "EpochReport", "Examples", "Training", "epoch_batches", "evaluate", "joined", "validate"]
@@ -164,11 +165,17 @@ class Training:
         self.best = self._weights()
 
     def run(self, train: Examples, validation: Examples, classes: int) -> Iterator[EpochReport]:
-        """Train until done, reporting after each epoch; may be called again after ``load_state_dict``."""
+        """Train until done, reporting after each epoch; may be called again after ``load_state_dict``.
+
+        Raises:
+            W2vrayError: the loss is no longer a number.
+        """
         counts_W = self._gather(len(train))
         while not self.finished:
             epoch = len(self.curve) + 1
             train_loss = self._epoch(train, counts_W, epoch)
+            if not math.isfinite(train_loss):
+                raise W2vrayError(f"the training loss is {train_loss} in epoch {epoch}; lower --learning-rate")
             loss, accuracy = validate(self.averaged.module, validation, classes, self.device, self.sum_over_workers)
             if loss is None or loss < min(self._losses, default=math.inf):
                 self.best = self._weights()
