@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from w2vray.batches import WordVectors
 from w2vray.bundle import Bundle, ModelConfig, save_bundle
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
-from w2vray.models.settings import AverageSettings, CnnSettings, ModelSettings
+from w2vray.models.settings import AverageSettings, CnnSettings, GruSettings, LstmSettings, ModelSettings
 from w2vray.tokens import family
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.readers import Block
@@ -30,6 +30,8 @@ LABELS = ("negative", "neutral", "positive")
 SETTINGS: dict[str, ModelSettings] = {
     "average": AverageSettings(),
     "cnn": CnnSettings(widths=(1, 2, 4), filters=3, dropout=0.5, input_dropout=0.25),
+    "lstm": LstmSettings(hidden=4, bidirectional=True, pooling="max"),
+    "gru": GruSettings(hidden=4),
 }
 
 

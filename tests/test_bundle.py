@@ -20,7 +20,7 @@ from w2vray.vectors import Vectors
 Make = Callable[..., Bundle]
 
 
-@pytest.fixture(params=["average", "cnn"])
+@pytest.fixture(params=["average", "cnn", "lstm", "gru"])
 def kind(request: pytest.FixtureRequest) -> str:
     """The name of each model."""
     return str(request.param)

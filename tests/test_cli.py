@@ -102,8 +102,10 @@ def test_every_verb_has_help(run: Run, verb: str) -> None:
 
 def test_help_tells_each_option_with_its_default(run: Run) -> None:
     text = " ".join(run("train", "--help").out.split())
-    assert "--model [average|cnn] Kind of classifier. [default: cnn]" in text
+    assert "--model [average|cnn|lstm|gru] Kind of classifier. [default: cnn]" in text
     assert "cnn: filters of each width. Default: 100." in text
+    assert "lstm, gru: numbers in the state, of each direction. Default: 128." in text
+    assert "0: any length. Default: 0.0 for cnn; 5.0 for lstm, gru." in text
 
 
 class Refused(NamedTuple):
@@ -128,7 +130,10 @@ class Refused(NamedTuple):
             "train a.parquet --vectors vectors --output m --filters 3 --model average", "--filters is not an option"
         ),
         Refused("train a.parquet --vectors vectors --output m --dropout 1", "--dropout is 1.0; allowed: 0 or more"),
-        Refused("train a.parquet --vectors vectors --output m --model svm", "'svm' is not one of 'average', 'cnn'"),
+        Refused(
+            "train a.parquet --vectors vectors --output m --model svm",
+            "'svm' is not one of 'average', 'cnn', 'lstm', 'gru'",
+        ),
         Refused("train a.parquet --vectors vectors --output m --workers none", "'none' is not a valid integer"),
         Refused("train a.parquet --vectors vectors --output m --label-column text", "is also a --text-column"),
         Refused("score a.parquet --model nowhere --output r", "nowhere is not a model directory"),

@@ -18,7 +18,7 @@ from w2vray.scorer import SCORING_VERSION, TextScorer, numeric_profile
 from w2vray.texts import BLOCK_ROWS
 from w2vray.vectors import Vectors
 
-KINDS = ("average", "cnn")
+KINDS = ("average", "cnn", "lstm", "gru")
 POLICIES = ("skip", "zero", "unknown")
 KNOWN = ("good", "bad", "film", "dull", "great", "the")
 

@@ -53,6 +53,7 @@ def make_training(classifier: nn.Module, **changes: Any) -> Training:
     settings: dict[str, Any] = {
         "learning_rate": 0.05,
         "weight_decay": 0.01,
+        "clip_norm": 0.0,
         "averaging": 0.5,
         "epochs": 4,
         "patience": 4,
@@ -351,6 +352,22 @@ def test_a_special_row_that_is_not_trainable_keeps_its_value(
 
     assert torch.equal(classifier.words.overlay_KD, before_KD)
     assert torch.equal(training.best["words.overlay_KD"], before_KD)
+
+
+def test_a_long_gradient_is_scaled_down_and_a_short_one_left_as_it_is(cnn: Callable[[], Classifier]) -> None:
+    """By the length of all gradients together."""
+    rows = some_examples(40, 0)
+
+    def last_gradient(clip_norm: float) -> Tensor:
+        classifier = cnn()
+        list(make_training(classifier, clip_norm=clip_norm, epochs=1, learning_rate=1e-12).run(rows, NO_EXAMPLES, 3))
+        return torch.cat([p.grad.ravel() for p in classifier.parameters() if p.grad is not None])
+
+    free, clipped = last_gradient(0.0), last_gradient(1e-3)
+
+    assert free.norm() > 0.01
+    torch.testing.assert_close(clipped, free * (1e-3 / free.norm()), atol=1e-7, rtol=1e-3)
+    assert torch.equal(last_gradient(1e6), free)
 
 
 # Several workers

@@ -21,11 +21,13 @@ __all__ = [
     "VerifySettings",
     "documented",
     "flag",
+    "require",
+    "require_choices",
 ]
 
 DTYPES = ("float32", "float16")
 FAMILIES = ("plain", "glove")
-MODELS = ("average", "cnn")
+MODELS = ("average", "cnn", "lstm", "gru")
 POLICIES = ("skip", "zero", "unknown")
 FORMATS = ("auto", "word2vec-binary", "word2vec-text", "glove")
 

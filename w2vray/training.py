@@ -145,6 +145,7 @@ class Training:
         *,
         learning_rate: float,
         weight_decay: float,
+        clip_norm: float,
         averaging: float,
         epochs: int,
         patience: int,
@@ -157,9 +158,10 @@ class Training:
         self.classifier = classifier
         self.epochs, self.patience, self.batch_size, self.seed = epochs, patience, batch_size, seed
         self.rank, self.workers, self.sum_over_workers = rank, workers, sum_over_workers
-        trained = [parameter for parameter in classifier.parameters() if parameter.requires_grad]
-        self.device = trained[0].device
-        self.optimizer = torch.optim.AdamW(trained, lr=learning_rate, weight_decay=weight_decay)
+        self.clip_norm = clip_norm
+        self.trained = [parameter for parameter in classifier.parameters() if parameter.requires_grad]
+        self.device = self.trained[0].device
+        self.optimizer = torch.optim.AdamW(self.trained, lr=learning_rate, weight_decay=weight_decay)
         self.averaged = AveragedModel(self._module, multi_avg_fn=_running_average(averaging))
         self.curve: list[EpochReport] = []
         self.best = self._weights()
@@ -210,6 +212,8 @@ class Training:
             loss = F.cross_entropy(logits_BC, true_B, reduction="sum")
             self.optimizer.zero_grad()
             (loss * (self.workers / rows)).backward()  # the workers' gradients are averaged: this gives the step's mean
+            if self.clip_norm:
+                nn.utils.clip_grad_norm_(self.trained, self.clip_norm)
             self.optimizer.step()
             self.averaged.update_parameters(self._module)
             total += loss.detach().cpu()

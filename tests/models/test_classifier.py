@@ -14,11 +14,12 @@ from w2vray.bundle import Bundle
 from w2vray.models.averaging import AverageModel
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
 from w2vray.models.cnn import CnnModel
-from w2vray.models.settings import AverageSettings, CnnSettings, ModelSettings
+from w2vray.models.recurrent import RecurrentModel
+from w2vray.models.settings import AverageSettings, CnnSettings, GruSettings, LstmSettings, ModelSettings
 from w2vray.scorer import TextScorer
 from w2vray.vectors import Vectors
 
-KINDS = ("average", "cnn")
+KINDS = ("average", "cnn", "lstm", "gru")
 POLICIES = ("skip", "zero", "unknown")
 
 some_texts = st.lists(st.lists(st.integers(0, 6), max_size=7), min_size=1, max_size=5)  # id 6: the special row
@@ -53,7 +54,12 @@ def same(first: Tensor, second: Tensor) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "kind"),
-    [pytest.param(AverageSettings(), AverageModel, id="average"), pytest.param(CnnSettings(), CnnModel, id="cnn")],
+    [
+        pytest.param(AverageSettings(), AverageModel, id="average"),
+        pytest.param(CnnSettings(), CnnModel, id="cnn"),
+        pytest.param(LstmSettings(), RecurrentModel, id="lstm"),
+        pytest.param(GruSettings(), RecurrentModel, id="gru"),
+    ],
 )
 def test_settings_choose_the_model(settings: ModelSettings, kind: type[nn.Module]) -> None:
     """The type of the settings is the name of the model."""

@@ -4,12 +4,19 @@ from typing import Any
 import pytest
 
 from w2vray.errors import ConfigError
-from w2vray.models.settings import MODEL_SETTINGS, AverageSettings, CnnSettings, model_settings
+from w2vray.models.settings import (
+    MODEL_SETTINGS,
+    AverageSettings,
+    CnnSettings,
+    GruSettings,
+    LstmSettings,
+    model_settings,
+)
 
 NAN, INFINITY = float("nan"), float("inf")
 
 
-@pytest.mark.parametrize("kind", [AverageSettings, CnnSettings])
+@pytest.mark.parametrize("kind", [AverageSettings, CnnSettings, LstmSettings, GruSettings])
 def test_the_defaults_are_allowed_and_cannot_be_changed(kind: type[Any]) -> None:
     """Settings are checked once, when they are made."""
     settings = kind()
@@ -37,6 +44,11 @@ REFUSED: list[tuple[type[Any], str, list[Any]]] = [
     (CnnSettings, "batch_size", [0, -1, 1.5]),
     (CnnSettings, "learning_rate", [0, -1e-3, NAN, INFINITY]),
     (CnnSettings, "weight_decay", [-1e-3, NAN, INFINITY]),
+    (CnnSettings, "clip_norm", [-1e-3, NAN, INFINITY]),
+    (LstmSettings, "hidden", [0, -1, 100_001, 1.5, True]),
+    (LstmSettings, "pooling", ["mean", ""]),
+    (GruSettings, "pooling", ["mean"]),
+    (GruSettings, "dropout", [1.0]),
 ]
 
 
@@ -79,7 +91,7 @@ def test_named_models_get_settings_of_their_own() -> None:
     """The name on the command line chooses the class."""
     assert model_settings("average", {"C": 2.0}) == AverageSettings(C=2.0)
     assert model_settings("cnn", {}) == CnnSettings()
-    assert set(MODEL_SETTINGS) == {"average", "cnn"}
+    assert set(MODEL_SETTINGS) == {"average", "cnn", "lstm", "gru"}
 
 
 def test_a_list_from_json_is_the_tuple_it_was() -> None:
@@ -89,7 +101,11 @@ def test_a_list_from_json_is_the_tuple_it_was() -> None:
 
 @pytest.mark.parametrize(
     ("model", "option", "owner"),
-    [pytest.param("average", "filters", "cnn", id="of cnn"), pytest.param("cnn", "C", "average", id="of average")],
+    [
+        pytest.param("average", "filters", "cnn", id="of cnn"),
+        pytest.param("cnn", "C", "average", id="of average"),
+        pytest.param("cnn", "hidden", "lstm, gru", id="of two"),
+    ],
 )
 def test_an_option_of_another_model_is_refused_naming_both(model: str, option: str, owner: str) -> None:
     """It would have no effect, and whoever typed it would not know."""

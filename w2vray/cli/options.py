@@ -29,19 +29,41 @@ def settings_options(kind: type) -> Callable[[F], F]:
 
 
 def model_options(command: F) -> F:
-    """Decorate ``train`` with the options of every model; one that is not given is None and left to the model."""
-    for kind in reversed(MODEL_SETTINGS.values()):
-        hints = typing.get_type_hints(kind)
-        for item in reversed(fields(kind)):
-            base, several = _base(hints[item.name])
-            default = " ".join(map(str, item.default)) if several else item.default
-            text = f"{item.metadata['help']} Default: {default}."
-            if base is bool:
-                option = click.option(flag(item.name), item.name, is_flag=True, help=item.metadata["help"])
-            else:
-                option = click.option(flag(item.name), item.name, type=base, multiple=several, default=None, help=text)
-            command = option(command)
+    """Decorate ``train`` with the options of every model; one that is not given is None and left to the model.
+
+    An option that several models have is there once, with the default of each.
+    """
+    owners: dict[str, list[tuple[str, type]]] = {}
+    for model, kind in MODEL_SETTINGS.items():
+        for item in fields(kind):
+            owners.setdefault(item.name, []).append((model, kind))
+    for name, kinds in reversed(owners.items()):
+        command = _model_option(name, kinds)(command)
     return command
+
+
+def _model_option(name: str, kinds: list[tuple[str, type]]) -> Callable[[F], F]:
+    items = {model: next(item for item in fields(kind) if item.name == name) for model, kind in kinds}
+    first = next(iter(items.values()))
+    base, several = _base(typing.get_type_hints(kinds[0][1])[name])
+    text = f"{', '.join(items)}: {first.metadata['help']}"
+    if base is bool:
+        return click.option(flag(name), name, is_flag=True, default=None, help=text)
+    models_of: dict[str, list[str]] = {}
+    for model, item in items.items():
+        default: Any = item.default
+        models_of.setdefault(" ".join(map(str, default)) if several else str(default), []).append(model)
+    only = len(models_of) == 1
+    stated = "; ".join(value if only else f"{value} for {', '.join(models)}" for value, models in models_of.items())
+    return click.option(
+        flag(name),
+        name,
+        type=click.Choice(first.metadata["choices"]) if first.metadata["choices"] else base,
+        multiple=several,
+        default=None,
+        metavar=first.metadata["metavar"],
+        help=f"{text} Default: {stated}.",
+    )
 
 
 def _parameter(item: Field[Any], hint: Any) -> Callable[[F], F]:

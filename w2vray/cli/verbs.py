@@ -133,7 +133,7 @@ def train(output: Output, /, *, address: str | None, **arguments: Any) -> None:
 
     own = {name for kind in MODEL_SETTINGS.values() for name in kind.__dataclass_fields__}
     given = {name: arguments.pop(name) for name in own}
-    given = {name: value for name, value in given.items() if value not in (None, (), False)}
+    given = {name: value for name, value in given.items() if value not in (None, ())}
     settings = config.TrainSettings(**arguments, model_settings=given)
     model_settings(settings.model, given)  # a wrong option is told before anything is started
     from w2vray.cluster.train import train as train_model

@@ -28,7 +28,7 @@ from w2vray.cluster.runtime import SharedVectors, connected, share, unit_dataset
 from w2vray.cluster.train_worker import EXAMPLES, SEARCH, WorkerConfig, load_state, train_loop_per_worker
 from w2vray.config import TrainSettings
 from w2vray.errors import BundleError, ClusterError, CorpusError, W2vrayError
-from w2vray.models.settings import AverageSettings, CnnSettings, ModelSettings, model_settings
+from w2vray.models.settings import AverageSettings, ModelSettings, StepSettings, model_settings
 from w2vray.vectors import Vectors
 
 __all__ = ["TrainSummary", "train"]
@@ -92,7 +92,7 @@ def train(
             labels=counts.labels,
             policy=settings.oov,
             model=model,
-            refit=isinstance(model, CnnSettings) and model.refit and not settings.validation,
+            refit=isinstance(model, StepSettings) and model.refit and not settings.validation,
             seed=settings.seed,
         )
         storage, name = _storage(output), _fingerprint(settings, stores, vectors)

@@ -19,7 +19,7 @@ from w2vray.cluster.examples import collect
 from w2vray.cluster.runtime import SharedVectors
 from w2vray.logistic import fit_logistic, text_means
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
-from w2vray.models.settings import AverageSettings, CnnSettings, ModelSettings
+from w2vray.models.settings import AverageSettings, ModelSettings, StepSettings
 from w2vray.training import NO_EXAMPLES, EpochReport, Examples, Training, joined, validate
 
 __all__ = ["EXAMPLES", "SEARCH", "WorkerConfig", "load_state", "train_loop_per_worker"]
@@ -57,7 +57,7 @@ def train_loop_per_worker(arguments: Mapping[str, Any]) -> None:
     match config.model:
         case AverageSettings():
             _fit_average(config, config.model, train, validation)
-        case CnnSettings():
+        case StepSettings():
             _fit_in_steps(config, config.model, train, validation)
 
 
@@ -97,7 +97,7 @@ def _fit_average(config: WorkerConfig, model: AverageSettings, train: Examples, 
     _report(report, {"best": best, "curve": [report.as_dict()]})
 
 
-def _fit_in_steps(config: WorkerConfig, model: CnnSettings, train: Examples, validation: Examples) -> None:
+def _fit_in_steps(config: WorkerConfig, model: StepSettings, train: Examples, validation: Examples) -> None:
     """Train in small steps until the validation loss no longer falls; go on from a checkpoint where there is one."""
     checkpoint = ray.train.get_checkpoint()
     state = load_state(checkpoint) if checkpoint is not None else {}
@@ -117,7 +117,7 @@ def _fit_in_steps(config: WorkerConfig, model: CnnSettings, train: Examples, val
         _report(report, {**again.state_dict(), SEARCH: search})
 
 
-def _training(config: WorkerConfig, model: CnnSettings, state: Mapping[str, Any]) -> Training:
+def _training(config: WorkerConfig, model: StepSettings, state: Mapping[str, Any]) -> Training:
     """Start a training, or take one up where its state was saved."""
     context = ray.train.get_context()
     classifier = _classifier(config, train_overlay=config.policy == "unknown")
@@ -126,6 +126,7 @@ def _training(config: WorkerConfig, model: CnnSettings, state: Mapping[str, Any]
         prepare_model(classifier),
         learning_rate=model.learning_rate,
         weight_decay=model.weight_decay,
+        clip_norm=model.clip_norm,
         averaging=model.averaging,
         epochs=model.epochs,
         patience=model.patience,

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from w2vray.batches import Batch, WordVectors
 from w2vray.models.averaging import AverageModel
 from w2vray.models.cnn import CnnModel
-from w2vray.models.settings import AverageSettings, CnnSettings, ModelSettings
+from w2vray.models.recurrent import RecurrentModel
+from w2vray.models.settings import AverageSettings, CnnSettings, GruSettings, LstmSettings, ModelSettings
 
 __all__ = ["Classifier", "build_model", "shared_table", "special_row"]
 
@@ -26,6 +27,8 @@ def build_model(settings: ModelSettings, dim: int, classes: int) -> nn.Module:
             return AverageModel(dim, classes)
         case CnnSettings():
             return CnnModel(dim, classes, settings)
+        case LstmSettings() | GruSettings():
+            return RecurrentModel(dim, classes, settings)
 
 
 class Classifier(nn.Module):

@@ -1,12 +1,28 @@
-"""Settings of each model, free of torch so that the command line can show them at once."""
+"""Settings of each model, free of torch so that the command line can show them at once.
+
+An option that several models have is documented once, in the class that they share; a model states only the defaults
+that are its own.
+"""
 
 from dataclasses import dataclass, fields
 from typing import Any
 
-from w2vray.config import documented, flag, require
+from w2vray.config import documented, flag, require, require_choices
 from w2vray.errors import ConfigError
 
-__all__ = ["MODEL_SETTINGS", "AverageSettings", "CnnSettings", "ModelSettings", "model_settings"]
+__all__ = [
+    "MODEL_SETTINGS",
+    "AverageSettings",
+    "CnnSettings",
+    "GruSettings",
+    "LstmSettings",
+    "ModelSettings",
+    "RecurrentSettings",
+    "StepSettings",
+    "model_settings",
+]
+
+POOLINGS = ("last", "max")
 
 
 def _whole(value: object) -> bool:
@@ -17,8 +33,8 @@ def _whole(value: object) -> bool:
 class AverageSettings:
     """Settings of ``average``."""
 
-    C: float = documented("average: inverse strength of the penalty on the weights, as scikit-learn's.", 1.0)
-    iterations: int = documented("average: L-BFGS iterations at most.", 1000)
+    C: float = documented("inverse strength of the penalty on the weights, as scikit-learn's.", 1.0)
+    iterations: int = documented("L-BFGS iterations at most.", 1000)
 
     def __post_init__(self) -> None:
         require(0 < self.C < float("inf"), "C", self.C, "a number above 0")
@@ -28,26 +44,45 @@ class AverageSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CnnSettings:
-    """Settings of ``cnn``; widths, filters and dropout are Kim's (2014)."""
+class StepSettings:
+    """Settings of every model that learns in steps, by AdamW."""
 
-    widths: tuple[int, ...] = documented("cnn: widths of the filters, in words.", (3, 4, 5), metavar="K")
-    filters: int = documented("cnn: filters of each width.", 100)
-    dropout: float = documented("cnn: share of the features left out in each training step.", 0.5)
-    input_dropout: float = documented("cnn: share of the vectors' numbers left out in each training step.", 0.05)
-    epochs: int = documented("cnn: times to go through the examples at most.", 30)
-    patience: int = documented("cnn: stop after this many epochs without a better validation loss.", 4)
-    batch_size: int = documented("cnn: examples a step, over all workers.", 32)
-    learning_rate: float = documented("cnn: Adam's step size.", 1e-3)
-    weight_decay: float = documented("cnn: decoupled weight decay (AdamW).", 0.0)
-    averaging: float = documented("cnn: share of the running average of the weights kept in each step.", 0.998)
+    dropout: float = documented("share of the features left out in each training step.", 0.5)
+    input_dropout: float = documented("share of the vectors' numbers left out in each training step.", 0.05)
+    epochs: int = documented("times to go through the examples at most.", 30)
+    patience: int = documented("stop after this many epochs without a better validation loss.", 4)
+    batch_size: int = documented("examples a step, over all workers.", 32)
+    learning_rate: float = documented("AdamW's step size.", 1e-3)
+    weight_decay: float = documented("decoupled weight decay (AdamW).", 0.0)
+    clip_norm: float = documented("longest gradient of a step; a longer one is scaled down to it. 0: any length.", 0.0)
+    averaging: float = documented("share of the running average of the weights kept in each step.", 0.998)
     refit: bool = documented(
-        "cnn: when the best number of epochs is known, train again that long on all of LABELLED, the share kept for "
+        "when the best number of epochs is known, train again that long on all of LABELLED, the share kept for "
         "validation included.",
         False,
     )
 
     def __post_init__(self) -> None:
+        require_choices(self)
+        for name in ("dropout", "input_dropout", "averaging"):
+            require(0 <= getattr(self, name) < 1, name, getattr(self, name), "0 or more, below 1")
+        for name in ("epochs", "patience", "batch_size"):
+            value = getattr(self, name)
+            require(_whole(value) and value > 0, name, value, "a whole number above 0")
+        require(0 < self.learning_rate < float("inf"), "learning_rate", self.learning_rate, "a number above 0")
+        for name in ("weight_decay", "clip_norm"):
+            require(0 <= getattr(self, name) < float("inf"), name, getattr(self, name), "0 or more")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CnnSettings(StepSettings):
+    """Settings of ``cnn``; widths, filters and dropout are Kim's (2014)."""
+
+    widths: tuple[int, ...] = documented("widths of the filters, in words.", (3, 4, 5), metavar="K")
+    filters: int = documented("filters of each width.", 100)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         widths = self.widths
         require(
             bool(widths)
@@ -58,18 +93,45 @@ class CnnSettings:
             "different whole numbers, 1 to 64",
         )
         require(_whole(self.filters) and 1 <= self.filters <= 100_000, "filters", self.filters, "1 to 100000")
-        for name in ("dropout", "input_dropout", "averaging"):
-            require(0 <= getattr(self, name) < 1, name, getattr(self, name), "0 or more, below 1")
-        for name in ("epochs", "patience", "batch_size"):
-            value = getattr(self, name)
-            require(_whole(value) and value > 0, name, value, "a whole number above 0")
-        require(0 < self.learning_rate < float("inf"), "learning_rate", self.learning_rate, "a number above 0")
-        require(0 <= self.weight_decay < float("inf"), "weight_decay", self.weight_decay, "0 or more")
 
 
-ModelSettings = AverageSettings | CnnSettings
+@dataclass(frozen=True, kw_only=True)
+class RecurrentSettings(StepSettings):
+    """Settings of ``lstm`` and ``gru``."""
 
-MODEL_SETTINGS: dict[str, type[ModelSettings]] = {"average": AverageSettings, "cnn": CnnSettings}
+    hidden: int = documented("numbers in the state, of each direction.", 128)
+    bidirectional: bool = documented("read the text from its end too, with a state of its own.", False)
+    pooling: str = documented(
+        "features of a text: the state after its last word, or the largest value of each number of the states.",
+        "last",
+        choices=POOLINGS,
+    )
+    input_dropout: float = documented("share of the vectors' numbers left out in each training step.", 0.2)
+    clip_norm: float = documented("longest gradient of a step; a longer one is scaled down to it. 0: any length.", 5.0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(_whole(self.hidden) and 1 <= self.hidden <= 100_000, "hidden", self.hidden, "1 to 100000")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LstmSettings(RecurrentSettings):
+    """Settings of ``lstm``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GruSettings(RecurrentSettings):
+    """Settings of ``gru``."""
+
+
+ModelSettings = AverageSettings | CnnSettings | LstmSettings | GruSettings
+
+MODEL_SETTINGS: dict[str, type[ModelSettings]] = {
+    "average": AverageSettings,
+    "cnn": CnnSettings,
+    "lstm": LstmSettings,
+    "gru": GruSettings,
+}
 
 
 def model_settings(model: str, given: dict[str, Any]) -> ModelSettings:
