@@ -123,6 +123,7 @@ class Refused(NamedTuple):
         Refused("vectors import tiny.txt --output v --dtype float64", "'float64' is not one of"),
         Refused("vectors import tiny.txt", "Missing option '--output'"),
         Refused("vectors info nowhere", "nowhere is not a vectors directory"),
+        Refused("vectors info vectors --family glove", "--family measures a corpus; name one with --corpus"),
         Refused("vectors train nowhere --output v", "nowhere is not there"),
         Refused("train nowhere --vectors vectors --output m", "nowhere is not there"),
         Refused("train a.parquet --vectors nowhere --output m", "nowhere is not a vectors directory"),
@@ -176,10 +177,21 @@ def test_json_of_an_error_is_an_object_too(run: Run) -> None:
     assert "nowhere is not a vectors directory" in result.err
 
 
+def test_coverage_can_be_measured_with_other_rules(run: Run, tiny: Path, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["a GOOD film's film"]}), tmp_path / "a.parquet")
+    asked = ("vectors", "info", str(tiny), "--corpus", "a.parquet", "--family", "googlenews", "--json")
+    value = json.loads(run(*asked).out)
+    assert (value["family"], value["measured_with"]) == ("plain", "googlenews")
+    assert value["found_by"] == {"exact": 1, "case": 1, "possessive": 1}
+
+
 def test_coverage_counts_tokens_and_names_missing_words(run: Run, tiny: Path, tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["a good film", "a film", None]}), tmp_path / "a.parquet")
     value = json.loads(run("vectors", "info", str(tiny), "--corpus", "a.parquet", "--json").out)
     assert (value["tokens"], value["found"], value["missing"]) == (5, 3, {"a": 2})
+    assert (value["found_by"], value["measured_with"]) == ({"exact": 3}, "plain")
+    text = run("vectors", "info", str(tiny), "--corpus", "a.parquet").out
+    assert "3 of 5 tokens have a vector (60.00%), read as plain" in text
 
 
 def test_vectors_are_trained_on_a_store_and_repeatable_with_one_thread(run: Run, tmp_path: Path) -> None:

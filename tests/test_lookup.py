@@ -199,6 +199,15 @@ def test_arrow_arrays_are_read_as_lists_are(values: list[str], skipped: list[str
     assert listed(find(array)) == listed(find(values))
 
 
+def test_other_spellings_have_the_ids_of_the_rows_found() -> None:
+    """A word found under another spelling counts as found, and keeps its place in the text."""
+    find = made(["John", "film", "e_mail", "##th"], "zero", family("googlenews"))
+    ids = find(["John's 10th FILM: an e-mail, a film-maker"])
+    assert listed(ids) == [[0, 3, 1, 4, 2, 4, 1, 4]]
+    assert (ids.token_counts_N.tolist(), ids.found_counts_N.tolist()) == ([8], [5])
+    assert find.tokens("John's FILM-maker") == [("John", True), ("film", True), ("maker", False)]
+
+
 def test_the_vocabulary_is_only_read() -> None:
     """Its arrays may be shared by all workers of a node, and a mistaken write would reach them all."""
     vocabulary = Vocabulary.build(WORDS)
@@ -212,8 +221,15 @@ def test_coverage_is_the_one_counted_by_hand() -> None:
     """Missing words with their counts, the commonest first; a split word counts as its parts."""
     arrays = [pa.array(TEXTS, pa.large_string()), pa.array(["re-new zzz, zzz"], pa.large_string())]
     coverage = measure_coverage(Vocabulary.build(WORDS), GLOVE, arrays)
-    assert coverage == Coverage(tokens=14, found=7, missing={"zzz": 3, "re": 2, "a": 1, ",": 1})
-    assert coverage.as_dict() == {"tokens": 14, "found": 7, "coverage": 0.5, "missing": coverage.missing}
+    missing = {"zzz": 3, "re": 2, "a": 1, ",": 1}
+    assert coverage == Coverage(tokens=14, found=7, found_by={"exact": 5, "split": 2}, missing=missing)
+    assert coverage.as_dict() == {
+        "tokens": 14,
+        "found": 7,
+        "coverage": 0.5,
+        "found_by": {"exact": 5, "split": 2},
+        "missing": missing,
+    }
 
 
 @given(batches=st.lists(texts, max_size=4), words=vocabularies, rules=families, listed_words=st.integers(0, 5))

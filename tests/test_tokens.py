@@ -12,10 +12,12 @@ from w2vray.config import FAMILIES
 from w2vray.errors import BundleError
 from w2vray.tokens import TokenRules, _pattern, family, tokenizer
 
-PLAIN, GLOVE = family("plain"), family("glove")
+PLAIN, GLOVE, GOOGLE_NEWS, FASTTEXT = map(family, FAMILIES)
 EVERY_RULES = [
     PLAIN,
     GLOVE,
+    GOOGLE_NEWS,
+    FASTTEXT,
     replace(PLAIN, punctuation=True),
     replace(PLAIN, lowercase=False, joiners=""),
     replace(PLAIN, number_joiners=".,", straighten_apostrophes=False),
@@ -24,12 +26,13 @@ EVERY_RULES = [
     replace(GLOVE, punctuation=False, joiners="]^\\-"),
 ]
 APOSTROPHES = {"\u2018": "'", "\u2019": "'", "\u02bc": "'"}
+MARKS = {"\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "--", "\u2026": "..."}
 
 # What the rules turn on: letters, digits, joiners, clitics, marks, white space of all kinds.
 ASCII_PIECES = ["n't", "'s", "'ve", "'", "''", "``", "...", "--", "-", "/", "&", ".", ",", ":", "_", " ", "\n", "\x1f"]
 ASCII_PIECES += ["a", "U.S.", "b", "N", "t", "s", "don't", "1", "23", "e-mail", "x", "]", "\\", "^"]
 OTHER_PIECES = ["é", "e\u0301", "\u0301", "\u2019", "\u2018s", "\u02bc", "\u00a0", "\u2028", "ß", "İ", "ΑΣ", "J\u030c"]
-OTHER_PIECES += ["हिन्दी", "中文", "❤\ufe0f", "\u200d", "½", "\u212b", "\u1100\u1161", "🙂", "٣"]
+OTHER_PIECES += [*MARKS, "हिन्दी", "中文", "❤\ufe0f", "\u200d", "½", "\u212b", "\u1100\u1161", "🙂", "٣"]
 
 ascii_text = st.one_of(
     st.lists(st.sampled_from(ASCII_PIECES), max_size=12).map("".join),
@@ -45,8 +48,12 @@ any_rules = st.sampled_from(EVERY_RULES)
 def prepared(rules: TokenRules, text: str) -> str:
     """The text as the rules read it, before it is split."""
     text = unicodedata.normalize("NFC", text)
+    if rules.whitespace_only:
+        text = text.replace("\u00a0", " ")
     if rules.straighten_apostrophes:
         text = "".join(APOSTROPHES.get(character, character) for character in text)
+    if rules.straighten_marks:
+        text = "".join(MARKS.get(character, character) for character in text)
     return unicodedata.normalize("NFC", text.lower()) if rules.lowercase else text
 
 
@@ -110,6 +117,43 @@ def test_glove_splits_as_worked_out_by_hand(text: str, expected: list[str]) -> N
     assert tokenizer(GLOVE)(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("The U.S. don't e-mail.", ["The", "U.S.", "don't", "e-mail"], id="whole-words-case-kept"),
+        pytest.param(
+            "It's the 10th, at 10:30; 1,000.5", ["It's", "the", "10th", "at", "10:30", "1,000.5"], id="numbers"
+        ),
+        pytest.param("$5 & 50% @home (#1)!", ["$", "5", "&", "50", "%", "@", "home", "1"], id="four-marks-are-tokens"),
+        pytest.param("\u201cSo\u201d it\u2019s", ["So", "it's"], id="curly-quotes"),
+        pytest.param("e\u2013mail, yes\u2014no", ["e-mail", "yes", "no"], id="en-dash-joins-em-dash-parts"),
+        pytest.param("AT&T and/or 9/11", ["AT&T", "and/or", "9/11"], id="joiners"),
+        pytest.param("New_York dogs'", ["New", "York", "dogs"], id="phrases-are-not-joined"),
+        pytest.param("", [], id="empty"),
+    ],
+)
+def test_googlenews_splits_as_worked_out_by_hand(text: str, expected: list[str]) -> None:
+    """Case and clitics stay; of the marks only those with a vector are tokens."""
+    assert tokenizer(GOOGLE_NEWS)(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("Don't stop, U.S.!", ["Don't", "stop,", "U.S.!"], id="marks-stay"),
+        pytest.param("a\tb\nc\vd\fe\rf\0g  h ", list("abcdefgh"), id="ASCII-white-space"),
+        pytest.param("a\u00a0b", ["a", "b"], id="no-break-space"),
+        pytest.param("a\u2003b a\x1fb", ["a\u2003b", "a\x1fb"], id="no-other-white-space"),
+        pytest.param("Cafe\u0301 \u2019s", ["Caf\u00e9", "\u2019s"], id="composed-and-no-more"),
+        pytest.param(" \n\u00a0", [], id="white-space-only"),
+        pytest.param("", [], id="empty"),
+    ],
+)
+def test_fasttext_splits_as_worked_out_by_hand(text: str, expected: list[str]) -> None:
+    """At ASCII white space, where its own reader does."""
+    assert tokenizer(FASTTEXT)(text) == expected
+
+
 def test_case_and_curly_apostrophes_are_kept_where_the_rules_say_so() -> None:
     """The rules decide, not the name of the family."""
     rules = replace(PLAIN, lowercase=False, straighten_apostrophes=False)
@@ -137,8 +181,12 @@ def test_an_ascii_text_reads_the_same_beside_other_characters(rules: TokenRules,
 @given(rules=any_rules, text=any_text)
 def test_tokens_are_never_empty_and_hold_no_white_space(rules: TokenRules, text: str) -> None:
     """Tokens can be written on a line, parted by spaces, and read back."""
+    white_space = set(" \t\n\v\f\r\0\u00a0")
     tokens = tokenizer(rules)(text)
-    assert [token for token in tokens if not token or any(map(str.isspace, token))] == []
+    if rules.whitespace_only:
+        assert [token for token in tokens if not token or white_space & set(token)] == []
+    else:
+        assert [token for token in tokens if token.split() != [token]] == []
 
 
 @given(text=any_text)

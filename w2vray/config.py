@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 DTYPES = ("float32", "float16")
-FAMILIES = ("plain", "glove")
+FAMILIES = ("plain", "glove", "googlenews", "fasttext")
 MODELS = ("average", "cnn", "lstm", "gru")
 POLICIES = ("skip", "zero", "unknown")
 FORMATS = ("auto", "word2vec-binary", "word2vec-text", "glove")
@@ -84,7 +84,7 @@ class ImportSettings:
     limit: int | None = documented("Take only the first N words.", None, metavar="N")
     dtype: str = documented("How the table is stored.", "float32", choices=DTYPES)
     family: str | None = documented(
-        "Token rules the vectors were made with; guessed from the format where not given.",
+        "Token rules the vectors were made with; guessed from format and words where not given.",
         None,
         choices=FAMILIES,
     )
@@ -129,9 +129,15 @@ class VectorsInfoSettings:
         "Parquet whose coverage is measured: how many of its tokens have a vector.", (), metavar="PATH"
     )
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
+    family: str | None = documented(
+        "Measure with these token rules in place of the ones stored with the vectors.", None, choices=FAMILIES
+    )
 
     def __post_init__(self) -> None:
+        require_choices(self)
         _require_text_columns(self.text_column)
+        if self.family is not None and not self.corpus:
+            raise ConfigError("--family measures a corpus; name one with --corpus, or leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)

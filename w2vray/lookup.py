@@ -7,16 +7,17 @@ to rows, so that neither a policy nor tuned words change them.
 Legend: V rows of the table, K of the overlay, N texts, L tokens of all texts.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from w2vray.resolution import WAYS, Resolution, resolve
 from w2vray.tokens import TokenRules, tokenizer
 from w2vray.vocabulary import MISSING, Vocabulary
 
@@ -83,8 +84,10 @@ class Lookup:
             tokens = tokenize(text)
             lengths.append(len(tokens))
             codes.extend(map(numbers.__getitem__, tokens))
-        rows, row_offsets = self._resolve(list(numbers))
-        return self._assemble(np.array(codes, dtype=np.int64), np.array(lengths, dtype=np.int64), rows, row_offsets)
+        found = self._resolve(list(numbers))
+        return self._assemble(
+            np.array(codes, dtype=np.int64), np.array(lengths, dtype=np.int64), found.rows_E, found.offsets_W1
+        )
 
     def tokens(self, text: str) -> list[tuple[str, bool]]:
         """Return each token of a text as it was resolved, and whether it has a vector."""
@@ -92,42 +95,13 @@ class Lookup:
 
     def resolved(self, words: list[str]) -> list[list[tuple[str, bool]]]:
         """Return the entries that each word is resolved to, and whether they have a vector."""
-        rows, offsets = self._resolve(words)
-        entries = [
-            self._split(word) if stop - start > 1 else [word]
-            for word, start, stop in zip(words, offsets, offsets[1:], strict=False)
-        ]
-        known = iter((rows != MISSING).tolist())
-        return [[(entry, next(known)) for entry in parts] for parts in entries]
+        found = self._resolve(words)
+        entries = list(zip(found.entries, (found.rows_E != MISSING).tolist(), strict=True))
+        return [entries[start:stop] for start, stop in pairwise(found.offsets_W1.tolist())]
 
-    def _resolve(self, words: list[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Find the rows of distinct words; one written word may be several entries.
-
-        Returns:
-            Rows of all words one after another, MISSING where there is none, and [len(words) + 1] offsets.
-        """
-        rows = self.vocabulary.rows(words)
-        offsets = np.arange(len(words) + 1)
-        if not self.rules.split_unknown:
-            return rows, offsets
-        split = {
-            index: parts for index in np.flatnonzero(rows == MISSING) if len(parts := self._split(words[index])) > 1
-        }
-        if not split:
-            return rows, offsets
-        part_rows = self.vocabulary.rows([part for parts in split.values() for part in parts])
-        counts = np.ones(len(words), dtype=np.int64)
-        counts[list(split)] = [len(parts) for parts in split.values()]
-        offsets = np.concatenate(([0], np.cumsum(counts)))
-        resolved = np.repeat(rows, counts)
-        at = 0
-        for index, parts in split.items():
-            resolved[offsets[index] : offsets[index] + len(parts)] = part_rows[at : at + len(parts)]
-            at += len(parts)
-        return resolved, offsets
-
-    def _split(self, word: str) -> list[str]:
-        return [part for part in re.split(f"[{re.escape(self.rules.split_unknown)}]", word) if part]
+    def _resolve(self, words: list[str]) -> Resolution:
+        """Find the entries of distinct words: the one place that knows how a written word becomes rows."""
+        return resolve(self.vocabulary, self.rules, words)
 
     def _assemble(
         self,
@@ -167,10 +141,14 @@ class Lookup:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How many tokens of some texts have a vector, and the commonest words that have none, with their counts."""
+    """How many tokens of some texts have a vector, and the commonest words that have none, with their counts.
+
+    ``found_by`` counts the tokens that each way of looking found (see ``resolution.py``).
+    """
 
     tokens: int
     found: int
+    found_by: dict[str, int]
     missing: dict[str, int]
 
     @property
@@ -184,6 +162,7 @@ class Coverage:
             "tokens": self.tokens,
             "found": self.found,
             "coverage": self.coverage,
+            "found_by": self.found_by,
             "missing": self.missing,
         }
 
@@ -195,22 +174,23 @@ def measure_coverage(
 
     Rare words are forgotten now and then, so that memory stays bounded; the counts of the commonest are right.
     """
-    lookup = Lookup(vocabulary, rules, "skip")
     tokenize = tokenizer(rules)
     missing: Counter[str] = Counter()
-    tokens = found = 0
+    ways = np.zeros(len(WAYS), dtype=np.int64)
+    tokens = 0
     for array in texts:
         counts = Counter(token for text in array.to_pylist() for token in tokenize(text))
-        for count, parts in zip(counts.values(), lookup.resolved(list(counts)), strict=True):
-            tokens += count * len(parts)
-            for part, known in parts:
-                if known:
-                    found += count
-                else:
-                    missing[part] += count
+        resolved = resolve(vocabulary, rules, list(counts))
+        counts_E = np.repeat(np.array(list(counts.values()), dtype=np.int64), np.diff(resolved.offsets_W1))
+        tokens += int(counts_E.sum())
+        known_E = resolved.rows_E != MISSING
+        np.add.at(ways, resolved.ways_E[known_E], counts_E[known_E])
+        for index in np.flatnonzero(~known_E):
+            missing[resolved.entries[index]] += int(counts_E[index])
         if len(missing) > _MISSING_WORDS:
             missing = Counter(dict(missing.most_common(_MISSING_WORDS // 2)))
-    return Coverage(tokens, found, dict(missing.most_common(words)))
+    found_by = {way: number for way, number in zip(WAYS, ways.tolist(), strict=True) if number}
+    return Coverage(tokens, int(ways.sum()), found_by, dict(missing.most_common(words)))
 
 
 _MISSING_WORDS = 1 << 20

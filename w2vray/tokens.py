@@ -10,6 +10,14 @@ model reads text in the same way for ever.
 ``glove``
     As the published GloVe vectors: lower-cased, every punctuation mark a token, ``'s`` and ``n't`` tokens of their own,
     ``u.s.``, ``1,000`` and ``e-mail`` whole.
+``googlenews``
+    As the published GoogleNews vectors, and for cased word2vec vectors in general: case is kept, ``don't``, ``U.S.``
+    and ``10th`` are whole, curly quotes and dashes are made plain, of the marks only ``$ % & @`` are tokens. A word
+    that has no row is looked for under other spellings (``10th`` as ``##th``, ``Film`` as ``film``, ``John's`` as
+    ``John``, ``e-mail`` as ``e_mail``), see ``resolution.py``.
+``fasttext``
+    As fastText reads its files: what ASCII white space parts, and nothing else; case and marks are kept. Text from
+    elsewhere is composed first (NFC), a no-break space is a space, and a line's end is one too.
 
 Texts in scripts that are written without spaces (Chinese, Japanese, Thai) are not split into words.
 """
@@ -27,7 +35,16 @@ from w2vray.errors import BundleError
 
 __all__ = ["TokenRules", "family", "tokenizer"]
 
-_STRAIGHT_APOSTROPHE = {0x2018: "'", 0x2019: "'", 0x02BC: "'"}
+_STRAIGHT_APOSTROPHES = {0x2018: "'", 0x2019: "'", 0x02BC: "'"}
+_STRAIGHT_MARKS = {
+    **dict.fromkeys((0x201C, 0x201D, 0x201E, 0x2033), '"'),  # double quotes
+    **dict.fromkeys((0x201A, 0x201B, 0x2032), "'"),  # more single ones
+    **dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2212), "-"),  # hyphens, en dash, minus
+    **dict.fromkeys((0x2014, 0x2015), "--"),  # em dash: it parts words
+    0x2026: "...",
+}
+_WHITESPACE_TOKEN = re.compile(r"[^ \t\n\v\f\r\0]+")  # what fastText's reader parts words at
+_NO_BREAK_SPACE = "\u00a0"
 _CLITICS = "(?:s|m|d|re|ve|ll)"
 
 
@@ -39,12 +56,21 @@ class TokenRules:
     normalization: Literal["NFC"] = "NFC"
     lowercase: bool = True
     straighten_apostrophes: bool = True  # U+2018, U+2019 and U+02BC become '
-    punctuation: bool  # each mark is a token; otherwise marks are dropped
-    clitics: bool  # 's 'm 'd 're 've 'll n't are tokens of their own
-    acronyms: bool  # u.s. is one token
-    joiners: str  # marks that may stand inside a word
-    number_joiners: str  # marks that may stand between digits
-    split_unknown: str  # a word that has no vector is split at these marks (see lookup.py)
+    straighten_marks: bool = False  # curly double quotes become ", dashes - or --
+    whitespace_only: bool = False  # split at ASCII white space, a no-break space being one; no rule on marks applies
+    punctuation: bool = False  # each mark is a token; otherwise marks are dropped
+    kept_marks: str = ""  # marks that are tokens even so
+    clitics: bool = False  # 's 'm 'd 're 've 'll n't are tokens of their own
+    acronyms: bool = False  # u.s. is one token
+    joiners: str = ""  # marks that may stand inside a word
+    number_joiners: str = ""  # marks that may stand between digits
+    # A word that has no row of its own is looked for in other ways (see resolution.py), in this order:
+    mask_digits: bool = False  # two or more digits: each of them as #
+    other_case: bool = False  # lower-cased, capitalised, upper-cased
+    closed_class: str = ""  # words, parted by spaces, that are never looked for with a capital
+    strip_possessive: bool = False  # without 's
+    hyphen_as: str = ""  # hyphens as this mark
+    split_unknown: str = ""  # in parts, split at these marks
 
     def as_dict(self) -> dict[str, Any]:
         """Return the rules as JSON can hold them."""
@@ -70,16 +96,16 @@ class TokenRules:
         return cls(**stored)
 
 
+# Words without a meaning of their own: in another case they are headlines' (And, Of) or other words (US, May, IT).
+_CLOSED_CLASS = (
+    "a about after all am an and any are as at be been before but by can could did do does for from had has have he "
+    "her hers him his how if in into is it its may me might must my no nor not of off on or our ours out over shall "
+    "she should so some than that the their theirs them then there these they this those to too under up us was we "
+    "were what when where which who whom whose why will with would you your yours"
+)
+
 _FAMILIES = {
-    "plain": TokenRules(
-        family="plain",
-        punctuation=False,
-        clitics=False,
-        acronyms=False,
-        joiners="'",
-        number_joiners="",
-        split_unknown="",
-    ),
+    "plain": TokenRules(family="plain", joiners="'"),
     "glove": TokenRules(
         family="glove",
         punctuation=True,
@@ -88,6 +114,27 @@ _FAMILIES = {
         joiners="-/&'",
         number_joiners=".,:",
         split_unknown="-/&",
+    ),
+    "googlenews": TokenRules(
+        family="googlenews",
+        lowercase=False,
+        straighten_marks=True,
+        kept_marks="$%&@",
+        acronyms=True,
+        joiners="-/&'",
+        number_joiners=".,:",
+        mask_digits=True,
+        other_case=True,
+        closed_class=_CLOSED_CLASS,
+        strip_possessive=True,
+        hyphen_as="_",
+        split_unknown="-/&",
+    ),
+    "fasttext": TokenRules(
+        family="fasttext",
+        lowercase=False,
+        straighten_apostrophes=False,
+        whitespace_only=True,
     ),
 }
 assert tuple(_FAMILIES) == FAMILIES
@@ -118,6 +165,8 @@ def _word_character(*, ascii_only: bool) -> str:
 
 def _pattern(rules: TokenRules, *, ascii_only: bool) -> re.Pattern[str]:
     """Build the expression that finds the tokens in a prepared text, longest rule first."""
+    if rules.whitespace_only:
+        return _WHITESPACE_TOKEN
     W = _word_character(ascii_only=ascii_only)
     joiners = re.escape(rules.joiners.replace("'", ""))
     inner = [f"[{joiners}]"] if joiners else []
@@ -134,6 +183,8 @@ def _pattern(rules: TokenRules, *, ascii_only: bool) -> re.Pattern[str]:
     choices.append(word)
     if rules.punctuation:
         choices += [r"\.{3}", "--", "''", "``", r"[^\s]"]
+    elif rules.kept_marks:
+        choices.append(f"[{re.escape(rules.kept_marks)}]")
     return re.compile("|".join(choices))
 
 
@@ -154,11 +205,20 @@ def tokenizer(rules: TokenRules) -> Callable[[str], list[str]]:
             return find_ascii(text.lower() if rules.lowercase else text)
         if find_any is None:
             find_any = _pattern(rules, ascii_only=False).findall
-        text = unicodedata.normalize(rules.normalization, text)
-        if rules.straighten_apostrophes:
-            text = text.translate(_STRAIGHT_APOSTROPHE)
-        if rules.lowercase:  # J and a caron are one character as a small letter only: normalise again
-            text = unicodedata.normalize(rules.normalization, text.lower())
-        return find_any(text)
+        return find_any(_prepared(rules, text))
 
     return tokenize
+
+
+def _prepared(rules: TokenRules, text: str) -> str:
+    """Return a text that is not ASCII as the rules read it, before it is split."""
+    text = unicodedata.normalize(rules.normalization, text)
+    if rules.whitespace_only:
+        text = text.replace(_NO_BREAK_SPACE, " ")
+    if rules.straighten_apostrophes:
+        text = text.translate(_STRAIGHT_APOSTROPHES)
+    if rules.straighten_marks:
+        text = text.translate(_STRAIGHT_MARKS)
+    if rules.lowercase:  # J and a caron are one character as a small letter only: normalise again
+        text = unicodedata.normalize(rules.normalization, text.lower())
+    return text

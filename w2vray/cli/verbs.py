@@ -86,6 +86,7 @@ def vectors_info(output: Output, /, **arguments: Any) -> None:
     """Show a vectors directory, and how much of a corpus it covers."""
     from w2vray.cluster.corpus_texts import corpus_texts
     from w2vray.lookup import measure_coverage
+    from w2vray.tokens import family
     from w2vray.vectors import Vectors
 
     settings = config.VectorsInfoSettings(**arguments)
@@ -93,11 +94,18 @@ def vectors_info(output: Output, /, **arguments: Any) -> None:
     if not settings.corpus:
         _vectors_result(output, opened)
         return
-    found = measure_coverage(opened.vocabulary, opened.rules, corpus_texts(settings.corpus, settings.text_column))
-    value = {**_vectors_value(opened), **found.as_dict()}
-    words = table("commonest words without a vector", ["word", "times"], list(found.missing.items()))
-    share = f"{found.found:,} of {found.tokens:,} tokens have a vector ({found.coverage:.2%})"
-    output.result(value, *_vectors_lines(opened), share, words)
+    rules = family(settings.family) if settings.family else opened.rules
+    found = measure_coverage(opened.vocabulary, rules, corpus_texts(settings.corpus, settings.text_column))
+    value = {**_vectors_value(opened), **found.as_dict(), "measured_with": rules.family}
+    share = f"{found.found:,} of {found.tokens:,} tokens have a vector ({found.coverage:.2%}), read as {rules.family}"
+    ways = [(way, number, f"{number / found.tokens:.2%}") for way, number in found.found_by.items()]
+    output.result(
+        value,
+        *_vectors_lines(opened),
+        share,
+        table("how they were found", ["way", "tokens", "share"], ways),
+        table("commonest words without a vector", ["word", "times"], list(found.missing.items())),
+    )
 
 
 def _vectors_value(opened: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import numpy as np
 from w2vray import tokens
 from w2vray.config import ImportSettings
 from w2vray.vectors.directory import Vectors, VectorsWriter
+from w2vray.vectors.families import FIRST_WORDS, guess_family
 from w2vray.vectors.readers import Block, open_source
 
 __all__ = ["import_vectors"]
@@ -29,13 +30,16 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
     ):
         total = source.rows if settings.limit is None else min(settings.limit, source.rows or settings.limit)
         read = 0
+        first_words: list[str] = []
         for block in source.blocks:
             wanted = len(block.words) if settings.limit is None else settings.limit - read
             writer.append(Block(block.words[:wanted], np.asarray(block.vectors_ND[:wanted])), origin=source.path)
+            first_words += block.words[: FIRST_WORDS - len(first_words)]
             read += min(wanted, len(block.words))
             if progress is not None:
                 progress(read, total)
             if read == settings.limit:
                 break
         origin = {"path": str(source.path), "format": source.format, "rows": read, "header_rows": source.rows}
-        return writer.finish(tokens.family(settings.family or source.family), origin)
+        family = settings.family or source.family or guess_family(first_words)
+        return writer.finish(tokens.family(family), origin)

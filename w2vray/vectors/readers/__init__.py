@@ -40,7 +40,8 @@ def open_source(path: str | Path, format: str = "auto") -> Iterator[Source]:  # 
         rows, dim = header
         stream.until(b"\n", MAX_LINE)
         read = read_text if format == "word2vec-text" else read_word2vec_binary
-        yield Source(path, format, dim, rows, "plain", read(stream, rows, dim))
+        family = "fasttext" if ".vec" in path.suffixes else None  # the name that fastText gives its text files
+        yield Source(path, format, dim, rows, family, read(stream, rows, dim))
 
 
 def _header(stream: ByteStream) -> tuple[int, int] | None:

@@ -26,14 +26,15 @@ class Block:
 class Source:
     """An opened file of word vectors.
 
-    ``rows`` is what its header promises, None where it has no header; ``family`` the token rules such files come with.
+    ``rows`` is what its header promises, None where it has no header; ``family`` the token rules such files come with,
+    None where the words have to tell (see ``families.py``).
     """
 
     path: Path
     format: str
     dim: int
     rows: int | None
-    family: str
+    family: str | None
     blocks: Iterator[Block]
 
 
