@@ -50,7 +50,7 @@ BAD_VALUES: list[tuple[type[Any], str, Any, str]] = [
     (FitVectorsSettings, "family", "", "plain, glove, googlenews, fasttext"),
     (VectorsInfoSettings, "text_column", (), "the name of at least one column"),
     (VectorsInfoSettings, "text_column", ("text", "text"), "each column once"),
-    (TrainSettings, "model", "transformer", "average, cnn"),
+    (TrainSettings, "model", "transformer", "average, cnn, lstm, gru"),
     (TrainSettings, "text_column", (), "the name of at least one column"),
     (TrainSettings, "text_column", ("a", "b", "a"), "each column once"),
     (TrainSettings, "validation_fraction", 0.0, "above 0, below 1"),

@@ -146,14 +146,22 @@ class TestFormats:
         assert np.array_equal(zipped[3], plain[3])
 
     @pytest.mark.parametrize(
-        ("content", "family"),
-        [(binary(ROWS), "plain"), (text(ROWS), "plain"), (glove(ROWS), "glove")],
-        ids=["word2vec binary", "word2vec text", "GloVe"],
+        ("content", "name", "family"),
+        [
+            (binary(ROWS), "vectors.bin", None),
+            (text(ROWS), "vectors.txt", None),
+            (text(ROWS), "vectors.vec", "fasttext"),
+            (gzip.compress(text(ROWS)), "vectors.vec.gz", "fasttext"),
+            (glove(ROWS), "vectors.txt", "glove"),
+        ],
+        ids=["word2vec binary", "word2vec text", "fastText", "fastText gzip", "GloVe"],
     )
-    def test_a_format_comes_with_its_token_rules(self, content: bytes, family: str, tmp_path: Path) -> None:
-        """GloVe files were all made with GloVe's rules; of word2vec files nobody knows."""
-        (tmp_path / "vectors").write_bytes(content)
-        with open_source(tmp_path / "vectors") as source:
+    def test_a_format_comes_with_its_token_rules(
+        self, content: bytes, name: str, family: str | None, tmp_path: Path
+    ) -> None:
+        """All GloVe files were made with GloVe's rules, fastText's have a name of their own; others tell none."""
+        (tmp_path / name).write_bytes(content)
+        with open_source(tmp_path / name) as source:
             assert source.family == family
 
     def test_glove_words_may_hold_spaces(self, tmp_path: Path) -> None:
