@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
-from w2vray.metrics import NO_LABEL, confusion, metrics
+from w2vray.metrics import NO_LABEL, LabelCounts, confusion, count_labels, metrics, multi_label_metrics
 
 CLASSES = 4
 LABELS = ["a", "b", "c", "d"]
@@ -126,3 +126,49 @@ def test_metrics_can_be_written_as_json() -> None:
         "recall": 0.75,
         "f1": pytest.approx(6 / 7),
     }
+
+
+some_label_rows = st.lists(
+    st.tuples(
+        st.lists(st.booleans(), min_size=CLASSES + 1, max_size=CLASSES + 1),  # the last: a label the model knows not
+        st.lists(st.booleans(), min_size=CLASSES, max_size=CLASSES),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+def test_metrics_of_a_few_rows_of_many_labels() -> None:
+    """The golden case, by hand."""
+    true_NC = np.array([[1, 1], [0, 1], [0, 0]], dtype=bool)
+    given_NC = np.array([[1, 0], [0, 1], [0, 0]], dtype=bool)
+
+    counted = count_labels(true_NC, given_NC, unknown_N=np.array([0, 0, 0]), rows_no_evidence=1)
+    found = multi_label_metrics(counted, ["no", "yes"])
+
+    assert (found.rows, found.rows_no_evidence, found.accuracy) == (3, 1, 2 / 3)
+    assert found.micro_f1 == pytest.approx(2 * 2 / (2 + 3))
+    assert found.macro_f1 == pytest.approx((1 + 2 * 1 * 0.5 / 1.5) / 2)
+    assert [(item.rows, item.precision, item.recall) for item in found.classes] == [(1, 1.0, 1.0), (2, 1.0, 0.5)]
+
+
+@given(rows=some_label_rows, cut=st.integers(0, 40))
+def test_metrics_of_many_labels_equal_scikit_learns(rows: list[tuple[list[bool], list[bool]]], cut: int) -> None:
+    """In parts that are added up, and with a label that the model does not know: it is never given."""
+    true_NX = np.array([true for true, _ in rows])
+    given_NC = np.array([given for _, given in rows])
+
+    def count(part: slice) -> LabelCounts:
+        unknown_N = true_NX[part, CLASSES].astype(np.int64)
+        return count_labels(true_NX[part, :CLASSES], given_NC[part], unknown_N=unknown_N, rows_no_evidence=0)
+
+    found = multi_label_metrics(count(slice(cut)) + count(slice(cut, None)), LABELS)
+
+    given_NX = np.column_stack([given_NC, np.zeros(len(rows), dtype=bool)])
+    present = [c for c in range(CLASSES) if true_NX[:, c].any() or given_NX[:, c].any()]
+    assert found.rows == len(rows)
+    assert found.accuracy == pytest.approx(accuracy_score(true_NX, given_NX))
+    assert found.micro_f1 == pytest.approx(f1_score(true_NX, given_NX, average="micro", zero_division=0))
+    of_labels = f1_score(true_NX, given_NX, average=None, zero_division=0)
+    assert found.macro_f1 == pytest.approx(np.mean(of_labels[present]) if present else 0.0)
+    assert [item.f1 for item in found.classes] == pytest.approx(of_labels[:CLASSES].tolist())

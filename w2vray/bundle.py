@@ -47,6 +47,7 @@ class ModelConfig:
     model: str
     settings: ModelSettings
     labels: tuple[str, ...]
+    multi_label: bool = False  # a text may have any number of the labels, or none
     rules: TokenRules
     policy: str
     dim: int
@@ -61,6 +62,7 @@ class ModelConfig:
             "model": self.model,
             "settings": asdict(self.settings),
             "labels": list(self.labels),
+            "multi_label": self.multi_label,
             "tokens": self.rules.as_dict(),
             "oov": self.policy,
             "vectors": {"fingerprint": self.vectors_fingerprint, "path": self.vectors_path, "dim": self.dim},
@@ -88,8 +90,12 @@ class ModelConfig:
                 raise BundleError(f"model {model!r}; this version of w2vray knows {', '.join(MODEL_SETTINGS)}")
             if policy not in POLICIES:
                 raise BundleError(f"oov {policy!r}; this version of w2vray knows {', '.join(POLICIES)}")
-            if not isinstance(labels, list) or len(labels) < 2 or not all(isinstance(item, str) for item in labels):
-                raise BundleError(f"labels are {labels!r}; expected a list of at least two strings")
+            multi_label = stored["multi_label"]
+            if not isinstance(multi_label, bool):
+                raise BundleError(f"multi_label is {multi_label!r}; expected true or false")
+            least = 1 if multi_label else 2
+            if not isinstance(labels, list) or len(labels) < least or not all(isinstance(item, str) for item in labels):
+                raise BundleError(f"labels are {labels!r}; expected a list of at least {least} strings")
             dim = vectors["dim"]
             if not isinstance(dim, int) or not 1 <= dim <= 100_000:
                 raise BundleError(f"vectors.dim is {dim!r}; expected 1 to 100000")
@@ -97,6 +103,7 @@ class ModelConfig:
                 model=model,
                 settings=model_settings(model, dict(stored["settings"])),
                 labels=tuple(labels),
+                multi_label=multi_label,
                 rules=TokenRules.from_dict(stored["tokens"]),
                 policy=policy,
                 dim=dim,

@@ -207,7 +207,11 @@ class ScoreSettings:
     )
     probabilities: bool = documented("Write the probability of every label.", False)
     top_k: int | None = documented("Write the K best labels and their probabilities.", None, metavar="K")
-    threshold: float | None = documented("Mark rows whose score is lower as below_threshold.", None)
+    threshold: float | None = documented(
+        "Mark rows whose score is lower as below_threshold. A multi-label model gives each label whose score is not "
+        "lower; 0.5 where nothing is said.",
+        None,
+    )
     where: str | None = documented(
         "Score only rows for which this holds, such as \"lang == 'en' and year >= 2020\".",
         None,

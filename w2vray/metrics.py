@@ -1,4 +1,4 @@
-"""How good a classifier is, from its confusion matrix; pure functions.
+"""How good a classifier is, from counts of its answers; pure functions.
 
 Legend: C classes. ``confusion_CC1[true, predicted]`` counts rows; the last column counts those that got no label.
 """
@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ClassMetrics", "Metrics", "confusion", "metrics"]
+__all__ = [
+    "ClassMetrics",
+    "LabelCounts",
+    "Metrics",
+    "MultiLabelMetrics",
+    "confusion",
+    "count_labels",
+    "metrics",
+    "multi_label_metrics",
+]
 
 NO_LABEL = -1
 """Predicted class of a row that got none."""
@@ -82,4 +91,75 @@ def metrics(confusion_CC1: npt.NDArray[np.int64], labels: Sequence[str], *, rows
             for c, label in enumerate(labels)
         ],
         confusion_CC1=confusion_CC1,
+    )
+
+
+@dataclass(frozen=True)
+class MultiLabelMetrics:
+    """A multi-label classifier on a labelled set. ``accuracy`` is the share of rows with exactly the right labels.
+
+    A row that got no answer counts as one that got no label.
+    """
+
+    rows: int
+    rows_no_evidence: int
+    accuracy: float
+    micro_f1: float
+    macro_f1: float
+    classes: list[ClassMetrics]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the metrics as JSON can hold them."""
+        return {**vars(self), "classes": [vars(item) for item in self.classes]}
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """What is counted of a multi-label classifier's answers; counts of several parts of a set can be added."""
+
+    counts_3C: npt.NDArray[np.int64]  # labels that are right, given, true
+    rows: int
+    rows_right: int  # exactly the true labels
+    rows_no_evidence: int
+    labels_unknown: int  # true labels that the model does not know: never right
+
+    def __add__(self, other: "LabelCounts") -> "LabelCounts":
+        return LabelCounts(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+
+
+def count_labels(
+    true_NC: npt.NDArray[np.bool_],
+    given_NC: npt.NDArray[np.bool_],
+    *,
+    unknown_N: npt.NDArray[np.int64],
+    rows_no_evidence: int,
+) -> LabelCounts:
+    """Count answers; ``unknown_N`` says how many more true labels each row has, which the model does not know."""
+    right_N = (true_NC == given_NC).all(axis=1) & (unknown_N == 0)
+    counts = np.stack([(true_NC & given_NC).sum(axis=0), given_NC.sum(axis=0), true_NC.sum(axis=0)])
+    return LabelCounts(counts, len(true_NC), int(right_N.sum()), rows_no_evidence, int(unknown_N.sum()))
+
+
+def multi_label_metrics(counted: LabelCounts, labels: Sequence[str]) -> MultiLabelMetrics:
+    """Compute subset accuracy, micro-F1 over all labels, macro-F1 (the plain mean of the labels' F1) and each label."""
+    right_C, given_C, true_C = counted.counts_3C.astype(np.float64)
+    f1_C = 2 * right_C / np.maximum(given_C + true_C, 1)
+    seen_C = (given_C + true_C) > 0
+    total = given_C.sum() + true_C.sum() + counted.labels_unknown
+    return MultiLabelMetrics(
+        rows=counted.rows,
+        rows_no_evidence=counted.rows_no_evidence,
+        accuracy=counted.rows_right / max(counted.rows, 1),
+        micro_f1=float(2 * right_C.sum() / max(total, 1)),
+        macro_f1=float(f1_C[seen_C].mean()) if seen_C.any() else 0.0,
+        classes=[
+            ClassMetrics(
+                label,
+                int(true_C[c]),
+                float(right_C[c] / max(given_C[c], 1)),
+                float(right_C[c] / max(true_C[c], 1)),
+                float(f1_C[c]),
+            )
+            for c, label in enumerate(labels)
+        ],
     )

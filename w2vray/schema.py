@@ -29,7 +29,7 @@ class Status(StrEnum):
     """What became of a row in ``scores``."""
 
     SCORED = "scored"
-    NO_EVIDENCE = "no_evidence"  # no token has a vector: label and score are null
+    NO_EVIDENCE = "no_evidence"  # no token has a vector: label and score, or labels and scores, are null
     BELOW_THRESHOLD = "below_threshold"  # label and score are given, but the score is under --threshold
 
 
@@ -44,9 +44,9 @@ _POSITION = [
     pa.field(SOURCE_FILE, pa.string(), nullable=False),
     pa.field(SOURCE_ROW, pa.int64(), nullable=False),
 ]
-_ANSWER = [
-    pa.field("label", pa.string()),
-    pa.field("score", pa.float32()),
+_ONE_LABEL = [pa.field("label", pa.string()), pa.field("score", pa.float32())]
+_MANY_LABELS = [pa.field("labels", pa.list_(pa.string())), pa.field("scores", pa.list_(pa.float32()))]
+_EVIDENCE = [
     pa.field("status", pa.string(), nullable=False),
     pa.field("token_count", pa.int32(), nullable=False),
     pa.field("coverage", pa.float32(), nullable=False),
@@ -54,13 +54,18 @@ _ANSWER = [
 _PROBABILITIES = [pa.field("probabilities", pa.list_(pa.float32()))]
 _TOP = [pa.field("top_labels", pa.list_(pa.string())), pa.field("top_scores", pa.list_(pa.float32()))]
 
-RESERVED_COLUMNS = frozenset(field.name for field in [*_POSITION, *_ANSWER, *_PROBABILITIES, *_TOP])
+_ALL = [*_POSITION, *_ONE_LABEL, *_MANY_LABELS, *_EVIDENCE, *_PROBABILITIES, *_TOP]
+
+RESERVED_COLUMNS = frozenset(field.name for field in _ALL)
 
 
-def scores_schema(kept: Sequence[pa.Field], *, probabilities: bool = False, top_k: int = 0) -> pa.Schema:
+def scores_schema(
+    kept: Sequence[pa.Field], *, multi_label: bool = False, probabilities: bool = False, top_k: int = 0
+) -> pa.Schema:
     """Schema of a part of ``scores``: where the row is, the kept columns, the answer."""
+    answer = _MANY_LABELS if multi_label else _ONE_LABEL
     extra = _PROBABILITIES if probabilities else _TOP if top_k else []
-    return pa.schema([*_POSITION, *kept, *_ANSWER, *extra])
+    return pa.schema([*_POSITION, *kept, *answer, *_EVIDENCE, *extra])
 
 
 REJECTED_SCHEMA = pa.schema(

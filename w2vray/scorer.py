@@ -18,7 +18,7 @@ from w2vray.bundle import OVERLAY, Bundle
 from w2vray.errors import BundleError, UnusableInputError
 from w2vray.lookup import Ids, Lookup
 from w2vray.metrics import NO_LABEL
-from w2vray.models.classifier import Classifier, build_model, shared_table
+from w2vray.models.classifier import Classifier, build_model, probabilities, shared_table
 from w2vray.schema import Status
 from w2vray.texts import blocks
 from w2vray.vectors import Vectors
@@ -28,54 +28,93 @@ __all__ = ["SCORING_VERSION", "Scores", "TextScorer", "numeric_profile"]
 SCORING_VERSION = 1
 """Raised when the same model gives another answer to the same text."""
 
+LABEL_THRESHOLD = 0.5
+"""Probability from which on a multi-label model gives a label, where nothing else is asked for."""
+
 
 @dataclass(frozen=True)
 class Scores:
-    """The answers to N texts. Texts without evidence have the label ``NO_LABEL`` and probabilities of zero."""
+    """The answers to N texts. Texts without evidence have the label ``NO_LABEL`` and probabilities of zero.
+
+    ``label_N`` is the most probable label; of a multi-label model, whose probabilities are each label's own, the labels
+    that are given follow from a threshold.
+    """
 
     labels: tuple[str, ...]
     label_N: npt.NDArray[np.int32]
     probabilities_NC: npt.NDArray[np.float32]
     token_counts_N: npt.NDArray[np.int32]
     found_counts_N: npt.NDArray[np.int32]
+    multi_label: bool = False
 
     def __len__(self) -> int:
         return len(self.label_N)
 
+    def given_NC(self, threshold: float | None = None) -> npt.NDArray[np.bool_]:
+        """Return which labels a multi-label model gives to each text."""
+        limit = np.float32(LABEL_THRESHOLD if threshold is None else threshold)
+        given_NC: npt.NDArray[np.bool_] = (self.probabilities_NC >= limit) & (self.label_N != NO_LABEL)[:, None]
+        return given_NC
+
     def columns(
         self, *, threshold: float | None = None, probabilities: bool = False, top_k: int = 0
     ) -> dict[str, pa.Array]:
-        """Return the answer's columns as ``schema.scores_schema`` names them."""
+        """Return the answer's columns as ``schema.scores_schema`` names them.
+
+        A multi-label model's ``threshold`` says which labels are given; a text may have none of them.
+        """
         none_N = self.label_N == NO_LABEL
         best_N = self.probabilities_NC.max(axis=1, initial=0.0)
         status_N = np.full(len(self), Status.SCORED.value, dtype=object)
-        if threshold is not None:
+        if threshold is not None and not self.multi_label:
             status_N[best_N < np.float32(threshold)] = Status.BELOW_THRESHOLD.value
         status_N[none_N] = Status.NO_EVIDENCE.value
         names = pa.array(self.labels, pa.string())
         coverage_N = self.found_counts_N / np.maximum(self.token_counts_N, 1)
+        answer = (
+            self._many_labels(names, threshold, none_N)
+            if self.multi_label
+            else {
+                "label": names.take(pa.array(self.label_N, mask=none_N)),
+                "score": pa.array(best_N, mask=none_N, type=pa.float32()),
+            }
+        )
         columns = {
-            "label": names.take(pa.array(self.label_N, mask=none_N)),
-            "score": pa.array(best_N, mask=none_N, type=pa.float32()),
+            **answer,
             "status": pa.array(status_N, pa.string()),
             "token_count": pa.array(self.token_counts_N, pa.int32()),
             "coverage": pa.array(coverage_N.astype(np.float32)),
         }
         classes = self.probabilities_NC.shape[1]
         if probabilities:
-            columns["probabilities"] = _lists(pa.array(self.probabilities_NC.ravel()), classes, none_N)
+            columns["probabilities"] = _lists(
+                pa.array(self.probabilities_NC.ravel()), np.full(len(self), classes), none_N
+            )
         elif top_k:
             k = min(top_k, classes)
             order_NK = np.argsort(-self.probabilities_NC, axis=1, kind="stable")[:, :k]
             top_NK = np.take_along_axis(self.probabilities_NC, order_NK, axis=1)
-            columns["top_labels"] = _lists(names.take(pa.array(order_NK.ravel())), k, none_N)
-            columns["top_scores"] = _lists(pa.array(top_NK.ravel()), k, none_N)
+            columns["top_labels"] = _lists(names.take(pa.array(order_NK.ravel())), np.full(len(self), k), none_N)
+            columns["top_scores"] = _lists(pa.array(top_NK.ravel()), np.full(len(self), k), none_N)
         return columns
 
+    def _many_labels(
+        self, names: pa.StringArray, threshold: float | None, none_N: npt.NDArray[np.bool_]
+    ) -> dict[str, pa.Array]:
+        """Return each text's labels, most probable first, and their probabilities."""
+        order_NC = np.argsort(-self.probabilities_NC, axis=1, kind="stable")
+        given_NC = np.take_along_axis(self.given_NC(threshold), order_NC, axis=1)
+        scores_NC = np.take_along_axis(self.probabilities_NC, order_NC, axis=1)
+        counts_N = given_NC.sum(axis=1)
+        return {
+            "labels": _lists(names.take(pa.array(order_NC[given_NC])), counts_N, none_N),
+            "scores": _lists(pa.array(scores_NC[given_NC]), counts_N, none_N),
+        }
 
-def _lists(values: pa.Array, width: int, none_N: npt.NDArray[np.bool_]) -> pa.ListArray:
-    offsets = pa.array(np.arange(len(none_N) + 1, dtype=np.int32) * width)
-    return pa.ListArray.from_arrays(offsets, values, mask=pa.array(none_N))
+
+def _lists(values: pa.Array, counts_N: npt.NDArray[Any], none_N: npt.NDArray[np.bool_]) -> pa.ListArray:
+    offsets_N1 = np.concatenate(([0], np.cumsum(counts_N))).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets_N1), values, mask=pa.array(none_N))
 
 
 class TextScorer:
@@ -92,6 +131,7 @@ class TextScorer:
         if vectors.dim != config.dim:
             raise BundleError(f"the vectors have {vectors.dim} numbers, the model was trained on {config.dim}")
         self.labels = config.labels
+        self.multi_label = config.multi_label
         self.lookup = Lookup(vectors.vocabulary, config.rules, config.policy)
         self.device = torch.device(device)
         self.classifier = _classifier(bundle, vectors).to(self.device).eval()
@@ -133,23 +173,25 @@ class TextScorer:
         with torch.inference_mode():
             for batch in by_length(ids.ids_L, ids.offsets_N1):
                 logits_BC = self.classifier(batch.to(self.device))
-                probabilities_NC[batch.texts_B] = torch.softmax(logits_BC, dim=1).cpu().numpy()
+                probabilities_NC[batch.texts_B] = probabilities(logits_BC, multi_label=self.multi_label).cpu().numpy()
         none_N = ids.found_counts_N == 0
         probabilities_NC[none_N] = 0.0
         label_N = probabilities_NC.argmax(axis=1).astype(np.int32)
         label_N[none_N] = NO_LABEL
-        return Scores(self.labels, label_N, probabilities_NC, ids.token_counts_N, ids.found_counts_N)
+        return Scores(self.labels, label_N, probabilities_NC, ids.token_counts_N, ids.found_counts_N, self.multi_label)
 
     def _join(self, scores: list[Scores]) -> Scores:
         if not scores:
             empty = np.empty(0, dtype=np.int32)
-            return Scores(self.labels, empty, np.empty((0, len(self.labels)), dtype=np.float32), empty, empty)
+            none_NC = np.empty((0, len(self.labels)), dtype=np.float32)
+            return Scores(self.labels, empty, none_NC, empty, empty, self.multi_label)
         return Scores(
             self.labels,
             np.concatenate([part.label_N for part in scores]),
             np.concatenate([part.probabilities_NC for part in scores]),
             np.concatenate([part.token_counts_N for part in scores]),
             np.concatenate([part.found_counts_N for part in scores]),
+            self.multi_label,
         )
 
 

@@ -86,7 +86,13 @@ def word_vectors(tmp_path_factory: pytest.TempPathFactory) -> Vectors:
 def make_model(word_vectors: Vectors, tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
     """Make an untrained model directory: its answers are arbitrary, and always the same."""
 
-    def make(model: str = "average", policy: str = "skip", labels: Sequence[str] = ("high", "low", "mid")) -> Path:
+    def make(
+        model: str = "average",
+        policy: str = "skip",
+        labels: Sequence[str] = ("high", "low", "mid"),
+        *,
+        multi_label: bool = False,
+    ) -> Path:
         torch.manual_seed(3)
         settings = MODEL_SETTINGS[model]()
         built = build_model(settings, DIM, len(labels))
@@ -96,6 +102,7 @@ def make_model(word_vectors: Vectors, tmp_path_factory: pytest.TempPathFactory) 
             model=model,
             settings=settings,
             labels=tuple(labels),
+            multi_label=multi_label,
             rules=word_vectors.rules,
             policy=policy,
             dim=DIM,

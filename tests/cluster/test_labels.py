@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2vray.cluster.labels import label_order, label_strings, require_label_type
+from w2vray.cluster.labels import (
+    holds_lists,
+    label_lists,
+    label_matrix,
+    label_order,
+    label_strings,
+    require_label_type,
+)
 from w2vray.errors import CorpusError
 
 WORDS: list[str | None] = ["yes", None, "nö", ""]
@@ -51,13 +58,13 @@ def test_a_label_of_spaces_is_a_label() -> None:
     [
         pytest.param(pa.array([1.0, 2.0]), id="double"),
         pytest.param(pa.array([b"yes"]), id="binary"),
-        pytest.param(pa.array([["yes"]]), id="list"),
+        pytest.param(pa.array([[["yes"]]]), id="list of lists"),
         pytest.param(pa.array([1.5]).dictionary_encode(), id="dictionary of doubles"),
         pytest.param(pa.array([0], pa.timestamp("s")), id="timestamp"),
     ],
 )
 def test_labels_of_another_type_are_refused_naming_column_and_type(column: pa.Array) -> None:
-    expected = f"the label column 'verdict' is {column.type}; expected strings, integers or booleans"
+    expected = f"the label column 'verdict' is {column.type}; expected strings, integers or booleans, or lists of them"
 
     for refuse in (lambda: label_strings(column, "verdict"), lambda: require_label_type(column.type, "verdict")):
         with pytest.raises(CorpusError) as refused:
@@ -103,3 +110,53 @@ def test_the_order_does_not_depend_on_the_order_in_which_labels_are_found(data: 
     assert ordered == label_order(labels)
     assert set(ordered) == labels
     assert len(ordered) == len(labels)
+
+
+LISTS: list[list[str | None] | None] = [["b", "a"], None, [], ["a", None, "", "a"], ["c"]]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(pa.list_(pa.string()), id="list"),
+        pytest.param(pa.large_list(pa.large_string()), id="large_list"),
+        pytest.param(pa.list_(pa.dictionary(pa.int32(), pa.string())), id="list of a dictionary"),
+    ],
+)
+def test_lists_of_labels_keep_each_label_once_and_tell_no_list_from_no_label(kind: pa.DataType) -> None:
+    """Sorted within a row; a missing label in a list is none."""
+    column = pa.array(LISTS, kind)
+    require_label_type(column.type, "label")
+
+    assert holds_lists(column.type)
+    lists = label_lists(column, "label")
+    assert lists.type == pa.list_(pa.string())
+    assert lists.to_pylist() == [["a", "b"], None, [], ["a"], ["c"]]
+    assert label_lists(column.slice(2, 2), "label").to_pylist() == [[], ["a"]]
+
+
+def test_a_column_of_no_lists_gives_none() -> None:
+    """A unit may be empty, or without labels."""
+    assert label_lists(pa.array([], pa.list_(pa.string())), "label").to_pylist() == []
+    assert label_lists(pa.array([None, []], pa.list_(pa.int64())), "label").to_pylist() == [None, []]
+
+
+def test_lists_of_numbers_are_lists_of_their_strings() -> None:
+    """As single labels are."""
+    assert label_lists(pa.array([[3, 1], [2]], pa.list_(pa.int64(), -1)), "n").to_pylist() == [["1", "3"], ["2"]]
+    assert label_lists(pa.array([[3, 1], [2, 2]], pa.list_(pa.int64(), 2)), "n").to_pylist() == [["1", "3"], ["2"]]
+
+
+def test_lists_of_something_else_are_refused_by_name() -> None:
+    with pytest.raises(CorpusError, match=r"'label' is list<.*double>; expected strings, .* or lists of them"):
+        require_label_type(pa.list_(pa.float64()), "label")
+
+
+def test_a_matrix_marks_the_labels_that_are_known_and_counts_the_others() -> None:
+    """The golden case; a row without a list has no marks."""
+    lists = label_lists(pa.array(LISTS, pa.list_(pa.string())), "label")
+
+    true_NC, unknown_N = label_matrix(lists, ["a", "b"])
+
+    assert true_NC.tolist() == [[True, True], [False, False], [False, False], [True, False], [False, False]]
+    assert unknown_N.tolist() == [0, 0, 0, 0, 1]

@@ -71,6 +71,25 @@ def test_a_run_equals_one_process_row_by_row(
 
 
 @pytest.mark.usefixtures("in_process")
+def test_a_multi_label_model_gives_each_row_the_labels_that_one_process_gives_it(
+    make_store: MakeStore, make_model: MakeModel, read_parts: ReadParts, tmp_path: Path
+) -> None:
+    store, model = make_store(files=1, rows=50), make_model(multi_label=True)
+    run_score(store, model, tmp_path / "run", keep=("label=gold",), threshold=0.3, top_k=2)
+    found = read_parts(tmp_path / "run")
+    assert found.column_names[2:8] == ["gold", "labels", "scores", "status", "token_count", "coverage"]
+    alone = TextScorer.load(model).score(pq.read_table(store)["text"].to_pylist())
+    expected = alone.columns(threshold=0.3, top_k=2)
+    assert found["labels"].to_pylist() == expected["labels"].to_pylist()
+    assert {len(labels) for labels in found["labels"].to_pylist()} > {1}
+    for name in ("scores", "top_scores"):
+        np.testing.assert_allclose(
+            np.concatenate(found[name].to_pylist()), np.concatenate(expected[name].to_pylist()), atol=1e-5
+        )
+    assert check(tmp_path / "run").ok
+
+
+@pytest.mark.usefixtures("in_process")
 def test_the_same_command_again_does_nothing_and_says_the_same(
     make_store: MakeStore, make_model: MakeModel, tmp_path: Path
 ) -> None:

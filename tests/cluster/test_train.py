@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, f1_score
+from sklearn.preprocessing import MultiLabelBinarizer
 
 from w2vray.bundle import Bundle
 from w2vray.cluster.evaluate import EvaluationSummary, evaluate
@@ -17,6 +19,7 @@ from w2vray.cluster.train import TrainSummary, train
 from w2vray.config import EvaluateSettings, TrainSettings
 from w2vray.errors import BundleError, ClusterError, ConfigError, CorpusError
 from w2vray.lookup import Lookup
+from w2vray.metrics import MultiLabelMetrics
 from w2vray.scorer import TextScorer
 from w2vray.vectors import Vectors
 
@@ -106,6 +109,32 @@ def test_labels_may_be_integers_or_booleans_and_rows_without_one_are_counted_and
     assert (found.rows_without_label, found.metrics.rows, found.metrics.rows_no_evidence) == (10, 50, 2)
 
 
+def test_a_multi_label_model_is_measured_by_the_labels_it_gives(
+    make_store: MakeStore, make_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Lists of labels against lists of labels: exactly as scikit-learn counts the answers of one process."""
+    texts = pq.read_table(make_store(files=1, rows=60))["text"].to_pylist()
+    texts[7] = "zzz"
+    labels = [
+        None if row == 3 else [name for name in ("high", "low", "new") if row % len(name) == 0] for row in range(60)
+    ]
+    pq.write_table(pa.table({"text": texts, "label": labels, "one": ["low"] * 60}), tmp_path / "a.parquet")
+    model = make_model(multi_label=True)
+    found = run_evaluate(tmp_path / "a.parquet", model)
+    given = TextScorer.load(model).score(texts).columns()["labels"].to_pylist()
+    marks = MultiLabelBinarizer(classes=["high", "low", "mid", "new"])
+    rows = [row for row in range(60) if row != 3]
+    true_NX = marks.fit_transform([labels[row] for row in rows])
+    given_NX = marks.transform([given[row] or [] for row in rows])
+    assert isinstance(found.metrics, MultiLabelMetrics)
+    assert (found.metrics.rows, found.rows_without_label, found.metrics.rows_no_evidence) == (59, 1, 1)
+    assert found.rows_unknown_label == sum("new" in (each or ()) for each in labels)
+    assert found.metrics.accuracy == pytest.approx(accuracy_score(true_NX, given_NX))
+    assert found.metrics.micro_f1 == pytest.approx(f1_score(true_NX, given_NX, average="micro"))
+    with pytest.raises(CorpusError, match="'one' holds one label a row, and the model gives lists of labels"):
+        run_evaluate(tmp_path / "a.parquet", model, label_column="one")
+
+
 class TestRefusals:
     """What cannot be trained is refused with what to change."""
 
@@ -127,7 +156,9 @@ class TestRefusals:
 
     def test_labels_of_another_type(self, word_vectors: Vectors, tmp_path: Path) -> None:
         pq.write_table(pa.table({"text": ["bab", "dab"], "label": [0.5, 1.5]}), tmp_path / "a.parquet")
-        with pytest.raises(CorpusError, match="column 'label' is double; expected strings, integers or booleans"):
+        with pytest.raises(
+            CorpusError, match="column 'label' is double; expected strings, integers or booleans, or lists"
+        ):
             run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average")
 
     def test_a_wrong_label_column(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:

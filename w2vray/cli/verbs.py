@@ -165,17 +165,19 @@ def train(output: Output, /, *, address: str | None, **arguments: Any) -> None:
 
 @_verb(w2vray, "evaluate", config.EvaluateSettings, on_cluster=True)
 def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> None:
-    """Measure a model on labelled Parquet: accuracy, macro-F1, a row per class."""
+    """Measure a model on labelled Parquet: accuracy, F1, a row per class."""
     settings = config.EvaluateSettings(**arguments)
     from w2vray.cluster.evaluate import evaluate as evaluate_model
+    from w2vray.metrics import MultiLabelMetrics
 
     summary = evaluate_model(settings, address=address)
     found = summary.metrics
     rows = [(item.label, item.rows, item.precision, item.recall, item.f1) for item in found.classes]
+    micro = f"micro-F1 {found.micro_f1:.4f}, " if isinstance(found, MultiLabelMetrics) else ""
     output.result(
         summary.as_dict(),
         table("classes", ["class", "rows", "precision", "recall", "F1"], rows),
-        f"accuracy {found.accuracy:.4f}, macro-F1 {found.macro_f1:.4f} on {found.rows:,} rows "
+        f"accuracy {found.accuracy:.4f}, {micro}macro-F1 {found.macro_f1:.4f} on {found.rows:,} rows "
         f"({found.rows_no_evidence:,} without a known word, {summary.rows_unknown_label:,} of a label that the model "
         f"does not know; {summary.rows_without_label:,} without a label left out)",
     )

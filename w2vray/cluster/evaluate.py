@@ -1,24 +1,35 @@
 """``evaluate``: how good a model is on labelled rows, on Ray Data."""
 
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
 from w2vray.bundle import Bundle
 from w2vray.cluster.examples import labelled_units
-from w2vray.cluster.labels import label_strings
+from w2vray.cluster.labels import label_lists, label_matrix, label_strings
 from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
 from w2vray.cluster.units import Unit, read_unit
 from w2vray.config import EvaluateSettings
 from w2vray.errors import CorpusError
-from w2vray.metrics import NO_LABEL, Metrics, confusion, metrics
-from w2vray.scorer import TextScorer
+from w2vray.metrics import (
+    NO_LABEL,
+    LabelCounts,
+    Metrics,
+    MultiLabelMetrics,
+    confusion,
+    count_labels,
+    metrics,
+    multi_label_metrics,
+)
+from w2vray.scorer import Scores, TextScorer
 from w2vray.texts import read_texts
 
 __all__ = ["EvaluationSummary", "evaluate"]
@@ -26,9 +37,9 @@ __all__ = ["EvaluationSummary", "evaluate"]
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationSummary:
-    """Metrics of a labelled store. Rows whose label the model does not know count as wrong in ``accuracy``."""
+    """Metrics of a labelled store. Rows of a label that the model does not know count as wrong in ``accuracy``."""
 
-    metrics: Metrics
+    metrics: Metrics | MultiLabelMetrics
     rows_without_label: int
     rows_unknown_label: int
 
@@ -49,10 +60,12 @@ def evaluate(settings: EvaluateSettings, *, address: str | None = None) -> Evalu
     """
     bundle = Bundle.load(settings.model)
     vectors = bundle.open_vectors(settings.vectors)
-    labels = bundle.config.labels
     labelled = labelled_units(settings.labelled, settings.text_column, settings.label_column)
-    total_CC1 = np.zeros((len(labels), len(labels) + 1), dtype=np.int64)
-    without = unknown = 0
+    if labelled.multi_label != bundle.config.multi_label:
+        raise CorpusError(
+            f"column {settings.label_column!r} holds {_kind(labelled.multi_label)}, and the model gives "
+            f"{_kind(bundle.config.multi_label)}; name another --label-column or another --model"
+        )
     with connected(address):
         arguments = {
             "shared": share(vectors),
@@ -61,21 +74,10 @@ def evaluate(settings: EvaluateSettings, *, address: str | None = None) -> Evalu
             "text_columns": settings.text_column,
             "label_column": settings.label_column,
         }
-        for row in run_units(labelled.units, EvaluationWorker, arguments, workers=settings.workers):
-            total_CC1 += np.array(row["confusion"]).reshape(total_CC1.shape)
-            without += row["without_label"]
-            unknown += row["unknown_label"]
-    rows = int(total_CC1.sum())
-    if not rows:
-        raise CorpusError(
-            f"no row of {settings.label_column!r} has a label that the model knows ({', '.join(labels[:10])}); "
-            f"{without:,} rows have none, {unknown:,} another"
-        )
-    summary = EvaluationSummary(
-        metrics=metrics(total_CC1, labels, rows_unknown_label=unknown),
-        rows_without_label=without,
-        rows_unknown_label=unknown,
-    )
+        worker = ManyLabelsWorker if labelled.multi_label else OneLabelWorker
+        rows = run_units(labelled.units, worker, arguments, workers=settings.workers)
+        count = _many_labels if labelled.multi_label else _one_label
+        summary = count(rows, bundle.config.labels, settings)
     if settings.output is not None:
         folder = Path(settings.output)
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +86,49 @@ def evaluate(settings: EvaluateSettings, *, address: str | None = None) -> Evalu
     return summary
 
 
-class EvaluationWorker:
+def _kind(multi_label: bool) -> str:
+    return "lists of labels" if multi_label else "one label a row"
+
+
+def _one_label(rows: Iterable[dict[str, Any]], labels: Sequence[str], settings: EvaluateSettings) -> EvaluationSummary:
+    """Add up what the workers counted."""
+    total_CC1 = np.zeros((len(labels), len(labels) + 1), dtype=np.int64)
+    without = unknown = 0
+    for row in rows:
+        total_CC1 += np.array(row["confusion"]).reshape(total_CC1.shape)
+        without += row["without_label"]
+        unknown += row["unknown_label"]
+    if not total_CC1.sum():
+        raise CorpusError(
+            f"no row of {settings.label_column!r} has a label that the model knows ({', '.join(labels[:10])}); "
+            f"{without:,} rows have none, {unknown:,} another"
+        )
+    return EvaluationSummary(
+        metrics=metrics(total_CC1, labels, rows_unknown_label=unknown),
+        rows_without_label=without,
+        rows_unknown_label=unknown,
+    )
+
+
+def _many_labels(
+    rows: Iterable[dict[str, Any]], labels: Sequence[str], settings: EvaluateSettings
+) -> EvaluationSummary:
+    """Add up what the workers counted."""
+    total = LabelCounts(np.zeros((3, len(labels)), dtype=np.int64), 0, 0, 0, 0)
+    without = unknown = 0
+    for row in rows:
+        without += row.pop("without_label")
+        unknown += row.pop("unknown_label")
+        counts_3C = np.array(row.pop("counts"), dtype=np.int64).reshape(3, len(labels))
+        total += LabelCounts(counts_3C, **row)
+    if not total.rows:
+        raise CorpusError(f"no row of {settings.label_column!r} has a list of labels; {without:,} rows have none")
+    return EvaluationSummary(
+        metrics=multi_label_metrics(total, labels), rows_without_label=without, rows_unknown_label=unknown
+    )
+
+
+class _EvaluationWorker:
     """A worker of the pool: classifies a unit's rows and counts."""
 
     def __init__(
@@ -98,21 +142,59 @@ class EvaluationWorker:
         torch.set_num_threads(1)
         pa.set_cpu_count(1)
         self.scorer = TextScorer(bundle, shared.get())
+        self.labels = bundle.config.labels
         self.roots, self.text_columns, self.label_column = roots, text_columns, label_column
 
-    def __call__(self, unit: Unit) -> dict[str, Any]:
-        """Return a unit's flattened confusion_CC1 and what could not be counted in it."""
-        labels = self.scorer.labels
-        total_CC1 = np.zeros((len(labels), len(labels) + 1), dtype=np.int64)
-        without = unknown = 0
+    def answers(self, unit: Unit) -> Iterator[tuple[pa.RecordBatch, Scores, npt.NDArray[np.int64]]]:
+        """Yield a unit's batches, the answers to their readable texts, and the rows that those are in."""
         columns = list(dict.fromkeys([*self.text_columns, self.label_column]))
         for batch in read_unit(unit, self.roots, columns):
             texts = read_texts(batch, self.text_columns)
+            yield batch, self.scorer.score_array(texts.values), texts.rows_N
+
+
+class OneLabelWorker(_EvaluationWorker):
+    """Counts which label was given for which."""
+
+    def __call__(self, unit: Unit) -> dict[str, Any]:
+        """Return a unit's flattened confusion_CC1 and what could not be counted in it."""
+        classes = len(self.labels)
+        total_CC1 = np.zeros((classes, classes + 1), dtype=np.int64)
+        without = unknown = 0
+        for batch, scores, rows_N in self.answers(unit):
             predicted = np.full(len(batch), NO_LABEL, dtype=np.int64)
-            predicted[texts.rows_N] = self.scorer.score_array(texts.values).label_N
+            predicted[rows_N] = scores.label_N
             label = label_strings(batch.column(self.label_column), self.label_column)
-            true = pc.index_in(label, pa.array(labels, pa.string())).fill_null(-1).to_numpy()
+            true = pc.index_in(label, pa.array(self.labels, pa.string())).fill_null(-1).to_numpy()
             without += label.null_count
             unknown += int((true < 0).sum()) - label.null_count
-            total_CC1 += confusion(true[true >= 0], predicted[true >= 0], len(labels))
+            total_CC1 += confusion(true[true >= 0], predicted[true >= 0], classes)
         return {"confusion": total_CC1.ravel().tolist(), "without_label": without, "unknown_label": unknown}
+
+
+class ManyLabelsWorker(_EvaluationWorker):
+    """Counts right, given and true labels."""
+
+    def __call__(self, unit: Unit) -> dict[str, Any]:
+        """Return a unit's flattened counts_3C, the other numbers of ``LabelCounts``, and what is in none of them."""
+        total = LabelCounts(np.zeros((3, len(self.labels)), dtype=np.int64), 0, 0, 0, 0)
+        without = unknown = 0
+        for batch, scores, rows_N in self.answers(unit):
+            given_NC = np.zeros((len(batch), len(self.labels)), dtype=np.bool_)
+            given_NC[rows_N] = scores.given_NC()
+            answered_N = np.zeros(len(batch), dtype=np.bool_)
+            answered_N[rows_N] = scores.label_N != NO_LABEL
+            lists = label_lists(batch.column(self.label_column), self.label_column)
+            labelled_N = lists.is_valid().to_numpy(zero_copy_only=False)
+            true_NC, unknown_N = label_matrix(lists, self.labels)
+            total += count_labels(
+                true_NC[labelled_N],
+                given_NC[labelled_N],
+                unknown_N=unknown_N[labelled_N],
+                rows_no_evidence=int((labelled_N & ~answered_N).sum()),
+            )
+            without += lists.null_count
+            unknown += int((unknown_N > 0).sum())
+        counts = {**vars(total), "counts": total.counts_3C.ravel().tolist()}
+        del counts["counts_3C"]
+        return {**counts, "without_label": without, "unknown_label": unknown}

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from w2vray.cluster.corpus import Corpus, find_corpus, read_footers
-from w2vray.cluster.labels import label_strings, require_label_type
+from w2vray.cluster.labels import holds_lists, label_strings, require_label_type
 from w2vray.cluster.preflight import Columns, check_footers, store_schema
 from w2vray.cluster.runtime import SharedVectors
 from w2vray.cluster.units import FILE_COLUMN, ROW_COLUMN, Unit, plan_units, read_unit
@@ -39,6 +39,7 @@ class Labelled:
 
     corpus: Corpus
     units: list[Unit]
+    multi_label: bool  # the label column holds lists
 
 
 def labelled_units(arguments: Sequence[str], text_columns: tuple[str, ...], label_column: str) -> Labelled:
@@ -52,13 +53,14 @@ def labelled_units(arguments: Sequence[str], text_columns: tuple[str, ...], labe
     footers, bad = read_footers(corpus, corpus.files, text_columns)
     if footers:
         schema = store_schema(footers, columns)
-        require_label_type(schema.field(label_column).type, label_column)
+        kind = schema.field(label_column).type
+        require_label_type(kind, label_column)
         good, unfit = check_footers(footers, columns, schema)
         bad = [*bad, *unfit]
     if bad:
         more = f", and {len(bad) - 1} more like it" if len(bad) > 1 else ""
         raise CorpusError(f"{corpus.place(bad[0].file)}: {bad[0].reason}{more}; mend or leave out the file")
-    return Labelled(corpus, plan_units(good))
+    return Labelled(corpus, plan_units(good), holds_lists(kind))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,20 @@
-"""Label columns to strings, and their order."""
+"""Label columns to strings, and their order. A column of lists gives each row any number of labels."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from w2vray.errors import CorpusError
 
-__all__ = ["label_order", "label_strings", "require_label_type"]
+__all__ = ["holds_lists", "label_lists", "label_matrix", "label_order", "label_strings", "require_label_type"]
+
+
+def holds_lists(kind: pa.DataType) -> bool:
+    """Tell whether a column of this type gives a row any number of labels."""
+    return any(test(kind) for test in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list))
 
 
 def require_label_type(kind: pa.DataType, name: str) -> None:
@@ -16,7 +23,11 @@ def require_label_type(kind: pa.DataType, name: str) -> None:
     Raises:
         CorpusError: it is of another type.
     """
-    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    _require_plain(kind.value_type if holds_lists(kind) else kind, kind, name)
+
+
+def _require_plain(plain: pa.DataType, kind: pa.DataType, name: str) -> None:
+    plain = plain.value_type if pa.types.is_dictionary(plain) else plain
     tests = (
         pa.types.is_string,
         pa.types.is_large_string,
@@ -26,7 +37,9 @@ def require_label_type(kind: pa.DataType, name: str) -> None:
         pa.types.is_null,
     )
     if not any(test(plain) for test in tests):
-        raise CorpusError(f"the label column {name!r} is {kind}; expected strings, integers or booleans")
+        raise CorpusError(
+            f"the label column {name!r} is {kind}; expected strings, integers or booleans, or lists of them"
+        )
 
 
 def label_strings(column: pa.Array, name: str) -> pa.StringArray:
@@ -35,7 +48,7 @@ def label_strings(column: pa.Array, name: str) -> pa.StringArray:
     Raises:
         CorpusError: the column is of another type, or a label is not UTF-8.
     """
-    require_label_type(column.type, name)
+    _require_plain(column.type, column.type, name)
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     labels = pa.nulls(len(column), pa.string()) if pa.types.is_null(column.type) else column.cast(pa.string())
@@ -44,6 +57,34 @@ def label_strings(column: pa.Array, name: str) -> pa.StringArray:
     except pa.ArrowInvalid as error:
         raise CorpusError(f"the label column {name!r} holds a label that is not UTF-8: {error}") from error
     return pc.if_else(pc.equal(labels, ""), pa.scalar(None, pa.string()), labels)
+
+
+def label_lists(column: pa.Array, name: str) -> pa.ListArray:
+    """Return each row's labels as a list of strings, null where the row has no list; missing labels are left out.
+
+    A label that is there twice in a row is kept once. A list of no labels says that none applies.
+
+    Raises:
+        CorpusError: as ``label_strings``.
+    """
+    rows_M = pc.list_parent_indices(column).to_numpy()
+    labels_M = label_strings(pc.list_flatten(column), name)
+    pairs = pa.table({"row": rows_M, "label": labels_M}).filter(labels_M.is_valid()).group_by(["row", "label"])
+    kept = pairs.aggregate([]).sort_by([("row", "ascending"), ("label", "ascending")]).combine_chunks()
+    counts_N = np.bincount(kept["row"].to_numpy(), minlength=len(column))
+    offsets_N1 = pa.array(np.concatenate(([0], np.cumsum(counts_N))).astype(np.int32))
+    values = pa.concat_arrays([pa.array([], pa.string()), *kept["label"].chunks])
+    return pa.ListArray.from_arrays(offsets_N1, values, mask=column.is_null())
+
+
+def label_matrix(lists: pa.ListArray, labels: Sequence[str]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
+    """Return true_NC, and unknown_N: how many labels of each row are none of ``labels``."""
+    classes_M = pc.index_in(lists.flatten(), pa.array(labels, pa.string())).fill_null(-1).to_numpy()
+    rows_M = pc.list_parent_indices(lists).to_numpy()
+    true_NC = np.zeros((len(lists), len(labels)), dtype=np.bool_)
+    known_M = classes_M >= 0
+    true_NC[rows_M[known_M], classes_M[known_M]] = True
+    return true_NC, np.bincount(rows_M[~known_M], minlength=len(lists)).astype(np.int64)
 
 
 def label_order(labels: Iterable[str]) -> tuple[str, ...]:

@@ -86,7 +86,7 @@ def score(settings: ScoreSettings, *, address: str | None = None, progress: Prog
         work.skipped = len(plan.units) - len(missing)
         run.remove(SUCCESS)
         if missing:
-            job = _job(settings, corpus, plan, fingerprint(identity))
+            job = _job(settings, bundle, corpus, plan, fingerprint(identity))
             with connected(address):
                 arguments = {"shared": share(vectors), "bundle": bundle, "job": job}
                 for done, outcome in enumerate(_outcomes(missing, arguments, settings.workers), 1):
@@ -98,7 +98,7 @@ def score(settings: ScoreSettings, *, address: str | None = None, progress: Prog
         return _close(run, settings, plan, work, fingerprint(identity))
 
 
-def _job(settings: ScoreSettings, corpus: Corpus, plan: RunPlan, run: str) -> ScoringJob:
+def _job(settings: ScoreSettings, bundle: Bundle, corpus: Corpus, plan: RunPlan, run: str) -> ScoringJob:
     return ScoringJob(
         output=absolute(settings.output),
         roots=corpus.roots,
@@ -106,6 +106,7 @@ def _job(settings: ScoreSettings, corpus: Corpus, plan: RunPlan, run: str) -> Sc
         kept=kept_columns(settings.keep),
         kept_schema=plan.kept_schema,
         where=parse_where(settings.where) if settings.where else None,
+        multi_label=bundle.config.multi_label,
         probabilities=settings.probabilities,
         top_k=settings.top_k or 0,
         threshold=settings.threshold,

@@ -26,6 +26,7 @@ class ScoringJob:
     kept: Mapping[str, str]
     kept_schema: pa.Schema  # by the names in the scores
     where: Where | None
+    multi_label: bool
     probabilities: bool
     top_k: int
     threshold: float | None
@@ -41,7 +42,9 @@ class ScoringJob:
     @property
     def scores_schema(self) -> pa.Schema:
         """Schema of the scores."""
-        return scores_schema(list(self.kept_schema), probabilities=self.probabilities, top_k=self.top_k)
+        return scores_schema(
+            list(self.kept_schema), multi_label=self.multi_label, probabilities=self.probabilities, top_k=self.top_k
+        )
 
 
 def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRecord, pa.Table, pa.Table]:

@@ -81,6 +81,8 @@ def train(
     stores = [labelled_units(settings.labelled, settings.text_column, settings.label_column)]
     if settings.validation:
         stores.append(labelled_units(settings.validation, settings.text_column, settings.label_column))
+    if stores[0].multi_label:
+        raise CorpusError(f"column {settings.label_column!r} holds lists of labels; expected one label a row")
     with connected(address):
         _require_cpus(settings)
         shared = share(vectors)
