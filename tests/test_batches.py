@@ -141,6 +141,17 @@ def test_ids_below_the_table_are_its_rows_and_those_above_are_the_overlays() -> 
     assert vectors_BTD.tolist() == [[[5, 6], [1, 2], [-3, -4]], [[-1, -2], [0, 0], [0, 0]]]
 
 
+@pytest.mark.parametrize("overlay_KD", [OVERLAY_KD, OVERLAY_KD[:0]], ids=["overlay", "no overlay"])
+def test_ids_behind_the_overlay_are_the_batchs_made_rows(overlay_KD: torch.Tensor) -> None:
+    """Rows made from sub-words come last, whatever is before them."""
+    words = WordVectors(TABLE_VD, overlay_KD, trainable=False)
+    first = 3 + len(overlay_KD)
+    made_MD = torch.tensor([[7.0, 8.0], [9.0, 10.0]])
+    (batch,) = by_length(np.array([first + 1, 0, first], np.int32), np.array([0, 3]), made_MD)
+
+    assert words(batch.to(torch.device("cpu"))).tolist() == [[[9, 10], [1, 2], [7, 8]]]
+
+
 def test_vectors_behind_a_texts_last_id_are_zero_whatever_ids_are_there() -> None:
     """Models rely on zeros, not on the ids of the padding."""
     words = WordVectors(TABLE_VD, OVERLAY_KD, trainable=False)

@@ -24,7 +24,7 @@ vocabularies = st.lists(
     min_size=1,
     unique=True,
 )
-policies = st.sampled_from(["skip", "zero", "unknown"])
+policies = st.sampled_from(["skip", "zero", "unknown", "subword"])
 families = st.sampled_from([PLAIN, GLOVE])
 
 
@@ -53,13 +53,17 @@ def model_entries(words: list[str], rules: TokenRules, text: str) -> list[str]:
     return entries
 
 
-def model_ids(words: list[str], policy: str, replaced: list[int], entries: list[str]) -> list[int]:
-    """The ids of a text's entries."""
+def model_ids(words: list[str], policy: str, replaced: list[int], entries: list[str], made: list[str]) -> list[int]:
+    """The ids of a text's entries; with sub-words, ``made`` gathers the words that rows are made for."""
     special = len(words)
-    first_replacing = special if policy == "skip" else special + 1
+    first_replacing = special + (policy in {"zero", "unknown"})
     ids = []
     for entry in entries:
-        if entry not in words:
+        if entry not in words and policy == "subword":
+            if entry not in made:
+                made.append(entry)
+            ids.append(special + len(replaced) + made.index(entry))
+        elif entry not in words:
             ids += [] if policy == "skip" else [special]
         else:
             row = words.index(entry)
@@ -134,13 +138,29 @@ def test_replaced_rows_get_the_ids_of_the_overlay(policy: str, replaced: list[in
     assert ids.found_counts_N.tolist() == [3, 0, 3, 0]
 
 
-@pytest.mark.parametrize(("policy", "special"), [("skip", None), ("zero", 6), ("unknown", 6)])
+def test_with_subwords_each_unknown_word_has_a_row_of_its_own() -> None:
+    """Behind the table and the overlay, in order of first sight; a word that is split has one for each part."""
+    ids = made(WORDS, "subword", GLOVE, [1, 4])(["zzz a film zzz", "", "x-zzz", "new"])
+    assert listed(ids) == [[8, 9, 6, 8], [], [10, 8], [7]]
+    assert ids.made_words == ("zzz", "a", "x")
+    assert ids.token_counts_N.tolist() == [4, 0, 2, 1]
+    assert ids.found_counts_N.tolist() == [1, 0, 0, 1]
+    assert ids.evidence_N.tolist() == [True, False, True, True]
+
+
+@pytest.mark.parametrize("policy", ["skip", "zero", "unknown"])
+def test_the_special_row_is_no_evidence(policy: str) -> None:
+    """It stands for all words that nothing is known of."""
+    assert made(WORDS, policy)(["zzz", "", "a film", "zzz good"]).evidence_N.tolist() == [False, False, True, True]
+
+
+@pytest.mark.parametrize(("policy", "special"), [("skip", None), ("zero", 6), ("unknown", 6), ("subword", None)])
 def test_the_special_id_is_the_first_behind_the_table(policy: str, special: int | None) -> None:
     """Where words without a vector are skipped there is none."""
     assert made(WORDS, policy).special_id == special
 
 
-@pytest.mark.parametrize("policy", ["skip", "zero", "unknown"])
+@pytest.mark.parametrize("policy", ["skip", "zero", "unknown", "subword"])
 @pytest.mark.parametrize("replaced", [[], [1, 4]], ids=["no overlay", "overlay"])
 @pytest.mark.parametrize("nothing", [[], [""], ["", "", " \n"]], ids=["no text", "empty text", "empty texts"])
 def test_texts_without_tokens_have_no_ids(policy: str, replaced: list[int], nothing: list[str]) -> None:
@@ -167,7 +187,9 @@ def test_look_up_equals_a_plain_model(
     replaced = sorted(data.draw(st.sets(st.integers(0, len(words) - 1))))
     ids = made(words, policy, rules, replaced)(values)
     entries = [model_entries(words, rules, text) for text in values]
-    assert listed(ids) == [model_ids(words, policy, replaced, there) for there in entries]
+    made_words: list[str] = []
+    assert listed(ids) == [model_ids(words, policy, replaced, there, made_words) for there in entries]
+    assert ids.made_words == tuple(made_words)
     assert ids.token_counts_N.tolist() == [len(there) for there in entries]
     assert ids.found_counts_N.tolist() == [sum(entry in words for entry in there) for there in entries]
 
@@ -178,7 +200,17 @@ def test_a_text_has_the_same_ids_alone_as_among_others(
 ) -> None:
     """What a row is scored with depends on the row alone."""
     find = made(words, policy, rules)
-    assert listed(find(values)) == [listed(find([text]))[0] for text in values]
+    assert written(find, values) == [written(find, [text])[0] for text in values]
+
+
+def written(find: Lookup, values: list[str]) -> list[list[int | str]]:
+    """The ids of each text, and in place of the id of a made row its word: they are numbered within a block."""
+    ids, rows = find(values), len(find.vocabulary)
+    first = rows + (find.special_id is not None)
+    return [
+        [ids.made_words[id_ - first] if ids.made_words and id_ >= first else id_ for id_ in text]
+        for text in listed(ids)
+    ]
 
 
 @given(values=texts, words=vocabularies, rules=families)

@@ -10,13 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from w2vray.bundle import OVERLAY, Bundle
-from w2vray.errors import BundleError, UnusableInputError
+from w2vray.errors import BundleError, UnusableInputError, VectorsError
 from w2vray.metrics import NO_LABEL
 from w2vray.models.settings import AverageSettings
 from w2vray.schema import scores_schema
 from w2vray.scorer import SCORING_VERSION, TextScorer, numeric_profile
 from w2vray.texts import BLOCK_ROWS
-from w2vray.vectors import Vectors
+from w2vray.vectors import Vectors, VectorsWriter
+from w2vray.vectors.ngrams import NGrams
+from w2vray.vectors.readers import Block
 
 KINDS = ("average", "cnn", "lstm", "gru")
 POLICIES = ("skip", "zero", "unknown")
@@ -108,6 +110,32 @@ def test_a_word_without_a_vector_counts_as_the_policy_says(
 
     assert scores.probabilities_NC[0, 1] == pytest.approx(1 / (1 + math.exp(-2 * x)), abs=1e-6)
     assert scores.columns()["coverage"].to_pylist() == [0.5]
+
+
+def test_a_word_without_a_vector_is_scored_by_its_ngrams(make_bundle: Make, vectors: Vectors, tmp_path: Path) -> None:
+    """With sub-words: what is made is evidence too, and coverage still tells that the table has no such word."""
+    ngrams = NGrams(np.array([[4, 0, 0]], dtype=np.float32), 3, 3)  # one bucket: every n-gram has this row
+    with VectorsWriter(tmp_path / "vectors") as writer:
+        writer.append(Block(list(vectors.vocabulary), vectors.table_VD), origin="a test")
+        with_ngrams = writer.finish(vectors.rules, {}, ngrams)
+    weights = average_weights([[-1, 1, 0], [1, -1, 0]], [0, 0])
+    make_bundle(tmp_path / "model", with_ngrams, policy="subword", weights=weights, labels=("no", "yes"))
+
+    scores = TextScorer.load(tmp_path / "model").score(["unheard bad", "", "unheard", "bad"])
+
+    x = [(4 - 1) / 2, 4, -1]  # means of good - bad
+    expected = [1 / (1 + math.exp(-2 * value)) for value in x]
+    assert scores.probabilities_NC[[0, 2, 3], 1] == pytest.approx(expected, abs=1e-6)
+    columns = scores.columns()
+    assert columns["status"].to_pylist() == ["scored", "no_evidence", "scored", "scored"]
+    assert columns["coverage"].to_pylist() == [0.5, 0, 0, 1]
+
+
+def test_a_model_that_needs_ngrams_refuses_vectors_without(make_bundle: Make, vectors: Vectors, tmp_path: Path) -> None:
+    """As when it was trained."""
+    bundle = make_bundle(tmp_path / "model", vectors, policy="subword")
+    with pytest.raises(VectorsError, match="--oov subword makes vectors from n-grams"):
+        TextScorer(bundle, vectors)
 
 
 def test_equal_odds_go_to_the_first_label(scorer: TextScorer) -> None:

@@ -1,6 +1,7 @@
 """Ragged ids to padded tensors, in batches that are a pure function of the texts they are made from.
 
-Legend: N texts, L ids of all of them, B texts of a batch, T the longest of them, D width of a vector, K overlay rows.
+Legend: N texts, L ids of all of them, B texts of a batch, T the longest of them, D width of a vector, K overlay rows,
+M rows made from sub-words.
 """
 
 from collections.abc import Iterator
@@ -23,18 +24,28 @@ MAX_TEXTS = 1 << 10
 
 @dataclass(frozen=True)
 class Batch:
-    """Padded ids. ``texts_B`` says which text each row is; ``ids_BT`` holds id 0 behind a text's ``lengths_B`` ids."""
+    """Padded ids. ``texts_B`` says which text each row is; ``ids_BT`` holds id 0 behind a text's ``lengths_B`` ids.
+
+    ``made_MD`` are the rows of the ids behind table and overlay, where there are such.
+    """
 
     texts_B: npt.NDArray[np.int64]
     ids_BT: Tensor
     lengths_B: Tensor
+    made_MD: Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on another device."""
-        return Batch(self.texts_B, self.ids_BT.to(device), self.lengths_B.to(device))
+        made_MD = None if self.made_MD is None else self.made_MD.to(device)
+        return Batch(self.texts_B, self.ids_BT.to(device), self.lengths_B.to(device), made_MD)
 
 
-def pad(ids_L: npt.NDArray[np.int32], offsets_N1: npt.NDArray[np.int64], texts_B: npt.NDArray[np.int64]) -> Batch:
+def pad(
+    ids_L: npt.NDArray[np.int32],
+    offsets_N1: npt.NDArray[np.int64],
+    texts_B: npt.NDArray[np.int64],
+    made_MD: Tensor | None = None,
+) -> Batch:
     """Copy the ids of some texts into a padded tensor (at least one column wide)."""
     starts_B = offsets_N1[texts_B]
     lengths_B = offsets_N1[texts_B + 1] - starts_B
@@ -43,10 +54,12 @@ def pad(ids_L: npt.NDArray[np.int32], offsets_N1: npt.NDArray[np.int64], texts_B
     ids_BT = np.zeros(inside_BT.shape, dtype=np.int64)
     positions_BT = starts_B[:, None] + np.arange(width)
     ids_BT[inside_BT] = ids_L[positions_BT[inside_BT]]
-    return Batch(texts_B, torch.from_numpy(ids_BT), torch.from_numpy(lengths_B.astype(np.int64)))
+    return Batch(texts_B, torch.from_numpy(ids_BT), torch.from_numpy(lengths_B.astype(np.int64)), made_MD)
 
 
-def by_length(ids_L: npt.NDArray[np.int32], offsets_N1: npt.NDArray[np.int64]) -> Iterator[Batch]:
+def by_length(
+    ids_L: npt.NDArray[np.int32], offsets_N1: npt.NDArray[np.int64], made_MD: Tensor | None = None
+) -> Iterator[Batch]:
     """Batch texts of like lengths, shortest first; none is left out.
 
     A batch has up to ``PADDED_TOKENS`` ids and ``MAX_TEXTS`` texts; a longer text is a batch of its own.
@@ -58,7 +71,7 @@ def by_length(ids_L: npt.NDArray[np.int32], offsets_N1: npt.NDArray[np.int64]) -
         widths = np.maximum(lengths_N[order_N[start : start + MAX_TEXTS]], 1)
         fitting = int(np.count_nonzero(widths * np.arange(1, len(widths) + 1) <= PADDED_TOKENS))
         stop = start + max(1, fitting)
-        yield pad(ids_L, offsets_N1, order_N[start:stop])
+        yield pad(ids_L, offsets_N1, order_N[start:stop], made_MD)
         start = stop
 
 
@@ -77,7 +90,7 @@ class _SharedTable:
 
 
 class WordVectors(nn.Module):
-    """The way from ids to vectors: rows of the shared table, then rows of the model's own overlay.
+    """The way from ids to vectors: rows of the shared table, of the model's own overlay, and of the batch's made rows.
 
     The overlay is a parameter, trained where ``trainable``; the table is never written to.
     """
@@ -102,9 +115,10 @@ class WordVectors(nn.Module):
         rows = len(table_VD)
         ids_BT = batch.ids_BT
         vectors_BTD = F.embedding(ids_BT.clamp(max=rows - 1), table_VD).float()
-        if len(self.overlay_KD):
+        own_KD = self.overlay_KD if batch.made_MD is None else torch.cat((self.overlay_KD, batch.made_MD))
+        if len(own_KD):
             own_BT = ids_BT >= rows
-            own_BTD = F.embedding((ids_BT - rows).clamp(min=0), self.overlay_KD)
+            own_BTD = F.embedding((ids_BT - rows).clamp(min=0), own_KD)
             vectors_BTD = torch.where(own_BT[:, :, None], own_BTD, vectors_BTD)
         behind_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device) >= batch.lengths_B[:, None]
         return vectors_BTD.masked_fill(behind_BT[:, :, None], 0.0)

@@ -176,7 +176,7 @@ class Bundle:
                 f"{place} holds other vectors than the model was trained with: fingerprint {vectors.fingerprint[:16]}, "
                 f"expected {self.config.vectors_fingerprint[:16]}; name the right ones with --vectors"
             )
-        return vectors
+        return vectors.for_policy(self.config.policy)
 
 
 def save_bundle(

@@ -28,7 +28,8 @@ __all__ = [
 DTYPES = ("float32", "float16")
 FAMILIES = ("plain", "glove", "googlenews", "fasttext")
 MODELS = ("average", "cnn", "lstm", "gru")
-POLICIES = ("skip", "zero", "unknown")
+POLICIES = ("skip", "zero", "unknown", "subword")
+SPECIAL_POLICIES = ("zero", "unknown")  # of which one row of the model's own stands for every word without a vector
 FORMATS = ("auto", "word2vec-binary", "word2vec-text", "glove")
 
 
@@ -154,7 +155,7 @@ class TrainSettings:
     validation_fraction: float | None = documented(
         "Share of LABELLED kept for it. Default: 0.1; none for average, which needs no early stopping.", None
     )
-    oov: str = documented("What becomes of words that have no vector.", "skip", choices=POLICIES)
+    oov: str = documented("What becomes of words that have no vector.", "skip", choices=POLICIES[:3])
     workers: int = documented("Ray Train workers.", 1)
     gpu: bool = documented("Give each worker a GPU.", False)
     seed: int = documented("Seed of all that is random.", 0)

@@ -1,10 +1,12 @@
 """Texts to ids: tokenise, find each word's row, apply the policy for words that have none.
 
 Ids: ``id < V`` is a row of the shared table; ``V <= id < V + K`` a row of the model's own overlay, whose first row is
-the special one of the policies ``zero`` and ``unknown``, and whose others replace table rows. Models see ids and a way
-to rows, so that neither a policy nor tuned words change them.
+the special one of the policies ``zero`` and ``unknown``, and whose others replace table rows; from ``V + K`` on come
+the rows that the policy ``subword`` has made for one block. Models see ids and a way to rows, so that neither a policy
+nor tuned words change them.
 
-Legend: V rows of the table, K of the overlay, N texts, L tokens of all texts.
+Legend: V rows of the table, K of the overlay, M words that rows are made for, N texts, E entries of a block's distinct
+words, L tokens of all texts.
 """
 
 from collections import Counter
@@ -17,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from w2vray.config import SPECIAL_POLICIES
 from w2vray.resolution import WAYS, Resolution, resolve
 from w2vray.tokens import TokenRules, tokenizer
 from w2vray.vocabulary import MISSING, Vocabulary
@@ -33,12 +36,16 @@ class Ids:
     ``token_counts_N`` counts tokens after resolution, with or without a vector; ``found_counts_N`` those with a row of
     the table (a replaced row is still one). Under ``skip`` a text has as many ids as found tokens, otherwise as many as
     tokens.
+
+    ``made_words`` are the M distinct words of these texts that have no row, only under ``subword``: their rows, which
+    the vectors' n-grams give, have the ids from ``V + K`` on, in this order.
     """
 
     ids_L: npt.NDArray[np.int32]
     offsets_N1: npt.NDArray[np.int64]
     token_counts_N: npt.NDArray[np.int32]
     found_counts_N: npt.NDArray[np.int32]
+    made_words: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.token_counts_N)
@@ -47,6 +54,11 @@ class Ids:
     def lengths_N(self) -> npt.NDArray[np.int64]:
         """Number of ids of each text."""
         return np.diff(self.offsets_N1)
+
+    @property
+    def evidence_N(self) -> npt.NDArray[np.bool_]:
+        """Whether a token of the text has a vector: one of the table, or a made one, but not the special row."""
+        return self.lengths_N > 0 if self.made_words else self.found_counts_N > 0
 
 
 class _Numbers(dict[str, int]):
@@ -71,8 +83,8 @@ class Lookup:
 
     @property
     def special_id(self) -> int | None:
-        """Id of words without a vector; None where they are skipped."""
-        return None if self.policy == "skip" else len(self.vocabulary)
+        """Id of words without a vector; None where no row stands for all of them."""
+        return len(self.vocabulary) if self.policy in SPECIAL_POLICIES else None
 
     def __call__(self, texts: pa.LargeStringArray | Sequence[str]) -> Ids:
         """Look up texts (no nulls)."""
@@ -85,9 +97,7 @@ class Lookup:
             lengths.append(len(tokens))
             codes.extend(map(numbers.__getitem__, tokens))
         found = self._resolve(list(numbers))
-        return self._assemble(
-            np.array(codes, dtype=np.int64), np.array(lengths, dtype=np.int64), found.rows_E, found.offsets_W1
-        )
+        return self._assemble(np.array(codes, dtype=np.int64), np.array(lengths, dtype=np.int64), found)
 
     def tokens(self, text: str) -> list[tuple[str, bool]]:
         """Return each token of a text as it was resolved, and whether it has a vector."""
@@ -103,36 +113,46 @@ class Lookup:
         """Find the entries of distinct words: the one place that knows how a written word becomes rows."""
         return resolve(self.vocabulary, self.rules, words)
 
-    def _assemble(
-        self,
-        codes: npt.NDArray[np.int64],
-        lengths: npt.NDArray[np.int64],
-        rows: npt.NDArray[np.int64],
-        row_offsets: npt.NDArray[np.int64],
-    ) -> Ids:
-        """Write each token's rows in place of the token, count, and apply the policy."""
-        counts = np.diff(row_offsets)[codes]  # entries of each token
+    def entry_ids(self, found: Resolution) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+        """Apply the policy: return the id of each entry (any where it is skipped), and the words to make rows for."""
+        ids_E = self._overlaid(found.rows_E)
+        missing_E = found.rows_E == MISSING
+        made = _Numbers()
+        if self.policy == "subword":
+            first = len(self.vocabulary) + len(self.replaced_rows)
+            ids_E[missing_E] = [first + made[found.entries[entry]] for entry in np.flatnonzero(missing_E).tolist()]
+        elif self.special_id is not None:
+            ids_E[missing_E] = self.special_id
+        return ids_E, tuple(made)
+
+    def _assemble(self, codes: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], found: Resolution) -> Ids:
+        """Write each token's ids in place of the token, and count."""
+        ids_E, made_words = self.entry_ids(found)
+        counts = np.diff(found.offsets_W1)[codes]  # entries of each token
         ends = np.cumsum(counts)
         within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)
-        all_rows = rows[np.repeat(row_offsets[codes], counts) + within]
+        entries_L = np.repeat(found.offsets_W1[codes], counts) + within
         token_ends = np.concatenate(([0], ends))[np.concatenate(([0], np.cumsum(lengths)))]  # [N + 1]
         token_counts = np.diff(token_ends)
-        found = all_rows != MISSING
-        found_before = np.concatenate(([0], np.cumsum(found)))
+        found_L = (found.rows_E != MISSING)[entries_L]
+        found_before = np.concatenate(([0], np.cumsum(found_L)))
         found_counts = np.diff(found_before[token_ends])
-        ids = self._overlaid(all_rows)
+        ids_L, offsets = ids_E[entries_L], token_ends
         if self.policy == "skip":
-            ids, offsets = ids[found], found_before[token_ends]
-        else:
-            ids[~found] = len(self.vocabulary)
-            offsets = token_ends
-        return Ids(ids, offsets.astype(np.int64), token_counts.astype(np.int32), found_counts.astype(np.int32))
+            ids_L, offsets = ids_L[found_L], found_before[token_ends]
+        return Ids(
+            ids_L,
+            offsets.astype(np.int64),
+            token_counts.astype(np.int32),
+            found_counts.astype(np.int32),
+            made_words,
+        )
 
     def _overlaid(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
         """Turn table rows into ids: a replaced row becomes its overlay row's id."""
         if not self.replaced_rows.size:
             return rows.astype(_ID)
-        first = len(self.vocabulary) + (self.policy != "skip")
+        first = len(self.vocabulary) + (self.special_id is not None)
         place = np.searchsorted(self.replaced_rows, rows)
         place_inside = np.minimum(place, len(self.replaced_rows) - 1)
         replaced = self.replaced_rows[place_inside] == rows

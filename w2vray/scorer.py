@@ -15,6 +15,7 @@ import torch
 
 from w2vray.batches import WordVectors, by_length
 from w2vray.bundle import OVERLAY, Bundle
+from w2vray.config import SPECIAL_POLICIES
 from w2vray.errors import BundleError, UnusableInputError
 from w2vray.lookup import Ids, Lookup
 from w2vray.metrics import NO_LABEL
@@ -132,6 +133,8 @@ class TextScorer:
             raise BundleError(f"the vectors have {vectors.dim} numbers, the model was trained on {config.dim}")
         self.labels = config.labels
         self.multi_label = config.multi_label
+        vectors = vectors.for_policy(config.policy)
+        self.ngrams = vectors.ngrams
         self.lookup = Lookup(vectors.vocabulary, config.rules, config.policy)
         self.device = torch.device(device)
         self.classifier = _classifier(bundle, vectors).to(self.device).eval()
@@ -171,14 +174,18 @@ class TextScorer:
         """Run the model over the looked-up texts of a block."""
         probabilities_NC = np.zeros((len(ids), len(self.labels)), dtype=np.float32)
         with torch.inference_mode():
-            for batch in by_length(ids.ids_L, ids.offsets_N1):
+            for batch in by_length(ids.ids_L, ids.offsets_N1, self._made_rows(ids.made_words)):
                 logits_BC = self.classifier(batch.to(self.device))
                 probabilities_NC[batch.texts_B] = probabilities(logits_BC, multi_label=self.multi_label).cpu().numpy()
-        none_N = ids.found_counts_N == 0
+        none_N = ~ids.evidence_N
         probabilities_NC[none_N] = 0.0
         label_N = probabilities_NC.argmax(axis=1).astype(np.int32)
         label_N[none_N] = NO_LABEL
         return Scores(self.labels, label_N, probabilities_NC, ids.token_counts_N, ids.found_counts_N, self.multi_label)
+
+    def _made_rows(self, words: tuple[str, ...]) -> torch.Tensor | None:
+        """Return made_MD for the words of a block that have no row."""
+        return torch.from_numpy(self.ngrams.rows(words)) if words and self.ngrams is not None else None
 
     def _join(self, scores: list[Scores]) -> Scores:
         if not scores:
@@ -199,7 +206,7 @@ def _classifier(bundle: Bundle, vectors: Vectors) -> Classifier:
     config = bundle.config
     weights = {name: torch.from_numpy(np.array(array)) for name, array in bundle.weights.items()}
     overlay_KD = weights.get(OVERLAY)
-    rows = 0 if config.policy == "skip" else 1
+    rows = int(config.policy in SPECIAL_POLICIES)
     if overlay_KD is None or tuple(overlay_KD.shape) != (rows, config.dim):
         raise BundleError(
             f"the model's overlay is {None if overlay_KD is None else tuple(overlay_KD.shape)}; "

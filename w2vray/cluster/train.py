@@ -77,7 +77,7 @@ def train(
     output = Path(settings.output).absolute()
     if output.exists():
         raise BundleError(f"{output} is already there; name another --output, or remove it first")
-    vectors = Vectors.open(settings.vectors)
+    vectors = Vectors.open(settings.vectors).for_policy(settings.oov)
     stores = [labelled_units(settings.labelled, settings.text_column, settings.label_column)]
     if settings.validation:
         stores.append(labelled_units(settings.validation, settings.text_column, settings.label_column))

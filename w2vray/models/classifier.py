@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from w2vray.batches import Batch, WordVectors
+from w2vray.config import SPECIAL_POLICIES
 from w2vray.models.averaging import AverageModel
 from w2vray.models.cnn import CnnModel
 from w2vray.models.recurrent import RecurrentModel
@@ -64,7 +65,7 @@ def shared_table(table_VD: npt.NDArray[Any]) -> Tensor:
 def special_row(policy: str, table_VD: npt.NDArray[Any]) -> Tensor:
     """Return the overlay_KD that a policy starts with: no row, a row of zeros, or the mean of the table."""
     dim = table_VD.shape[1]
-    if policy == "skip":
+    if policy not in SPECIAL_POLICIES:
         return torch.zeros(0, dim)
     if policy == "zero":
         return torch.zeros(1, dim)

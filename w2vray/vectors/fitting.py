@@ -15,9 +15,10 @@ import pyarrow as pa
 from w2vray import tokens
 from w2vray.config import FitVectorsSettings
 from w2vray.errors import VectorsError
-from w2vray.vectors.directory import Vectors, VectorsWriter
+from w2vray.vectors.directory import Vectors
 from w2vray.vectors.readers import Block
 from w2vray.vectors.readers.block import BLOCK_ROWS
+from w2vray.vectors.writer import VectorsWriter
 
 __all__ = ["TextSource", "fit_vectors"]
 

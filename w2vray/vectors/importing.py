@@ -6,9 +6,10 @@ import numpy as np
 
 from w2vray import tokens
 from w2vray.config import ImportSettings
-from w2vray.vectors.directory import Vectors, VectorsWriter
+from w2vray.vectors.directory import Vectors
 from w2vray.vectors.families import FIRST_WORDS, guess_family
 from w2vray.vectors.readers import Block, open_source
+from w2vray.vectors.writer import VectorsWriter
 
 __all__ = ["import_vectors"]
 
