@@ -3,7 +3,7 @@
 Legend: N texts, C classes, B texts of a batch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +17,8 @@ from w2vray.batches import WordVectors, by_length
 from w2vray.bundle import OVERLAY, Bundle
 from w2vray.config import SPECIAL_POLICIES
 from w2vray.errors import BundleError, UnusableInputError
+from w2vray.kernels.compiling import compiling_once, usable
+from w2vray.kernels.looking_up import FastLookup
 from w2vray.lookup import Ids, Lookup
 from w2vray.metrics import NO_LABEL
 from w2vray.models.classifier import Classifier, build_model, probabilities, shared_table
@@ -28,6 +30,9 @@ __all__ = ["SCORING_VERSION", "Scores", "TextScorer", "numeric_profile"]
 
 SCORING_VERSION = 1
 """Raised when the same model gives another answer to the same text."""
+
+_WARMING = ["Caf\u00e9 e\u0301 a-b xyzzy"]
+"""A text that makes every kernel of the look-up compile, or load."""
 
 LABEL_THRESHOLD = 0.5
 """Probability from which on a multi-label model gives a label, where nothing else is asked for."""
@@ -121,13 +126,15 @@ def _lists(values: pa.Array, counts_N: npt.NDArray[Any], none_N: npt.NDArray[np.
 class TextScorer:
     """A model and its vectors, ready to classify texts.
 
+    ``kernels=False`` computes all of it in plain Python and torch, the plain model of the compiled kernels.
+
     Example:
         >>> scorer = TextScorer.load("model")  # doctest: +SKIP
         >>> scorer.score(["a moving, beautifully acted film"]).columns()["label"]  # doctest: +SKIP
         ["positive"]
     """
 
-    def __init__(self, bundle: Bundle, vectors: Vectors, *, device: str = "cpu") -> None:
+    def __init__(self, bundle: Bundle, vectors: Vectors, *, device: str = "cpu", kernels: bool = True) -> None:
         config = bundle.config
         if vectors.dim != config.dim:
             raise BundleError(f"the vectors have {vectors.dim} numbers, the model was trained on {config.dim}")
@@ -136,6 +143,11 @@ class TextScorer:
         vectors = vectors.for_policy(config.policy)
         self.ngrams = vectors.ngrams
         self.lookup = Lookup(vectors.vocabulary, config.rules, config.policy)
+        self.look_up: Callable[[pa.LargeStringArray], Ids] = self.lookup
+        if kernels and not usable():
+            self.look_up = FastLookup(self.lookup)
+            with compiling_once():
+                self.look_up(pa.array(_WARMING, pa.large_string()))
         self.device = torch.device(device)
         self.classifier = _classifier(bundle, vectors).to(self.device).eval()
         self.classifier.words.move_table(self.device)
@@ -168,7 +180,7 @@ class TextScorer:
 
     def score_array(self, texts: pa.LargeStringArray) -> Scores:
         """Classify an Arrow array of texts, without nulls, block by block."""
-        return self._join([self.score_ids(self.lookup(block)) for block in blocks(texts)])
+        return self._join([self.score_ids(self.look_up(block)) for block in blocks(texts)])
 
     def score_ids(self, ids: Ids) -> Scores:
         """Run the model over the looked-up texts of a block."""

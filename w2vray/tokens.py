@@ -33,7 +33,7 @@ from typing import Any, Literal, Self
 from w2vray.config import FAMILIES
 from w2vray.errors import BundleError
 
-__all__ = ["TokenRules", "family", "tokenizer"]
+__all__ = ["TokenRules", "family", "prepared", "tokenizer", "word_character"]
 
 _STRAIGHT_APOSTROPHES = {0x2018: "'", 0x2019: "'", 0x02BC: "'"}
 _STRAIGHT_MARKS = {
@@ -43,7 +43,7 @@ _STRAIGHT_MARKS = {
     **dict.fromkeys((0x2014, 0x2015), "--"),  # em dash: it parts words
     0x2026: "...",
 }
-_WHITESPACE_TOKEN = re.compile(r"[^ \t\n\v\f\r\0]+")  # what fastText's reader parts words at
+_NOT_WHITESPACE = r"[^ \t\n\v\f\r\0]"  # what fastText's reader does not part words at
 _NO_BREAK_SPACE = "\u00a0"
 _CLITICS = "(?:s|m|d|re|ve|ll)"
 
@@ -159,15 +159,18 @@ def _marks() -> str:
     return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
 
 
-def _word_character(*, ascii_only: bool) -> str:
+def word_character(rules: TokenRules, *, ascii_only: bool) -> str:
+    """Return the expression for one character that words are made of."""
+    if rules.whitespace_only:
+        return _NOT_WHITESPACE
     return "[a-zA-Z0-9]" if ascii_only else rf"(?:[^\W_]|[{_marks()}])"
 
 
 def _pattern(rules: TokenRules, *, ascii_only: bool) -> re.Pattern[str]:
     """Build the expression that finds the tokens in a prepared text, longest rule first."""
+    W = word_character(rules, ascii_only=ascii_only)
     if rules.whitespace_only:
-        return _WHITESPACE_TOKEN
-    W = _word_character(ascii_only=ascii_only)
+        return re.compile(f"{W}+")
     joiners = re.escape(rules.joiners.replace("'", ""))
     inner = [f"[{joiners}]"] if joiners else []
     if "'" in rules.joiners:
@@ -202,16 +205,18 @@ def tokenizer(rules: TokenRules) -> Callable[[str], list[str]]:
     def tokenize(text: str) -> list[str]:
         nonlocal find_any
         if text.isascii():
-            return find_ascii(text.lower() if rules.lowercase else text)
+            return find_ascii(prepared(rules, text))
         if find_any is None:
             find_any = _pattern(rules, ascii_only=False).findall
-        return find_any(_prepared(rules, text))
+        return find_any(prepared(rules, text))
 
     return tokenize
 
 
-def _prepared(rules: TokenRules, text: str) -> str:
-    """Return a text that is not ASCII as the rules read it, before it is split."""
+def prepared(rules: TokenRules, text: str) -> str:
+    """Return a text as the rules read it, before it is split."""
+    if text.isascii():
+        return text.lower() if rules.lowercase else text
     text = unicodedata.normalize(rules.normalization, text)
     if rules.whitespace_only:
         text = text.replace(_NO_BREAK_SPACE, " ")

@@ -1,0 +1,98 @@
+"""Codes of tokens to ids: the rows of resolved misses in place, the policy applied, everything counted.
+
+Legend: L tokens, N texts, M misses, E entries of all misses, G words that have no row, U of them in these texts.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from w2vray.kernels.compiling import kernel
+
+__all__ = ["Entries", "Policy", "assemble"]
+
+
+class Entries(NamedTuple):
+    """What each miss was resolved to: the entries ``offsets_M1[m]`` to ``offsets_M1[m + 1]``."""
+
+    rows_E: npt.NDArray[np.int64]  # -1 where there is none
+    unknown_E: npt.NDArray[np.int64]  # which of the words that have no row it is, -1 where it has one
+    offsets_M1: npt.NDArray[np.int64]
+
+
+class Policy(NamedTuple):
+    """What becomes of an entry without a row: the special id, or a row that is made, or it is skipped."""
+
+    special: int  # -1 where there is none
+    first_made: int  # -1 where none are made
+    replaced: npt.NDArray[np.int32]  # [V] id of each row that the overlay replaces, -1 of others; empty without such
+
+
+@kernel
+def assemble(
+    codes_L: npt.NDArray[np.int32],
+    ends_N: npt.NDArray[np.int64],
+    entries: Entries,
+    policy: Policy,
+    unknown: int,
+) -> tuple[
+    npt.NDArray[np.int32],
+    npt.NDArray[np.int64],
+    npt.NDArray[np.int32],
+    npt.NDArray[np.int32],
+    npt.NDArray[np.int64],
+]:
+    """Return ids_L, offsets_N1, token_counts_N and found_counts_N, as ``Ids`` has them, and which words are to be made.
+
+    Args:
+        codes_L: row of each token, or -1 less the number of its miss.
+        ends_N: tokens before the end of each text.
+        entries: of the misses.
+        policy: the model's.
+        unknown: G, as many words as ``unknown_E`` speaks of.
+    """
+    special, first_made, replaced = policy.special, policy.first_made, policy.replaced
+    rows_E, unknown_E, offsets_M1 = entries.rows_E, entries.unknown_E, entries.offsets_M1
+    numbers_G = np.full(unknown, -1, dtype=np.int64)
+    made_U = np.empty(unknown, dtype=np.int64)
+    made = 0
+    texts = len(ends_N)
+    ids_L = np.empty(len(codes_L), dtype=np.int32)
+    offsets_N1 = np.zeros(texts + 1, dtype=np.int64)
+    token_counts_N = np.zeros(texts, dtype=np.int32)
+    found_counts_N = np.zeros(texts, dtype=np.int32)
+    written = 0
+    for text in range(texts):
+        tokens = found = 0
+        for token in range(ends_N[text - 1] if text else 0, ends_N[text]):
+            code = codes_L[token]
+            if code >= 0:
+                first, last = 0, 1
+            else:
+                first, last = offsets_M1[-1 - code], offsets_M1[-code]
+            if written + last - first > len(ids_L):
+                grown = np.empty(2 * (written + last - first), dtype=np.int32)
+                grown[:written] = ids_L[:written]
+                ids_L = grown
+            for entry in range(first, last):
+                row = np.int64(code) if code >= 0 else rows_E[entry]
+                tokens += 1
+                if row >= 0:
+                    found += 1
+                    ids_L[written] = replaced[row] if len(replaced) and replaced[row] >= 0 else row
+                    written += 1
+                elif special >= 0:
+                    ids_L[written] = special
+                    written += 1
+                elif first_made >= 0:
+                    word = unknown_E[entry]
+                    if numbers_G[word] < 0:
+                        numbers_G[word] = made
+                        made_U[made] = word
+                        made += 1
+                    ids_L[written] = first_made + numbers_G[word]
+                    written += 1
+        token_counts_N[text], found_counts_N[text] = tokens, found
+        offsets_N1[text + 1] = written
+    return ids_L[:written], offsets_N1, token_counts_N, found_counts_N, made_U[:made]
