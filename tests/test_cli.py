@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -122,6 +123,7 @@ class Refused(NamedTuple):
         Refused("vectors import tiny.txt --output v --limit 0", "--limit is 0; allowed: a whole number above 0"),
         Refused("vectors import tiny.txt --output v --dtype float64", "'float64' is not one of"),
         Refused("vectors import tiny.txt", "Missing option '--output'"),
+        Refused("vectors import tiny.pkl --output v", "tiny.pkl is a Python pickle"),
         Refused("vectors info nowhere", "nowhere is not a vectors directory"),
         Refused("vectors info vectors --family glove", "--family measures a corpus; name one with --corpus"),
         Refused("vectors train nowhere --output v", "nowhere is not there"),
@@ -154,6 +156,7 @@ def test_unusable_arguments_end_with_2_and_say_what_to_change(
     case: Refused, run: Run, tiny: Path, tmp_path: Path
 ) -> None:
     assert tiny.exists()
+    (tmp_path / "tiny.pkl").write_bytes(pickle.dumps({}))
     pq.write_table(pa.table({"text": ["a film"], "label": ["x"]}), tmp_path / "a.parquet")
     before = sorted(path.name for path in tmp_path.iterdir())
     result = run(*case.command.split())

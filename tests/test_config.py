@@ -32,7 +32,7 @@ WHOLE = "a whole number above 0"
 SEED = "0 to 4294967295"
 
 BAD_VALUES: list[tuple[type[Any], str, Any, str]] = [
-    (ImportSettings, "format", "fasttext", "auto, word2vec-binary, word2vec-text, glove"),
+    (ImportSettings, "format", "fasttext", "auto, word2vec-binary, word2vec-text, glove, fasttext-binary, gensim"),
     (ImportSettings, "limit", 0, WHOLE),
     (ImportSettings, "limit", -3, WHOLE),
     (ImportSettings, "dtype", "float64", "float32, float16"),

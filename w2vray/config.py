@@ -30,7 +30,7 @@ FAMILIES = ("plain", "glove", "googlenews", "fasttext")
 MODELS = ("average", "cnn", "lstm", "gru")
 POLICIES = ("skip", "zero", "unknown", "subword")
 SPECIAL_POLICIES = ("zero", "unknown")  # of which one row of the model's own stands for every word without a vector
-FORMATS = ("auto", "word2vec-binary", "word2vec-text", "glove")
+FORMATS = ("auto", "word2vec-binary", "word2vec-text", "glove", "fasttext-binary", "gensim")
 
 
 def documented(
@@ -82,6 +82,11 @@ class ImportSettings:
     source: str = documented("File of word vectors, plain or gzip.", positional=True)
     output: str = documented("Vectors directory to make.", metavar="VECTORS")
     format: str = documented("Format of the file; auto looks at it.", "auto", choices=FORMATS)
+    trust_pickle: bool = documented(
+        "Load gensim's own files, which are Python pickles: such a file can run any code, so only one whose maker you "
+        "trust.",
+        False,
+    )
     limit: int | None = documented("Take only the first N words.", None, metavar="N")
     dtype: str = documented("How the table is stored.", "float32", choices=DTYPES)
     family: str | None = documented(

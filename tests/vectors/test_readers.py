@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from gensim.models import KeyedVectors
-from gensim.test.utils import datapath
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,35 +17,6 @@ from w2vray.vectors.readers.stream import MAX_LINE, ByteStream
 
 Rows = Mapping[str, Sequence[float]]
 Table = npt.NDArray[np.float32]
-
-# Every file among gensim's test data that is in a format read here: its format, rows and width.
-REAL_FILES = {
-    "euclidean_vectors.bin": ("word2vec-binary", 2747, 10),
-    "poincare_vectors.bin": ("word2vec-binary", 1182, 10),
-    "high_precision.kv.bin": ("word2vec-binary", 2, 2),
-    "high_precision.kv.txt": ("word2vec-text", 2, 2),
-    "lee_fasttext.vec": ("word2vec-text", 1762, 10),
-    "word2vec_pre_kv_c": ("word2vec-text", 1750, 10),
-    "crime-and-punishment.vec": ("word2vec-text", 291, 5),
-    "toy-model.vec": ("word2vec-text", 22, 5),
-    "EN.1-10.cbow1_wind5_hs0_neg10_size300_smpl1e-05.txt": ("word2vec-text", 20, 300),
-    "IT.1-10.cbow1_wind5_hs0_neg10_size300_smpl1e-05.txt": ("word2vec-text", 20, 300),
-    "test_glove.txt": ("glove", 76, 50),
-}
-# Files there that start as one of these formats does, and are bad.
-BAD_REAL_FILES = {
-    "pretrained.vec": ["row 1", "promises 3"],
-    "pang_lee_polarity_fasttext.vec": ["row 149", "b'\\x97'", "not UTF-8"],
-}
-# Files there of other kinds: fastText, pickles, archives, corpora, lists.
-OTHER_REAL_FILES = ["lee_fasttext.bin", "w2v-lee-v0.12.0", "testcorpus.xml.bz2", "reproduce.dat", "reproduce.dat.gz"]
-OTHER_REAL_FILES += [
-    "head500.noblanks.cor",
-    "questions-words.txt",
-    "fb-ngrams.txt",
-    "poincare_utf8.tsv",
-    "simlex999.txt",
-]
 
 # The last is rounded up on the way to a float32, and down on the way through a float64.
 SPELLINGS = ["1", "-0", "+1.5", "1.", ".5", "1e5", "1E-5", "-2.5e+3", "1e-60", "0" * 500 + "3"]
@@ -201,36 +171,7 @@ class TestFormats:
 
 
 class TestAgainstGensim:
-    """gensim reads the same words and, to the bit, the same numbers."""
-
-    @pytest.mark.parametrize(("name", "expected"), REAL_FILES.items(), ids=REAL_FILES)
-    @pytest.mark.parametrize("zipped", [False, True], ids=["plain", "gzip"])
-    def test_real_files_agree(self, name: str, expected: tuple[str, int, int], zipped: bool, tmp_path: Path) -> None:
-        """The files of gensim's own tests, in the order of their rows."""
-        path = Path(datapath(name))
-        if zipped:
-            path = tmp_path / "vectors"
-            path.write_bytes(gzip.compress(Path(datapath(name)).read_bytes()))
-        format_, promised, words, vectors = read(path)
-        oracle = KeyedVectors.load_word2vec_format(
-            datapath(name), binary=format_ == "word2vec-binary", no_header=format_ == "glove"
-        )
-        assert (format_, *vectors.shape) == expected
-        assert promised == (None if format_ == "glove" else len(words))
-        assert words == oracle.index_to_key
-        assert np.array_equal(vectors, oracle.vectors)
-
-    @pytest.mark.parametrize(("name", "pieces"), BAD_REAL_FILES.items(), ids=BAD_REAL_FILES)
-    def test_real_files_that_gensim_refuses_are_refused(self, name: str, pieces: list[str]) -> None:
-        """A header without its rows, and a word in another encoding."""
-        with pytest.raises((EOFError, UnicodeDecodeError)):
-            KeyedVectors.load_word2vec_format(datapath(name), binary=False)
-        assert missing_from(refusal(Path(datapath(name))), pieces) == []
-
-    @pytest.mark.parametrize("name", OTHER_REAL_FILES)
-    def test_real_files_of_other_kinds_are_refused(self, name: str) -> None:
-        """With an error that is ours, whatever is in them."""
-        assert "expected" in refusal(Path(datapath(name)))
+    """gensim writes what is read here; ``test_real_files.py`` has the files of its own tests."""
 
     @pytest.mark.parametrize("as_binary", [True, False], ids=["binary", "text"])
     def test_what_gensim_writes_is_read(self, as_binary: bool, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def vectors() -> None:
 
 @_verb(vectors, "import", config.ImportSettings)
 def vectors_import(output: Output, /, **arguments: Any) -> None:
-    """Make a vectors directory of a word2vec or GloVe file."""
+    """Make a vectors directory of a file of word2vec, GloVe, fastText or gensim."""
     from w2vray.vectors import import_vectors
 
     with progress_bar("words") as update:
@@ -115,6 +115,7 @@ def _vectors_value(opened: Any) -> dict[str, Any]:
         "dim": opened.dim,
         "dtype": str(opened.table_VD.dtype),
         "family": opened.rules.family,
+        "ngrams": None if opened.ngrams is None else len(opened.ngrams.table_GD),
         "fingerprint": opened.fingerprint,
         "source": dict(opened.source),
     }
@@ -126,7 +127,12 @@ def _vectors_lines(opened: Any) -> list[str]:
         f"{opened.path}: {len(opened):,} words x {opened.dim}, {opened.table_VD.dtype}, family {opened.rules.family}",
         f"fingerprint {opened.fingerprint[:16]}",
     ]
-    return [*lines, f"{duplicates:,} duplicate words left out"] if duplicates else lines
+    if opened.ngrams is not None:
+        lengths = f"{opened.ngrams.shortest} to {opened.ngrams.longest}"
+        lines.append(f"{len(opened.ngrams.table_GD):,} buckets of n-grams, {lengths} characters long")
+    if duplicates:
+        lines.append(f"{duplicates:,} duplicate words left out")
+    return lines
 
 
 def _vectors_result(output: Output, opened: Any) -> None:

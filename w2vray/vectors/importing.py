@@ -27,7 +27,7 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
     """
     with (
         VectorsWriter(settings.output, dtype=settings.dtype) as writer,
-        open_source(settings.source, settings.format) as source,
+        open_source(settings.source, settings.format, trust_pickle=settings.trust_pickle) as source,
     ):
         total = source.rows if settings.limit is None else min(settings.limit, source.rows or settings.limit)
         read = 0
@@ -43,4 +43,4 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
                 break
         origin = {"path": str(source.path), "format": source.format, "rows": read, "header_rows": source.rows}
         family = settings.family or source.family or guess_family(first_words)
-        return writer.finish(tokens.family(family), origin)
+        return writer.finish(tokens.family(family), origin, source.ngrams)

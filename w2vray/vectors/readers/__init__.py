@@ -5,43 +5,54 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from w2vray.errors import VectorsError
-from w2vray.vectors.readers.block import Block, Source
+from w2vray.vectors.readers.block import MAX_DIM, Block, Source
+from w2vray.vectors.readers.fasttext_binary import fasttext_source, is_fasttext_binary
+from w2vray.vectors.readers.gensim_pickle import gensim_source, is_pickle
 from w2vray.vectors.readers.stream import MAX_LINE, ByteStream, open_bytes
 from w2vray.vectors.readers.text import is_number, read_text
 from w2vray.vectors.readers.word2vec_binary import read_word2vec_binary
 
 __all__ = ["Block", "Source", "open_source"]
 
-_MAX_DIM = 100_000
-
 
 @contextmanager
-def open_source(path: str | Path, format: str = "auto") -> Iterator[Source]:  # noqa: A002 - the option's own name
+def open_source(path: str | Path, format: str = "auto", *, trust_pickle: bool = False) -> Iterator[Source]:  # noqa: A002 - the option's own name
     """Open a file of word vectors; ``format`` is one of ``config.FORMATS``.
 
     Raises:
-        VectorsError: it is not such a file; the message names the file, the row and what was expected.
+        VectorsError: it is not such a file; the message names the file, the row and what was expected. A file that can
+            run code is not loaded unless ``trust_pickle`` is set.
     """
     path = Path(path)
     if path.is_dir():
         raise VectorsError(f"{path} is a directory; expected a file of word vectors")
     with open_bytes(path) as stream:
-        header = _header(stream)
-        if format == "auto":
-            format = "glove" if header is None else "word2vec-text" if _is_text(stream) else "word2vec-binary"  # noqa: A001
-        if format == "glove":
-            yield _glove(stream)
-            return
-        if header is None:
-            first = stream.peek(60)
-            raise VectorsError(
-                f"{path}: a {format} file starts with a line of two numbers, rows and width; got {first!r}"
-            )
-        rows, dim = header
-        stream.until(b"\n", MAX_LINE)
-        read = read_text if format == "word2vec-text" else read_word2vec_binary
-        family = "fasttext" if ".vec" in path.suffixes else None  # the name that fastText gives its text files
-        yield Source(path, format, dim, rows, family, read(stream, rows, dim))
+        head = stream.peek(64)
+        if format == "gensim" or (format == "auto" and is_pickle(head)):
+            yield gensim_source(path, head, trusted=trust_pickle)
+        elif format == "fasttext-binary" or (format == "auto" and is_fasttext_binary(head)):
+            with fasttext_source(stream) as source:
+                yield source
+        else:
+            yield _word2vec_or_glove(stream, format)
+
+
+def _word2vec_or_glove(stream: ByteStream, format: str) -> Source:  # noqa: A002
+    header = _header(stream)
+    if format == "auto":
+        format = "glove" if header is None else "word2vec-text" if _is_text(stream) else "word2vec-binary"  # noqa: A001
+    if format == "glove":
+        return _glove(stream)
+    if header is None:
+        first = stream.peek(60)
+        raise VectorsError(
+            f"{stream.path}: a {format} file starts with a line of two numbers, rows and width; got {first!r}"
+        )
+    rows, dim = header
+    stream.until(b"\n", MAX_LINE)
+    read = read_text if format == "word2vec-text" else read_word2vec_binary
+    family = "fasttext" if ".vec" in stream.path.suffixes else None  # the name that fastText gives its text files
+    return Source(stream.path, format, dim, rows, family, read(stream, rows, dim))
 
 
 def _header(stream: ByteStream) -> tuple[int, int] | None:
@@ -51,10 +62,10 @@ def _header(stream: ByteStream) -> tuple[int, int] | None:
     if not newline or len(fields) != 2 or not all(field.isdigit() for field in fields):
         return None
     rows, dim = int(fields[0]), int(fields[1])
-    if rows < 1 or not 1 <= dim <= _MAX_DIM:
+    if rows < 1 or not 1 <= dim <= MAX_DIM:
         raise VectorsError(
             f"{stream.path}: the header says {rows} rows of {dim} numbers; "
-            f"expected at least 1 row, and 1 to {_MAX_DIM:,} numbers"
+            f"expected at least 1 row, and 1 to {MAX_DIM:,} numbers"
         )
     return rows, dim
 
@@ -73,9 +84,9 @@ def _glove(stream: ByteStream) -> Source:
         if not is_number(field):
             break
         dim += 1
-    if not 1 <= dim <= _MAX_DIM:
+    if not 1 <= dim <= MAX_DIM:
         raise VectorsError(
-            f"{stream.path}: the first line is {line[:60]!r}; expected word2vec (a line of rows and width) or GloVe "
-            "(a word and its numbers, parted by spaces)"
+            f"{stream.path}: the first line is {line[:60]!r}; expected word2vec (a line of rows and width), GloVe (a "
+            "word and its numbers, parted by spaces), fastText's .bin or gensim's save()"
         )
     return Source(stream.path, "glove", dim, None, "glove", read_text(stream, None, dim))

@@ -8,10 +8,20 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.errors import VectorsError
+from w2vray.vectors.ngrams import NGrams
 
-__all__ = ["BLOCK_ROWS", "Block", "Source", "decode_word"]
+__all__ = ["BLOCK_ROWS", "MAX_DIM", "Block", "Source", "decode_word", "rows_per_block"]
 
 BLOCK_ROWS = 4096
+_BLOCK_NUMBERS = 1 << 22
+
+MAX_DIM = 100_000
+"""Numbers of a vector at most: more is a damaged header."""
+
+
+def rows_per_block(dim: int) -> int:
+    """Return how many rows make a block: fewer where they are wide, so that a block stays small."""
+    return max(1, min(BLOCK_ROWS, _BLOCK_NUMBERS // dim))
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,7 @@ class Source:
     """An opened file of word vectors.
 
     ``rows`` is what its header promises, None where it has no header; ``family`` the token rules such files come with,
-    None where the words have to tell (see ``families.py``).
+    None where the words have to tell (see ``families.py``); ``ngrams`` the vectors of n-grams, where it has such.
     """
 
     path: Path
@@ -36,6 +46,7 @@ class Source:
     rows: int | None
     family: str | None
     blocks: Iterator[Block]
+    ngrams: NGrams | None = None
 
 
 def decode_word(path: Path, row: int, word: bytes) -> str:

@@ -28,6 +28,16 @@ class ByteStream:
     _buffer: bytes = b""
     _at: int = field(default=0)
 
+    @property
+    def zipped(self) -> bool:
+        """Whether the bytes come out of gzip."""
+        return isinstance(self.handle, gzip.GzipFile)
+
+    @property
+    def position(self) -> int:
+        """Where the next byte is in the file, once it is unpacked."""
+        return self.handle.tell() - (len(self._buffer) - self._at)
+
     def peek(self, size: int) -> bytes:
         """Return up to ``size`` of the bytes to come and stay where we are; fewer only at the end."""
         while len(self._buffer) - self._at < size and (more := self._more(size)):

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pyarrow import csv
 
 from w2vray.errors import VectorsError
-from w2vray.vectors.readers.block import BLOCK_ROWS, Block, decode_word
+from w2vray.vectors.readers.block import Block, decode_word, rows_per_block
 from w2vray.vectors.readers.stream import MAX_LINE, ByteStream
 
 __all__ = ["is_number", "read_text"]
@@ -36,7 +36,7 @@ def read_text(stream: ByteStream, rows: int | None, dim: int) -> Iterator[Block]
     """
     words: list[str] = []
     numbers: list[bytes] = []
-    row = 0
+    row, block_rows = 0, rows_per_block(dim)
     while stream.peek(1):
         line = stream.until(b"\n", MAX_LINE).rstrip(b" \t\r")
         row += 1
@@ -45,7 +45,7 @@ def read_text(stream: ByteStream, rows: int | None, dim: int) -> Iterator[Block]
         word, values = _split(stream, row, line, dim, spaces_in_words=rows is None)
         words.append(decode_word(stream.path, row, word))
         numbers.append(values)
-        if len(words) == BLOCK_ROWS:
+        if len(words) == block_rows:
             yield Block(words, _parse(stream, row, numbers, dim))
             words, numbers = [], []
     if words:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from w2vray.errors import VectorsError
-from w2vray.vectors.readers.block import BLOCK_ROWS, Block, decode_word
+from w2vray.vectors.readers.block import Block, decode_word, rows_per_block
 from w2vray.vectors.readers.stream import ByteStream
 
 __all__ = ["read_word2vec_binary"]
@@ -24,6 +24,7 @@ def read_word2vec_binary(stream: ByteStream, rows: int, dim: int) -> Iterator[Bl
     """
     words: list[str] = []
     vectors: list[bytes] = []
+    block_rows = rows_per_block(dim)
     for row in range(1, rows + 1):
         word = stream.until(b" ", _MAX_WORD).lstrip(b"\n")
         vector = stream.read(4 * dim)
@@ -34,7 +35,7 @@ def read_word2vec_binary(stream: ByteStream, rows: int, dim: int) -> Iterator[Bl
             )
         words.append(decode_word(stream.path, row, word))
         vectors.append(vector)
-        if len(words) == BLOCK_ROWS or row == rows:
+        if len(words) == block_rows or row == rows:
             yield Block(words, np.frombuffer(b"".join(vectors), dtype="<f4").reshape(-1, dim))
             words, vectors = [], []
     if stream.peek(2) not in {b"", b"\n"}:

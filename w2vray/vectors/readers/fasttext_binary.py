@@ -1,0 +1,169 @@
+"""The binary format of fastText (``.bin``): settings, dictionary, then a row for each word and each bucket of n-grams.
+
+All numbers are little-endian. Files from before 2017 have neither magic number nor version, nor what came with them.
+A word's vector is the mean of its own row and of its n-grams' rows; ``</s>``, which ends lines, has no n-grams.
+
+Source: fastText's ``Args::save``, ``Dictionary::save`` and ``DenseMatrix::save``.
+"""
+
+import struct
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+
+from w2vray.errors import VectorsError
+from w2vray.vectors.ngrams import NGrams
+from w2vray.vectors.readers.block import MAX_DIM, Block, Source, decode_word, rows_per_block
+from w2vray.vectors.readers.stream import ByteStream
+
+__all__ = ["fasttext_source", "is_fasttext_binary"]
+
+FORMAT = "fasttext-binary"
+_MAGIC = 793712314
+_VERSION = 12
+_SETTINGS = "<12id"  # dim, window, epochs, least count, negatives, word n-grams, loss, model, buckets, lengths, rate, t
+_OLD_FIRST = "<13i"  # those ints of a file without a magic number
+_SUPERVISED = 3
+_MAX_WORD = 1 << 16
+_LINE_END = "</s>"
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Header:
+    dim: int
+    buckets: int
+    shortest: int
+    longest: int
+    words: list[str]
+
+
+def is_fasttext_binary(head: bytes) -> bool:
+    """Tell from the first 64 bytes: the magic number, or settings that can be ones where it should be."""
+    if len(head) < struct.calcsize(_OLD_FIRST):
+        return False
+    if struct.unpack_from("<i", head)[0] == _MAGIC:
+        return True
+    dim, window, epochs, least, negatives, _, loss, model, buckets, shortest, longest, _, _ = struct.unpack_from(
+        _OLD_FIRST, head
+    )
+    if not 1 <= dim <= MAX_DIM or min(window, epochs, least, negatives, buckets) < 0:
+        return False
+    return bool(1 <= loss <= 4 and 1 <= model <= 3 and 0 <= shortest < 100 and 0 <= longest < 100)
+
+
+@contextmanager
+def fasttext_source(stream: ByteStream) -> Iterator[Source]:
+    """Open a file at its start.
+
+    Raises:
+        VectorsError: it is truncated, quantised, supervised, or of a later version; its numbers contradict each other.
+    """
+    header = _read_header(stream)
+    with _rows(stream, header) as rows_RD:
+        words = len(header.words)
+        ngrams = None
+        if header.buckets and header.longest:
+            ngrams = NGrams(rows_RD[words:], header.shortest, header.longest)
+        blocks = _blocks(header.words, rows_RD[:words], ngrams)
+        yield Source(stream.path, FORMAT, header.dim, words, "fasttext", blocks, ngrams)
+
+
+def _blocks(words: list[str], own_VD: npt.NDArray[np.float32], ngrams: NGrams | None) -> Iterator[Block]:
+    step = rows_per_block(own_VD.shape[1])
+    for start in range(0, len(words), step):
+        block, own_ND = words[start : start + step], own_VD[start : start + step]
+        with np.errstate(all="ignore"):  # whoever reads checks what comes of numbers that are not finite
+            vectors_ND = own_ND if ngrams is None else ngrams.composed(block, own_ND)
+        if _LINE_END in block:
+            vectors_ND = np.array(vectors_ND)
+            vectors_ND[block.index(_LINE_END)] = own_ND[block.index(_LINE_END)]
+        yield Block(block, vectors_ND)
+
+
+def _read_header(stream: ByteStream) -> _Header:
+    new = struct.unpack("<i", stream.peek(4))[0] == _MAGIC if len(stream.peek(4)) == 4 else False
+    if new:
+        _, version = _read(stream, "<2i")
+        if version > _VERSION:
+            raise VectorsError(f"{stream.path}: fastText's format version {version}; expected at most {_VERSION}")
+    settings = _read(stream, _SETTINGS)
+    dim, model, (buckets, shortest, longest) = settings[0], settings[7], settings[8:11]
+    size, words, labels, _ = _read(stream, "<3iq")
+    pruned = _read(stream, "<q")[0] if new else 0
+    if model == _SUPERVISED or labels:
+        raise VectorsError(
+            f"{stream.path}: a fastText classifier ({labels:,} labels); expected word vectors (fasttext skipgram or "
+            "cbow): a classifier's vectors say what its labels need and no more"
+        )
+    if not 1 <= dim <= MAX_DIM or words < 1 or words != size or buckets < 0 or pruned > 0 or shortest < 0:
+        raise VectorsError(
+            f"{stream.path}: {words:,} of {size:,} words of {dim} numbers, {buckets:,} buckets, {pruned:,} of them "
+            f"pruned; expected at least 1 word, 1 to {MAX_DIM:,} numbers, and nothing pruned"
+        )
+    read = [_read_word(stream, row) for row in range(1, words + 1)]
+    if new and _read(stream, "<?")[0]:
+        raise VectorsError(f"{stream.path}: quantised (.ftz); expected the .bin file that it was made from")
+    rows, width = _read(stream, "<2q")
+    if (rows, width) != (words + buckets, dim):
+        raise VectorsError(
+            f"{stream.path}: a table of {rows:,} x {width:,}; expected {words + buckets:,} x {dim}: a row for each of "
+            f"{words:,} words and {buckets:,} buckets of n-grams"
+        )
+    return _Header(dim, buckets, shortest, longest, read)
+
+
+def _read_word(stream: ByteStream, row: int) -> str:
+    word = stream.until(b"\0", _MAX_WORD)
+    _read(stream, "<qb")  # how often it was seen; whether it is a label
+    return decode_word(stream.path, row, word)
+
+
+def _read(stream: ByteStream, layout: str) -> tuple[int, ...]:
+    size = struct.calcsize(layout)
+    data = stream.read(size)
+    if len(data) < size:
+        raise VectorsError(f"{stream.path}: the file ends inside of its settings or dictionary; it is truncated")
+    return struct.unpack(layout, data)
+
+
+@contextmanager
+def _rows(stream: ByteStream, header: _Header) -> Iterator[npt.NDArray[np.float32]]:
+    """Map the rows of words and buckets, [words + buckets, D]; of a gzip file, after unpacking them to disk."""
+    shape = (len(header.words) + header.buckets, header.dim)
+    size = shape[0] * shape[1] * 4
+    if not stream.zipped:
+        left = stream.path.stat().st_size - stream.position
+        if left < size:
+            raise _truncated(stream, left, size)
+        yield np.memmap(stream.path, dtype="<f4", mode="r", offset=stream.position, shape=shape)
+        return
+    with tempfile.TemporaryFile(prefix="w2vray-") as file:
+        _unpack(stream, size, file)
+        yield np.memmap(file, dtype="<f4", mode="r", shape=shape)
+
+
+def _unpack(stream: ByteStream, size: int, file: IO[bytes]) -> None:
+    left = size
+    while left:
+        data = stream.read(min(_CHUNK, left))
+        if not data:
+            raise _truncated(stream, size - left, size)
+        try:
+            file.write(data)
+        except OSError as error:
+            raise VectorsError(
+                f"{stream.path}: no room to unpack {size:,} bytes in {tempfile.gettempdir()} ({error.strerror}); "
+                "unpack the file yourself, or name another folder with TMPDIR"
+            ) from error
+        left -= len(data)
+    file.flush()
+
+
+def _truncated(stream: ByteStream, got: int, size: int) -> VectorsError:
+    return VectorsError(f"{stream.path}: {got:,} bytes of vectors, expected {size:,}; the file is truncated")
