@@ -28,6 +28,7 @@ __all__ = [
 DTYPES = ("float32", "float16")
 FAMILIES = ("plain", "glove", "googlenews", "fasttext")
 MODELS = ("average", "cnn", "lstm", "gru")
+ON_BAD = ("record", "skip", "fail")
 POLICIES = ("skip", "zero", "unknown", "subword")
 SPECIAL_POLICIES = ("zero", "unknown")  # of which one row of the model's own stands for every word without a vector
 FORMATS = ("auto", "word2vec-binary", "word2vec-text", "glove", "fasttext-binary", "gensim")
@@ -224,11 +225,23 @@ class ScoreSettings:
         metavar="EXPR",
     )
     limit: int | None = documented("Take only the first rows of the store.", None, metavar="ROWS")
+    max_bytes: int = documented("Reject texts of more UTF-8 bytes than this.", 1 << 24, metavar="BYTES")
+    truncate: bool = documented("Cut texts to --max-bytes and count them instead.", False)
+    null_as_empty: bool = documented("Take a null text for an empty one instead of rejecting the row.", False)
+    on_bad: str = documented(
+        "Files and units that cannot be read: record names them, finishes the rest, exits with 3 and tries them again "
+        "the next time; skip names them and accepts the gaps; fail stops.",
+        "record",
+        choices=ON_BAD,
+    )
+    new_files: bool = documented("Add to a run the files that the store has now and had not when planned.", False)
     workers: int | None = documented("Scoring workers. Default: one a CPU of the cluster.", None)
     max_rejected: int | None = documented("Exit with 3 if more rows than this are rejected.", None, metavar="ROWS")
 
     def __post_init__(self) -> None:
+        require_choices(self)
         _require_text_columns(self.text_column)
+        require(self.max_bytes > 0, "max_bytes", self.max_bytes, "a whole number above 0")
         if self.probabilities and self.top_k is not None:
             raise ConfigError("--probabilities and --top-k exclude each other; choose one")
         for name in ("top_k", "limit", "workers"):
@@ -248,6 +261,16 @@ class VerifySettings:
     """Settings of ``verify``."""
 
     run: str = documented("Directory or URI of a scoring run.", positional=True)
+    deep: bool = documented("Look into the store too: are its files still those that were scored?", False)
+    corpus: tuple[str, ...] = documented(
+        "With --deep: the store, as it was given to score; needed where it was moved, or its URI holds a key.",
+        (),
+        metavar="PATH",
+    )
+
+    def __post_init__(self) -> None:
+        if self.corpus and not self.deep:
+            raise ConfigError("--corpus is looked at with --deep only; add it")
 
 
 @dataclass(frozen=True, kw_only=True)

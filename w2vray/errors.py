@@ -7,6 +7,7 @@
         ├── ConfigError           an option has a value that is not allowed, or two options disagree
         ├── VectorsError          a file of word vectors, or a vectors directory
         ├── CorpusError           a Parquet store, one of its files, or one of its columns
+        │   └── FileError         one file of a store, with the reason as one word
         ├── BundleError           a model directory
         ├── RunError              a directory that holds, or is to hold, a scoring run
         └── ClusterError          the Ray cluster that was asked for cannot do what was asked
@@ -21,6 +22,7 @@ __all__ = [
     "ClusterError",
     "ConfigError",
     "CorpusError",
+    "FileError",
     "RunError",
     "UnusableInputError",
     "VectorsError",
@@ -50,6 +52,14 @@ class VectorsError(UnusableInputError):
 
 class CorpusError(UnusableInputError):
     """A Parquet store, one of its files or one of its columns cannot be used."""
+
+
+class FileError(CorpusError):
+    """One file of a store cannot be read; ``reason`` is one of ``schema.FileReason``."""
+
+    def __init__(self, message: str, file: str = "", reason: str = "unreadable") -> None:
+        super().__init__(message)
+        self.file, self.reason = file, reason
 
 
 class BundleError(UnusableInputError):

@@ -11,11 +11,13 @@ import pyarrow as pa
 
 __all__ = [
     "MANIFEST_SCHEMA",
+    "NOTHING_AMISS",
     "PLAN_SCHEMA",
     "REJECTED_SCHEMA",
     "RESERVED_COLUMNS",
     "SOURCE_FILE",
     "SOURCE_ROW",
+    "FileReason",
     "Reason",
     "Status",
     "scores_schema",
@@ -38,6 +40,30 @@ class Reason(StrEnum):
 
     NULL_TEXT = "null_text"
     INVALID_UTF8 = "invalid_utf8"
+    TOO_LONG = "too_long"  # more bytes than --max-bytes
+
+
+class FileReason(StrEnum):
+    """Why a file, or a part of one, is in no part of the scores; the list is closed."""
+
+    ZERO_BYTES = "zero_bytes"
+    NOT_PARQUET = "not_parquet"
+    TRUNCATED = "truncated"  # it starts as Parquet and does not end as it
+    DAMAGED_FOOTER = "damaged_footer"
+    DAMAGED_DATA = "damaged_data"  # rows that cannot be decoded, or are not as many as the footer says
+    NO_COLUMN = "no_column"
+    WRONG_TYPE = "wrong_type"
+    NO_PERMISSION = "no_permission"
+    VANISHED = "vanished"
+    CHANGED = "changed"  # since the run was planned
+    UNREADABLE = "unreadable"  # the filesystem says no for another reason
+    KILLED_WORKERS = "killed_workers"  # a unit that ended every worker that tried it
+    NO_ROWS = "no_rows"  # nothing is amiss
+    BEYOND_LIMIT = "beyond_limit"  # nothing is amiss: --limit ends before it
+
+
+NOTHING_AMISS = frozenset({FileReason.NO_ROWS, FileReason.BEYOND_LIMIT})
+"""Why a file is in no unit although it is as it should be."""
 
 
 _POSITION = [
@@ -88,23 +114,29 @@ PLAN_SCHEMA = pa.schema(
         pa.field("text_bytes", pa.int64(), nullable=False),  # uncompressed, as the footer tells
         pa.field("file_size", pa.int64(), nullable=False),
         pa.field("file_mtime_ns", pa.int64()),
-        pa.field("left_out", pa.string()),  # why the file is in no unit
+        pa.field("file_etag", pa.string()),  # what an object store calls the file's content
+        pa.field("footer_sha256", pa.string()),
+        pa.field("left_out", pa.string()),  # why the file is in no unit: a FileReason
+        pa.field("detail", pa.string()),
     ]
 )
 
 MANIFEST_SCHEMA = pa.schema(
     [
-        pa.field("unit", pa.string(), nullable=False),
-        pa.field("state", pa.string(), nullable=False),  # done, failed
+        pa.field("unit", pa.string()),  # null: a file that is in no unit
+        pa.field("state", pa.string(), nullable=False),  # done; failed; accepted: failed, and --on-bad skip accepts it
+        pa.field("file", pa.string()),  # of a unit or a file that failed; null where a unit failed as a whole
+        pa.field("reason", pa.string()),  # why it failed: a FileReason
+        pa.field("detail", pa.string()),
         pa.field("rows_read", pa.int64()),
         pa.field("rows_in", pa.int64(), nullable=False),
         pa.field("rows_scored", pa.int64(), nullable=False),
         pa.field("rows_rejected", pa.int64(), nullable=False),
         pa.field("rows_abstained", pa.int64(), nullable=False),
+        pa.field("rows_truncated", pa.int64(), nullable=False),
         pa.field("data_sha256", pa.string()),  # of the part but its footer
         pa.field("data_bytes", pa.int64()),
         pa.field("footer_sha256", pa.string()),
         pa.field("rejected_sha256", pa.string()),  # null where the unit rejected nothing
-        pa.field("error", pa.string()),  # why a failed unit failed
     ]
 )

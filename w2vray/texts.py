@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from w2vray.errors import CorpusError
 from w2vray.schema import Reason
 
-__all__ = ["BLOCK_ROWS", "RejectedRow", "Texts", "blocks", "is_text_type", "read_texts"]
+__all__ = ["BLOCK_ROWS", "RejectedRow", "TextLimits", "Texts", "blocks", "is_text_type", "read_texts"]
 
 BLOCK_ROWS = 4096
 BLOCK_BYTES = 1 << 24
@@ -24,6 +24,22 @@ BLOCK_BYTES = 1 << 24
 
 Part of the scoring version: which texts are in a batch together follows from it.
 """
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextLimits:
+    """What becomes of texts that are very long, or missing.
+
+    Texts of more than ``max_bytes`` bytes (None: any number) are rejected, or, with ``truncate``, cut before the
+    character that goes beyond. With ``null_as_empty`` a null is an empty text.
+    """
+
+    max_bytes: int | None = None
+    truncate: bool = False
+    null_as_empty: bool = False
+
+
+NO_LIMITS = TextLimits()
 
 
 @dataclass(frozen=True)
@@ -40,11 +56,13 @@ class Texts:
     """The texts of a batch of rows.
 
     ``values`` are the N readable ones, valid UTF-8 without nulls; ``rows_N`` says which row of the batch each one is.
+    ``truncated`` of them were cut.
     """
 
     values: pa.LargeStringArray
     rows_N: npt.NDArray[np.int64]
     rejected: list[RejectedRow]
+    truncated: int = 0
 
 
 def is_text_type(kind: pa.DataType) -> bool:
@@ -63,7 +81,7 @@ def is_text_type(kind: pa.DataType) -> bool:
     return any(test(kind) for test in tests)
 
 
-def read_texts(batch: pa.RecordBatch | pa.Table, columns: Sequence[str]) -> Texts:
+def read_texts(batch: pa.RecordBatch | pa.Table, columns: Sequence[str], limits: TextLimits = NO_LIMITS) -> Texts:
     """Read the text of each row: the columns joined by a newline, a null one left out.
 
     Raises:
@@ -71,28 +89,74 @@ def read_texts(batch: pa.RecordBatch | pa.Table, columns: Sequence[str]) -> Text
     """
     parts = [_as_bytes(batch, name) for name in columns]
     joined = parts[0] if len(parts) == 1 else _join(parts)
+    if limits.null_as_empty and joined.null_count:
+        joined = pc.fill_null(joined, pa.scalar(b"", pa.large_binary()))
     rejected = [
         RejectedRow(int(row), Reason.NULL_TEXT, f"null in {', '.join(columns)}")
         for row in np.flatnonzero(joined.is_null().to_numpy(zero_copy_only=False))
     ]
     rows = np.flatnonzero(joined.is_valid().to_numpy(zero_copy_only=False))
     present = joined.drop_null() if rejected else joined
+    texts = _as_text(present)
+    bad = _bad_texts(present, limits, valid=texts is not None)
+    if bad:
+        rejected += [RejectedRow(int(rows[index]), reason, detail) for index, (reason, detail) in bad.items()]
+        rejected.sort(key=lambda item: item.row)
+        good = np.ones(len(present), dtype=bool)
+        good[list(bad)] = False
+        present, rows, texts = present.filter(pa.array(good)), rows[good], None
+    present, truncated = _cut(present, limits)
+    if texts is None or truncated:
+        texts = present.cast(pa.large_string())
+    return Texts(texts, rows, rejected, truncated)
+
+
+def _as_text(values: pa.LargeBinaryArray) -> pa.LargeStringArray | None:
+    """Return the values as text, None where one of them is not UTF-8."""
     try:
-        return Texts(present.cast(pa.large_string()), rows, rejected)
+        return values.cast(pa.large_string())
     except pa.ArrowInvalid:
-        pass  # some row is not UTF-8: find out which
-    bad = []
-    for index, value in enumerate(present):
+        return None
+
+
+def _bad_texts(present: pa.LargeBinaryArray, limits: TextLimits, *, valid: bool) -> dict[int, tuple[Reason, str]]:
+    """Find the texts that are too long, or not UTF-8, with reason and detail."""
+    bad: dict[int, tuple[Reason, str]] = {}
+    if limits.max_bytes is not None and not limits.truncate:
+        lengths_N = _lengths(present)
+        for index in np.flatnonzero(lengths_N > limits.max_bytes).tolist():
+            detail = f"{lengths_N[index]:,} bytes; --max-bytes allows {limits.max_bytes:,}"
+            bad[index] = Reason.TOO_LONG, detail
+    for index, value in enumerate([] if valid else present):
         try:
             value.as_py().decode()
         except UnicodeDecodeError as error:
             detail = f"byte {error.start} of {len(error.object)}: {error.reason}"
-            rejected.append(RejectedRow(int(rows[index]), Reason.INVALID_UTF8, detail))
-            bad.append(index)
-    good = np.ones(len(present), dtype=bool)
-    good[bad] = False
-    rejected.sort(key=lambda item: item.row)
-    return Texts(present.filter(pa.array(good)).cast(pa.large_string()), rows[good], rejected)
+            bad.setdefault(index, (Reason.INVALID_UTF8, detail))
+    return bad
+
+
+def _lengths(texts: pa.LargeBinaryArray) -> npt.NDArray[np.int64]:
+    return np.asarray(pc.binary_length(texts).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def _cut(texts: pa.LargeBinaryArray, limits: TextLimits) -> tuple[pa.LargeBinaryArray, int]:
+    """Cut texts to ``max_bytes`` without cutting a character in two, and count those that were cut."""
+    if limits.max_bytes is None or not limits.truncate:
+        return texts, 0
+    too_long = np.flatnonzero(_lengths(texts) > limits.max_bytes)
+    if not len(too_long):
+        return texts, 0
+    cut = [_first_bytes(texts[int(index)].as_buffer(), limits.max_bytes) for index in too_long]
+    mask = np.zeros(len(texts), dtype=bool)
+    mask[too_long] = True
+    return pc.replace_with_mask(texts, pa.array(mask), pa.array(cut, pa.large_binary())), len(cut)
+
+
+def _first_bytes(text: pa.Buffer, most: int) -> bytes:
+    while most and text[most] & 0xC0 == 0x80:  # inside of a character
+        most -= 1
+    return bytes(text.slice(0, most))
 
 
 def _as_bytes(batch: pa.RecordBatch | pa.Table, name: str) -> pa.LargeBinaryArray:

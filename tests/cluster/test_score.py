@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from w2vray.cluster.leases import only_writer
 from w2vray.cluster.ledger import RunDirectory
 from w2vray.cluster.score import ScoreSummary, score
 from w2vray.cluster.verify import VerifySummary, verify
@@ -314,7 +315,7 @@ class TestRefusals:
 
     def test_a_second_run_at_the_same_time(self, make_store: MakeStore, make_model: MakeModel, tmp_path: Path) -> None:
         with (
-            RunDirectory(str(tmp_path / "run")).only_writer(),
+            only_writer(RunDirectory(str(tmp_path / "run"))),
             pytest.raises(RunError, match="another run is writing here"),
         ):
             run_score(make_store(), make_model(), tmp_path / "run")

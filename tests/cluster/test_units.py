@@ -11,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2vray.cluster import units
-from w2vray.cluster.corpus import Corpus, Footer, SourceFile, find_corpus, read_footers
+from w2vray.cluster.corpus import Corpus, SourceFile, find_corpus
+from w2vray.cluster.footer_process import read_footers
+from w2vray.cluster.footers import BadFile, Footer
 from w2vray.cluster.units import Piece, Unit, plan_from_table, plan_table, plan_units, read_unit
 from w2vray.errors import CorpusError
-from w2vray.schema import PLAN_SCHEMA
+from w2vray.schema import PLAN_SCHEMA, FileReason
 
 MEGABYTE = 1 << 20
 PIECE = Piece(0, "a.parquet", 0, 2, 0, 10, 1000, 5000, 123)
@@ -245,18 +247,19 @@ def test_a_plan_is_the_same_after_the_way_through_parquet(tmp_path: Path) -> Non
     shape = [[(5, 2 * MEGABYTE), (0, 0), (3, MEGABYTE)], [(1, 10)], [(2, 10), (2, 200 * MEGABYTE)]]
     plan = plan_units(footers(shape))
     without_time = Unit((replace(PIECE, root=1, file="größe=1/a.parquet", file_mtime_ns=None),))
-    left_out = {SourceFile(0, "bad.parquet", 0, None): "it has zero bytes", SourceFile(1, "x.txt", 7, 8): "no Parquet"}
+    empty, text = SourceFile(0, "bad.parquet", 0, None), SourceFile(1, "x.txt", 7, 8)
+    bad = [BadFile(empty, FileReason.ZERO_BYTES, "it has zero bytes"), BadFile(text, FileReason.NOT_PARQUET, "no")]
     assert len(plan) > 1
 
-    pq.write_table(plan_table([*plan, without_time], left_out), tmp_path / "plan.parquet")
+    pq.write_table(plan_table([*plan, without_time], bad), tmp_path / "plan.parquet")
 
     stored = pq.read_table(tmp_path / "plan.parquet")
     assert stored.schema == PLAN_SCHEMA
-    assert plan_from_table(stored) == ([*plan, without_time], left_out)
+    assert plan_from_table(stored) == ([*plan, without_time], {item.file: item for item in bad})
 
 
 def test_a_plan_of_nothing_is_a_table_of_no_rows() -> None:
-    assert plan_from_table(plan_table([], {})) == ([], {})
+    assert plan_from_table(plan_table([], [])) == ([], {})
 
 
 # Reading

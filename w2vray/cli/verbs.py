@@ -205,7 +205,7 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
     for file, reason in summary.left_out.items():
         output.note(f"left out: {file}: {reason}")
     for name in summary.new_files[:5]:
-        output.note(f"not part of this run, it came later: {name}; score it into another --output")
+        output.note(f"not part of this run, it came later: {name}; add it with --new-files")
     if settings.max_rejected is not None and summary.rows_rejected > settings.max_rejected:
         output.note(f"{summary.rows_rejected:,} rows are rejected; --max-rejected allows {settings.max_rejected:,}")
     done = summary.units - summary.units_skipped - summary.units_failed
@@ -215,9 +215,17 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
         f"({summary.rows_abstained:,} of them abstained), {summary.rows_rejected:,} rejected",
         f"{done:,} units done now, {summary.units_skipped:,} before, {summary.units_failed:,} failed, "
         f"in {summary.seconds:.1f} s",
-        "not complete: see above; the same command tries again what is missing" if summary.left_out else "complete",
+        _completeness(summary.left_out, accepted=summary.gaps_accepted),
     )
     return summary.exit_code
+
+
+def _completeness(left_out: object, *, accepted: bool) -> str:
+    if not left_out:
+        return "complete"
+    if accepted:
+        return "complete, but for the gaps above"
+    return "not complete: see above; the same command tries again what is missing"
 
 
 @_verb(w2vray, "verify", config.VerifySettings)
@@ -230,6 +238,8 @@ def verify(output: Output, /, **arguments: Any) -> int:
     output.result(
         summary.as_dict(),
         *summary.problems,
+        *(f"accepted as a gap: {gap}" for gap in summary.gaps),
+        *(f"in the store, and not in the run: {name}; add it with `score --new-files`" for name in summary.new_files),
         f"{summary.run}: {summary.rows_in:,} rows in = {summary.rows_scored:,} scored + "
         f"{summary.rows_rejected:,} rejected, {summary.units:,} units; "
         + ("everything is in order" if summary.ok else f"{len(summary.problems):,} problems"),

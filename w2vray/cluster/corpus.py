@@ -1,4 +1,4 @@
-"""A Parquet store: the files that the arguments name, and what their footers tell.
+"""A Parquet store: the files that the arguments name.
 
 A file is known by its *root* (the argument that named it) and its name relative to that root; ``key=value`` folders
 between the two are columns of strings.
@@ -10,23 +10,19 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pyarrow import fs
 
 from w2vray.cluster.stores import absolute, is_uri, open_store, without_secrets
 from w2vray.errors import CorpusError
 
-__all__ = ["BadFile", "Corpus", "Footer", "SourceFile", "find_corpus", "read_footers"]
+__all__ = ["Corpus", "SourceFile", "find_corpus"]
 
 _WILDCARD = re.compile(r"[*?\[]")
-_FOOTER_THREADS = 16
 
 
 @dataclass(frozen=True, order=True)
@@ -62,24 +58,6 @@ class Corpus:
         """SHA-256 of the identities of all files."""
         listed = [[file.root, file.name, file.size, file.mtime_ns] for file in self.files]
         return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class Footer:
-    """What a file's footer tells. ``text_bytes`` are those of the text columns, uncompressed, of each row group."""
-
-    file: SourceFile
-    schema: pa.Schema
-    rows: tuple[int, ...]
-    text_bytes: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class BadFile:
-    """A file that cannot be read, and why."""
-
-    file: SourceFile
-    reason: str
 
 
 def find_corpus(arguments: Sequence[str]) -> Corpus:
@@ -196,36 +174,3 @@ def _matches(names: Sequence[str], pattern: Sequence[str]) -> bool:
     if pattern[0] == "**":
         return _matches(names, pattern[1:]) or (bool(names) and _matches(names[1:], pattern))
     return bool(names) and fnmatch.fnmatchcase(names[0], pattern[0]) and _matches(names[1:], pattern[1:])
-
-
-def read_footers(
-    corpus: Corpus, files: Iterable[SourceFile], text_columns: Sequence[str]
-) -> tuple[list[Footer], list[BadFile]]:
-    """Read the footers of files, many at a time."""
-    stores = [open_store(root) for root in corpus.roots]
-
-    def read(file: SourceFile) -> Footer | BadFile:
-        store, base = stores[file.root]
-        try:
-            with store.open_input_file(f"{base}/{file.name}") as handle, pq.ParquetFile(handle) as parquet:
-                return _footer(file, parquet, text_columns)
-        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last: a column's name is not UTF-8
-            reason = "it has zero bytes" if file.size == 0 else str(error).splitlines()[0]
-            return BadFile(file, f"not readable as Parquet: {reason}")
-
-    with ThreadPoolExecutor(_FOOTER_THREADS) as pool:
-        results = list(pool.map(read, files))
-    footers = [result for result in results if isinstance(result, Footer)]
-    return footers, [result for result in results if isinstance(result, BadFile)]
-
-
-def _footer(file: SourceFile, parquet: pq.ParquetFile, text_columns: Sequence[str]) -> Footer:
-    metadata = parquet.metadata
-    wanted = [index for index in range(metadata.num_columns) if metadata.schema.column(index).path in text_columns]
-    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-    return Footer(
-        file=file,
-        schema=parquet.schema_arrow,
-        rows=tuple(group.num_rows for group in groups),
-        text_bytes=tuple(sum(group.column(index).total_uncompressed_size for index in wanted) for group in groups),
-    )

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from w2vray.cluster.corpus import find_corpus, read_footers
+from w2vray.cluster.corpus import find_corpus
+from w2vray.cluster.footer_process import read_footers
 from w2vray.cluster.preflight import Columns, check_footers, store_schema
 from w2vray.cluster.units import Unit, plan_units, read_unit
 from w2vray.errors import CorpusError
@@ -49,5 +50,5 @@ def corpus_texts(arguments: Sequence[str], text_columns: tuple[str, ...]) -> Cor
     if footers and not bad:
         footers, bad = check_footers(footers, columns, store_schema(footers, columns))
     if bad:
-        raise CorpusError(f"{corpus.place(bad[0].file)}: {bad[0].reason}; mend or leave out the file")
+        raise CorpusError(f"{corpus.place(bad[0].file)}: {bad[0].detail}; mend or leave out the file")
     return CorpusTexts(corpus.roots, plan_units(footers), text_columns)

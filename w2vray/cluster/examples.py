@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from w2vray.cluster.corpus import Corpus, find_corpus, read_footers
+from w2vray.cluster.corpus import Corpus, find_corpus
+from w2vray.cluster.footer_process import read_footers
 from w2vray.cluster.labels import holds_lists, label_strings, require_label_type
 from w2vray.cluster.preflight import Columns, check_footers, store_schema
 from w2vray.cluster.runtime import SharedVectors
@@ -59,7 +60,7 @@ def labelled_units(arguments: Sequence[str], text_columns: tuple[str, ...], labe
         bad = [*bad, *unfit]
     if bad:
         more = f", and {len(bad) - 1} more like it" if len(bad) > 1 else ""
-        raise CorpusError(f"{corpus.place(bad[0].file)}: {bad[0].reason}{more}; mend or leave out the file")
+        raise CorpusError(f"{corpus.place(bad[0].file)}: {bad[0].detail}{more}; mend or leave out the file")
     return Labelled(corpus, plan_units(good), holds_lists(kind))
 
 

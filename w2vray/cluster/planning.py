@@ -3,26 +3,29 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
 from w2vray.bundle import Bundle
-from w2vray.cluster.corpus import BadFile, Corpus, Footer, SourceFile, read_footers
+from w2vray.cluster.corpus import Corpus, SourceFile
 from w2vray.cluster.filters import parse_where
-from w2vray.cluster.ledger import RUN, RunDirectory
+from w2vray.cluster.footer_process import read_footers
+from w2vray.cluster.footers import BadFile, Footer
+from w2vray.cluster.ledger import RUN, Failure, RunDirectory
 from w2vray.cluster.preflight import Columns, check_footers, kept_columns, store_schema
 from w2vray.cluster.stores import without_secrets
-from w2vray.cluster.units import BEYOND_LIMIT, NO_ROWS, Unit, plan_units, without_view
+from w2vray.cluster.units import Unit, plan_units, split_unit, without_view
 from w2vray.config import ScoreSettings, flag
 from w2vray.errors import CorpusError, RunError
+from w2vray.schema import NOTHING_AMISS, FileReason
 from w2vray.scorer import SCORING_VERSION, numeric_profile
 
-__all__ = ["RunPlan", "fingerprint", "resume_run", "run_identity", "start_run"]
+__all__ = ["RunPlan", "fingerprint", "resume_run", "run_identity", "split_failed", "start_run"]
 
-RUN_FORMAT = 1
+RUN_FORMAT = 2
 
 
 @dataclass
@@ -30,20 +33,21 @@ class RunPlan:
     """The units of a run, the files that are in none and why, and the schema of the columns that are kept."""
 
     units: list[Unit]
-    left_out: dict[SourceFile, str]
+    left_out: dict[SourceFile, BadFile]
     schema: pa.Schema  # of the columns that are read besides the text
     kept_schema: pa.Schema  # by the names in the scores
     new_files: list[str] = field(default_factory=list)
 
     @property
-    def bad(self) -> dict[SourceFile, str]:
+    def bad(self) -> list[BadFile]:
         """The files that should be in the plan and cannot."""
-        return {file: reason for file, reason in self.left_out.items() if reason not in {NO_ROWS, BEYOND_LIMIT}}
+        return [bad for bad in self.left_out.values() if bad.reason not in NOTHING_AMISS]
 
 
 def run_identity(settings: ScoreSettings, bundle: Bundle) -> dict[str, Any]:
     """Return all that a row's answer depends on, but the row."""
-    names = ("text_column", "keep", "probabilities", "top_k", "threshold", "where", "limit")
+    names = ["text_column", "keep", "probabilities", "top_k", "threshold", "where", "limit"]
+    names += ["max_bytes", "truncate", "null_as_empty"]
     options = {name: getattr(settings, name) for name in names}
     identity = {
         "format": RUN_FORMAT,
@@ -64,22 +68,24 @@ def start_run(run: RunDirectory, identity: Mapping[str, Any], corpus: Corpus, se
     """Plan a new run and write the plan down, then run.json, which makes it a run.
 
     Raises:
-        CorpusError: no file can be read, or none has the columns.
+        CorpusError: no file can be read, or none has the columns; with ``--on-bad fail``, one cannot.
     """
     columns = _columns(settings)
     footers, unreadable = read_footers(corpus, corpus.files, settings.text_column)
     if not footers:
-        raise CorpusError(f"{corpus.place(unreadable[0].file)}: {unreadable[0].reason}; no file can be read")
+        raise CorpusError(f"{corpus.place(unreadable[0].file)}: {unreadable[0].detail}; no file can be read")
     schema = store_schema(footers, columns)
     if settings.where:
         parse_where(settings.where).check(schema)
     good, unfit = check_footers(footers, columns, schema)
     if not good:
-        raise CorpusError(f"{corpus.place(unfit[0].file)}: {unfit[0].reason}")
+        raise CorpusError(f"{corpus.place(unfit[0].file)}: {unfit[0].detail}")
     others = pa.schema([schema.field(name) for name in dict.fromkeys(columns.others)]).remove_metadata()
     units = plan_units(good, limit=settings.limit)
-    plan = RunPlan(units, _left_out(units, footers, [*unreadable, *unfit]), others, _kept_schema(settings, others))
-    run.write_plan(plan.units, plan.left_out)
+    left_out = _left_out(units, footers, [*unreadable, *unfit])
+    plan = RunPlan(units, left_out, others, _kept_schema(settings, others))
+    _stop_at_bad(plan, settings)
+    run.write_plan(plan.units, plan.left_out.values())
     stored = {
         **identity,
         "corpus": [without_secrets(root) for root in corpus.roots],
@@ -92,9 +98,25 @@ def start_run(run: RunDirectory, identity: Mapping[str, Any], corpus: Corpus, se
 
 
 def resume_run(
-    run: RunDirectory, identity: Mapping[str, Any], corpus: Corpus, settings: ScoreSettings
+    run: RunDirectory,
+    identity: Mapping[str, Any],
+    corpus: Corpus,
+    settings: ScoreSettings,
+    *,
+    finished: Collection[str],
+    failures: Sequence[Failure],
 ) -> RunPlan | None:
-    """Take up a run that was planned before, None where there is none; no file that is planned is opened.
+    """Take up a run that was planned before, None where there is none.
+
+    No file is opened but those that could not be read before and, with ``--new-files``, those that are new.
+
+    Args:
+        run: the run's directory.
+        identity: what its answers depend on.
+        corpus: the store as it is now.
+        settings: of this call.
+        finished: units whose part is there.
+        failures: what the last call could not score: such a file may have been mended, or removed.
 
     Raises:
         RunError: the run is of another model, other options or other files; the message says which.
@@ -112,16 +134,37 @@ def resume_run(
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise RunError(f"{run.name}: {RUN} is damaged ({error})") from error
     plan = RunPlan(units, left_out, schema, _kept_schema(settings, schema))
-    planned = {piece.source for unit in units for piece in unit.pieces}
     present = {(file.root, file.name): file for file in corpus.files}
-    for file in sorted(planned, key=lambda file: file.name):
-        _require_unchanged(run, file, present.get((file.root, file.name)))
-    known = {file.name for file in [*planned, *left_out]}
-    plan.new_files = [file.name for file in corpus.files if file.name not in known]
-    if plan.bad:
-        names = {file.name for file in plan.bad}
-        _try_again(run, plan, corpus, [file for file in corpus.files if file.name in names], settings)
+    again = _drop_mended(run, plan, present, finished, {failure.file for failure in failures})
+    if settings.on_bad != "skip":
+        again |= {(bad.file.root, bad.file.name) for bad in plan.bad}
+    known = {(file.root, file.name) for file in [*_planned(plan.units), *plan.left_out]} | again
+    new = [file for place, file in present.items() if place not in known]
+    plan.new_files = [file.name for file in new]
+    if settings.new_files:
+        again |= {(file.root, file.name) for file in new}
+        plan.new_files = []
+    if again:
+        _extend(run, plan, corpus, again, settings)
+    _stop_at_bad(plan, settings)
     return plan
+
+
+def split_failed(plan: RunPlan, corpus: Corpus, failures: Iterable[Failure], settings: ScoreSettings) -> list[Unit]:
+    """Put smaller units into the plan in place of those that a bad file has failed, so that all else gets done.
+
+    Returns:
+        The smaller units. Units that ended their workers stay whole.
+    """
+    failed = {item.unit: item for item in failures if item.unit and item.reason != FileReason.KILLED_WORKERS}
+    whole = [unit for unit in plan.units if unit.id in failed]
+    damaged = [unit for unit in whole if failed[unit.id].reason == FileReason.DAMAGED_DATA]
+    alone = {unit.pieces[0].source for unit in damaged if len(unit.pieces) == 1}
+    footers, _ = read_footers(corpus, [file for file in corpus.files if file in alone], settings.text_column)
+    unchanged = {footer.file: footer for footer in footers}
+    smaller = {unit.id: split_unit(unit, unchanged) for unit in whole}
+    plan.units = [part for unit in plan.units for part in smaller.get(unit.id) or [unit]]
+    return [part for parts in smaller.values() for part in parts]
 
 
 def _columns(settings: ScoreSettings) -> Columns:
@@ -135,37 +178,77 @@ def _kept_schema(settings: ScoreSettings, schema: pa.Schema) -> pa.Schema:
     return pa.schema([field.with_name(name).with_type(without_view(field.type)) for name, field in fields])
 
 
-def _left_out(units: Sequence[Unit], footers: Sequence[Footer], bad: Sequence[BadFile]) -> dict[SourceFile, str]:
+def _planned(units: Iterable[Unit]) -> set[SourceFile]:
+    return {piece.source for unit in units for piece in unit.pieces}
+
+
+def _left_out(units: Sequence[Unit], footers: Sequence[Footer], bad: Sequence[BadFile]) -> dict[SourceFile, BadFile]:
     """Say of each file that is in no unit why."""
-    planned = {piece.source for unit in units for piece in unit.pieces}
-    reasons = {item.file: item.reason for item in bad}
+    planned = _planned(units)
+    left_out = {item.file: item for item in bad}
     for footer in footers:
         if footer.file not in planned:
-            reasons.setdefault(footer.file, BEYOND_LIMIT if sum(footer.rows) else NO_ROWS)
-    return reasons
+            rows = sum(footer.rows)
+            reason = FileReason.BEYOND_LIMIT if rows else FileReason.NO_ROWS
+            detail = "--limit ends before it" if rows else "it has no rows"
+            left_out.setdefault(footer.file, BadFile(footer.file, reason, detail))
+    return left_out
 
 
-def _require_unchanged(run: RunDirectory, planned: SourceFile, now: SourceFile | None) -> None:
-    if now == planned:
-        return
+def _stop_at_bad(plan: RunPlan, settings: ScoreSettings) -> None:
+    if settings.on_bad == "fail" and plan.bad:
+        first, more = plan.bad[0], len(plan.bad) - 1
+        others = f", and {more:,} more like it" if more else ""
+        raise CorpusError(f"{first.file.name}: {first.detail}{others}; mend or remove it, or choose another --on-bad")
+
+
+def _drop_mended(
+    run: RunDirectory,
+    plan: RunPlan,
+    present: Mapping[tuple[int, str], SourceFile],
+    finished: Collection[str],
+    failed: Collection[str | None],
+) -> set[tuple[int, str]]:
+    """Take out of the plan the files that changed or went since they could not be read, with their unfinished units.
+
+    Returns:
+        The files that have to be planned again: these, and those that were in a unit with one of them.
+
+    Raises:
+        RunError: another file has changed, or one of which rows are scored already.
+    """
+    as_it_was = _planned(plan.units) | {bad.file for bad in plan.left_out.values() if bad.reason in NOTHING_AMISS}
+    changed = {file for file in as_it_was if present.get((file.root, file.name)) != file}
+    begun = {piece.source for unit in plan.units if unit.id in finished for piece in unit.pieces}
+    for file in sorted(changed, key=lambda file: file.name):
+        if file.name not in failed or file in begun:
+            raise _changed(run, file, present.get((file.root, file.name)))
+    stale = [unit for unit in plan.units if changed & {piece.source for piece in unit.pieces}]
+    plan.units = [unit for unit in plan.units if unit not in stale]
+    for unit in stale:
+        plan.units += [Unit((piece,)) for piece in unit.pieces if piece.source not in changed]
+    return {(file.root, file.name) for file in changed}
+
+
+def _changed(run: RunDirectory, planned: SourceFile, now: SourceFile | None) -> RunError:
     was = f"was {planned.size:,} bytes, modified at {planned.mtime_ns} ns"
     what = "is gone" if now is None else f"has changed: {now.size:,} bytes, modified at {now.mtime_ns} ns; {was}"
-    raise RunError(f"{planned.name} {what} since {run.name} was planned; score the store into another --output")
+    return RunError(f"{planned.name} {what} since {run.name} was planned; score the store into another --output")
 
 
-def _try_again(
-    run: RunDirectory, plan: RunPlan, corpus: Corpus, files: Sequence[SourceFile], settings: ScoreSettings
+def _extend(
+    run: RunDirectory, plan: RunPlan, corpus: Corpus, places: Collection[tuple[int, str]], settings: ScoreSettings
 ) -> None:
-    """Look again at files that could not be planned; those that now can be extend the plan."""
+    """Plan files that are new, or that could not be planned before; those that are gone are forgotten."""
+    files = [file for file in corpus.files if (file.root, file.name) in places]
     footers, unreadable = read_footers(corpus, files, settings.text_column)
     good, unfit = check_footers(footers, _columns(settings), plan.schema)
     limit = None if settings.limit is None else settings.limit - sum(unit.rows for unit in plan.units)
-    added = plan_units(good, limit=limit)
-    plan.units += added
-    kept = {file: reason for file, reason in plan.left_out.items() if file not in plan.bad}
+    plan.units += plan_units(good, limit=limit)
+    kept = {file: bad for file, bad in plan.left_out.items() if (file.root, file.name) not in places}
     plan.left_out = {**kept, **_left_out(plan.units, footers, [*unreadable, *unfit])}
-    if added:
-        run.write_plan(plan.units, plan.left_out)
+    _stop_at_bad(plan, settings)
+    run.write_plan(plan.units, plan.left_out.values())
 
 
 def _difference(name: str, was: Any, now: Any) -> str:

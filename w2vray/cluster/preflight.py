@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from w2vray.cluster.corpus import BadFile, Footer
+from w2vray.cluster.footers import BadFile, Footer
 from w2vray.errors import ConfigError, CorpusError
-from w2vray.schema import RESERVED_COLUMNS
+from w2vray.schema import RESERVED_COLUMNS, FileReason
 from w2vray.texts import is_text_type
 
 __all__ = ["Columns", "check_footers", "kept_columns", "store_schema"]
@@ -48,25 +48,28 @@ def check_footers(footers: Iterable[Footer], columns: Columns, schema: pa.Schema
     """Part the files into those that have the columns, in a type that can be used, and the others with the reason."""
     good, bad = [], []
     for footer in footers:
-        reason = _unfit(footer, columns, schema)
-        if reason is None:
+        unfit = _unfit(footer, columns, schema)
+        if unfit is None:
             good.append(footer)
         else:
-            bad.append(BadFile(footer.file, reason))
+            bad.append(unfit)
     return good, bad
 
 
-def _unfit(footer: Footer, columns: Columns, schema: pa.Schema) -> str | None:
+def _unfit(footer: Footer, columns: Columns, schema: pa.Schema) -> BadFile | None:
     found = _with_folders(footer)
     for name in columns.all:
         if found.names.count(name) != 1:
             count = found.names.count(name)
-            return f"column {name!r} is there {count} times" if count else f"it has no column {name!r}"
+            detail = f"column {name!r} is there {count} times" if count else f"it has no column {name!r}"
+            return BadFile(footer.file, FileReason.NO_COLUMN, detail)
         kind = found.field(name).type
         if name in columns.texts and not is_text_type(kind):
-            return f"column {name!r} is {kind}; expected strings or UTF-8 bytes"
+            detail = f"column {name!r} is {kind}; expected strings or UTF-8 bytes"
+            return BadFile(footer.file, FileReason.WRONG_TYPE, detail)
         if name in columns.others and kind != schema.field(name).type:
-            return f"column {name!r} is {kind}; in the files before it is {schema.field(name).type}"
+            detail = f"column {name!r} is {kind}; in the files before it is {schema.field(name).type}"
+            return BadFile(footer.file, FileReason.WRONG_TYPE, detail)
     return None
 
 

@@ -5,7 +5,7 @@ holds the model, sees the shared vectors, and commits each unit by itself, so th
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,16 +15,20 @@ import torch
 from w2vray.bundle import Bundle
 from w2vray.cluster.corpus import Corpus, find_corpus
 from w2vray.cluster.filters import parse_where
-from w2vray.cluster.ledger import SUCCESS, TOTALS, RunDirectory
-from w2vray.cluster.planning import RunPlan, fingerprint, resume_run, run_identity, start_run
+from w2vray.cluster.leases import StillOurs, only_writer
+from w2vray.cluster.ledger import MOST_ATTEMPTS, SUCCESS, TOTALS, Failure, RunDirectory
+from w2vray.cluster.parts import PartFooter
+from w2vray.cluster.planning import RunPlan, fingerprint, resume_run, run_identity, split_failed, start_run
 from w2vray.cluster.preflight import kept_columns
 from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
 from w2vray.cluster.scoring import ScoringJob, score_unit
 from w2vray.cluster.stores import absolute
 from w2vray.cluster.units import Unit
 from w2vray.config import ScoreSettings
-from w2vray.errors import CorpusError, RunError
+from w2vray.errors import CorpusError, FileError, RunError
+from w2vray.schema import FileReason
 from w2vray.scorer import TextScorer, numeric_profile
+from w2vray.texts import TextLimits
 
 __all__ = ["ScoreSummary", "score"]
 
@@ -41,12 +45,14 @@ class ScoreSummary:
     rows_scored: int
     rows_rejected: int
     rows_abstained: int
+    rows_truncated: int
     units: int
     units_skipped: int  # finished by an earlier call
     units_failed: int
     rows_now: int  # scored by this call
     seconds: float
     left_out: Mapping[str, str]  # file, or unit -> why
+    gaps_accepted: bool  # what is left out is meant to be: --on-bad skip
     new_files: Sequence[str]  # in the store, but not in the run's plan
     exit_code: int
 
@@ -57,12 +63,13 @@ class ScoreSummary:
 
 @dataclass
 class _Work:
-    """What this call has done so far."""
+    """What this call has done so far, and whom it asks and tells between units."""
 
+    still_ours: StillOurs
+    progress: Progress | None
     skipped: int = 0
     rows: int = 0
-    failed: dict[str, str] = field(default_factory=dict)  # unit -> why
-    started: float = field(default_factory=time.monotonic)
+    failures: list[Failure] = field(default_factory=list)  # of units
 
 
 def score(settings: ScoreSettings, *, address: str | None = None, progress: Progress | None = None) -> ScoreSummary:
@@ -71,31 +78,66 @@ def score(settings: ScoreSettings, *, address: str | None = None, progress: Prog
     Raises:
         UnusableInputError: the arguments, the store, the model or the run's directory cannot be used.
     """
-    work = _Work()
+    started = time.monotonic()
     bundle = Bundle.load(settings.model)
     vectors = bundle.open_vectors(settings.vectors)
     run = RunDirectory(absolute(settings.output))
     corpus = find_corpus(settings.corpus)
     identity = run_identity(settings, bundle)
     run.identity()  # nothing is written into a directory that holds something else
-    with run.only_writer():
+    with only_writer(run) as still_ours:
         run.clear_temporary()
-        plan = resume_run(run, identity, corpus, settings) or start_run(run, identity, corpus, settings)
-        finished = run.finished()
-        missing = [unit for unit in plan.units if unit.id not in finished]
-        work.skipped = len(plan.units) - len(missing)
+        work = _Work(still_ours, progress)
+        finished, failures = run.finished(), run.failures()
+        plan = resume_run(run, identity, corpus, settings, finished=finished, failures=failures)
+        plan = plan or start_run(run, identity, corpus, settings)
+        missing = _missing(plan, finished, failures if settings.on_bad == "skip" else [], work)
         run.remove(SUCCESS)
         if missing:
             job = _job(settings, bundle, corpus, plan, fingerprint(identity))
             with connected(address):
                 arguments = {"shared": share(vectors), "bundle": bundle, "job": job}
-                for done, outcome in enumerate(_outcomes(missing, arguments, settings.workers), 1):
-                    work.rows += outcome.rows
-                    if outcome.error:
-                        work.failed[outcome.unit] = outcome.error
-                    if progress is not None:
-                        progress(done, len(missing), work.rows)
-        return _close(run, settings, plan, work, fingerprint(identity))
+                while missing:
+                    failed = _pass(missing, arguments, settings, work)
+                    missing = split_failed(plan, corpus, failed, settings)
+                    if missing:
+                        run.write_plan(plan.units, plan.left_out.values())
+                    planned = {unit.id for unit in plan.units}
+                    work.failures += [item for item in failed if item.unit in planned]
+        still_ours()
+        run.clear_temporary()
+        seconds = round(time.monotonic() - started, 3)
+        return _close(run, settings, plan, work, expected=fingerprint(identity), seconds=seconds)
+
+
+def _missing(plan: RunPlan, finished: Collection[str], accepted: Sequence[Failure], work: _Work) -> list[Unit]:
+    """Return the units to be done; what was accepted as a gap before is one still."""
+    missing = [unit for unit in plan.units if unit.id not in finished]
+    work.skipped = len(plan.units) - len(missing)
+    ids = {unit.id for unit in missing}
+    work.failures = [item for item in accepted if item.unit in ids]
+    left_out = {item.unit for item in work.failures}
+    return [unit for unit in missing if unit.id not in left_out]
+
+
+def _pass(units: Sequence[Unit], arguments: Mapping[str, Any], settings: ScoreSettings, work: _Work) -> list[Failure]:
+    """Hand out units once, and return those that could not be scored.
+
+    Raises:
+        CorpusError: one could not, and ``--on-bad`` is fail.
+        RunError: another run has taken this one's place.
+    """
+    failed: list[Failure] = []
+    for done, outcome in enumerate(_outcomes(units, arguments, settings.workers), 1):
+        work.still_ours()
+        work.rows += outcome.rows
+        if (failure := outcome.failure) is not None:
+            failed.append(failure)
+            if settings.on_bad == "fail":
+                raise CorpusError(f"{failure.detail}; mend or remove it, or choose another --on-bad")
+        if work.progress is not None:
+            work.progress(done, len(units), work.rows)
+    return failed
 
 
 def _job(settings: ScoreSettings, bundle: Bundle, corpus: Corpus, plan: RunPlan, run: str) -> ScoringJob:
@@ -109,6 +151,9 @@ def _job(settings: ScoreSettings, bundle: Bundle, corpus: Corpus, plan: RunPlan,
         multi_label=bundle.config.multi_label,
         probabilities=settings.probabilities,
         top_k=settings.top_k or 0,
+        limits=TextLimits(
+            max_bytes=settings.max_bytes, truncate=settings.truncate, null_as_empty=settings.null_as_empty
+        ),
         threshold=settings.threshold,
         run=run,
         profile=numeric_profile(),
@@ -117,11 +162,20 @@ def _job(settings: ScoreSettings, bundle: Bundle, corpus: Corpus, plan: RunPlan,
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What became of a unit in this call; ``error``, where it is not empty, says why it could not be scored."""
+    """What became of a unit in this call; ``reason`` is empty where it was scored."""
 
     unit: str
     rows: int
-    error: str = ""
+    file: str = ""
+    reason: str = ""
+    detail: str = ""
+
+    @property
+    def failure(self) -> Failure | None:
+        """Why it was not scored."""
+        if not self.reason:
+            return None
+        return Failure(unit=self.unit, file=self.file or None, reason=self.reason, detail=self.detail)
 
 
 class ScoringWorker:
@@ -138,11 +192,21 @@ class ScoringWorker:
         """Score a unit, unless its part is there already: Ray hands a unit out again when a worker has died."""
         if unit.id in self.run:
             return asdict(_Outcome(unit.id, self.run.footer(unit.id).record.rows_in))
+        mark = self.run.begin(unit.id)
+        if mark is None:
+            files = ", ".join(dict.fromkeys(piece.file for piece in unit.pieces))
+            detail = f"{MOST_ATTEMPTS} workers have died of the unit of {unit.rows:,} rows of {files}"
+            return asdict(_Outcome(unit.id, 0, reason=FileReason.KILLED_WORKERS, detail=detail))
         try:
             record, scores, rejected = score_unit(unit, self.scorer, self.job)
-        except (CorpusError, pa.ArrowException) as error:
-            return asdict(_Outcome(unit.id, 0, str(error)))
-        self.run.commit(record, scores, rejected)
+            self.run.commit(record, scores, rejected)
+        except FileError as error:
+            return asdict(_Outcome(unit.id, 0, error.file, str(error.reason), str(error)))
+        except pa.ArrowException as error:  # values that cannot be what the file says they are
+            files = ", ".join(dict.fromkeys(piece.file for piece in unit.pieces))
+            return asdict(_Outcome(unit.id, 0, files, FileReason.DAMAGED_DATA, f"{files}: {error}"))
+        finally:
+            self.run.end(unit.id, mark)
         return asdict(_Outcome(unit.id, record.rows_in))
 
 
@@ -150,33 +214,48 @@ def _outcomes(units: Sequence[Unit], arguments: Mapping[str, Any], workers: int 
     return (_Outcome(**row) for row in run_units(units, ScoringWorker, arguments, workers=workers))
 
 
-def _close(run: RunDirectory, settings: ScoreSettings, plan: RunPlan, work: _Work, expected: str) -> ScoreSummary:
-    """Write the manifest and, only when nothing is missing, _SUCCESS."""
-    footers = run.footers([unit.id for unit in plan.units if unit.id not in work.failed])
-    totals = {
-        name: sum(getattr(footer.record, name) for footer in footers)
-        for name in ("rows_in", "rows_scored", "rows_rejected", "rows_abstained")
-    }
-    foreign = next((footer.record for footer in footers if footer.record.run != expected), None)
-    if foreign is not None:
-        raise RunError(
-            f"{run.name}: the part of unit {foreign.unit} was made by another model or with other options; remove it"
-        )
-    left_out = {**{file.name: reason for file, reason in plan.bad.items()}, **work.failed}
+_TOTALS = ("rows_in", "rows_scored", "rows_rejected", "rows_abstained", "rows_truncated")
+
+
+def _close(
+    run: RunDirectory, settings: ScoreSettings, plan: RunPlan, work: _Work, *, expected: str, seconds: float
+) -> ScoreSummary:
+    """Write the manifest and, only when nothing is missing or the gaps are accepted, _SUCCESS."""
+    failed = {item.unit for item in work.failures}
+    footers = run.footers([unit.id for unit in plan.units if unit.id not in failed])
+    _require_own(run, footers, expected)
+    totals = {name: sum(getattr(footer.record, name) for footer in footers) for name in _TOTALS}
+    bad = [Failure(unit=None, file=item.file.name, reason=item.reason, detail=item.detail) for item in plan.bad]
+    failures = [*bad, *work.failures]
+    left_out: dict[str, str] = {}
+    for item in failures:
+        left_out[item.name] = f"{left_out[item.name]}; {item}" if item.name in left_out else str(item)
+    accepted = settings.on_bad == "skip"
     too_many = settings.max_rejected is not None and totals["rows_rejected"] > settings.max_rejected
-    run.write_manifest(footers, work.failed)
-    run.write_json({**totals, "units": len(plan.units), "left_out": left_out}, TOTALS)
-    if not left_out:
+    run.write_manifest(footers, failures, accepted=accepted)
+    counted = {**totals, "units": len(plan.units), "left_out": left_out, "gaps_accepted": accepted}
+    run.write_json(counted, TOTALS)
+    complete = accepted or not failures
+    if complete:
         run.write(b"", SUCCESS)
     return ScoreSummary(
         run=run.name,
         **totals,
         units=len(plan.units),
         units_skipped=work.skipped,
-        units_failed=len(work.failed),
+        units_failed=len(work.failures),
         rows_now=work.rows,
-        seconds=round(time.monotonic() - work.started, 3),
+        seconds=seconds,
         left_out=left_out,
+        gaps_accepted=accepted,
         new_files=plan.new_files,
-        exit_code=3 if left_out or too_many else 0,
+        exit_code=0 if complete and not too_many else 3,
     )
+
+
+def _require_own(run: RunDirectory, footers: Sequence[PartFooter], expected: str) -> None:
+    foreign = next((footer.record for footer in footers if footer.record.run != expected), None)
+    if foreign is not None:
+        raise RunError(
+            f"{run.name}: the part of unit {foreign.unit} was made by another model or with other options; remove it"
+        )

@@ -11,7 +11,7 @@ from w2vray.cluster.parts import UnitRecord
 from w2vray.cluster.units import FILE_COLUMN, ROW_COLUMN, Unit, read_unit
 from w2vray.schema import REJECTED_SCHEMA, SOURCE_FILE, SOURCE_ROW, Status, scores_schema
 from w2vray.scorer import TextScorer
-from w2vray.texts import Texts, read_texts
+from w2vray.texts import TextLimits, Texts, read_texts
 
 __all__ = ["ScoringJob", "score_unit"]
 
@@ -30,6 +30,7 @@ class ScoringJob:
     probabilities: bool
     top_k: int
     threshold: float | None
+    limits: TextLimits
     run: str
     profile: Mapping[str, Any]
 
@@ -54,15 +55,16 @@ def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRec
         Its record, its scores and its rejected rows, each in input order.
 
     Raises:
-        CorpusError: a file cannot be read.
+        FileError: a file cannot be read.
     """
     scores: list[pa.RecordBatch] = []
     rejected: list[pa.RecordBatch] = []
-    rows_in = 0
+    rows_in = truncated = 0
     for read in read_unit(unit, job.roots, job.columns):
         batch = read.filter(job.where.expression) if job.where else read
         rows_in += len(batch)
-        texts = read_texts(batch, job.text_columns)
+        texts = read_texts(batch, job.text_columns, job.limits)
+        truncated += texts.truncated
         scores.append(_score(batch.take(pa.array(texts.rows_N)), texts, scorer, job))
         rejected.append(_reject(batch, texts))
     score_table = pa.Table.from_batches(scores, job.scores_schema)
@@ -75,6 +77,7 @@ def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRec
         rows_scored=len(score_table),
         rows_rejected=len(rejected_table),
         rows_abstained=abstained,
+        rows_truncated=truncated,
         run=job.run,
         profile=job.profile,
     )

@@ -6,7 +6,7 @@ retried, resumed and verified.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -14,16 +14,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from w2vray.cluster.corpus import Footer, SourceFile
+from w2vray.cluster.corpus import SourceFile
+from w2vray.cluster.footers import BadFile, Footer, etag_of, file_error, footer_metadata, read_tail
 from w2vray.cluster.stores import open_store
-from w2vray.errors import CorpusError
-from w2vray.schema import PLAN_SCHEMA
+from w2vray.errors import FileError
+from w2vray.schema import PLAN_SCHEMA, FileReason
 from w2vray.texts import BLOCK_ROWS
 
 __all__ = [
-    "BEYOND_LIMIT",
     "FILE_COLUMN",
-    "NO_ROWS",
     "ROW_COLUMN",
     "Piece",
     "Unit",
@@ -31,14 +30,13 @@ __all__ = [
     "plan_table",
     "plan_units",
     "read_unit",
+    "split_unit",
+    "unit_pieces",
     "without_view",
 ]
 
 FILE_COLUMN, ROW_COLUMN = "w2vray.source_file", "w2vray.source_row"
 """Where a row is, among the columns that are read: names that no column of a store has."""
-
-NO_ROWS, BEYOND_LIMIT = "it has no rows", "beyond --limit"
-"""Why a file is in no unit and nothing is amiss."""
 
 LARGEST_UNIT = 96 << 20
 """Text of a unit that is aimed at, in bytes."""
@@ -61,6 +59,8 @@ class Piece:
     text_bytes: int
     file_size: int
     file_mtime_ns: int | None
+    file_etag: str | None = None
+    footer_sha256: str = ""
 
     @property
     def source(self) -> SourceFile:
@@ -124,7 +124,8 @@ def _row_groups(footer: Footer) -> Iterator[Piece]:
     file, start = footer.file, 0
     for index, (rows, text_bytes) in enumerate(zip(footer.rows, footer.text_bytes, strict=True)):
         if rows:
-            yield Piece(file.root, file.name, index, index + 1, start, rows, text_bytes, file.size, file.mtime_ns)
+            where = (file.root, file.name, index, index + 1, start, rows, text_bytes)
+            yield Piece(*where, file.size, file.mtime_ns, footer.etag, footer.sha256)
         start += rows
 
 
@@ -149,25 +150,52 @@ def _add(pieces: list[Piece], piece: Piece) -> None:
     pieces[-1] = Piece(**{**asdict(last), **merged, "text_bytes": last.text_bytes + piece.text_bytes})
 
 
-def plan_table(units: Sequence[Unit], left_out: Mapping[SourceFile, str]) -> pa.Table:
+def unit_pieces(units: Iterable[Unit]) -> dict[tuple[int, str], list[Piece]]:
+    """Return the pieces of each file, by its root and name."""
+    pieces: dict[tuple[int, str], list[Piece]] = {}
+    for unit in units:
+        for piece in unit.pieces:
+            pieces.setdefault((piece.root, piece.file), []).append(piece)
+    return pieces
+
+
+def split_unit(unit: Unit, footers: Mapping[SourceFile, Footer]) -> list[Unit]:
+    """Cut a unit that could not be scored, so that what is bad of it stands alone: by pieces, one piece by row groups.
+
+    Returns:
+        The smaller units; none where nothing is smaller, or the only file is not in ``footers``.
+    """
+    if len(unit.pieces) > 1:
+        return [Unit((piece,)) for piece in unit.pieces]
+    (piece,) = unit.pieces
+    footer = footers.get(piece.source)
+    if footer is None or piece.row_group_stop - piece.row_group_start < 2:
+        return []
+    groups = [
+        group for group in _row_groups(footer) if piece.row_group_start <= group.row_group_start < piece.row_group_stop
+    ]
+    return [Unit((group,)) for group in _first_rows(groups, piece.rows)]
+
+
+def plan_table(units: Sequence[Unit], left_out: Iterable[BadFile]) -> pa.Table:
     """Return a plan as Parquet holds it: a row a piece, then a row a file that is in no unit."""
     rows: list[dict[str, Any]] = [{"unit": unit.id, **asdict(piece)} for unit in units for piece in unit.pieces]
-    for file, reason in left_out.items():
-        rows.append(
-            {**asdict(Piece(file.root, file.name, 0, 0, 0, 0, 0, file.size, file.mtime_ns)), "left_out": reason}
-        )
+    for bad in left_out:
+        file = bad.file
+        piece = Piece(file.root, file.name, 0, 0, 0, 0, 0, file.size, file.mtime_ns)
+        rows.append({**asdict(piece), "left_out": bad.reason.value, "detail": bad.detail})
     return pa.Table.from_pylist(rows, schema=PLAN_SCHEMA)
 
 
-def plan_from_table(table: pa.Table) -> tuple[list[Unit], dict[SourceFile, str]]:
+def plan_from_table(table: pa.Table) -> tuple[list[Unit], dict[SourceFile, BadFile]]:
     """Rebuild the plan that ``plan_table`` gave, in its order."""
     pieces: dict[str, list[Piece]] = {}
-    left_out: dict[SourceFile, str] = {}
+    left_out: dict[SourceFile, BadFile] = {}
     for row in table.to_pylist():
-        unit, reason = row.pop("unit"), row.pop("left_out")
+        unit, reason, detail = row.pop("unit"), row.pop("left_out"), row.pop("detail")
         piece = Piece(**row)
         if unit is None:
-            left_out[piece.source] = reason
+            left_out[piece.source] = BadFile(piece.source, FileReason(reason), detail)
         else:
             pieces.setdefault(unit, []).append(piece)
     return [Unit(tuple(of_unit)) for of_unit in pieces.values()], left_out
@@ -181,7 +209,7 @@ def read_unit(unit: Unit, roots: Sequence[str], columns: Sequence[str]) -> Itera
         ``BLOCK_ROWS`` rows. What is yielded depends on the unit alone.
 
     Raises:
-        CorpusError: a file is not what it was when the plan was made, or cannot be read.
+        FileError: a file is not what it was when the plan was made, or cannot be read.
     """
     for piece in unit.pieces:
         folders = piece.source.partition_values
@@ -193,16 +221,18 @@ def read_unit(unit: Unit, roots: Sequence[str], columns: Sequence[str]) -> Itera
             ]
             for name in columns:
                 if name not in batch.schema.names and name not in folders:
-                    raise CorpusError(f"{piece.file} has no column {name!r}; it had one when planned")
+                    raise _changed(piece, f"has no column {name!r}; it had one when planned")
                 stored = name in batch.schema.names
                 column = batch.column(name) if stored else pa.repeat(pa.scalar(folders[name]), len(batch))
                 arrays.append(column.cast(without_view(column.type)))
             row += len(batch)
             yield pa.RecordBatch.from_arrays(arrays, names=[FILE_COLUMN, ROW_COLUMN, *columns])
         if row != piece.row_start + piece.rows:
-            raise CorpusError(
+            raise FileError(
                 f"{piece.file}: {row - piece.row_start} rows in row groups {piece.row_group_start} to "
-                f"{piece.row_group_stop - 1}; its footer promised {piece.rows}"
+                f"{piece.row_group_stop - 1}; its footer promised {piece.rows}",
+                file=piece.file,
+                reason=FileReason.DAMAGED_DATA,
             )
 
 
@@ -218,9 +248,8 @@ def _read_piece(piece: Piece, root: str, columns: Sequence[str]) -> Iterator[pa.
     left = piece.rows
     try:
         with store.open_input_file(f"{base}/{piece.file}") as handle:
-            if handle.size() != piece.file_size:
-                raise CorpusError(f"{piece.file} has {handle.size()} bytes; it had {piece.file_size} when planned")
-            with pq.ParquetFile(handle, pre_buffer=True) as parquet:
+            metadata = _planned_metadata(piece, handle)
+            with pq.ParquetFile(handle, metadata=metadata, pre_buffer=True, page_checksum_verification=True) as parquet:
                 stored = [name for name in columns if name in parquet.schema_arrow.names]
                 groups = list(range(piece.row_group_start, piece.row_group_stop))
                 for batch in parquet.iter_batches(BLOCK_ROWS, row_groups=groups, columns=stored):
@@ -229,4 +258,23 @@ def _read_piece(piece: Piece, root: str, columns: Sequence[str]) -> Iterator[pa.
                     if left <= 0:
                         return
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        raise CorpusError(f"{piece.file} cannot be read: {str(error).splitlines()[0]}") from error
+        raise file_error(piece.file, error, FileReason.DAMAGED_DATA) from error
+
+
+def _planned_metadata(piece: Piece, handle: Any) -> pq.FileMetaData:
+    """Read a file's footer, if the file is still the one that was planned."""
+    if handle.size() != piece.file_size:
+        raise _changed(piece, f"has {handle.size()} bytes; it had {piece.file_size} when planned")
+    if etag_of(handle) != piece.file_etag:
+        raise _changed(piece, f"has the etag {etag_of(handle)}; it had {piece.file_etag} when planned")
+    try:
+        tail = read_tail(handle)
+    except FileError as error:
+        raise _changed(piece, f"is not what it was when planned: {error}") from error
+    if hashlib.sha256(tail).hexdigest() != piece.footer_sha256:
+        raise _changed(piece, "has another footer than when planned")
+    return footer_metadata(tail)
+
+
+def _changed(piece: Piece, what: str) -> FileError:
+    return FileError(f"{piece.file} {what}", file=piece.file, reason=FileReason.CHANGED)

@@ -1,25 +1,32 @@
-"""``verify``: prove from a run's own files that each row of the input is in it exactly once."""
+"""``verify``: prove from a run's own files that each row of the input is in it exactly once.
 
-import hashlib
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+A part is read a piece at a time: what is kept of it is a byte for each row of its unit. Nothing is parsed before its
+checksum is seen to be right. With ``--deep`` the store's files are compared with those that were planned.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from w2vray.cluster.ledger import MANIFEST, REJECTED, RUN, SCORES, SUCCESS, TOTALS, RunDirectory
+from w2vray.cluster.ledger import MANIFEST, REJECTED, RUN, SCORES, SUCCESS, TOTALS, Failure, RunDirectory
 from w2vray.cluster.parts import PartFooter, part_name
+from w2vray.cluster.rows import row_problems
+from w2vray.cluster.sealed import check_rows
 from w2vray.cluster.stores import absolute
-from w2vray.cluster.units import BEYOND_LIMIT, NO_ROWS, Piece, Unit
+from w2vray.cluster.unchanged import store_problems
+from w2vray.cluster.units import Unit, unit_pieces
 from w2vray.config import VerifySettings
-from w2vray.errors import RunError
-from w2vray.schema import SOURCE_FILE, SOURCE_ROW
+from w2vray.errors import RunError, W2vrayError
+from w2vray.schema import NOTHING_AMISS
 
 __all__ = ["VerifySummary", "verify"]
+
+_COUNTS = ("rows_in", "rows_scored", "rows_rejected", "rows_abstained", "rows_truncated")
+
+Progress = Callable[[int, int], None]
+"""Called with units checked and units to check."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,63 +40,79 @@ class VerifySummary:
     rows_rejected: int
     units: int
     problems: list[str]
+    gaps: list[str]  # left out, and accepted by --on-bad skip
+    new_files: list[str]  # with --deep: in the store, and not in the run
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as JSON can hold it."""
         return asdict(self)
 
 
-def verify(settings: VerifySettings) -> VerifySummary:
+@dataclass
+class _Found:
+    """What was found so far."""
+
+    problems: list[str] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    footers: dict[str, str] = field(default_factory=dict)  # unit -> hash of its part's footer
+    accepted: Mapping[str | None, Failure] = field(default_factory=dict)  # unit or file -> why
+
+
+def verify(settings: VerifySettings, *, progress: Progress | None = None) -> VerifySummary:
     """Check counts, duplicates, gaps and checksums; one unit is in memory at a time.
 
     Raises:
         RunError: there is no run at all.
+        CorpusError: with ``--deep``, the store cannot be listed.
     """
     run = RunDirectory(absolute(settings.run))
     if not run.exists(RUN):
         raise RunError(f"{run.name} holds no run: there is no {RUN}")
-    identity = run.read_json(RUN).get("fingerprint")
+    identity = run.read_json(RUN)
     units, left_out = run.plan()
-    problems = [*_plan_problems(units)]
-    bad = {file.name: reason for file, reason in left_out.items() if reason not in {NO_ROWS, BEYOND_LIMIT}}
-    problems += [f"{name} is in no part: {reason}; mend or remove the file" for name, reason in bad.items()]
-    rows_in = rows_scored = rows_rejected = 0
-    for unit in units:
-        if unit.id not in run:
-            files = ", ".join(dict.fromkeys(piece.file for piece in unit.pieces))
-            problems.append(f"unit {unit.id} ({files}): {unit.rows:,} rows are in no part; run the same score again")
+    found = _Found(accepted=_accepted(run))
+    found.problems += _plan_problems(units)
+    for bad in left_out.values():
+        if bad.reason in NOTHING_AMISS:
             continue
-        try:
-            footer = run.footer(unit.id)
-            if footer.record.run != identity:
-                problems.append(f"unit {unit.id}: its part was made by another model or with other options")
-            problems += _unit_problems(run, unit, footer)
-        except (RunError, pa.ArrowException, OSError, KeyError) as error:
-            problems.append(f"unit {unit.id}: {str(error).splitlines()[0]}")
-            continue
-        rows_in += footer.record.rows_in
-        rows_scored += footer.record.rows_scored
-        rows_rejected += footer.record.rows_rejected
-    problems += _orphans(run, units)
-    problems += _manifest_problems(run, units, rows_in, rows_scored, rows_rejected)
+        if bad.file.name in found.accepted:
+            found.gaps.append(f"{bad.file.name}: {bad}")
+        else:
+            found.problems.append(f"{bad.file.name} is in no part: {bad.detail}; mend or remove the file")
+    finished = run.finished()
+    for done, unit in enumerate(units, 1):
+        _check_unit(run, unit, found, present=unit.id in finished, fingerprint=identity.get("fingerprint"))
+        if progress is not None:
+            progress(done, len(units))
+    found.problems += _orphans(run, units)
+    found.problems += _manifest_problems(run, units, found)
+    changed, new_files = store_problems(identity, units, left_out, settings.corpus) if settings.deep else ([], [])
+    found.problems += changed
     return VerifySummary(
         run=run.name,
-        ok=not problems,
-        rows_in=rows_in,
-        rows_scored=rows_scored,
-        rows_rejected=rows_rejected,
+        ok=not found.problems,
+        **{name: found.counts[name] for name in ("rows_in", "rows_scored", "rows_rejected")},
         units=len(units),
-        problems=problems,
+        problems=found.problems,
+        gaps=found.gaps,
+        new_files=new_files,
     )
+
+
+def _accepted(run: RunDirectory) -> dict[str | None, Failure]:
+    """Return the gaps that a call with ``--on-bad skip`` accepted, by unit or file."""
+    try:
+        if not run.read_json(TOTALS).get("gaps_accepted"):
+            return {}
+    except RunError:
+        return {}
+    return {item.unit or item.file: item for item in run.failures()}
 
 
 def _plan_problems(units: Sequence[Unit]) -> Iterator[str]:
     """Check that the pieces of each file start at its first row, touch, and do not overlap."""
-    by_file: dict[tuple[int, str], list[Piece]] = defaultdict(list)
-    for unit in units:
-        for piece in unit.pieces:
-            by_file[piece.root, piece.file].append(piece)
-    for (_, name), pieces in by_file.items():
+    for (_, name), pieces in unit_pieces(units).items():
         row = 0
         for piece in sorted(pieces, key=lambda piece: piece.row_start):
             if piece.row_start != row:
@@ -97,61 +120,52 @@ def _plan_problems(units: Sequence[Unit]) -> Iterator[str]:
             row = piece.row_start + piece.rows
 
 
+def _check_unit(run: RunDirectory, unit: Unit, found: _Found, *, present: bool, fingerprint: object) -> None:
+    files = ", ".join(dict.fromkeys(piece.file for piece in unit.pieces))
+    if not present:
+        if unit.id in found.accepted:
+            found.gaps.append(f"unit {unit.id} ({files}): {found.accepted[unit.id]}")
+        else:
+            what = f"unit {unit.id} ({files}): {unit.rows:,} rows are in no part"
+            found.problems.append(f"{what}; run the same score again")
+        return
+    try:
+        footer = run.footer(unit.id)
+        found.footers[unit.id] = footer.seal.footer_sha256
+        found.counts.update({name: getattr(footer.record, name) for name in _COUNTS})
+        if footer.record.run != fingerprint:
+            found.problems.append(f"{SCORES}/{part_name(unit.id)} was made by another model or with other options")
+        found.problems += _unit_problems(run, unit, footer)
+    except (W2vrayError, OSError, ValueError) as error:
+        found.problems.append(f"unit {unit.id}: {(str(error) or type(error).__name__).splitlines()[0]}")
+
+
 def _unit_problems(run: RunDirectory, unit: Unit, footer: PartFooter) -> Iterator[str]:
     """Check a finished unit: its record against its rows, its rows against the plan, its bytes against its hashes."""
     record, name = footer.record, part_name(unit.id)
-    data = run.read(SCORES, name)
-    if hashlib.sha256(data[: record.data_bytes]).hexdigest() != record.data_sha256:
-        yield f"{SCORES}/{name}: its bytes are not those that were written (checksum)"
+    if record.unit != unit.id:
+        yield f"{SCORES}/{name} is the part of unit {record.unit}"
+    try:
+        with run.store.open_input_file(run.path(SCORES, name)) as handle:
+            check_rows(handle, footer.seal)
+    except W2vrayError as error:
+        yield f"{SCORES}/{name}: {error}"
         return
-    scores = pq.read_table(pa.BufferReader(data), columns=[SOURCE_FILE, SOURCE_ROW])
-    tables = [("scored", scores, record.rows_scored)]
+    folders = [SCORES]
     if record.rows_rejected:
-        rejected_data = run.read(REJECTED, name)
-        if hashlib.sha256(rejected_data).hexdigest() != record.rejected_sha256:
+        if sha256(run.read(REJECTED, name)).hexdigest() != record.rejected_sha256:
             yield f"{REJECTED}/{name}: its bytes are not those that were written (checksum)"
             return
-        rejected = pq.read_table(pa.BufferReader(rejected_data), columns=[SOURCE_FILE, SOURCE_ROW])
-        tables.append(("rejected", rejected, record.rows_rejected))
+        folders.append(REJECTED)
     elif run.exists(REJECTED, name):
         yield f"{REJECTED}/{name} is there, and the unit's record knows of no rejected row"
-    for kind, table, promised in tables:
-        if len(table) != promised:
-            yield f"unit {unit.id}: {len(table):,} rows {kind}, its record says {promised:,}"
     if record.rows_in != record.rows_scored + record.rows_rejected:
         parts = f"{record.rows_scored:,} scored + {record.rows_rejected:,} rejected"
         yield f"unit {unit.id}: {record.rows_in:,} rows in, {parts}"
     if record.rows_read != unit.rows:
         yield f"unit {unit.id}: {record.rows_read:,} rows read, the plan has {unit.rows:,}"
-    yield from _row_problems(unit, [table for _, table, _ in tables], record.rows_read - record.rows_in)
-
-
-def _row_problems(unit: Unit, tables: Sequence[pa.Table], filtered: int) -> Iterator[str]:
-    """Check that each row of each piece is there once, but for ``filtered`` rows of the unit that --where left out."""
-    present = 0
-    for piece in unit.pieces:
-        rows = np.sort(np.concatenate([_rows_of(table, piece) for table in tables]))
-        present += len(rows)
-        distinct = np.unique(rows)
-        if len(distinct) != len(rows):
-            twice = rows[:-1][rows[1:] == rows[:-1]]
-            yield f"{piece.file}: row {twice[0]} is there more than once ({len(rows) - len(distinct):,} such)"
-        if not filtered and len(distinct) != piece.rows:
-            gap = np.setdiff1d(np.arange(piece.row_start, piece.row_start + piece.rows), distinct)
-            yield f"{piece.file}: row {gap[0]} is missing ({len(gap):,} such)"
-    total = sum(len(table) for table in tables)
-    if present != total:
-        yield f"unit {unit.id}: {total - present:,} rows are of no row of the plan"
-    if filtered and total != unit.rows - filtered:
-        yield f"unit {unit.id}: {total:,} rows, expected {unit.rows:,} less {filtered:,} left out by --where"
-
-
-def _rows_of(table: pa.Table, piece: Piece) -> npt.NDArray[np.int64]:
-    """Return the rows of a table that are of a piece."""
-    files = table[SOURCE_FILE].to_numpy()
-    rows = table[SOURCE_ROW].to_numpy()
-    mine = (files == piece.file) & (rows >= piece.row_start) & (rows < piece.row_start + piece.rows)
-    return np.asarray(rows[mine], dtype=np.int64)
+    promised = {SCORES: record.rows_scored, REJECTED: record.rows_rejected}
+    yield from row_problems(run, unit, {folder: promised[folder] for folder in folders}, record.rows_in)
 
 
 def _orphans(run: RunDirectory, units: Sequence[Unit]) -> Iterator[str]:
@@ -161,9 +175,7 @@ def _orphans(run: RunDirectory, units: Sequence[Unit]) -> Iterator[str]:
             yield f"{folder}/{name} belongs to no unit of the plan"
 
 
-def _manifest_problems(
-    run: RunDirectory, units: Sequence[Unit], rows_in: int, rows_scored: int, rows_rejected: int
-) -> Iterator[str]:
+def _manifest_problems(run: RunDirectory, units: Sequence[Unit], found: _Found) -> Iterator[str]:
     """Check manifest, totals and _SUCCESS against what the parts say."""
     missing = [name for name in (MANIFEST, TOTALS, SUCCESS) if not run.exists(name)]
     if missing:
@@ -171,22 +183,17 @@ def _manifest_problems(
     if {MANIFEST, TOTALS} & set(missing):
         return
     try:
-        manifest = pq.read_table(pa.BufferReader(run.read(MANIFEST)))
+        rows = run.read_table(MANIFEST).to_pylist()
         totals = run.read_json(TOTALS)
-        listed = {row["unit"]: row["footer_sha256"] for row in manifest.to_pylist()}
-    except (RunError, pa.ArrowException, KeyError) as error:
-        yield f"{MANIFEST} or {TOTALS} is damaged: {str(error).splitlines()[0]}"
+    except RunError as error:
+        yield str(error)
         return
+    listed = {row["unit"]: row["footer_sha256"] for row in rows if row["unit"] is not None}
     if set(listed) != {unit.id for unit in units}:
         yield f"{MANIFEST} lists {len(listed):,} units, the plan has {len(units):,}"
-    for name, count in (("rows_in", rows_in), ("rows_scored", rows_scored), ("rows_rejected", rows_rejected)):
-        if totals.get(name) != count:
-            yield f"{TOTALS}: {name} is {totals.get(name)}, the parts have {count:,}"
-    for unit in units:
-        if unit.id in run and (footer_sha256 := listed.get(unit.id)) is not None:
-            try:
-                same = run.footer(unit.id).footer_sha256 == footer_sha256
-            except RunError:
-                continue  # named already
-            if not same:
-                yield f"{SCORES}/{part_name(unit.id)}: its footer is not the one that {MANIFEST} knows"
+    for name in _COUNTS:
+        if totals.get(name) != found.counts[name]:
+            yield f"{TOTALS}: {name} is {totals.get(name)}, the parts have {found.counts[name]:,}"
+    for unit, footer_sha256 in found.footers.items():
+        if unit in listed and listed[unit] != footer_sha256:
+            yield f"{SCORES}/{part_name(unit)}: its footer is not the one that {MANIFEST} knows"

@@ -1,0 +1,282 @@
+"""Bad rows, files and units: each is named with a reason of a closed list, and all else is finished."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from w2vray.cluster import footer_process
+from w2vray.cluster.corpus import find_corpus
+from w2vray.cluster.footer_process import read_footers
+from w2vray.cluster.ledger import MOST_ATTEMPTS, RunDirectory
+from w2vray.cluster.score import ScoreSummary, score
+from w2vray.cluster.verify import VerifySummary, verify
+from w2vray.config import ScoreSettings, VerifySettings
+from w2vray.errors import CorpusError, RunError
+
+pytestmark = pytest.mark.usefixtures("in_process")
+
+MakeStore = Callable[..., Path]
+MakeModel = Callable[..., Path]
+ReadParts = Callable[..., pa.Table]
+
+
+def run_score(store: Path, model: Path, run: Path, **options: Any) -> ScoreSummary:
+    """Score a store."""
+    return score(ScoreSettings(corpus=(str(store),), model=str(model), output=str(run), **options))
+
+
+def check(run: Path, **options: Any) -> VerifySummary:
+    """Verify a run."""
+    return verify(VerifySettings(run=str(run), **options))
+
+
+def damage_page(file: Path, row_group: int) -> None:
+    """Flip a bit in the middle of the text of a row group, and leave size and time as they are."""
+    before = file.stat()
+    column = pq.read_metadata(file).row_group(row_group).column(2)
+    assert column.path_in_schema == "text"
+    data = bytearray(file.read_bytes())
+    data[column.data_page_offset + column.total_compressed_size // 2] ^= 1
+    file.write_bytes(data)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.fixture
+def store(make_store: MakeStore) -> Path:
+    """Three files of three row groups, whose pages carry checksums: one unit."""
+    folder = make_store(files=3, rows=300)
+    for file in folder.iterdir():
+        pq.write_table(pq.read_table(file), file, row_group_size=100, write_page_checksum=True, use_dictionary=False)
+    return folder
+
+
+# Rows
+
+
+def test_texts_that_are_too_long_are_rejected_or_cut_and_counted(
+    make_model: MakeModel, read_parts: ReadParts, tmp_path: Path
+) -> None:
+    texts = ["bab dab", "bab " * 100, None, "bé" * 10]
+    pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet")
+    model = make_model()
+    rejecting = run_score(tmp_path / "a.parquet", model, tmp_path / "one", max_bytes=20)
+    assert (rejecting.rows_scored, rejecting.rows_rejected, rejecting.rows_truncated) == (1, 3, 0)
+    rejected = read_parts(tmp_path / "one", "rejected").to_pylist()
+    reasons = [(row["source_row"], row["reason"]) for row in rejected]
+    assert reasons == [(1, "too_long"), (2, "null_text"), (3, "too_long")]
+    assert rejected[0]["detail"] == "400 bytes; --max-bytes allows 20"
+    cutting = run_score(
+        tmp_path / "a.parquet", model, tmp_path / "two", max_bytes=20, truncate=True, null_as_empty=True
+    )
+    assert (cutting.rows_scored, cutting.rows_rejected, cutting.rows_truncated) == (4, 0, 2)
+    rows = read_parts(tmp_path / "two").to_pylist()
+    assert [row["token_count"] for row in rows] == [2, 5, 0, 1]
+    assert rows[2]["status"] == "no_evidence"
+    assert check(tmp_path / "one").ok
+    assert check(tmp_path / "two").ok
+
+
+def test_what_becomes_of_long_and_missing_texts_is_part_of_the_run(
+    store: Path, make_model: MakeModel, tmp_path: Path
+) -> None:
+    model = make_model()
+    run_score(store, model, tmp_path / "run")
+    for change in ({"max_bytes": 7}, {"truncate": True}, {"null_as_empty": True}):
+        with pytest.raises(RunError, match="was made with another --" + next(iter(change)).replace("_", "-")):
+            run_score(store, model, tmp_path / "run", **change)
+
+
+# Files
+
+
+def test_a_damaged_row_group_is_left_out_alone_and_the_rest_is_finished(
+    store: Path, make_model: MakeModel, read_parts: ReadParts, tmp_path: Path
+) -> None:
+    damage_page(store / "part-1.parquet", 1)
+    summary = run_score(store, make_model(), tmp_path / "run")
+    assert (summary.rows_scored, summary.units_failed, summary.exit_code) == (800, 1, 3)
+    assert list(summary.left_out) == ["part-1.parquet"]
+    assert summary.left_out["part-1.parquet"].startswith("damaged_data: part-1.parquet cannot be read")
+    found = read_parts(tmp_path / "run").filter(pa.compute.field("source_file") == "part-1.parquet")
+    assert found["source_row"].to_pylist() == [*range(100), *range(200, 300)]
+    manifest = pq.read_table(tmp_path / "run" / "manifest.parquet").to_pylist()
+    assert [(row["file"], row["reason"]) for row in manifest if row["state"] == "failed"] == [
+        ("part-1.parquet", "damaged_data")
+    ]
+    problems = check(tmp_path / "run").problems
+    assert any("100 rows are in no part" in problem for problem in problems)
+    assert any("_SUCCESS is not there" in problem for problem in problems)
+
+
+def test_a_file_that_was_mended_or_removed_is_taken_as_it_is_now(
+    store: Path, make_model: MakeModel, tmp_path: Path
+) -> None:
+    model, broken = make_model(), store / "part-1.parquet"
+    whole = broken.read_bytes()
+    for group in range(3):
+        damage_page(broken, group)
+    assert run_score(store, model, tmp_path / "run").rows_scored == 600
+    broken.write_bytes(whole)
+    mended = run_score(store, model, tmp_path / "run")
+    assert (mended.rows_scored, mended.rows_now, mended.exit_code) == (900, 300, 0)
+    assert check(tmp_path / "run", deep=True).ok
+
+
+def test_a_file_of_which_rows_are_scored_must_not_change(store: Path, make_model: MakeModel, tmp_path: Path) -> None:
+    model, broken = make_model(), store / "part-1.parquet"
+    whole = broken.read_bytes()
+    damage_page(broken, 1)
+    run_score(store, model, tmp_path / "run")
+    broken.write_bytes(whole)
+    with pytest.raises(RunError, match=r"part-1\.parquet has changed"):
+        run_score(store, model, tmp_path / "run")
+
+
+def test_a_file_that_vanishes_during_the_run_is_named(
+    store: Path, make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = RunDirectory.begin
+
+    def vanish(run: RunDirectory, unit: str) -> str | None:
+        (store / "part-2.parquet").unlink(missing_ok=True)
+        return begin(run, unit)
+
+    monkeypatch.setattr(RunDirectory, "begin", vanish)
+    summary = run_score(store, make_model(), tmp_path / "run")
+    assert (summary.rows_scored, summary.exit_code) == (600, 3)
+    assert summary.left_out["part-2.parquet"].startswith("vanished: ")
+    again = run_score(store, make_model(), tmp_path / "run")  # it is gone for good
+    assert (again.rows_scored, again.exit_code) == (600, 0)
+
+
+def test_accepted_gaps_are_listed_and_not_tried_again(store: Path, make_model: MakeModel, tmp_path: Path) -> None:
+    model = make_model()
+    damage_page(store / "part-1.parquet", 1)
+    (store / "nothing.parquet").touch()
+    first = run_score(store, model, tmp_path / "run", on_bad="skip")
+    assert (first.exit_code, first.gaps_accepted, sorted(first.left_out)) == (
+        0,
+        True,
+        ["nothing.parquet", "part-1.parquet"],
+    )
+    assert (tmp_path / "run" / "_SUCCESS").exists()
+    found = check(tmp_path / "run")
+    assert (found.ok, len(found.gaps)) == (True, 2)
+    again = run_score(store, model, tmp_path / "run", on_bad="skip")
+    assert (again.exit_code, again.rows_now, again.left_out) == (0, 0, first.left_out)
+    recorded = run_score(store, model, tmp_path / "run")
+    assert (recorded.exit_code, (tmp_path / "run" / "_SUCCESS").exists()) == (3, False)
+    assert not check(tmp_path / "run").ok
+
+
+def test_fail_stops_at_the_plan_and_writes_nothing(store: Path, make_model: MakeModel, tmp_path: Path) -> None:
+    (store / "nothing.parquet").touch()
+    with pytest.raises(CorpusError, match=r"^nothing\.parquet: it has zero bytes; mend or remove it"):
+        run_score(store, make_model(), tmp_path / "run", on_bad="fail")
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_fail_stops_at_the_first_damaged_unit(store: Path, make_model: MakeModel, tmp_path: Path) -> None:
+    damage_page(store / "part-1.parquet", 1)
+    with pytest.raises(CorpusError, match=r"part-1\.parquet cannot be read"):
+        run_score(store, make_model(), tmp_path / "run", on_bad="fail")
+
+
+def test_a_unit_that_has_ended_three_workers_is_set_aside_and_named(
+    store: Path, make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = RunDirectory.begin
+
+    def after_three_deaths(run: RunDirectory, unit: str) -> str | None:
+        for _ in range(MOST_ATTEMPTS):
+            begin(run, unit)
+        return begin(run, unit)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunDirectory, "begin", after_three_deaths)
+        summary = run_score(store, make_model(), tmp_path / "run")
+    assert (summary.rows_scored, summary.units_failed, summary.exit_code) == (0, 1, 3)
+    ((name, why),) = summary.left_out.items()
+    assert name.startswith("unit ")
+    assert why.startswith("killed_workers: 3 workers have died of the unit of 900 rows of part-0.parquet, ")
+    again = run_score(store, make_model(), tmp_path / "run")
+    assert (again.rows_scored, again.exit_code) == (900, 0)
+
+
+def test_a_footer_that_ends_the_process_that_reads_it_is_a_bad_file(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killer = "import os; from w2vray.cluster import footer_process as f; read = f.read_footer\n"
+    killer += "def die(store, base, file, columns):\n"
+    killer += "    return os.abort() if file.name == 'part-1.parquet' else read(store, base, file, columns)\n"
+    killer += "f.read_footer = die; f.serve()"
+    reader = type(footer_process._READER)()
+    monkeypatch.setattr(footer_process, "PROGRAM", killer)
+    monkeypatch.setattr(footer_process, "_READER", reader)
+    corpus = find_corpus([str(store)])
+
+    footers, bad = read_footers(corpus, corpus.files, ["text"])
+
+    assert [footer.file.name for footer in footers] == ["part-0.parquet", "part-2.parquet"]
+    assert [(item.file.name, item.reason) for item in bad] == [("part-1.parquet", "damaged_footer")]
+    assert bad[0].detail == "to parse its footer ends the process"
+    reader.close()
+
+
+# The store as it is now
+
+
+def test_new_files_are_added_on_request_and_nothing_else_is_read(
+    store: Path, make_model: MakeModel, tmp_path: Path
+) -> None:
+    model = make_model()
+    first = run_score(store, model, tmp_path / "run")
+    parts = {part.name: part.stat().st_mtime_ns for part in (tmp_path / "run" / "scores").iterdir()}
+    pq.write_table(pa.table({"text": ["bab", None]}), store / "later.parquet")
+    assert list(run_score(store, model, tmp_path / "run").new_files) == ["later.parquet"]
+    deep = check(tmp_path / "run", deep=True)
+    assert (deep.ok, deep.new_files) == (True, ["later.parquet"])
+    added = run_score(store, model, tmp_path / "run", new_files=True)
+    assert (added.units_skipped, added.rows_now, added.rows_in, added.rows_rejected) == (first.units, 2, 902, 1)
+    now = {part.name: part.stat().st_mtime_ns for part in (tmp_path / "run" / "scores").iterdir()}
+    assert parts.items() <= now.items()
+    assert len(now) == len(parts) + 1
+    assert check(tmp_path / "run", deep=True).new_files == []
+
+
+def test_an_empty_file_that_has_got_rows_is_not_passed_over(make_model: MakeModel, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    for name in ("a", "b"):
+        pq.write_table(
+            pa.table({"text": pa.array(["bab"] if name == "a" else [], pa.string())}), store / f"{name}.parquet"
+        )
+    run_score(store, make_model(), tmp_path / "run")
+    pq.write_table(pa.table({"text": ["dab"]}), store / "b.parquet")
+    with pytest.raises(RunError, match=r"b\.parquet has changed"):
+        run_score(store, make_model(), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (Path.unlink, "part-1.parquet is gone from the store"),
+        (lambda file: os.utime(file, ns=(5, 5)), "its modification time in ns was"),
+        (lambda file: pq.write_table(pa.table({"text": ["x"]}), file), "part-1.parquet has 1 rows; the plan has 300"),
+        (lambda file: file.write_bytes(b""), "part-1.parquet: it has zero bytes"),
+    ],
+    ids=["gone", "touched", "another", "emptied"],
+)
+def test_a_deep_look_finds_what_has_become_of_the_store(
+    change: Callable[[Path], object], problem: str, store: Path, make_model: MakeModel, tmp_path: Path
+) -> None:
+    run_score(store, make_model(), tmp_path / "run")
+    assert check(tmp_path / "run", deep=True).ok
+    change(store / "part-1.parquet")
+    assert check(tmp_path / "run").ok, "the run itself is as it was"
+    assert any(problem in found for found in check(tmp_path / "run", deep=True).problems)
