@@ -51,7 +51,7 @@ class Corpus:
 
     def place(self, file: SourceFile) -> str:
         """Return where a file is, for people to read."""
-        return f"{without_secrets(self.roots[file.root])}/{file.name}"
+        return f"{without_secrets(self.roots[file.root]).partition('?')[0]}/{file.name}"
 
     @property
     def fingerprint(self) -> str:

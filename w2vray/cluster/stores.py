@@ -4,7 +4,7 @@ A URI may carry a key or a token; ``without_secrets`` is what goes into manifest
 """
 
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import pyarrow as pa
 from pyarrow import fs
@@ -43,9 +43,14 @@ def open_store(place: str) -> tuple[fs.FileSystem, str]:
     return filesystem, path
 
 
+_OPEN_OPTIONS = frozenset({"endpoint_override", "region", "scheme", "use_mmap"})
+"""What a URI's query may say aloud: where the store is. Anything else may be a key or a token."""
+
+
 def without_secrets(place: str) -> str:
-    """Leave out of a URI its user, password and query."""
+    """Leave out of a URI its user and password, and of its query all that does not only say where the store is."""
     if not is_uri(place):
         return place
     parts = urlsplit(place)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    query = urlencode([(key, value) for key, value in parse_qsl(parts.query) if key in _OPEN_OPTIONS], safe="/:")
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))

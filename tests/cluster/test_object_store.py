@@ -1,0 +1,269 @@
+"""The promises of a run where stores and runs are in an object store: an S3 server on the loopback."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from moto.server import ThreadedMotoServer
+from pyarrow import fs
+
+from w2vray.cluster import leases
+from w2vray.cluster.leases import only_writer
+from w2vray.cluster.ledger import RunDirectory
+from w2vray.cluster.score import ScoreSummary, score
+from w2vray.cluster.verify import VerifySummary, verify
+from w2vray.config import ScoreSettings, VerifySettings
+from w2vray.errors import CorpusError, RunError
+
+pytestmark = pytest.mark.usefixtures("in_process")
+
+MakeStore = Callable[..., Path]
+MakeModel = Callable[..., Path]
+
+KEY, SECRET = "the-user", "s3cr3t"
+
+
+class Bucket:
+    """A bucket of the server: ``place`` makes URIs, ``files`` is the filesystem to look into it by."""
+
+    def __init__(self, port: int, name: str) -> None:
+        self.port, self.name = port, name
+        self.files = fs.S3FileSystem(
+            endpoint_override=f"127.0.0.1:{port}",
+            scheme="http",
+            region="us-east-1",
+            allow_bucket_creation=True,
+        )
+        self.files.create_dir(name)
+
+    def place(self, path: str, *, secret: bool = False) -> str:
+        user = f"{KEY}:{SECRET}@" if secret else ""
+        return f"s3://{user}{self.name}/{path}?endpoint_override=127.0.0.1:{self.port}&scheme=http&region=us-east-1"
+
+    def upload(self, folder: Path, path: str) -> None:
+        fs.copy_files(str(folder), f"{self.name}/{path}", destination_filesystem=self.files)
+
+    def content(self, path: str) -> dict[str, bytes]:
+        """All objects under a path."""
+        base = f"{self.name}/{path}"
+        selector = fs.FileSelector(base, recursive=True, allow_not_found=True)
+        found = [info for info in self.files.get_file_info(selector) if info.type == fs.FileType.File]
+        return {info.path.removeprefix(base + "/"): self.files.open_input_file(info.path).read() for info in found}
+
+    def write(self, path: str, data: bytes) -> None:
+        with self.files.open_output_stream(f"{self.name}/{path}") as stream:
+            stream.write(data)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[int]:
+    """The port of an S3 server on the loopback."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", KEY)
+        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        running.start()
+        yield running.get_host_and_port()[1]
+        running.stop()
+
+
+@pytest.fixture
+def bucket(server: int, request: pytest.FixtureRequest) -> Bucket:
+    """A bucket of the test's own."""
+    return Bucket(server, f"bucket-{abs(hash(request.node.name)):x}"[:40])
+
+
+@pytest.fixture
+def store(make_store: MakeStore) -> Path:
+    """A local store of four units."""
+    return make_store(files=4, rows=2000, words=100)
+
+
+def run_score(store: str, model: Path, run: str, **options: Any) -> ScoreSummary:
+    """Score a store."""
+    return score(ScoreSettings(corpus=(store,), model=str(model), output=run, **options))
+
+
+def check(run: str, **options: Any) -> VerifySummary:
+    """Verify a run."""
+    return verify(VerifySettings(run=run, **options))
+
+
+def parts_of(content: dict[str, bytes]) -> dict[str, bytes]:
+    """The parts among a run's objects."""
+    return {name: data for name, data in content.items() if name.startswith(("scores/", "rejected/"))}
+
+
+def test_a_run_in_a_bucket_is_the_run_on_a_disk_byte_for_byte(
+    bucket: Bucket, store: Path, make_model: MakeModel, tmp_path: Path
+) -> None:
+    model = make_model()
+    bucket.upload(store, "store")
+    local = run_score(str(store), model, str(tmp_path / "run"))
+    remote = run_score(bucket.place("store"), model, bucket.place("run"))
+    assert remote.rows_scored == local.rows_scored == 8000
+    on_disk = {f"scores/{part.name}": part.read_bytes() for part in (tmp_path / "run" / "scores").iterdir()}
+    assert len(on_disk) > 1
+    assert parts_of(bucket.content("run")) == on_disk
+    assert not [name for name in bucket.content("run") if name.startswith(("_temporary/", "_leases/"))]
+    found = check(bucket.place("run"), deep=True)
+    assert (found.ok, found.rows_scored) == (True, 8000)
+    again = run_score(bucket.place("store"), model, bucket.place("run"))
+    assert (again.rows_now, again.units_skipped) == (0, local.units)
+
+
+def test_a_run_that_died_goes_on_and_equals_an_undisturbed_one(
+    bucket: Bucket, store: Path, make_model: MakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = make_model()
+    bucket.upload(store, "store")
+    run_score(bucket.place("store"), model, bucket.place("undisturbed"))
+    commit, committed = RunDirectory.commit, list[Any]()
+
+    def die_at_the_third(run: RunDirectory, *arguments: Any) -> Any:
+        if len(committed) == 2:
+            raise KeyboardInterrupt
+        committed.append(commit(run, *arguments))
+        return committed[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunDirectory, "commit", die_at_the_third)
+        with pytest.raises(KeyboardInterrupt):
+            run_score(bucket.place("store"), model, bucket.place("run"))
+    assert len(parts_of(bucket.content("run"))) == 2
+    assert not check(bucket.place("run")).ok
+    resumed = run_score(bucket.place("store"), model, bucket.place("run"))
+    assert (resumed.units_skipped, resumed.rows_scored) == (2, 8000)
+    assert parts_of(bucket.content("run")) == parts_of(bucket.content("undisturbed"))
+    assert check(bucket.place("run")).ok
+
+
+def test_a_put_that_does_not_arrive_whole_is_an_error(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunDirectory(bucket.place("run"))
+
+    class Torn:
+        """A store that publishes what it has got so far."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(bucket.files, name)
+
+        def open_output_stream(self, path: str) -> Any:
+            stream = bucket.files.open_output_stream(path)
+
+            class Half:
+                def write(self, data: bytes) -> None:
+                    stream.write(data[: len(data) // 2])
+
+                def close(self) -> None:
+                    stream.close()
+
+            return Half()
+
+    monkeypatch.setattr(run, "store", Torn())
+    with pytest.raises(RunError, match=r"scores/x cannot be written \(5 bytes have arrived, of 10\)"):
+        run.write(b"0123456789", "scores", "x")
+
+
+def test_a_file_replaced_within_its_times_resolution_is_known_by_its_etag(
+    bucket: Bucket, store: Path, make_model: MakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.upload(store, "store")
+    data = bucket.content("store")["part-1.parquet"]
+    place = data.index(b"bab")
+    replaced = data[:place] + b"dad" + data[place + 3 :]  # the same size, and the same footer
+    begin = RunDirectory.begin
+
+    def replace_file(run: RunDirectory, unit: str) -> str | None:
+        bucket.write("store/part-1.parquet", replaced)
+        return begin(run, unit)
+
+    monkeypatch.setattr(RunDirectory, "begin", replace_file)
+    summary = run_score(bucket.place("store"), make_model(), bucket.place("run"))
+    assert summary.exit_code == 3
+    assert "changed: part-1.parquet has the etag" in summary.left_out["part-1.parquet"]
+
+
+def test_a_secret_in_a_uri_is_in_no_file_of_the_run_and_in_no_message(
+    bucket: Bucket, store: Path, make_model: MakeModel
+) -> None:
+    bucket.upload(store, "store")
+    summary = run_score(
+        bucket.place("store", secret=True), make_model(), bucket.place("run", secret=True), text_column=("text",)
+    )
+    assert SECRET not in json.dumps(summary.as_dict())
+    for name, data in bucket.content("run").items():
+        assert SECRET.encode() not in data, name
+    assert check(bucket.place("run"), deep=True, corpus=(bucket.place("store", secret=True),)).ok
+    with pytest.raises(CorpusError) as refused:
+        run_score(bucket.place("nowhere", secret=True), make_model(), bucket.place("run", secret=True))
+    assert SECRET not in str(refused.value)
+
+
+class TestLease:
+    """A second writer is refused while the first one lives, and waits for nobody who is dead."""
+
+    @pytest.fixture(autouse=True)
+    def _quick(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(leases, "HEARTBEAT_SECONDS", 0.3)
+        monkeypatch.setattr(leases, "LEASE_SECONDS", 6.0)
+
+    def test_a_second_run_is_refused_while_the_first_one_lives(self, bucket: Bucket) -> None:
+        run = RunDirectory(bucket.place("run"))
+        with only_writer(run) as still_ours:
+            with pytest.raises(RunError, match="another run is writing here"), only_writer(run):
+                pass
+            still_ours()
+        with only_writer(run):
+            pass
+        assert bucket.content("run/_leases") == {}
+
+    def test_the_lease_of_a_dead_process_of_this_machine_is_free_at_once(self, bucket: Bucket) -> None:
+        program = (
+            "import os, sys; from w2vray.cluster.leases import only_writer\n"
+            "from w2vray.cluster.ledger import RunDirectory\n"
+            "with only_writer(RunDirectory(sys.argv[1])): os._exit(9)"
+        )
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        died = subprocess.run([sys.executable, "-c", program, bucket.place("run")], env=environment, check=False)
+        assert died.returncode == 9
+        assert len(bucket.content("run/_leases")) == 1
+        started = time.monotonic()
+        with only_writer(RunDirectory(bucket.place("run"))):
+            assert len(bucket.content("run/_leases")) == 1
+        assert time.monotonic() - started < leases.LEASE_SECONDS
+
+    def test_the_lease_of_a_dead_process_elsewhere_ends_after_its_time(
+        self, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(leases, "LEASE_SECONDS", 1.0)
+        bucket.write("run/_leases/other.json", b'{"machine": "elsewhere", "pid": 1}')
+        with only_writer(RunDirectory(bucket.place("run"))):
+            assert "other.json" not in bucket.content("run/_leases")
+
+    def test_a_run_whose_lease_was_taken_stops(self, bucket: Bucket) -> None:
+        run = RunDirectory(bucket.place("run"))
+        with only_writer(run) as still_ours:
+            for name in bucket.content("run/_leases"):
+                run.remove("_leases", name)
+            time.sleep(1.0)
+            with pytest.raises(RunError, match="another has taken its place"):
+                still_ours()
+
+
+def test_row_groups_and_rejected_rows_in_a_bucket(bucket: Bucket, make_model: MakeModel, tmp_path: Path) -> None:
+    texts = ["bab", None, "dab gag", "", None]
+    pq.write_table(pa.table({"text": texts}), tmp_path / "a.parquet", row_group_size=2)
+    bucket.write("store/a.parquet", (tmp_path / "a.parquet").read_bytes())
+    summary = run_score(bucket.place("store"), make_model(), bucket.place("run"))
+    assert (summary.rows_in, summary.rows_scored, summary.rows_rejected) == (5, 3, 2)
+    assert {name.split("/")[0] for name in parts_of(bucket.content("run"))} == {"scores", "rejected"}
+    assert check(bucket.place("run")).ok
