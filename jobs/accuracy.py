@@ -37,10 +37,10 @@ from w2vray.cluster.runtime import connected
 from w2vray.cluster.train import train
 from w2vray.config import MODELS, EvaluateSettings, ImportSettings, TrainSettings
 from w2vray.errors import ConfigError, CorpusError, W2vrayError
-from w2vray.logistic import text_means
+from w2vray.examples import Examples
+from w2vray.logistic import Means
 from w2vray.lookup import Lookup
 from w2vray.models.classifier import shared_table, special_row
-from w2vray.training import Examples
 from w2vray.vectors import Vectors, import_vectors
 
 SETS = ("trec6", "sst2", "subj", "mr")
@@ -191,13 +191,13 @@ def plain_accuracy(parts: Parts, vectors: Vectors) -> float:
         return float(fitted.score(test_means_ND, test_labels))
 
 
-def _means(path: Path, vectors: Vectors) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.object_]]:
+def _means(path: Path, vectors: Vectors) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.object_]]:
     """Return the mean vector and the label of each text; a text of which no word is known has the mean zero."""
     rows = pq.read_table(path)
     ids = Lookup(vectors.vocabulary, vectors.rules, "skip")(rows["text"].to_pylist())
     words = WordVectors(shared_table(vectors.table_VD), special_row("skip", vectors.table_VD), trainable=False)
-    examples = Examples(ids.ids_L, ids.offsets_N1, np.zeros(len(rows), dtype=np.int64))
-    return text_means(words, examples).numpy(), np.array(rows["label"].to_pylist(), dtype=object)
+    examples = Examples.of(ids.ids_L, ids.offsets_N1, np.zeros(len(rows), dtype=np.int64), 1)
+    return Means(words, examples).means_ND.numpy(), np.array(rows["label"].to_pylist(), dtype=object)
 
 
 def accuracy_table(

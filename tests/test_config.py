@@ -30,6 +30,7 @@ NO_DEFAULT: dict[type[Any], dict[str, Any]] = {
 }
 WHOLE = "a whole number above 0"
 SEED = "0 to 4294967295"
+LABEL_WEIGHTS = "LABEL=W with W above 0, each label once"
 
 BAD_VALUES: list[tuple[type[Any], str, Any, str]] = [
     (ImportSettings, "format", "fasttext", "auto, word2vec-binary, word2vec-text, glove, fasttext-binary, gensim"),
@@ -57,6 +58,12 @@ BAD_VALUES: list[tuple[type[Any], str, Any, str]] = [
     (TrainSettings, "validation_fraction", 1.0, "above 0, below 1"),
     (TrainSettings, "validation_fraction", -0.5, "above 0, below 1"),
     (TrainSettings, "validation_fraction", NAN, "above 0, below 1"),
+    (TrainSettings, "class_weight", ("a",), LABEL_WEIGHTS),
+    (TrainSettings, "class_weight", ("a=0",), LABEL_WEIGHTS),
+    (TrainSettings, "class_weight", ("a=x",), LABEL_WEIGHTS),
+    (TrainSettings, "class_weight", ("=2",), LABEL_WEIGHTS),
+    (TrainSettings, "class_weight", ("a=1", "a=2"), LABEL_WEIGHTS),
+    (TrainSettings, "precision", "float16", "float32, bfloat16"),
     (TrainSettings, "oov", "drop", "skip, zero, unknown"),
     (TrainSettings, "workers", 0, WHOLE),
     (TrainSettings, "seed", -1, SEED),
@@ -140,6 +147,12 @@ def test_a_value_just_inside_the_bound_is_kept(kind: type[Any], name: str, value
             {"probabilities": True, "top_k": 3},
             ["--probabilities", "--top-k", "exclude each other"],
             id="probabilities",
+        ),
+        pytest.param(
+            TrainSettings,
+            {"precision": "bfloat16"},
+            ["--precision bfloat16", "GPUs", "--gpu"],
+            id="precision without a GPU",
         ),
         pytest.param(
             TrainSettings,

@@ -1,15 +1,19 @@
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 from torch import Tensor
 
 from w2vray.batches import WordVectors
-from w2vray.logistic import LogisticFit, fit_logistic, text_means
-from w2vray.training import Examples
+from w2vray.examples import Examples
+from w2vray.logistic import LogisticFit, Means, fit_logistic
+from w2vray.objectives import ManyLabels, Objective, OneLabel
+from w2vray.training import Workers
 
 TABLE_VD = torch.tensor([[1.0, 2.0], [3.0, -4.0]])
 
@@ -23,12 +27,16 @@ def make_data(classes: int, *, rows: int = 120, dim: int = 4) -> tuple[Tensor, T
     return torch.from_numpy(means_ND), torch.from_numpy(labels_N)
 
 
-def fit(means_ND: Tensor, labels_N: Tensor, classes: int, **changes: Any) -> LogisticFit:
-    """The optimum, by the settings' defaults."""
-    return fit_logistic(means_ND, labels_N, classes, **({"C": 1.0, "max_iterations": 1000} | changes))
+def fit(
+    means_ND: Tensor, labels_N: Tensor, classes: int, objective: Objective | None = None, **changes: Any
+) -> LogisticFit:
+    """The optimum, by the settings' defaults; in chunks, as a large set is gone through."""
+    chunks = [(means_ND[start : start + 50], labels_N[start : start + 50]) for start in range(0, len(labels_N), 50)]
+    settings = {"C": 1.0, "max_iterations": 1000, "examples": len(labels_N)} | changes
+    return fit_logistic(chunks, means_ND.shape[1], classes, objective or OneLabel(), **settings)
 
 
-def objective(weight_CD: Any, bias_C: Any, means_ND: Tensor, labels_N: Tensor, penalty: float) -> float:
+def penalised(weight_CD: Any, bias_C: Any, means_ND: Tensor, labels_N: Tensor, penalty: float) -> float:
     """Summed cross-entropy plus the penalty on the weights, in float64."""
     weight_CD = torch.as_tensor(weight_CD, dtype=torch.float64)
     logits_NC = means_ND @ weight_CD.T + torch.as_tensor(bias_C, dtype=torch.float64)
@@ -41,10 +49,31 @@ def test_text_means_are_over_each_texts_own_words() -> None:
     words = WordVectors(TABLE_VD, torch.tensor([[10.0, 0.0]]), trainable=False)
     ids_L, offsets_N1 = np.array([0, 1, 2, 0], dtype=np.int32), np.array([0, 2, 2, 4])
 
-    means_ND = text_means(words, Examples(ids_L, offsets_N1, np.zeros(3, dtype=np.int64)))
+    found = Means(words, Examples.of(ids_L, offsets_N1, np.array([1, 0, 1]), 2))
 
+    ((means_ND, labels_N),) = found
     assert means_ND.tolist() == [[2, -1], [0, 0], [5.5, 1]]
-    assert means_ND.dtype == torch.float64
+    assert labels_N.tolist() == [1, 0, 1]
+
+
+def test_means_of_a_share_lie_in_a_file_where_they_are_many(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The same numbers, in chunks, and nothing is left behind."""
+    random = np.random.default_rng(0)
+    offsets_N1 = np.concatenate(([0], np.cumsum(random.integers(0, 5, size=100))))
+    ids_L = random.integers(0, 2, size=offsets_N1[-1]).astype(np.int32)
+    examples = Examples.of(ids_L, offsets_N1, random.integers(0, 3, size=100), 3)
+    words = WordVectors(TABLE_VD, torch.zeros(0, 2), trainable=False)
+    ((all_ND, all_N),) = Means(words, examples)
+    monkeypatch.setattr("w2vray.logistic._CHUNK_ROWS", 16)
+    monkeypatch.setattr("w2vray.logistic._IN_MEMORY", 0)
+
+    found = Means(words, examples, workers=Workers(1, 3), folder=tmp_path)
+
+    chunks = list(found)
+    assert [len(labels_N) for _, labels_N in chunks] == [16, 16, 1]
+    torch.testing.assert_close(torch.cat([means_ND for means_ND, _ in chunks]), all_ND[1::3])
+    assert torch.equal(torch.cat([labels_N for _, labels_N in chunks]), all_N[1::3])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("C", [0.05, 1.0, 20.0])
@@ -60,8 +89,8 @@ def test_two_classes_have_the_optimum_of_scikit_learns_one_weight_vector(C: floa
     np.testing.assert_allclose(found.weight_CD[1], -found.weight_CD[0], atol=1e-4)
     half_CD = np.concatenate([-reference.coef_ / 2, reference.coef_ / 2])
     half_C = np.concatenate([-reference.intercept_ / 2, reference.intercept_ / 2])
-    mine = objective(found.weight_CD, found.bias_C, means_ND, labels_N, 1 / C)
-    theirs = objective(half_CD, half_C, means_ND, labels_N, 1 / C)
+    mine = penalised(found.weight_CD, found.bias_C, means_ND, labels_N, 1 / C)
+    theirs = penalised(half_CD, half_C, means_ND, labels_N, 1 / C)
     assert mine == pytest.approx(theirs, abs=1e-3)
 
 
@@ -78,9 +107,39 @@ def test_several_classes_have_scikit_learns_optimum(classes: int, C: float) -> N
     np.testing.assert_allclose(
         found.bias_C - found.bias_C.mean(), reference.intercept_ - reference.intercept_.mean(), atol=2e-2
     )
-    mine = objective(found.weight_CD, found.bias_C, means_ND, labels_N, 0.5 / C)
-    theirs = objective(reference.coef_, reference.intercept_, means_ND, labels_N, 0.5 / C)
+    mine = penalised(found.weight_CD, found.bias_C, means_ND, labels_N, 0.5 / C)
+    theirs = penalised(reference.coef_, reference.intercept_, means_ND, labels_N, 0.5 / C)
     assert mine == pytest.approx(theirs, abs=1e-3)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_weighted_labels_have_scikit_learns_optimum_for_the_same_class_weight(classes: int) -> None:
+    means_ND, labels_N = make_data(classes)
+    weights = {label: 0.5 + 2 * label for label in range(classes)}
+    reference = LogisticRegression(class_weight=weights, solver="newton-cg", tol=1e-8)
+    reference.fit(means_ND.numpy(), labels_N.numpy())
+
+    found = fit(means_ND, labels_N, classes, OneLabel(torch.tensor(list(weights.values()))))
+
+    mine = found.weight_CD[1:] - found.weight_CD[:1] if classes == 2 else found.weight_CD
+    np.testing.assert_allclose(mine, reference.coef_, atol=5e-3)
+
+
+def test_many_labels_have_the_optima_of_scikit_learns_one_against_the_rest() -> None:
+    """Each label is a problem of its own, balanced or not."""
+    means_ND, labels_N = make_data(3)
+    labels_NC = torch.nn.functional.one_hot(labels_N) | torch.nn.functional.one_hot((labels_N + 1) % 3)
+    labels_NC[:10] = 0
+    count_C = labels_NC.sum(dim=0)
+    weights_2C = len(labels_N) / (2 * torch.stack([len(labels_N) - count_C, count_C]).double())
+
+    for class_weight, objective in ((None, ManyLabels()), ("balanced", ManyLabels(weights_2C))):
+        plain = LogisticRegression(class_weight=class_weight, solver="newton-cg", tol=1e-8)
+        reference = OneVsRestClassifier(plain).fit(means_ND.numpy(), labels_NC.numpy())
+        found = fit(means_ND, labels_NC.bool(), 3, objective)
+        for c, estimator in enumerate(reference.estimators_):
+            np.testing.assert_allclose(found.weight_CD[c], estimator.coef_[0], atol=5e-3)
+            assert float(found.bias_C[c]) == pytest.approx(estimator.intercept_[0], abs=2e-2)
 
 
 def test_the_objectives_fall_from_even_odds_to_the_optimums_own() -> None:
@@ -89,7 +148,7 @@ def test_the_objectives_fall_from_even_odds_to_the_optimums_own() -> None:
 
     found = fit(means_ND, labels_N, 3, C=2.0)
 
-    optimum = objective(found.weight_CD, found.bias_C, means_ND, labels_N, 0.5 / 2.0) / len(labels_N)
+    optimum = penalised(found.weight_CD, found.bias_C, means_ND, labels_N, 0.5 / 2.0) / len(labels_N)
     assert found.objectives[0] == pytest.approx(np.log(3))
     assert found.objectives[-1] == pytest.approx(optimum, abs=1e-6)
     assert found.objectives[-1] == pytest.approx(min(found.objectives), abs=1e-6)
@@ -108,7 +167,7 @@ def test_two_workers_find_the_optimum_of_one_that_has_all_examples(
 
     def work(rank: int, sum_over_workers: Callable[[Tensor], Tensor]) -> LogisticFit:
         part = parts[rank]
-        return fit(means_ND[part], labels_N[part], classes, sum_over_workers=sum_over_workers)
+        return fit(means_ND[part], labels_N[part], classes, examples=120, sum_over_workers=sum_over_workers)
 
     one, two = run_workers(2, work)
 

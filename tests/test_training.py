@@ -15,11 +15,13 @@ from torch import Tensor, nn
 
 from w2vray.batches import WordVectors
 from w2vray.errors import W2vrayError
+from w2vray.examples import NO_EXAMPLES, Examples, Part, joined
 from w2vray.models.averaging import AverageModel
 from w2vray.models.classifier import Classifier, shared_table
 from w2vray.models.cnn import CnnModel
-from w2vray.models.settings import CnnSettings
-from w2vray.training import NO_EXAMPLES, Examples, Training, epoch_batches, evaluate, joined, validate
+from w2vray.models.settings import CnnSettings, StepSettings
+from w2vray.objectives import ManyLabels, OneLabel
+from w2vray.training import ALONE, Training, Workers, epoch_batches, validate
 from w2vray.vectors import Vectors
 
 CPU = torch.device("cpu")
@@ -31,10 +33,11 @@ Sum = Callable[[Tensor], Tensor]
 def examples(*rows: tuple[list[int], int]) -> Examples:
     """Examples of these ids and classes."""
     lengths = [len(ids) for ids, _ in rows]
-    return Examples(
+    return Examples.of(
         np.array([id_ for ids, _ in rows for id_ in ids], dtype=np.int32),
         np.cumsum([0, *lengths]).astype(np.int64),
         np.array([label for _, label in rows], dtype=np.int64),
+        3,
     )
 
 
@@ -48,7 +51,7 @@ def some_examples(count: int, seed: int, *, special: bool = False) -> Examples:
     return examples(*rows)
 
 
-def make_training(classifier: nn.Module, **changes: Any) -> Training:
+def make_training(classifier: nn.Module, *, seed: int = 0, workers: Workers = ALONE, **changes: Any) -> Training:
     """A training of a few quick steps."""
     settings: dict[str, Any] = {
         "learning_rate": 0.05,
@@ -58,9 +61,8 @@ def make_training(classifier: nn.Module, **changes: Any) -> Training:
         "epochs": 4,
         "patience": 4,
         "batch_size": 8,
-        "seed": 0,
     }
-    return Training(classifier, **(settings | changes))
+    return Training(classifier, StepSettings(**(settings | changes)), OneLabel(), seed=seed, workers=workers)
 
 
 def equal_states(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
@@ -77,73 +79,62 @@ def cnn(make_classifier: Callable[..., Classifier], vectors: Vectors) -> Callabl
 # Batches of an epoch
 
 
-def marked_examples(count: int, seed: int) -> Examples:
-    """Texts of random lengths whose ids are all the text's own number."""
-    lengths = np.random.default_rng(seed).integers(0, 9, size=count)
-    return examples(*(([text] * int(length), 0) for text, length in enumerate(lengths)))
+def epoch(lengths_N: Any, batch_size: int, *seed: int) -> list[list[int]]:
+    """The numbers of the examples of each batch."""
+    lengths_N = np.asarray(lengths_N)
+    return [rows.tolist() for rows in epoch_batches(len(lengths_N), lambda rows: lengths_N[rows], batch_size, seed)]
 
 
-some_counts = st.lists(st.integers(0, 30), min_size=1, max_size=4).filter(any)
+@given(count=st.integers(1, 60), batch_size=st.integers(1, 40), workers=st.integers(1, 4), seed=st.integers(0, 3))
+def test_an_epoch_goes_through_each_example_once_whatever_the_workers(
+    count: int, batch_size: int, workers: int, seed: int
+) -> None:
+    """As few steps as the batch size allows, and the workers' shares of a step are the step."""
+    lengths_N = np.random.default_rng(seed).integers(0, 9, size=count)
+    batches = epoch(lengths_N, batch_size, seed, 1)
+
+    assert sorted(row for batch in batches for row in batch) == list(range(count))
+    assert 0 < max(map(len, batches)) <= batch_size
+    assert len(batches) == math.ceil(count / batch_size)
+    for batch in batches:
+        shares = [Workers(rank, workers).share(np.array(batch)).tolist() for rank in range(workers)]
+        assert sorted(row for share in shares for row in share) == sorted(batch)
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
-@given(counts_W=some_counts, batch_size=st.integers(1, 40), seed=st.integers(0, 3))
-def test_workers_go_through_all_examples_once_in_step(counts_W: list[int], batch_size: int, seed: int) -> None:
-    """Each worker's examples once, as many steps on each worker, and the whole step's size known to all."""
-    made = []
-    for rank, count in enumerate(counts_W):
-        own = marked_examples(count, rank)
-        steps = list(epoch_batches(own, counts_W, rank, batch_size, [seed, 1]))
-        seen = [int(text) for batch, _ in steps for text in batch.texts_B]
-        assert sorted(seen) == list(range(count))
-        for batch, _ in steps:
-            for text, ids_T, length in zip(batch.texts_B, batch.ids_BT, batch.lengths_B, strict=True):
-                assert ids_T[:length].tolist() == [text] * int(own.offsets_N1[text + 1] - own.offsets_N1[text])
-        made.append(steps)
+@given(count=st.integers(1, 200), batch_size=st.integers(1, 40))
+def test_windows_of_a_large_set_leave_out_nothing(count: int, batch_size: int) -> None:
+    """Blocks and windows of a few examples here; the last ones are shorter."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("w2vray.training.BLOCK_ROWS", 8)
+        patch.setattr("w2vray.training.WINDOW_BLOCKS", 3)
+        batches = epoch([1] * count, batch_size, 0, 1)
 
-    assert len({len(steps) for steps in made}) == 1
-    for step in zip(*made, strict=True):
-        promised = {rows for _, rows in step}
-        assert promised == {sum(len(batch.texts_B) for batch, _ in step)}
-        assert min(promised) > 0, "the loss is divided by it"
-
-
-@given(count=st.integers(1, 60), batch_size=st.integers(1, 40))
-def test_a_single_workers_batches_keep_to_the_batch_size(count: int, batch_size: int) -> None:
-    """As few steps as that allows."""
-    sizes = [rows for _, rows in epoch_batches(marked_examples(count, 0), [count], 0, batch_size, [0, 1])]
-
-    assert max(sizes) <= batch_size
-    assert len(sizes) == math.ceil(count / batch_size)
-
-
-def test_more_workers_than_examples_in_a_step_still_take_steps_together() -> None:
-    """No step is without examples, though not every worker can have one in a step of one."""
-    counts_W = [1, 1, 1]
-
-    sizes = [[rows for _, rows in epoch_batches(marked_examples(1, 0), counts_W, rank, 1, [0, 1])] for rank in range(3)]
-
-    assert sizes == [[3], [3], [3]]
+    rows = [row for batch in batches for row in batch]
+    assert sorted(rows) == list(range(count))
+    assert max(map(len, batches)) <= batch_size
+    # a window is read as a whole before the next: three blocks at a time
+    blocks = [{row // 8 for row in rows[start : start + 24]} for start in range(0, count - 24, 24)]
+    if count % 8 == 0:
+        assert all(len(window) == 3 for window in blocks)
 
 
 def test_the_order_follows_from_the_seed_and_changes_with_it() -> None:
     """Another order each epoch, the same one each time the epoch is repeated."""
+    lengths_N = np.random.default_rng(0).integers(0, 9, size=200)
 
-    def order(*seed: int) -> list[list[int]]:
-        batches = epoch_batches(marked_examples(200, 0), [200], 0, 8, seed)
-        return [batch.texts_B.tolist() for batch, _ in batches]
-
-    assert order(0, 1) == order(0, 1)
-    assert order(0, 1) != order(0, 2)
-    assert order(0, 1) != order(1, 1)
+    assert epoch(lengths_N, 8, 0, 1) == epoch(lengths_N, 8, 0, 1)
+    assert epoch(lengths_N, 8, 0, 1) != epoch(lengths_N, 8, 0, 2)
+    assert epoch(lengths_N, 8, 0, 1) != epoch(lengths_N, 8, 1, 1)
 
 
 def test_texts_of_like_lengths_share_a_batch() -> None:
     """Little is padded: far less than in batches of random texts."""
-    own = marked_examples(800, 0)
+    lengths_N = np.random.default_rng(0).integers(0, 9, size=800)
 
-    padded = sum(batch.ids_BT.numel() for batch, _ in epoch_batches(own, [800], 0, 8, [0, 1]))
+    padded = sum(len(batch) * lengths_N[batch].max() for batch in epoch(lengths_N, 8, 0, 1))
 
-    assert padded < 1.15 * len(own.ids_L)
+    assert padded < 1.15 * lengths_N.sum()
 
 
 # Evaluation
@@ -158,33 +149,47 @@ def even_odds(vectors: Vectors, classes: int) -> Classifier:
     return Classifier(words, model)
 
 
-def test_evaluation_sums_the_loss_and_counts_predictions_without_dropout(vectors: Vectors) -> None:
+def test_validation_is_a_mean_over_the_rows_without_dropout(vectors: Vectors) -> None:
     """Even odds cost ln 3 a row; the model is left as in scoring."""
     classifier = even_odds(vectors, 3).train()
     rows = examples(([GOOD], 0), ([BAD, FILM], 2), ([], 2), ([THE], 1))
 
-    loss, confusion_CC1 = evaluate(classifier, rows, 3, CPU)
+    loss, accuracy = validate(classifier, rows, OneLabel(), CPU)
 
-    assert loss == pytest.approx(4 * math.log(3))
-    assert confusion_CC1.tolist() == [[1, 0, 0, 0], [1, 0, 0, 0], [2, 0, 0, 0]]
+    assert loss == pytest.approx(math.log(3))
+    assert accuracy == 1 / 4
     assert not classifier.training
 
 
-def test_validation_is_a_mean_over_the_rows_of_all_workers(
-    vectors: Vectors, run_workers: Callable[..., list[Any]]
-) -> None:
-    """Three rows here and one there count by rows, not by workers."""
-    parts = [examples(([GOOD], 0), ([BAD], 1), ([FILM], 1)), examples(([GOOD], 0))]
+def test_validation_of_many_labels_counts_rows_that_are_right_in_all_of_them(vectors: Vectors) -> None:
+    """A label of even odds is given; each costs ln 2."""
+    lists = [[0, 1], [1], []]
+    part = Part(
+        np.array([GOOD, BAD, FILM], dtype=np.int32),
+        np.arange(4),
+        np.array([label for labels in lists for label in labels], dtype=np.int32),
+        np.cumsum([0, *map(len, lists)]),
+        np.arange(2),
+    )
+
+    found = validate(even_odds(vectors, 2), Examples((part,), 2, multi_label=True), ManyLabels(), CPU)
+
+    assert found == pytest.approx((2 * math.log(2), 1 / 3))
+
+
+def test_validation_is_shared_among_the_workers(vectors: Vectors, run_workers: Callable[..., list[Any]]) -> None:
+    """Three rows here and two there count by rows, not by workers."""
+    rows = examples(([GOOD], 0), ([BAD], 1), ([FILM], 1), ([GOOD], 0), ([DULL], 1))
 
     def work(rank: int, sum_over_workers: Sum) -> tuple[float | None, float | None]:
-        return validate(even_odds(vectors, 2), parts[rank], 2, CPU, sum_over_workers)
+        return validate(even_odds(vectors, 3), rows, OneLabel(), CPU, Workers(rank, 2, sum_over_workers))
 
-    assert run_workers(2, work) == [(pytest.approx(math.log(2)), 0.5)] * 2
+    assert run_workers(2, work) == [(pytest.approx(math.log(3)), 0.4)] * 2
 
 
 def test_validation_without_rows_has_no_result(vectors: Vectors) -> None:
     """Zero would be the best loss there is."""
-    assert validate(even_odds(vectors, 2), NO_EXAMPLES, 2, CPU) == (None, None)
+    assert validate(even_odds(vectors, 2), NO_EXAMPLES, OneLabel(), CPU) == (None, None)
 
 
 # Training
@@ -195,7 +200,7 @@ def test_training_lowers_the_loss(cnn: Callable[[], Classifier]) -> None:
     rows = some_examples(120, 0)
     training = make_training(cnn(), epochs=12, patience=12)
 
-    curve = list(training.run(rows, rows, 3))
+    curve = list(training.run(rows, rows))
 
     assert [line.epoch for line in curve] == list(range(1, 13))
     assert curve == training.curve
@@ -212,7 +217,7 @@ def test_one_worker_with_the_same_seed_gets_the_same_weights(cnn: Callable[[], C
 
     def best(seed: int) -> tuple[dict[str, Tensor], list[Any]]:
         training = make_training(cnn(), seed=seed)
-        curve = list(training.run(train, validation, 3))
+        curve = list(training.run(train, validation))
         return training.best, curve
 
     (first, first_curve), (again, again_curve), (other, _) = best(0), best(0), best(1)
@@ -237,7 +242,7 @@ def test_training_stops_patience_epochs_after_the_best_and_keeps_its_weights(vec
     validation = examples(*[([GOOD], 0)] * 3, *[([GOOD], 1)] * 2)
     training = make(epochs=200)
 
-    losses = [line.validation_loss for line in training.run(train, validation, 2)]
+    losses = [line.validation_loss for line in training.run(train, validation)]
 
     assert all(loss is not None for loss in losses)
     best = int(np.argmin(np.array(losses)))
@@ -246,9 +251,9 @@ def test_training_stops_patience_epochs_after_the_best_and_keeps_its_weights(vec
     assert training.finished
     kept = fresh()
     kept.load_state_dict(training.best)
-    assert validate(kept, validation, 2, CPU)[0] == pytest.approx(losses[best], abs=1e-6)
+    assert validate(kept, validation, OneLabel(), CPU)[0] == pytest.approx(losses[best], abs=1e-6)
     shorter = make(epochs=best + 1)
-    list(shorter.run(train, validation, 2))
+    list(shorter.run(train, validation))
     assert equal_states(shorter.best, training.best)
 
 
@@ -257,8 +262,8 @@ def test_a_training_that_gets_worse_at_once_keeps_its_first_epoch(cnn: Callable[
     train, validation = examples(*[([GOOD], 0)] * 16), examples(([GOOD], 1))
     training, single = make_training(cnn(), epochs=50, patience=2), make_training(cnn(), epochs=1)
 
-    assert len(list(training.run(train, validation, 3))) == 3
-    list(single.run(train, validation, 3))
+    assert len(list(training.run(train, validation))) == 3
+    list(single.run(train, validation))
 
     assert equal_states(training.best, single.best)
 
@@ -269,11 +274,11 @@ def test_without_validation_all_epochs_are_done_and_the_last_weights_kept(cnn: C
     before = make_training(cnn()).best
     training = make_training(cnn(), epochs=5, patience=1)
 
-    curve = list(training.run(train, NO_EXAMPLES, 3))
+    curve = list(training.run(train, NO_EXAMPLES))
 
     assert [(line.validation_loss, line.validation_accuracy) for line in curve] == [(None, None)] * 5
     shorter = make_training(cnn(), epochs=4, patience=1)
-    list(shorter.run(train, NO_EXAMPLES, 3))
+    list(shorter.run(train, NO_EXAMPLES))
     assert not equal_states(training.best, before)
     assert not equal_states(training.best, shorter.best)
 
@@ -283,10 +288,10 @@ def test_a_training_goes_on_from_its_state_as_if_nothing_had_happened(cnn: Calla
     """The state goes through a file that can hold tensors and plain values only."""
     train, validation = some_examples(60, 0), some_examples(20, 1)
     undisturbed = make_training(cnn(), epochs=6, patience=6)
-    list(undisturbed.run(train, validation, 3))
+    list(undisturbed.run(train, validation))
 
     interrupted = make_training(cnn(), epochs=6, patience=6)
-    steps = interrupted.run(train, validation, 3)
+    steps = interrupted.run(train, validation)
     for _ in range(stop):
         next(steps)
     file = io.BytesIO()
@@ -295,7 +300,7 @@ def test_a_training_goes_on_from_its_state_as_if_nothing_had_happened(cnn: Calla
     file.seek(0)
     resumed = make_training(cnn(), epochs=6, patience=6)
     resumed.load_state_dict(torch.load(file, weights_only=True))
-    rest = list(resumed.run(train, validation, 3))
+    rest = list(resumed.run(train, validation))
 
     assert [line.epoch for line in rest] == list(range(stop + 1, 7))
     assert resumed.curve == undisturbed.curve
@@ -307,13 +312,13 @@ def test_a_finished_training_stays_finished_when_it_is_loaded(cnn: Callable[[], 
     """No epoch is added to what had stopped early."""
     train, validation = examples(*[([GOOD], 0)] * 16), examples(([GOOD], 1))
     training = make_training(cnn(), epochs=50, patience=2)
-    list(training.run(train, validation, 3))
+    list(training.run(train, validation))
 
     loaded = make_training(cnn(), epochs=50, patience=2)
     loaded.load_state_dict(training.state_dict())
 
     assert loaded.finished
-    assert list(loaded.run(train, validation, 3)) == []
+    assert list(loaded.run(train, validation)) == []
     assert equal_states(loaded.best, training.best)
 
 
@@ -331,7 +336,7 @@ def test_the_table_keeps_its_bytes_while_the_unknown_words_row_is_learnt(
         classifier = make_classifier("cnn", used, "unknown", trainable=True)
         before_KD = classifier.words.overlay_KD.detach().clone()
         training = make_training(classifier, epochs=2)
-        list(training.run(rows, rows, 3))
+        list(training.run(rows, rows))
         assert not torch.equal(classifier.words.overlay_KD, before_KD)
         assert not torch.equal(training.best["words.overlay_KD"], before_KD)
 
@@ -348,7 +353,7 @@ def test_a_special_row_that_is_not_trainable_keeps_its_value(
     before_KD = classifier.words.overlay_KD.detach().clone()
     training = make_training(classifier, weight_decay=0.5)
 
-    list(training.run(some_examples(40, 0, special=policy == "zero"), NO_EXAMPLES, 3))
+    list(training.run(some_examples(40, 0, special=policy == "zero"), NO_EXAMPLES))
 
     assert torch.equal(classifier.words.overlay_KD, before_KD)
     assert torch.equal(training.best["words.overlay_KD"], before_KD)
@@ -360,7 +365,7 @@ def test_a_long_gradient_is_scaled_down_and_a_short_one_left_as_it_is(cnn: Calla
 
     def last_gradient(clip_norm: float) -> Tensor:
         classifier = cnn()
-        list(make_training(classifier, clip_norm=clip_norm, epochs=1, learning_rate=1e-12).run(rows, NO_EXAMPLES, 3))
+        list(make_training(classifier, clip_norm=clip_norm, epochs=1, learning_rate=1e-12).run(rows, NO_EXAMPLES))
         return torch.cat([p.grad.ravel() for p in classifier.parameters() if p.grad is not None])
 
     free, clipped = last_gradient(0.0), last_gradient(1e-3)
@@ -391,43 +396,40 @@ def average_gradients(classifier: nn.Module, workers: int, sum_over_workers: Sum
     return steps
 
 
+def rows_of(examples: Examples) -> list[tuple[list[int], int]]:
+    """Ids and class of each example."""
+    rows = np.arange(len(examples))
+    batch, labels_N = examples.batch(rows), examples.labels(rows)
+    ids = zip(batch.ids_BT, batch.lengths_B, strict=True)
+    return [(row[:length].tolist(), int(label)) for (row, length), label in zip(ids, labels_N, strict=True)]
+
+
 def train_together(
     run_workers: Callable[..., list[Training]],
     make: Callable[[], Classifier],
-    parts: list[Examples],
-    validations: list[Examples],
+    workers: int,
+    train: Examples,
+    validation: Examples,
     **changes: Any,
 ) -> list[Training]:
-    """Train with a worker for each part, in step."""
-    workers = len(parts)
-    classifiers = [make() for _ in parts]  # before the threads: torch's random numbers are the process's
+    """Train with several workers, in step."""
+    classifiers = [make() for _ in range(workers)]  # before the threads: torch's random numbers are the process's
 
     def work(rank: int, sum_over_workers: Sum) -> Training:
         classifier = classifiers[rank]
-        training = make_training(classifier, rank=rank, workers=workers, sum_over_workers=sum_over_workers, **changes)
+        training = make_training(classifier, workers=Workers(rank, workers, sum_over_workers), **changes)
         average_gradients(classifier, workers, sum_over_workers)
-        list(training.run(parts[rank], validations[rank], 3))
+        list(training.run(train, validation))
         return training
 
-    return run_workers(len(parts), work)
-
-
-def rows_of(part: Examples) -> list[tuple[list[int], int]]:
-    """Ids and class of each example."""
-    ends = zip(part.offsets_N1[:-1], part.offsets_N1[1:], part.labels_N, strict=True)
-    return [(part.ids_L[start:stop].tolist(), int(label)) for start, stop, label in ends]
-
-
-def union(*parts: Examples) -> Examples:
-    """All examples of several workers."""
-    return examples(*(row for part in parts for row in rows_of(part)))
+    return run_workers(workers, work)
 
 
 def test_joined_examples_are_the_first_ones_and_then_the_second() -> None:
     first, second = examples(([GOOD, BAD], 1), ([], 0)), examples(([FILM], 2), ([THE, GOOD, BAD], 0))
 
     assert rows_of(joined(first, second)) == [([GOOD, BAD], 1), ([], 0), ([FILM], 2), ([THE, GOOD, BAD], 0)]
-    assert rows_of(joined(first, NO_EXAMPLES)) == rows_of(joined(NO_EXAMPLES, first)) == rows_of(first)
+    assert rows_of(joined(first, NO_EXAMPLES)) == rows_of(first)
 
 
 @pytest.fixture
@@ -437,86 +439,61 @@ def cnn_without_dropout(make_classifier: Callable[..., Classifier], vectors: Vec
     return lambda: make_classifier("cnn", vectors, "unknown", model=model, trainable=True)
 
 
-@pytest.mark.parametrize(
-    "counts",
-    [
-        pytest.param([12, 12], id="equal shares"),
-        pytest.param([20, 4], id="unequal shares"),
-        pytest.param([24, 0], id="one without examples"),
-        pytest.param([9, 2, 13], id="three workers"),
-    ],
-)
-def test_workers_together_take_the_steps_of_one_that_has_all_examples(
-    run_workers: Callable[..., list[Training]], cnn_without_dropout: Callable[[], Classifier], counts: list[int]
+@pytest.mark.parametrize("workers", [2, 3, 5])
+@pytest.mark.parametrize("batch_size", [24, 7, 2])
+def test_workers_together_take_the_steps_of_one(
+    run_workers: Callable[..., list[Training]],
+    cnn_without_dropout: Callable[[], Classifier],
+    workers: int,
+    batch_size: int,
 ) -> None:
-    """Each example counts the same, wherever it lies: a step's loss is a mean over all of them."""
-    parts = [some_examples(count, seed, special=True) for seed, count in enumerate(counts)]
-    validations = [some_examples(count, 10 + count) for count in counts]
-    whole_epoch = {"batch_size": 24, "epochs": 3, "learning_rate": 0.01}
+    """The same examples in each step, whatever the workers; some have none of a step."""
+    train, validation = some_examples(25, 0, special=True), some_examples(11, 1)
+    settings: dict[str, Any] = {"batch_size": batch_size, "epochs": 2, "learning_rate": 0.003, "clip_norm": 0.5}
 
-    together = train_together(run_workers, cnn_without_dropout, parts, validations, **whole_epoch)
+    together = train_together(run_workers, cnn_without_dropout, workers, train, validation, **settings)
 
-    alone = make_training(cnn_without_dropout(), **whole_epoch)
-    list(alone.run(union(*parts), union(*validations), 3))
+    alone = make_training(cnn_without_dropout(), **settings)
+    list(alone.run(train, validation))
     for training in together:
         assert equal_states(training.best, together[0].best)
         for name, value in alone.best.items():
-            torch.testing.assert_close(training.best[name], value, atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(training.best[name], value, atol=1e-4, rtol=1e-3)
         for mine, theirs in zip(training.curve, alone.curve, strict=True):
-            assert mine.as_dict() == pytest.approx(theirs.as_dict(), abs=1e-4)
+            assert mine.as_dict() == pytest.approx(theirs.as_dict(), abs=1e-3)
 
 
-def test_a_step_of_several_workers_is_the_mean_over_the_steps_examples(
-    run_workers: Callable[..., list[Any]], cnn_without_dropout: Callable[[], Classifier]
-) -> None:
-    """Many small steps of unequal workers, against plain steps over the union of their batches."""
-    parts = [some_examples(15, 0), some_examples(6, 1)]
-    settings = {"batch_size": 5, "epochs": 1, "averaging": 0.0, "learning_rate": 0.01, "seed": 3}
-    classifiers = [cnn_without_dropout() for _ in parts]
-
-    def work(rank: int, sum_over_workers: Sum) -> tuple[dict[str, Tensor], dict[str, list[Tensor]]]:
-        training = make_training(classifiers[rank], rank=rank, workers=2, sum_over_workers=sum_over_workers, **settings)
-        gradients = average_gradients(classifiers[rank], 2, sum_over_workers)
-        list(training.run(parts[rank], NO_EXAMPLES, 3))
-        return training.best, gradients
-
-    (weights, gradients), (weights_of_other, _) = run_workers(2, work)
+def test_a_step_is_the_mean_over_the_steps_examples(cnn_without_dropout: Callable[[], Classifier]) -> None:
+    """Many small steps, against plain steps over the same batches."""
+    train = some_examples(21, 0)
+    training = make_training(cnn_without_dropout(), batch_size=5, epochs=1, averaging=0.0, learning_rate=0.01, seed=3)
+    list(training.run(train, NO_EXAMPLES))
 
     plain = cnn_without_dropout()
     optimizer = torch.optim.AdamW([p for p in plain.parameters() if p.requires_grad], lr=0.01, weight_decay=0.01)
-    of_workers = [epoch_batches(part, [15, 6], rank, 5, [3, 1]) for rank, part in enumerate(parts)]
-    taken = 0
-    for step in zip(*of_workers, strict=True):
-        losses = [
-            nn.functional.cross_entropy(plain(batch), torch.from_numpy(part.labels_N[batch.texts_B]), reduction="sum")
-            for part, (batch, _) in zip(parts, step, strict=True)
-        ]
+    for rows_B in epoch_batches(21, train.lengths, 5, [3, 1]):
         optimizer.zero_grad()
-        (sum(losses, torch.zeros(())) / sum(len(batch.texts_B) for batch, _ in step)).backward()
-        for name, parameter in plain.named_parameters():
-            torch.testing.assert_close(gradients[name][taken], parameter.grad, atol=1e-4, rtol=1e-3)
+        nn.functional.cross_entropy(plain(train.batch(rows_B)), train.labels(rows_B)).backward()
         optimizer.step()
-        taken += 1
-    assert {len(steps) for steps in gradients.values()} == {taken} == {5}
     for name, value in plain.state_dict().items():
-        torch.testing.assert_close(weights[name], value, atol=1e-4, rtol=1e-4)
-    assert equal_states(weights, weights_of_other)
+        torch.testing.assert_close(training.best[name], value, atol=1e-5, rtol=1e-4)
 
 
-def test_more_workers_than_a_step_has_examples_can_train(
-    run_workers: Callable[..., list[Training]], cnn_without_dropout: Callable[[], Classifier]
-) -> None:
-    """A batch size below the number of workers gives steps of one example each, not steps of none."""
-    parts = [some_examples(3, seed) for seed in range(3)]
+def test_half_precision_products_change_little(cnn: Callable[[], Classifier]) -> None:
+    """The weights stay float32, and the loss is close to that of whole precision."""
+    rows = some_examples(60, 0)
+    whole = make_training(cnn(), epochs=1)
+    half = Training(cnn(), whole.settings, OneLabel(), seed=0, precision="bfloat16")
 
-    together = train_together(run_workers, cnn_without_dropout, parts, parts, batch_size=1, epochs=2)
+    (exact,), (rounded,) = list(whole.run(rows, NO_EXAMPLES)), list(half.run(rows, NO_EXAMPLES))
 
-    assert [len(training.curve) for training in together] == [2, 2, 2]
-    assert all(math.isfinite(line.train_loss) for line in together[0].curve)
+    assert rounded.train_loss == pytest.approx(exact.train_loss, rel=0.03)
+    assert rounded.train_loss != exact.train_loss
+    assert {value.dtype for value in half.best.values()} == {torch.float32}
 
 
 def test_a_loss_that_is_no_number_ends_the_training_with_what_to_change(cnn: Callable[[], Classifier]) -> None:
     rows = some_examples(24, 1)
     training = make_training(cnn(), learning_rate=1e30)
     with pytest.raises(W2vrayError, match="lower --learning-rate"):
-        list(training.run(rows, rows, 3))
+        list(training.run(rows, rows))

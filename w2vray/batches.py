@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-__all__ = ["Batch", "WordVectors", "by_length", "pad"]
+__all__ = ["Batch", "WordVectors", "by_length", "length_batches", "pad"]
 
 PADDED_TOKENS = 1 << 14
 """Ids of a scoring batch, padding counted. Part of the scoring version: rounding depends on it."""
@@ -60,18 +60,23 @@ def pad(
 def by_length(
     ids_L: npt.NDArray[np.int32], offsets_N1: npt.NDArray[np.int64], made_MD: Tensor | None = None
 ) -> Iterator[Batch]:
+    """Pad texts in the batches of ``length_batches``."""
+    for texts_B in length_batches(np.diff(offsets_N1)):
+        yield pad(ids_L, offsets_N1, texts_B, made_MD)
+
+
+def length_batches(lengths_N: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
     """Batch texts of like lengths, shortest first; none is left out.
 
     A batch has up to ``PADDED_TOKENS`` ids and ``MAX_TEXTS`` texts; a longer text is a batch of its own.
     """
-    lengths_N = np.diff(offsets_N1)
     order_N = np.argsort(lengths_N, kind="stable")
     start = 0
     while start < len(order_N):
         widths = np.maximum(lengths_N[order_N[start : start + MAX_TEXTS]], 1)
         fitting = int(np.count_nonzero(widths * np.arange(1, len(widths) + 1) <= PADDED_TOKENS))
         stop = start + max(1, fitting)
-        yield pad(ids_L, offsets_N1, order_N[start:stop], made_MD)
+        yield order_N[start:stop]
         start = stop
 
 

@@ -31,6 +31,7 @@ MODELS = ("average", "cnn", "lstm", "gru")
 ON_BAD = ("record", "skip", "fail")
 POLICIES = ("skip", "zero", "unknown", "subword")
 SPECIAL_POLICIES = ("zero", "unknown")  # of which one row of the model's own stands for every word without a vector
+PRECISIONS = ("float32", "bfloat16")
 FORMATS = ("auto", "word2vec-binary", "word2vec-text", "glove", "fasttext-binary", "gensim")
 
 
@@ -74,6 +75,8 @@ def _require_text_columns(columns: tuple[str, ...]) -> None:
 
 CORPUS_HELP = "Parquet: files, directories (searched recursively), globs or URIs."
 TEXT_COLUMN_HELP = "Column that holds the text; repeat it to join several by a newline."
+
+LABEL_COLUMN_HELP = "Column of strings, integers or booleans, or of lists of them: any number of labels to a row."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,14 +159,21 @@ class TrainSettings:
     output: str = documented("Model directory to make.", metavar="MODEL")
     model: str = documented("Kind of classifier.", "cnn", choices=MODELS)
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
-    label_column: str = documented("Column of strings, integers or booleans.", "label", metavar="COLUMN")
+    label_column: str = documented(LABEL_COLUMN_HELP, "label", metavar="COLUMN")
     validation: tuple[str, ...] = documented("Parquet kept for early stopping.", (), metavar="PATH")
     validation_fraction: float | None = documented(
         "Share of LABELLED kept for it. Default: 0.1; none for average, which needs no early stopping.", None
     )
+    balanced: bool = documented("Let each label count as much as any other, however many rows have it.", False)
+    class_weight: tuple[str, ...] = documented(
+        "Let the rows of LABEL count W times as much. May be repeated.", (), metavar="LABEL=W"
+    )
     oov: str = documented("What becomes of words that have no vector.", "skip", choices=POLICIES[:3])
     workers: int = documented("Ray Train workers.", 1)
     gpu: bool = documented("Give each worker a GPU.", False)
+    precision: str = documented(
+        "Numbers of the training's matrix products; bfloat16 is for GPUs.", "float32", choices=PRECISIONS
+    )
     seed: int = documented("Seed of all that is random.", 0)
     with_vectors: bool = documented("Put the vectors into the model directory, so that it can be moved.", False)
     model_settings: Mapping[str, Any] = field(default_factory=dict)  # checked by models/settings.py
@@ -177,8 +187,28 @@ class TrainSettings:
             raise ConfigError("--validation and --validation-fraction exclude each other; choose one")
         require(self.workers > 0, "workers", self.workers, "a whole number above 0")
         require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
+        require(
+            all(_is_weight(item) for item in self.class_weight) and len(set(_labels(self))) == len(self.class_weight),
+            "class_weight",
+            self.class_weight,
+            "LABEL=W with W above 0, each label once",
+        )
+        if self.precision != "float32" and not self.gpu:
+            raise ConfigError(f"--precision {self.precision} is for GPUs; give --gpu, or leave it out")
         if self.label_column in self.text_column:
             raise ConfigError(f"--label-column {self.label_column!r} is also a --text-column; name two columns")
+
+
+def _labels(settings: TrainSettings) -> list[str]:
+    return [item.rpartition("=")[0] for item in settings.class_weight]
+
+
+def _is_weight(item: str) -> bool:
+    label, _, weight = item.rpartition("=")
+    try:
+        return bool(label) and 0 < float(weight) < float("inf")
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +220,7 @@ class EvaluateSettings:
     output: str | None = documented("Directory to write metrics.json into.", None, metavar="DIR")
     vectors: str | None = documented("Where the vectors are now, if they were moved.", None, metavar="VECTORS")
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
-    label_column: str = documented("Column of strings, integers or booleans.", "label", metavar="COLUMN")
+    label_column: str = documented(LABEL_COLUMN_HELP, "label", metavar="COLUMN")
     workers: int | None = documented("Scoring workers. Default: one a CPU of the cluster.", None)
 
     def __post_init__(self) -> None:

@@ -1,61 +1,107 @@
-"""``average`` with frozen vectors: multinomial logistic regression on the texts' means.
+"""``average`` with frozen vectors: logistic regression on the texts' means.
 
 The problem is convex and is solved to its optimum by full-batch L-BFGS instead of in small steps; loss and gradient are
 summed over the workers.
 
-Legend: N examples of this worker, D width of a vector, C classes.
+Legend: N examples of this worker, D width of a vector, C classes, P parameters.
 """
 
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from w2vray.batches import WordVectors, by_length
-from w2vray.training import Examples, SumOverWorkers
+from w2vray.batches import WordVectors, length_batches
+from w2vray.examples import Examples
+from w2vray.objectives import Objective, OneLabel
+from w2vray.training import ALONE, Workers
 
-__all__ = ["LogisticFit", "fit_logistic", "text_means"]
+__all__ = ["LogisticFit", "Means", "fit_logistic"]
+
+_CHUNK_ROWS = 1 << 14
+_IN_MEMORY = 1 << 28
 
 
 @dataclass(frozen=True)
 class LogisticFit:
-    """The optimum, and the objective after each iteration (penalised, a mean over all examples, in nats)."""
+    """The optimum, and the objective after each evaluation (penalised, a mean over all examples, in nats)."""
 
     weight_CD: Tensor
     bias_C: Tensor
     objectives: list[float]
 
 
-def text_means(words: WordVectors, examples: Examples) -> Tensor:
-    """Return means_ND in float64."""
-    means_ND = torch.zeros(len(examples), words.dim, dtype=torch.float64)
-    with torch.no_grad():
-        for batch in by_length(examples.ids_L, examples.offsets_N1):
-            sums_BD = words(batch).sum(dim=1)
-            means_ND[torch.from_numpy(batch.texts_B)] = (sums_BD / batch.lengths_B.clamp(min=1)[:, None]).double()
-    return means_ND
+class Means:
+    """The means of a worker's share of the examples, in float32, computed once; many of them lie in a file.
+
+    Iterating gives pairs of means_ND and labels, a chunk at a time, always in the same order.
+    """
+
+    def __init__(
+        self, words: WordVectors, examples: Examples, *, workers: Workers = ALONE, folder: Path | None = None
+    ) -> None:
+        rows = workers.share(np.arange(len(examples)))
+        self.means_ND = torch.from_numpy(_room(len(rows), words.dim, folder))
+        self.labels = []
+        for start in range(0, len(rows), _CHUNK_ROWS):
+            chunk = rows[start : start + _CHUNK_ROWS]
+            self.labels.append(examples.labels(chunk).to(torch.bool if examples.multi_label else torch.int64))
+            with torch.no_grad():
+                for places in length_batches(examples.lengths(chunk)):
+                    batch = examples.batch(chunk[places])
+                    means_BD = words(batch).sum(dim=1) / batch.lengths_B.clamp(min=1)[:, None]
+                    self.means_ND[torch.from_numpy(start + places)] = means_BD
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for index, labels in enumerate(self.labels):
+            start = index * _CHUNK_ROWS
+            yield self.means_ND[start : start + len(labels)], labels
+
+
+def _room(rows: int, dim: int, folder: Path | None) -> npt.NDArray[np.float32]:
+    if folder is None or 4 * rows * dim <= _IN_MEMORY:
+        return np.empty((rows, dim), dtype=np.float32)
+    with tempfile.TemporaryFile(dir=folder) as file:  # it goes with the last use of the mapping
+        return np.memmap(file, dtype=np.float32, mode="w+", shape=(rows, dim))
 
 
 def fit_logistic(
-    means_ND: Tensor,
-    labels_N: Tensor,
+    means: Iterable[tuple[Tensor, Tensor]],
+    dim: int,
     classes: int,
+    objective: Objective,
     *,
+    examples: int,
     C: float,
     max_iterations: int,
-    sum_over_workers: SumOverWorkers = lambda value: value,
+    sum_over_workers: Callable[[Tensor], Tensor] = lambda value: value,
 ) -> LogisticFit:
-    """Minimise the summed cross-entropy times ``C`` plus half the squared weights; the intercept is not penalised.
+    """Minimise the summed loss times ``C`` plus half the squared weights; the intercept is not penalised.
 
     This is scikit-learn's ``LogisticRegression`` for the same ``C``. Its two-class form has one weight vector w, the
     difference of our two; ours are +w/2 and -w/2 at the optimum, so that the same penalty on w is twice that on them.
+    With many labels it is one such problem of two classes for each label, as ``OneVsRestClassifier`` solves them.
+
+    Args:
+        means: pairs of means_ND and labels; gone through once for each evaluation of the objective.
+        dim: width of a mean.
+        classes: number of labels.
+        objective: gives the loss.
+        examples: how many there are, over all workers.
+        C: inverse strength of the penalty.
+        max_iterations: L-BFGS iterations at most.
+        sum_over_workers: adds a tensor up.
     """
-    penalty = 0.5 if classes > 2 else 1.0
-    examples = float(sum_over_workers(torch.tensor([float(len(labels_N))], dtype=torch.float64)))
-    parameters_CD1 = torch.zeros(classes, means_ND.shape[1] + 1, dtype=torch.float64, requires_grad=True)
+    penalty = 1.0 if classes == 2 and isinstance(objective, OneLabel) else 0.5
+    parameters_CP = torch.zeros(classes, dim + 1, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS(
-        [parameters_CD1],
+        [parameters_CP],
         max_iter=max_iterations,
         max_eval=4 * max_iterations,
         tolerance_grad=1e-7,
@@ -66,18 +112,21 @@ def fit_logistic(
     objectives: list[float] = []
 
     def closure() -> Tensor:
-        weight_CD, bias_C = parameters_CD1[:, :-1], parameters_CD1[:, -1]
-        loss = F.cross_entropy(F.linear(means_ND, weight_CD, bias_C), labels_N, reduction="sum") * C
-        (gradient_CD1,) = torch.autograd.grad(loss, parameters_CD1)
-        summed = sum_over_workers(torch.cat([loss.detach().reshape(1), gradient_CD1.reshape(-1)]))
+        weight_CD, bias_C = parameters_CP[:, :-1], parameters_CP[:, -1]
+        sums = torch.zeros(1 + parameters_CP.numel(), dtype=torch.float64)
+        for means_ND, labels in means:
+            loss = objective.loss(F.linear(means_ND.double(), weight_CD, bias_C), labels) * C
+            (gradient_CP,) = torch.autograd.grad(loss, parameters_CP)
+            sums += torch.cat([loss.detach().reshape(1), gradient_CP.reshape(-1)])
+        summed = sum_over_workers(sums)
         scale = 1.0 / (C * examples)
-        gradient_CD1 = summed[1:].reshape(parameters_CD1.shape).clone()
-        gradient_CD1[:, :-1] += 2 * penalty * weight_CD.detach()
-        parameters_CD1.grad = gradient_CD1 * scale
-        objective = (summed[0] + penalty * weight_CD.detach().square().sum()) * scale
-        objectives.append(float(objective))
-        return objective
+        gradient_CP = summed[1:].reshape(parameters_CP.shape).clone()
+        gradient_CP[:, :-1] += 2 * penalty * weight_CD.detach()
+        parameters_CP.grad = gradient_CP * scale
+        value = (summed[0] + penalty * weight_CD.detach().square().sum()) * scale
+        objectives.append(float(value))
+        return value
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    solution_CD1 = parameters_CD1.detach().float()
-    return LogisticFit(solution_CD1[:, :-1].clone(), solution_CD1[:, -1].clone(), objectives)
+    solution_CP = parameters_CP.detach().float()
+    return LogisticFit(solution_CP[:, :-1].clone(), solution_CP[:, -1].clone(), objectives)

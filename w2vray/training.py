@@ -1,9 +1,9 @@
 """Training in plain torch, without Ray: batches of an epoch, an epoch, an evaluation, when to stop.
 
-Each of several workers holds examples of its own and takes as many steps as the others. A step's loss is the mean over
-the examples of all workers, so that none counts more than another wherever it lies.
+Each of several workers sees all examples and takes its share of every step, so that they take together the very steps
+that one would take alone, whatever their number. A step's loss is the mean over its examples.
 
-Legend: N examples, C classes, B examples of a batch, W workers, S steps of an epoch.
+Legend: N examples, C classes, B examples of a batch.
 """
 
 import copy
@@ -15,44 +15,39 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from w2vray.batches import Batch, by_length, pad
+from w2vray.batches import length_batches
 from w2vray.errors import W2vrayError
-from w2vray.metrics import confusion
+from w2vray.examples import Examples
+from w2vray.models.settings import StepSettings
+from w2vray.objectives import Objective
 
-__all__ = ["NO_EXAMPLES", "EpochReport", "Examples", "Training", "epoch_batches", "evaluate", "joined", "validate"]
+__all__ = ["ALONE", "EpochReport", "Training", "Workers", "epoch_batches", "validate"]
 
 POOL_BATCHES = 50
 """Batches whose examples are sorted by length together: little padding, and still another order each epoch."""
 
-SumOverWorkers = Callable[[Tensor], Tensor]
+BLOCK_ROWS, WINDOW_BLOCKS = 1 << 12, 1 << 6
+"""Examples are shuffled within windows of blocks that lie apart: a set larger than memory is read from its files in
+long runs, and any set of up to a window is shuffled as a whole."""
 
 
 @dataclass(frozen=True)
-class Examples:
-    """A worker's examples: ids one text after another, and a class for each text."""
+class Workers:
+    """The processes that train together; ``sum`` adds a tensor up over all of them."""
 
-    ids_L: npt.NDArray[np.int32]
-    offsets_N1: npt.NDArray[np.int64]
-    labels_N: npt.NDArray[np.int64]
+    rank: int = 0
+    count: int = 1
+    sum: Callable[[Tensor], Tensor] = lambda value: value
 
-    def __len__(self) -> int:
-        return len(self.labels_N)
-
-
-NO_EXAMPLES = Examples(np.empty(0, dtype=np.int32), np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int64))
+    def share(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return this worker's rows: of neighbours, which are of like lengths, each worker has as many."""
+        return rows[self.rank :: self.count]
 
 
-def joined(first: Examples, second: Examples) -> Examples:
-    """Return the examples of both, the first's first."""
-    return Examples(
-        np.concatenate([first.ids_L, second.ids_L]),
-        np.concatenate([first.offsets_N1, second.offsets_N1[1:] + first.offsets_N1[-1]]),
-        np.concatenate([first.labels_N, second.labels_N]),
-    )
+ALONE = Workers()
 
 
 @dataclass(frozen=True)
@@ -70,64 +65,49 @@ class EpochReport:
 
 
 def epoch_batches(
-    examples: Examples, counts_W: Sequence[int], rank: int, batch_size: int, seed: Sequence[int]
-) -> Iterator[tuple[Batch, int]]:
-    """Cut a worker's examples into an epoch's batches, each one once.
+    count: int, lengths: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.int64]], batch_size: int, seed: Sequence[int]
+) -> Iterator[npt.NDArray[np.int64]]:
+    """Cut all examples into an epoch's batches, each example once, texts of like lengths together.
 
     Args:
-        examples: this worker's.
-        counts_W: how many examples each worker has.
-        rank: which of them this one is.
-        batch_size: examples a step over all workers.
-        seed: numbers that the order depends on; the same for all workers.
+        count: how many examples there are.
+        lengths: gives the lengths of examples by their numbers.
+        batch_size: examples of a batch at most.
+        seed: numbers that the order depends on, and nothing else.
 
     Yields:
-        A batch, and how many examples all workers have in this step. A worker with nothing left for a step has a batch
-        of no texts.
+        The numbers of a batch's examples.
     """
-    # no more steps than the largest share has examples: each step then has at least one, whatever the workers
-    steps = max(1, min(math.ceil(sum(counts_W) / batch_size), max(counts_W)))
-    of_worker = np.random.default_rng([*seed, 1 + rank])
-    of_all = np.random.default_rng([*seed, 0])
-    lengths_N = np.diff(examples.offsets_N1)
-    shuffled = of_worker.permutation(len(examples))
-    pools = np.array_split(shuffled, max(1, steps // POOL_BATCHES))
-    ordered = np.concatenate([pool[np.argsort(lengths_N[pool], kind="stable")] for pool in pools])
-    parts = np.array_split(ordered, steps)
-    # np.array_split gives the first (count % steps) parts one more than the others
-    sizes_S = np.sum([count // steps + (np.arange(steps) < count % steps) for count in counts_W], axis=0)
-    for step in of_all.permutation(steps):
-        yield pad(examples.ids_L, examples.offsets_N1, parts[step]), int(sizes_S[step])
-
-
-def evaluate(
-    classifier: nn.Module, examples: Examples, classes: int, device: torch.device
-) -> tuple[float, npt.NDArray[np.int64]]:
-    """Return the sum of the examples' cross-entropy, and confusion_CC1 (see metrics.py)."""
-    loss = 0.0
-    predicted_N = np.zeros(len(examples), dtype=np.int64)
-    classifier.eval()
-    with torch.no_grad():
-        for batch in by_length(examples.ids_L, examples.offsets_N1):
-            logits_BC = classifier(batch.to(device))
-            true_B = torch.from_numpy(examples.labels_N[batch.texts_B]).to(device)
-            loss += float(F.cross_entropy(logits_BC, true_B, reduction="sum"))
-            predicted_N[batch.texts_B] = logits_BC.argmax(dim=1).cpu().numpy()
-    return loss, confusion(examples.labels_N, predicted_N, classes)
+    random = np.random.default_rng([*seed])
+    blocks = random.permutation(math.ceil(count / BLOCK_ROWS))
+    for start in range(0, len(blocks), WINDOW_BLOCKS):
+        window = np.sort(blocks[start : start + WINDOW_BLOCKS])
+        within = [np.arange(block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, count)) for block in window]
+        shuffled = random.permutation(np.concatenate(within))
+        steps = math.ceil(len(shuffled) / batch_size)
+        pools = np.array_split(shuffled, max(1, steps // POOL_BATCHES))
+        ordered = np.concatenate([pool[np.argsort(lengths(pool), kind="stable")] for pool in pools])
+        parts = np.array_split(ordered, steps)
+        for step in random.permutation(steps):
+            yield parts[step]
 
 
 def validate(
-    classifier: nn.Module,
-    examples: Examples,
-    classes: int,
-    device: torch.device,
-    sum_over_workers: SumOverWorkers = lambda value: value,
+    classifier: nn.Module, examples: Examples, objective: Objective, device: torch.device, workers: Workers = ALONE
 ) -> tuple[float | None, float | None]:
-    """Return mean cross-entropy and accuracy over all workers' examples, None where there are none."""
-    loss, confusion_CC1 = evaluate(classifier, examples, classes, device)
-    sums = torch.tensor([loss, np.trace(confusion_CC1[:, :-1]), len(examples)], dtype=torch.float64)
-    loss, right, rows = sum_over_workers(sums).tolist()
-    return (loss / rows, right / rows) if rows else (None, None)
+    """Return mean loss and accuracy over all examples, None where there are none; each worker takes its share."""
+    own = workers.share(np.arange(len(examples)))
+    sums = torch.zeros(2, dtype=torch.float64)
+    classifier.eval()
+    with torch.no_grad():
+        for places in length_batches(examples.lengths(own)):
+            rows_B = own[places]
+            labels = examples.labels(rows_B).to(device)
+            logits_BC = classifier(examples.batch(rows_B).to(device))
+            sums[0] += float(objective.loss(logits_BC, labels))
+            sums[1] += objective.right(logits_BC, labels)
+    loss, right = workers.sum(sums).tolist()
+    return (loss / len(examples), right / len(examples)) if len(examples) else (None, None)
 
 
 class Training:
@@ -142,43 +122,34 @@ class Training:
     def __init__(
         self,
         classifier: nn.Module,
+        settings: StepSettings,
+        objective: Objective,
         *,
-        learning_rate: float,
-        weight_decay: float,
-        clip_norm: float,
-        averaging: float,
-        epochs: int,
-        patience: int,
-        batch_size: int,
         seed: int,
-        rank: int = 0,
-        workers: int = 1,
-        sum_over_workers: SumOverWorkers = lambda value: value,
+        workers: Workers = ALONE,
+        precision: str = "float32",
     ) -> None:
-        self.classifier = classifier
-        self.epochs, self.patience, self.batch_size, self.seed = epochs, patience, batch_size, seed
-        self.rank, self.workers, self.sum_over_workers = rank, workers, sum_over_workers
-        self.clip_norm = clip_norm
+        self.classifier, self.settings, self.objective = classifier, settings, objective
+        self.seed, self.workers, self.precision = seed, workers, precision
         self.trained = [parameter for parameter in classifier.parameters() if parameter.requires_grad]
         self.device = self.trained[0].device
-        self.optimizer = torch.optim.AdamW(self.trained, lr=learning_rate, weight_decay=weight_decay)
-        self.averaged = AveragedModel(self._module, multi_avg_fn=_running_average(averaging))
+        self.optimizer = torch.optim.AdamW(self.trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        self.averaged = AveragedModel(self._module, multi_avg_fn=_running_average(settings.averaging))
         self.curve: list[EpochReport] = []
         self.best = self._weights()
 
-    def run(self, train: Examples, validation: Examples, classes: int) -> Iterator[EpochReport]:
+    def run(self, train: Examples, validation: Examples) -> Iterator[EpochReport]:
         """Train until done, reporting after each epoch; may be called again after ``load_state_dict``.
 
         Raises:
             W2vrayError: the loss is no longer a number.
         """
-        counts_W = self._gather(len(train))
         while not self.finished:
             epoch = len(self.curve) + 1
-            train_loss = self._epoch(train, counts_W, epoch)
+            train_loss = self._epoch(train, epoch)
             if not math.isfinite(train_loss):
                 raise W2vrayError(f"the training loss is {train_loss} in epoch {epoch}; lower --learning-rate")
-            loss, accuracy = validate(self.averaged.module, validation, classes, self.device, self.sum_over_workers)
+            loss, accuracy = validate(self.averaged.module, validation, self.objective, self.device, self.workers)
             if loss is None or loss < min(self._losses, default=math.inf):
                 self.best = self._weights()
             self.curve.append(EpochReport(epoch, train_loss, loss, accuracy))
@@ -196,33 +167,36 @@ class Training:
     @property
     def finished(self) -> bool:
         """Whether all epochs are done, or the best one is ``patience`` epochs back."""
-        if len(self.curve) >= self.epochs:
+        if len(self.curve) >= self.settings.epochs:
             return True
         losses = self._losses
-        return bool(losses) and len(losses) - 1 - int(np.argmin(losses)) >= self.patience
+        return bool(losses) and len(losses) - 1 - int(np.argmin(losses)) >= self.settings.patience
 
-    def _epoch(self, train: Examples, counts_W: Sequence[int], epoch: int) -> float:
-        """Take the steps of an epoch and return the mean loss over all workers' examples."""
+    def _epoch(self, train: Examples, epoch: int) -> float:
+        """Take the steps of an epoch and return the mean loss over all examples."""
         self.classifier.train()
-        torch.manual_seed(np.random.SeedSequence([self.seed, epoch, self.rank]).generate_state(1)[0])
+        of_worker = np.random.SeedSequence([self.seed, epoch, self.workers.rank])
+        torch.manual_seed(of_worker.generate_state(1)[0])  # each worker leaves out other features
         total = torch.zeros(1, dtype=torch.float64)
-        for batch, rows in epoch_batches(train, counts_W, self.rank, self.batch_size, [self.seed, epoch]):
-            true_B = torch.from_numpy(train.labels_N[batch.texts_B]).to(self.device)
-            logits_BC = self.classifier(batch.to(self.device))
-            loss = F.cross_entropy(logits_BC, true_B, reduction="sum")
-            self.optimizer.zero_grad()
-            (loss * (self.workers / rows)).backward()  # the workers' gradients are averaged: this gives the step's mean
-            if self.clip_norm:
-                nn.utils.clip_grad_norm_(self.trained, self.clip_norm)
-            self.optimizer.step()
-            self.averaged.update_parameters(self._module)
-            total += loss.detach().cpu()
-        return float(self.sum_over_workers(total)) / sum(counts_W)
+        for rows in epoch_batches(len(train), train.lengths, self.settings.batch_size, [self.seed, epoch]):
+            total += self._step(train, self.workers.share(rows), len(rows))
+        return float(self.workers.sum(total)) / len(train)
 
-    def _gather(self, count: int) -> list[int]:
-        counts = torch.zeros(self.workers, dtype=torch.float64)
-        counts[self.rank] = count
-        return [int(value) for value in self.sum_over_workers(counts)]
+    def _step(self, train: Examples, rows_B: npt.NDArray[np.int64], of_all: int) -> float:
+        """Take a step of ``of_all`` examples, of which this worker has these, and return the sum of their losses."""
+        batch, labels = train.batch(rows_B).to(self.device), train.labels(rows_B).to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            logits_BC = self.classifier(batch)
+        loss = self.objective.loss(logits_BC.float(), labels)
+        self.optimizer.zero_grad()
+        (
+            loss * (self.workers.count / of_all)
+        ).backward()  # the workers' gradients are averaged: this is the step's mean
+        if self.settings.clip_norm:
+            nn.utils.clip_grad_norm_(self.trained, self.settings.clip_norm)
+        self.optimizer.step()
+        self.averaged.update_parameters(self._module)
+        return float(loss.detach())
 
     def _weights(self) -> dict[str, Tensor]:
         state = self.averaged.module.state_dict()

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,16 @@ from sklearn.preprocessing import MultiLabelBinarizer
 
 from w2vray.bundle import Bundle
 from w2vray.cluster.evaluate import EvaluationSummary, evaluate
+from w2vray.cluster.examples import ExampleReader, ReadingJob, labelled_units
 from w2vray.cluster.train import TrainSummary, train
 from w2vray.config import EvaluateSettings, TrainSettings
 from w2vray.errors import BundleError, ClusterError, ConfigError, CorpusError
+from w2vray.examples import ExampleCounts, ExampleFile, Examples
+from w2vray.fitting import BEST, SEARCH, Task, fit
 from w2vray.lookup import Lookup
 from w2vray.metrics import MultiLabelMetrics
+from w2vray.models.settings import CnnSettings
+from w2vray.objectives import objective
 from w2vray.scorer import TextScorer
 from w2vray.vectors import Vectors
 
@@ -74,6 +80,84 @@ def test_the_same_seed_with_one_worker_gives_the_same_weights_and_leaves_the_vec
     assert word_vectors.table_VD.tobytes() == before
 
 
+def test_one_worker_of_rays_is_the_plain_function(make_store: MakeStore, word_vectors: Vectors, tmp_path: Path) -> None:
+    """Bit for bit, and so is the second fit on all rows."""
+    store = make_store(files=2, rows=100)
+    options: dict[str, Any] = {**SMALL, "refit": True}
+    summary = run_train(store, word_vectors, tmp_path / "model", oov="unknown", balanced=True, model_settings=options)
+
+    labelled = labelled_units([str(store)], ("text",), "label")
+    job = ReadingJob(
+        roots=labelled.corpus.roots,
+        text_columns=("text",),
+        label_column="label",
+        multi_label=False,
+        rules=word_vectors.rules,
+        policy="unknown",
+        validation_share=0.1,
+        seed=0,
+    )
+    here: Any = SimpleNamespace(get=lambda: word_vectors)
+    reader = ExampleReader(here, job, str(tmp_path))
+    files = [ExampleFile(tmp_path / f"{reader(unit)['unit']}.arrow") for unit in labelled.units]
+    counts = sum((file.counts() or ExampleCounts() for file in files), ExampleCounts())
+    labels = ("high", "low", "mid")
+    task = Task(
+        model=CnnSettings(**options),
+        classes=3,
+        objective=objective(labels, counts.labels, counts.train, multi_label=False, balanced=True, weights={}),
+        policy="unknown",
+        refit=True,
+    )
+    parts = [file.parts(labels, multi_label=False) for file in files]
+    train_examples, kept = (Examples(tuple(part[kind] for part in parts), 3) for kind in range(2))
+    state = fit(task, word_vectors.table_VD, train_examples, kept)
+
+    assert state[SEARCH] == summary.curve
+    weights = Bundle.load(tmp_path / "model").weights
+    assert weights.keys() == state[BEST].keys()
+    for name, value in weights.items():
+        assert np.array_equal(value, state[BEST][name].numpy()), name
+
+
+def test_labels_in_lists_are_learnt_each_by_itself(
+    make_store: MakeStore, word_vectors: Vectors, tmp_path: Path
+) -> None:
+    """As one-against-the-rest of scikit-learn, weights included; an empty list is an example too."""
+    table = pq.read_table(make_store(files=1, rows=120))
+    lists: list[Any] = [
+        [label, "a"] if row % 2 else ([label] if row % 3 else [])
+        for row, label in enumerate(table["label"].to_pylist())
+    ]
+    lists[5] = None
+    pq.write_table(pa.table({"text": table["text"], "labels": lists}), tmp_path / "many.parquet")
+    options = {"label_column": "labels", "class_weight": ("a=3",)}
+
+    summary = run_train(tmp_path / "many.parquet", word_vectors, tmp_path / "model", model="average", **options)
+
+    assert summary.labels == ("a", "high", "low", "mid")
+    assert (summary.rows, summary.rows_without_label) == (119, 1)
+    rows = [row for row in range(120) if row != 5]
+    means = text_means(word_vectors, [table["text"][row].as_py() for row in rows])
+    bundle = Bundle.load(tmp_path / "model")
+    assert bundle.config.multi_label
+    for index, label in enumerate(summary.labels):
+        truth = [label in (lists[row] or ()) for row in rows]
+        weight = {False: 1.0, True: 3.0 if label == "a" else 1.0}
+        oracle = LogisticRegression(class_weight=weight, tol=1e-8, max_iter=5000).fit(means, truth)
+        np.testing.assert_allclose(bundle.weights["model.dense.weight"][index], oracle.coef_[0], atol=5e-3)
+    found = run_evaluate(tmp_path / "many.parquet", tmp_path / "model", label_column="labels").metrics
+    assert isinstance(found, MultiLabelMetrics)
+    assert (found.rows, found.micro_f1 > 0.7) == (119, True)
+
+
+def text_means(vectors: Vectors, texts: list[str]) -> Any:
+    """The mean vector of each text, every token known."""
+    ids = Lookup(vectors.vocabulary, vectors.rules, "skip")(texts)
+    ends = zip(ids.offsets_N1, ids.offsets_N1[1:], strict=False)
+    return np.array([vectors.table_VD[ids.ids_L[start:stop]].mean(axis=0) for start, stop in ends])
+
+
 def test_average_is_logistic_regression_on_the_means_over_all_rows(
     make_store: MakeStore, word_vectors: Vectors, tmp_path: Path
 ) -> None:
@@ -81,13 +165,7 @@ def test_average_is_logistic_regression_on_the_means_over_all_rows(
     summary = run_train(store, word_vectors, tmp_path / "model", model="average", workers=2, with_vectors=True)
     assert (summary.rows, summary.rows_validation) == (302, 0)
     table = pq.read_table(store)
-    ids = Lookup(word_vectors.vocabulary, word_vectors.rules, "skip")(table["text"].to_pylist())
-    means = np.array(
-        [
-            word_vectors.table_VD[ids.ids_L[start:stop]].mean(axis=0)
-            for start, stop in zip(ids.offsets_N1, ids.offsets_N1[1:], strict=False)
-        ]
-    )
+    means = text_means(word_vectors, table["text"].to_pylist())
     oracle = LogisticRegression(tol=1e-8, max_iter=5000).fit(means, table["label"].to_pylist())
     weights = Bundle.load(tmp_path / "model").weights
     np.testing.assert_allclose(weights["model.dense.weight"], oracle.coef_, atol=2e-3)
@@ -167,7 +245,7 @@ class TestRefusals:
 
     def test_a_broken_file_among_the_labelled(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
         (store / "broken.parquet").write_bytes(b"")
-        with pytest.raises(CorpusError, match=r"broken.parquet: not readable as Parquet: it has zero bytes"):
+        with pytest.raises(CorpusError, match=r"broken.parquet: it has zero bytes"):
             run_train(store, word_vectors, tmp_path / "model")
         (store / "broken.parquet").unlink()
 

@@ -1,9 +1,12 @@
-"""Labelled units to examples: tokenised and looked up once, on Ray Data, for training and for evaluation."""
+"""Labelled units to example files: tokenised and looked up once, on Ray Data."""
 
 import hashlib
+import json
 import struct
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,22 +15,22 @@ import pyarrow.compute as pc
 
 from w2vray.cluster.corpus import Corpus, find_corpus
 from w2vray.cluster.footer_process import read_footers
-from w2vray.cluster.labels import holds_lists, label_strings, require_label_type
+from w2vray.cluster.labels import holds_lists, label_lists, label_strings, require_label_type
 from w2vray.cluster.preflight import Columns, check_footers, store_schema
-from w2vray.cluster.runtime import SharedVectors
+from w2vray.cluster.runtime import SharedVectors, run_units
 from w2vray.cluster.units import FILE_COLUMN, ROW_COLUMN, Unit, plan_units, read_unit
 from w2vray.errors import CorpusError
+from w2vray.examples import ExampleCounts, ExampleFile
 from w2vray.lookup import Lookup
 from w2vray.texts import blocks, read_texts
 from w2vray.tokens import TokenRules
-from w2vray.training import Examples
 
-__all__ = ["EXAMPLES_SCHEMA", "ExampleReader", "Labelled", "collect", "labelled_units"]
+__all__ = ["ExampleReader", "Labelled", "ReadingJob", "labelled_units", "read_examples"]
 
-EXAMPLES_SCHEMA = pa.schema(
+_ROWS = pa.schema(
     [
-        pa.field("ids", pa.list_(pa.int32())),
-        pa.field("label", pa.string()),  # null: the row has none
+        pa.field("ids", pa.large_list(pa.int32())),
+        pa.field("labels", pa.list_(pa.string())),  # null: the row has none
         pa.field("found", pa.int32()),  # tokens that have a vector
         pa.field("validation", pa.bool_()),
     ]
@@ -71,33 +74,70 @@ class ReadingJob:
     roots: tuple[str, ...]
     text_columns: tuple[str, ...]
     label_column: str
+    multi_label: bool
     rules: TokenRules
     policy: str
     validation_share: float
     seed: int
 
+    def folder(self, store: Labelled, vectors_fingerprint: str, place: Path) -> Path:
+        """Name a folder for the files by all that is in them: what is there already need not be made again."""
+        stated = [asdict(self), store.corpus.fingerprint, vectors_fingerprint]
+        name = hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:16]
+        return place / f"examples-{name}"
+
+
+def read_examples(
+    store: Labelled, job: ReadingJob, shared: SharedVectors, place: Path
+) -> tuple[list[Path], ExampleCounts]:
+    """Make the example file of each unit that has none yet.
+
+    Returns:
+        The files, in the order of the units, and what their rows came to.
+    """
+    folder = job.folder(store, shared.fingerprint, place)
+    files = [ExampleFile(folder / f"{unit.id}.arrow") for unit in store.units]
+    counts = [file.counts() for file in files]
+    missing = [unit for unit, counted in zip(store.units, counts, strict=True) if counted is None]
+    if missing:
+        arguments = {"shared": shared, "job": job, "folder": str(folder)}
+        for _ in run_units(missing, ExampleReader, arguments, workers=None):
+            pass
+    total = ExampleCounts()
+    for file, before in zip(files, counts, strict=True):
+        counted = before or file.counts()
+        if counted is None:
+            raise CorpusError(
+                f"{file.path} is not there, though a worker wrote it: the folder has to be one that all see"
+            )
+        total += counted
+    return [file.path for file in files], total
+
 
 class ExampleReader:
-    """A worker of the pool: reads units and gives a row for each of theirs (see ``EXAMPLES_SCHEMA``)."""
+    """A worker of the pool: reads units and writes their example files."""
 
-    def __init__(self, shared: SharedVectors, job: ReadingJob) -> None:
+    def __init__(self, shared: SharedVectors, job: ReadingJob, folder: str) -> None:
         pa.set_cpu_count(1)
-        self.job = job
+        self.job, self.folder = job, Path(folder)
         self.lookup = Lookup(shared.get().vocabulary, job.rules, job.policy)
 
-    def __call__(self, unit: Unit) -> pa.Table:
-        """Read a unit."""
-        job = self.job
-        columns = list(dict.fromkeys([*job.text_columns, job.label_column]))
-        batches = [self._read(batch) for batch in read_unit(unit, job.roots, columns)]
-        return pa.Table.from_batches(batches, EXAMPLES_SCHEMA)
+    def __call__(self, unit: Unit) -> dict[str, Any]:
+        """Write a unit's file, unless it is there already: Ray hands a unit out again when a worker has died."""
+        file = ExampleFile(self.folder / f"{unit.id}.arrow")
+        if file.counts() is None:
+            job = self.job
+            columns = list(dict.fromkeys([*job.text_columns, job.label_column]))
+            batches = [self._read(batch) for batch in read_unit(unit, job.roots, columns)]
+            _write(file, pa.Table.from_batches(batches, _ROWS).combine_chunks())
+        return {"unit": unit.id}
 
     def _read(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Look up a batch; a row whose text cannot be read has no ids."""
         texts = read_texts(batch, self.job.text_columns)
         found = np.zeros(len(batch), dtype=np.int32)
         lengths = np.zeros(len(batch), dtype=np.int64)
-        ids = []
+        ids = [np.empty(0, dtype=np.int32)]
         start = 0
         for block in blocks(texts.values):
             looked_up = self.lookup(block)
@@ -105,15 +145,21 @@ class ExampleReader:
             found[rows], lengths[rows] = looked_up.found_counts_N, looked_up.lengths_N
             ids.append(looked_up.ids_L)
             start += len(block)
-        offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
-        values = np.concatenate(ids) if ids else np.empty(0, dtype=np.int32)
+        offsets = pa.array(np.concatenate(([0], np.cumsum(lengths))))
         arrays = [
-            pa.ListArray.from_arrays(pa.array(offsets), pa.array(values, pa.int32())),
-            label_strings(batch.column(self.job.label_column), self.job.label_column),
+            pa.LargeListArray.from_arrays(offsets, pa.array(np.concatenate(ids), pa.int32())),
+            self._labels(batch.column(self.job.label_column)),
             pa.array(found),
             pa.array(self._validation(batch)),
         ]
-        return pa.RecordBatch.from_arrays(arrays, schema=EXAMPLES_SCHEMA)
+        return pa.RecordBatch.from_arrays(arrays, schema=_ROWS)
+
+    def _labels(self, column: pa.Array) -> pa.ListArray:
+        if self.job.multi_label:
+            return label_lists(column, self.job.label_column)
+        labels = label_strings(column, self.job.label_column)
+        one_each = pa.array(np.arange(len(labels) + 1, dtype=np.int32))
+        return pa.ListArray.from_arrays(one_each, labels, mask=labels.is_null())
 
     def _validation(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
         """Choose rows by where they are and the seed: the same ones whatever reads them."""
@@ -135,33 +181,29 @@ def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return values ^ (values >> np.uint64(31))
 
 
-def collect(tables: Iterable[pa.Table], labels: Sequence[str]) -> tuple[Examples, Examples]:
-    """Gather the rows that can be learnt from (a label, and at least one known word) for training and validation."""
-    parts: tuple[_Parts, _Parts] = (_Parts(), _Parts())
-    classes = pa.array(labels, pa.string())
-    for table in tables:
-        for batch in table.to_batches():
-            label = pc.index_in(batch.column("label"), classes).fill_null(-1).to_numpy()
-            usable = (batch.column("found").to_numpy() > 0) & (label >= 0)
-            validation = batch.column("validation").to_numpy(zero_copy_only=False)
-            for part, wanted in zip(parts, (usable & ~validation, usable & validation), strict=True):
-                part.append(batch.column("ids").filter(pa.array(wanted)), label[wanted])
-    return parts[0].examples(), parts[1].examples()
+def _write(file: ExampleFile, rows: pa.Table) -> None:
+    """Write the rows that can be learnt from: those with a label, and at least one known word."""
+    has_label = rows["labels"].is_valid()
+    known = pc.greater(rows["found"], 0)
+    usable = rows.filter(pc.and_(has_label, known))
+    names = sorted(pc.unique(pc.list_flatten(usable["labels"])).to_pylist())
+    train, validation = usable.filter(pc.invert(usable["validation"])), usable.filter(usable["validation"])
+    seen = pc.list_flatten(train["labels"]).value_counts()
+    counts = ExampleCounts(
+        labels={pair["values"]: pair["counts"] for pair in seen.to_pylist()},
+        train=len(train),
+        validation=len(validation),
+        without_label=len(rows) - pc.sum(has_label).as_py() if len(rows) else 0,
+        without_evidence=pc.sum(pc.and_(has_label, pc.invert(known))).as_py() or 0,
+    )
+    file.write(_numbered(train, names), _numbered(validation, names), names, counts)
 
 
-class _Parts:
-    """Examples in the making."""
-
-    def __init__(self) -> None:
-        self.ids: list[npt.NDArray[np.int32]] = [np.empty(0, dtype=np.int32)]
-        self.lengths: list[npt.NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
-        self.labels: list[npt.NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
-
-    def append(self, ids: pa.ListArray, labels: npt.NDArray[np.int64]) -> None:
-        self.ids.append(ids.flatten().to_numpy().copy())
-        self.lengths.append(np.diff(ids.offsets.to_numpy()).astype(np.int64))
-        self.labels.append(labels.astype(np.int64))
-
-    def examples(self) -> Examples:
-        offsets = np.concatenate(([0], np.cumsum(np.concatenate(self.lengths))))
-        return Examples(np.concatenate(self.ids), offsets, np.concatenate(self.labels))
+def _numbered(rows: pa.Table, names: Sequence[str]) -> tuple[pa.LargeListArray, pa.LargeListArray]:
+    """Return the ids of the rows, and their labels as numbers."""
+    ids = pa.concat_arrays([pa.array([], _ROWS.field("ids").type), *rows["ids"].chunks])
+    labels = pa.concat_arrays([pa.array([], _ROWS.field("labels").type), *rows["labels"].chunks])
+    numbers = pc.index_in(labels.flatten(), pa.array(names, pa.string()))
+    lengths = pc.list_value_length(labels).to_numpy()
+    offsets = pa.array(np.concatenate(([0], np.cumsum(lengths))).astype(np.int64))
+    return ids, pa.LargeListArray.from_arrays(offsets, numbers)

@@ -1,34 +1,33 @@
-"""``train``: data-parallel training on Ray Train, over examples that Ray Data has tokenised and looked up once."""
+"""``train``: data-parallel training on Ray Train, over examples that Ray Data has looked up once."""
 
 import hashlib
 import json
 import os
 import shutil
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any, cast
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import ray.data
 import ray.train
-from ray.train import CheckpointConfig, DataConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 from w2vray.bundle import ModelConfig, save_bundle
-from w2vray.cluster.examples import ExampleReader, Labelled, ReadingJob, labelled_units
+from w2vray.cluster.examples import Labelled, ReadingJob, labelled_units, read_examples
 from w2vray.cluster.labels import label_order
-from w2vray.cluster.runtime import SharedVectors, connected, share, unit_dataset, worker_cpus
-from w2vray.cluster.train_worker import EXAMPLES, SEARCH, WorkerConfig, load_state, train_loop_per_worker
+from w2vray.cluster.runtime import SharedVectors, connected, share, worker_cpus
+from w2vray.cluster.train_worker import WorkerConfig, load_state, train_loop_per_worker
 from w2vray.config import TrainSettings
 from w2vray.errors import BundleError, ClusterError, CorpusError, W2vrayError
+from w2vray.examples import ExampleCounts
+from w2vray.fitting import BEST, CURVE, SEARCH, Task
 from w2vray.models.settings import AverageSettings, ModelSettings, StepSettings, model_settings
+from w2vray.objectives import label_weights, objective
 from w2vray.vectors import Vectors
 
 __all__ = ["TrainSummary", "train"]
@@ -81,31 +80,31 @@ def train(
     stores = [labelled_units(settings.labelled, settings.text_column, settings.label_column)]
     if settings.validation:
         stores.append(labelled_units(settings.validation, settings.text_column, settings.label_column))
-    if stores[0].multi_label:
-        raise CorpusError(f"column {settings.label_column!r} holds lists of labels; expected one label a row")
+    if len({store.multi_label for store in stores}) > 1:
+        raise CorpusError(f"column {settings.label_column!r} holds lists in one of LABELLED and --validation only")
+    storage, name = _storage(output), _fingerprint(settings, stores, vectors)
     with connected(address):
         _require_cpus(settings)
         shared = share(vectors)
-        dataset = _examples(settings, model, stores, shared)
-        counts = _count(dataset)
-        _require_usable(counts, settings, stops_early=not isinstance(model, AverageSettings))
+        files, counts = _examples(settings, model, stores, shared, storage)
+        labels = label_order(counts.labels)
+        _require_usable(counts, labels, settings, model, multi_label=stores[0].multi_label)
         worker = WorkerConfig(
             shared=shared,
-            labels=counts.labels,
-            policy=settings.oov,
-            model=model,
-            refit=isinstance(model, StepSettings) and model.refit and not settings.validation,
-            seed=settings.seed,
+            task=_task(settings, model, labels, counts, multi_label=stores[0].multi_label),
+            labels=labels,
+            multi_label=stores[0].multi_label,
+            files=files,
         )
-        storage, name = _storage(output), _fingerprint(settings, stores, vectors)
-        progress(0, f"{counts.train:,} examples, {len(counts.labels)} classes")
+        progress(0, f"{counts.train:,} examples, {len(labels)} classes")
         with _watched(storage / name, progress):
-            state = _fit(settings, worker, dataset, storage, name)
-    curve = state.get(SEARCH, state["curve"])
+            state = _fit(settings, worker, storage, name)
+    curve = state.get(SEARCH, state[CURVE])
     config = ModelConfig(
         model=settings.model,
         settings=model,
-        labels=counts.labels,
+        labels=labels,
+        multi_label=stores[0].multi_label,
         rules=vectors.rules,
         policy=settings.oov,
         dim=vectors.dim,
@@ -113,12 +112,12 @@ def train(
         vectors_path=str(vectors.path),
         training=_history(settings, stores, counts, curve),
     )
-    weights = {name: value.numpy() for name, value in state["best"].items()}
+    weights = {name: value.numpy() for name, value in state[BEST].items()}
     save_bundle(output, config, weights, with_vectors=settings.with_vectors)
-    shutil.rmtree(_storage(output), ignore_errors=True)
+    shutil.rmtree(storage, ignore_errors=True)
     return TrainSummary(
         model=str(output),
-        labels=counts.labels,
+        labels=labels,
         rows=counts.train,
         rows_validation=counts.validation,
         rows_without_label=counts.without_label,
@@ -131,74 +130,76 @@ def train(
 # The examples
 
 
-@dataclass(frozen=True)
-class _Counts:
-    labels: tuple[str, ...]
-    train: int
-    validation: int
-    without_label: int
-    without_evidence: int
-
-
 def _examples(
-    settings: TrainSettings, model: ModelSettings, stores: list[Labelled], shared: SharedVectors
-) -> ray.data.Dataset:
-    """Tokenise and look up all rows, once, and keep the ids in Ray's object store."""
+    settings: TrainSettings, model: ModelSettings, stores: list[Labelled], shared: SharedVectors, storage: Path
+) -> tuple[tuple[tuple[Path, ...], ...], ExampleCounts]:
+    """Tokenise and look up what has not been yet, into files beside the checkpoints."""
     share_kept = settings.validation_fraction
     if share_kept is None:
         share_kept = 0.0 if settings.validation or isinstance(model, AverageSettings) else DEFAULT_VALIDATION_SHARE
-    made = []
+    files, total = [], ExampleCounts()
     for store, validation_share in zip(stores, (share_kept, 1.0), strict=False):
         job = ReadingJob(
             roots=store.corpus.roots,
             text_columns=settings.text_column,
             label_column=settings.label_column,
+            multi_label=store.multi_label,
             rules=shared.rules,
             policy=settings.oov,
             validation_share=validation_share,
             seed=settings.seed,
         )
-        arguments = {"shared": shared, "job": job}
-        made.append(unit_dataset(store.units, ExampleReader, arguments, workers=None).materialize())
-    joined: ray.data.Dataset = made[0].union(*made[1:]) if len(made) > 1 else made[0]
-    return joined
+        paths, counts = read_examples(store, job, shared, storage)
+        files.append(tuple(paths))
+        total += counts
+    return tuple(files), total
 
 
-def _count(dataset: ray.data.Dataset) -> _Counts:
-    """Count the rows by label and use; reads no ids."""
-    labels: Counter[str] = Counter()
-    train = validation = without_label = without_evidence = 0
-    columns = dataset.select_columns(["label", "found", "validation"])
-    for batch in columns.iter_batches(batch_size=None, batch_format="pyarrow"):
-        table = cast("pa.Table", batch)
-        has_label = table["label"].is_valid()
-        known = pc.greater(table["found"], 0)
-        without_label += len(table) - pc.sum(has_label).as_py()
-        without_evidence += pc.sum(pc.and_(has_label, pc.invert(known))).as_py()
-        usable = table.filter(pc.and_(has_label, known))
-        kept = pc.sum(usable["validation"]).as_py() or 0
-        validation += kept
-        train += len(usable) - kept
-        seen = usable.filter(pc.invert(usable["validation"]))["label"].value_counts()
-        labels.update({pair["values"]: pair["counts"] for pair in seen.to_pylist()})
-    return _Counts(label_order(labels), train, validation, without_label, without_evidence)
-
-
-def _require_usable(counts: _Counts, settings: TrainSettings, *, stops_early: bool) -> None:
+def _require_usable(
+    counts: ExampleCounts, labels: tuple[str, ...], settings: TrainSettings, model: ModelSettings, *, multi_label: bool
+) -> None:
     where = f"column {settings.label_column!r}"
     if not counts.train:
         raise CorpusError(
             f"no row to train on: {counts.without_label:,} rows have no label in {where}, and no word of "
             f"{counts.without_evidence:,} has a vector"
         )
-    if len(counts.labels) < 2:
-        raise CorpusError(f"{where} holds one class only ({counts.labels[0]!r}); a classifier needs at least two")
-    if stops_early and not counts.validation:
+    if multi_label and not labels:
+        raise CorpusError(f"{where} holds empty lists only; a classifier needs at least one label")
+    if not multi_label and len(labels) < 2:
+        raise CorpusError(f"{where} holds one class only ({labels[0]!r}); a classifier needs at least two")
+    if isinstance(model, StepSettings) and not counts.validation:
         raise CorpusError(
             f"no rows for validation: {counts.train:,} rows, of which a share of "
             f"{settings.validation_fraction or DEFAULT_VALIDATION_SHARE:g} is none; raise --validation-fraction or "
             "give --validation"
         )
+
+
+def _task(
+    settings: TrainSettings,
+    model: ModelSettings,
+    labels: tuple[str, ...],
+    counts: ExampleCounts,
+    *,
+    multi_label: bool,
+) -> Task:
+    return Task(
+        model=model,
+        classes=len(labels),
+        objective=objective(
+            labels,
+            counts.labels,
+            counts.train,
+            multi_label=multi_label,
+            balanced=settings.balanced,
+            weights=label_weights(settings.class_weight, labels),
+        ),
+        policy=settings.oov,
+        refit=isinstance(model, StepSettings) and model.refit and not settings.validation,
+        seed=settings.seed,
+        precision=settings.precision,
+    )
 
 
 # The training
@@ -214,24 +215,7 @@ def _require_cpus(settings: TrainSettings) -> None:
         raise ClusterError(f"--gpu with --workers {settings.workers} needs as many GPUs; this Ray has {gpus:g}")
 
 
-class _EveryRow(DataConfig):
-    """Give each worker a share of the examples without dropping the remainder, as Ray Train's own does."""
-
-    def configure(
-        self,
-        datasets: dict[str, ray.data.Dataset],
-        world_size: int,
-        worker_handles: Any,  # noqa: ARG002 - Ray's signature
-        worker_node_ids: Any,
-        **_: Any,
-    ) -> list[dict[str, ray.data.DataIterator]]:
-        shards = datasets[EXAMPLES].streaming_split(world_size, equal=False, locality_hints=worker_node_ids)
-        return [{EXAMPLES: shard} for shard in shards]
-
-
-def _fit(
-    settings: TrainSettings, worker: WorkerConfig, dataset: ray.data.Dataset, storage: Path, name: str
-) -> Mapping[str, Any]:
+def _fit(settings: TrainSettings, worker: WorkerConfig, storage: Path, name: str) -> Mapping[str, Any]:
     """Run the workers to the end and return the last checkpoint: the best weights and the learning curve."""
     cpus = worker_cpus(settings.workers)
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", _POLL_SECONDS)
@@ -249,8 +233,6 @@ def _fit(
             failure_config=FailureConfig(max_failures=MAX_FAILURES),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
         ),
-        datasets={EXAMPLES: dataset},
-        dataset_config=_EveryRow(),
     )
     try:
         result = trainer.fit()
@@ -310,7 +292,7 @@ def _fingerprint(settings: TrainSettings, stores: list[Labelled], vectors: Vecto
 
 
 def _history(
-    settings: TrainSettings, stores: list[Labelled], counts: _Counts, curve: list[dict[str, Any]]
+    settings: TrainSettings, stores: list[Labelled], counts: ExampleCounts, curve: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Return what the model directory tells of how the model came to be."""
     packages = ("w2vray", "ray", "torch", "numpy", "pyarrow")

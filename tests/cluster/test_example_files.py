@@ -1,0 +1,139 @@
+"""Labelled units to example files, in this process: what is written, and what is not written twice."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from w2vray.cluster.examples import ReadingJob, labelled_units, read_examples
+from w2vray.cluster.units import Unit
+from w2vray.errors import CorpusError
+from w2vray.examples import ExampleCounts, ExampleFile, Examples
+from w2vray.lookup import Lookup
+from w2vray.vectors import Vectors
+
+Read = Callable[..., tuple[list[Path], ExampleCounts]]
+
+
+@pytest.fixture
+def units_read() -> list[str]:
+    """The units that were read, in order."""
+    return []
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch, word_vectors: Vectors, tmp_path: Path, units_read: list[str]) -> Read:
+    """Make the example files of a store, in this process."""
+
+    def run_units(units: Sequence[Unit], worker: Any, arguments: Any, *, workers: int | None) -> Iterator[Any]:
+        assert workers is None
+        for unit in units:
+            units_read.append(unit.id)
+            yield worker(**arguments)(unit)
+
+    monkeypatch.setattr("w2vray.cluster.examples.run_units", run_units)
+
+    def read_store(store: Path, **changes: Any) -> tuple[list[Path], ExampleCounts]:
+        labelled = labelled_units([str(store)], ("text",), "label")
+        job: dict[str, Any] = {
+            "roots": labelled.corpus.roots,
+            "text_columns": ("text",),
+            "label_column": "label",
+            "multi_label": labelled.multi_label,
+            "rules": word_vectors.rules,
+            "policy": "skip",
+            "validation_share": 0.25,
+            "seed": 0,
+        }
+        shared: Any = SimpleNamespace(get=lambda: word_vectors, fingerprint=word_vectors.fingerprint)
+        return read_examples(labelled, ReadingJob(**(job | changes)), shared, tmp_path / "place")
+
+    return read_store
+
+
+def write_store(path: Path, **changes: Any) -> Path:
+    """Eight rows, of which the second has no label, the third no known word and the fourth no text."""
+    columns: dict[str, Any] = {
+        "text": ["bab dab", "bab", "zzz", None, "dab dab bab", "gag", "bab gag", "dab"],
+        "label": ["x", None, "x", "y", "y", "x", "y", "y"],
+    }
+    pq.write_table(pa.table(columns | changes), path)
+    return path
+
+
+def rows_of(files: Sequence[Path], kind: int, labels: Sequence[str], *, multi_label: bool = False) -> list[Any]:
+    """Ids and labels of each row to learn from (0) or for validation (1)."""
+    parts = tuple(ExampleFile(path).parts(labels, multi_label=multi_label)[kind] for path in files)
+    examples = Examples(parts, len(labels), multi_label)
+    rows = np.arange(len(examples))
+    batch = examples.batch(rows)
+    ids = [ids_T[:length].tolist() for ids_T, length in zip(batch.ids_BT, batch.lengths_B, strict=True)]
+    return list(zip(ids, examples.labels(rows).tolist(), strict=True))
+
+
+def test_rows_that_can_be_learnt_from_are_written_and_the_others_counted(
+    read: Read, word_vectors: Vectors, tmp_path: Path
+) -> None:
+    """In order, each row as one kind or the other."""
+    files, counts = read(write_store(tmp_path / "a.parquet"), validation_share=0.0)
+
+    lookup = Lookup(word_vectors.vocabulary, word_vectors.rules, "skip")
+    texts = ["bab dab", "dab dab bab", "gag", "bab gag", "dab"]
+    expected = [(lookup([text]).ids_L.tolist(), label) for text, label in zip(texts, [0, 1, 0, 1, 1], strict=True)]
+    assert rows_of(files, 0, ["x", "y"]) == expected
+    assert rows_of(files, 1, ["x", "y"]) == []
+    assert counts == ExampleCounts({"x": 2, "y": 3}, 5, 0, without_label=1, without_evidence=2)
+
+
+def test_a_share_is_kept_for_validation_by_where_a_row_is(read: Read, make_store: Any) -> None:
+    """Nothing is lost, another seed keeps other rows, and what else is read does not matter."""
+    store = make_store(files=2, rows=200)
+    files, counts = read(store)
+    labels = ["high", "low", "mid"]
+
+    assert counts.train + counts.validation == 400
+    assert 60 < counts.validation < 140
+    assert sum(counts.labels.values()) == counts.train
+    kept = rows_of(files, 1, labels)
+    assert len(kept) == counts.validation
+    assert rows_of(read(store)[0], 1, labels) == kept
+    assert rows_of(read(store, seed=1)[0], 1, labels) != kept
+
+
+def test_lists_of_labels_are_written_as_they_are(read: Read, tmp_path: Path) -> None:
+    """An empty list is an example, a missing one is none."""
+    lists = [["b", "a"], ["a"], ["a"], ["a"], [], None, ["b", None], ["c"]]
+    files, counts = read(write_store(tmp_path / "a.parquet", label=lists), validation_share=0.0)
+
+    found = rows_of(files, 0, ["a", "b", "c"], multi_label=True)
+
+    assert [labels for _, labels in found] == [[1, 1, 0], [1, 0, 0], [0, 0, 0], [0, 1, 0], [0, 0, 1]]
+    assert counts == ExampleCounts({"a": 2, "b": 2, "c": 1}, 5, 0, without_label=1, without_evidence=2)
+
+
+def test_what_is_there_is_not_read_again(read: Read, units_read: list[str], tmp_path: Path) -> None:
+    """Only units whose file is missing; other options make files of their own."""
+    store = write_store(tmp_path / "a.parquet")
+    files, counts = read(store)
+    assert read(store) == (files, counts)
+    assert len(units_read) == 1
+
+    files[0].unlink()
+    assert read(store) == (files, counts)
+    assert len(units_read) == 2
+    others, _ = read(store, policy="zero")
+    assert not set(others) & set(files)
+    assert len(units_read) == 3
+
+
+def test_a_folder_that_the_workers_do_not_share_is_told_of(
+    read: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("w2vray.examples.ExampleFile.write", lambda *_: None)
+    with pytest.raises(CorpusError, match="is not there, though a worker wrote it: the folder has to be one that all"):
+        read(write_store(tmp_path / "a.parquet"))

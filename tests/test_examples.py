@@ -1,0 +1,131 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from w2vray.examples import NO_EXAMPLES, ExampleCounts, ExampleFile, Examples, Part, joined
+
+some_rows = st.lists(
+    st.tuples(st.lists(st.integers(0, 99), max_size=6), st.lists(st.integers(0, 2), unique=True, max_size=3)),
+    max_size=12,
+)
+Rows = list[tuple[list[int], list[int]]]
+
+
+def part_of(rows: Rows) -> Part:
+    """A part of these ids and labels."""
+    return Part(
+        np.array([id_ for ids, _ in rows for id_ in ids], dtype=np.int32),
+        np.cumsum([0, *(len(ids) for ids, _ in rows)]),
+        np.array([label for _, labels in rows for label in labels], dtype=np.int32),
+        np.cumsum([0, *(len(labels) for _, labels in rows)]),
+        np.arange(3),
+    )
+
+
+@given(parts=st.lists(some_rows, min_size=1, max_size=4), data=st.data())
+def test_a_batch_holds_the_ids_and_labels_of_the_rows_asked_for_whatever_part_they_lie_in(
+    parts: list[Rows], data: st.DataObject
+) -> None:
+    """In the order asked for, the same row twice too."""
+    flat = [row for rows in parts for row in rows]
+    examples = Examples(tuple(map(part_of, parts)), 3, multi_label=True)
+    assert len(examples) == len(flat)
+    numbers = st.lists(st.integers(0, len(flat) - 1), max_size=9) if flat else st.just([])
+    rows_B = np.array(data.draw(numbers), dtype=np.int64)
+
+    batch, labels_BC = examples.batch(rows_B), examples.labels(rows_B)
+
+    assert batch.texts_B.tolist() == rows_B.tolist()
+    assert examples.lengths(rows_B).tolist() == batch.lengths_B.tolist() == [len(flat[row][0]) for row in rows_B]
+    for row, ids_T, labels_C in zip(rows_B, batch.ids_BT, labels_BC, strict=True):
+        ids, labels = flat[row]
+        assert ids_T.tolist() == ids + [0] * (batch.ids_BT.shape[1] - len(ids))
+        assert np.flatnonzero(labels_C).tolist() == sorted(labels)
+
+
+def test_single_labels_are_class_numbers() -> None:
+    rows: Rows = [([1], [2]), ([], [0]), ([3], [1])]
+    examples = joined(Examples((part_of(rows[:1]),), 3), Examples((part_of(rows[1:]),), 3))
+
+    assert examples.labels(np.array([2, 0, 1])).tolist() == [1, 2, 0]
+    assert len(NO_EXAMPLES) == 0
+
+
+def columns(rows: Rows) -> tuple[pa.LargeListArray, pa.LargeListArray]:
+    """Ids and label numbers, as they are written."""
+    kind = pa.large_list(pa.int32())
+    return pa.array([ids for ids, _ in rows], kind), pa.array([labels for _, labels in rows], kind)
+
+
+TRAIN: Rows = [([5, 6], [1]), ([7], [0]), ([], [1])]
+KEPT: Rows = [([8, 9, 10], [2]), ([11], [0])]
+COUNTS = ExampleCounts({"x": 1, "y": 2}, train=3, validation=2, without_label=4, without_evidence=5)
+
+
+def write(path: Path) -> ExampleFile:
+    """A file of the rows above, whose labels are x, y and z."""
+    file = ExampleFile(path)
+    file.write(columns(TRAIN), columns(KEPT), ["x", "y", "z"], COUNTS)
+    return file
+
+
+def test_a_file_gives_back_its_rows_by_the_models_classes(tmp_path: Path) -> None:
+    """The model's order of labels is another than the file's."""
+    file = write(tmp_path / "folder" / "unit.arrow")
+
+    assert file.counts() == COUNTS
+    train, kept = (Examples((part,), 3) for part in file.parts(["z", "y", "x"], multi_label=False))
+    assert train.labels(np.arange(3)).tolist() == [1, 2, 1]
+    assert train.batch(np.array([0, 1])).ids_BT.tolist() == [[5, 6], [7, 0]]
+    assert kept.labels(np.arange(2)).tolist() == [0, 2]
+    assert [path.name for path in (tmp_path / "folder").iterdir()] == ["unit.arrow"]
+
+
+def test_rows_of_a_label_that_the_model_does_not_know_are_left_out(tmp_path: Path) -> None:
+    """A label that only rows for validation have."""
+    train, kept = write(tmp_path / "unit.arrow").parts(["x", "y"], multi_label=False)
+
+    assert (len(train), len(kept)) == (3, 1)
+    assert kept.ids_L.tolist() == [11]
+    assert Examples((kept,), 2).labels(np.array([0])).tolist() == [0]
+
+
+def test_of_many_labels_only_the_unknown_ones_are_left_out(tmp_path: Path) -> None:
+    _, kept = write(tmp_path / "unit.arrow").parts(["x", "y"], multi_label=True)
+
+    assert Examples((kept,), 2, multi_label=True).labels(np.array([0, 1])).tolist() == [[0, 0], [1, 0]]
+
+
+def test_a_mapped_file_is_not_copied(tmp_path: Path) -> None:
+    """Its ids are the file's own bytes."""
+    file = write(tmp_path / "unit.arrow")
+    before = pa.total_allocated_bytes()
+    train, _ = file.parts(["x", "y", "z"], multi_label=False)
+
+    assert not train.ids_L.flags.owndata
+    assert not train.ids_L.flags.writeable
+    assert pa.total_allocated_bytes() - before < 1024
+
+
+def test_a_file_that_is_not_there_has_no_counts(tmp_path: Path) -> None:
+    assert ExampleFile(tmp_path / "none.arrow").counts() is None
+
+
+def test_counts_add_up() -> None:
+    total = ExampleCounts() + COUNTS + ExampleCounts({"y": 1, "z": 1}, train=2)
+
+    assert total == ExampleCounts({"x": 1, "y": 3, "z": 1}, 5, 2, 4, 5)
+    assert json.dumps(total.labels)
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    """Whole, or not at all."""
+    file = ExampleFile(tmp_path / "unit.arrow")
+    with pytest.raises(ValueError, match="not all the same length"):
+        file.write((columns(TRAIN)[0], columns(KEPT)[1]), columns(KEPT), [], COUNTS)  # columns of different lengths
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,103 @@
+"""What is minimised: the loss of logits against labels, and what each label weighs.
+
+Legend: B examples, C classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from w2vray.errors import ConfigError
+
+__all__ = ["ManyLabels", "Objective", "OneLabel", "label_weights", "objective"]
+
+
+@dataclass(frozen=True)
+class OneLabel:
+    """Cross-entropy of one label out of all; ``weights_C`` multiplies the loss of the examples of each label."""
+
+    weights_C: Tensor | None = None
+
+    def loss(self, logits_BC: Tensor, labels_B: Tensor) -> Tensor:
+        """Return the sum over the examples."""
+        weights_C = None if self.weights_C is None else self.weights_C.to(logits_BC)
+        return F.cross_entropy(logits_BC, labels_B, weight=weights_C, reduction="sum")
+
+    def right(self, logits_BC: Tensor, labels_B: Tensor) -> int:
+        """Return how many examples have their label as the most probable one."""
+        return int((logits_BC.argmax(dim=1) == labels_B).sum())
+
+
+@dataclass(frozen=True)
+class ManyLabels:
+    """Binary cross-entropy of each label by itself, summed over the labels.
+
+    ``weights_2C`` multiplies the loss of a label where it does not apply, and where it does.
+    """
+
+    weights_2C: Tensor | None = None
+
+    def loss(self, logits_BC: Tensor, labels_BC: Tensor) -> Tensor:
+        """Return the sum over examples and labels."""
+        labels_BC = labels_BC.to(logits_BC)
+        weights_BC = None
+        if self.weights_2C is not None:
+            absent_C, present_C = self.weights_2C.to(logits_BC)
+            weights_BC = torch.where(labels_BC > 0, present_C, absent_C)
+        return F.binary_cross_entropy_with_logits(logits_BC, labels_BC, weight=weights_BC, reduction="sum")
+
+    def right(self, logits_BC: Tensor, labels_BC: Tensor) -> int:
+        """Return how many examples are given exactly their labels: those of at least even odds."""
+        return int(((logits_BC >= 0) == (labels_BC > 0)).all(dim=1).sum())
+
+
+Objective = OneLabel | ManyLabels
+
+
+def label_weights(given: Sequence[str], labels: Sequence[str]) -> dict[str, float]:
+    """Parse ``LABEL=W``; what stands behind the last ``=`` is the weight.
+
+    Raises:
+        ConfigError: a label is none of ``labels``.
+    """
+    weights = {label: float(weight) for label, _, weight in (item.rpartition("=") for item in given)}
+    if unknown := [label for label in weights if label not in labels]:
+        raise ConfigError(f"--class-weight: {unknown[0]!r} is no label of the examples; they are {', '.join(labels)}")
+    return weights
+
+
+def objective(
+    labels: Sequence[str],
+    counts: Mapping[str, int],
+    rows: int,
+    *,
+    multi_label: bool,
+    balanced: bool,
+    weights: Mapping[str, float],
+) -> Objective:
+    """Build the objective of a training.
+
+    Args:
+        labels: in the order of the model's outputs.
+        counts: examples of each label.
+        rows: examples.
+        multi_label: whether an example may have any number of labels.
+        balanced: weigh labels so that each counts as much as the others: ``n / (C n_c)``, as scikit-learn's
+            ``balanced``; of many labels each is a problem of two classes, with and without it.
+        weights: further factors, of the examples that have the label.
+    """
+    factors_C = np.array([weights.get(label, 1.0) for label in labels])
+    if not balanced and not weights:
+        return ManyLabels() if multi_label else OneLabel()
+    present_C = np.array([counts[label] for label in labels], dtype=np.float64)
+    if not multi_label:
+        balance_C = rows / (len(labels) * present_C) if balanced else np.ones(len(labels))
+        return OneLabel(torch.from_numpy(balance_C * factors_C))
+    counts_2C = np.stack([rows - present_C, present_C])
+    balance_2C = rows / (2 * np.maximum(counts_2C, 1)) if balanced else np.ones_like(counts_2C)
+    balance_2C[1] *= factors_C
+    return ManyLabels(torch.from_numpy(balance_2C))
