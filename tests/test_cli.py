@@ -86,6 +86,7 @@ def test_the_public_names_are_pinned_and_there() -> None:
         "vectors",
         "vectors import",
         "vectors train",
+        "vectors join",
         "vectors info",
         "train",
         "evaluate",
@@ -124,6 +125,8 @@ class Refused(NamedTuple):
         Refused("vectors import tiny.txt --output v --dtype float64", "'float64' is not one of"),
         Refused("vectors import tiny.txt", "Missing option '--output'"),
         Refused("vectors import tiny.pkl --output v", "tiny.pkl is a Python pickle"),
+        Refused("vectors join vectors --output v", "VECTORS are 1; allowed: at least two"),
+        Refused("vectors join vectors nowhere --output v", "nowhere is not a vectors directory"),
         Refused("vectors info nowhere", "nowhere is not a vectors directory"),
         Refused("vectors info vectors --family glove", "--family measures a corpus; name one with --corpus"),
         Refused("vectors train nowhere --output v", "nowhere is not there"),
@@ -208,6 +211,19 @@ def test_vectors_are_trained_on_a_store_and_repeatable_with_one_thread(run: Run,
     assert one["fingerprint"] == two["fingerprint"]
     assert "1 rows have no readable text" in first.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet", "one", "two"]
+
+
+def test_fasttext_vectors_keep_their_ngrams(run: Run, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["the cat eats fish"] * 20}), tmp_path / "a.parquet")
+    options = "--algorithm fasttext --dim 4 --epochs 1 --buckets 60 --shortest 2 --longest 3 --threads 1"
+    value = json.loads(run("vectors", "train", "a.parquet", "--output", "v", *options.split(), "--json").out)
+    assert (value["words"], value["ngrams"], value["source"]["algorithm"]) == (4, 60, "fasttext")
+    assert "60 buckets of n-grams, 2 to 3 characters long" in run("vectors", "info", "v").out
+
+
+def test_vectors_are_joined(run: Run, tiny: Path) -> None:
+    value = json.loads(run("vectors", "join", str(tiny), str(tiny), "--output", "twice", "--json").out)
+    assert (value["words"], value["dim"], value["family"], value["dtype"]) == (3, 4, "plain", "float32")
 
 
 def test_vectors_of_a_corpus_without_frequent_words_are_refused(run: Run, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from w2vray.config import (
     EvaluateSettings,
     FitVectorsSettings,
     ImportSettings,
+    JoinVectorsSettings,
     PredictSettings,
     ScoreSettings,
     TrainSettings,
@@ -21,6 +22,7 @@ NAN = float("nan")
 NO_DEFAULT: dict[type[Any], dict[str, Any]] = {
     ImportSettings: {"source": "vectors.bin", "output": "vectors"},
     FitVectorsSettings: {"corpus": ("store",), "output": "vectors"},
+    JoinVectorsSettings: {"vectors": ("one", "two"), "output": "vectors"},
     VectorsInfoSettings: {"vectors": "vectors"},
     TrainSettings: {"labelled": ("store",), "vectors": "vectors", "output": "model"},
     EvaluateSettings: {"labelled": ("store",), "model": "model"},
@@ -49,6 +51,9 @@ BAD_VALUES: list[tuple[type[Any], str, Any, str]] = [
     (FitVectorsSettings, "seed", -1, SEED),
     (FitVectorsSettings, "seed", 2**32, SEED),
     (FitVectorsSettings, "family", "", "plain, glove, googlenews, fasttext"),
+    (FitVectorsSettings, "algorithm", "glove", "word2vec, fasttext"),
+    (JoinVectorsSettings, "dtype", "float64", "float32, float16"),
+    (JoinVectorsSettings, "family", "fastText", "plain, glove, googlenews, fasttext"),
     (VectorsInfoSettings, "text_column", (), "the name of at least one column"),
     (VectorsInfoSettings, "text_column", ("text", "text"), "each column once"),
     (TrainSettings, "model", "transformer", "average, cnn, lstm, gru"),
@@ -149,6 +154,20 @@ def test_a_value_just_inside_the_bound_is_kept(kind: type[Any], name: str, value
             id="probabilities",
         ),
         pytest.param(
+            FitVectorsSettings,
+            {"buckets": 1000},
+            ["--buckets", "--algorithm fasttext"],
+            id="n-grams-of-word2vec",
+        ),
+        pytest.param(
+            FitVectorsSettings,
+            {"algorithm": "fasttext", "shortest": 5, "longest": 4},
+            ["--shortest is 5", "--longest", "which is 4"],
+            id="no-n-gram-is-so-long",
+        ),
+        pytest.param(JoinVectorsSettings, {"vectors": ("one",)}, ["VECTORS are 1", "at least two"], id="one-to-join"),
+        pytest.param(VectorsInfoSettings, {"family": "glove"}, ["--family", "--corpus"], id="family-without-corpus"),
+        pytest.param(
             TrainSettings,
             {"precision": "bfloat16"},
             ["--precision bfloat16", "GPUs", "--gpu"],
@@ -177,6 +196,10 @@ def test_options_that_disagree_are_refused_by_name(kind: type[Any], given: dict[
         pytest.param(ScoreSettings, {"probabilities": True}, id="probabilities-alone"),
         pytest.param(ScoreSettings, {"top_k": 3}, id="top-k-alone"),
         pytest.param(TrainSettings, {"text_column": ("title", "body"), "label_column": "topic"}, id="label-apart"),
+        pytest.param(
+            FitVectorsSettings, {"algorithm": "fasttext", "shortest": 7}, id="longer-than-the-default-longest"
+        ),
+        pytest.param(VectorsInfoSettings, {"family": "glove", "corpus": ("store",)}, id="family-with-corpus"),
     ],
 )
 def test_either_of_two_exclusive_options_is_allowed(kind: type[Any], given: dict[str, Any]) -> None:

@@ -68,16 +68,26 @@ def vectors_import(output: Output, /, **arguments: Any) -> None:
 
 @_verb(vectors, "train", config.FitVectorsSettings)
 def vectors_train(output: Output, /, **arguments: Any) -> None:
-    """Train word2vec vectors on the text of a Parquet store."""
+    """Train word2vec or fastText vectors on the text of a Parquet store."""
     from w2vray.cluster.corpus_texts import corpus_texts
     from w2vray.vectors.fitting import fit_vectors
 
     settings = config.FitVectorsSettings(**arguments)
     texts = corpus_texts(settings.corpus, settings.text_column)
-    with progress_bar("word2vec") as update:
+    with progress_bar(settings.algorithm) as update:
         made = fit_vectors(settings, texts, update)
     if texts.rejected:
         output.note(f"{texts.rejected:,} rows have no readable text and were left out")
+    _vectors_result(output, made)
+
+
+@_verb(vectors, "join", config.JoinVectorsSettings)
+def vectors_join(output: Output, /, **arguments: Any) -> None:
+    """Put vectors side by side: the union of their words, zeros where one has no such word."""
+    from w2vray.vectors.joining import join_vectors
+
+    with progress_bar("words") as update:
+        made = join_vectors(config.JoinVectorsSettings(**arguments), lambda done, total: update(done, total, ""))
     _vectors_result(output, made)
 
 

@@ -1,4 +1,4 @@
-"""``vectors train``: word2vec vectors of one's own, by gensim, from the user's unlabelled texts.
+"""``vectors train``: word2vec or fastText vectors of one's own, by gensim, from the user's unlabelled texts.
 
 The texts are split into tokens once, into a temporary file beside the output; gensim then reads that file in every
 epoch without Python in the way.
@@ -16,6 +16,7 @@ from w2vray import tokens
 from w2vray.config import FitVectorsSettings
 from w2vray.errors import VectorsError
 from w2vray.vectors.directory import Vectors
+from w2vray.vectors.ngrams import NGrams
 from w2vray.vectors.readers import Block
 from w2vray.vectors.readers.block import BLOCK_ROWS
 from w2vray.vectors.writer import VectorsWriter
@@ -44,21 +45,11 @@ def fit_vectors(settings: FitVectorsSettings, texts: TextSource, progress: Updat
     Raises:
         VectorsError: no word is there often enough, or the output cannot be written.
     """
-    from gensim.models import Word2Vec
-
     output = Path(settings.output)
     with VectorsWriter(output) as writer, tempfile.TemporaryDirectory(dir=output.absolute().parent) as folder:
         corpus = Path(folder) / "tokens.txt"
         _write_tokens(corpus, settings, texts, texts.rows, progress)
-        model = Word2Vec(
-            vector_size=settings.dim,
-            window=settings.window,
-            min_count=settings.min_count,
-            negative=settings.negative,
-            sg=int(settings.skip_gram),
-            workers=settings.threads or len(os.sched_getaffinity(0)),
-            seed=settings.seed,
-        )
+        model = _model(settings)
         model.build_vocab(corpus_file=str(corpus))
         if not len(model.wv):
             raise VectorsError(f"no word is in the texts {settings.min_count} times; lower --min-count")
@@ -72,14 +63,37 @@ def fit_vectors(settings: FitVectorsSettings, texts: TextSource, progress: Updat
         )
         for start in range(0, len(model.wv), BLOCK_ROWS):
             stop = start + BLOCK_ROWS
-            writer.append(Block(model.wv.index_to_key[start:stop], model.wv.vectors[start:stop]), origin="word2vec")
+            rows = Block(model.wv.index_to_key[start:stop], model.wv.vectors[start:stop])
+            writer.append(rows, origin=settings.algorithm)
         origin = {
             "format": "trained",
-            "algorithm": "word2vec",
+            "algorithm": settings.algorithm,
             "texts": texts.rows,
             "tokens": model.corpus_total_words,
         }
-        return writer.finish(tokens.family(settings.family), origin)
+        ngrams = None
+        if settings.algorithm == "fasttext":
+            ngrams = NGrams(model.wv.vectors_ngrams, *settings.ngram_lengths)
+        return writer.finish(tokens.family(settings.family), origin, ngrams)
+
+
+def _model(settings: FitVectorsSettings) -> Any:
+    """Return gensim's model, before it has seen a word."""
+    from gensim.models import FastText, Word2Vec
+
+    options = {
+        "vector_size": settings.dim,
+        "window": settings.window,
+        "min_count": settings.min_count,
+        "negative": settings.negative,
+        "sg": int(settings.skip_gram),
+        "workers": settings.threads or len(os.sched_getaffinity(0)),
+        "seed": settings.seed,
+    }
+    if settings.algorithm == "word2vec":
+        return Word2Vec(**options)
+    shortest, longest = settings.ngram_lengths
+    return FastText(**options, min_n=shortest, max_n=longest, bucket=settings.ngram_buckets)
 
 
 def _write_tokens(
