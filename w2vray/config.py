@@ -333,7 +333,7 @@ class VerifySettings:
     """Settings of ``verify``."""
 
     run: str = documented("Directory or URI of a scoring run.", positional=True)
-    deep: bool = documented("Look into the store too: are its files still those that were scored?", False)
+    deep: bool = documented("Look into the store too: whether its files are still those that were scored.", False)
     corpus: tuple[str, ...] = documented(
         "With --deep: the store, as it was given to score; needed where it was moved, or its URI holds a key.",
         (),
