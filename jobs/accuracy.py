@@ -35,13 +35,14 @@ from w2vray.cli.console import Output, table
 from w2vray.cluster.evaluate import evaluate
 from w2vray.cluster.runtime import connected
 from w2vray.cluster.train import train
-from w2vray.config import MODELS, EvaluateSettings, ImportSettings, TrainSettings
+from w2vray.config import MODELS, EvaluateSettings, TrainSettings
 from w2vray.errors import ConfigError, CorpusError, W2vrayError
 from w2vray.examples import Examples
 from w2vray.logistic import Means
 from w2vray.lookup import Lookup
 from w2vray.models.classifier import shared_table, special_row
 from w2vray.vectors import Vectors, import_vectors
+from w2vray.vectors_config import ImportSettings
 
 SETS = ("trec6", "sst2", "subj", "mr")
 TEST_EVERY = 10

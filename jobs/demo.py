@@ -39,9 +39,10 @@ from w2vray.cluster.runtime import connected
 from w2vray.cluster.score import score
 from w2vray.cluster.train import train
 from w2vray.cluster.verify import verify
-from w2vray.config import EvaluateSettings, FitVectorsSettings, ScoreSettings, TrainSettings, VerifySettings
+from w2vray.config import EvaluateSettings, ScoreSettings, TrainSettings, VerifySettings
 from w2vray.errors import UnusableInputError, W2vrayError
 from w2vray.vectors.fitting import fit_vectors
+from w2vray.vectors_config import FitVectorsSettings
 
 STORE_FILES = 8
 ROW_GROUPS_PER_FILE = 4

@@ -3,20 +3,17 @@ from typing import Any
 
 import pytest
 
-from w2vray import config
+from w2vray import config, vectors_config
 from w2vray.config import (
     EvaluateSettings,
-    FitVectorsSettings,
-    ImportSettings,
-    JoinVectorsSettings,
     PredictSettings,
     ScoreSettings,
     TrainSettings,
-    VectorsInfoSettings,
     VerifySettings,
     flag,
 )
 from w2vray.errors import ConfigError
+from w2vray.vectors_config import FitVectorsSettings, ImportSettings, JoinVectorsSettings, VectorsInfoSettings
 
 NAN = float("nan")
 NO_DEFAULT: dict[type[Any], dict[str, Any]] = {
@@ -115,7 +112,8 @@ def make(kind: type[Any], **given: Any) -> Any:
 
 def test_every_settings_class_is_covered_here() -> None:
     """A verb that is added gets its cases in this file."""
-    assert {kind.__name__ for kind in NO_DEFAULT} == {name for name in config.__all__ if name.endswith("Settings")}
+    names = [*config.__all__, *vectors_config.__all__]
+    assert {kind.__name__ for kind in NO_DEFAULT} == {name for name in names if name.endswith("Settings")}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Settings of each verb: frozen, keyword-only, checked on construction.
 
 A field's ``help`` is its documentation; the command line is made from these classes, so an option is described in
-one place. A model's own settings sit beside the models (``w2vray/models/settings.py``).
+one place. Those of the ``vectors`` verbs are in ``vectors_config.py``; a model's own sit beside the models
+(``models/settings.py``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,29 +13,24 @@ from w2vray.errors import ConfigError
 
 __all__ = [
     "EvaluateSettings",
-    "FitVectorsSettings",
-    "ImportSettings",
-    "JoinVectorsSettings",
     "PredictSettings",
     "ScoreSettings",
     "TrainSettings",
-    "VectorsInfoSettings",
     "VerifySettings",
     "documented",
     "flag",
     "require",
     "require_choices",
+    "require_text_columns",
 ]
 
 DTYPES = ("float32", "float16")
 FAMILIES = ("plain", "glove", "googlenews", "fasttext")
-ALGORITHMS = ("word2vec", "fasttext")
 MODELS = ("average", "cnn", "lstm", "gru")
 ON_BAD = ("record", "skip", "fail")
 POLICIES = ("skip", "zero", "unknown", "subword")
 SPECIAL_POLICIES = ("zero", "unknown")  # of which one row of the model's own stands for every word without a vector
 PRECISIONS = ("float32", "bfloat16")
-FORMATS = ("auto", "word2vec-binary", "word2vec-text", "glove", "fasttext-binary", "gensim")
 
 
 def documented(
@@ -70,7 +66,8 @@ def require_choices(settings: Any) -> None:
             require(value in choices, item.name, value, ", ".join(choices))
 
 
-def _require_text_columns(columns: tuple[str, ...]) -> None:
+def require_text_columns(columns: tuple[str, ...]) -> None:
+    """Check that there is a column of texts, and each once."""
     require(bool(columns), "text_column", columns, "the name of at least one column")
     require(len(set(columns)) == len(columns), "text_column", columns, "each column once")
 
@@ -79,117 +76,6 @@ CORPUS_HELP = "Parquet: files, directories (searched recursively), globs or URIs
 TEXT_COLUMN_HELP = "Column that holds the text; repeat it to join several by a newline."
 
 LABEL_COLUMN_HELP = "Column of strings, integers or booleans, or of lists of them: any number of labels to a row."
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImportSettings:
-    """Settings of ``vectors import``."""
-
-    source: str = documented("File of word vectors, plain or gzip.", positional=True)
-    output: str = documented("Vectors directory to make.", metavar="VECTORS")
-    format: str = documented("Format of the file; auto looks at it.", "auto", choices=FORMATS)
-    trust_pickle: bool = documented(
-        "Load gensim's own files, which are Python pickles: such a file can run any code, so only one whose maker you "
-        "trust.",
-        False,
-    )
-    limit: int | None = documented("Take only the first N words.", None, metavar="N")
-    dtype: str = documented("How the table is stored.", "float32", choices=DTYPES)
-    family: str | None = documented(
-        "Token rules the vectors were made with; guessed from format and words where not given.",
-        None,
-        choices=FAMILIES,
-    )
-
-    def __post_init__(self) -> None:
-        require_choices(self)
-        require(self.limit is None or self.limit > 0, "limit", self.limit, "a whole number above 0")
-
-
-@dataclass(frozen=True, kw_only=True)
-class FitVectorsSettings:
-    """Settings of ``vectors train``."""
-
-    corpus: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
-    output: str = documented("Vectors directory to make.", metavar="VECTORS")
-    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
-    algorithm: str = documented(
-        "word2vec; or fasttext, which learns vectors of n-grams too, for --oov subword.", "word2vec", choices=ALGORITHMS
-    )
-    dim: int = documented("Numbers in each vector.", 100)
-    epochs: int = documented("Times the corpus is gone through.", 5)
-    window: int = documented("Words to each side that are a word's context.", 5)
-    min_count: int = documented("Leave out words seen fewer times than this.", 5)
-    negative: int = documented("Negative samples for each word.", 5)
-    skip_gram: bool = documented("Skip-gram instead of continuous bag of words.", False)
-    shortest: int | None = documented("fasttext: characters of the shortest n-grams. Default: 3.", None)
-    longest: int | None = documented("fasttext: characters of the longest n-grams. Default: 6.", None)
-    buckets: int | None = documented("fasttext: vectors that n-grams share by hash. Default: 200000.", None)
-    threads: int | None = documented("Training threads; 1 makes the result repeatable. Default: one a CPU.", None)
-    seed: int = documented("Seed of all that is random.", 0)
-    family: str = documented("Token rules to split the text with.", "plain", choices=FAMILIES)
-
-    def __post_init__(self) -> None:
-        require_choices(self)
-        _require_text_columns(self.text_column)
-        for name in ("dim", "epochs", "window", "min_count", "negative"):
-            require(getattr(self, name) > 0, name, getattr(self, name), "a whole number above 0")
-        require(self.threads is None or self.threads > 0, "threads", self.threads, "a whole number above 0")
-        for name in ("shortest", "longest", "buckets"):
-            value = getattr(self, name)
-            if value is not None and self.algorithm != "fasttext":
-                raise ConfigError(f"{flag(name)} is of --algorithm fasttext; leave it out, or choose that")
-            require(value is None or value > 0, name, value, "a whole number above 0")
-        shortest, longest = self.ngram_lengths
-        require(shortest <= longest, "shortest", shortest, f"up to --longest, which is {longest}")
-        require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
-
-    @property
-    def ngram_lengths(self) -> tuple[int, int]:
-        """Characters of the shortest and of the longest n-grams."""
-        return self.shortest or 3, self.longest or max(self.shortest or 3, 6)
-
-    @property
-    def ngram_buckets(self) -> int:
-        """Vectors that n-grams share."""
-        return self.buckets or 200_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class JoinVectorsSettings:
-    """Settings of ``vectors join``."""
-
-    vectors: tuple[str, ...] = documented("Vectors directories, at least two.", positional=True)
-    output: str = documented("Vectors directory to make.", metavar="VECTORS")
-    dtype: str | None = documented(
-        "How the table is stored. Default: as the parts, or the wider.", None, choices=DTYPES
-    )
-    family: str | None = documented("Token rules, where those of the parts differ.", None, choices=FAMILIES)
-
-    def __post_init__(self) -> None:
-        require_choices(self)
-        if len(self.vectors) < 2:
-            raise ConfigError(f"VECTORS are {len(self.vectors)}; allowed: at least two, to be joined side by side")
-
-
-@dataclass(frozen=True, kw_only=True)
-class VectorsInfoSettings:
-    """Settings of ``vectors info``."""
-
-    vectors: str = documented("Vectors directory.", positional=True)
-    corpus: tuple[str, ...] = documented(
-        "Parquet whose coverage is measured: how many of its tokens have a vector.", (), metavar="PATH"
-    )
-    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
-    family: str | None = documented(
-        "Measure with these token rules in place of the ones stored with the vectors.", None, choices=FAMILIES
-    )
-
-    def __post_init__(self) -> None:
-        require_choices(self)
-        _require_text_columns(self.text_column)
-        if self.family is not None and not self.corpus:
-            raise ConfigError("--family measures a corpus; name one with --corpus, or leave it out")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +108,7 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
-        _require_text_columns(self.text_column)
+        require_text_columns(self.text_column)
         share = self.validation_fraction
         require(share is None or 0 < share < 1, "validation_fraction", share, "above 0, below 1")
         if self.validation and share is not None:
@@ -266,7 +152,7 @@ class EvaluateSettings:
     workers: int | None = documented("Scoring workers. Default: one a CPU of the cluster.", None)
 
     def __post_init__(self) -> None:
-        _require_text_columns(self.text_column)
+        require_text_columns(self.text_column)
         require(self.workers is None or self.workers > 0, "workers", self.workers, "a whole number above 0")
 
 
@@ -312,7 +198,7 @@ class ScoreSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
-        _require_text_columns(self.text_column)
+        require_text_columns(self.text_column)
         require(self.max_bytes > 0, "max_bytes", self.max_bytes, "a whole number above 0")
         if self.probabilities and self.top_k is not None:
             raise ConfigError("--probabilities and --top-k exclude each other; choose one")

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 from gensim.models import FastText, Word2Vec
 
-from w2vray.config import FitVectorsSettings
 from w2vray.errors import VectorsError
 from w2vray.tokens import family, tokenizer
 from w2vray.vectors import Vectors
 from w2vray.vectors.fitting import fit_vectors
+from w2vray.vectors_config import FitVectorsSettings
 
 TEXTS = ["A good film, really good", "the film was bad", "good bad ugly", "e-mail the ugly film", "Film"] * 8
 

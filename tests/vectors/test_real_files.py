@@ -12,9 +12,9 @@ from gensim.models import KeyedVectors
 from gensim.models.fasttext import load_facebook_vectors
 from gensim.test.utils import datapath
 
-from w2vray.config import ImportSettings
 from w2vray.errors import VectorsError
 from w2vray.vectors import Vectors, import_vectors
+from w2vray.vectors_config import ImportSettings
 
 FOLDER = Path(datapath(""))
 FILES = sorted(

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from w2vray import config
+from w2vray import config, vectors_config
 from w2vray.cli.console import Output, progress_bar, table
 from w2vray.cli.options import model_options, settings_options
 
@@ -56,23 +56,23 @@ def vectors() -> None:
     """Import, train and look into word vectors."""
 
 
-@_verb(vectors, "import", config.ImportSettings)
+@_verb(vectors, "import", vectors_config.ImportSettings)
 def vectors_import(output: Output, /, **arguments: Any) -> None:
     """Make a vectors directory of a file of word2vec, GloVe, fastText or gensim."""
     from w2vray.vectors import import_vectors
 
     with progress_bar("words") as update:
-        made = import_vectors(config.ImportSettings(**arguments), lambda done, total: update(done, total, ""))
+        made = import_vectors(vectors_config.ImportSettings(**arguments), lambda done, total: update(done, total, ""))
     _vectors_result(output, made)
 
 
-@_verb(vectors, "train", config.FitVectorsSettings)
+@_verb(vectors, "train", vectors_config.FitVectorsSettings)
 def vectors_train(output: Output, /, **arguments: Any) -> None:
     """Train word2vec or fastText vectors on the text of a Parquet store."""
     from w2vray.cluster.corpus_texts import corpus_texts
     from w2vray.vectors.fitting import fit_vectors
 
-    settings = config.FitVectorsSettings(**arguments)
+    settings = vectors_config.FitVectorsSettings(**arguments)
     texts = corpus_texts(settings.corpus, settings.text_column)
     with progress_bar(settings.algorithm) as update:
         made = fit_vectors(settings, texts, update)
@@ -81,17 +81,19 @@ def vectors_train(output: Output, /, **arguments: Any) -> None:
     _vectors_result(output, made)
 
 
-@_verb(vectors, "join", config.JoinVectorsSettings)
+@_verb(vectors, "join", vectors_config.JoinVectorsSettings)
 def vectors_join(output: Output, /, **arguments: Any) -> None:
     """Put vectors side by side: the union of their words, zeros where one has no such word."""
     from w2vray.vectors.joining import join_vectors
 
     with progress_bar("words") as update:
-        made = join_vectors(config.JoinVectorsSettings(**arguments), lambda done, total: update(done, total, ""))
+        made = join_vectors(
+            vectors_config.JoinVectorsSettings(**arguments), lambda done, total: update(done, total, "")
+        )
     _vectors_result(output, made)
 
 
-@_verb(vectors, "info", config.VectorsInfoSettings)
+@_verb(vectors, "info", vectors_config.VectorsInfoSettings)
 def vectors_info(output: Output, /, **arguments: Any) -> None:
     """Show a vectors directory, and how much of a corpus it covers."""
     from w2vray.cluster.corpus_texts import corpus_texts
@@ -99,7 +101,7 @@ def vectors_info(output: Output, /, **arguments: Any) -> None:
     from w2vray.tokens import family
     from w2vray.vectors import Vectors
 
-    settings = config.VectorsInfoSettings(**arguments)
+    settings = vectors_config.VectorsInfoSettings(**arguments)
     opened = Vectors.open(settings.vectors)
     if not settings.corpus:
         _vectors_result(output, opened)

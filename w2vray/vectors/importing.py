@@ -5,11 +5,11 @@ from collections.abc import Callable
 import numpy as np
 
 from w2vray import tokens
-from w2vray.config import ImportSettings
 from w2vray.vectors.directory import Vectors
 from w2vray.vectors.families import FIRST_WORDS, guess_family
 from w2vray.vectors.readers import Block, open_source
 from w2vray.vectors.writer import VectorsWriter
+from w2vray.vectors_config import ImportSettings
 
 __all__ = ["import_vectors"]
 

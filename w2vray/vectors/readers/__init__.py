@@ -17,7 +17,7 @@ __all__ = ["Block", "Source", "open_source"]
 
 @contextmanager
 def open_source(path: str | Path, format: str = "auto", *, trust_pickle: bool = False) -> Iterator[Source]:  # noqa: A002 - the option's own name
-    """Open a file of word vectors; ``format`` is one of ``config.FORMATS``.
+    """Open a file of word vectors; ``format`` is one of ``vectors_config.FORMATS``.
 
     Raises:
         VectorsError: it is not such a file; the message names the file, the row and what was expected. A file that can
