@@ -107,7 +107,7 @@ def test_help_tells_each_option_with_its_default(run: Run) -> None:
     assert "--model [average|cnn|lstm|gru] Kind of classifier. [default: cnn]" in text
     assert "cnn: filters of each width. Default: 100." in text
     assert "lstm, gru: numbers in the state, of each direction. Default: 128." in text
-    assert "0: any length. Default: 0.0 for cnn; 5.0 for lstm, gru." in text
+    assert "0: any length. Default: 0.0 for cnn, average with --tune-vectors; 5.0 for lstm, gru." in text
 
 
 class Refused(NamedTuple):

@@ -66,7 +66,7 @@ BAD_VALUES: list[tuple[type[Any], str, Any, str]] = [
     (TrainSettings, "class_weight", ("=2",), LABEL_WEIGHTS),
     (TrainSettings, "class_weight", ("a=1", "a=2"), LABEL_WEIGHTS),
     (TrainSettings, "precision", "float16", "float32, bfloat16"),
-    (TrainSettings, "oov", "drop", "skip, zero, unknown"),
+    (TrainSettings, "oov", "drop", "skip, zero, unknown, subword"),
     (TrainSettings, "workers", 0, WHOLE),
     (TrainSettings, "seed", -1, SEED),
     (TrainSettings, "seed", 2**32, SEED),

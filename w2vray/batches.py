@@ -6,6 +6,7 @@ M rows made from sub-words.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -97,13 +98,30 @@ class _SharedTable:
 class WordVectors(nn.Module):
     """The way from ids to vectors: rows of the shared table, of the model's own overlay, and of the batch's made rows.
 
-    The overlay is a parameter, trained where ``trainable``; the table is never written to.
+    The overlay is a parameter, trained where ``trainable``; the table is never written to. ``replaced_rows`` are the
+    table rows that the overlay's last rows stand for, ascending; None where words are not tuned. The first
+    ``fixed_rows`` of the overlay keep their values in training.
     """
 
-    def __init__(self, table_VD: Tensor, overlay_KD: Tensor, *, trainable: bool) -> None:
+    replaced_rows: Tensor | None
+
+    def __init__(
+        self,
+        table_VD: Tensor,
+        overlay_KD: Tensor,
+        *,
+        trainable: bool,
+        replaced_rows: Tensor | None = None,
+        fixed_rows: int = 0,
+    ) -> None:
         super().__init__()
         self.shared = _SharedTable(table_VD)
         self.overlay_KD = nn.Parameter(overlay_KD, requires_grad=trainable)
+        self.register_buffer("replaced_rows", replaced_rows)
+        if trainable and fixed_rows:
+            still = torch.arange(fixed_rows)
+            hook: Any = self.overlay_KD.register_hook
+            hook(lambda gradient_KD: gradient_KD.index_fill(0, still.to(gradient_KD.device), 0.0))
 
     @property
     def dim(self) -> int:

@@ -35,6 +35,7 @@ __all__ = ["Bundle", "ModelConfig", "save_bundle"]
 
 FORMAT_VERSION = 1
 OVERLAY = "words.overlay_KD"
+REPLACED = "words.replaced_rows"
 _CONFIG = "config.json"
 _WEIGHTS = "weights.safetensors"
 _VECTORS = "vectors"
@@ -46,6 +47,7 @@ class ModelConfig:
 
     model: str
     settings: ModelSettings
+    tuned_vectors: bool = False  # the overlay holds words of the training set, tuned with the model
     labels: tuple[str, ...]
     multi_label: bool = False  # a text may have any number of the labels, or none
     rules: TokenRules
@@ -61,6 +63,7 @@ class ModelConfig:
             "format_version": FORMAT_VERSION,
             "model": self.model,
             "settings": asdict(self.settings),
+            "tuned_vectors": self.tuned_vectors,
             "labels": list(self.labels),
             "multi_label": self.multi_label,
             "tokens": self.rules.as_dict(),
@@ -90,9 +93,10 @@ class ModelConfig:
                 raise BundleError(f"model {model!r}; this version of w2vray knows {', '.join(MODEL_SETTINGS)}")
             if policy not in POLICIES:
                 raise BundleError(f"oov {policy!r}; this version of w2vray knows {', '.join(POLICIES)}")
-            multi_label = stored["multi_label"]
-            if not isinstance(multi_label, bool):
-                raise BundleError(f"multi_label is {multi_label!r}; expected true or false")
+            multi_label, tuned = stored["multi_label"], stored["tuned_vectors"]
+            for name, value in (("multi_label", multi_label), ("tuned_vectors", tuned)):
+                if not isinstance(value, bool):
+                    raise BundleError(f"{name} is {value!r}; expected true or false")
             least = 1 if multi_label else 2
             if not isinstance(labels, list) or len(labels) < least or not all(isinstance(item, str) for item in labels):
                 raise BundleError(f"labels are {labels!r}; expected a list of at least {least} strings")
@@ -101,7 +105,8 @@ class ModelConfig:
                 raise BundleError(f"vectors.dim is {dim!r}; expected 1 to 100000")
             return cls(
                 model=model,
-                settings=model_settings(model, dict(stored["settings"])),
+                settings=model_settings(model, dict(stored["settings"]), tuned=tuned),
+                tuned_vectors=tuned,
                 labels=tuple(labels),
                 multi_label=multi_label,
                 rules=TokenRules.from_dict(stored["tokens"]),
@@ -146,6 +151,11 @@ class Bundle:
         except (ValueError, KeyError, SafetensorError, BundleError) as error:  # KeyError: a dtype that numpy has not
             raise BundleError(f"{file} cannot be used: {error}") from error
         return cls(config, weights, path.resolve())
+
+    @property
+    def replaced_rows(self) -> npt.NDArray[np.int64]:
+        """The table rows that the overlay's last rows stand for, ascending; none where words are not tuned."""
+        return np.asarray(self.weights.get(REPLACED, np.empty(0)), dtype=np.int64)
 
     @property
     def fingerprint(self) -> str:

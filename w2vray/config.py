@@ -92,11 +92,14 @@ class TrainSettings:
     validation_fraction: float | None = documented(
         "Share of LABELLED kept for it. Default: 0.1; none for average, which needs no early stopping.", None
     )
+    tune_vectors: bool = documented(
+        "Give the words of LABELLED vectors of the model's own, started from VECTORS and learnt with the model.", False
+    )
     balanced: bool = documented("Let each label count as much as any other, however many rows have it.", False)
     class_weight: tuple[str, ...] = documented(
         "Let the rows of LABEL count W times as much. May be repeated.", (), metavar="LABEL=W"
     )
-    oov: str = documented("What becomes of words that have no vector.", "skip", choices=POLICIES[:3])
+    oov: str = documented("What becomes of words that have no vector.", "skip", choices=POLICIES)
     workers: int = documented("Ray Train workers.", 1)
     gpu: bool = documented("Give each worker a GPU.", False)
     precision: str = documented(

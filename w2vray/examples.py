@@ -4,7 +4,8 @@ An example file is an Arrow file of two record batches, the rows to learn from a
 written once, read by memory map, and shared by all workers of a machine, so that a labelled set may be larger than
 memory and nothing of it is tokenised twice.
 
-Legend: N examples, L ids of all of them, M labels of all of them, C classes, P parts, B examples of a batch.
+Legend: N examples, L ids of all of them, M labels of all of them (of made_MD: made rows),
+C classes, P parts, B examples of a batch, V rows of the table, D width of a vector.
 """
 
 import json
@@ -24,8 +25,9 @@ import torch
 from torch import Tensor
 
 from w2vray.batches import Batch, pad
+from w2vray.lookup import overlaid
 
-__all__ = ["NO_EXAMPLES", "ExampleCounts", "ExampleFile", "Examples", "Part", "joined"]
+__all__ = ["NO_EXAMPLES", "ExampleCounts", "ExampleFile", "Examples", "Numbering", "Part", "joined"]
 
 _SCHEMA = pa.schema(
     [
@@ -34,6 +36,7 @@ _SCHEMA = pa.schema(
     ]
 )
 _COUNTS = b"w2vray.counts"
+_CHUNK_IDS = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,33 @@ class Part:
     labels_M: npt.NDArray[np.int32]
     label_offsets_N1: npt.NDArray[np.int64]
     classes: npt.NDArray[np.int64]
+    made_MD: npt.NDArray[np.float32] | None = None  # rows of the words that have none of the table, in a block of ids
 
     def __len__(self) -> int:
         return len(self.offsets_N1) - 1
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """How the ids that examples are kept with become those of a model that tunes words.
+
+    Kept ids are rows of the table, then the special row, then rows made for the part. In the model the replaced rows
+    have ids of their own behind the special row, and made rows are those of a batch.
+    """
+
+    table_rows: int
+    special_rows: int
+    replaced_rows: npt.NDArray[np.int64]
+
+    @property
+    def made(self) -> int:
+        """The first kept id of a made row."""
+        return self.table_rows + self.special_rows
+
+    def __call__(self, ids_L: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Number ids as the model does."""
+        shifted_L = np.where(ids_L >= self.made, ids_L + len(self.replaced_rows), ids_L)
+        return overlaid(shifted_L, self.made, self.replaced_rows)
 
 
 @dataclass(frozen=True)
@@ -60,6 +87,7 @@ class Examples:
     parts: tuple[Part, ...]
     classes: int
     multi_label: bool = False
+    numbering: Numbering | None = None
 
     @classmethod
     def of(
@@ -87,8 +115,19 @@ class Examples:
 
     def batch(self, rows_B: npt.NDArray[np.int64]) -> Batch:
         """Pad the ids of these examples; ``texts_B`` holds their numbers."""
-        flat, offsets = self._gather(rows_B)
-        return replace(pad(flat, offsets, np.arange(len(rows_B))), texts_B=rows_B)
+        flat, offsets, made_MD = self._gather(rows_B)
+        if self.numbering is not None:
+            flat = self.numbering(flat)
+        return replace(pad(flat, offsets, np.arange(len(rows_B)), made_MD), texts_B=rows_B)
+
+    def table_rows(self, rows: int) -> npt.NDArray[np.int64]:
+        """Return the rows of a table of so many that the examples use, ascending."""
+        used_V = np.zeros(rows, dtype=np.bool_)
+        for part in self.parts:
+            for start in range(0, len(part.ids_L), _CHUNK_IDS):
+                ids = part.ids_L[start : start + _CHUNK_IDS]
+                used_V[ids[ids < rows]] = True
+        return np.flatnonzero(used_V)
 
     def labels(self, rows_B: npt.NDArray[np.int64]) -> Tensor:
         """Return the class of each of these examples, labels_B; where ``multi_label``, ones and zeros, labels_BC."""
@@ -117,15 +156,24 @@ class Examples:
             places = np.flatnonzero(of_part_B == index)
             yield self.parts[index], places, rows_B[places] - self.starts_P1[index]
 
-    def _gather(self, rows_B: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-        """Copy the ids of these examples, one after another."""
+    def _gather(
+        self, rows_B: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], Tensor | None]:
+        """Copy the ids of these examples, one after another, and the made rows that they use."""
         offsets_B1 = np.concatenate(([0], np.cumsum(self.lengths(rows_B))))
+        made: list[npt.NDArray[np.float32]] = []
         flat = np.empty(offsets_B1[-1], dtype=np.int32)
         for part, places, own in self._by_part(rows_B):
             starts, lengths = part.offsets_N1[own], part.offsets_N1[own + 1] - part.offsets_N1[own]
             within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-            flat[np.repeat(offsets_B1[places], lengths) + within] = part.ids_L[np.repeat(starts, lengths) + within]
-        return flat, offsets_B1
+            ids = part.ids_L[np.repeat(starts, lengths) + within]
+            if part.made_MD is not None and self.numbering is not None:
+                own_L = ids >= self.numbering.made
+                used, number_L = np.unique(ids[own_L] - self.numbering.made, return_inverse=True)
+                ids[own_L] = self.numbering.made + sum(map(len, made)) + number_L
+                made.append(part.made_MD[used])
+            flat[np.repeat(offsets_B1[places], lengths) + within] = ids
+        return flat, offsets_B1, torch.from_numpy(np.concatenate(made)) if made else None
 
 
 NO_EXAMPLES = Examples((), 0)
@@ -168,19 +216,32 @@ class ExampleFile:
         validation: tuple[pa.LargeListArray, pa.LargeListArray],
         labels: Sequence[str],
         counts: ExampleCounts,
+        made_MD: npt.NDArray[np.float32] | None = None,
     ) -> None:
-        """Write ids and label numbers of both kinds of rows; the file is there whole, or not at all."""
+        """Write ids and label numbers of both kinds of rows; the file is there whole, or not at all.
+
+        Rows made for words that have none lie in a file beside it, which is written first.
+        """
         stated = json.dumps({**vars(counts), "names": list(labels)})
         schema = _SCHEMA.with_metadata({_COUNTS: stated.encode()})
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}")
         try:
+            if made_MD is not None:
+                with partial.open("wb") as sink:
+                    np.save(sink, made_MD)
+                partial.replace(self.made_path)
             with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
                 for columns in (train, validation):
                     writer.write_batch(pa.RecordBatch.from_arrays(list(columns), schema=schema))
             partial.replace(self.path)
         finally:
             partial.unlink(missing_ok=True)
+
+    @property
+    def made_path(self) -> Path:
+        """The file of made rows."""
+        return self.path.with_suffix(".npy")
 
     def counts(self) -> ExampleCounts | None:
         """Return what was counted when the file was written, None where there is no file."""
@@ -198,7 +259,8 @@ class ExampleFile:
         reader = self._open()
         class_of = {label: index for index, label in enumerate(labels)}
         classes = np.array([class_of.get(name, -1) for name in self._stated(reader)["names"]], dtype=np.int64)
-        train, validation = (_part(reader.get_batch(index), classes) for index in range(2))
+        made_MD = np.load(self.made_path, mmap_mode="r") if self.made_path.is_file() else None
+        train, validation = (_part(reader.get_batch(index), classes, made_MD) for index in range(2))
         return (train, validation) if multi_label else (_of_known_labels(train), _of_known_labels(validation))
 
     def _open(self) -> Any:
@@ -208,10 +270,15 @@ class ExampleFile:
         return dict(json.loads(reader.schema.metadata[_COUNTS]))
 
 
-def _part(batch: pa.RecordBatch, classes: npt.NDArray[np.int64]) -> Part:
+def _part(batch: pa.RecordBatch, classes: npt.NDArray[np.int64], made_MD: npt.NDArray[np.float32] | None) -> Part:
     ids, labels = batch.column("ids"), batch.column("labels")
     return Part(
-        ids.values.to_numpy(), ids.offsets.to_numpy(), labels.values.to_numpy(), labels.offsets.to_numpy(), classes
+        ids.values.to_numpy(),
+        ids.offsets.to_numpy(),
+        labels.values.to_numpy(),
+        labels.offsets.to_numpy(),
+        classes,
+        made_MD,
     )
 
 
@@ -220,6 +287,8 @@ def _of_known_labels(part: Part) -> Part:
     if (part.classes >= 0).all():
         return part
     known_N = part.classes[part.labels_M[part.label_offsets_N1[:-1]]] >= 0
+    if known_N.all():
+        return part
     lengths_N = np.diff(part.offsets_N1)
     return Part(
         part.ids_L[np.repeat(known_N, lengths_N)],
@@ -227,4 +296,5 @@ def _of_known_labels(part: Part) -> Part:
         part.labels_M[known_N],
         np.arange(known_N.sum() + 1),
         part.classes,
+        part.made_MD,
     )

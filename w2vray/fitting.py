@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from w2vray.batches import WordVectors
-from w2vray.examples import NO_EXAMPLES, Examples, joined
+from w2vray.examples import NO_EXAMPLES, Examples, Numbering, joined
 from w2vray.logistic import Means, fit_logistic
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
 from w2vray.models.settings import AverageSettings, ModelSettings, StepSettings
@@ -40,6 +41,7 @@ class Task:
     classes: int
     objective: Objective
     policy: str = "skip"
+    tune_vectors: bool = False  # the words of the examples get vectors of the model's own, started from the table's
     refit: bool = False
     seed: int = 0
     precision: str = "float32"
@@ -72,9 +74,11 @@ def fit(
         report: called after each epoch.
         folder: for a temporary file, where means take much memory.
     """
+    words = _Words.of(task, table_VD, joined(train, validation) if task.refit else train)
+    train, validation = (replace(examples, numbering=words.numbering) for examples in (train, validation))
     torch.manual_seed(task.seed)  # the same first weights on every worker
     if isinstance(task.model, AverageSettings):
-        classifier = _classifier(task, table_VD, train_overlay=False)
+        classifier = words.classifier(task, table_VD)
         means = Means(classifier.words, train, workers=workers, folder=folder)
         line = _fit_average(classifier, means, task, task.model, workers=workers, examples=len(train))
         loss, accuracy = validate(classifier, validation, task.objective, torch.device("cpu"), workers)
@@ -85,7 +89,7 @@ def fit(
     start = dict(state or {})
 
     def training(model: StepSettings) -> Training:
-        classifier = _classifier(task, table_VD, train_overlay=task.policy == "unknown").to(device)
+        classifier = words.classifier(task, table_VD).to(device)
         classifier.words.move_table(device)
         made = Training(
             prepare(classifier), model, task.objective, seed=task.seed, workers=workers, precision=task.precision
@@ -110,9 +114,34 @@ def fit(
     return {**again.state_dict(), SEARCH: search}
 
 
-def _classifier(task: Task, table_VD: npt.NDArray[Any], *, train_overlay: bool) -> Classifier:
-    words = WordVectors(shared_table(table_VD), special_row(task.policy, table_VD), trainable=train_overlay)
-    return Classifier(words, build_model(task.model, words.dim, task.classes))
+@dataclass(frozen=True)
+class _Words:
+    """The overlay that a model starts with, and how the ids of examples are numbered with it."""
+
+    overlay_KD: Tensor
+    numbering: Numbering
+
+    @classmethod
+    def of(cls, task: Task, table_VD: npt.NDArray[Any], learnt: Examples) -> "_Words":
+        special_KD = special_row(task.policy, table_VD)
+        if not task.tune_vectors:
+            return cls(special_KD, Numbering(len(table_VD), len(special_KD), np.empty(0, dtype=np.int64)))
+        replaced_rows = learnt.table_rows(len(table_VD))
+        tuned_KD = torch.from_numpy(np.asarray(table_VD[replaced_rows], dtype=np.float32))
+        numbering = Numbering(len(table_VD), len(special_KD), replaced_rows)
+        return cls(torch.cat((special_KD, tuned_KD)), numbering)
+
+    def classifier(self, task: Task, table_VD: npt.NDArray[Any]) -> Classifier:
+        """Build the model with fresh weights; of the policy ``zero``, the special row stays as it is."""
+        special = self.numbering.special_rows
+        words = WordVectors(
+            shared_table(table_VD),
+            self.overlay_KD.clone(),
+            trainable=task.tune_vectors or (task.policy == "unknown" and isinstance(task.model, StepSettings)),
+            replaced_rows=torch.from_numpy(self.numbering.replaced_rows) if task.tune_vectors else None,
+            fixed_rows=special if task.policy == "zero" else 0,
+        )
+        return Classifier(words, build_model(task.model, words.dim, task.classes))
 
 
 def _fit_average(

@@ -24,7 +24,7 @@ from w2vray.resolution import WAYS, Resolution, resolve
 from w2vray.tokens import TokenRules, tokenizer
 from w2vray.vocabulary import MISSING, Vocabulary
 
-__all__ = ["Coverage", "Ids", "Lookup", "measure_coverage"]
+__all__ = ["Coverage", "Ids", "Lookup", "measure_coverage", "overlaid"]
 
 _ID = np.int32
 
@@ -150,13 +150,17 @@ class Lookup:
 
     def _overlaid(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
         """Turn table rows into ids: a replaced row becomes its overlay row's id."""
-        if not self.replaced_rows.size:
-            return rows.astype(_ID)
-        first = len(self.vocabulary) + (self.special_id is not None)
-        place = np.searchsorted(self.replaced_rows, rows)
-        place_inside = np.minimum(place, len(self.replaced_rows) - 1)
-        replaced = self.replaced_rows[place_inside] == rows
-        return np.where(replaced, first + place_inside, rows).astype(_ID)
+        return overlaid(rows, len(self.vocabulary) + (self.special_id is not None), self.replaced_rows)
+
+
+def overlaid(
+    ids_L: npt.NDArray[np.integer[Any]], first: int, replaced_rows: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int32]:
+    """Give each replaced row the id of the overlay's row in its place; the first of those has the id ``first``."""
+    if not replaced_rows.size:
+        return ids_L.astype(_ID)
+    place_L = np.minimum(np.searchsorted(replaced_rows, ids_L), len(replaced_rows) - 1)
+    return np.where(replaced_rows[place_L] == ids_L, first + place_L, ids_L).astype(_ID)
 
 
 @dataclass(frozen=True)

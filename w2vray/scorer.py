@@ -14,7 +14,7 @@ import pyarrow as pa
 import torch
 
 from w2vray.batches import WordVectors, by_length
-from w2vray.bundle import OVERLAY, Bundle
+from w2vray.bundle import OVERLAY, REPLACED, Bundle
 from w2vray.config import SPECIAL_POLICIES
 from w2vray.errors import BundleError, UnusableInputError
 from w2vray.kernels.compiling import compiling_once, usable
@@ -142,7 +142,7 @@ class TextScorer:
         self.multi_label = config.multi_label
         vectors = vectors.for_policy(config.policy)
         self.ngrams = vectors.ngrams
-        self.lookup = Lookup(vectors.vocabulary, config.rules, config.policy)
+        self.lookup = Lookup(vectors.vocabulary, config.rules, config.policy, _tuned_rows(bundle, vectors))
         self.look_up: Callable[[pa.LargeStringArray], Ids] = self.lookup
         if kernels and not usable():
             self.look_up = FastLookup(self.lookup)
@@ -214,17 +214,27 @@ class TextScorer:
         )
 
 
+def _tuned_rows(bundle: Bundle, vectors: Vectors) -> npt.NDArray[np.int64]:
+    """Return the table rows that the model has in its overlay, checked against the table."""
+    rows = bundle.replaced_rows
+    if rows.size and (rows[0] < 0 or rows[-1] >= len(vectors) or (np.diff(rows) <= 0).any()):
+        raise BundleError(f"the model's tuned words are not rows of the vectors, ascending, 0 to {len(vectors) - 1}")
+    return rows
+
+
 def _classifier(bundle: Bundle, vectors: Vectors) -> Classifier:
     config = bundle.config
     weights = {name: torch.from_numpy(np.array(array)) for name, array in bundle.weights.items()}
     overlay_KD = weights.get(OVERLAY)
-    rows = int(config.policy in SPECIAL_POLICIES)
+    rows = int(config.policy in SPECIAL_POLICIES) + len(bundle.replaced_rows)
     if overlay_KD is None or tuple(overlay_KD.shape) != (rows, config.dim):
         raise BundleError(
             f"the model's overlay is {None if overlay_KD is None else tuple(overlay_KD.shape)}; "
             f"expected {(rows, config.dim)} for the policy {config.policy}"
         )
-    words = WordVectors(shared_table(vectors.table_VD), overlay_KD, trainable=False)
+    words = WordVectors(
+        shared_table(vectors.table_VD), overlay_KD, trainable=False, replaced_rows=weights.get(REPLACED)
+    )
     classifier = Classifier(words, build_model(config.settings, config.dim, len(config.labels)))
     try:
         classifier.load_state_dict(weights)

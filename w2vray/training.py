@@ -133,7 +133,9 @@ class Training:
         self.seed, self.workers, self.precision = seed, workers, precision
         self.trained = [parameter for parameter in classifier.parameters() if parameter.requires_grad]
         self.device = self.trained[0].device
-        self.optimizer = torch.optim.AdamW(self.trained, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        self.optimizer = torch.optim.AdamW(
+            _decayed(self._module, settings.weight_decay), lr=settings.learning_rate, fused=True
+        )
         self.averaged = AveragedModel(self._module, multi_avg_fn=_running_average(settings.averaging))
         self.curve: list[EpochReport] = []
         self.best = self._weights()
@@ -219,6 +221,15 @@ class Training:
         self.best = state["best"]
         self.optimizer.load_state_dict(state["optimizer"])
         self.curve = [EpochReport(**line) for line in state["curve"]]
+
+
+def _decayed(module: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Part what is trained: vectors of words do not decay, for zero is no better a place than where they started."""
+    named = [(name, parameter) for name, parameter in module.named_parameters() if parameter.requires_grad]
+    words = [parameter for name, parameter in named if name.endswith("overlay_KD")]
+    others = [parameter for name, parameter in named if not name.endswith("overlay_KD")]
+    groups = [{"params": others, "weight_decay": weight_decay}, {"params": words, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
 
 
 def _running_average(keep: float) -> Any:

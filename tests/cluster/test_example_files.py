@@ -1,6 +1,7 @@
 """Labelled units to example files, in this process: what is written, and what is not written twice."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,13 +10,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
-from w2vray.cluster.examples import ReadingJob, labelled_units, read_examples
+from w2vray.batches import WordVectors, pad
+from w2vray.cluster.examples import ExampleReader, ReadingJob, labelled_units, read_examples
 from w2vray.cluster.units import Unit
 from w2vray.errors import CorpusError
-from w2vray.examples import ExampleCounts, ExampleFile, Examples
+from w2vray.examples import ExampleCounts, ExampleFile, Examples, Numbering
 from w2vray.lookup import Lookup
+from w2vray.models.classifier import shared_table
 from w2vray.vectors import Vectors
+from w2vray.vectors.ngrams import NGrams
 
 Read = Callable[..., tuple[list[Path], ExampleCounts]]
 
@@ -137,3 +142,39 @@ def test_a_folder_that_the_workers_do_not_share_is_told_of(
     monkeypatch.setattr("w2vray.examples.ExampleFile.write", lambda *_: None)
     with pytest.raises(CorpusError, match="is not there, though a worker wrote it: the folder has to be one that all"):
         read(write_store(tmp_path / "a.parquet"))
+
+
+def test_words_without_a_row_have_the_rows_that_scoring_makes_for_them(
+    word_vectors: Vectors, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Under the policy ``subword``, though the look-up numbers them anew in each block."""
+    ngrams = NGrams(np.random.default_rng(0).normal(size=(50, word_vectors.dim)).astype(np.float32), 2, 3)
+    vectors = replace(word_vectors, ngrams=ngrams)
+    texts = ["bab qqx qqy", "qqy", "qqz bab qqx", "bab", "qqz qqz"]
+    pq.write_table(pa.table({"text": texts, "label": ["x", "y", "x", "y", "x"]}), tmp_path / "a.parquet")
+    labelled = labelled_units([str(tmp_path / "a.parquet")], ("text",), "label")
+    job = ReadingJob(
+        roots=labelled.corpus.roots,
+        text_columns=("text",),
+        label_column="label",
+        multi_label=False,
+        rules=vectors.rules,
+        policy="subword",
+        validation_share=0.0,
+        seed=0,
+    )
+    here: Any = SimpleNamespace(get=lambda: vectors)
+    monkeypatch.setattr(
+        "w2vray.cluster.examples.blocks", lambda texts: (texts.slice(row, 1) for row in range(len(texts)))
+    )
+
+    ExampleReader(here, job, str(tmp_path))(labelled.units[0])
+
+    part, _ = ExampleFile(tmp_path / f"{labelled.units[0].id}.arrow").parts(["x", "y"], multi_label=False)
+    nothing = np.empty(0, dtype=np.int64)
+    examples = Examples((part,), 2, numbering=Numbering(len(vectors), 0, nothing))
+    words = WordVectors(shared_table(vectors.table_VD), torch.zeros(0, vectors.dim), trainable=False)
+    looked_up = Lookup(vectors.vocabulary, vectors.rules, "subword")(texts)
+    made_MD = torch.from_numpy(ngrams.rows(looked_up.made_words))
+    expected = words(pad(looked_up.ids_L, looked_up.offsets_N1, np.arange(5), made_MD))
+    assert torch.equal(words(examples.batch(np.arange(5))), expected)

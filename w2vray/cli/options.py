@@ -2,14 +2,14 @@
 
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar
 
 import click
 
 from w2vray.config import flag
-from w2vray.models.settings import MODEL_SETTINGS
+from w2vray.models.settings import option_owners
 
 __all__ = ["model_options", "settings_options"]
 
@@ -33,19 +33,15 @@ def model_options(command: F) -> F:
 
     An option that several models have is there once, with the default of each.
     """
-    owners: dict[str, list[tuple[str, type]]] = {}
-    for model, kind in MODEL_SETTINGS.items():
-        for item in fields(kind):
-            owners.setdefault(item.name, []).append((model, kind))
-    for name, kinds in reversed(owners.items()):
-        command = _model_option(name, kinds)(command)
+    for name, owners in reversed(option_owners().items()):
+        command = _model_option(name, owners)(command)
     return command
 
 
-def _model_option(name: str, kinds: list[tuple[str, type]]) -> Callable[[F], F]:
-    items = {model: next(item for item in fields(kind) if item.name == name) for model, kind in kinds}
+def _model_option(name: str, owners: Mapping[str, type]) -> Callable[[F], F]:
+    items = {model: next(item for item in fields(kind) if item.name == name) for model, kind in owners.items()}
     first = next(iter(items.values()))
-    base, several = _base(typing.get_type_hints(kinds[0][1])[name])
+    base, several = _base(typing.get_type_hints(next(iter(owners.values())))[name])
     text = f"{', '.join(items)}: {first.metadata['help']}"
     if base is bool:
         return click.option(flag(name), name, is_flag=True, default=None, help=text)

@@ -155,13 +155,14 @@ def _vectors_result(output: Output, opened: Any) -> None:
 @model_options
 def train(output: Output, /, *, address: str | None, **arguments: Any) -> None:
     """Train a classifier on labelled Parquet."""
-    from w2vray.models.settings import MODEL_SETTINGS, model_settings
+    from w2vray.models.settings import model_settings, option_owners
 
-    own = {name for kind in MODEL_SETTINGS.values() for name in kind.__dataclass_fields__}
-    given = {name: arguments.pop(name) for name in own}
+    given = {name: arguments.pop(name) for name in option_owners()}
     given = {name: value for name, value in given.items() if value not in (None, ())}
     settings = config.TrainSettings(**arguments, model_settings=given)
-    model_settings(settings.model, given)  # a wrong option is told before anything is started
+    model_settings(
+        settings.model, given, tuned=settings.tune_vectors
+    )  # a wrong option is told before anything is started
     from w2vray.cluster.train import train as train_model
 
     with progress_bar("training") as update:

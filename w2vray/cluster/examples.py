@@ -21,7 +21,7 @@ from w2vray.cluster.runtime import SharedVectors, run_units
 from w2vray.cluster.units import FILE_COLUMN, ROW_COLUMN, Unit, plan_units, read_unit
 from w2vray.errors import CorpusError
 from w2vray.examples import ExampleCounts, ExampleFile
-from w2vray.lookup import Lookup
+from w2vray.lookup import Ids, Lookup
 from w2vray.texts import blocks, read_texts
 from w2vray.tokens import TokenRules
 
@@ -31,7 +31,7 @@ _ROWS = pa.schema(
     [
         pa.field("ids", pa.large_list(pa.int32())),
         pa.field("labels", pa.list_(pa.string())),  # null: the row has none
-        pa.field("found", pa.int32()),  # tokens that have a vector
+        pa.field("known", pa.bool_()),  # a word of the text has a vector
         pa.field("validation", pa.bool_()),
     ]
 )
@@ -120,7 +120,9 @@ class ExampleReader:
     def __init__(self, shared: SharedVectors, job: ReadingJob, folder: str) -> None:
         pa.set_cpu_count(1)
         self.job, self.folder = job, Path(folder)
-        self.lookup = Lookup(shared.get().vocabulary, job.rules, job.policy)
+        vectors = shared.get().for_policy(job.policy)
+        self.lookup = Lookup(vectors.vocabulary, job.rules, job.policy)
+        self.ngrams = vectors.ngrams
 
     def __call__(self, unit: Unit) -> dict[str, Any]:
         """Write a unit's file, unless it is there already: Ray hands a unit out again when a worker has died."""
@@ -128,28 +130,30 @@ class ExampleReader:
         if file.counts() is None:
             job = self.job
             columns = list(dict.fromkeys([*job.text_columns, job.label_column]))
-            batches = [self._read(batch) for batch in read_unit(unit, job.roots, columns)]
-            _write(file, pa.Table.from_batches(batches, _ROWS).combine_chunks())
+            made = _Made(len(self.lookup.vocabulary))
+            batches = [self._read(batch, made) for batch in read_unit(unit, job.roots, columns)]
+            made_MD = self.ngrams.rows(tuple(made.numbers)) if self.ngrams is not None else None
+            _write(file, pa.Table.from_batches(batches, _ROWS).combine_chunks(), made_MD)
         return {"unit": unit.id}
 
-    def _read(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+    def _read(self, batch: pa.RecordBatch, made: "_Made") -> pa.RecordBatch:
         """Look up a batch; a row whose text cannot be read has no ids."""
         texts = read_texts(batch, self.job.text_columns)
-        found = np.zeros(len(batch), dtype=np.int32)
+        known = np.zeros(len(batch), dtype=np.bool_)
         lengths = np.zeros(len(batch), dtype=np.int64)
         ids = [np.empty(0, dtype=np.int32)]
         start = 0
         for block in blocks(texts.values):
             looked_up = self.lookup(block)
             rows = texts.rows_N[start : start + len(block)]
-            found[rows], lengths[rows] = looked_up.found_counts_N, looked_up.lengths_N
-            ids.append(looked_up.ids_L)
+            known[rows], lengths[rows] = looked_up.evidence_N, looked_up.lengths_N
+            ids.append(made.renumbered(looked_up))
             start += len(block)
         offsets = pa.array(np.concatenate(([0], np.cumsum(lengths))))
         arrays = [
             pa.LargeListArray.from_arrays(offsets, pa.array(np.concatenate(ids), pa.int32())),
             self._labels(batch.column(self.job.label_column)),
-            pa.array(found),
+            pa.array(known),
             pa.array(self._validation(batch)),
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=_ROWS)
@@ -181,10 +185,28 @@ def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     return values ^ (values >> np.uint64(31))
 
 
-def _write(file: ExampleFile, rows: pa.Table) -> None:
+class _Made:
+    """The words of a unit that rows are made for; the look-up numbers them anew in each block."""
+
+    def __init__(self, table_rows: int) -> None:
+        self.table_rows = table_rows
+        self.numbers: dict[str, int] = {}
+
+    def renumbered(self, looked_up: Ids) -> npt.NDArray[np.int32]:
+        """Return a block's ids with the unit's numbers of its made words."""
+        if not looked_up.made_words:
+            return looked_up.ids_L
+        of_unit = [self.numbers.setdefault(word, len(self.numbers)) for word in looked_up.made_words]
+        ids_L = looked_up.ids_L.copy()
+        made_L = ids_L >= self.table_rows
+        ids_L[made_L] = self.table_rows + np.array(of_unit, dtype=np.int32)[ids_L[made_L] - self.table_rows]
+        return ids_L
+
+
+def _write(file: ExampleFile, rows: pa.Table, made_MD: npt.NDArray[np.float32] | None) -> None:
     """Write the rows that can be learnt from: those with a label, and at least one known word."""
     has_label = rows["labels"].is_valid()
-    known = pc.greater(rows["found"], 0)
+    known = rows["known"]
     usable = rows.filter(pc.and_(has_label, known))
     names = sorted(pc.unique(pc.list_flatten(usable["labels"])).to_pylist())
     train, validation = usable.filter(pc.invert(usable["validation"])), usable.filter(usable["validation"])
@@ -196,7 +218,7 @@ def _write(file: ExampleFile, rows: pa.Table) -> None:
         without_label=len(rows) - pc.sum(has_label).as_py() if len(rows) else 0,
         without_evidence=pc.sum(pc.and_(has_label, pc.invert(known))).as_py() or 0,
     )
-    file.write(_numbered(train, names), _numbered(validation, names), names, counts)
+    file.write(_numbered(train, names), _numbered(validation, names), names, counts, made_MD)
 
 
 def _numbered(rows: pa.Table, names: Sequence[str]) -> tuple[pa.LargeListArray, pa.LargeListArray]:

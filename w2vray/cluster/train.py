@@ -72,7 +72,7 @@ def train(
     Raises:
         UnusableInputError: the arguments, the labelled store, the vectors or the output cannot be used.
     """
-    model = model_settings(settings.model, dict(settings.model_settings))
+    model = model_settings(settings.model, dict(settings.model_settings), tuned=settings.tune_vectors)
     output = Path(settings.output).absolute()
     if output.exists():
         raise BundleError(f"{output} is already there; name another --output, or remove it first")
@@ -103,6 +103,7 @@ def train(
     config = ModelConfig(
         model=settings.model,
         settings=model,
+        tuned_vectors=settings.tune_vectors,
         labels=labels,
         multi_label=stores[0].multi_label,
         rules=vectors.rules,
@@ -196,6 +197,7 @@ def _task(
             weights=label_weights(settings.class_weight, labels),
         ),
         policy=settings.oov,
+        tune_vectors=settings.tune_vectors,
         refit=isinstance(model, StepSettings) and model.refit and not settings.validation,
         seed=settings.seed,
         precision=settings.precision,

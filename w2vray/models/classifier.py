@@ -16,7 +16,14 @@ from w2vray.config import SPECIAL_POLICIES
 from w2vray.models.averaging import AverageModel
 from w2vray.models.cnn import CnnModel
 from w2vray.models.recurrent import RecurrentModel
-from w2vray.models.settings import AverageSettings, CnnSettings, GruSettings, LstmSettings, ModelSettings
+from w2vray.models.settings import (
+    AverageSettings,
+    CnnSettings,
+    GruSettings,
+    LstmSettings,
+    ModelSettings,
+    TunedAverageSettings,
+)
 
 __all__ = ["Classifier", "build_model", "probabilities", "shared_table", "special_row"]
 
@@ -26,6 +33,8 @@ def build_model(settings: ModelSettings, dim: int, classes: int) -> nn.Module:
     match settings:
         case AverageSettings():
             return AverageModel(dim, classes)
+        case TunedAverageSettings():
+            return AverageModel(dim, classes, input_dropout=settings.input_dropout, dropout=settings.dropout)
         case CnnSettings():
             return CnnModel(dim, classes, settings)
         case LstmSettings() | GruSettings():

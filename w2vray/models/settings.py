@@ -19,7 +19,9 @@ __all__ = [
     "ModelSettings",
     "RecurrentSettings",
     "StepSettings",
+    "TunedAverageSettings",
     "model_settings",
+    "option_owners",
 ]
 
 POOLINGS = ("last", "max")
@@ -75,6 +77,14 @@ class StepSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TunedAverageSettings(StepSettings):
+    """Settings of ``average`` when words are tuned, too: it then learns in steps, as the other models do."""
+
+    dropout: float = documented("share of the features left out in each training step.", 0.0)
+    input_dropout: float = documented("share of the vectors' numbers left out in each training step.", 0.2)
+
+
+@dataclass(frozen=True, kw_only=True)
 class CnnSettings(StepSettings):
     """Settings of ``cnn``; widths, filters and dropout are Kim's (2014)."""
 
@@ -124,7 +134,7 @@ class GruSettings(RecurrentSettings):
     """Settings of ``gru``."""
 
 
-ModelSettings = AverageSettings | CnnSettings | LstmSettings | GruSettings
+ModelSettings = AverageSettings | TunedAverageSettings | CnnSettings | LstmSettings | GruSettings
 
 MODEL_SETTINGS: dict[str, type[ModelSettings]] = {
     "average": AverageSettings,
@@ -133,19 +143,34 @@ MODEL_SETTINGS: dict[str, type[ModelSettings]] = {
     "gru": GruSettings,
 }
 
+TUNED_SETTINGS: dict[str, type[ModelSettings]] = {**MODEL_SETTINGS, "average": TunedAverageSettings}
+"""The same where words are tuned (``--tune-vectors``)."""
 
-def model_settings(model: str, given: dict[str, Any]) -> ModelSettings:
-    """Make the settings of a named model from the options that were given.
+
+def option_owners() -> dict[str, dict[str, type[ModelSettings]]]:
+    """Return who has each option: its name -> model, as a person is told of it -> settings."""
+    named = {**MODEL_SETTINGS, "average with --tune-vectors": TunedAverageSettings}
+    owners: dict[str, dict[str, type[ModelSettings]]] = {}
+    for model, kind in named.items():
+        for item in fields(kind):
+            owners.setdefault(item.name, {})[model] = kind
+    return owners
+
+
+def model_settings(model: str, given: dict[str, Any], *, tuned: bool = False) -> ModelSettings:
+    """Make the settings of a named model from the options that were given; ``tuned`` where words are tuned.
 
     Raises:
         ConfigError: an option belongs to another model.
     """
-    own = {item.name: item for item in fields(MODEL_SETTINGS[model])}
+    kind: Any = (TUNED_SETTINGS if tuned else MODEL_SETTINGS)[model]
+    own = {item.name for item in fields(kind)}
     for name in given:
         if name not in own:
-            others = [other for other, kind in MODEL_SETTINGS.items() if name in {f.name for f in fields(kind)}]
-            raise ConfigError(f"{flag(name)} is not an option of the model {model}; it belongs to {', '.join(others)}")
+            of = f"the model {model}" + (" with --tune-vectors" if tuned else "")
+            raise ConfigError(
+                f"{flag(name)} is not an option of {of}; it belongs to {', '.join(option_owners().get(name, ()))}"
+            )
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-    kind: Any = MODEL_SETTINGS[model]
     settings: ModelSettings = kind(**values)
     return settings
