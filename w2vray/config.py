@@ -32,6 +32,8 @@ POLICIES = ("skip", "zero", "unknown", "subword")
 SPECIAL_POLICIES = ("zero", "unknown")  # of which one row of the model's own stands for every word without a vector
 PRECISIONS = ("float32", "bfloat16")
 
+PROJECTION_CACHE = 128
+
 
 def documented(
     help: str,  # noqa: A002 - the field's own word, as in click and argparse
@@ -197,6 +199,9 @@ class ScoreSettings:
     )
     new_files: bool = documented("Add to a run the files that the store has now and had not when planned.", False)
     workers: int | None = documented("Scoring workers. Default: one a CPU of the cluster.", None)
+    projection_cache: int = documented(
+        "MiB of projected rows of words that each worker may keep; no answer depends on it.", PROJECTION_CACHE
+    )
     max_rejected: int | None = documented("Exit with 3 if more rows than this are rejected.", None, metavar="ROWS")
 
     def __post_init__(self) -> None:
@@ -208,6 +213,7 @@ class ScoreSettings:
         for name in ("top_k", "limit", "workers"):
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "a whole number above 0")
+        require(self.projection_cache >= 0, "projection_cache", self.projection_cache, "0 or more")
         require(self.threshold is None or 0 <= self.threshold <= 1, "threshold", self.threshold, "0 to 1")
         require(
             self.max_rejected is None or self.max_rejected >= 0,

@@ -15,9 +15,10 @@ import torch
 
 from w2vray.batches import WordVectors, by_length
 from w2vray.bundle import OVERLAY, REPLACED, Bundle
-from w2vray.config import SPECIAL_POLICIES
+from w2vray.config import PROJECTION_CACHE, SPECIAL_POLICIES
 from w2vray.errors import BundleError, UnusableInputError
-from w2vray.kernels.compiling import compiling_once, usable
+from w2vray.kernels.compiling import compiler, compiling_once, usable
+from w2vray.kernels.folding import Folded, fold
 from w2vray.kernels.looking_up import FastLookup
 from w2vray.lookup import Ids, Lookup
 from w2vray.metrics import NO_LABEL
@@ -28,14 +29,17 @@ from w2vray.vectors import Vectors
 
 __all__ = ["SCORING_VERSION", "Scores", "TextScorer", "numeric_profile"]
 
-SCORING_VERSION = 1
+SCORING_VERSION = 2
 """Raised when the same model gives another answer to the same text."""
 
 _WARMING = ["Caf\u00e9 e\u0301 a-b xyzzy"]
-"""A text that makes every kernel of the look-up compile, or load."""
+_ONE_WORD = Ids(np.zeros(1, dtype=np.int32), np.arange(2), np.ones(1, dtype=np.int32), np.ones(1, dtype=np.int32))
+"""What makes every kernel compile, or load, before the first real text."""
 
 LABEL_THRESHOLD = 0.5
 """Probability from which on a multi-label model gives a label, where nothing else is asked for."""
+
+_STATUSES = (Status.SCORED, Status.BELOW_THRESHOLD, Status.NO_EVIDENCE)
 
 
 @dataclass(frozen=True)
@@ -71,10 +75,10 @@ class Scores:
         """
         none_N = self.label_N == NO_LABEL
         best_N = self.probabilities_NC.max(axis=1, initial=0.0)
-        status_N = np.full(len(self), Status.SCORED.value, dtype=object)
+        status_N = np.zeros(len(self), dtype=np.int8)  # index into _STATUSES
         if threshold is not None and not self.multi_label:
-            status_N[best_N < np.float32(threshold)] = Status.BELOW_THRESHOLD.value
-        status_N[none_N] = Status.NO_EVIDENCE.value
+            status_N[best_N < np.float32(threshold)] = _STATUSES.index(Status.BELOW_THRESHOLD)
+        status_N[none_N] = _STATUSES.index(Status.NO_EVIDENCE)
         names = pa.array(self.labels, pa.string())
         coverage_N = self.found_counts_N / np.maximum(self.token_counts_N, 1)
         answer = (
@@ -87,7 +91,7 @@ class Scores:
         )
         columns = {
             **answer,
-            "status": pa.array(status_N, pa.string()),
+            "status": pa.array([status.value for status in _STATUSES], pa.string()).take(pa.array(status_N)),
             "token_count": pa.array(self.token_counts_N, pa.int32()),
             "coverage": pa.array(coverage_N.astype(np.float32)),
         }
@@ -126,7 +130,8 @@ def _lists(values: pa.Array, counts_N: npt.NDArray[Any], none_N: npt.NDArray[np.
 class TextScorer:
     """A model and its vectors, ready to classify texts.
 
-    ``kernels=False`` computes all of it in plain Python and torch, the plain model of the compiled kernels.
+    ``kernels=False`` computes all of it in plain Python and torch: the plain model of the compiled kernels, which may
+    keep up to ``projection_cache`` MiB of words' projected rows.
 
     Example:
         >>> scorer = TextScorer.load("model")  # doctest: +SKIP
@@ -134,7 +139,15 @@ class TextScorer:
         ["positive"]
     """
 
-    def __init__(self, bundle: Bundle, vectors: Vectors, *, device: str = "cpu", kernels: bool = True) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        vectors: Vectors,
+        *,
+        device: str = "cpu",
+        kernels: bool = True,
+        projection_cache: int = PROJECTION_CACHE,
+    ) -> None:
         config = bundle.config
         if vectors.dim != config.dim:
             raise BundleError(f"the vectors have {vectors.dim} numbers, the model was trained on {config.dim}")
@@ -144,13 +157,20 @@ class TextScorer:
         self.ngrams = vectors.ngrams
         self.lookup = Lookup(vectors.vocabulary, config.rules, config.policy, _tuned_rows(bundle, vectors))
         self.look_up: Callable[[pa.LargeStringArray], Ids] = self.lookup
-        if kernels and not usable():
-            self.look_up = FastLookup(self.lookup)
-            with compiling_once():
-                self.look_up(pa.array(_WARMING, pa.large_string()))
         self.device = torch.device(device)
         self.classifier = _classifier(bundle, vectors).to(self.device).eval()
         self.classifier.words.move_table(self.device)
+        self.folded: Folded | None = None
+        if kernels and not usable():
+            self.look_up = FastLookup(self.lookup)
+            if self.device.type == "cpu":
+                model = {name: value.numpy() for name, value in self.classifier.model.state_dict().items()}
+                overlay_KD = self.classifier.words.overlay_KD.detach().numpy()
+                bound = projection_cache << 20
+                self.folded = fold(config.settings, model, vectors.table_VD, overlay_KD, bound=bound)
+            with compiling_once():
+                self.look_up(pa.array(_WARMING, pa.large_string()))
+                self.score_ids(_ONE_WORD)
 
     @classmethod
     def load(cls, model: str | Path, vectors: str | Path | None = None, *, device: str = "cpu") -> Self:
@@ -184,20 +204,29 @@ class TextScorer:
 
     def score_ids(self, ids: Ids) -> Scores:
         """Run the model over the looked-up texts of a block."""
-        probabilities_NC = np.zeros((len(ids), len(self.labels)), dtype=np.float32)
-        with torch.inference_mode():
-            for batch in by_length(ids.ids_L, ids.offsets_N1, self._made_rows(ids.made_words)):
-                logits_BC = self.classifier(batch.to(self.device))
-                probabilities_NC[batch.texts_B] = probabilities(logits_BC, multi_label=self.multi_label).cpu().numpy()
+        logits_NC = self._folded_logits(ids) if self.folded else self._torch_logits(ids)
+        probabilities_NC = probabilities(logits_NC, multi_label=self.multi_label).numpy()
         none_N = ~ids.evidence_N
         probabilities_NC[none_N] = 0.0
         label_N = probabilities_NC.argmax(axis=1).astype(np.int32)
         label_N[none_N] = NO_LABEL
         return Scores(self.labels, label_N, probabilities_NC, ids.token_counts_N, ids.found_counts_N, self.multi_label)
 
-    def _made_rows(self, words: tuple[str, ...]) -> torch.Tensor | None:
+    def _folded_logits(self, ids: Ids) -> torch.Tensor:
+        assert self.folded is not None
+        return torch.from_numpy(self.folded.logits(ids, self._made_rows(ids.made_words)))
+
+    def _torch_logits(self, ids: Ids) -> torch.Tensor:
+        logits_NC = torch.zeros(len(ids), len(self.labels))
+        made_MD = self._made_rows(ids.made_words)
+        with torch.inference_mode():
+            for batch in by_length(ids.ids_L, ids.offsets_N1, None if made_MD is None else torch.from_numpy(made_MD)):
+                logits_NC[batch.texts_B] = self.classifier(batch.to(self.device)).cpu()
+        return logits_NC
+
+    def _made_rows(self, words: tuple[str, ...]) -> npt.NDArray[np.float32] | None:
         """Return made_MD for the words of a block that have no row."""
-        return torch.from_numpy(self.ngrams.rows(words)) if words and self.ngrams is not None else None
+        return self.ngrams.rows(words) if words and self.ngrams is not None else None
 
     def _join(self, scores: list[Scores]) -> Scores:
         if not scores:
@@ -250,5 +279,6 @@ def numeric_profile(device: str = "cpu") -> Mapping[str, Any]:
         "instructions": torch.backends.cpu.get_cpu_capability() if device == "cpu" else torch.cuda.get_device_name(),
         "dtype": "float32",
         "torch": torch.__version__,
+        "kernels": compiler(),
         "scoring_version": SCORING_VERSION,
     }

@@ -155,6 +155,7 @@ def _job(settings: ScoreSettings, bundle: Bundle, corpus: Corpus, plan: RunPlan,
             max_bytes=settings.max_bytes, truncate=settings.truncate, null_as_empty=settings.null_as_empty
         ),
         threshold=settings.threshold,
+        projection_cache=settings.projection_cache,
         run=run,
         profile=numeric_profile(),
     )
@@ -186,7 +187,7 @@ class ScoringWorker:
         pa.set_cpu_count(1)
         self.job = job
         self.run = RunDirectory(job.output)
-        self.scorer = TextScorer(bundle, shared.get())
+        self.scorer = TextScorer(bundle, shared.get(), projection_cache=job.projection_cache)
 
     def __call__(self, unit: Unit) -> dict[str, Any]:
         """Score a unit, unless its part is there already: Ray hands a unit out again when a worker has died."""

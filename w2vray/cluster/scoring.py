@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from w2vray.cluster.filters import Where
 from w2vray.cluster.parts import UnitRecord
@@ -31,6 +32,7 @@ class ScoringJob:
     top_k: int
     threshold: float | None
     limits: TextLimits
+    projection_cache: int
     run: str
     profile: Mapping[str, Any]
 
@@ -69,7 +71,7 @@ def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRec
         rejected.append(_reject(batch, texts))
     score_table = pa.Table.from_batches(scores, job.scores_schema)
     rejected_table = pa.Table.from_batches(rejected, REJECTED_SCHEMA)
-    abstained = sum(1 for value in score_table["status"].to_pylist() if value != Status.SCORED)
+    abstained = pc.sum(pc.not_equal(score_table["status"], Status.SCORED.value)).as_py() or 0
     record = UnitRecord(
         unit=unit.id,
         rows_read=unit.rows,

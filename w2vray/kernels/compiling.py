@@ -28,7 +28,7 @@ except (ImportError, OSError) as error:  # OSError: llvmlite without its library
     _WHY_NOT = f"numba cannot be imported ({error})"
     CompileResultCacheImpl = FunctionCache = _CacheLocator = object
 
-__all__ = ["CACHE_VARIABLE", "cache_folder", "compiling_once", "inlined", "kernel", "read_only", "usable"]
+__all__ = ["CACHE_VARIABLE", "cache_folder", "compiler", "compiling_once", "inlined", "kernel", "read_only", "usable"]
 
 CACHE_VARIABLE = "W2VRAY_KERNEL_CACHE"
 """Environment variable: folder for machine code, in place of one below the system's temporary folder."""
@@ -71,6 +71,11 @@ def usable() -> str:
     except Exception as error:  # noqa: BLE001 - whatever stops a compiler on some machine: the plain models do the work
         return f"numba cannot compile here ({type(error).__name__}: {error})"
     return "" if compiled == 1 else f"numba computes {compiled} for 1"
+
+
+def compiler() -> str:
+    """Return what kernels are compiled with here."""
+    return "none" if usable() else f"numba {numba.__version__}"
 
 
 def _one() -> int:

@@ -1,0 +1,208 @@
+"""Projected rows of words: what a model's first linear step makes of each, computed once and kept within a bound.
+
+The vectors do not change while a store is scored, so the first step of each model, which is linear in a word's vector,
+need not be computed for each token, but for each distinct word: ``projected_WP = vectors_WD @ weights_DP``. Words come
+again and again; the rows of those used most are kept from block to block, in ``capacity`` places.
+
+No answer depends on what is kept: each row is computed by itself, in tiles of four that are always full, so that the
+same word has the same numbers whichever words came along. (A library's matrix product rounds differently when it is
+given another number of rows.)
+
+Legend: D width of a vector, P numbers of a projected row, V rows of the table, K of the overlay, M made rows, R places,
+L ids of a block, W new words.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from w2vray.kernels.compiling import kernel, read_only
+
+__all__ = ["LEAST_PLACES", "ProjectedRows", "Span"]
+
+LEAST_PLACES = 1024
+"""Places there are whatever the bound: more than the ids that any window reads."""
+
+_TILE = 4
+_COLUMNS = 256
+
+
+@kernel
+def project(
+    vectors_WD: npt.NDArray[np.float32],
+    weights_DP: npt.NDArray[np.float32],
+    places_W: npt.NDArray[np.int32],
+    projected_RP: npt.NDArray[np.float32],
+) -> None:
+    """Write ``vectors_WD @ weights_DP`` into places; W is a multiple of four, a place below zero is left out.
+
+    Each number is summed in the order of D, whatever stands beside it.
+    """
+    dim, numbers = weights_DP.shape
+    sums_0 = np.empty(_COLUMNS, dtype=np.float32)
+    sums_1 = np.empty(_COLUMNS, dtype=np.float32)
+    sums_2 = np.empty(_COLUMNS, dtype=np.float32)
+    sums_3 = np.empty(_COLUMNS, dtype=np.float32)
+    for word in range(0, len(vectors_WD), _TILE):
+        for first in range(0, numbers, _COLUMNS):
+            columns = min(_COLUMNS, numbers - first)
+            for column in range(columns):
+                sums_0[column] = sums_1[column] = sums_2[column] = sums_3[column] = np.float32(0)
+            for d in range(dim):
+                x_0, x_1, x_2, x_3 = (
+                    vectors_WD[word, d],
+                    vectors_WD[word + 1, d],
+                    vectors_WD[word + 2, d],
+                    vectors_WD[word + 3, d],
+                )
+                weights_P = weights_DP[d, first : first + columns]
+                for column in range(columns):
+                    weight = weights_P[column]
+                    sums_0[column] += x_0 * weight
+                    sums_1[column] += x_1 * weight
+                    sums_2[column] += x_2 * weight
+                    sums_3[column] += x_3 * weight
+            for place, sums in ((0, sums_0), (1, sums_1), (2, sums_2), (3, sums_3)):
+                if places_W[word + place] >= 0:
+                    projected_RP[places_W[word + place], first : first + columns] = sums[:columns]
+
+
+@kernel
+def claim(
+    ids_L: npt.NDArray[np.int32],
+    at: int,
+    place_of_id: npt.NDArray[np.int32],
+    owner_R: npt.NDArray[np.int32],
+    uses_R: npt.NDArray[np.int32],
+    free_R: npt.NDArray[np.int32],
+    free: int,
+    places_L: npt.NDArray[np.int32],
+    new_R: npt.NDArray[np.int32],
+) -> tuple[int, int, int]:
+    """Write the place of each id from ``at`` on, giving new ids free places, until there are no more.
+
+    Returns:
+        Where it stopped, how many places were given (``new_R`` says which), and how many are still free.
+    """
+    given = 0
+    for position in range(at, len(ids_L)):
+        id_ = ids_L[position]
+        place = place_of_id[id_] - 1
+        if place < 0:
+            if free == 0:
+                return position, given, free
+            free -= 1
+            place = free_R[free]
+            place_of_id[id_] = place + 1
+            owner_R[place] = id_
+            uses_R[place] = 0
+            new_R[given] = place
+            given += 1
+        uses_R[place] += 1
+        places_L[position] = place
+    return len(ids_L), given, free
+
+
+@dataclass(frozen=True)
+class Span:
+    """A part of a block's ids whose words are all in place: ``places_L[start:stop]`` can be read.
+
+    More ids behind ``stop`` are in place than the model reads beyond a position, or the block ends there.
+    """
+
+    places_L: npt.NDArray[np.int32]
+    start: int
+    stop: int
+
+
+class ProjectedRows:
+    """The projected rows of words. ``rows_RP`` is written as words come; ``spans`` leads through a block."""
+
+    def __init__(
+        self,
+        vectors_of: Callable[[npt.NDArray[np.int32], npt.NDArray[np.float32]], npt.NDArray[np.float32]],
+        weights_DP: npt.NDArray[np.float32],
+        own_ids: int,
+        bound: int,
+    ) -> None:
+        """Make room.
+
+        Args:
+            vectors_of: gives the vectors of ids, for the made rows of a block.
+            weights_DP: the model's first step.
+            own_ids: V + K; ids from there on are of one block only.
+            bound: bytes that may be kept.
+        """
+        self._vectors_of = vectors_of
+        self._weights_DP = read_only(weights_DP.astype(np.float32))
+        self._own_ids = own_ids
+        numbers = weights_DP.shape[1]
+        self.capacity = max(LEAST_PLACES, min(bound // (4 * numbers), own_ids + LEAST_PLACES))
+        self.rows_RP = np.empty((self.capacity, numbers), dtype=np.float32)  # memory is taken as places are
+        self._place_of_id = np.zeros(own_ids, dtype=np.int32)  # the place plus one
+        self._owner_R = np.full(self.capacity, -1, dtype=np.int32)
+        self._uses_R = np.zeros(self.capacity, dtype=np.int32)
+        self._free_R = np.arange(self.capacity, dtype=np.int32)[::-1].copy()
+        self._free = self.capacity
+
+    def spans(self, ids_L: npt.NDArray[np.int32], made_MD: npt.NDArray[np.float32], overlap: int) -> Iterator[Span]:
+        """Lead through a block: yield parts whose words are all in place.
+
+        ``overlap`` ids are read behind each position: positions from ``start`` to ``stop - overlap`` can be computed,
+        or to ``stop`` where that is the block's end, and the next part begins where that ended.
+        """
+        needed = self._own_ids + len(made_MD)
+        if needed > len(self._place_of_id):
+            self._place_of_id = np.concatenate(
+                [self._place_of_id, np.zeros(needed - len(self._place_of_id), dtype=np.int32)]
+            )
+        places_L = np.empty(len(ids_L), dtype=np.int32)
+        new_R = np.empty(self.capacity, dtype=np.int32)
+        start = 0
+        while True:
+            stop, given, self._free = claim(
+                ids_L,
+                start,
+                self._place_of_id,
+                self._owner_R,
+                self._uses_R,
+                self._free_R,
+                self._free,
+                places_L,
+                new_R,
+            )
+            self._project(new_R[:given], made_MD)
+            yield Span(places_L, start, stop if stop == len(ids_L) else stop - overlap)
+            if stop == len(ids_L):
+                break
+            start = stop - overlap
+            self._drop(np.flatnonzero(self._least_used()))
+        if len(made_MD):
+            self._drop(np.flatnonzero(self._owner_R >= self._own_ids))
+
+    def _project(self, places_W: npt.NDArray[np.int32], made_MD: npt.NDArray[np.float32]) -> None:
+        for first in range(0, len(places_W), LEAST_PLACES):
+            part_W = places_W[first : first + LEAST_PLACES]
+            padding = -len(part_W) % _TILE
+            vectors_WD = self._vectors_of(self._owner_R[part_W], made_MD)
+            if padding:
+                part_W = np.concatenate([part_W, np.full(padding, -1, dtype=np.int32)])
+                vectors_WD = np.concatenate([vectors_WD, np.zeros((padding, vectors_WD.shape[1]), dtype=np.float32)])
+            project(read_only(vectors_WD), self._weights_DP, read_only(part_W), self.rows_RP)
+
+    def _least_used(self) -> npt.NDArray[np.bool_]:
+        """Choose the half of the places whose words came least often, and let the past count half from now on."""
+        order_R = np.argsort(-self._uses_R, kind="stable")
+        dropped_R = np.zeros(self.capacity, dtype=bool)
+        dropped_R[order_R[self.capacity // 2 :]] = True
+        self._uses_R >>= 1
+        return dropped_R
+
+    def _drop(self, places: npt.NDArray[np.int64]) -> None:
+        self._place_of_id[self._owner_R[places]] = 0
+        self._owner_R[places] = -1
+        self._uses_R[places] = 0
+        self._free_R[self._free : self._free + len(places)] = places
+        self._free += len(places)
