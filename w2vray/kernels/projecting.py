@@ -1,8 +1,8 @@
 """Projected rows of words: what a model's first linear step makes of each, computed once and kept within a bound.
 
 The vectors do not change while a store is scored, so the first step of each model, which is linear in a word's vector,
-need not be computed for each token, but for each distinct word: ``projected_WP = vectors_WD @ weights_DP``. Words come
-again and again; the rows of those used most are kept from block to block, in ``capacity`` places.
+need not be computed for each token, but for each distinct word: ``projected_WP = vectors_WD @ weights_DP + bias_P``.
+Words come again and again; the rows of those used most are kept from block to block, in ``capacity`` places.
 
 No answer depends on what is kept: each row is computed by itself, in tiles of four that are always full, so that the
 same word has the same numbers whichever words came along. (A library's matrix product rounds differently when it is
@@ -33,10 +33,11 @@ _COLUMNS = 256
 def project(
     vectors_WD: npt.NDArray[np.float32],
     weights_DP: npt.NDArray[np.float32],
+    bias_P: npt.NDArray[np.float32],
     places_W: npt.NDArray[np.int32],
     projected_RP: npt.NDArray[np.float32],
 ) -> None:
-    """Write ``vectors_WD @ weights_DP`` into places; W is a multiple of four, a place below zero is left out.
+    """Write ``vectors_WD @ weights_DP + bias_P`` into places; W is a multiple of four, a place below zero is left out.
 
     Each number is summed in the order of D, whatever stands beside it.
     """
@@ -49,7 +50,7 @@ def project(
         for first in range(0, numbers, _COLUMNS):
             columns = min(_COLUMNS, numbers - first)
             for column in range(columns):
-                sums_0[column] = sums_1[column] = sums_2[column] = sums_3[column] = np.float32(0)
+                sums_0[column] = sums_1[column] = sums_2[column] = sums_3[column] = bias_P[first + column]
             for d in range(dim):
                 x_0, x_1, x_2, x_3 = (
                     vectors_WD[word, d],
@@ -107,10 +108,7 @@ def claim(
 
 @dataclass(frozen=True)
 class Span:
-    """A part of a block's ids whose words are all in place: ``places_L[start:stop]`` can be read.
-
-    More ids behind ``stop`` are in place than the model reads beyond a position, or the block ends there.
-    """
+    """A part of a block's ids, ``places_L[start:stop]``, that a model can compute: all words it reads are in place."""
 
     places_L: npt.NDArray[np.int32]
     start: int
@@ -124,6 +122,7 @@ class ProjectedRows:
         self,
         vectors_of: Callable[[npt.NDArray[np.int32], npt.NDArray[np.float32]], npt.NDArray[np.float32]],
         weights_DP: npt.NDArray[np.float32],
+        bias_P: npt.NDArray[np.float32],
         own_ids: int,
         bound: int,
     ) -> None:
@@ -131,12 +130,14 @@ class ProjectedRows:
 
         Args:
             vectors_of: gives the vectors of ids, for the made rows of a block.
-            weights_DP: the model's first step.
+            weights_DP: the model's first step,
+            bias_P: and what it adds.
             own_ids: V + K; ids from there on are of one block only.
             bound: bytes that may be kept.
         """
         self._vectors_of = vectors_of
         self._weights_DP = read_only(weights_DP.astype(np.float32))
+        self._bias_P = read_only(bias_P.astype(np.float32))
         self._own_ids = own_ids
         numbers = weights_DP.shape[1]
         self.capacity = max(LEAST_PLACES, min(bound // (4 * numbers), own_ids + LEAST_PLACES))
@@ -147,11 +148,13 @@ class ProjectedRows:
         self._free_R = np.arange(self.capacity, dtype=np.int32)[::-1].copy()
         self._free = self.capacity
 
-    def spans(self, ids_L: npt.NDArray[np.int32], made_MD: npt.NDArray[np.float32], overlap: int) -> Iterator[Span]:
+    def spans(
+        self, ids_L: npt.NDArray[np.int32], made_MD: npt.NDArray[np.float32], reach: Callable[[int], int]
+    ) -> Iterator[Span]:
         """Lead through a block: yield parts whose words are all in place.
 
-        ``overlap`` ids are read behind each position: positions from ``start`` to ``stop - overlap`` can be computed,
-        or to ``stop`` where that is the block's end, and the next part begins where that ended.
+        ``reach`` tells how far a model can compute where the words of all ids before a position are in place; the next
+        part begins there. It is not asked at the block's end.
         """
         needed = self._own_ids + len(made_MD)
         if needed > len(self._place_of_id):
@@ -174,10 +177,12 @@ class ProjectedRows:
                 new_R,
             )
             self._project(new_R[:given], made_MD)
-            yield Span(places_L, start, stop if stop == len(ids_L) else stop - overlap)
             if stop == len(ids_L):
+                yield Span(places_L, start, stop)
                 break
-            start = stop - overlap
+            if reach(stop) > start:  # not where others' words hold all places as the block begins
+                yield Span(places_L, start, reach(stop))
+                start = reach(stop)
             self._drop(np.flatnonzero(self._least_used()))
         if len(made_MD):
             self._drop(np.flatnonzero(self._owner_R >= self._own_ids))
@@ -190,7 +195,7 @@ class ProjectedRows:
             if padding:
                 part_W = np.concatenate([part_W, np.full(padding, -1, dtype=np.int32)])
                 vectors_WD = np.concatenate([vectors_WD, np.zeros((padding, vectors_WD.shape[1]), dtype=np.float32)])
-            project(read_only(vectors_WD), self._weights_DP, read_only(part_W), self.rows_RP)
+            project(read_only(vectors_WD), self._weights_DP, self._bias_P, read_only(part_W), self.rows_RP)
 
     def _least_used(self) -> npt.NDArray[np.bool_]:
         """Choose the half of the places whose words came least often, and let the past count half from now on."""

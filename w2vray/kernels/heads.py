@@ -1,0 +1,87 @@
+"""What ``average`` and ``cnn`` do behind their first step, which is folded into the words' vectors.
+
+Legend: N texts, L ids, D width of a vector, P numbers of a projected row, C classes, S features, M made rows.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from w2vray.kernels.averaging import add_rows
+from w2vray.kernels.compiling import kernel, read_only
+from w2vray.kernels.convolving import keep_highest
+from w2vray.kernels.projecting import ProjectedRows
+from w2vray.lookup import Ids
+from w2vray.models.settings import CnnSettings
+
+__all__ = ["AverageHead", "CnnHead", "dense"]
+
+
+class AverageHead:
+    """Mean of projected rows, and the bias."""
+
+    def __init__(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
+        self.weights_DP = np.ascontiguousarray(weights["dense.weight"].T)
+        self.bias_P = np.zeros(self.weights_DP.shape[1], dtype=np.float32)
+        self._bias_C = weights["dense.bias"].astype(np.float64)
+
+    def logits(self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return logits_NC."""
+        sums_NC = np.zeros((len(ids), len(self._bias_C)))
+        for span in rows.spans(ids.ids_L, made_MD, lambda stop: stop):
+            first = _text_at(ids, span.start)
+            add_rows(span.places_L, span.start, span.stop, ids.offsets_N1, first, rows.rows_RP, sums_NC)
+        means_NC = sums_NC / np.maximum(ids.lengths_N, 1)[:, None]
+        return (means_NC + self._bias_C).astype(np.float32)
+
+
+class CnnHead:
+    """Maximum over time of each filter, ReLU, dense layer."""
+
+    def __init__(self, weights: Mapping[str, npt.NDArray[Any]], settings: CnnSettings) -> None:
+        kernels = [weights[f"convolutions.{index}.weight"] for index in range(len(settings.widths))]  # each [F, D, k]
+        self.weights_DP = np.concatenate(
+            [of_width[:, :, j].T for of_width in kernels for j in range(of_width.shape[2])], axis=1
+        )
+        self.bias_P = np.zeros(self.weights_DP.shape[1], dtype=np.float32)
+        self._overlap = max(settings.widths) - 1
+        self._widths_K = read_only(np.array(settings.widths, dtype=np.int64))
+        self._bias_S = np.concatenate([weights[f"convolutions.{index}.bias"] for index in range(len(kernels))])
+        self._dense_SC = read_only(weights["dense.weight"].T.astype(np.float32))
+        self._bias_C = read_only(weights["dense.bias"].astype(np.float32))
+
+    def logits(self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return logits_NC."""
+        highest_NS = np.full((len(ids), len(self._bias_S)), -np.inf, dtype=np.float32)
+        highest_NS[ids.lengths_N == 0] = 0.0  # its one window is all padding
+        for span in rows.spans(ids.ids_L, made_MD, lambda stop: stop - self._overlap):
+            first = _text_at(ids, span.start)
+            keep_highest(
+                span.places_L, span.start, span.stop, ids.offsets_N1, first, self._widths_K, rows.rows_RP, highest_NS
+            )
+        highest_NS += self._bias_S
+        np.maximum(highest_NS, 0.0, out=highest_NS)
+        return dense(highest_NS, self._dense_SC, self._bias_C)
+
+
+def _text_at(ids: Ids, position: int) -> int:
+    """Return the text that the id at a position is of."""
+    return int(np.searchsorted(ids.offsets_N1, position, side="right")) - 1
+
+
+@kernel
+def dense(
+    features_NS: npt.NDArray[np.float32], weights_SC: npt.NDArray[np.float32], bias_C: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Return logits_NC, each text by itself."""
+    texts, features = features_NS.shape
+    logits_NC = np.empty((texts, len(bias_C)), dtype=np.float32)
+    for text in range(texts):
+        logits_NC[text] = bias_C
+        for s in range(features):
+            value = features_NS[text, s]
+            for c in range(len(bias_C)):
+                logits_NC[text, c] += value * weights_SC[s, c]
+    return logits_NC

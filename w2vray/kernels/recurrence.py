@@ -1,0 +1,103 @@
+"""The head of a folded ``lstm`` or ``gru``: batches of like lengths, step by step.
+
+Legend: N texts, B of a batch, L ids, H numbers of a state, G gates times H, Q directions, S features, C classes.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from w2vray.kernels.compiling import read_only
+from w2vray.kernels.heads import dense
+from w2vray.kernels.projecting import ProjectedRows
+from w2vray.kernels.recurring import by_step, gru_step, lstm_step
+from w2vray.lookup import Ids
+from w2vray.models.settings import LstmSettings, RecurrentSettings
+
+__all__ = ["RecurrentHead"]
+
+_BATCH_TEXTS, _BATCH_IDS = 128, 1 << 16
+"""Texts of a batch, and ids of its longest text times texts. Part of the scoring version."""
+
+
+class RecurrentHead:
+    """The states of one or two directions, the last or their maximum over time, then a dense layer."""
+
+    def __init__(self, weights: Mapping[str, npt.NDArray[Any]], settings: RecurrentSettings) -> None:
+        self._lstm = isinstance(settings, LstmSettings)
+        self._pooling = settings.pooling
+        self._hidden = settings.hidden
+        suffixes = ("", "_reverse") if settings.bidirectional else ("",)
+        scale_G = np.repeat([-1, -1, 2, -1] if self._lstm else [-1, -1, 2], settings.hidden).astype(np.float32)
+        inputs_DG, biases_G, self._recurrent_HG, self._candidate_biases_H = [], [], [], []
+        for suffix in suffixes:
+            of_input, of_state = (weights[f"recurrent.bias_{kind}_l0{suffix}"] * scale_G for kind in ("ih", "hh"))
+            if not self._lstm:  # a reset gate comes between the candidate's recurrent bias and the rest
+                self._candidate_biases_H.append(read_only(of_state[2 * settings.hidden :]))
+                of_state = np.concatenate([of_state[: 2 * settings.hidden], np.zeros(settings.hidden, np.float32)])
+            inputs_DG.append(weights[f"recurrent.weight_ih_l0{suffix}"].T * scale_G)
+            biases_G.append(of_input + of_state)
+            recurrent_HG = weights[f"recurrent.weight_hh_l0{suffix}"].T * scale_G
+            self._recurrent_HG.append(torch.from_numpy(np.ascontiguousarray(recurrent_HG)))
+        self.weights_DP = np.concatenate(inputs_DG, axis=1)
+        self.bias_P = np.concatenate(biases_G)
+        self._dense_SC = read_only(weights["dense.weight"].T.astype(np.float32))
+        self._bias_C = read_only(weights["dense.bias"].astype(np.float32))
+
+    def logits(self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return logits_NC."""
+        hidden = self._hidden
+        features_NS = np.zeros((len(ids), hidden * len(self._recurrent_HG)), dtype=np.float32)
+        for texts_B in _batches(ids.lengths_N):
+            for direction in range(len(self._recurrent_HG)):
+                features_BH = self._features(ids, texts_B, direction, rows, made_MD)
+                features_NS[texts_B, direction * hidden : (direction + 1) * hidden] = features_BH
+        return dense(features_NS, self._dense_SC, self._bias_C)
+
+    def _features(
+        self,
+        ids: Ids,
+        texts_B: npt.NDArray[np.int64],
+        direction: int,
+        rows: ProjectedRows,
+        made_MD: npt.NDArray[np.float32],
+    ) -> npt.NDArray[np.float32]:
+        """Go through the texts of a batch, longest first, in one direction."""
+        ids_L, before = by_step(ids.ids_L, ids.offsets_N1[texts_B], ids.lengths_N[texts_B], direction == 1)
+        states_BH = np.zeros((len(texts_B), self._hidden), dtype=np.float32)
+        cells_BH = np.zeros_like(states_BH)
+        highest_BH = np.full_like(states_BH, -np.inf)
+        gates_BG = torch.zeros(len(texts_B), self._recurrent_HG[direction].shape[1])
+        states, gates = torch.from_numpy(states_BH), gates_BG.numpy()
+        first = direction * gates.shape[1]
+
+        def reach(stop: int) -> int:
+            return int(before[np.searchsorted(before, stop, side="right") - 1])
+
+        for span in rows.spans(ids_L, made_MD, reach):
+            step = int(np.searchsorted(before, span.start))
+            while before[step] < span.stop:
+                places_B = span.places_L[before[step] : before[step + 1]]
+                texts = len(places_B)
+                torch.mm(states[:texts], self._recurrent_HG[direction], out=gates_BG[:texts])
+                if self._lstm:
+                    lstm_step(gates, places_B, rows.rows_RP, first, cells_BH, states_BH, highest_BH)
+                else:
+                    bias_H = self._candidate_biases_H[direction]
+                    gru_step(gates, places_B, rows.rows_RP, first, bias_H, states_BH, highest_BH)
+                step += 1
+        return highest_BH if self._pooling == "max" else states_BH
+
+
+def _batches(lengths_N: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    """Batch texts of like lengths, longest first in each; texts without ids are in none."""
+    order_N = np.argsort(-lengths_N, kind="stable")
+    order_N = order_N[: np.count_nonzero(lengths_N)]
+    start = 0
+    while start < len(order_N):
+        stop = start + max(1, min(_BATCH_TEXTS, _BATCH_IDS // int(lengths_N[order_N[start]])))
+        yield order_N[start:stop]
+        start = stop
