@@ -354,6 +354,23 @@ def test_files_of_any_row_groups_are_read_completely_in_bounded_batches(
     assert all(len(set(batch.column("w2vray.source_file").to_pylist())) == 1 for batch in batches)
 
 
+def test_long_texts_are_read_fewer_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many that they make up the bytes aimed at; a single longer one is read by itself."""
+    for name, letters in (("long", 1000), ("longer", 5000)):
+        pq.write_table(pa.table({"text": [chr(97 + row) * letters for row in range(20)]}), tmp_path / f"{name}.parquet")
+    corpus, plan = planned(tmp_path)
+    monkeypatch.setattr(units, "LARGEST_READ", 4500)
+
+    batches = [batch for unit in plan for batch in read_unit(unit, corpus.roots, ["text"])]
+
+    sizes: dict[str, set[int]] = {}
+    for batch in batches:
+        sizes.setdefault(batch.column("w2vray.source_file")[0].as_py(), set()).add(len(batch))
+    assert max(sizes["long.parquet"]) == 4
+    assert sizes["longer.parquet"] == {1}
+    assert sum(map(len, batches)) == 40
+
+
 def test_the_same_unit_gives_the_same_batches(store: Path) -> None:
     corpus, (unit,) = planned(store)
 

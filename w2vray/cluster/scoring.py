@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from w2vray.cluster.ahead import read_ahead
 from w2vray.cluster.filters import Where
 from w2vray.cluster.parts import UnitRecord
 from w2vray.cluster.units import FILE_COLUMN, ROW_COLUMN, Unit, read_unit
@@ -62,7 +63,7 @@ def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRec
     scores: list[pa.RecordBatch] = []
     rejected: list[pa.RecordBatch] = []
     rows_in = truncated = 0
-    for read in read_unit(unit, job.roots, job.columns):
+    for read in read_ahead(read_unit(unit, job.roots, job.columns)):
         batch = read.filter(job.where.expression) if job.where else read
         rows_in += len(batch)
         texts = read_texts(batch, job.text_columns, job.limits)

@@ -41,6 +41,9 @@ FILE_COLUMN, ROW_COLUMN = "w2vray.source_file", "w2vray.source_row"
 LARGEST_UNIT = 96 << 20
 """Text of a unit that is aimed at, in bytes."""
 
+LARGEST_READ = 64 << 20
+"""Text that is read together, in bytes, unless a row's is longer; by the average of the piece."""
+
 SMALLEST_UNIT = 1 << 20
 UNITS_AT_LEAST = 32
 """A small store is cut finer, into about this many units, so that several workers have something to do."""
@@ -252,13 +255,19 @@ def _read_piece(piece: Piece, root: str, columns: Sequence[str]) -> Iterator[pa.
             with pq.ParquetFile(handle, metadata=metadata, pre_buffer=True, page_checksum_verification=True) as parquet:
                 stored = [name for name in columns if name in parquet.schema_arrow.names]
                 groups = list(range(piece.row_group_start, piece.row_group_stop))
-                for batch in parquet.iter_batches(BLOCK_ROWS, row_groups=groups, columns=stored):
+                for batch in parquet.iter_batches(_rows_at_once(piece), row_groups=groups, columns=stored):
                     yield batch.slice(0, left)
                     left -= len(batch)
                     if left <= 0:
                         return
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise file_error(piece.file, error, FileReason.DAMAGED_DATA) from error
+
+
+def _rows_at_once(piece: Piece) -> int:
+    """Return how many rows to read together: fewer where texts are long, so that memory stays bounded."""
+    bytes_a_row = piece.text_bytes // max(piece.rows, 1) + 1
+    return max(1, min(BLOCK_ROWS, LARGEST_READ // bytes_a_row))
 
 
 def _planned_metadata(piece: Piece, handle: Any) -> pq.FileMetaData:

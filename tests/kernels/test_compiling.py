@@ -1,0 +1,70 @@
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from w2vray.kernels import compiling
+from w2vray.kernels.compiling import CACHE_VARIABLE, cache_folder, read_only, usable
+
+pytestmark = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
+
+SCRIPT = """
+import numpy as np
+from w2vray.kernels.compiling import read_only
+from w2vray.kernels.heads import dense
+dense(read_only(np.ones((1, 2), "f4")), read_only(np.ones((2, 3), "f4")), read_only(np.ones(3, "f4")))
+print(sum(dense.stats.cache_hits.values()), sum(dense.stats.cache_misses.values()))
+"""
+
+
+def run(folder: Path, code: Path) -> str:
+    """Run a kernel in a process of its own, with the code that lies at ``code``."""
+    environment = {**os.environ, CACHE_VARIABLE: str(folder), "PYTHONPATH": str(code)}
+    done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_a_second_process_loads_what_the_first_compiled_though_its_code_lies_elsewhere(tmp_path: Path) -> None:
+    """Code that a job ships lies in another folder each time."""
+    package = Path(compiling.__file__).parents[2]
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    (shipped / "w2vray").symlink_to(package / "w2vray")
+
+    assert run(tmp_path / "cache", package) == "0 1"
+    assert run(tmp_path / "cache", shipped) == "1 0"
+
+
+def test_without_a_safe_folder_kernels_are_compiled_in_each_process(tmp_path: Path) -> None:
+    """Machine code is read as a pickle: never from a folder that others may write to."""
+    open_to_all = tmp_path / "open"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    package = Path(compiling.__file__).parents[2]
+
+    assert run(open_to_all, package).startswith("0 ")
+    assert list(open_to_all.iterdir()) == []
+
+
+def test_the_folder_belongs_to_this_user_alone() -> None:
+    """Nobody else may write to it."""
+    folder = cache_folder()
+    assert folder is not None
+    for place in (folder, folder.parent):
+        status = place.stat()
+        assert status.st_uid == os.getuid()
+        assert not stat.S_IMODE(status.st_mode) & 0o022
+
+
+def test_inputs_are_seen_read_only_and_contiguous() -> None:
+    """One kind of array, one compilation."""
+    array = np.arange(6).reshape(2, 3)
+    view = read_only(array.T)
+    assert not view.flags.writeable
+    assert view.flags.c_contiguous
+    assert view.tolist() == array.T.tolist()
+    assert array.flags.writeable
