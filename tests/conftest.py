@@ -1,6 +1,7 @@
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -169,3 +170,26 @@ def run_workers() -> Callable[..., list[Any]]:
         return [future.result() for future in futures]
 
     return run
+
+
+class _Here:
+    """Stands for shared vectors where there is one process only."""
+
+    def __init__(self, vectors: Vectors) -> None:
+        self.vectors = vectors
+
+    def get(self) -> Vectors:
+        return self.vectors
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``score`` hand its units to one worker in this process instead of to Ray's: starting those takes seconds."""
+
+    def run_units(units: Sequence[Any], worker: Any, arguments: Any, *, workers: int | None) -> Iterator[Any]:
+        assert workers is None
+        return map(worker(**arguments), units)
+
+    monkeypatch.setattr("w2vray.cluster.score.connected", lambda _: nullcontext())
+    monkeypatch.setattr("w2vray.cluster.score.share", _Here)
+    monkeypatch.setattr("w2vray.cluster.score.run_units", run_units)

@@ -25,6 +25,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_weights
 from safetensors.numpy import save as save_weights
 
+from w2vray.artefacts import plain_file, read_json
 from w2vray.config import POLICIES
 from w2vray.errors import BundleError, ConfigError
 from w2vray.models.settings import MODEL_SETTINGS, ModelSettings, model_settings
@@ -139,15 +140,15 @@ class Bundle:
         if not path.is_dir():
             raise BundleError(f"{path} is not a model directory; make one with `w2vray train`")
         file = path / _CONFIG
+        if not file.exists():
+            raise BundleError(f"{path} is not a model directory: it has no {_CONFIG}")
+        stored = read_json(path, _CONFIG, BundleError)
         try:
-            stored = json.loads(file.read_text(encoding="utf-8"))
             config = ModelConfig.from_dict(stored)
-            file = path / _WEIGHTS
+            file = plain_file(path, _WEIGHTS, BundleError)
             weights = load_weights(file.read_bytes())
         except OSError as error:
-            raise BundleError(
-                f"{path} is not a model directory: {file.name} cannot be read ({error.strerror})"
-            ) from error
+            raise BundleError(f"{file} cannot be read ({error.strerror})") from error
         except (ValueError, KeyError, SafetensorError, BundleError) as error:  # KeyError: a dtype that numpy has not
             raise BundleError(f"{file} cannot be used: {error}") from error
         return cls(config, weights, path.resolve())
@@ -177,6 +178,8 @@ class Bundle:
             VectorsError: nothing is there.
         """
         inside = self.path / _VECTORS if self.path else None
+        if inside and inside.is_symlink():
+            raise BundleError(f"{inside} leads out of the model directory; name the vectors with --vectors instead")
         place = Path(path) if path else inside if inside and inside.is_dir() else Path(self.config.vectors_path)
         if path is None and not place.exists():
             raise BundleError(f"the model's vectors are not at {place} any more; say where they are with --vectors")

@@ -261,6 +261,7 @@ def _classifier(bundle: Bundle, vectors: Vectors) -> Classifier:
             f"the model's overlay is {None if overlay_KD is None else tuple(overlay_KD.shape)}; "
             f"expected {(rows, config.dim)} for the policy {config.policy}"
         )
+    _check_shapes(bundle)
     words = WordVectors(
         shared_table(vectors.table_VD), overlay_KD, trainable=False, replaced_rows=weights.get(REPLACED)
     )
@@ -270,6 +271,19 @@ def _classifier(bundle: Bundle, vectors: Vectors) -> Classifier:
     except RuntimeError as error:
         raise BundleError(f"the weights do not fit the model that config.json describes: {error}") from error
     return classifier
+
+
+def _check_shapes(bundle: Bundle) -> None:
+    """Compare the weights with what config.json describes before any memory is taken for a model of that size."""
+    config = bundle.config
+    with torch.device("meta"):
+        described = build_model(config.settings, config.dim, len(config.labels)).state_dict()
+    for name, value in described.items():
+        stored = bundle.weights.get(f"model.{name}")
+        if stored is None or tuple(stored.shape) != tuple(value.shape):
+            found = None if stored is None else tuple(stored.shape)
+            what = f"{name} is {found}, not {tuple(value.shape)}"
+            raise BundleError(f"the weights do not fit the model that config.json describes: {what}")
 
 
 def numeric_profile(device: str = "cpu") -> Mapping[str, Any]:

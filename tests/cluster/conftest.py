@@ -5,7 +5,6 @@ import random
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ import torch
 
 from w2vray import tokens
 from w2vray.bundle import Bundle, ModelConfig, save_bundle
-from w2vray.cluster.units import Unit
 from w2vray.models.classifier import build_model, special_row
 from w2vray.models.settings import MODEL_SETTINGS
 from w2vray.vectors import Vectors, VectorsWriter
@@ -46,29 +44,6 @@ def local_ray() -> Iterator[None]:
     yield
     ray.shutdown()
     shutil.rmtree(folder, ignore_errors=True)
-
-
-class _Here:
-    """Stands for shared vectors where there is one process only."""
-
-    def __init__(self, vectors: Vectors) -> None:
-        self.vectors = vectors
-
-    def get(self) -> Vectors:
-        return self.vectors
-
-
-@pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let ``score`` hand its units to one worker in this process instead of to Ray's: starting those takes seconds."""
-
-    def run_units(units: Sequence[Unit], worker: Any, arguments: Any, *, workers: int | None) -> Iterator[Any]:
-        assert workers is None
-        return map(worker(**arguments), units)
-
-    monkeypatch.setattr("w2vray.cluster.score.connected", lambda _: nullcontext())
-    monkeypatch.setattr("w2vray.cluster.score.share", _Here)
-    monkeypatch.setattr("w2vray.cluster.score.run_units", run_units)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ import pyarrow as pa
 import ray
 import ray.data
 import ray.exceptions
+from ray._private import ray_constants
 from ray.data import DataContext
 
 from w2vray import errors
@@ -34,7 +35,7 @@ _STALL_SECONDS = 600
 def connected(address: str | None = None) -> Iterator[None]:
     """Use a running Ray, the cluster at ``address`` or in ``RAY_ADDRESS``, or else one started on this machine.
 
-    What was started here is shut down at the end.
+    What is started here listens on the loopback only, asks for Ray's token, and is shut down at the end.
 
     Raises:
         ClusterError: the cluster cannot be reached.
@@ -50,7 +51,7 @@ def connected(address: str | None = None) -> Iterator[None]:
     else:
         options["address"] = address
     try:
-        with _quiet_start(), _own_signals():
+        with _quiet_start(), _own_signals(), _on_loopback():
             ray.init(**options)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise ClusterError(f"no Ray at {address}: {error}; check --address, or leave it out") from error
@@ -81,6 +82,17 @@ def _quiet_start() -> Iterator[None]:
         os.close(terminal)
         if level is None:
             os.environ.pop("RAY_BACKEND_LOG_LEVEL", None)
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """Let what is started here listen on the loopback: elsewhere than on Linux Ray does so by itself."""
+    everywhere = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = everywhere
 
 
 @contextmanager
@@ -161,13 +173,20 @@ def share(vectors: Vectors) -> SharedVectors:
     """
     arrays = vectors.arrays()
     size = sum(np.asarray(array).nbytes for array in arrays.values())
-    room = int(ray.cluster_resources().get("object_store_memory", 0))
+    room = _object_store_room()
     if size > room:
         raise ClusterError(
             f"the vectors take {size:,} bytes and Ray's object store has {room:,}; start Ray with a larger "
             "--object-store-memory, or import fewer words with `vectors import --limit`"
         )
     return SharedVectors(ray.put(arrays), vectors.rules, vectors.fingerprint)
+
+
+def _object_store_room() -> int:
+    """Return the smallest object store of a node that can work, in bytes: each such node will hold the vectors."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    working = [node for node in nodes if node.get("CPU", 0) > 0] or nodes
+    return min(int(node.get("object_store_memory", 0)) for node in working)
 
 
 def run_units(

@@ -11,7 +11,6 @@
 ``writer.py`` makes it.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,11 +20,12 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from w2vray.artefacts import plain_file, read_json
 from w2vray.config import DTYPES
 from w2vray.errors import BundleError, VectorsError
 from w2vray.tokens import TokenRules
 from w2vray.vectors.ngrams import NGrams
-from w2vray.vocabulary import Vocabulary
+from w2vray.vocabulary import MISSING, Vocabulary
 
 __all__ = ["FORMAT_VERSION", "META", "Vectors"]
 
@@ -76,6 +76,7 @@ class Vectors:
                 slot_rows=_map(path, "slot_rows", "int32", (meta["slots"],)),
                 slot_tags=_map(path, "slot_tags", "uint32", (meta["slots"],)),
             )
+            _check_vocabulary(path, vocabulary, rows)
             rules, ngrams = TokenRules.from_dict(meta["tokens"]), None
             if (stored := meta.get("ngrams")) is not None:
                 rows_GD = _map(path, "ngrams", dtype, (stored["buckets"], dim))
@@ -128,23 +129,36 @@ def _read_meta(path: Path) -> dict[str, Any]:
         raise VectorsError(
             f"{path} is not a vectors directory; make one with `w2vray vectors import` or `vectors train`"
         )
-    try:
-        meta = json.loads((path / META).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise VectorsError(f"{path} is not a vectors directory: it has no readable {META}") from error
-    except ValueError as error:
-        raise VectorsError(f"{path / META} is not JSON ({error})") from error
+    if not (path / META).exists():
+        raise VectorsError(f"{path} is not a vectors directory: it has no readable {META}")
+    meta = read_json(path, META, VectorsError)
     if not isinstance(meta, dict) or meta.get("format_version") != FORMAT_VERSION:
         found = meta.get("format_version") if isinstance(meta, dict) else None
         raise VectorsError(f"{path / META}: format version {found!r}; this version of w2vray reads {FORMAT_VERSION}")
     return meta
 
 
+def _check_vocabulary(path: Path, vocabulary: Vocabulary, rows: int) -> None:
+    """Check the arrays that compiled code follows without looking where they lead."""
+    offsets, slot_rows = vocabulary.offsets, vocabulary.slot_rows
+    ends = offsets[0] == 0 and offsets[-1] == len(vocabulary.blob)
+    if not ends or bool((np.diff(offsets) < 0).any()):
+        raise VectorsError(
+            f"{path / 'word_offsets.bin'} does not cut words.bin into words. It is damaged: make it again"
+        )
+    if int(slot_rows.min()) < MISSING or int(slot_rows.max()) >= rows:
+        raise VectorsError(
+            f"{path / 'slot_rows.bin'} names rows beyond the {rows:,} there are. It is damaged: make it again"
+        )
+    if len(slot_rows) & (len(slot_rows) - 1) or int(np.count_nonzero(slot_rows == MISSING)) == 0:
+        raise VectorsError(f"{path / 'slot_rows.bin'} is no hash index: a search in it may not end. Make it again")
+
+
 def _map(path: Path, name: str, dtype: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    file = path / f"{name}.bin"
     if any(not isinstance(size, int) or size < 1 for size in shape):
         raise VectorsError(f"{path / META}: {name} would be of shape {shape}; expected whole numbers above 0")
     expected = math.prod(shape) * np.dtype(dtype).itemsize
+    file = plain_file(path, f"{name}.bin", VectorsError, most_bytes=1 << 62)
     try:
         size = file.stat().st_size
         if size != expected:

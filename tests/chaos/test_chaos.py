@@ -1,0 +1,91 @@
+"""A run is killed, and the same command is given until it is done: nothing is lost, doubled or changed.
+
+``jobs/chaos.py`` does the same on a cluster of two nodes, for as long as one likes.
+"""
+
+import importlib.util
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+import psutil
+import pytest
+
+from w2vray.cluster import units
+from w2vray.cluster.score import score
+from w2vray.config import ScoreSettings
+
+UNIT_BYTES = 30_000
+
+
+def _load_job() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("chaos", Path(__file__).parents[2] / "jobs" / "chaos.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["chaos"] = module  # its dataclasses look for their module
+    spec.loader.exec_module(module)
+    return module
+
+
+job = _load_job()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten thousand rows, of which a hundred have no text."""
+    made: Path = job.make_store(tmp_path_factory.mktemp("chaos") / "store", files=10, rows=1000)
+    return made
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made: Path = job.make_model(tmp_path_factory.mktemp("model"))
+    return made
+
+
+def in_peace(store: Path, model: Path, run: Path) -> None:
+    """Score the store in this process."""
+    summary = score(ScoreSettings(corpus=(str(store),), model=str(model), output=str(run), keep=("id",)))
+    assert (summary.rows_scored, summary.rows_rejected) == (9900, 100)
+    assert summary.units > 30
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("in_process")
+def test_a_run_whose_worker_and_driver_are_killed_is_in_the_end_the_undisturbed_one(
+    store: Path, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(units, "SMALLEST_UNIT", UNIT_BYTES)
+    monkeypatch.setattr(units, "LARGEST_UNIT", UNIT_BYTES)
+    in_peace(store, model, tmp_path / "undisturbed")
+    report = job.Report()
+    runs = job.Runs(tmp_path / "disturbed", store, model, UNIT_BYTES, random.Random(11), report)
+    job.disturb(runs, ["worker", "driver"])
+    job.compare(runs, tmp_path / "undisturbed")
+    assert report.ok, (report.as_dict(), runs.log())
+    assert dict(report.kills) == {"worker": 1, "driver": 1}
+    assert report.resumes == 1
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_told_to_stop_leaves_nothing_behind_and_says_how_to_go_on(
+    number: signal.Signals, store: Path, model: Path, tmp_path: Path
+) -> None:
+    runs = job.Runs(tmp_path / "told", store, model, UNIT_BYTES, random.Random(5), job.Report())
+    process = runs.start(None)
+    while not runs.watch():
+        assert process.poll() is None, runs.log()
+        time.sleep(0.05)
+    descendants = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    assert process.wait(60) == 128 + number
+    assert "the same command goes on with what is missing" in runs.log()
+    assert "Traceback" not in runs.log()
+    _, left = psutil.wait_procs(descendants, timeout=20)
+    assert left == []
+    assert not (runs.run / "_SUCCESS").exists()

@@ -1,0 +1,37 @@
+"""Ray as we start it: nobody else can reach it, and nothing of it stays."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import json, os, psutil
+from w2vray.cluster.runtime import connected
+
+with connected():
+    ours = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    names = [process.name() for process in ours]
+    heard = [(c.laddr.ip, c.laddr.port) for p in ours for c in p.net_connections() if c.status == psutil.CONN_LISTEN]
+    token = os.environ.get("RAY_AUTH_MODE")
+left = [process.name() for process in ours[1:] if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+print(json.dumps({"names": names, "heard": heard, "token": token, "left": left}))
+"""
+
+
+@pytest.mark.ray
+def test_what_we_start_listens_on_the_loopback_asks_for_a_token_and_is_ended() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout.splitlines()[-1])
+    assert {"raylet", "gcs_server"} <= set(found["names"])
+    assert len(found["heard"]) >= 3
+    assert {address.removeprefix("::ffff:") for address, _ in found["heard"]} <= {"127.0.0.1", "::1"}
+    assert found["token"] == "token"
+    assert found["left"] == []
