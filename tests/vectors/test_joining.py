@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from w2vray.errors import VectorsError
@@ -49,6 +49,7 @@ def test_words_of_all_parts_have_their_vectors_side_by_side(tmp_path: Path) -> N
     assert [part["fingerprint"] for part in vectors.source["parts"]] == [Vectors.open(p).fingerprint for p in (a, b)]
 
 
+@settings(max_examples=20)
 @given(listed=st.lists(words, min_size=2, max_size=4))
 def test_any_parts_join_as_a_plain_model_does(
     listed: list[list[str]], tmp_path_factory: pytest.TempPathFactory
