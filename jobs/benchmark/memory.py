@@ -1,30 +1,25 @@
-"""Measure what a further scoring worker costs in memory of its own, for small and large tables of word vectors.
+"""What a further scoring worker costs in memory of its own, for small and large tables of word vectors.
 
 The tables are made up: random numbers, words that are numbered. Private memory (USS) is what would be freed if the
 process ended; the shared pages of Ray's object store, which RSS counts in each process again, are no part of it.
-
-Example::
-
-    python jobs/benchmark/memory.py --words 100000 3000000 --dim 300
 """
 
-import argparse
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 import ray
+from material import make_model
+from stopwatch import Row
 
 from w2vray import tokens
-from w2vray.bundle import Bundle, ModelConfig
-from w2vray.cli.console import Output, progress_bar, table
+from w2vray.bundle import Bundle
+from w2vray.cli.console import progress_bar
 from w2vray.cluster.runtime import SharedVectors, share
-from w2vray.models.classifier import build_model, special_row
-from w2vray.models.settings import MODEL_SETTINGS
 from w2vray.scorer import TextScorer
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.readers import Block
@@ -35,15 +30,9 @@ TEXTS = 2_000
 MB = 1e6
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description="Private memory of scoring workers by size of the table.")
-    parser.add_argument("--words", type=int, nargs="+", default=[100_000, 3_000_000])
-    parser.add_argument("--dim", type=int, default=300)
-    parser.add_argument("--model", choices=sorted(MODEL_SETTINGS), default="cnn")
-    parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
-    largest = max(arguments.words) * (arguments.dim * 4 + 64)
+def measure_memory(sizes: Sequence[int], dim: int, model: str) -> Iterator[Row]:
+    """Weigh two workers and the driver with tables of these sizes."""
+    largest = max(sizes) * (dim * 4 + 64)
     with tempfile.TemporaryDirectory(prefix="w2vray-", dir=Path.cwd()) as folder:
         ray.init(
             address="local",
@@ -53,15 +42,13 @@ def main() -> None:
             logging_level=logging.ERROR,
         )
         try:
-            rows = [measure(Path(folder), words, arguments.dim, arguments.model) for words in arguments.words]
+            for words in sizes:
+                yield _measured(Path(folder), words, dim, model)
         finally:
             ray.shutdown()
-    columns = ["words", "table MB", *(f"worker {number + 1} USS MB" for number in range(WORKERS)), "driver USS MB"]
-    cells = [[f"{row[name]:,.0f}" for name in row] for row in rows]
-    Output(arguments.json).result({"rows": rows}, table(f"{arguments.model}, {arguments.dim} numbers", columns, cells))
 
 
-def measure(folder: Path, words: int, dim: int, model: str) -> dict[str, float]:
+def _measured(folder: Path, words: int, dim: int, model: str) -> Row:
     """Share a table of so many words with two workers, let them score, and weigh each process."""
     vectors = make_vectors(folder / str(words), words, dim)
     shared = share(vectors)
@@ -70,12 +57,11 @@ def measure(folder: Path, words: int, dim: int, model: str) -> dict[str, float]:
     weights = [ray.get(worker.score.remote([shared], make_bundle(vectors, model), texts(words))) for worker in workers]
     for worker in workers:
         ray.kill(worker)
-    return {
-        "words": words,
-        "table_mb": vectors.table_VD.nbytes / MB,
-        **{f"worker_{number + 1}_uss_mb": weight / MB for number, weight in enumerate(weights)},
-        "driver_uss_mb": own_memory() / MB,
-    }
+    note = (
+        f"table {vectors.table_VD.nbytes / MB:,.0f} MB; first worker {weights[0] / MB:,.0f} MB, "
+        f"driver {own_memory() / MB:,.0f} MB"
+    )
+    return Row("memory", f"further worker, {words:,} x {dim}", weights[-1] / MB, "MB USS", {}, note)
 
 
 class Worker:
@@ -112,23 +98,6 @@ def make_vectors(path: Path, words: int, dim: int) -> Vectors:
 
 
 def make_bundle(vectors: Vectors, model: str) -> Bundle:
-    """Make an untrained model of two classes."""
-    settings = MODEL_SETTINGS[model]()
-    state: dict[str, Any] = build_model(settings, vectors.dim, 2).state_dict()
-    weights = {f"model.{name}": value.numpy() for name, value in state.items()}
-    weights["words.overlay_KD"] = special_row("skip", vectors.table_VD).numpy()
-    config = ModelConfig(
-        model=model,
-        settings=settings,
-        labels=("no", "yes"),
-        rules=vectors.rules,
-        policy="skip",
-        dim=vectors.dim,
-        vectors_fingerprint=vectors.fingerprint,
-        vectors_path=str(vectors.path),
-    )
-    return Bundle(config, weights)
-
-
-if __name__ == "__main__":
-    main()
+    """Make an untrained model of random weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        return make_model(Path(folder) / "model", vectors, model)

@@ -30,7 +30,7 @@ from w2vray.schema import FileReason
 from w2vray.scorer import TextScorer, numeric_profile
 from w2vray.texts import TextLimits
 
-__all__ = ["ScoreSummary", "score"]
+__all__ = ["ScoreSummary", "score", "scoring_job"]
 
 Progress = Callable[[int, int, int], None]
 """Called with units done, units to do, and rows scored so far."""
@@ -94,7 +94,7 @@ def score(settings: ScoreSettings, *, address: str | None = None, progress: Prog
         missing = _missing(plan, finished, failures if settings.on_bad == "skip" else [], work)
         run.remove(SUCCESS)
         if missing:
-            job = _job(settings, bundle, corpus, plan, fingerprint(identity))
+            job = scoring_job(settings, bundle, corpus, plan, fingerprint(identity))
             with connected(address):
                 arguments = {"shared": share(vectors), "bundle": bundle, "job": job}
                 while missing:
@@ -140,7 +140,8 @@ def _pass(units: Sequence[Unit], arguments: Mapping[str, Any], settings: ScoreSe
     return failed
 
 
-def _job(settings: ScoreSettings, bundle: Bundle, corpus: Corpus, plan: RunPlan, run: str) -> ScoringJob:
+def scoring_job(settings: ScoreSettings, bundle: Bundle, corpus: Corpus, plan: RunPlan, run: str) -> ScoringJob:
+    """Return what every unit of a run has in common."""
     return ScoringJob(
         output=absolute(settings.output),
         roots=corpus.roots,

@@ -69,6 +69,12 @@ def assemble(
             code = codes_L[token]
             if code >= 0:
                 first, last = 0, 1
+                if written < len(ids_L) and not len(replaced):  # the common case, once more, without a loop
+                    tokens += 1
+                    found += 1
+                    ids_L[written] = code
+                    written += 1
+                    continue
             else:
                 first, last = offsets_M1[-1 - code], offsets_M1[-code]
             if written + last - first > len(ids_L):

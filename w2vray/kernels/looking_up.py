@@ -16,7 +16,7 @@ from w2vray.kernels.alphabet import Alphabet, Characters
 from w2vray.kernels.assembling import Entries, Policy, assemble
 from w2vray.kernels.compiling import read_only
 from w2vray.kernels.scanning import LATELY, Index, Misses, empty_misses, grown, scan
-from w2vray.kernels.writing import FlatTexts, has_others, needs_python, write
+from w2vray.kernels.writing import BY_PYTHON, FlatTexts, ways_to_read, write
 from w2vray.lookup import Ids, Lookup
 from w2vray.tokens import prepared
 from w2vray.vocabulary import MISSING
@@ -25,6 +25,7 @@ __all__ = ["FastLookup"]
 
 _CODES, _KEPT_CODES = 1 << 16, 1 << 22
 _MISSES, _MISS_BYTES = 1 << 12, 1 << 16
+_NO_TABLE = read_only(np.empty(0, dtype=np.uint32))
 _NO_WORD = np.uint64(0xFFFFFFFFFFFFFFFF)  # no text has such bytes
 REMEMBERED, REMEMBERED_BYTES = 1 << 18, 1 << 23
 """Misses that are remembered from block to block, and bytes of them; with more, all are forgotten."""
@@ -108,20 +109,21 @@ class FastLookup:
 
     def _ascii(self, texts: FlatTexts) -> FlatTexts:
         """Write texts anew where any is not ASCII."""
-        if not has_others(texts):
-            return texts
         rules = self.lookup.rules
+        ways_N = ways_to_read(texts, _NO_TABLE if self._characters is None else self._characters.written)
+        if not ways_N.any():
+            return texts
         if self._characters is None:
             self._characters = Characters.of(rules)
+            ways_N = ways_to_read(texts, self._characters.written)
         characters = self._characters
-        needs_N = needs_python(texts, characters)
         by_python = [
             prepared(rules, texts.data[texts.offsets[text] : texts.offsets[text + 1]].tobytes().decode())
-            for text in np.flatnonzero(needs_N)
+            for text in np.flatnonzero(ways_N == BY_PYTHON)
         ]
         if any(ord(max(text)) >= len(characters.kinds) for text in by_python):
             self._characters = characters = characters.with_all_kinds(rules)
-        return write(texts, needs_N, FlatTexts.of(by_python), characters)
+        return write(texts, ways_N, FlatTexts.of(by_python), characters)
 
     def _resolve(self) -> None:
         """Let ``Lookup`` resolve the misses that are new."""

@@ -2,7 +2,8 @@
 
 Texts of like lengths go side by side, longest first, so that step t is of the first n(t) of them and nothing is padded.
 Gates are kept scaled (by -1 where a sigmoid follows, by 2 where a tanh does), so that each is a quotient of
-exponentials: ``sigmoid(x) = 1 / (1 + exp(-x))``, ``tanh(x) = 1 - 2 / (1 + exp(2 x))``; scaling by these is exact.
+exponentials: ``sigmoid(x) = 1 / (1 + exp(-x))``, ``tanh(x) = (exp(2 x) - 1) / (exp(2 x) + 1)``; scaling by these is
+exact. Their products are divided once. Exponents are held within 40, where both are flat and no product overflows.
 
 Legend: L ids of a batch in order of steps, B texts of it, H numbers of a state, G gates times H, R places.
 """
@@ -15,7 +16,7 @@ from w2vray.kernels.compiling import inlined, kernel
 __all__ = ["by_step", "gru_step", "lstm_step"]
 
 _LOG2_E, _LN2_HIGH, _LN2_LOW = np.float32(1.4426950408889634), np.float32(0.693359375), np.float32(-2.12194440e-4)
-_LIMIT = np.float32(80)
+_LIMIT = np.float32(40)
 _EXPONENT_BIAS, _EXPONENT_SHIFT = 127, 23
 _HALF, _ONE, _TWO = np.float32(0.5), np.float32(1), np.float32(2)
 _1_2, _1_6, _1_24, _1_120, _1_720, _1_5040 = (np.float32(1 / n) for n in (2, 6, 24, 120, 720, 5040))
@@ -77,12 +78,12 @@ def _lstm_text(
     H = len(state_H)
     _exponentials(gates_G, 4 * H, powers, power_bits)
     for h in range(H):
-        taken = (_ONE - _TWO / (_ONE + gates_G[2 * H + h])) / (_ONE + gates_G[h])
+        taken = (gates_G[2 * H + h] - _ONE) / ((gates_G[2 * H + h] + _ONE) * (_ONE + gates_G[h]))
         cell_H[h] = cell_H[h] / (_ONE + gates_G[H + h]) + taken
         gates_G[h] = _TWO * cell_H[h]
     _exponentials(gates_G, H, powers, power_bits)
     for h in range(H):
-        state_H[h] = (_ONE - _TWO / (_ONE + gates_G[h])) / (_ONE + gates_G[3 * H + h])
+        state_H[h] = (gates_G[h] - _ONE) / ((gates_G[h] + _ONE) * (_ONE + gates_G[3 * H + h]))
 
 
 @inlined
@@ -103,9 +104,8 @@ def _gru_text(
         gates_G[2 * H + h] = row_G[2 * H + h] + (gates_G[2 * H + h] + bias_H[h]) / (_ONE + gates_G[h])
     _exponentials(gates_G[2 * H :], H, powers, power_bits)
     for h in range(H):
-        update = _ONE / (_ONE + gates_G[H + h])
-        candidate = _ONE - _TWO / (_ONE + gates_G[2 * H + h])
-        state_H[h] = candidate + update * (state_H[h] - candidate)
+        more, less = gates_G[2 * H + h] + _ONE, gates_G[2 * H + h] - _ONE
+        state_H[h] = (gates_G[H + h] * less + state_H[h] * more) / (more * (_ONE + gates_G[H + h]))
 
 
 @kernel

@@ -108,6 +108,12 @@ def _mark_end(data: npt.NDArray[np.uint8], at: int, stop: int) -> int:
 
 
 @inlined
+def _stands_alone(data: npt.NDArray[np.uint8], at: int, stop: int) -> bool:
+    """Tell whether a mark is surely a token of one byte: ASCII, no apostrophe, and another byte follows."""
+    return data[at] not in (MARK, _APOSTROPHE) and not _is(data, at + 1, stop, data[at])
+
+
+@inlined
 def token_end(
     data: npt.NDArray[np.uint8],
     at: int,
@@ -315,7 +321,10 @@ def scan(
             if end == at and not kind & TOKEN and data[at] != _APOSTROPHE:
                 at += 1
                 continue
-            if end == at or not (kind & PARTS or end + 1 >= stop or not bits[data[end + 1]] & WORD):
+            if end == at and kind & TOKEN and _stands_alone(data, at, stop):
+                end = at + 1
+                low = np.uint64(data[at])
+            elif end == at or not (kind & PARTS or end + 1 >= stop or not bits[data[end + 1]] & WORD):
                 end = token_end(data, at, stop, bits, lower, rules)
                 if end == at:
                     at += 1

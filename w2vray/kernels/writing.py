@@ -15,7 +15,10 @@ import numpy.typing as npt
 from w2vray.kernels.alphabet import BLANK_KIND, COMPLEX, MARK, PACKED, WORD_KIND, Characters
 from w2vray.kernels.compiling import inlined, kernel
 
-__all__ = ["FlatTexts", "has_others", "needs_python", "write"]
+__all__ = ["AS_IT_IS", "BY_PYTHON", "BY_TABLE", "FlatTexts", "ways_to_read", "write"]
+
+AS_IT_IS, BY_TABLE, BY_PYTHON = 0, 1, 2
+"""How a text is written anew."""
 
 _ASCII, _SPACE = 0x80, 0x20
 
@@ -33,15 +36,6 @@ class FlatTexts(NamedTuple):
         offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
         np.cumsum([len(text) for text in encoded], out=offsets[1:])
         return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets)
-
-
-@kernel
-def has_others(texts: FlatTexts) -> bool:
-    """Tell whether any text holds anything but ASCII."""
-    seen = np.uint8(0)
-    for at in range(texts.offsets[0], texts.offsets[-1]):
-        seen |= texts.data[at]
-    return seen >= _ASCII
 
 
 @inlined
@@ -81,34 +75,46 @@ def _encode(point: int, out: npt.NDArray[np.uint8], at: int) -> int:
 
 
 @kernel
-def needs_python(texts: FlatTexts, characters: Characters) -> npt.NDArray[np.bool_]:
-    """Tell of each text whether it holds a character that the table cannot prepare."""
-    texts_count = len(texts.offsets) - 1
-    needs_N = np.zeros(texts_count, dtype=np.bool_)
-    for text in range(texts_count):
-        at, stop = texts.offsets[text], texts.offsets[text + 1]
+def ways_to_read(texts: FlatTexts, written: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
+    """Tell of each text how it is to be written: as it is, from the table of characters, or by Python."""
+    data, offsets = texts.data, texts.offsets
+    ways_N = np.zeros(len(offsets) - 1, dtype=np.uint8)
+    for text in range(len(ways_N)):
+        at, stop = offsets[text], offsets[text + 1]
+        seen = np.uint8(0)
+        for byte in range(at, stop):
+            seen |= data[byte]
+        if seen < _ASCII:
+            continue
+        ways_N[text] = BY_TABLE
         while at < stop:
-            if texts.data[at] < _ASCII:
+            if data[at] < _ASCII:
                 at += 1
                 continue
-            point, size = _decode(texts.data, at)
-            if point >= len(characters.written) or characters.written[point] == COMPLEX:
-                needs_N[text] = True
+            point, size = _decode(data, at)
+            if point >= len(written) or written[point] == COMPLEX:
+                ways_N[text] = BY_PYTHON
                 break
             at += size
-    return needs_N
+    return ways_N
 
 
 @kernel
-def write(texts: FlatTexts, needs_N: npt.NDArray[np.bool_], prepared: FlatTexts, characters: Characters) -> FlatTexts:
-    """Write texts anew; those in ``needs_N`` are taken, prepared already, from the M texts of ``prepared``."""
+def write(texts: FlatTexts, ways_N: npt.NDArray[np.uint8], prepared: FlatTexts, characters: Characters) -> FlatTexts:
+    """Write texts anew; those that Python has prepared are taken from the M texts of ``prepared``."""
     bytes_in = texts.offsets[-1] - texts.offsets[0] + prepared.offsets[-1]
     out = np.empty(2 * bytes_in, dtype=np.uint8)  # two bytes may become a mark and three: no character grows more
     offsets = np.zeros(len(texts.offsets), dtype=np.int64)
     end = 0
     taken = 0
-    for text in range(len(needs_N)):
-        if needs_N[text]:
+    for text in range(len(ways_N)):
+        if ways_N[text] == AS_IT_IS:
+            size = texts.offsets[text + 1] - texts.offsets[text]
+            out[end : end + size] = texts.data[texts.offsets[text] : texts.offsets[text + 1]]
+            end += size
+            offsets[text + 1] = end
+            continue
+        if ways_N[text] == BY_PYTHON:
             source, at, stop = prepared.data, prepared.offsets[taken], prepared.offsets[taken + 1]
             taken += 1
         else:
@@ -121,7 +127,7 @@ def write(texts: FlatTexts, needs_N: npt.NDArray[np.bool_], prepared: FlatTexts,
                 continue
             point, size = _decode(source, at)
             at += size
-            if not needs_N[text]:
+            if ways_N[text] == BY_TABLE:
                 point = np.int64(characters.written[point])
                 if point >= PACKED:
                     for shift in (16, 8, 0):

@@ -1,0 +1,107 @@
+"""Measure w2vray against what people would use instead: one command, no network, a table and JSON.
+
+The corpus is the descriptions that ``botocore`` ships, or any Parquet. Rivals run in turn and medians count. Speeds do
+not depend on what a model has learned: weights and vectors are random.
+
+Example::
+
+    pip install 'w2vray[bench]'
+    python jobs/benchmark/run.py --json > benchmark.json
+    python jobs/benchmark/run.py --only look-up models --corpus reviews/ --text-column body
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+import kernel_speed
+import torch
+import whole_jobs
+from material import Material
+from memory import measure_memory
+from stopwatch import Row
+from vectors_bench import measure_vectors
+
+from w2vray.cli.console import Output, table
+
+DOCUMENTS, TOKENS = 10**9, 100
+"""What the cost is told for: so many documents of so many tokens."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and print."""
+    options = _options(arguments)
+    torch.set_num_threads(1)
+    material = Material.read(options.corpus, options.text_column, options.megabytes)
+    distinct = len(material.words("plain"))
+    about = {
+        "corpus": material.name,
+        "rows": len(material.texts),
+        "megabytes": material.megabytes,
+        "distinct_words": distinct,
+        "cpus": len(os.sched_getaffinity(0)),
+    }
+    sections: dict[str, Callable[[], Iterator[Row]]] = {
+        "look-up": lambda: kernel_speed.measure_lookup(material, options.runs),
+        "models": lambda: kernel_speed.measure_models(material, options.runs),
+        "job": lambda: whole_jobs.measure_jobs(material, options.job_megabytes, options.runs),
+        "memory": lambda: measure_memory(options.words, 300, "cnn"),
+        "growth": lambda: whole_jobs.measure_growth(material, options.job_megabytes),
+        "vectors": lambda: measure_vectors(max(options.words)),
+        "gpu": _gpu,
+    }
+    rows = [row for name in options.only or sections for row in _told(name, sections[name])]
+    costs = _costs(rows, options)
+    title = f"{material.name}: {len(material.texts):,} texts, {material.megabytes:,.1f} MB, {distinct:,} distinct words"
+    Output(options.json).result(
+        {**about, "rows_measured": [row.as_dict() for row in rows], "costs": costs},
+        table(title, ["section", "what", "figure", "times as fast as", "note"], [_cells(row) for row in rows]),
+        *(f"{model}: a billion documents of {TOKENS} tokens: {text}" for model, text in costs.items()),
+    )
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure w2vray against what people would use instead.")
+    parser.add_argument("--only", nargs="+", choices=("look-up", "models", "job", "memory", "growth", "vectors", "gpu"))
+    parser.add_argument("--corpus", help="any Parquet instead of botocore's descriptions")
+    parser.add_argument("--text-column", default="text")
+    parser.add_argument("--megabytes", type=float, default=16, help="text of the corpus that is used")
+    parser.add_argument("--job-megabytes", type=float, default=4000, help="text of the whole jobs' store: copies of it")
+    parser.add_argument("--words", type=int, nargs="+", default=[100_000, 1_000_000, 3_000_000], help="sizes of tables")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--core-hour", type=float, default=0.04, help="price of a core for an hour")
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args(arguments)
+
+
+def _told(name: str, section: Callable[[], Iterator[Row]]) -> Iterator[Row]:
+    for row in section():
+        sys.stderr.write(f"{name}: {row.what}: {row.value:,.4g} {row.unit}\n")
+        yield row
+
+
+def _gpu() -> Iterator[Row]:
+    where = "scoring has no GPU path yet" if torch.cuda.is_available() else "no GPU here"
+    yield Row("gpu", "skipped", 0.0, "", {}, where)
+
+
+def _costs(rows: Sequence[Row], options: argparse.Namespace) -> dict[str, str]:
+    """Tell what a billion documents cost on cores at the price stated, by the kernels' speed alone."""
+    costs = {}
+    for row in rows:
+        if row.section == "models":
+            hours = DOCUMENTS * TOKENS / (row.value * 1e6) / 3600
+            costs[row.what] = (
+                f"{hours:,.1f} core-hours, {hours * options.core_hour:,.2f} at {options.core_hour} an hour"
+            )
+    return costs
+
+
+def _cells(row: Row) -> list[str]:
+    against = ", ".join(f"{rival} {times:,.2f}" for rival, times in row.against.items())
+    return [row.section, row.what, f"{row.value:,.4g} {row.unit}", against, row.note]
+
+
+if __name__ == "__main__":
+    main()

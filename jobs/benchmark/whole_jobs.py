@@ -1,0 +1,178 @@
+"""Whole jobs, Parquet to Parquet on all cores: through Ray, without Ray, and as people would script them; growth."""
+
+import multiprocessing
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import torch
+from material import Material, make_model, random_vectors, write_store
+from peers import fasttext_model, fasttext_script, tfidf_script
+from stopwatch import Row, alternate
+
+from w2vray.bundle import Bundle
+from w2vray.cluster.corpus import find_corpus
+from w2vray.cluster.ledger import RunDirectory
+from w2vray.cluster.planning import fingerprint, run_identity, start_run
+from w2vray.cluster.runtime import connected
+from w2vray.cluster.score import score, scoring_job
+from w2vray.cluster.scoring import ScoringJob, score_unit
+from w2vray.cluster.units import Unit
+from w2vray.config import ScoreSettings
+from w2vray.scorer import TextScorer
+
+__all__ = ["measure_growth", "measure_jobs"]
+
+DIM = 300
+TFIDF_SHARE = 8
+"""The slow rival is given one part in so many of the store."""
+
+
+class _Place:
+    """A folder with a store, vectors and models; every run gets a new output."""
+
+    def __init__(self, folder: Path, material: Material) -> None:
+        self.folder, self.material, self.runs = folder, material, 0
+        words = [word for word, _ in material.words("glove").most_common(100_000)]
+        self.vectors = random_vectors(folder / "vectors", words, DIM)
+
+    def model(self, name: str) -> str:
+        if not (self.folder / name).exists():
+            make_model(self.folder / name, self.vectors, name)
+        return str(self.folder / name)
+
+    def output(self) -> Path:
+        shutil.rmtree(self.folder / f"run-{self.runs}", ignore_errors=True)
+        self.runs += 1
+        return self.folder / f"run-{self.runs}"
+
+    def settings(self, store: Path, model: str, workers: int | None = None) -> ScoreSettings:
+        return ScoreSettings(corpus=(str(store),), model=self.model(model), output=str(self.output()), workers=workers)
+
+
+def measure_jobs(material: Material, megabytes: float, runs: int) -> Iterator[Row]:
+    """The same store through Ray, bare, with fastText and with TF-IDF."""
+    with tempfile.TemporaryDirectory(prefix="w2vray-") as name:
+        place = _Place(Path(name), material)
+        store, smaller = place.folder / "store", place.folder / "smaller"
+        size = write_store(store, material.texts, max(1, round(megabytes / material.megabytes)))
+        small = write_store(smaller, material.texts, max(1, round(megabytes / material.megabytes / TFIDF_SHARE)))
+        some = material.texts[:40_000].to_pylist()
+        for model, ngrams in (("average", 1), ("cnn", 2)):
+            fasttext = fasttext_model(place.folder, some, ngrams)
+            rivals: dict[str, Callable[[], float]] = {
+                "Ray": partial(_ray, place, store, model, size),
+                "no Ray": partial(_bare, place, store, model, size),
+                f"fastText {ngrams}-grams": partial(_script, fasttext_script, store, place, size, fasttext),
+                "TF-IDF + LR": partial(_script, tfidf_script, smaller, place, small, some),
+            }
+            speed = alternate(rivals, runs)
+            against = {rival: speed["Ray"] / speed[rival] for rival in speed if rival != "Ray"}
+            note = f"{size:,.0f} MB of text; Ray started and stopped each time"
+            yield Row("job", model, speed["Ray"], "MB/s", against, note)
+        yield Row("job", "first unit", _first_unit(place, store), "s", {}, "from the call of score, local Ray")
+
+
+def _ray(place: _Place, store: Path, model: str, size: float) -> float:
+    summary = score(place.settings(store, model), address="local")
+    assert summary.exit_code == 0
+    return size
+
+
+def _bare(place: _Place, store: Path, model: str, size: float) -> float:
+    """Score unit after unit in as many processes as there are CPUs."""
+    settings = place.settings(store, model)
+    bundle, corpus = Bundle.load(settings.model), find_corpus(settings.corpus)
+    identity = run_identity(settings, bundle)
+    plan = start_run(RunDirectory(settings.output), identity, corpus, settings)
+    arguments = (settings, scoring_job(settings, bundle, corpus, plan, fingerprint(identity)))
+    with multiprocessing.get_context("spawn").Pool(len(os.sched_getaffinity(0)), _start, arguments) as pool:
+        pool.map(_score_unit, [unit.as_json() for unit in plan.units], chunksize=1)
+    return size
+
+
+def _start(settings: ScoreSettings, job: ScoringJob) -> None:
+    global _scorer, _job, _run  # noqa: PLW0603 - a process of the pool keeps what it loaded
+    torch.set_num_threads(1)
+    pa.set_cpu_count(1)
+    bundle, _job, _run = Bundle.load(settings.model), job, RunDirectory(settings.output)
+    _scorer = TextScorer(bundle, bundle.open_vectors())
+
+
+def _score_unit(unit: str) -> None:
+    _run.commit(*score_unit(Unit.from_json(unit), _scorer, _job))
+
+
+def _script(script: Callable[..., None], store: Path, place: _Place, size: float, *arguments: object) -> float:
+    script(store, place.output(), *arguments)
+    return size
+
+
+def _first_unit(place: _Place, store: Path) -> float:
+    settings = place.settings(store, "average")
+    started = time.perf_counter()
+    seen: list[float] = []
+
+    def watch() -> None:
+        while not seen:
+            if any(Path(settings.output, "scores").glob("part-*.parquet")):
+                seen.append(time.perf_counter() - started)
+            time.sleep(0.05)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    score(settings, address="local")
+    watcher.join(1)
+    return seen[0]
+
+
+def measure_growth(material: Material, megabytes: float) -> Iterator[Row]:
+    """1, 4 and 16 times the documents; then one worker and two. Ray is up already; each job is run once."""
+    with tempfile.TemporaryDirectory(prefix="w2vray-") as name:
+        place = _Place(Path(name), material)
+        sizes: dict[int, float] = {}
+        for times in (1, 4, 16):
+            copies = max(1, round(times * megabytes / 16 / material.megabytes))
+            sizes[times] = write_store(place.folder / f"store-{times}", material.texts, copies)
+        with connected("local"):
+            score(place.settings(place.folder / "store-1", "average"))
+            for times, size in sizes.items():
+                seconds, peak = _watched(place.settings(place.folder / f"store-{times}", "average"))
+                yield Row("growth", f"{times} x", seconds, "s", {}, f"{size:,.0f} MB; driver's peak {peak:,.0f} MB")
+            by_workers: Mapping[int, float] = {
+                workers: _watched(place.settings(place.folder / "store-4", "cnn", workers))[0] for workers in (1, 2)
+            }
+            against = {"1 worker": by_workers[1] / by_workers[2]}
+            yield Row("growth", "2 workers, cnn", by_workers[2], "s", against)
+
+
+def _watched(settings: ScoreSettings) -> tuple[float, float]:
+    """Run a job; return its seconds and the peak of this process's private memory in MB."""
+    peak, over = [0.0], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.2):
+            peak.append(psutil.Process().memory_full_info().uss / 1e6)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    started = time.perf_counter()
+    try:
+        score(settings)
+    finally:
+        seconds = time.perf_counter() - started
+        over.set()
+        watcher.join()
+    return seconds, max(peak)
+
+
+_scorer: TextScorer
+_job: ScoringJob
+_run: RunDirectory

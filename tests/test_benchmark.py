@@ -1,0 +1,63 @@
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+JOBS = Path(__file__).resolve().parents[1] / "jobs"
+
+
+def test_one_command_measures_and_prints_json(tmp_path: Path) -> None:
+    """On any Parquet; what is asked for is there, and nothing but JSON is on stdout."""
+    pytest.importorskip("fasttext", reason="the extra `bench` is not installed")
+    texts = [f"A good film, number {number} of many." for number in range(3000)]
+    pq.write_table(pa.table({"body": texts}), tmp_path / "texts.parquet")
+    command = [sys.executable, str(JOBS / "benchmark" / "run.py"), "--only", "look-up", "models", "gpu", "--runs", "1"]
+    given = ["--corpus", str(tmp_path / "texts.parquet"), "--text-column", "body", "--json"]
+
+    done = subprocess.run([*command, *given], capture_output=True, text=True, check=True)
+
+    measured = json.loads(done.stdout)
+    rows = {(row["section"], row["what"]): row for row in measured["rows_measured"]}
+    assert measured["rows"] == 3000
+    assert {what for section, what in rows if section == "look-up"} == {"plain", "glove", "googlenews"}
+    assert {what for section, what in rows if section == "models"} == {"average", "cnn", "lstm", "gru"}
+    assert all(row["value"] > 0 for row in rows.values() if row["section"] != "gpu")
+    assert set(rows["models", "cnn"]["against"]) == {
+        "torch, sorted",
+        "torch, as they come",
+        "fastText 1-grams",
+        "fastText 2-grams",
+    }
+    assert rows["gpu", "skipped"]["note"]
+    assert set(measured["costs"]) == {"average", "cnn", "lstm", "gru"}
+
+
+def test_rivals_run_in_turn_and_the_median_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow moment of the machine decides nothing."""
+    monkeypatch.syspath_prepend(str(JOBS / "benchmark"))
+    import stopwatch  # noqa: PLC0415 - a script, not a module of the package
+
+    clock = [0.0]
+    order: list[str] = []
+    seconds = {"fast": iter([1.0, 50.0, 1.0]), "slow": iter([4.0, 4.0, 4.0])}
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+
+    def rival(name: str) -> Callable[[], float]:
+        def run() -> float:
+            order.append(name)
+            clock[0] += next(seconds[name])
+            return 8.0
+
+        return run
+
+    speed: dict[str, Any] = stopwatch.alternate({"fast": rival("fast"), "slow": rival("slow")}, 3)
+
+    assert order == ["fast", "slow"] * 3
+    assert speed == {"fast": 8.0, "slow": 2.0}
