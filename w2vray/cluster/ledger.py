@@ -130,7 +130,8 @@ class RunDirectory(WholeFiles):
             with self.store.open_input_file(self.path(SCORES, name)) as handle:
                 return read_footer(handle)
         except (OSError, W2vrayError, TypeError) as error:
-            raise RunError(f"{self.name}: {SCORES}/{name} is damaged ({error})") from error
+            what = f"{self.name}: {SCORES}/{name} is damaged ({error})"
+            raise RunError(f"{what}; remove it, and the same command makes it again") from error
 
     def failures(self) -> list[Failure]:
         """Return what the last call could not score, as its manifest says; nothing where that is missing or damaged."""
