@@ -67,6 +67,7 @@ class FitVectorsSettings:
     buckets: int | None = documented("fasttext: vectors that n-grams share by hash. Default: 200000.", None)
     threads: int | None = documented("Training threads; 1 makes the result repeatable. Default: one a CPU.", None)
     seed: int = documented("Seed of all that is random.", 0)
+    dtype: str = documented("How the table is stored.", "float32", choices=DTYPES)
     family: str = documented("Token rules to split the text with.", "plain", choices=FAMILIES)
 
     def __post_init__(self) -> None:

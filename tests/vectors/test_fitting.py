@@ -78,6 +78,17 @@ def test_fasttext_vectors_and_ngrams_are_those_that_gensim_trains(tmp_path: Path
     assert vectors.source["algorithm"] == "fasttext"
 
 
+def test_half_precision_rounds_what_was_trained(tmp_path: Path) -> None:
+    """Words and n-grams, once."""
+    options = {"algorithm": "fasttext", "buckets": 70}
+    exact, half = fitted(tmp_path / "exact", **options), fitted(tmp_path / "half", **options, dtype="float16")
+    assert half.table_VD.dtype == np.float16
+    assert np.array_equal(half.table_VD, exact.table_VD.astype(np.float16))
+    assert exact.ngrams is not None
+    assert half.ngrams is not None
+    assert np.array_equal(half.ngrams.table_GD, exact.ngrams.table_GD.astype(np.float16))
+
+
 @pytest.mark.parametrize("algorithm", ["word2vec", "fasttext"])
 def test_with_one_thread_the_same_seed_gives_the_same_vectors(algorithm: str, tmp_path: Path) -> None:
     """N-grams too; another seed gives others."""

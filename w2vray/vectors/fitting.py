@@ -46,7 +46,10 @@ def fit_vectors(settings: FitVectorsSettings, texts: TextSource, progress: Updat
         VectorsError: no word is there often enough, or the output cannot be written.
     """
     output = Path(settings.output)
-    with VectorsWriter(output) as writer, tempfile.TemporaryDirectory(dir=output.absolute().parent) as folder:
+    with (
+        VectorsWriter(output, dtype=settings.dtype) as writer,
+        tempfile.TemporaryDirectory(dir=output.absolute().parent) as folder,
+    ):
         corpus = Path(folder) / "tokens.txt"
         _write_tokens(corpus, settings, texts, texts.rows, progress)
         model = _model(settings)
