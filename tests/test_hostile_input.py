@@ -255,6 +255,7 @@ CASES = [
     Case("an output where nothing can be", nothing, SCORE.replace("new", "/proc/none/run"), 2, "cannot be written"),
     Case("a store to compare without a look", nothing, f"{VERIFY} --corpus store", 2, "with --deep only"),
     Case("fewer stores than there were", nothing, f"{VERIFY} --deep --corpus store --corpus store", 2, "names 2 places"),
+    Case("a job that tells a secret", nothing, "submit --address http://127.0.0.1:1 -- verify s3://me:s3cr3t@bucket/run", 2, "would be told to everybody"),
     # Models and vectors that somebody else made.
     Case("no model", nothing, SCORE.replace("model model", "model nowhere"), 2, "is not a model directory"),
     Case("a model that is a file", content("m", "x"), SCORE.replace("model model", "model m"), 2, "is not a model directory"),

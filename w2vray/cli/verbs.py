@@ -305,6 +305,11 @@ def _require_runnable(verb: tuple[str, ...]) -> None:
             continue
         value = values[parameter.name]
         for place in value if isinstance(value, tuple) else [value] if value else []:
+            if "@" in place.partition("://")[2].partition("/")[0]:
+                raise click.UsageError(
+                    f"{parameter.name}: a URI with a user or a key in it would be told to everybody who sees the "
+                    "cluster's jobs; let the cluster's machines have the key"
+                )
             if "://" not in place and not place.startswith("/"):
                 raise click.UsageError(
                     f"{place!r} is a relative path; a job runs elsewhere: give a whole path or a URI"

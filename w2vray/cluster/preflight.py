@@ -1,5 +1,6 @@
 """What is checked before any work: that the columns asked for are there and can be used."""
 
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,11 +8,17 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from w2vray.cluster.footers import BadFile, Footer
-from w2vray.errors import ConfigError, CorpusError
+from w2vray.cluster.wholefiles import WholeFiles
+from w2vray.errors import ConfigError, CorpusError, RunError
 from w2vray.schema import RESERVED_COLUMNS, FileReason
 from w2vray.texts import is_text_type
 
-__all__ = ["Columns", "check_footers", "kept_columns", "store_schema"]
+__all__ = ["Columns", "check_footers", "kept_columns", "require_room", "store_schema"]
+
+_LEAST_BYTES = 2
+_LEAST_BYTES_OF_A_NUMBER = 3
+"""What a row, and a probability of it, takes at least in a part: less than was ever seen, so that no run is refused
+that could have ended well."""
 
 
 @dataclass(frozen=True)
@@ -104,3 +111,24 @@ def kept_columns(keep: Sequence[str]) -> dict[str, str]:
             raise ConfigError(f"--keep {item}: {name!r} is kept already; each name may be there once")
         names[name] = old
     return names
+
+
+def require_room(files: WholeFiles, rows: int, numbers: int) -> None:
+    """Look whether a disk has room for scores; other places do not tell.
+
+    Args:
+        files: the run's directory.
+        rows: that are to be scored.
+        numbers: probabilities that are written for each row.
+
+    Raises:
+        RunError: it has not.
+    """
+    if not files.is_local:
+        return
+    least, free = rows * (_LEAST_BYTES + _LEAST_BYTES_OF_A_NUMBER * numbers), shutil.disk_usage(files.base).free
+    if least > free:
+        raise RunError(
+            f"{files.name}: the scores of {rows:,} rows take at least {least:,} bytes, and {free:,} are free there; "
+            "make room, or name another --output"
+        )

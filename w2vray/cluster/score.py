@@ -19,7 +19,7 @@ from w2vray.cluster.leases import StillOurs, only_writer
 from w2vray.cluster.ledger import MOST_ATTEMPTS, SUCCESS, TOTALS, Failure, RunDirectory
 from w2vray.cluster.parts import PartFooter
 from w2vray.cluster.planning import RunPlan, fingerprint, resume_run, run_identity, split_failed, start_run
-from w2vray.cluster.preflight import kept_columns
+from w2vray.cluster.preflight import kept_columns, require_room
 from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
 from w2vray.cluster.scoring import ScoringJob, score_unit
 from w2vray.cluster.stores import absolute
@@ -92,6 +92,8 @@ def score(settings: ScoreSettings, *, address: str | None = None, progress: Prog
         plan = resume_run(run, identity, corpus, settings, finished=finished, failures=failures)
         plan = plan or start_run(run, identity, corpus, settings)
         missing = _missing(plan, finished, failures if settings.on_bad == "skip" else [], work)
+        numbers = len(bundle.config.labels) if settings.probabilities else settings.top_k or 0
+        require_room(run, sum(unit.rows for unit in missing), numbers)
         run.remove(SUCCESS)
         if missing:
             job = scoring_job(settings, bundle, corpus, plan, fingerprint(identity))
