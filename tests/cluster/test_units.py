@@ -114,6 +114,13 @@ def test_units_are_as_large_as_is_aimed_at(shape: list[list[tuple[int, int]]]) -
     assert all(first + second > target for first, second in pairwise(sizes))
 
 
+def test_rows_that_take_few_bytes_are_cut_by_their_number() -> None:
+    million = 1_000_000
+    plan = plan_units(footers([[(million, 100)] * 5, [(3 * million, 100)]]))
+
+    assert [unit.rows // million for unit in plan] == [2, 2, 1, 3]
+
+
 def max_group(made: list[Footer], unit: Unit) -> int:
     """The text bytes of a unit's largest row group."""
     return max(

@@ -44,6 +44,9 @@ LARGEST_UNIT = 96 << 20
 LARGEST_READ = 64 << 20
 """Text that is read together, in bytes, unless a row's is longer; by the average of the piece."""
 
+LARGEST_UNIT_ROWS = 1 << 21
+"""Rows of a unit, unless one row group has more: texts that repeat take few bytes of a file, and rows take memory."""
+
 SMALLEST_UNIT = 1 << 20
 UNITS_AT_LEAST = 32
 """A small store is cut finer, into about this many units, so that several workers have something to do."""
@@ -107,16 +110,16 @@ def plan_units(footers: Sequence[Footer], *, limit: int | None = None) -> list[U
     target = max(SMALLEST_UNIT, min(LARGEST_UNIT, total // UNITS_AT_LEAST))
     units: list[Unit] = []
     current: list[Piece] = []
-    size = 0
+    size = rows = 0
     for piece in pieces:
-        if current and size + piece.text_bytes > target * 4 // 3:
+        if current and (size + piece.text_bytes > target * 4 // 3 or rows + piece.rows > LARGEST_UNIT_ROWS):
             units.append(Unit(tuple(current)))
-            current, size = [], 0
+            current, size, rows = [], 0, 0
         _add(current, piece)
-        size += piece.text_bytes
-        if size >= target:
+        size, rows = size + piece.text_bytes, rows + piece.rows
+        if size >= target or rows >= LARGEST_UNIT_ROWS:
             units.append(Unit(tuple(current)))
-            current, size = [], 0
+            current, size, rows = [], 0, 0
     if current:
         units.append(Unit(tuple(current)))
     return units
