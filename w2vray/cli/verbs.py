@@ -247,7 +247,8 @@ def verify(output: Output, /, **arguments: Any) -> int:
     settings = config.VerifySettings(**arguments)
     from w2vray.cluster.verify import verify as verify_run
 
-    summary = verify_run(settings)
+    with progress_bar("verifying") as update:
+        summary = verify_run(settings, progress=lambda done, total: update(done, total, "units"))
     output.result(
         summary.as_dict(),
         *summary.problems,
