@@ -217,6 +217,19 @@ def test_a_filesystem_that_is_neither_local_nor_an_object_store_is_written_by_re
     assert list((tmp_path / "run" / "_temporary").iterdir()) == []
 
 
+def test_what_a_dying_worker_removes_while_the_next_run_clears_up_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunDirectory(str(tmp_path / "run"))
+    for name in ("a", "b", "c"):
+        run.write(b"half", "_temporary", name)
+    listed = run.list("_temporary")
+    (tmp_path / "run" / "_temporary" / "b").unlink()
+    monkeypatch.setattr(run, "list", lambda _: listed)
+    run.clear_temporary()
+    assert list((tmp_path / "run" / "_temporary").iterdir()) == []
+
+
 def test_a_hundred_thousand_units_are_listed_without_opening_any(tmp_path: Path) -> None:
     run = RunDirectory(str(tmp_path / "run"))
     (tmp_path / "run" / "scores").mkdir(parents=True)

@@ -98,12 +98,13 @@ class WholeFiles:
                 self.store.delete_file(self.path(*parts))
 
     def clear(self, folder: str) -> None:
-        """Remove what is in a folder."""
+        """Remove what is in a folder; what somebody else removes or adds meanwhile is left to the next time."""
         for info in self.list(folder):
-            if info.type == fs.FileType.Directory:
-                self.store.delete_dir(info.path)
-            else:
-                self.store.delete_file(info.path)
+            with suppress(OSError):
+                if info.type == fs.FileType.Directory:
+                    self.store.delete_dir(info.path)
+                else:
+                    self.store.delete_file(info.path)
 
 
 def _write_through(data: bytes | memoryview, temporary: str, target: str) -> None:
