@@ -127,6 +127,27 @@ def test_a_file_that_was_mended_or_removed_is_taken_as_it_is_now(
     assert check(tmp_path / "run", deep=True).ok
 
 
+def test_a_file_may_be_mended_after_a_run_that_was_killed_too(
+    store: Path, make_model: MakeModel, tmp_path: Path
+) -> None:
+    model, broken = make_model(), store / "part-1.parquet"
+    whole = broken.read_bytes()
+    for group in range(3):
+        damage_page(broken, group)
+    settings = ScoreSettings(corpus=(str(store),), model=str(model), output=str(tmp_path / "run"))
+
+    def killed(*_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score(settings, progress=killed)
+    broken.write_bytes(whole)
+    mended = score(settings)
+    assert (mended.rows_scored, mended.exit_code) == (900, 0)
+    assert not (tmp_path / "run" / "failures.json").exists()
+    assert check(tmp_path / "run", deep=True).ok
+
+
 def test_a_file_of_which_rows_are_scored_must_not_change(store: Path, make_model: MakeModel, tmp_path: Path) -> None:
     model, broken = make_model(), store / "part-1.parquet"
     whole = broken.read_bytes()

@@ -31,6 +31,9 @@ __all__ = ["Failure", "RunDirectory"]
 
 RUN, PLAN, SUCCESS = "run.json", "plan.parquet", "_SUCCESS"
 MANIFEST, TOTALS = "manifest.parquet", "manifest.json"
+NOTED = "failures.json"
+"""What has failed so far, for a run that is killed before its manifest is written; removed when it is."""
+
 SCORES, REJECTED = "scores", "rejected"
 MOST_ATTEMPTS = 3
 _ATTEMPTS = f"{TEMPORARY}/attempts"
@@ -142,7 +145,20 @@ class RunDirectory(WholeFiles):
         failed = [row for row in rows if row["state"] != "done"]
         return [Failure(**{name: row[name] for name in ("unit", "file", "reason", "detail")}) for row in failed]
 
+    def noted(self) -> list[Failure]:
+        """Return what a call that was killed had seen fail."""
+        if not self.exists(NOTED):
+            return []
+        try:
+            return [Failure(**item) for item in self.read_json(NOTED)["failures"]]
+        except (RunError, KeyError, TypeError):
+            return []  # it only spares a person a new run
+
     # Writing
+
+    def note(self, failures: Sequence[Failure]) -> None:
+        """Note what has failed so far."""
+        self.write_json({"failures": [asdict(failure) for failure in failures]}, NOTED)
 
     def clear_temporary(self) -> None:
         """Remove what killed runs left half-written, and the marks of their attempts; only as the only writer."""

@@ -16,7 +16,7 @@ from w2vray.bundle import Bundle
 from w2vray.cluster.corpus import Corpus, find_corpus
 from w2vray.cluster.filters import parse_where
 from w2vray.cluster.leases import StillOurs, only_writer
-from w2vray.cluster.ledger import MOST_ATTEMPTS, SUCCESS, TOTALS, Failure, RunDirectory
+from w2vray.cluster.ledger import MOST_ATTEMPTS, NOTED, SUCCESS, TOTALS, Failure, RunDirectory
 from w2vray.cluster.parts import PartFooter
 from w2vray.cluster.planning import RunPlan, fingerprint, resume_run, run_identity, split_failed, start_run
 from w2vray.cluster.preflight import kept_columns, require_room
@@ -70,6 +70,9 @@ class _Work:
     skipped: int = 0
     rows: int = 0
     failures: list[Failure] = field(default_factory=list)  # of units
+    noted: list[Failure] = field(
+        default_factory=list
+    )  # all that were seen, those that smaller units took the place of too
 
 
 def score(settings: ScoreSettings, *, address: str | None = None, progress: Progress | None = None) -> ScoreSummary:
@@ -89,7 +92,8 @@ def score(settings: ScoreSettings, *, address: str | None = None, progress: Prog
         run.clear_temporary()
         work = _Work(still_ours, progress)
         finished, failures = run.finished(), run.failures()
-        plan = resume_run(run, identity, corpus, settings, finished=finished, failures=failures)
+        seen = [*failures, *run.noted()]
+        plan = resume_run(run, identity, corpus, settings, finished=finished, failures=seen)
         plan = plan or start_run(run, identity, corpus, settings)
         missing = _missing(plan, finished, failures if settings.on_bad == "skip" else [], work)
         numbers = len(bundle.config.labels) if settings.probabilities else settings.top_k or 0
@@ -100,7 +104,7 @@ def score(settings: ScoreSettings, *, address: str | None = None, progress: Prog
             with connected(address):
                 arguments = {"shared": share(vectors), "bundle": bundle, "job": job}
                 while missing:
-                    failed = _pass(missing, arguments, settings, work)
+                    failed = _pass(run, missing, arguments, settings, work)
                     missing = split_failed(plan, corpus, failed, settings)
                     if missing:
                         run.write_plan(plan.units, plan.left_out.values())
@@ -122,7 +126,9 @@ def _missing(plan: RunPlan, finished: Collection[str], accepted: Sequence[Failur
     return [unit for unit in missing if unit.id not in left_out]
 
 
-def _pass(units: Sequence[Unit], arguments: Mapping[str, Any], settings: ScoreSettings, work: _Work) -> list[Failure]:
+def _pass(
+    run: RunDirectory, units: Sequence[Unit], arguments: Mapping[str, Any], settings: ScoreSettings, work: _Work
+) -> list[Failure]:
     """Hand out units once, and return those that could not be scored.
 
     Raises:
@@ -135,6 +141,8 @@ def _pass(units: Sequence[Unit], arguments: Mapping[str, Any], settings: ScoreSe
         work.rows += outcome.rows
         if (failure := outcome.failure) is not None:
             failed.append(failure)
+            work.noted.append(failure)
+            run.note(work.noted)
             if settings.on_bad == "fail":
                 raise CorpusError(f"{failure.detail}; mend or remove it, or choose another --on-bad")
         if work.progress is not None:
@@ -237,6 +245,7 @@ def _close(
     accepted = settings.on_bad == "skip"
     too_many = settings.max_rejected is not None and totals["rows_rejected"] > settings.max_rejected
     run.write_manifest(footers, failures, accepted=accepted)
+    run.remove(NOTED)
     counted = {**totals, "units": len(plan.units), "left_out": left_out, "gaps_accepted": accepted}
     run.write_json(counted, TOTALS)
     complete = accepted or not failures
