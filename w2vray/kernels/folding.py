@@ -13,7 +13,14 @@ from w2vray.kernels.heads import AverageHead, CnnHead
 from w2vray.kernels.projecting import ProjectedRows
 from w2vray.kernels.recurrence import RecurrentHead
 from w2vray.lookup import Ids
-from w2vray.models.settings import AverageSettings, CnnSettings, GruSettings, LstmSettings, ModelSettings
+from w2vray.models.settings import (
+    AverageSettings,
+    CnnSettings,
+    GruSettings,
+    LstmSettings,
+    ModelSettings,
+    TunedAverageSettings,
+)
 
 __all__ = ["Folded", "fold"]
 
@@ -78,7 +85,7 @@ def fold(
     """
     head: Head
     match settings:
-        case AverageSettings():
+        case AverageSettings() | TunedAverageSettings():
             head = AverageHead(weights)
         case CnnSettings():
             head = CnnHead(weights, settings)
