@@ -90,6 +90,9 @@ class CnnSettings(StepSettings):
 
     widths: tuple[int, ...] = documented("widths of the filters, in words.", (3, 4, 5), metavar="K")
     filters: int = documented("filters of each width.", 100)
+    # on few validation rows the loss goes up and down for longer than the recurrent models' does
+    epochs: int = documented("times to go through the examples at most.", 60)
+    patience: int = documented("stop after this many epochs without a better validation loss.", 8)
 
     def __post_init__(self) -> None:
         super().__post_init__()
