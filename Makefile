@@ -22,7 +22,7 @@ format: $(VENV)/installed-test
 	$(BIN)/ruff check --fix .
 
 # make accuracy DATA=folder: the accuracy table of the README
-accuracy: $(VENV)/installed-test
+accuracy: $(VENV)/installed-peers
 	$(BIN)/python jobs/accuracy.py --data $(DATA)
 
 $(VENV)/installed-%: pyproject.toml

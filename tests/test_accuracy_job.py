@@ -1,4 +1,4 @@
-"""The pure parts of ``jobs/accuracy.py``: how a set is cut, and what the table says."""
+"""``jobs/accuracy.py``: how a set is cut, what is measured and kept, and what the table says."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -40,16 +40,17 @@ def write_set(path: Path, splits: Sequence[str]) -> Path:
     return path
 
 
-def result(**changes: Any) -> Any:
+def row(**changes: Any) -> Any:
     """A row of the table, with changes."""
-    row: dict[str, Any] = {
+    stated: dict[str, Any] = {
         "set": "mr",
         "model": "cnn",
+        "vectors": "glove50",
+        "tuned": False,
         "accuracies": (0.75, 0.5, 0.625),
-        "seconds": (3.0, 2.0, 4.0),
         "plain": None,
     }
-    return job.Result(**{**row, **changes})
+    return job.Row(**{**stated, **changes})
 
 
 @given(
@@ -84,58 +85,112 @@ def test_a_split_that_cannot_be_used_is_refused_by_what_it_holds(splits: list[st
         job.split_rows(splits)
 
 
-def test_parts_are_files_that_together_hold_the_rows_of_the_set(tmp_path: Path) -> None:
-    """In the set's order, and without the column that told the parts."""
-    source = write_set(tmp_path / "small.parquet", ["train", "test", "train", "dev", "test"])
-    parts = job.write_parts(source, tmp_path)
-    texts = {name: pq.read_table(getattr(parts, name))["text"].to_pylist() for name in ("train", "validation", "test")}
-    assert texts == {"train": ["text 0", "text 2"], "validation": ["text 3"], "test": ["text 1", "text 4"]}
-    assert pq.read_table(parts.train).to_pylist()[1] == {"label": "yes", "text": "text 2"}
-
-
-def test_a_set_without_dev_has_no_validation_file(tmp_path: Path) -> None:
-    """Training then keeps rows of its own."""
-    assert job.write_parts(write_set(tmp_path / "small.parquet", ["all"] * 11), tmp_path).validation is None
+def test_parts_hold_the_rows_of_the_set(tmp_path: Path) -> None:
+    """In the set's order."""
+    labelled = job.LabelledSet.read(write_set(tmp_path / "small.parquet", ["train", "test", "train", "dev", "test"]))
+    assert labelled.name == "small"
+    assert labelled.texts == {"train": ["text 0", "text 2"], "dev": ["text 3"], "test": ["text 1", "text 4"]}
+    assert labelled.labels == {"train": ["yes", "yes"], "dev": ["no"], "test": ["no", "yes"]}
 
 
 def test_a_set_that_is_not_there_is_named(tmp_path: Path) -> None:
     """The message has the file's name."""
     with pytest.raises(CorpusError, match=r"absent\.parquet cannot be read"):
-        job.write_parts(tmp_path / "absent.parquet", tmp_path)
+        job.LabelledSet.read(tmp_path / "absent.parquet")
 
 
 def test_a_row_gives_mean_and_spread_of_the_seeds_in_percent() -> None:
     """The golden case: spread is the best seed less the worst."""
-    row = result()
-    assert row.mean == pytest.approx(62.5)
-    assert row.spread == pytest.approx(25.0)
-    assert row.cells() == ["mr", "cnn", "62.5", "25.0", "-"]
+    made = row()
+    assert made.mean == pytest.approx(62.5)
+    assert made.spread == pytest.approx(25.0)
+    assert made.cells() == ["mr", "cnn", "glove50, frozen", "62.5", "25.0", "-"]
+    assert row(accuracies=(0.7,), vectors="", plain=0.7164).cells()[2:] == ["-", "70.0", "0.0", "71.6"]
 
 
-def test_one_seed_has_no_spread() -> None:
-    """Best and worst are the same."""
-    assert result(accuracies=(0.7,)).spread == 0
+def test_results_become_rows_with_the_counterpart_beside_average() -> None:
+    """Seeds of one row together; tuned words are another row."""
+
+    def result(model: str, accuracy: float, *, tuned: bool = False) -> dict[str, Any]:
+        return {"set": "mr", "model": model, "vectors": "glove50", "tuned": tuned, "accuracy": accuracy}
+
+    made = job.rows(
+        [
+            result("average", 0.7),
+            result("cnn", 0.8),
+            result("cnn", 0.6),
+            result("average-sklearn", 0.75),
+            result("average", 0.9, tuned=True),
+        ]
+    )
+    assert [(one.model, one.tuned, one.accuracies, one.plain) for one in made] == [
+        ("average", False, (0.7,), 0.75),
+        ("average", True, (0.9,), None),
+        ("average-sklearn", False, (0.75,), None),
+        ("cnn", False, (0.8, 0.6), None),
+    ]
 
 
-def test_the_plain_counterpart_stands_beside_its_model() -> None:
-    """In percent, as the model's own accuracy."""
-    row = result(model="average", plain=0.7164)
-    assert row.cells()[-1] == "71.6"
-    assert row.as_dict()["plain_percent"] == pytest.approx(71.64)
+def test_frozen_average_is_measured_once_and_the_peers_first() -> None:
+    """Its optimum does not depend on the seed; the others are gone through seed by seed."""
+    listed = job.cells(["a", "b"], ["average", "cnn"], ["v"], 2, "both")
+    assert [cell.model for cell in listed[:6]] == ["tfidf", "fasttext"] * 2 + ["average-sklearn"] * 2
+    of_a = [(cell.model, cell.tuned, cell.seed) for cell in listed[6:] if cell.set == "a"]
+    assert of_a == [
+        ("average", False, 0),
+        ("average", True, 0),
+        ("cnn", False, 0),
+        ("cnn", True, 0),
+        ("average", True, 1),
+        ("cnn", False, 1),
+        ("cnn", True, 1),
+    ]
 
 
-def test_json_holds_each_seed() -> None:
-    """Each seed's accuracy and seconds, not the mean alone."""
-    stated = result().as_dict()
-    assert stated["accuracies"] == [0.75, 0.5, 0.625]
-    assert stated["train_seconds"] == [3.0, 2.0, 4.0]
-    assert stated["plain_percent"] is None
+@pytest.fixture
+def learnable(tmp_path: Path) -> Path:
+    """A folder with a set whose labels follow from the words, and vectors of those words."""
+    texts = [("good great film", "great good", "bad film dull", "dull bad")[row % 4] for row in range(80)]
+    columns = {"split": ["all"] * 80, "label": ["yes", "yes", "no", "no"] * 20, "text": texts}
+    pq.write_table(pa.table(columns), tmp_path / "tiny.parquet")
+    words = {"good": "1 0", "great": "0.9 0.2", "bad": "-1 0", "dull": "-0.8 0.3", "film": "0 1"}
+    (tmp_path / "own.txt").write_text("".join(f"{word} {numbers}\n" for word, numbers in words.items()))
+    return tmp_path
 
 
-@pytest.mark.parametrize(("option", "value"), [("--seeds", "0"), ("--output", ".")])
+def test_what_is_measured_is_kept_and_not_measured_again(learnable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frozen, tuned and by scikit-learn; the same call goes on with what is missing."""
+    wanted = [
+        job.Cell(set="tiny", model="average-sklearn", vectors="own"),
+        job.Cell(set="tiny", model="tfidf"),
+        job.Cell(set="tiny", model="average", vectors="own"),
+        job.Cell(set="tiny", model="average", vectors="own", tuned=True),
+    ]
+    notes: list[str] = []
+
+    def fill(cells: list[Any]) -> Any:
+        shelf = job.VectorsShelf(learnable / "out", {"own": learnable / "own.txt"})
+        return job.fill(cells, learnable, shelf, learnable / "out" / "results.jsonl", notes.append)
+
+    (learnable / "out").mkdir()
+    first = fill(wanted[:3])
+    assert [one["accuracy"] for one in first] == [1.0, 1.0, 1.0]
+    monkeypatch.setattr(job, "measure_peer", None)
+    again = fill(wanted)
+    assert again[:3] == first
+    assert again[3]["accuracy"] == 1.0
+    assert again[3]["epochs"] > 0
+    assert len(notes) == len((learnable / "out" / "results.jsonl").read_text().splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [(["--seeds", "0"], "--seeds is 0"), (["--vectors", "glove51"], "--vectors is 'glove51'; allowed: glove50, ")],
+)
 def test_an_option_that_cannot_be_used_ends_with_2_and_is_named(
-    option: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    options: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Before anything is read or written."""
-    assert job.main(["--data", str(tmp_path), option, value]) == 2
-    assert f"accuracy: {option} is " in capsys.readouterr().err
+    assert job.main(["--data", str(tmp_path), "--output", str(tmp_path / "out"), *options]) == 2
+    assert f"accuracy: {says}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
