@@ -23,7 +23,7 @@ format: $(VENV)/installed-test
 
 # make accuracy DATA=folder: the accuracy table of the README
 accuracy: $(VENV)/installed-peers
-	$(BIN)/python jobs/accuracy.py --data $(DATA)
+	$(BIN)/python jobs/accuracy/make_table.py --data $(DATA)
 
 $(VENV)/installed-%: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("w2vray needs Python 3.11 or newer: make PYTHON=python3.11 $@" if sys.version_info < (3, 11) else 0)'
@@ -32,4 +32,4 @@ $(VENV)/installed-%: pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo-output build *.egg-info
+	rm -rf $(VENV) accuracy-output demo-output build *.egg-info

@@ -1,10 +1,8 @@
-"""``jobs/accuracy.py``: how a set is cut, what is measured and kept, and what the table says."""
+"""``jobs/accuracy/``: how a set is cut, what the table says, and that what is done is not done again."""
 
-import importlib.util
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,44 +11,52 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2vray.errors import CorpusError
+from w2vray.errors import ConfigError, CorpusError
+from w2vray.models.settings import AverageSettings, CnnSettings
+from w2vray.tokens import family
+from w2vray.vectors import Vectors, VectorsWriter
+from w2vray.vectors.readers import Block
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "jobs" / "accuracy"))
+import cells
+import classifiers
+import counterparts
+import labelled_sets
+import make_table
+import word_vectors
 
-def _load_job() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("accuracy", Path(__file__).parents[1] / "jobs" / "accuracy.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-job = _load_job()
+GOOD, BAD = ("fine", "lovely"), ("awful", "dull")
 
 
 def write_set(path: Path, splits: Sequence[str]) -> Path:
-    """Write a set whose texts are all different."""
+    """Write a set that any classifier learns: each label has words of its own."""
     columns = {
-        "id": [f"row {row}" for row in range(len(splits))],
         "split": list(splits),
         "label": [("yes", "no")[row % 2] for row in range(len(splits))],
-        "text": [f"text {row}" for row in range(len(splits))],
+        "text": [f"text {row} {(GOOD, BAD)[row % 2][row // 2 % 2]}" for row in range(len(splits))],
     }
     pq.write_table(pa.table(columns), path)
     return path
 
 
-def row(**changes: Any) -> Any:
-    """A row of the table, with changes."""
-    stated: dict[str, Any] = {
-        "set": "mr",
-        "model": "cnn",
-        "vectors": "glove50",
-        "tuned": False,
-        "accuracies": (0.75, 0.5, 0.625),
-        "plain": None,
-    }
-    return job.Row(**{**stated, **changes})
+@pytest.fixture
+def vectors(tmp_path: Path) -> Vectors:
+    """Four words whose first number tells the label."""
+    rows = np.array([[1, 0.1], [0.9, -0.2], [-1, 0.2], [-0.8, 0]], dtype=np.float32)
+    with VectorsWriter(tmp_path / "out" / "vectors" / "glove50") as writer:
+        writer.append(Block([*GOOD, *BAD], rows), origin="made up")
+        return writer.finish(family("plain"), {})
+
+
+def places(tmp_path: Path) -> cells.Places:
+    """The folders of a table."""
+    (tmp_path / "out").mkdir(exist_ok=True)
+    return cells.Places(tmp_path, tmp_path / "out", None)
+
+
+def wanted(*models: str, seeds: int = 2) -> cells.Wanted:
+    """A table of one set."""
+    return cells.Wanted(["small"], ["glove50"], models, ["frozen"], seeds)
 
 
 @given(
@@ -61,136 +67,202 @@ def row(**changes: Any) -> Any:
 )
 def test_each_row_is_in_exactly_one_part(splits: list[str]) -> None:
     """Parts are disjoint and complete, with a split and without."""
-    parts = job.split_rows(splits)
+    parts = labelled_sets.split_rows(splits)
     assert sorted(np.concatenate(list(parts.values())).tolist()) == list(range(len(splits)))
 
 
 def test_every_tenth_row_is_the_test_where_there_is_no_split() -> None:
     """Counted from the first row."""
-    parts = job.split_rows(["all"] * 25)
+    parts = labelled_sets.split_rows(["all"] * 25)
     assert set(parts) == {"train", "test"}
     assert parts["test"].tolist() == [0, 10, 20]
-
-
-def test_a_split_that_is_given_is_used() -> None:
-    """A dev part is kept for validation."""
-    parts = job.split_rows(["test", "train", "dev", "train", "test"])
-    assert {name: rows.tolist() for name, rows in parts.items()} == {"train": [1, 3], "dev": [2], "test": [0, 4]}
 
 
 @pytest.mark.parametrize("splits", [[], ["train"], ["all"], ["all", "test"], ["train", "test", "validation"]])
 def test_a_split_that_cannot_be_used_is_refused_by_what_it_holds(splits: list[str]) -> None:
     """No part may be empty, unknown or a mixture of both kinds."""
     with pytest.raises(CorpusError, match="expected train, test and maybe dev, or only all"):
-        job.split_rows(splits)
+        labelled_sets.split_rows(splits)
 
 
-def test_parts_hold_the_rows_of_the_set(tmp_path: Path) -> None:
-    """In the set's order."""
-    labelled = job.LabelledSet.read(write_set(tmp_path / "small.parquet", ["train", "test", "train", "dev", "test"]))
-    assert labelled.name == "small"
-    assert labelled.texts == {"train": ["text 0", "text 2"], "dev": ["text 3"], "test": ["text 1", "text 4"]}
-    assert labelled.labels == {"train": ["yes", "yes"], "dev": ["no"], "test": ["no", "yes"]}
+def test_a_split_that_is_given_is_used_and_dev_is_kept_to_stop_by(tmp_path: Path) -> None:
+    """In the set's order, whatever the seed."""
+    labelled = labelled_sets.read_set(write_set(tmp_path / "s.parquet", ["test", "train", "dev", "train", "test"]))
+    assert [text.split()[1] for text in labelled.train.texts] == ["1", "3"]
+    assert [text.split()[1] for text in labelled.test.texts] == ["0", "4"]
+    learnt, kept = labelled.learnt_and_kept(5)
+    assert learnt == labelled.train
+    assert kept == labelled.dev
+
+
+def test_without_dev_each_seed_keeps_a_tenth_of_its_own(tmp_path: Path) -> None:
+    """No row is in both parts, and none is lost; test rows are in neither."""
+    labelled = labelled_sets.read_set(write_set(tmp_path / "s.parquet", ["all"] * 2000))
+    learnt, kept = labelled.learnt_and_kept(0)
+    assert sorted(learnt.texts + kept.texts) == sorted(labelled.train.texts)
+    assert 130 < len(kept) < 230
+    assert labelled.learnt_and_kept(1)[1] != kept
+    assert labelled.learnt_and_kept(0)[1] == kept
 
 
 def test_a_set_that_is_not_there_is_named(tmp_path: Path) -> None:
     """The message has the file's name."""
     with pytest.raises(CorpusError, match=r"absent\.parquet cannot be read"):
-        job.LabelledSet.read(tmp_path / "absent.parquet")
+        labelled_sets.read_set(tmp_path / "absent.parquet")
 
 
-def test_a_row_gives_mean_and_spread_of_the_seeds_in_percent() -> None:
-    """The golden case: spread is the best seed less the worst."""
-    made = row()
-    assert made.mean == pytest.approx(62.5)
-    assert made.spread == pytest.approx(25.0)
-    assert made.cells() == ["mr", "cnn", "glove50, frozen", "62.5", "25.0", "-"]
-    assert row(accuracies=(0.7,), vectors="", plain=0.7164).cells()[2:] == ["-", "70.0", "0.0", "71.6"]
+def test_a_row_without_label_is_refused(tmp_path: Path) -> None:
+    """It would be nobody's figure."""
+    pq.write_table(pa.table({"split": ["train", "test"], "label": ["a", None], "text": ["x", "y"]}), tmp_path / "s")
+    with pytest.raises(CorpusError, match="'label' has rows without a value"):
+        labelled_sets.read_set(tmp_path / "s")
 
 
-def test_results_become_rows_with_the_counterpart_beside_average() -> None:
-    """Seeds of one row together; tuned words are another row."""
+def test_the_settings_are_the_defaults_but_for_refit() -> None:
+    """The average that goes to its optimum has no epochs to learn again."""
+    assert classifiers.table_settings("cnn", tuned=False) == CnnSettings(refit=True)
+    assert classifiers.table_settings("average", tuned=False) == AverageSettings()
 
-    def result(model: str, accuracy: float, *, tuned: bool = False) -> dict[str, Any]:
-        return {"set": "mr", "model": model, "vectors": "glove50", "tuned": tuned, "accuracy": accuracy}
 
-    made = job.rows(
-        [
-            result("average", 0.7),
-            result("cnn", 0.8),
-            result("cnn", 0.6),
-            result("average-sklearn", 0.75),
-            result("average", 0.9, tuned=True),
-        ]
-    )
-    assert [(one.model, one.tuned, one.accuracies, one.plain) for one in made] == [
-        ("average", False, (0.7,), 0.75),
-        ("average", True, (0.9,), None),
-        ("average-sklearn", False, (0.75,), None),
-        ("cnn", False, (0.8, 0.6), None),
+@pytest.mark.parametrize("model", ["average", "sklearn", "tfidf"])
+def test_what_is_easy_is_learnt(model: str, tmp_path: Path, vectors: Vectors) -> None:
+    """Every test row of a set whose words tell the label, and nothing but the test rows counts."""
+    write_set(tmp_path / "small.parquet", ["train"] * 40 + ["test"] * 9)
+    assert len(vectors) == 4
+    (cell,) = cells.cells_of(wanted(model), places(tmp_path))
+    line = cells.compute(cell, places(tmp_path))
+    assert (line["accuracy"], line["macro_f1"]) == (1.0, 1.0)
+
+
+def test_a_label_that_was_never_learnt_counts_as_wrong(tmp_path: Path) -> None:
+    """Two rows right of three."""
+    columns = {"split": ["train", "train", "test", "test", "test"], "label": list("ababc"), "text": ["x"] * 5}
+    pq.write_table(pa.table(columns), tmp_path / "s.parquet")
+    labelled = labelled_sets.read_set(tmp_path / "s.parquet")
+    assert classifiers.outcome(np.array([0, 1, 1]), labelled).accuracy == pytest.approx(2 / 3)
+
+
+def test_rows_without_a_known_word_are_not_learnt_from(vectors: Vectors) -> None:
+    """And the ids of the others stay theirs."""
+    rows = labelled_sets.Rows(["fine", "unheard of", "dull awful", "fine"], ["yes", "no", "no", "maybe"])
+    made = classifiers.examples(rows, vectors, ("no", "yes"))
+    assert made.lengths(np.arange(len(made))).tolist() == [1, 2]
+    assert made.labels(np.arange(2)).tolist() == [1, 0]
+
+
+def test_means_are_those_of_the_known_words(vectors: Vectors) -> None:
+    """A text without one has the mean zero."""
+    means_ND = counterparts._means(labelled_sets.Rows(["fine lovely new", "new"], ["a", "b"]), vectors)
+    assert np.abs(means_ND - [[0.95, -0.05], [0, 0]]).max() < 1e-6
+
+
+def test_what_has_no_vectors_is_in_the_table_once() -> None:
+    """And what knows no tuning is frozen only."""
+    rows = cells.rows_of(cells.Wanted(["mr"], ["glove50", "joined"], ["cnn", "sklearn", "tfidf"], cells.WORDS, 3))
+    told = [(row.model, row.vectors, row.words) for row in rows]
+    assert told == [
+        ("cnn", "glove50", "frozen"),
+        ("cnn", "glove50", "tuned"),
+        ("cnn", "joined", "frozen"),
+        ("cnn", "joined", "tuned"),
+        ("sklearn", "glove50", "frozen"),
+        ("sklearn", "joined", "frozen"),
+        ("tfidf", "-", "-"),
     ]
 
 
-def test_frozen_average_is_measured_once_and_the_peers_first() -> None:
-    """Its optimum does not depend on the seed; the others are gone through seed by seed."""
-    listed = job.cells(["a", "b"], ["average", "cnn"], ["v"], 2, "both")
-    assert [cell.model for cell in listed[:6]] == ["tfidf", "fasttext"] * 2 + ["average-sklearn"] * 2
-    of_a = [(cell.model, cell.tuned, cell.seed) for cell in listed[6:] if cell.set == "a"]
-    assert of_a == [
-        ("average", False, 0),
-        ("average", True, 0),
-        ("cnn", False, 0),
-        ("cnn", True, 0),
-        ("average", True, 1),
-        ("cnn", False, 1),
-        ("cnn", True, 1),
-    ]
+def test_what_is_not_random_is_computed_once_and_the_rest_for_each_seed(tmp_path: Path, vectors: Vectors) -> None:
+    """The average is at its optimum whatever the seed."""
+    write_set(tmp_path / "small.parquet", ["all"] * 30)
+    assert vectors.dim == 2
+    made = cells.cells_of(wanted("average", "cnn", "sklearn", "tfidf", "fasttext", seeds=3), places(tmp_path))
+    assert [cell.row.model for cell in made] == ["average", *["cnn"] * 3, "sklearn", "tfidf", *["fasttext"] * 3]
 
 
-@pytest.fixture
-def learnable(tmp_path: Path) -> Path:
-    """A folder with a set whose labels follow from the words, and vectors of those words."""
-    texts = [("good great film", "great good", "bad film dull", "dull bad")[row % 4] for row in range(80)]
-    columns = {"split": ["all"] * 80, "label": ["yes", "yes", "no", "no"] * 20, "text": texts}
-    pq.write_table(pa.table(columns), tmp_path / "tiny.parquet")
-    words = {"good": "1 0", "great": "0.9 0.2", "bad": "-1 0", "dull": "-0.8 0.3", "film": "0 1"}
-    (tmp_path / "own.txt").write_text("".join(f"{word} {numbers}\n" for word, numbers in words.items()))
-    return tmp_path
+def test_another_file_of_the_set_is_another_cell(tmp_path: Path) -> None:
+    """Figures of the old one are not taken for the new one's."""
+    write_set(tmp_path / "small.parquet", ["all"] * 30)
+    (before,) = cells.cells_of(wanted("tfidf"), places(tmp_path))
+    write_set(tmp_path / "small.parquet", ["all"] * 31)
+    (after,) = cells.cells_of(wanted("tfidf"), places(tmp_path))
+    assert before.row == after.row
+    assert before.key != after.key
 
 
-def test_what_is_measured_is_kept_and_not_measured_again(learnable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Frozen, tuned and by scikit-learn; the same call goes on with what is missing."""
-    wanted = [
-        job.Cell(set="tiny", model="average-sklearn", vectors="own"),
-        job.Cell(set="tiny", model="tfidf"),
-        job.Cell(set="tiny", model="average", vectors="own"),
-        job.Cell(set="tiny", model="average", vectors="own", tuned=True),
-    ]
-    notes: list[str] = []
-
-    def fill(cells: list[Any]) -> Any:
-        shelf = job.VectorsShelf(learnable / "out", {"own": learnable / "own.txt"})
-        return job.fill(cells, learnable, shelf, learnable / "out" / "results.jsonl", notes.append)
-
-    (learnable / "out").mkdir()
-    first = fill(wanted[:3])
-    assert [one["accuracy"] for one in first] == [1.0, 1.0, 1.0]
-    monkeypatch.setattr(job, "measure_peer", None)
-    again = fill(wanted)
-    assert again[:3] == first
-    assert again[3]["accuracy"] == 1.0
-    assert again[3]["epochs"] > 0
-    assert len(notes) == len((learnable / "out" / "results.jsonl").read_text().splitlines()) == 4
+def test_the_same_command_again_computes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It prints the same table, from the file."""
+    write_set(tmp_path / "small.parquet", ["all"] * 60)
+    command = ["--data", str(tmp_path), "--output", str(tmp_path / "out"), "--sets", "small", "--models", "tfidf"]
+    assert make_table.main(command) == 0
+    first, kept = capsys.readouterr(), (tmp_path / "out" / "cells.jsonl").read_bytes()
+    assert make_table.main(command) == 0
+    again = capsys.readouterr()
+    assert "1 of 1: small - tfidf - 0: 100.0 %" in first.err
+    assert again.err == ""
+    assert again.out == first.out
+    assert (tmp_path / "out" / "cells.jsonl").read_bytes() == kept
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [(["--seeds", "0"], "--seeds is 0"), (["--vectors", "glove51"], "--vectors is 'glove51'; allowed: glove50, ")],
-)
+def test_a_line_that_was_cut_short_is_taken_off_and_the_others_stay(tmp_path: Path) -> None:
+    """As a process that was killed while writing leaves it."""
+    write_set(tmp_path / "small.parquet", ["all"] * 60)
+    (cell,) = cells.cells_of(wanted("tfidf"), places(tmp_path))
+    file = places(tmp_path).done
+    cells.append(file, cells.compute(cell, places(tmp_path)))
+    whole = file.read_bytes()
+    file.write_bytes(whole + whole[:30])
+    assert list(cells.read_done(file)) == [cell.key]
+    assert file.read_bytes() == whole
+
+
+def test_a_line_that_is_no_cell_is_named(tmp_path: Path) -> None:
+    """By the file and the number of the line."""
+    (tmp_path / "cells.jsonl").write_text('{"set": "mr"}\n')
+    with pytest.raises(CorpusError, match=r"cells\.jsonl, line 1 is no cell"):
+        cells.read_done(tmp_path / "cells.jsonl")
+
+
+def test_a_figure_is_mean_and_spread_of_complete_seeds_only() -> None:
+    """The golden case; a row with a seed missing is not told."""
+    row, other = cells.Row("mr", "glove50", "cnn", "frozen"), cells.Row("mr", "glove50", "lstm", "frozen")
+    of_row = [cells.Cell(row, seed, "{}") for seed in range(3)]
+    of_other = [cells.Cell(other, seed, "{}") for seed in range(3)]
+    accuracies = dict(zip(of_row + of_other[:2], (0.75, 0.5, 0.625, 0.9, 0.9), strict=True))
+    done = {cell.key: {"accuracy": accuracy, "seconds": 2.0} for cell, accuracy in accuracies.items()}
+    (figure,) = make_table.figures([row, other], of_row + of_other, done)
+    assert figure.mean == pytest.approx(62.5)
+    assert figure.spread == pytest.approx(25.0)
+    assert make_table.lines_of(["mr", "sst2"], [figure]) == [["cnn", "glove50", "frozen", "62.5 (25.0)", ""]]
+
+
+def test_one_seed_has_no_spread() -> None:
+    """There is nothing to compare."""
+    figure = make_table.Figure(cells.Row("mr", "-", "tfidf", "-"), (0.5,), (1.0,))
+    assert make_table.lines_of(["mr"], [figure]) == [["tfidf", "-", "-", "50.0"]]
+
+
+def test_vectors_of_a_file_that_is_not_named_are_refused(tmp_path: Path) -> None:
+    """The message says which option names it."""
+    labelled = labelled_sets.read_set(write_set(tmp_path / "s.parquet", ["all"] * 20))
+    with pytest.raises(ConfigError, match="--googlenews is not given"):
+        word_vectors.make_vectors("googlenews8k", labelled, tmp_path / "vectors", None)
+
+
+def test_trained_vectors_know_the_words_to_learn_from_alone(tmp_path: Path) -> None:
+    """Words of the test rows are unseen, and the second time the same are opened."""
+    columns = {"split": ["train"] * 6 + ["test"] * 6, "label": list("ab") * 6, "text": ["seen twice"] * 6 + ["new"] * 6}
+    pq.write_table(pa.table(columns), tmp_path / "s.parquet")
+    labelled = labelled_sets.read_set(tmp_path / "s.parquet")
+    made = word_vectors.make_vectors("trained", labelled, tmp_path / "vectors", None)
+    assert sorted(made.vocabulary) == ["seen", "twice"]
+    assert word_vectors.make_vectors("trained", labelled, tmp_path / "vectors", None).fingerprint == made.fingerprint
+
+
+@pytest.mark.parametrize(("option", "value"), [("--seeds", "0"), ("--processes", "0"), ("--output", "/dev/null")])
 def test_an_option_that_cannot_be_used_ends_with_2_and_is_named(
-    options: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    option: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Before anything is read or written."""
-    assert job.main(["--data", str(tmp_path), "--output", str(tmp_path / "out"), *options]) == 2
-    assert f"accuracy: {says}" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+    output = [] if option == "--output" else ["--output", str(tmp_path / "out")]
+    assert make_table.main(["--data", str(tmp_path), *output, option, value]) == 2
+    assert f"make_table: {option} is " in capsys.readouterr().err

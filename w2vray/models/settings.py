@@ -55,7 +55,7 @@ class StepSettings:
     patience: int = documented("stop after this many epochs without a better validation loss.", 4)
     batch_size: int = documented("examples a step, over all workers.", 32)
     learning_rate: float = documented("AdamW's step size.", 1e-3)
-    weight_decay: float = documented("decoupled weight decay (AdamW).", 0.0)
+    weight_decay: float = documented("decoupled weight decay (AdamW).", 0.01)
     clip_norm: float = documented("longest gradient of a step; a longer one is scaled down to it. 0: any length.", 0.0)
     averaging: float = documented("share of the running average of the weights kept in each step.", 0.998)
     refit: bool = documented(

@@ -1,0 +1,178 @@
+"""The cells of the accuracy table: which there are, how one is computed, and the file that keeps those that are done.
+
+The file has a JSON object a line, appended as each cell is done. A cell is known by all that its figure depends on:
+when a set, vectors or settings are others, it is another cell and computed anew.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from classifiers import Outcome, measure_model, table_settings
+from counterparts import FASTTEXT, SKLEARN, TFIDF, measure_fasttext, measure_sklearn, measure_tfidf
+from labelled_sets import LabelledSet, read_set
+from word_vectors import make_vectors
+
+from w2vray.config import MODELS
+from w2vray.errors import CorpusError
+
+__all__ = ["COUNTERPARTS", "Cell", "Places", "Row", "Wanted", "append", "cells_of", "compute", "read_done", "rows_of"]
+
+COUNTERPARTS = ("sklearn", "tfidf", "fasttext")
+WORDS = ("frozen", "tuned")
+NONE = "-"
+"""Of a classifier without vectors."""
+
+
+@dataclass(frozen=True, order=True)
+class Row:
+    """A row of the table: what a mean over seeds is told of."""
+
+    set: str
+    vectors: str
+    model: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where things are."""
+
+    data: Path
+    output: Path
+    googlenews: Path | None
+
+    @property
+    def done(self) -> Path:
+        """The file of the cells that are done."""
+        return self.output / "cells.jsonl"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the table is to have."""
+
+    sets: Sequence[str]
+    vectors: Sequence[str]
+    models: Sequence[str]
+    words: Sequence[str]
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training and its test. ``depends`` is what else the figure depends on: fingerprints and settings."""
+
+    row: Row
+    seed: int
+    depends: str
+
+    @property
+    def key(self) -> str:
+        """The cell as its line in the file names it."""
+        return json.dumps({**asdict(self.row), "seed": self.seed, "depends": json.loads(self.depends)}, sort_keys=True)
+
+
+def rows_of(wanted: Wanted) -> list[Row]:
+    """Return the rows of the table, in order; what has no vectors, or does not tune them, is there once."""
+    rows = []
+    for name in wanted.sets:
+        for model in wanted.models:
+            plain = model in {"tfidf", "fasttext"}
+            for vectors in [NONE] if plain else wanted.vectors:
+                words = [NONE] if plain else ["frozen"] if model == "sklearn" else wanted.words
+                rows += [Row(name, vectors, model, kind) for kind in words]
+    return rows
+
+
+def cells_of(wanted: Wanted, places: Places) -> list[Cell]:
+    """Return the cells of the table, making the vectors that are not there yet.
+
+    Where nothing is random, one seed is enough.
+    """
+    cells = []
+    for name in wanted.sets:
+        labelled = read_set(places.data / f"{name}.parquet")
+        for row in rows_of(wanted):
+            if row.set == name:
+                seeds = 1 if _exact(row) else wanted.seeds
+                cells += [Cell(row, seed, _depends(row, labelled, places)) for seed in range(seeds)]
+    return cells
+
+
+def _exact(row: Row) -> bool:
+    return row.model in {"sklearn", "tfidf"} or (row.model == "average" and row.words == "frozen")
+
+
+def _depends(row: Row, labelled: LabelledSet, places: Places) -> str:
+    if row.model in MODELS:
+        settings: dict[str, Any] = asdict(table_settings(row.model, tuned=row.words == "tuned"))
+    else:
+        settings = {"sklearn": SKLEARN, "tfidf": TFIDF, "fasttext": FASTTEXT}[row.model]
+    vectors = None
+    if row.vectors != NONE:
+        vectors = make_vectors(row.vectors, labelled, places.output / "vectors", places.googlenews).fingerprint[:16]
+    return json.dumps({"data": labelled.fingerprint[:16], "vectors": vectors, "settings": settings})
+
+
+def compute(cell: Cell, places: Places) -> dict[str, Any]:
+    """Compute a cell and return its line. Runs in a process of its own, with one thread."""
+    torch.set_num_threads(1)
+    started = time.monotonic()
+    measured = _measure(cell, places)
+    seconds = round(time.monotonic() - started, 1)
+    return {**json.loads(cell.key), **asdict(measured), "seconds": seconds}
+
+
+def _measure(cell: Cell, places: Places) -> Outcome:
+    row = cell.row
+    labelled = read_set(places.data / f"{row.set}.parquet")
+    match row.model:
+        case "tfidf":
+            return measure_tfidf(labelled)
+        case "fasttext":
+            return measure_fasttext(labelled, cell.seed)
+    vectors = make_vectors(row.vectors, labelled, places.output / "vectors", places.googlenews)
+    if row.model == "sklearn":
+        return measure_sklearn(labelled, vectors)
+    tuned = row.words == "tuned"
+    settings = table_settings(row.model, tuned=tuned)
+    return measure_model(labelled, vectors, row.model, settings, tuned=tuned, seed=cell.seed)
+
+
+def append(path: Path, line: dict[str, Any]) -> None:
+    """Add a line to the file, in one write."""
+    with path.open("ab", buffering=0) as file:
+        file.write(json.dumps(line).encode() + b"\n")
+
+
+def read_done(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the lines of the file by their cells' keys. The end of a line that was cut short is taken off.
+
+    Raises:
+        CorpusError: a line is no cell.
+    """
+    if not path.exists():
+        return {}
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with path.open("r+b") as file:
+            file.truncate(whole)
+    return dict(_keyed(path, content[:whole]))
+
+
+def _keyed(path: Path, content: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+    names = ("set", "vectors", "model", "words", "seed", "depends")
+    for number, text in enumerate(content.splitlines(), start=1):
+        try:
+            line = json.loads(text)
+            key = json.dumps({name: line[name] for name in names}, sort_keys=True)
+            float(line["accuracy"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise CorpusError(f"{path}, line {number} is no cell of the table; take the line out") from error
+        yield key, line

@@ -1,0 +1,97 @@
+"""One training of one of w2vray's models and its test, in this process, by the library's ``fit`` and ``TextScorer``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from labelled_sets import LabelledSet, Rows
+
+from w2vray.bundle import Bundle, ModelConfig
+from w2vray.examples import NO_EXAMPLES, Examples
+from w2vray.fitting import BEST, CURVE, SEARCH, Task, fit
+from w2vray.lookup import Lookup
+from w2vray.metrics import confusion, metrics
+from w2vray.models.settings import ModelSettings, StepSettings, model_settings
+from w2vray.objectives import OneLabel
+from w2vray.scorer import TextScorer
+from w2vray.vectors import Vectors
+
+__all__ = ["Outcome", "measure_model", "outcome", "table_settings"]
+
+POLICY = "skip"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training came to on the test rows; ``epochs`` is 0 where nothing is learnt in epochs."""
+
+    accuracy: float
+    macro_f1: float
+    epochs: int = 0
+
+
+def table_settings(model: str, *, tuned: bool) -> ModelSettings:
+    """Return the settings that the table is made with: the library's defaults, but for ``refit``.
+
+    The counterparts learn from all rows; so do the networks, once their number of epochs is known.
+    """
+    steps = tuned or model != "average"
+    return model_settings(model, {"refit": True} if steps else {}, tuned=tuned)
+
+
+def measure_model(
+    labelled: LabelledSet, vectors: Vectors, model: str, settings: ModelSettings, *, tuned: bool, seed: int
+) -> Outcome:
+    """Train a model, then classify the test rows. A part ``dev`` stops the training and is never learnt from."""
+    steps = isinstance(settings, StepSettings)
+    learnt, kept = labelled.learnt_and_kept(seed) if steps else (labelled.train, None)
+    task = Task(
+        model=settings,
+        classes=len(labelled.labels),
+        objective=OneLabel(),
+        policy=POLICY,
+        tune_vectors=tuned,
+        refit=isinstance(settings, StepSettings) and settings.refit and labelled.dev is None,
+        seed=seed,
+    )
+    train = examples(learnt, vectors, labelled.labels)
+    validation = NO_EXAMPLES if kept is None else examples(kept, vectors, labelled.labels)
+    state = fit(task, vectors.table_VD, train, validation)
+    config = ModelConfig(
+        model=model,
+        settings=settings,
+        tuned_vectors=tuned,
+        labels=labelled.labels,
+        rules=vectors.rules,
+        policy=POLICY,
+        dim=vectors.dim,
+        vectors_fingerprint=vectors.fingerprint,
+        vectors_path=str(vectors.path),
+    )
+    scorer = TextScorer(Bundle(config, {name: value.numpy() for name, value in state[BEST].items()}), vectors)
+    scores = scorer.score_array(pa.array(labelled.test.texts, pa.large_string()))
+    return outcome(scores.label_N, labelled, len(state.get(SEARCH, state[CURVE])) if steps else 0)
+
+
+def outcome(predicted_N: npt.NDArray[np.integer[Any]], labelled: LabelledSet, epochs: int = 0) -> Outcome:
+    """Compare numbers of labels with the test rows' labels; a label that was never learnt counts as wrong."""
+    number = {label: index for index, label in enumerate(labelled.labels)}
+    true_N = np.array([number.get(label, -1) for label in labelled.test.labels])
+    known_N = true_N >= 0
+    counts_CC1 = confusion(true_N[known_N], predicted_N[known_N], len(number))
+    measured = metrics(counts_CC1, labelled.labels, rows_unknown_label=int((~known_N).sum()))
+    return Outcome(measured.accuracy, measured.macro_f1, epochs)
+
+
+def examples(rows: Rows, vectors: Vectors, labels: Sequence[str]) -> Examples:
+    """Look up rows to learn from: those of a known label of which a word has a vector, as ``w2vray train`` does."""
+    number = {label: index for index, label in enumerate(labels)}
+    known = rows.take(np.flatnonzero([label in number for label in rows.labels]))
+    ids = Lookup(vectors.vocabulary, vectors.rules, POLICY)(known.texts)
+    usable_N = ids.evidence_N
+    labels_N = np.array([number[label] for label in known.labels], dtype=np.int64)
+    offsets_N1 = np.concatenate(([0], np.cumsum(ids.lengths_N[usable_N])))
+    return Examples.of(ids.ids_L, offsets_N1, labels_N[usable_N], len(labels))
