@@ -140,7 +140,7 @@ class Refused(NamedTuple):
             "train a.parquet --vectors vectors --output m --model svm",
             "'svm' is not one of 'average', 'cnn', 'lstm', 'gru'",
         ),
-        Refused("train a.parquet --vectors vectors --output m --workers none", "'none' is not a valid integer"),
+        Refused("train a.parquet --vectors vectors --output m --workers 2:1", "--workers is '2:1'; allowed: a whole"),
         Refused("train a.parquet --vectors vectors --output m --label-column text", "is also a --text-column"),
         Refused("score a.parquet --model nowhere --output r", "nowhere is not a model directory"),
         Refused("score a.parquet --model m --output r --top-k 2 --probabilities", "exclude each other"),

@@ -28,6 +28,7 @@ NO_DEFAULT: dict[type[Any], dict[str, Any]] = {
     PredictSettings: {"model": "model"},
 }
 WHOLE = "a whole number above 0"
+WORKERS = "a whole number above 0, or MIN:MAX of two such"
 SEED = "0 to 4294967295"
 LABEL_WEIGHTS = "LABEL=W with W above 0, each label once"
 
@@ -67,7 +68,10 @@ BAD_VALUES: list[tuple[type[Any], str, Any, str]] = [
     (TrainSettings, "class_weight", ("a=1", "a=2"), LABEL_WEIGHTS),
     (TrainSettings, "precision", "float16", "float32, bfloat16"),
     (TrainSettings, "oov", "drop", "skip, zero, unknown, subword"),
-    (TrainSettings, "workers", 0, WHOLE),
+    *[
+        (TrainSettings, "workers", value, WORKERS)
+        for value in (0, -1, "none", "2:1", "0:2", "1:2:3", "1:", ":2", "1.5")
+    ],
     (TrainSettings, "seed", -1, SEED),
     (TrainSettings, "seed", 2**32, SEED),
     (EvaluateSettings, "text_column", (), "the name of at least one column"),
@@ -93,6 +97,8 @@ AT_THE_BOUND: list[tuple[type[Any], str, Any]] = [
     (TrainSettings, "seed", 2**32 - 1),
     (TrainSettings, "validation_fraction", 0.999),
     (TrainSettings, "workers", 1),
+    (TrainSettings, "workers", "1:1"),
+    (TrainSettings, "workers", "2:16"),
     (EvaluateSettings, "workers", 1),
     (ScoreSettings, "threshold", 0.0),
     (ScoreSettings, "threshold", 1.0),

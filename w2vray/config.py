@@ -5,6 +5,7 @@ one place. Those of the ``vectors`` verbs are in ``vectors_config.py``; a model'
 (``models/settings.py``).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
@@ -33,6 +34,8 @@ SPECIAL_POLICIES = ("zero", "unknown")  # of which one row of the model's own st
 PRECISIONS = ("float32", "bfloat16")
 
 PROJECTION_CACHE = 128
+
+_WORKERS = re.compile(r"[1-9][0-9]{0,5}(:[1-9][0-9]{0,5})?")
 
 
 def documented(
@@ -102,7 +105,12 @@ class TrainSettings:
         "Let the rows of LABEL count W times as much. May be repeated.", (), metavar="LABEL=W"
     )
     oov: str = documented("What becomes of words that have no vector.", "skip", choices=POLICIES)
-    workers: int = documented("Ray Train workers.", 1)
+    workers: str | int = documented(
+        "Ray Train workers; MIN:MAX takes as many as there is room for, and goes on from the last epoch with more or "
+        "fewer when that changes.",
+        1,
+        metavar="N|MIN:MAX",
+    )
     gpu: bool = documented("Give each worker a GPU.", False)
     precision: str = documented(
         "Numbers of the training's matrix products; bfloat16 is for GPUs.", "float32", choices=PRECISIONS
@@ -118,7 +126,8 @@ class TrainSettings:
         require(share is None or 0 < share < 1, "validation_fraction", share, "above 0, below 1")
         if self.validation and share is not None:
             raise ConfigError("--validation and --validation-fraction exclude each other; choose one")
-        require(self.workers > 0, "workers", self.workers, "a whole number above 0")
+        least, most = self.worker_range if _WORKERS.fullmatch(str(self.workers)) else (1, 0)
+        require(least <= most, "workers", self.workers, "a whole number above 0, or MIN:MAX of two such")
         require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
         require(
             all(_is_weight(item) for item in self.class_weight) and len(set(_labels(self))) == len(self.class_weight),
@@ -130,6 +139,12 @@ class TrainSettings:
             raise ConfigError(f"--precision {self.precision} is for GPUs; give --gpu, or leave it out")
         if self.label_column in self.text_column:
             raise ConfigError(f"--label-column {self.label_column!r} is also a --text-column; name two columns")
+
+    @property
+    def worker_range(self) -> tuple[int, int]:
+        """The fewest and the most workers."""
+        least, _, most = str(self.workers).partition(":")
+        return int(least), int(most or least)
 
 
 def _labels(settings: TrainSettings) -> list[str]:

@@ -162,7 +162,7 @@ def test_average_is_logistic_regression_on_the_means_over_all_rows(
     make_store: MakeStore, word_vectors: Vectors, tmp_path: Path
 ) -> None:
     store = make_store(files=2, rows=151)
-    summary = run_train(store, word_vectors, tmp_path / "model", model="average", workers=2, with_vectors=True)
+    summary = run_train(store, word_vectors, tmp_path / "model", model="average", workers="1:3", with_vectors=True)
     assert (summary.rows, summary.rows_validation) == (302, 0)
     table = pq.read_table(store)
     means = text_means(word_vectors, table["text"].to_pylist())

@@ -26,7 +26,7 @@ from w2vray.errors import ClusterError, W2vrayError
 from w2vray.tokens import TokenRules
 from w2vray.vectors import Vectors
 
-__all__ = ["SharedVectors", "connected", "run_units", "share", "unit_dataset", "worker_cpus"]
+__all__ = ["SharedVectors", "can_grow", "connected", "run_units", "share", "unit_dataset", "worker_cpus"]
 
 _STALL_SECONDS = 600
 
@@ -132,7 +132,7 @@ def scoring_workers(asked: int | None) -> int:
         if cpus < 1:
             raise ClusterError("the cluster has no CPUs now; say with --workers how far it may scale up")
         return int(cpus)
-    if asked > cpus and not _can_grow():
+    if asked > cpus and not can_grow():
         raise ClusterError(f"--workers is {asked}, and this Ray has {cpus:g} CPUs; allowed: 1 to {cpus:g}")
     return asked
 
@@ -140,12 +140,13 @@ def scoring_workers(asked: int | None) -> int:
 def worker_cpus(workers: int) -> float:
     """Return the CPUs to reserve for each worker: one, or a little less where the workers would take them all.
 
-    Ray's own tasks need a place too: a pool that holds every CPU waits for ever for the tasks that feed it.
+    Ray's own tasks need a place too: a pool that holds every CPU waits for ever for the tasks that feed it. The
+    share is a binary fraction: Ray counts an elastic training's workers by adding it up and dividing, unrounded.
     """
-    return 1.0 if workers < cluster_cpus() else 0.9
+    return 1.0 if workers < cluster_cpus() else 0.875
 
 
-def _can_grow() -> bool:
+def can_grow() -> bool:
     """Tell whether an autoscaler may add nodes: only a cluster that was started elsewhere can have one."""
     nodes = ray.nodes()
     return any(float(node.get("Resources", {}).get("CPU", 0)) == 0 for node in nodes if node.get("Alive"))

@@ -20,7 +20,7 @@ from ray.train.torch import TorchTrainer
 from w2vray.bundle import ModelConfig, save_bundle
 from w2vray.cluster.examples import Labelled, ReadingJob, labelled_units, read_examples
 from w2vray.cluster.labels import label_order
-from w2vray.cluster.runtime import SharedVectors, connected, share, worker_cpus
+from w2vray.cluster.runtime import SharedVectors, can_grow, connected, share, worker_cpus
 from w2vray.cluster.train_worker import WorkerConfig, load_state, train_loop_per_worker
 from w2vray.config import TrainSettings
 from w2vray.errors import BundleError, ClusterError, CorpusError, W2vrayError
@@ -208,24 +208,28 @@ def _task(
 
 
 def _require_cpus(settings: TrainSettings) -> None:
-    """Refuse at once what Ray would wait for."""
+    """Refuse at once what Ray would wait for in vain."""
+    if can_grow():
+        return
     resources = ray.cluster_resources()
     cpus, gpus = resources.get("CPU", 0), resources.get("GPU", 0)
-    if settings.workers > cpus:
+    least, _ = settings.worker_range
+    if least > cpus:
         raise ClusterError(f"--workers is {settings.workers}, and this Ray has {cpus:g} CPUs; allowed: 1 to {cpus:g}")
-    if settings.gpu and settings.workers > gpus:
+    if settings.gpu and least > gpus:
         raise ClusterError(f"--gpu with --workers {settings.workers} needs as many GPUs; this Ray has {gpus:g}")
 
 
 def _fit(settings: TrainSettings, worker: WorkerConfig, storage: Path, name: str) -> Mapping[str, Any]:
     """Run the workers to the end and return the last checkpoint: the best weights and the learning curve."""
-    cpus = worker_cpus(settings.workers)
+    least, most = settings.worker_range
+    cpus = worker_cpus(most)
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", _POLL_SECONDS)
     trainer = TorchTrainer(
         train_loop_per_worker,
         train_loop_config={"config": worker},
         scaling_config=ScalingConfig(
-            num_workers=settings.workers,
+            num_workers=most if least == most else (least, most),  # type: ignore[arg-type]  # declared for its version 1
             use_gpu=settings.gpu,
             resources_per_worker=_resources(cpus, settings.gpu),
         ),
@@ -282,11 +286,13 @@ def _storage(output: Path) -> Path:
 
 
 def _fingerprint(settings: TrainSettings, stores: list[Labelled], vectors: Vectors) -> str:
-    """Name the training by all that it depends on, so that only the same one is gone on with."""
+    """Name the training by all that it depends on, so that only the same one is gone on with.
+
+    It does not depend on how many workers there are: after any epoch another number of them may go on.
+    """
+    left_out = {"vectors", "output", "with_vectors", "workers"}
     stated = {
-        **{
-            name: value for name, value in asdict(settings).items() if name not in {"vectors", "output", "with_vectors"}
-        },
+        **{name: value for name, value in asdict(settings).items() if name not in left_out},
         "vectors": vectors.fingerprint,
         "stores": [store.corpus.fingerprint for store in stores],
     }
