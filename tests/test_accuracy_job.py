@@ -1,10 +1,13 @@
 """``jobs/accuracy/``: how a set is cut, what the table says, and that what is done is not done again."""
 
+import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -201,6 +204,23 @@ def test_the_same_command_again_computes_nothing(tmp_path: Path, capsys: pytest.
     assert again.err == ""
     assert again.out == first.out
     assert (tmp_path / "out" / "cells.jsonl").read_bytes() == kept
+
+
+def test_a_command_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
+    """Whatever its processes are at."""
+    write_set(tmp_path / "small.parquet", ["all"] * 60)
+    options = ["--data", str(tmp_path), "--output", str(tmp_path / "out"), "--sets", "small", "--models", "fasttext"]
+    command = [sys.executable, make_table.__file__, *options, "--processes", "2", "--seeds", "50"]
+    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    children: list[psutil.Process] = []
+    while len(children) < 3 and started.poll() is None:  # two, and the one that cleans up behind them
+        children = psutil.Process(started.pid).children()
+        time.sleep(0.05)
+    started.kill()
+    assert started.wait() < 0
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert len(children) == 3
+    assert not alive
 
 
 def test_a_line_that_was_cut_short_is_taken_off_and_the_others_stay(tmp_path: Path) -> None:
