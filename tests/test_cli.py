@@ -131,6 +131,10 @@ class Refused(NamedTuple):
         Refused("vectors info vectors --family glove", "--family measures a corpus; name one with --corpus"),
         Refused("vectors train nowhere --output v", "nowhere is not there"),
         Refused("train nowhere --vectors vectors --output m", "nowhere is not there"),
+        Refused("train --vectors vectors --output m", "Missing argument 'LABELLED...'"),
+        Refused("train a.parquet --output m", "Missing option '--vectors'"),
+        Refused("train --from nowhere/config.json --output m", "nowhere/config.json cannot be read"),
+        Refused("train --from vectors/vectors.json --output m", "is not the config.json of a model"),
         Refused("train a.parquet --vectors nowhere --output m", "nowhere is not a vectors directory"),
         Refused(
             "train a.parquet --vectors vectors --output m --filters 3 --model average", "--filters is not an option"

@@ -17,6 +17,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from w2vray.bundle import Bundle
 from w2vray.cluster.evaluate import EvaluationSummary, evaluate
 from w2vray.cluster.examples import ExampleReader, ReadingJob, labelled_units
+from w2vray.cluster.repeating import repeated
 from w2vray.cluster.train import TrainSummary, train
 from w2vray.config import EvaluateSettings, TrainSettings
 from w2vray.errors import BundleError, ClusterError, ConfigError, CorpusError
@@ -65,18 +66,25 @@ def test_two_workers_learn_what_the_labels_say(make_store: MakeStore, word_vecto
     assert not list(tmp_path.glob(".model*")), "checkpoints are cleared away"
 
 
-def test_the_same_seed_with_one_worker_gives_the_same_weights_and_leaves_the_vectors_alone(
+def test_a_training_repeated_with_one_worker_gives_the_same_weights_and_leaves_the_vectors_alone(
     make_store: MakeStore, word_vectors: Vectors, tmp_path: Path
 ) -> None:
+    """From what the model directory tells; other data is refused."""
     store = make_store(files=2, rows=100)
     before = word_vectors.table_VD.tobytes()
-    for name in ("one", "two"):
-        run_train(store, word_vectors, tmp_path / name, oov="unknown", model_settings=SMALL)
+    run_train(store, word_vectors, tmp_path / "one", oov="unknown", model_settings=SMALL)
+    settings, origin = repeated(tmp_path / "one" / "config.json", {"output": str(tmp_path / "two")})
+    train(settings, origin=origin)
     one, two = Bundle.load(tmp_path / "one"), Bundle.load(tmp_path / "two")
     assert one.weights.keys() == two.weights.keys()
     for name, value in one.weights.items():
         assert np.array_equal(value, two.weights[name]), name
     assert one.fingerprint == two.fingerprint
+    assert one.config.training["curve"] == two.config.training["curve"]
+    pq.write_table(pq.read_table(store).slice(1), store / "part-0.parquet")
+    settings, origin = repeated(tmp_path / "two", {"output": str(tmp_path / "three")})
+    with pytest.raises(CorpusError, match=f"{store} is not what .*two/config.json tells of: fingerprint"):
+        train(settings, origin=origin)
     assert word_vectors.table_VD.tobytes() == before
 
 

@@ -11,6 +11,7 @@ from functools import wraps
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from w2vray import config, vectors_config
 from w2vray.cli.console import Output, progress_bar, table
@@ -152,21 +153,39 @@ def _vectors_result(output: Output, opened: Any) -> None:
 
 
 @_verb(w2vray, "train", config.TrainSettings, on_cluster=True)
+@click.option(
+    "--from",
+    "repeat",
+    metavar="CONFIG",
+    help="config.json of a model: train as it was trained, but for the options given beside it.",
+)
 @model_options
-def train(output: Output, /, *, address: str | None, **arguments: Any) -> None:
+def train(output: Output, /, *, address: str | None, repeat: str | None, **arguments: Any) -> None:
     """Train a classifier on labelled Parquet."""
     from w2vray.models.settings import model_settings, option_owners
 
     given = {name: arguments.pop(name) for name in option_owners()}
     given = {name: value for name, value in given.items() if value not in (None, ())}
-    settings = config.TrainSettings(**arguments, model_settings=given)
+    if repeat is None:
+        for name, word in (("labelled", "argument 'LABELLED...'"), ("vectors", "option '--vectors'")):
+            if not arguments[name]:
+                raise click.UsageError(f"Missing {word}; --from takes it from a model.")
+        settings, origin = config.TrainSettings(**arguments, model_settings=given), None
+    else:
+        from w2vray.cluster.repeating import repeated
+
+        source = click.get_current_context().get_parameter_source
+        typed = {name: value for name, value in arguments.items() if source(name) is ParameterSource.COMMANDLINE}
+        settings, origin = repeated(repeat, {**typed, "model_settings": given})
     model_settings(
         settings.model, given, tuned=settings.tune_vectors
     )  # a wrong option is told before anything is started
     from w2vray.cluster.train import train as train_model
 
     with progress_bar("training") as update:
-        summary = train_model(settings, address=address, progress=lambda done, text: update(done, None, text))
+        summary = train_model(
+            settings, origin=origin, address=address, progress=lambda done, text: update(done, None, text)
+        )
     best = min(summary.curve, key=lambda line: line["validation_loss"] or 0.0)
     rows = f"{summary.rows:,} rows trained on, {summary.rows_validation:,} kept for validation"
     unlabelled, unknown = summary.rows_without_label, summary.rows_without_evidence
@@ -180,6 +199,11 @@ def train(output: Output, /, *, address: str | None, **arguments: Any) -> None:
             f"accuracy {best['validation_accuracy']:.4f}"
         )
     output.result(summary.as_dict(), *lines)
+
+
+for _parameter in train.params:
+    if _parameter.name in {"labelled", "vectors"}:
+        _parameter.required = False  # a model that is named with --from tells them
 
 
 @_verb(w2vray, "evaluate", config.EvaluateSettings, on_cluster=True)
@@ -285,7 +309,7 @@ def submit(address: str, submission_id: str | None, verb: tuple[str, ...]) -> No
     sys.exit(submit_job(address, verb, submission_id=submission_id))
 
 
-_PLACES = ("source", "corpus", "labelled", "validation", "vectors", "model", "output", "run")
+_PLACES = ("source", "corpus", "labelled", "validation", "vectors", "repeat", "model", "output", "run")
 
 
 def _require_runnable(verb: tuple[str, ...]) -> None:

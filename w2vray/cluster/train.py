@@ -20,7 +20,9 @@ from ray.train.torch import TorchTrainer
 from w2vray.bundle import ModelConfig, save_bundle
 from w2vray.cluster.examples import Labelled, ReadingJob, labelled_units, read_examples
 from w2vray.cluster.labels import label_order
+from w2vray.cluster.repeating import Origin
 from w2vray.cluster.runtime import SharedVectors, can_grow, connected, share, worker_cpus
+from w2vray.cluster.stores import absolute, without_secrets
 from w2vray.cluster.train_worker import WorkerConfig, load_state, train_loop_per_worker
 from w2vray.config import TrainSettings
 from w2vray.errors import BundleError, ClusterError, CorpusError, W2vrayError
@@ -65,9 +67,13 @@ class TrainSummary:
 
 
 def train(
-    settings: TrainSettings, *, address: str | None = None, progress: Progress = lambda _, __: None
+    settings: TrainSettings,
+    *,
+    origin: Origin | None = None,
+    address: str | None = None,
+    progress: Progress = lambda _, __: None,
 ) -> TrainSummary:
-    """Train a classifier and write the model directory.
+    """Train a classifier and write the model directory; ``origin`` is what a repeated training was given.
 
     Raises:
         UnusableInputError: the arguments, the labelled store, the vectors or the output cannot be used.
@@ -82,6 +88,8 @@ def train(
         stores.append(labelled_units(settings.validation, settings.text_column, settings.label_column))
     if len({store.multi_label for store in stores}) > 1:
         raise CorpusError(f"column {settings.label_column!r} holds lists in one of LABELLED and --validation only")
+    if origin:
+        origin.require(settings, [store.corpus.fingerprint for store in stores], vectors.fingerprint)
     storage, name = _storage(output), _fingerprint(settings, stores, vectors)
     with connected(address):
         _require_cpus(settings)
@@ -111,7 +119,7 @@ def train(
         dim=vectors.dim,
         vectors_fingerprint=vectors.fingerprint,
         vectors_path=str(vectors.path),
-        training=_history(settings, stores, counts, curve),
+        training=_history(settings, stores, vectors, counts, curve),
     )
     weights = {name: value.numpy() for name, value in state[BEST].items()}
     save_bundle(output, config, weights, with_vectors=settings.with_vectors)
@@ -300,12 +308,24 @@ def _fingerprint(settings: TrainSettings, stores: list[Labelled], vectors: Vecto
 
 
 def _history(
-    settings: TrainSettings, stores: list[Labelled], counts: ExampleCounts, curve: list[dict[str, Any]]
+    settings: TrainSettings,
+    stores: list[Labelled],
+    vectors: Vectors,
+    counts: ExampleCounts,
+    curve: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """Return what the model directory tells of how the model came to be."""
+    """Return what the model directory tells of how the model came to be: where the data is, without any key."""
+    labelled, validation = (
+        [without_secrets(absolute(place)) for place in places] for places in (settings.labelled, settings.validation)
+    )
     packages = ("w2vray", "ray", "torch", "numpy", "pyarrow")
     return {
-        "settings": asdict(settings),
+        "settings": {
+            **asdict(settings),
+            "labelled": labelled,
+            "validation": validation,
+            "vectors": str(vectors.path),
+        },
         "data": [store.corpus.fingerprint for store in stores],
         "rows": {name: getattr(counts, name) for name in ("train", "validation", "without_label", "without_evidence")},
         "curve": curve,
