@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -22,7 +23,7 @@ from w2vray.cluster.train import TrainSummary, train
 from w2vray.config import EvaluateSettings, TrainSettings
 from w2vray.errors import BundleError, ClusterError, ConfigError, CorpusError
 from w2vray.examples import ExampleCounts, ExampleFile, Examples
-from w2vray.fitting import BEST, SEARCH, Task, fit
+from w2vray.fitting import BEST, CURVE, SEARCH, Task, fit
 from w2vray.lookup import Lookup
 from w2vray.metrics import MultiLabelMetrics
 from w2vray.models.settings import CnnSettings
@@ -88,11 +89,45 @@ def test_a_training_repeated_with_one_worker_gives_the_same_weights_and_leaves_t
     assert word_vectors.table_VD.tobytes() == before
 
 
-def test_one_worker_of_rays_is_the_plain_function(make_store: MakeStore, word_vectors: Vectors, tmp_path: Path) -> None:
-    """Bit for bit, and so is the second fit on all rows."""
+class Killer:
+    """Ends the worker of a training once, when this many epochs are done; keeps what it was told."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.killed = 0
+        self.told: list[int] = []
+
+    def __call__(self, epoch: int, _: str) -> None:
+        self.told.append(epoch)
+        if epoch >= self.epoch and not self.killed:
+            for process in psutil.Process().children(recursive=True):
+                if process.name().startswith("ray::RayTrainW"):
+                    process.kill()
+                    self.killed += 1
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["undisturbed", "killed"])
+def test_one_worker_of_rays_is_the_plain_function(
+    make_store: MakeStore, word_vectors: Vectors, tmp_path: Path, *, killed: bool
+) -> None:
+    """Bit for bit, and so is the second fit on all rows; one that is killed goes on from its last whole epoch."""
     store = make_store(files=2, rows=100)
-    options: dict[str, Any] = {**SMALL, "refit": True}
-    summary = run_train(store, word_vectors, tmp_path / "model", oov="unknown", balanced=True, model_settings=options)
+    options: dict[str, Any] = {**SMALL, "refit": not killed}
+    if killed:
+        options |= {"epochs": 24, "patience": 24}
+    killer = Killer(6 if killed else 1000)
+    settings = TrainSettings(
+        labelled=(str(store),),
+        vectors=str(word_vectors.path),
+        output=str(tmp_path / "model"),
+        oov="unknown",
+        balanced=True,
+        model_settings=options,
+    )
+    summary = train(settings, progress=killer)
+    assert killer.killed == killed
+    if killed:
+        assert killer.told == sorted(killer.told), "no epoch before the last whole one is done again"
 
     labelled = labelled_units([str(store)], ("text",), "label")
     job = ReadingJob(
@@ -115,13 +150,13 @@ def test_one_worker_of_rays_is_the_plain_function(make_store: MakeStore, word_ve
         classes=3,
         objective=objective(labels, counts.labels, counts.train, multi_label=False, balanced=True, weights={}),
         policy="unknown",
-        refit=True,
+        refit=not killed,
     )
     parts = [file.parts(labels, multi_label=False) for file in files]
     train_examples, kept = (Examples(tuple(part[kind] for part in parts), 3) for kind in range(2))
     state = fit(task, word_vectors.table_VD, train_examples, kept)
 
-    assert state[SEARCH] == summary.curve
+    assert state[CURVE if killed else SEARCH] == summary.curve
     weights = Bundle.load(tmp_path / "model").weights
     assert weights.keys() == state[BEST].keys()
     for name, value in weights.items():
