@@ -31,7 +31,7 @@ from w2vray.scorer import TextScorer
 __all__ = ["measure_growth", "measure_jobs"]
 
 DIM = 300
-TFIDF_SHARE = 8
+TFIDF_SHARE = 64
 """The slow rival is given one part in so many of the store."""
 
 
