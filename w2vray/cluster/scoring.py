@@ -44,6 +44,11 @@ class ScoringJob:
         return list(dict.fromkeys([*self.text_columns, *self.kept.values(), *filtered]))
 
     @property
+    def carried(self) -> list[str]:
+        """Columns that a row's scores are given, beside the answer."""
+        return list(dict.fromkeys([FILE_COLUMN, ROW_COLUMN, *self.kept.values()]))
+
+    @property
     def scores_schema(self) -> pa.Schema:
         """Schema of the scores."""
         return scores_schema(
@@ -68,7 +73,8 @@ def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRec
         rows_in += len(batch)
         texts = read_texts(batch, job.text_columns, job.limits)
         truncated += texts.truncated
-        scores.append(_score(batch.take(pa.array(texts.rows_N)), texts, scorer, job))
+        rows = batch.select(job.carried)  # not the text: it need not be copied
+        scores.append(_score(rows.take(pa.array(texts.rows_N)) if texts.rejected else rows, texts, scorer, job))
         rejected.append(_reject(batch, texts))
     score_table = pa.Table.from_batches(scores, job.scores_schema)
     rejected_table = pa.Table.from_batches(rejected, REJECTED_SCHEMA)
