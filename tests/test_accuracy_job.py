@@ -252,13 +252,13 @@ def test_a_figure_is_mean_and_spread_of_complete_seeds_only() -> None:
     (figure,) = make_table.figures([row, other], of_row + of_other, done)
     assert figure.mean == pytest.approx(62.5)
     assert figure.spread == pytest.approx(25.0)
-    assert make_table.lines_of(["mr", "sst2"], [figure]) == [["cnn", "glove50", "frozen", "62.5 (25.0)", ""]]
+    assert figure.cells() == ["mr", "cnn", "glove50", "frozen", "62.5", "25.0"]
 
 
 def test_one_seed_has_no_spread() -> None:
     """There is nothing to compare."""
     figure = make_table.Figure(cells.Row("mr", "-", "tfidf", "-"), (0.5,), (1.0,))
-    assert make_table.lines_of(["mr"], [figure]) == [["tfidf", "-", "-", "50.0"]]
+    assert figure.cells() == ["mr", "tfidf", "-", "-", "50.0", ""]
 
 
 def test_vectors_of_a_file_that_is_not_named_are_refused(tmp_path: Path) -> None:

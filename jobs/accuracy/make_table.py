@@ -49,6 +49,11 @@ class Figure:
         """Best minus worst seed, in percentage points."""
         return 100 * (max(self.accuracies) - min(self.accuracies))
 
+    def cells(self) -> list[str]:
+        """Return the figure as it is printed; what has one seed has no spread."""
+        spread = f"{self.spread:.1f}" if len(self.accuracies) > 1 else ""
+        return [self.row.set, self.row.model, self.row.vectors, self.row.words, f"{self.mean:.1f}", spread]
+
     def as_dict(self) -> dict[str, Any]:
         """Return the figure as JSON can hold it."""
         return {**asdict(self), "mean_percent": self.mean, "spread_percent": self.spread}
@@ -66,16 +71,6 @@ def figures(rows: Sequence[Row], cells: Iterable[Cell], done: dict[str, dict[str
             accuracies = tuple(float(line["accuracy"]) for line in lines)
             found.append(Figure(row, accuracies, tuple(float(line["seconds"]) for line in lines)))
     return found
-
-
-def lines_of(sets: Sequence[str], found: Sequence[Figure]) -> list[list[str]]:
-    """Lay the figures out: a line a model, vectors and words, a column a set; mean, and spread where seeds differ."""
-    by_line: dict[tuple[str, str, str], dict[str, str]] = {}
-    for figure in found:
-        row = figure.row
-        text = f"{figure.mean:.1f}" + (f" ({figure.spread:.1f})" if len(figure.accuracies) > 1 else "")
-        by_line.setdefault((row.model, row.vectors, row.words), {})[row.set] = text
-    return [[*key, *(texts.get(name, "") for name in sets)] for key, texts in by_line.items()]
 
 
 def fill(cells: Sequence[Cell], places: Places, processes: int, out: Output) -> None:
@@ -138,10 +133,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"make_table: {error}\n")
         return error.exit_code
     found = figures(rows_of(wanted), cells, done)
-    title = f"Test accuracy in %, mean and (best less worst) of {options.seeds} seeds"
+    title = f"Test accuracy in %: mean, and best less worst, of {options.seeds} seeds"
     out.result(
         {"seeds": options.seeds, "figures": [figure.as_dict() for figure in found]},
-        table(title, ["model", "vectors", "words", *options.sets], lines_of(options.sets, found)),
+        table(title, ["set", "model", "vectors", "words", "mean", "spread"], [figure.cells() for figure in found]),
     )
     return 0
 
