@@ -93,6 +93,7 @@ class CnnSettings(StepSettings):
     # on few validation rows the loss goes up and down for longer than the recurrent models' does
     epochs: int = documented("times to go through the examples at most.", 60)
     patience: int = documented("stop after this many epochs without a better validation loss.", 8)
+    weight_decay: float = documented("decoupled weight decay (AdamW).", 0.1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
