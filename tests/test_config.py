@@ -30,7 +30,7 @@ NO_DEFAULT: dict[type[Any], dict[str, Any]] = {
 WHOLE = "a whole number above 0"
 WORKERS = "a whole number above 0, or MIN:MAX of two such"
 SEED = "0 to 4294967295"
-LABEL_WEIGHTS = "LABEL=W with W above 0, each label once"
+LABEL_WEIGHTS = "LABEL=W with W from 1e-06 to 1e+06, each label once"
 
 BAD_VALUES: list[tuple[type[Any], str, Any, str]] = [
     (ImportSettings, "format", "fasttext", "auto, word2vec-binary, word2vec-text, glove, fasttext-binary, gensim"),
@@ -64,6 +64,8 @@ BAD_VALUES: list[tuple[type[Any], str, Any, str]] = [
     (TrainSettings, "class_weight", ("a",), LABEL_WEIGHTS),
     (TrainSettings, "class_weight", ("a=0",), LABEL_WEIGHTS),
     (TrainSettings, "class_weight", ("a=x",), LABEL_WEIGHTS),
+    (TrainSettings, "class_weight", ("a=1e300",), LABEL_WEIGHTS),
+    (TrainSettings, "class_weight", ("a=1e-300",), LABEL_WEIGHTS),
     (TrainSettings, "class_weight", ("=2",), LABEL_WEIGHTS),
     (TrainSettings, "class_weight", ("a=1", "a=2"), LABEL_WEIGHTS),
     (TrainSettings, "precision", "float16", "float32, bfloat16"),

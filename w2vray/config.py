@@ -29,6 +29,8 @@ DTYPES = ("float32", "float16")
 FAMILIES = ("plain", "glove", "googlenews", "fasttext")
 MODELS = ("average", "cnn", "lstm", "gru")
 ON_BAD = ("record", "skip", "fail")
+LEAST_WEIGHT, MOST_WEIGHT = 1e-6, 1e6
+"""Of a label, in a loss that is computed in float32."""
 POLICIES = ("skip", "zero", "unknown", "subword")
 SPECIAL_POLICIES = ("zero", "unknown")  # of which one row of the model's own stands for every word without a vector
 PRECISIONS = ("float32", "bfloat16")
@@ -133,7 +135,7 @@ class TrainSettings:
             all(_is_weight(item) for item in self.class_weight) and len(set(_labels(self))) == len(self.class_weight),
             "class_weight",
             self.class_weight,
-            "LABEL=W with W above 0, each label once",
+            f"LABEL=W with W from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}, each label once",
         )
         if self.precision != "float32" and not self.gpu:
             raise ConfigError(f"--precision {self.precision} is for GPUs; give --gpu, or leave it out")
@@ -154,7 +156,7 @@ def _labels(settings: TrainSettings) -> list[str]:
 def _is_weight(item: str) -> bool:
     label, _, weight = item.rpartition("=")
     try:
-        return bool(label) and 0 < float(weight) < float("inf")
+        return bool(label) and LEAST_WEIGHT <= float(weight) <= MOST_WEIGHT
     except ValueError:
         return False
 

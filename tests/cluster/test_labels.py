@@ -93,6 +93,7 @@ def test_a_label_that_is_not_utf8_is_refused_naming_the_column(kind: pa.DataType
         pytest.param(["-", "2", "1-0"], ("-", "1-0", "2"), id="dashes are not numbers"),
         pytest.param(["--1", "0"], ("--1", "0"), id="two dashes"),
         pytest.param(["1.5", "10", "9"], ("1.5", "10", "9"), id="fractions are not whole"),
+        pytest.param(["2" * 5000, "10", "9"], ("10", "2" * 5000, "9"), id="a number too long to be one"),
         pytest.param(["a", "a"], ("a",), id="each once"),
         pytest.param([], (), id="none"),
     ],

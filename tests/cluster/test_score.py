@@ -415,7 +415,7 @@ def test_views_of_strings_and_columns_named_like_ours_are_read_and_kept(
         "source_row": [7, 8, 9],
     }
     pq.write_table(pa.table(columns), tmp_path / "a.parquet")
-    options = {"keep": ("source_file=sf", "source_row=sr"), "where": "source_row != 9"}
+    options = {"keep": ("source_file=sf", "source_row=sr"), "where": "source_file != 'z' and source_row != 9"}
     summary = run_score(tmp_path / "a.parquet", make_model(), tmp_path / "run", **options)
     assert (summary.rows_in, summary.rows_scored, summary.rows_rejected) == (2, 1, 1)
     (row,) = read_parts(tmp_path / "run").to_pylist()

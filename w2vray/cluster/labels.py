@@ -1,5 +1,6 @@
 """Label columns to strings, and their order. A column of lists gives each row any number of labels."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -10,6 +11,10 @@ import pyarrow.compute as pc
 from w2vray.errors import CorpusError
 
 __all__ = ["holds_lists", "label_lists", "label_matrix", "label_order", "label_strings", "require_label_type"]
+
+_WHOLE = re.compile(r"-?\d+")
+_LONGEST_NUMBER = 18
+"""Digits of a label that is taken for a number: a longer one names something, and Python reads no more than 4,300."""
 
 
 def holds_lists(kind: pa.DataType) -> bool:
@@ -90,5 +95,5 @@ def label_matrix(lists: pa.ListArray, labels: Sequence[str]) -> tuple[npt.NDArra
 def label_order(labels: Iterable[str]) -> tuple[str, ...]:
     """Put labels into the order of a model's outputs: whole numbers by value, otherwise by code point."""
     found = set(labels)
-    numeric = all(label.lstrip("-").isdecimal() and label.count("-") <= 1 for label in found)
+    numeric = all(len(label) <= _LONGEST_NUMBER and _WHOLE.fullmatch(label) for label in found)
     return tuple(sorted(found, key=(lambda label: (int(label), label)) if numeric else (lambda label: (0, label))))

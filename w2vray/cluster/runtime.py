@@ -1,5 +1,6 @@
 """Ray itself: starting it here, or joining a cluster; what it has; the one shared copy of the vectors."""
 
+import ctypes
 import logging
 import os
 import re
@@ -7,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -239,11 +240,26 @@ class _Worker:
     """Adapt a worker of ours to what ``map_batches`` calls."""
 
     def __init__(self, worker: type, arguments: Mapping[str, Any]) -> None:
+        _give_back_large_arrays()
         self.worker = worker(**arguments)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         made = self.worker(Unit.from_json(batch["unit"][0].as_py()))
         return made if isinstance(made, pa.Table) else pa.Table.from_pylist([made])
+
+
+def _give_back_large_arrays() -> None:
+    """Have glibc map each large array by itself, which returns its memory when it is freed.
+
+    It would otherwise learn from the first one to take the next from the heap, where the small arrays that are kept
+    between them leave holes too small for the one after: a worker would grow with each block of a unit.
+    """
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_ARRAY)
+
+
+_M_MMAP_THRESHOLD, _LARGE_ARRAY = -3, 1 << 20
+"""mallopt's name for the size, and the size in bytes."""
 
 
 def _own_error(error: ray.exceptions.RayError) -> Exception:
