@@ -115,7 +115,8 @@ def test_train_then_score_as_jobs_and_exit_codes_come_back(
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert json.loads(verified.stdout)["ok"] is True
     next(Path(run, "scores").glob("*.parquet")).unlink()
-    assert submit(head, "verify", run, "--json").returncode == 4
+    incomplete = submit(head, "verify", run, "--json")
+    assert incomplete.returncode == 4, f"{incomplete.stdout[-2000:]}\n{incomplete.stderr[-6000:]}"
 
     refused = submit(head, "score", store, "--model", model, "--output", run, "--text-column", "body")
     assert refused.returncode == 2
