@@ -1,7 +1,10 @@
 """A sealed file says of itself whether it is as it was written, before Arrow parses it."""
 
 import io
+import subprocess
+import sys
 from hashlib import sha256
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -65,6 +68,22 @@ def test_a_flipped_bit_of_the_rows_is_noticed_without_reading_them_at_once() -> 
     check_rows(handle_of(bytes(rows)), found)
     with pytest.raises(W2vrayError, match="not those that were written"):
         check_rows(handle_of(bytes(damaged)), found)
+
+
+def test_it_is_read_without_other_threads(tmp_path: Path) -> None:
+    """One that still held the bytes when the process ends would abort it."""
+    (tmp_path / "sealed").write_bytes(SEALED)
+    program = """if True:
+        import os, sys
+        from pathlib import Path
+        from w2vray.cluster.sealed import read_sealed
+        data, before = Path(sys.argv[1]).read_bytes(), len(os.listdir("/proc/self/task"))
+        for _ in range(5):
+            read_sealed(data)
+        print(len(os.listdir("/proc/self/task")) - before)
+    """
+    command = [sys.executable, "-c", program, str(tmp_path / "sealed")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "0\n"
 
 
 def test_a_parquet_file_without_a_seal_is_refused() -> None:
