@@ -17,6 +17,7 @@ from w2vray.vectors_config import ImportSettings
 
 WORDS = ["</s>", "film", "日本"]
 ROWS_RD = np.linspace(0, 2, 14, dtype=np.float32).reshape(7, 2)  # three words, four buckets
+OUTPUT = np.ones((3, 2), dtype="<f4").tobytes()
 MAGIC, SUPERVISED, SKIP_GRAM = 793712314, 3, 2
 
 
@@ -37,6 +38,9 @@ def content(words: list[Any] = WORDS, rows_RD: Any = ROWS_RD, **changes: Any) ->
         "quantised": False,
         "rows": len(rows_RD),
         "width": rows_RD.shape[1],
+        "output_quantised": False,
+        "output_rows": len(words),
+        "output_width": rows_RD.shape[1],
         **changes,
     }
     head = b"" if stated["magic"] is None else struct.pack("<2i", stated["magic"], stated["version"])
@@ -47,7 +51,9 @@ def content(words: list[Any] = WORDS, rows_RD: Any = ROWS_RD, **changes: Any) ->
     for word in words:
         head += (word if isinstance(word, bytes) else word.encode()) + b"\0" + struct.pack("<qb", 9, 0)
     head += b"" if stated["magic"] is None else struct.pack("<?", stated["quantised"])
-    return head + struct.pack("<2q", stated["rows"], stated["width"]) + np.asarray(rows_RD, dtype="<f4").tobytes()
+    head += struct.pack("<2q", stated["rows"], stated["width"]) + np.asarray(rows_RD, dtype="<f4").tobytes()
+    head += b"" if stated["magic"] is None else struct.pack("<?", stated["output_quantised"])
+    return head + struct.pack("<2q", stated["output_rows"], stated["output_width"]) + OUTPUT
 
 
 def imported(folder: Path, data: bytes, **given: Any) -> Vectors:
@@ -68,7 +74,7 @@ def refusal(folder: Path, data: bytes, **given: Any) -> str:
 @pytest.mark.parametrize("zipped", [False, True], ids=["plain", "gzip"])
 def test_words_and_ngrams_are_read(magic: int | None, zipped: bool, tmp_path: Path) -> None:
     """The end of a line has its own row; each other word the mean of its own and its n-grams'."""
-    data = content(magic=magic) + b"what comes behind, the output layer, is not looked at"
+    data = content(magic=magic) + b"what comes behind is not looked at"
     vectors = imported(tmp_path, gzip.compress(data) if zipped else data)
     ngrams = NGrams(ROWS_RD[3:], 2, 3)
     assert list(vectors.vocabulary) == WORDS
@@ -122,8 +128,15 @@ BAD_FILES = {
     "billions of buckets": (content(buckets=2**31 - 1), ["a table of 7 x 2; expected 2,147,483,650 x 2"]),
     "billions of rows": (
         content(buckets=2**31 - 1, rows=2**31 + 2),
-        ["56 bytes of vectors, expected 17,179,869,200; the file is truncated"],
+        ["97 bytes of vectors, expected 17,179,869,200; the file is truncated"],
     ),
+    "an output layer that is cut short": (
+        content(output_rows=2**40),
+        ["24 bytes of output layer, expected 8,796,093,022,208; the file is truncated"],
+    ),
+    "an output layer of another width": (content(output_width=3), ["an output layer of 3 x 3"]),
+    "an output layer of fewer rows than none": (content(output_rows=-1), ["an output layer of -1 x 2"]),
+    "a quantised output layer": (content(output_quantised=True), ["a quantised output layer"]),
     "another width": (content(width=3), ["a table of 7 x 3; expected 7 x 2"]),
     "an empty word": (content(["a", "", "b"]), ["row 2: the word is empty"]),
     "a word that is not UTF-8": (content(["a", b"\xec", "b"]), [r"row 2: the word b'\xec' is not UTF-8"]),

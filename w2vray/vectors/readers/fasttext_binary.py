@@ -1,6 +1,7 @@
 """The binary format of fastText (``.bin``): settings, dictionary, then a row for each word and each bucket of n-grams.
 
-All numbers are little-endian. Files from before 2017 have neither magic number nor version, nor what came with them.
+Behind them are the rows of the output layer, of which no more is wanted than that they are there. All numbers are
+little-endian. Files from before 2017 have neither magic number nor version, nor what came with them.
 A word's vector is the mean of its own row and of its n-grams' rows; ``</s>``, which ends lines, has no n-grams.
 
 Source: fastText's ``Args::save``, ``Dictionary::save`` and ``DenseMatrix::save``.
@@ -41,6 +42,7 @@ class _Header:
     shortest: int
     longest: int
     words: list[str]
+    new: bool  # with a magic number, and what came with it
 
 
 def is_fasttext_binary(head: bytes) -> bool:
@@ -115,7 +117,7 @@ def _read_header(stream: ByteStream) -> _Header:
             f"{stream.path}: a table of {rows:,} x {width:,}; expected {words + buckets:,} x {dim}: a row for each of "
             f"{words:,} words and {buckets:,} buckets of n-grams"
         )
-    return _Header(dim, buckets, shortest, longest, read)
+    return _Header(dim, buckets, shortest, longest, read, new)
 
 
 def _read_word(stream: ByteStream, row: int) -> str:
@@ -124,11 +126,11 @@ def _read_word(stream: ByteStream, row: int) -> str:
     return decode_word(stream.path, row, word)
 
 
-def _read(stream: ByteStream, layout: str) -> tuple[int, ...]:
+def _read(stream: ByteStream, layout: str, where: str = "settings or dictionary") -> tuple[int, ...]:
     size = struct.calcsize(layout)
     data = stream.read(size)
     if len(data) < size:
-        raise VectorsError(f"{stream.path}: the file ends inside of its settings or dictionary; it is truncated")
+        raise VectorsError(f"{stream.path}: the file ends inside of its {where}; it is truncated")
     return struct.unpack(layout, data)
 
 
@@ -138,14 +140,28 @@ def _rows(stream: ByteStream, header: _Header) -> Iterator[npt.NDArray[np.float3
     shape = (len(header.words) + header.buckets, header.dim)
     size = shape[0] * shape[1] * 4
     if not stream.zipped:
-        left = stream.path.stat().st_size - stream.position
-        if left < size:
-            raise _truncated(stream, left, size)
-        yield np.memmap(stream.path, dtype="<f4", mode="r", offset=stream.position, shape=shape)
+        start = stream.position
+        if (there := stream.skip(size)) < size:
+            raise _truncated(stream, there, size, "vectors")
+        _pass_output(stream, header)
+        yield np.memmap(stream.path, dtype="<f4", mode="r", offset=start, shape=shape)
         return
     with tempfile.TemporaryFile(prefix="w2vray-") as file:
         _unpack(stream, size, file)
+        _pass_output(stream, header)
         yield np.memmap(file, dtype="<f4", mode="r", shape=shape)
+
+
+def _pass_output(stream: ByteStream, header: _Header) -> None:
+    """See that the output layer is there: a file that was cut short inside of it may have lost more than that."""
+    quantised = _read(stream, "<?", "output layer")[0] if header.new else False
+    rows, width = _read(stream, "<2q", "output layer")
+    if quantised or rows < 0 or width != header.dim:
+        kind = "a quantised output layer" if quantised else f"an output layer of {rows:,} x {width:,}"
+        raise VectorsError(f"{stream.path}: {kind}; expected one of rows of {header.dim:,} numbers")
+    size = rows * width * 4
+    if (there := stream.skip(size)) < size:
+        raise _truncated(stream, there, size, "output layer")
 
 
 def _unpack(stream: ByteStream, size: int, file: IO[bytes]) -> None:
@@ -153,7 +169,7 @@ def _unpack(stream: ByteStream, size: int, file: IO[bytes]) -> None:
     while left:
         data = stream.read(min(_CHUNK, left))
         if not data:
-            raise _truncated(stream, size - left, size)
+            raise _truncated(stream, size - left, size, "vectors")
         try:
             file.write(data)
         except OSError as error:
@@ -165,5 +181,5 @@ def _unpack(stream: ByteStream, size: int, file: IO[bytes]) -> None:
     file.flush()
 
 
-def _truncated(stream: ByteStream, got: int, size: int) -> VectorsError:
-    return VectorsError(f"{stream.path}: {got:,} bytes of vectors, expected {size:,}; the file is truncated")
+def _truncated(stream: ByteStream, got: int, size: int, what: str) -> VectorsError:
+    return VectorsError(f"{stream.path}: {got:,} bytes of {what}, expected {size:,}; the file is truncated")

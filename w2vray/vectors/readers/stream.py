@@ -51,6 +51,19 @@ class ByteStream:
         self._at += len(data)
         return data
 
+    def skip(self, size: int) -> int:
+        """Move on by up to ``size`` bytes and return by how many; fewer only at the end."""
+        if not self.zipped:
+            start = self.position
+            passed = min(size, max(self.path.stat().st_size - start, 0))
+            self.handle.seek(start + passed)
+            self._buffer, self._at = b"", 0
+            return passed
+        passed = 0
+        while passed < size and (data := self.read(min(_CHUNK, size - passed))):
+            passed += len(data)
+        return passed
+
     def until(self, mark: bytes, limit: int) -> bytes:
         """Return the bytes before ``mark`` and move behind it; all that is left where ``mark`` does not come.
 
