@@ -20,7 +20,9 @@ __all__ = [
     "FileReason",
     "Reason",
     "Status",
+    "holds_views",
     "scores_schema",
+    "without_views",
 ]
 
 SOURCE_FILE = "source_file"
@@ -92,6 +94,45 @@ def scores_schema(
     answer = _MANY_LABELS if multi_label else _ONE_LABEL
     extra = _PROBABILITIES if probabilities else _TOP if top_k else []
     return pa.schema([*_POSITION, *kept, *answer, *_EVIDENCE, *extra])
+
+
+def without_views(kind: pa.DataType) -> pa.DataType:
+    """Return the plain type for views of strings or bytes, at any depth: Arrow can neither take nor filter them yet.
+
+    Those inside of list views and dictionaries stay, because Arrow cannot cast these.
+    """
+    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+        return pa.large_string() if pa.types.is_string_view(kind) else pa.large_binary()
+    fields = _inner_fields(kind)
+    plain = [field.with_type(without_views(field.type)) for field in fields]
+    return kind if plain == fields or _is_list_view(kind) else _nested_type(kind, plain)
+
+
+def holds_views(kind: pa.DataType) -> bool:
+    """Tell whether a type has views of strings or bytes at any depth."""
+    if pa.types.is_dictionary(kind):
+        return holds_views(kind.value_type)
+    is_view = pa.types.is_string_view(kind) or pa.types.is_binary_view(kind)
+    return is_view or any(holds_views(field.type) for field in _inner_fields(kind))
+
+
+def _inner_fields(kind: pa.DataType) -> list[pa.Field]:
+    return [kind.field(index) for index in range(kind.num_fields)]
+
+
+def _is_list_view(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind))
+
+
+def _nested_type(kind: pa.DataType, fields: list[pa.Field]) -> pa.DataType:
+    """Return a nested type of the same kind with other fields in it."""
+    if pa.types.is_struct(kind):
+        return pa.struct(fields)
+    if pa.types.is_map(kind):
+        return pa.map_(*_inner_fields(fields[0].type), keys_sorted=kind.keys_sorted)
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(fields[0], kind.list_size)
+    return pa.large_list(fields[0]) if pa.types.is_large_list(kind) else pa.list_(fields[0])
 
 
 REJECTED_SCHEMA = pa.schema(

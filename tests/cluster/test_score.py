@@ -423,6 +423,53 @@ def test_views_of_strings_and_columns_named_like_ours_are_read_and_kept(
     assert check(tmp_path / "run").ok
 
 
+VIEW, PLAIN = pa.string_view(), pa.large_string()
+
+
+def write_tags(folder: Path, values: list[Any], kind: pa.DataType) -> None:
+    columns = {"text": ["bab", None, "dab"], "tags": pa.array(values, kind)}
+    pq.write_table(pa.table(columns), folder / "a.parquet")
+
+
+@pytest.mark.usefixtures("in_process")
+@pytest.mark.parametrize(
+    ("values", "types"),
+    [
+        ([["a"], [None], None], (pa.list_(VIEW), pa.list_(PLAIN))),
+        ([["a"], [], None], (pa.large_list(VIEW), pa.large_list(PLAIN))),
+        ([["a", "b"], None, ["c", "d"]], (pa.list_(VIEW, 2), pa.list_(PLAIN, 2))),
+        ([{"x": ["a"]}, {"x": None}, None], (pa.struct({"x": pa.list_(VIEW)}), pa.struct({"x": pa.list_(PLAIN)}))),
+        ([[("k", "v")], [], None], (pa.map_(VIEW, VIEW), pa.map_(PLAIN, PLAIN))),
+        ([[1], [], None], (pa.list_view(pa.int64()), pa.list_view(pa.int64()))),
+    ],
+    ids=lambda value: str(value[0]) if isinstance(value, tuple) else "",
+)
+def test_nested_columns_that_hold_views_are_kept(
+    values: list[Any],
+    types: tuple[pa.DataType, pa.DataType],
+    make_model: MakeModel,
+    read_parts: ReadParts,
+    tmp_path: Path,
+) -> None:
+    stored, kept = types
+    write_tags(tmp_path, values, stored)
+    summary = run_score(tmp_path / "a.parquet", make_model(), tmp_path / "run", keep=("tags",))
+    assert (summary.rows_scored, summary.rows_rejected) == (2, 1)
+    tags = read_parts(tmp_path / "run")["tags"]
+    assert tags.to_pylist() == [values[0], values[2]]
+    assert tags.type == kept
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_column_that_arrow_cannot_take_rows_of_is_refused_before_any_work(
+    make_model: MakeModel, tmp_path: Path
+) -> None:
+    write_tags(tmp_path, [["a"], [], None], pa.list_view(VIEW))
+    with pytest.raises(CorpusError, match=r"--keep tags: the column is list_view<.*string_view.* leave it out"):
+        run_score(tmp_path / "a.parquet", make_model(), tmp_path / "run", keep=("tags",))
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
 @pytest.mark.usefixtures("in_process")
 def test_a_column_that_is_there_twice_is_refused(make_model: MakeModel, tmp_path: Path) -> None:
     table = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])

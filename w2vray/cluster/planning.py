@@ -17,10 +17,10 @@ from w2vray.cluster.footers import BadFile, Footer
 from w2vray.cluster.ledger import RUN, Failure, RunDirectory
 from w2vray.cluster.preflight import Columns, check_footers, kept_columns, store_schema
 from w2vray.cluster.stores import without_secrets
-from w2vray.cluster.units import Unit, plan_units, split_unit, without_view
+from w2vray.cluster.units import Unit, plan_units, split_unit
 from w2vray.config import ScoreSettings, flag
 from w2vray.errors import CorpusError, RunError
-from w2vray.schema import NOTHING_AMISS, FileReason
+from w2vray.schema import NOTHING_AMISS, FileReason, holds_views, without_views
 from w2vray.scorer import SCORING_VERSION, numeric_profile
 
 __all__ = ["RunPlan", "fingerprint", "resume_run", "run_identity", "split_failed", "start_run"]
@@ -174,13 +174,19 @@ def _columns(settings: ScoreSettings) -> Columns:
 
 def _as_read(schema: pa.Schema) -> pa.Schema:
     """Return the schema of rows as ``read_unit`` gives them."""
-    return pa.schema([field.with_type(without_view(field.type)) for field in schema])
+    return pa.schema([field.with_type(without_views(field.type)) for field in schema])
 
 
 def _kept_schema(settings: ScoreSettings, schema: pa.Schema) -> pa.Schema:
     kept = kept_columns(settings.keep)
     fields = [(name, schema.field(stored)) for name, stored in kept.items()]
-    return pa.schema([field.with_name(name).with_type(without_view(field.type)) for name, field in fields])
+    for _, column in fields:
+        if holds_views(without_views(column.type)):
+            raise CorpusError(
+                f"--keep {column.name}: the column is {column.type}, of which Arrow cannot take single rows yet; "
+                "leave it out, or write the store with plain strings and lists"
+            )
+    return pa.schema([field.with_name(name).with_type(without_views(field.type)) for name, field in fields])
 
 
 def _planned(units: Iterable[Unit]) -> set[SourceFile]:

@@ -18,7 +18,7 @@ from w2vray.cluster.corpus import SourceFile
 from w2vray.cluster.footers import BadFile, Footer, etag_of, file_error, footer_metadata, read_tail
 from w2vray.cluster.stores import open_store
 from w2vray.errors import FileError
-from w2vray.schema import PLAN_SCHEMA, FileReason
+from w2vray.schema import PLAN_SCHEMA, FileReason, without_views
 from w2vray.texts import BLOCK_ROWS
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "read_unit",
     "split_unit",
     "unit_pieces",
-    "without_view",
 ]
 
 FILE_COLUMN, ROW_COLUMN = "w2vray.source_file", "w2vray.source_row"
@@ -230,7 +229,7 @@ def read_unit(unit: Unit, roots: Sequence[str], columns: Sequence[str]) -> Itera
                     raise _changed(piece, f"has no column {name!r}; it had one when planned")
                 stored = name in batch.schema.names
                 column = batch.column(name) if stored else pa.repeat(pa.scalar(folders[name]), len(batch))
-                arrays.append(column.cast(without_view(column.type)))
+                arrays.append(column.cast(without_views(column.type)))
             row += len(batch)
             yield pa.RecordBatch.from_arrays(arrays, names=[FILE_COLUMN, ROW_COLUMN, *columns])
         if row != piece.row_start + piece.rows:
@@ -240,13 +239,6 @@ def read_unit(unit: Unit, roots: Sequence[str], columns: Sequence[str]) -> Itera
                 file=piece.file,
                 reason=FileReason.DAMAGED_DATA,
             )
-
-
-def without_view(kind: pa.DataType) -> pa.DataType:
-    """Return the plain type for a view of strings or bytes: Arrow can neither take nor filter rows of views yet."""
-    if pa.types.is_string_view(kind):
-        return pa.large_string()
-    return pa.large_binary() if pa.types.is_binary_view(kind) else kind
 
 
 def _read_piece(piece: Piece, root: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
