@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from w2vray import cli
 from w2vray.bundle import Bundle
-from w2vray.cli import main
 from w2vray.vectors import Vectors
 
 pytestmark = pytest.mark.usefixtures("in_process")
@@ -342,16 +342,14 @@ def test_it_ends_with_the_exit_code_and_the_words_of_the_table(
     here = tmp_path / "here"
     shutil.copytree(template, here)
     monkeypatch.chdir(here)
-    monkeypatch.setattr("signal.signal", lambda *_: None)
     if " run" in case.command:
         finish_a_run(here)
         capfd.readouterr()
     case.spoil(here)
     before = parts_of(here)
-    with pytest.raises(SystemExit) as stop:
-        main(case.command.split(" "))
+    code = cli.run(case.command.split(" "))
     said = "".join(capfd.readouterr())
-    assert int(stop.value.code or 0) == case.code, said
+    assert code == case.code, said
     assert re.search(case.words, said), said
     assert "Traceback" not in said
     assert "s3cr3t" not in said
@@ -367,9 +365,7 @@ def parts_of(here: Path) -> dict[str, bytes]:
 
 def finish_a_run(here: Path) -> None:
     """Score the store, of which one text is too long."""
-    with pytest.raises(SystemExit) as stop:
-        main(AGAIN.split())
-    assert not stop.value.code
+    assert cli.run(AGAIN.split()) == 0
     assert list((here / "run" / "rejected").iterdir())
 
 

@@ -1,47 +1,84 @@
 """``w2vray VERB``: one contract, used by people and by jobs. Exit codes are those of the error tree, and 3 and 4."""
 
+import io
 import json
+import os
 import signal
 import sys
+import traceback
 from collections.abc import Sequence
-from types import FrameType
+from contextlib import suppress
 from typing import NoReturn
 
 import click
 
-from w2vray.cli.verbs import w2vray
+from w2vray.cli.command import Stopped, terminate
+from w2vray.cli.console import ReaderGone
+from w2vray.cli.ending import Ending
+from w2vray.cli.submitting import submit
+from w2vray.cli.vectors_verbs import vectors
+from w2vray.cli.verbs import evaluate, predict, score, train, verify
 from w2vray.errors import W2vrayError
 
-__all__ = ["main"]
+__all__ = ["main", "run"]
 
-_INTERRUPTED = 128
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="w2vray")
+def w2vray() -> None:
+    """Train text classifiers on word vectors, then classify whole Parquet stores with them."""
+
+
+for _command in (vectors, train, evaluate, score, verify, predict, submit):
+    w2vray.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a verb and exit: 0 done, 1 failed, 2 unusable input, 3 something left out, 4 verify found a problem."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    signal.signal(signal.SIGTERM, _terminated)
+    """Run a verb and end the process: 0 done, 1 failed, 2 unusable input, 3 something left out, 4 verify's problems."""
+    ending = Ending()
+    signal.signal(signal.SIGTERM, terminate)
+    _open_streams()
+    ending.code = run(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(ending.code)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a verb in this process and return its exit code; errors are told on stderr, with ``--json`` on stdout too."""
     try:
-        w2vray.main(args=arguments, prog_name="w2vray", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        code = w2vray.main(args=list(arguments), prog_name="w2vray", standalone_mode=False)
+        sys.stdout.flush()  # --help and --version
     except click.ClickException as error:
         error.show()
-        sys.exit(2)
-    except W2vrayError as error:
+        return _failed(arguments, error.format_message(), 2)
+    except (W2vrayError, Stopped) as error:
         sys.stderr.write(f"w2vray: {error}\n")
-        if "--json" in arguments:
-            sys.stdout.write(json.dumps({"error": str(error), "exit_code": error.exit_code}) + "\n")
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        sys.stderr.write("w2vray: interrupted; the same command goes on with what is missing\n")
-        sys.exit(_INTERRUPTED + signal.SIGINT)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(_INTERRUPTED + signal.SIGPIPE)
-    sys.exit(0)
+        return _failed(arguments, str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):  # before a verb has begun
+        return 128 + signal.SIGINT
+    except (ReaderGone, BrokenPipeError):
+        return 128 + signal.SIGPIPE
+    except Exception as error:  # noqa: BLE001 - told in full, and the end of it
+        traceback.print_exc()
+        return _failed(arguments, f"{type(error).__name__}: {error}", 1)
+    return code or 0
 
 
-def _terminated(number: int, _: FrameType | None) -> NoReturn:
-    sys.stderr.write("w2vray: terminated; the same command goes on with what is missing\n")
-    sys.exit(_INTERRUPTED + number)
+def _failed(arguments: Sequence[str], message: str, code: int) -> int:
+    if "--json" in arguments:
+        with suppress(OSError):  # who does not read it has the exit code
+            sys.stdout.write(json.dumps({"error": message, "exit_code": code}) + "\n")
+            sys.stdout.flush()
+    return code
+
+
+def _open_streams() -> None:
+    """Give stdin, stdout and stderr something to be where they are closed, and let stdout take any text."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)  # has the lowest number that is free: the closed one's
+            os.set_inheritable(descriptor, True)
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8"))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(
+            encoding="utf-8", errors="backslashreplace"
+        )  # a name that is not UTF-8 is told all the same

@@ -19,7 +19,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
-__all__ = ["Output", "progress_bar"]
+from w2vray.errors import W2vrayError
+
+__all__ = ["Output", "ReaderGone", "progress_bar", "table"]
 
 _LINE_SECONDS = 10.0
 
@@ -35,16 +37,43 @@ class Output:
 
     def result(self, value: Mapping[str, Any], *lines: str | Table) -> None:
         """Print a verb's result: as JSON, or as the lines and tables for people."""
-        if self.as_json:
-            sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
-            return
-        console = Console(highlight=False, soft_wrap=True)
-        for line in lines:
-            console.print(line, markup=False) if isinstance(line, str) else console.print(line)
+        with _to_stdout():
+            if self.as_json:
+                sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+                return
+            console = _Results(highlight=False, soft_wrap=True)
+            for line in lines:
+                console.print(line, markup=False) if isinstance(line, str) else console.print(line)
+
+    def answers(self, values: Sequence[Mapping[str, Any]]) -> None:
+        """Print some of many results at once: a JSON object a line."""
+        with _to_stdout():
+            sys.stdout.write("".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values))
 
     def note(self, text: str) -> None:
         """Tell a person something by the way."""
         sys.stderr.write(text + "\n")
+
+
+class ReaderGone(Exception):  # noqa: N818 - it is no error
+    """Whoever read stdout has enough: ``| head``."""
+
+
+@contextmanager
+def _to_stdout() -> Iterator[None]:
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise ReaderGone from None
+    except OSError as error:
+        raise W2vrayError(f"the result cannot be written to stdout ({error.strerror})") from error
+
+
+class _Results(Console):
+    def on_broken_pipe(self) -> None:
+        """Let the error through, which rich would answer with an exit code of its own."""
+        raise  # noqa: PLE0704 - it is called while the error is handled
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:

@@ -1,33 +1,63 @@
 """Lines of text to answers, for ``predict``."""
 
-from collections.abc import Iterable, Iterator
-from itertools import islice
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from w2vray.config import PredictSettings
+from w2vray.errors import UnusableInputError
 from w2vray.scorer import TextScorer
 from w2vray.texts import read_texts
 
-__all__ = ["predict_lines"]
+__all__ = ["given_lines", "predict_lines", "waiting_lines"]
 
-_CHUNK = 256
+_TEXTS_AT_ONCE = 256
+_BYTES_AT_ONCE = 1 << 20
 
 
-def predict_lines(settings: PredictSettings, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    """Classify lines of UTF-8, in order; a line that is not UTF-8 gets its reason for an answer."""
+def given_lines(texts: Sequence[str]) -> Iterator[list[bytes]]:
+    """Yield the texts of a command line as the bytes that were typed, some at a time."""
+    for start in range(0, len(texts), _TEXTS_AT_ONCE):
+        yield [text.encode("utf-8", "surrogateescape") for text in texts[start : start + _TEXTS_AT_ONCE]]
+
+
+def waiting_lines(descriptor: int) -> Iterator[list[bytes]]:
+    """Yield the lines that are there to be read, as soon as there is one: whoever asks in turn is answered in turn.
+
+    Raises:
+        UnusableInputError: it cannot be read from.
+    """
+    begun: list[bytes] = []  # pieces of a line whose end is still to come
+    while piece := _read(descriptor):
+        first, *others = piece.split(b"\n")
+        begun.append(first)
+        if others:
+            yield [b"".join(begun), *others[:-1]]
+            begun = others[-1:]
+    if rest := b"".join(begun):
+        yield [rest]
+
+
+def _read(descriptor: int) -> bytes:
+    try:
+        return os.read(descriptor, _BYTES_AT_ONCE)
+    except OSError as error:
+        raise UnusableInputError(f"stdin cannot be read ({error.strerror}); give texts as arguments") from error
+
+
+def predict_lines(settings: PredictSettings, blocks: Iterable[list[bytes]]) -> Iterator[list[dict[str, Any]]]:
+    """Classify lines of UTF-8, in order, block by block; a line that is not UTF-8 gets its reason for an answer."""
     scorer = TextScorer.load(settings.model, settings.vectors)
-    remaining = iter(lines)
-    while chunk := list(islice(remaining, _CHUNK)):
-        batch = pa.record_batch({"text": pa.array([line.rstrip(b"\r\n") for line in chunk], pa.large_binary())})
+    for block in blocks:
+        batch = pa.record_batch({"text": pa.array([line.rstrip(b"\r\n") for line in block], pa.large_binary())})
         texts = read_texts(batch, ["text"])
         columns = scorer.score_array(texts.values).columns(top_k=settings.top_k or 0)
-        answers: dict[int, dict[str, Any]] = {
-            item.row: {"status": "rejected", "reason": item.reason.value, "detail": item.detail}
-            for item in texts.rejected
-        }
-        for index, row in enumerate(texts.rows_N):
-            answers[int(row)] = {name: column[index].as_py() for name, column in columns.items()}
-        for row in range(len(chunk)):
-            yield answers[row]
+        answers: list[dict[str, Any]] = [{}] * len(block)
+        for item in texts.rejected:
+            answers[item.row] = {"status": "rejected", "reason": item.reason.value, "detail": item.detail}
+        rows = pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns)).to_pylist()
+        for place, answer in zip(texts.rows_N, rows, strict=True):
+            answers[place] = answer
+        yield answers

@@ -8,10 +8,11 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
+import aiohttp
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 import w2vray
-from w2vray.errors import ClusterError
+from w2vray.errors import ClusterError, W2vrayError
 
 __all__ = ["submit"]
 
@@ -22,10 +23,12 @@ def submit(address: str, verb: Sequence[str], *, submission_id: str | None = Non
     """Send a verb to the cluster, follow its logs and return its exit code.
 
     The job runs this installation's package, whatever the cluster has installed of it, with the cluster's ``python``.
-    With ``--json`` among the verb's arguments, the job's JSON object goes to stdout and all else to stderr.
+    What the job prints goes to stdout; with ``--json`` among the verb's arguments only its JSON object, and of
+    ``predict`` only its answers, as they come: all else then goes to stderr.
 
     Raises:
         ClusterError: the cluster cannot be reached, or refuses the job.
+        W2vrayError: it cannot be reached any more.
     """
     try:
         client = JobSubmissionClient(address)
@@ -37,23 +40,31 @@ def submit(address: str, verb: Sequence[str], *, submission_id: str | None = Non
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ClusterError(f"no job could be sent to {address}: {error}") from error
     sys.stderr.write(f"job {job} at {address}\n")
-    result = ""
+    how = f"follow it with `ray job logs {job} --follow`, end it with `ray job stop {job}`"
     try:
-        for line in _follow(client, job):
-            if "--json" not in verb:
-                sys.stdout.write(line)
-                sys.stdout.flush()
-            elif _is_object(line):
-                result = line
-            else:
-                sys.stderr.write(line)
-    except KeyboardInterrupt:
-        sys.stderr.write(
-            f"job {job} goes on; follow it with `ray job logs {job} --follow`, end it with `ray job stop {job}`\n"
-        )
+        _print(_follow(client, job), verb)
+        return _exit_code(client, job)
+    except (KeyboardInterrupt, BrokenPipeError):
+        sys.stderr.write(f"job {job} goes on; {how}\n")
         raise
+    except (ConnectionError, RuntimeError, aiohttp.ClientError) as error:
+        raise W2vrayError(f"the connection to {address} was lost ({error}); job {job} may go on: {how}") from error
+
+
+def _print(lines: Iterator[str], verb: Sequence[str]) -> None:
+    """Print what a job says: its results on stdout, and where those are JSON all else on stderr."""
+    streamed = verb[0] == "predict"
+    objects_alone = streamed or "--json" in verb
+    result = ""
+    for line in lines:
+        if objects_alone and not _is_object(line):
+            sys.stderr.write(line)
+        elif objects_alone and not streamed:
+            result = line  # the last one
+        else:
+            sys.stdout.write(line)
+            sys.stdout.flush()
     sys.stdout.write(result)
-    return _exit_code(client, job)
 
 
 def _follow(client: JobSubmissionClient, job: str) -> Iterator[str]:

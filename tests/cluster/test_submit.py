@@ -1,0 +1,84 @@
+"""What a job prints, and where of it goes; the cluster is played by a client that tells what is to be told."""
+
+from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ray.job_submission import JobStatus
+
+from w2vray.cluster.submit import submit
+from w2vray.errors import W2vrayError
+
+LOG = 'warning\n{"label": "a"}\n3\n{"la', 'bel": "b"}\n', '{"label": "c"}'
+
+Play = Callable[..., None]
+
+
+@pytest.fixture
+def play(monkeypatch: pytest.MonkeyPatch) -> Play:
+    """Let a cluster run a job that prints pieces of a log, and then ends with a code or an error."""
+
+    def made(pieces: tuple[str, ...], end: int | Exception | type[BaseException] = 0) -> None:
+        class Client:
+            def __init__(self, _: str) -> None:
+                pass
+
+            def submit_job(self, **_: Any) -> str:
+                return "job-1"
+
+            async def tail_job_logs(self, _: str) -> AsyncIterator[str]:
+                for piece in pieces:
+                    yield piece
+                if not isinstance(end, int):
+                    raise end
+
+            def get_job_status(self, _: str) -> JobStatus:
+                return JobStatus.FAILED
+
+            def get_job_info(self, _: str) -> Any:
+                return SimpleNamespace(driver_exit_code=end, message="")
+
+        monkeypatch.setattr("w2vray.cluster.submit.JobSubmissionClient", Client)
+
+    return made
+
+
+def test_all_answers_of_predict_are_handed_on_and_all_else_goes_to_stderr(
+    play: Play, capsys: pytest.CaptureFixture[str]
+) -> None:
+    play(LOG)
+    for verb in (["predict", "x"], ["predict", "x", "--json"]):
+        assert submit("http://head", verb) == 0
+        out, err = capsys.readouterr()
+        assert out == '{"label": "a"}\n{"label": "b"}\n{"label": "c"}\n'
+        assert err == "job job-1 at http://head\nwarning\n3\n"
+
+
+def test_of_another_verb_the_last_object_is_the_result(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
+    play(LOG, 4)
+    assert submit("http://head", ["verify", "r", "--json"]) == 4
+    assert capsys.readouterr().out == '{"label": "c"}\n'
+
+
+def test_without_json_all_is_for_people(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
+    play(LOG)
+    assert submit("http://head", ["verify", "r"]) == 0
+    assert capsys.readouterr().out == "".join(LOG) + "\n"
+
+
+def test_a_lost_connection_names_the_job_that_may_go_on(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
+    play(LOG, RuntimeError("closed unexpectedly"))
+    with pytest.raises(W2vrayError, match=r"http://head was lost .closed unexpectedly.; job job-1 may go on"):
+        submit("http://head", ["verify", "r"])
+    assert "warning" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, BrokenPipeError])
+def test_whoever_stops_following_is_told_how_to_go_on(
+    stop: type[BaseException], play: Play, capsys: pytest.CaptureFixture[str]
+) -> None:
+    play(LOG, stop)
+    with pytest.raises(stop):
+        submit("http://head", ["verify", "r"])
+    assert "job job-1 goes on; follow it with `ray job logs job-1 --follow`" in capsys.readouterr().err

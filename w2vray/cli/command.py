@@ -1,0 +1,71 @@
+"""What all verbs have in common: options out of settings, ``--json``, and an answer to being told to stop."""
+
+import signal
+from collections.abc import Callable
+from functools import wraps
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from w2vray.cli.console import Output
+from w2vray.cli.options import settings_options
+from w2vray.errors import W2vrayError
+
+__all__ = ["GOES_ON", "Stopped", "Terminated", "terminate", "verb"]
+
+GOES_ON = "the same command goes on with what is missing"
+
+Verb = Callable[..., int | None]
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: whatever knows how to tidy up after Ctrl-C does so."""
+
+
+class Stopped(Exception):  # noqa: N818 - it is no error
+    """A verb was told to stop; the message says how things stand, and ``exit_code`` which signal it was."""
+
+    def __init__(self, stop: KeyboardInterrupt, stands: str = "") -> None:
+        how, number = ("terminated", signal.SIGTERM) if isinstance(stop, Terminated) else ("interrupted", signal.SIGINT)
+        super().__init__(f"{how}; {stands}" if stands else how)
+        self.exit_code = 128 + number
+
+
+def terminate(_: int, __: FrameType | None) -> NoReturn:
+    """Answer SIGTERM."""
+    raise Terminated
+
+
+def verb(
+    name: str, settings: type, *, on_cluster: bool = False, when_stopped: str = ""
+) -> Callable[[Verb], click.Command]:
+    """Make a command of a verb: its settings' options, ``--json`` and, where it uses Ray, ``--address``.
+
+    Args:
+        name: as it is typed.
+        settings: the class that documents its options.
+        on_cluster: whether it uses Ray.
+        when_stopped: how things stand where it was told to stop.
+    """
+
+    def decorate(function: Verb) -> click.Command:
+        @wraps(function)
+        def run(**arguments: Any) -> int | None:
+            output = Output(arguments.pop("json"))
+            try:
+                return function(output, **arguments)
+            except KeyboardInterrupt as stop:
+                raise Stopped(stop, when_stopped) from None
+            except (BrokenPipeError, EOFError) as error:  # click would end without a word: it takes them for a person's
+                raise W2vrayError(f"a file or a connection has ended too early ({error!r})") from error
+
+        command = click.option("--json", "json", is_flag=True, help="Print one JSON object, and only that, on stdout.")(
+            run
+        )
+        if on_cluster:
+            text = "Ray cluster to use, such as HEAD:6379 or auto. Default: RAY_ADDRESS, or Ray on this machine."
+            command = click.option("--address", help=text)(command)
+        return click.command(name)(settings_options(settings)(command))
+
+    return decorate

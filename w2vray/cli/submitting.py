@@ -1,0 +1,63 @@
+"""``w2vray submit``: a verb as a Ray job; its arguments are checked before anything is sent."""
+
+import click
+
+from w2vray.cli.command import Stopped
+from w2vray.cli.console import ReaderGone
+
+__all__ = ["submit"]
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option("--address", required=True, metavar="URL", help="The cluster's dashboard, such as http://HEAD:8265.")
+@click.option("--submission-id", help="Name of the job; the same name is refused twice.")
+@click.argument("verb", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- VERB ...")
+def submit(address: str, submission_id: str | None, verb: tuple[str, ...]) -> int:
+    """Run a verb as a Ray job: ship the code, follow the logs, return the exit code."""
+    _require_runnable(verb)
+    from w2vray.cluster.submit import submit as submit_job
+
+    try:
+        return submit_job(address, verb, submission_id=submission_id)
+    except KeyboardInterrupt as stop:
+        raise Stopped(stop) from None
+    except BrokenPipeError:
+        raise ReaderGone from None
+
+
+_PLACES = ("source", "corpus", "labelled", "validation", "vectors", "repeat", "model", "output", "run")
+
+
+def _require_runnable(verb: tuple[str, ...]) -> None:
+    """Check a verb's arguments here, before anything is sent: usage, and places that mean something elsewhere."""
+    try:
+        "".join(verb).encode()
+    except UnicodeEncodeError as error:
+        raise click.UsageError(f"{error.object!r} is not UTF-8; a job's arguments have to be") from error
+    command: click.Command = click.get_current_context().find_root().command
+    words = list(verb)
+    while isinstance(command, click.Group):
+        name = words.pop(0) if words else ""
+        found = command.commands.get(name)
+        if found is None or name == "submit":
+            raise click.UsageError(
+                f"{name!r} is not a verb that can be submitted; choose from {', '.join(command.commands)}"
+            )
+        command = found
+    values = command.make_context(command.name, words).params
+    if command.name == "predict" and not values["text"]:
+        raise click.UsageError("a job has no stdin: give predict its texts as arguments, or use score")
+    for parameter in command.params:
+        if parameter.name not in _PLACES or isinstance(parameter.type, click.Choice):
+            continue
+        value = values[parameter.name]
+        for place in value if isinstance(value, tuple) else [value] if value else []:
+            if "@" in place.partition("://")[2].partition("/")[0]:
+                raise click.UsageError(
+                    f"{parameter.name}: a URI with a user or a key in it would be told to everybody who sees the "
+                    "cluster's jobs; let the cluster's machines have the key"
+                )
+            if "://" not in place and not place.startswith("/"):
+                raise click.UsageError(
+                    f"{place!r} is a relative path; a job runs elsewhere: give a whole path or a URI"
+                )

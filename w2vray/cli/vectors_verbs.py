@@ -1,0 +1,120 @@
+"""The verbs of word vectors: ``w2vray vectors VERB``.
+
+Each imports what it needs when it is called, so that ``--help`` answers at once.
+"""
+
+from typing import Any
+
+import click
+
+from w2vray import vectors_config
+from w2vray.cli.command import verb
+from w2vray.cli.console import Output, progress_bar, table
+
+__all__ = ["vectors"]
+
+_NONE_WRITTEN = "no vectors were written"
+
+
+@click.group()
+def vectors() -> None:
+    """Import, train and look into word vectors."""
+
+
+@verb("import", vectors_config.ImportSettings, when_stopped=_NONE_WRITTEN)
+def vectors_import(output: Output, /, **arguments: Any) -> None:
+    """Make a vectors directory of a file of word2vec, GloVe, fastText or gensim."""
+    from w2vray.vectors import import_vectors
+
+    with progress_bar("words") as update:
+        made = import_vectors(vectors_config.ImportSettings(**arguments), lambda done, total: update(done, total, ""))
+    _vectors_result(output, made)
+
+
+@verb("train", vectors_config.FitVectorsSettings, when_stopped=_NONE_WRITTEN)
+def vectors_train(output: Output, /, **arguments: Any) -> None:
+    """Train word2vec or fastText vectors on the text of a Parquet store."""
+    from w2vray.cluster.corpus_texts import corpus_texts
+    from w2vray.vectors.fitting import fit_vectors
+
+    settings = vectors_config.FitVectorsSettings(**arguments)
+    texts = corpus_texts(settings.corpus, settings.text_column)
+    with progress_bar(settings.algorithm) as update:
+        made = fit_vectors(settings, texts, update)
+    if texts.rejected:
+        output.note(f"{texts.rejected:,} rows have no readable text and were left out")
+    _vectors_result(output, made)
+
+
+@verb("join", vectors_config.JoinVectorsSettings, when_stopped=_NONE_WRITTEN)
+def vectors_join(output: Output, /, **arguments: Any) -> None:
+    """Put vectors side by side: the union of their words, zeros where one has no such word."""
+    from w2vray.vectors.joining import join_vectors
+
+    with progress_bar("words") as update:
+        made = join_vectors(
+            vectors_config.JoinVectorsSettings(**arguments), lambda done, total: update(done, total, "")
+        )
+    _vectors_result(output, made)
+
+
+@verb("info", vectors_config.VectorsInfoSettings)
+def vectors_info(output: Output, /, **arguments: Any) -> None:
+    """Show a vectors directory, and how much of a corpus it covers."""
+    from w2vray.cluster.corpus_texts import corpus_texts
+    from w2vray.lookup import measure_coverage
+    from w2vray.tokens import family
+    from w2vray.vectors import Vectors
+
+    settings = vectors_config.VectorsInfoSettings(**arguments)
+    opened = Vectors.open(settings.vectors)
+    if not settings.corpus:
+        _vectors_result(output, opened)
+        return
+    rules = family(settings.family) if settings.family else opened.rules
+    found = measure_coverage(opened.vocabulary, rules, corpus_texts(settings.corpus, settings.text_column))
+    value = {**_vectors_value(opened), **found.as_dict(), "measured_with": rules.family}
+    share = f"{found.found:,} of {found.tokens:,} tokens have a vector ({found.coverage:.2%}), read as {rules.family}"
+    ways = [(way, number, f"{number / found.tokens:.2%}") for way, number in found.found_by.items()]
+    output.result(
+        value,
+        *_vectors_lines(opened),
+        share,
+        table("how they were found", ["way", "tokens", "share"], ways),
+        table("commonest words without a vector", ["word", "times"], list(found.missing.items())),
+    )
+
+
+def _vectors_value(opened: Any) -> dict[str, Any]:
+    return {
+        "path": str(opened.path),
+        "words": len(opened),
+        "dim": opened.dim,
+        "dtype": str(opened.table_VD.dtype),
+        "family": opened.rules.family,
+        "ngrams": None if opened.ngrams is None else len(opened.ngrams.table_GD),
+        "fingerprint": opened.fingerprint,
+        "source": dict(opened.source),
+    }
+
+
+def _vectors_lines(opened: Any) -> list[str]:
+    duplicates = opened.source.get("duplicates", 0)
+    lines = [
+        f"{opened.path}: {len(opened):,} words x {opened.dim}, {opened.table_VD.dtype}, family {opened.rules.family}",
+        f"fingerprint {opened.fingerprint[:16]}",
+    ]
+    if opened.ngrams is not None:
+        lengths = f"{opened.ngrams.shortest} to {opened.ngrams.longest}"
+        lines.append(f"{len(opened.ngrams.table_GD):,} buckets of n-grams, {lengths} characters long")
+    if duplicates:
+        lines.append(f"{duplicates:,} duplicate words left out")
+    return lines
+
+
+def _vectors_result(output: Output, opened: Any) -> None:
+    output.result(_vectors_value(opened), *_vectors_lines(opened))
+
+
+for _command in (vectors_import, vectors_train, vectors_join, vectors_info):
+    vectors.add_command(_command)
