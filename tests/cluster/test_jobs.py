@@ -118,6 +118,10 @@ def test_train_then_score_as_jobs_and_exit_codes_come_back(
     incomplete = submit(head, "verify", run, "--json")
     assert incomplete.returncode == 4, f"{incomplete.stdout[-2000:]}\n{incomplete.stderr[-6000:]}"
 
+    answered = submit(head, "predict", "--model", model, "--", "bab dab", "-1", "\N{SNOWMAN} 'quoted'")
+    assert answered.returncode == 0, answered.stderr
+    assert [json.loads(line)["token_count"] for line in answered.stdout.splitlines()] == [2, 1, 1]
+
     refused = submit(head, "score", store, "--model", model, "--output", run, "--text-column", "body")
     assert refused.returncode == 2
     assert "--text-column" in refused.stdout

@@ -1,6 +1,6 @@
 """What a job prints, and where of it goes; the cluster is played by a client that tells what is to be told."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 from ray.job_submission import JobStatus
 
 from w2vray.cluster.submit import submit
-from w2vray.errors import W2vrayError
+from w2vray.errors import ClusterError, W2vrayError
 
 LOG = 'warning\n{"label": "a"}\n3\n{"la', 'bel": "b"}\n', '{"label": "c"}'
 
@@ -19,13 +19,19 @@ Play = Callable[..., None]
 def play(monkeypatch: pytest.MonkeyPatch) -> Play:
     """Let a cluster run a job that prints pieces of a log, and then ends with a code or an error."""
 
-    def made(pieces: tuple[str, ...], end: int | Exception | type[BaseException] = 0) -> None:
+    def made(
+        pieces: tuple[str, ...], end: int | Exception | type[BaseException] = 0, refusals: Sequence[Exception] = ()
+    ) -> None:
+        left = list(refusals)
+
         class Client:
             def __init__(self, _: str) -> None:
                 pass
 
-            def submit_job(self, **_: Any) -> str:
-                return "job-1"
+            def submit_job(self, submission_id: str, **_: Any) -> str:
+                if left:
+                    raise left.pop(0)
+                return submission_id
 
             async def tail_job_logs(self, _: str) -> AsyncIterator[str]:
                 for piece in pieces:
@@ -49,7 +55,7 @@ def test_all_answers_of_predict_are_handed_on_and_all_else_goes_to_stderr(
 ) -> None:
     play(LOG)
     for verb in (["predict", "x"], ["predict", "x", "--json"]):
-        assert submit("http://head", verb) == 0
+        assert submit("http://head", verb, submission_id="job-1") == 0
         out, err = capsys.readouterr()
         assert out == '{"label": "a"}\n{"label": "b"}\n{"label": "c"}\n'
         assert err == "job job-1 at http://head\nwarning\n3\n"
@@ -63,14 +69,14 @@ def test_of_another_verb_the_last_object_is_the_result(play: Play, capsys: pytes
 
 def test_without_json_all_is_for_people(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
     play(LOG)
-    assert submit("http://head", ["verify", "r"]) == 0
+    assert submit("http://head", ["verify", "r"], submission_id="job-1") == 0
     assert capsys.readouterr().out == "".join(LOG) + "\n"
 
 
 def test_a_lost_connection_names_the_job_that_may_go_on(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
     play(LOG, RuntimeError("closed unexpectedly"))
     with pytest.raises(W2vrayError, match=r"http://head was lost .closed unexpectedly.; job job-1 may go on"):
-        submit("http://head", ["verify", "r"])
+        submit("http://head", ["verify", "r"], submission_id="job-1")
     assert "warning" in capsys.readouterr().out
 
 
@@ -80,5 +86,28 @@ def test_whoever_stops_following_is_told_how_to_go_on(
 ) -> None:
     play(LOG, stop)
     with pytest.raises(stop):
-        submit("http://head", ["verify", "r"])
+        submit("http://head", ["verify", "r"], submission_id="job-1")
     assert "job job-1 goes on; follow it with `ray job logs job-1 --follow`" in capsys.readouterr().err
+
+
+BUSY = RuntimeError("Request failed with status code 500: No available agent to submit job, please try again later.")
+TWICE = RuntimeError("Job with submission_id job-1 already exists. Please use a different submission_id.")
+
+
+@pytest.mark.parametrize("refusals", [[BUSY, BUSY], [BUSY, TWICE]], ids=["it is busy", "its answer was late"])
+def test_a_head_that_cannot_take_a_job_yet_is_asked_again(
+    refusals: list[Exception], play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2vray.cluster.submit._POLL_SECONDS", 0)
+    play(LOG, 3, refusals)
+    assert submit("http://head", ["verify", "r"], submission_id="job-1") == 3
+
+
+@pytest.mark.parametrize("refusal", [BUSY, TWICE])
+def test_a_head_that_refuses_a_job_is_told_of(
+    refusal: RuntimeError, play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2vray.cluster.submit._PATIENCE_SECONDS", -1)
+    play(LOG, 0, [refusal])
+    with pytest.raises(ClusterError, match=f"no job could be sent to http://head: {refusal}"):
+        submit("http://head", ["verify", "r"], submission_id="job-1")

@@ -44,7 +44,7 @@ def _require_runnable(verb: tuple[str, ...]) -> None:
                 f"{name!r} is not a verb that can be submitted; choose from {', '.join(command.commands)}"
             )
         command = found
-    values = command.make_context(command.name, words).params
+    values = command.make_context(f"w2vray submit ... -- {' '.join(verb[: len(verb) - len(words)])}", words).params
     if command.name == "predict" and not values["text"]:
         raise click.UsageError("a job has no stdin: give predict its texts as arguments, or use score")
     for parameter in command.params:

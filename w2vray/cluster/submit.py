@@ -5,6 +5,7 @@ import json
 import shlex
 import sys
 import time
+import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from w2vray.errors import ClusterError, W2vrayError
 __all__ = ["submit"]
 
 _POLL_SECONDS = 1.0
+_PATIENCE_SECONDS = 60.0
+_BUSY = "No available agent"
+"""What a head says that cannot take a job yet."""
 
 
 def submit(address: str, verb: Sequence[str], *, submission_id: str | None = None) -> int:
@@ -32,11 +36,7 @@ def submit(address: str, verb: Sequence[str], *, submission_id: str | None = Non
     """
     try:
         client = JobSubmissionClient(address)
-        job = client.submit_job(
-            entrypoint=shlex.join(["python", "-m", "w2vray", *verb]),
-            runtime_env={"py_modules": [str(Path(w2vray.__file__).parent)]},
-            submission_id=submission_id,
-        )
+        job = _send(client, verb, submission_id or f"w2vray-{uuid.uuid4().hex[:16]}")
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ClusterError(f"no job could be sent to {address}: {error}") from error
     sys.stderr.write(f"job {job} at {address}\n")
@@ -49,6 +49,25 @@ def submit(address: str, verb: Sequence[str], *, submission_id: str | None = Non
         raise
     except (ConnectionError, RuntimeError, aiohttp.ClientError) as error:
         raise W2vrayError(f"the connection to {address} was lost ({error}); job {job} may go on: {how}") from error
+
+
+def _send(client: JobSubmissionClient, verb: Sequence[str], job: str) -> str:
+    """Submit a verb; a head that has just been started, or has much to do, is asked again for a while."""
+    deadline, asked = time.monotonic() + _PATIENCE_SECONDS, False
+    while True:
+        try:
+            return client.submit_job(
+                entrypoint=shlex.join(["python", "-m", "w2vray", *verb]),
+                runtime_env={"py_modules": [str(Path(w2vray.__file__).parent)]},
+                submission_id=job,
+            )
+        except RuntimeError as error:
+            if asked and "already exists" in str(error):
+                return job  # the answer was late, and the job was taken
+            if _BUSY not in str(error) or time.monotonic() > deadline:
+                raise
+            asked = True
+            time.sleep(_POLL_SECONDS)
 
 
 def _print(lines: Iterator[str], verb: Sequence[str]) -> None:
