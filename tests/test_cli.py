@@ -150,7 +150,10 @@ class Refused(NamedTuple):
         Refused("score a.parquet --model m --output r --top-k 2 --probabilities", "exclude each other"),
         Refused("score a.parquet --model m --output r --threshold 2", "--threshold is 2.0; allowed: 0 to 1"),
         Refused("evaluate a.parquet --model nowhere", "nowhere is not a model directory"),
+        Refused("evaluate a.parquet --model nowhere --output tiny.txt", "--output is 'tiny.txt'; allowed: a folder"),
+        Refused("evaluate a.parquet --model nowhere --output tiny.txt/x", "tiny.txt cannot)"),
         Refused("verify nowhere", "holds no run"),
+        Refused("verify s3://", "s3:// names no place there; give a bucket or a folder"),
         Refused("predict --model nowhere text", "nowhere is not a model directory"),
         Refused("submit --address http://127.0.0.1:1 -- dance", "'dance' is not a verb that can be submitted"),
         Refused("submit --address http://127.0.0.1:1 -- verify run", "'run' is a relative path"),
@@ -185,6 +188,24 @@ def test_json_of_an_error_is_an_object_too(run: Run) -> None:
     assert result.code == 2
     assert json.loads(result.out)["exit_code"] == 2
     assert "nowhere is not a vectors directory" in result.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["score", "a.parquet", "--model", "m", "--output", ""],
+        ["score", "a.parquet", "", "--model", "m", "--output", "r"],
+        ["train", "a.parquet", "--vectors", "", "--output", "m"],
+        ["verify", ""],
+        ["predict", "--model", "", "text"],
+    ],
+    ids=" ".join,
+)
+def test_an_empty_path_is_not_the_folder_one_is_in(arguments: list[str], run: Run, tmp_path: Path) -> None:
+    result = run(*arguments)
+    assert result.code == 2
+    assert "is empty; give a path or a URI" in result.err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

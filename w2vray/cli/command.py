@@ -1,7 +1,7 @@
 """What all verbs have in common: options out of settings, ``--json``, and an answer to being told to stop."""
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from types import FrameType
 from typing import Any, NoReturn
@@ -12,9 +12,12 @@ from w2vray.cli.console import Output
 from w2vray.cli.options import settings_options
 from w2vray.errors import W2vrayError
 
-__all__ = ["GOES_ON", "Stopped", "Terminated", "terminate", "verb"]
+__all__ = ["GOES_ON", "PLACES", "Stopped", "Terminated", "terminate", "verb"]
 
 GOES_ON = "the same command goes on with what is missing"
+
+PLACES = ("source", "corpus", "labelled", "validation", "vectors", "repeat", "model", "output", "run")
+"""Parameters whose values are paths or URIs, in every verb that has them."""
 
 Verb = Callable[..., int | None]
 
@@ -53,6 +56,7 @@ def verb(
         @wraps(function)
         def run(**arguments: Any) -> int | None:
             output = Output(arguments.pop("json"))
+            _refuse_empty_places(arguments)
             try:
                 return function(output, **arguments)
             except KeyboardInterrupt as stop:
@@ -69,3 +73,11 @@ def verb(
         return click.command(name)(settings_options(settings)(command))
 
     return decorate
+
+
+def _refuse_empty_places(arguments: Mapping[str, Any]) -> None:
+    """An empty path is a shell's variable that nobody has set, and not the folder one is in."""
+    for name in PLACES:
+        value = arguments.get(name)
+        if value == "" or (isinstance(value, tuple) and "" in value):
+            raise click.UsageError(f"{name.upper()} is empty; give a path or a URI")

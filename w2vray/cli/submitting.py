@@ -2,7 +2,7 @@
 
 import click
 
-from w2vray.cli.command import Stopped
+from w2vray.cli.command import PLACES, Stopped
 from w2vray.cli.console import ReaderGone
 
 __all__ = ["submit"]
@@ -25,9 +25,6 @@ def submit(address: str, submission_id: str | None, verb: tuple[str, ...]) -> in
         raise ReaderGone from None
 
 
-_PLACES = ("source", "corpus", "labelled", "validation", "vectors", "repeat", "model", "output", "run")
-
-
 def _require_runnable(verb: tuple[str, ...]) -> None:
     """Check a verb's arguments here, before anything is sent: usage, and places that mean something elsewhere."""
     try:
@@ -41,14 +38,15 @@ def _require_runnable(verb: tuple[str, ...]) -> None:
         found = command.commands.get(name)
         if found is None or name == "submit":
             raise click.UsageError(
-                f"{name!r} is not a verb that can be submitted; choose from {', '.join(command.commands)}"
+                f"{name!r} is not a verb that can be submitted; choose from "
+                + ", ".join(known for known in command.commands if known != "submit")
             )
         command = found
     values = command.make_context(f"w2vray submit ... -- {' '.join(verb[: len(verb) - len(words)])}", words).params
     if command.name == "predict" and not values["text"]:
         raise click.UsageError("a job has no stdin: give predict its texts as arguments, or use score")
     for parameter in command.params:
-        if parameter.name not in _PLACES or isinstance(parameter.type, click.Choice):
+        if parameter.name not in PLACES or isinstance(parameter.type, click.Choice):
             continue
         value = values[parameter.name]
         for place in value if isinstance(value, tuple) else [value] if value else []:

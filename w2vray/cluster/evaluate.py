@@ -1,6 +1,7 @@
 """``evaluate``: how good a model is on labelled rows, on Ray Data."""
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from w2vray.cluster.labels import label_lists, label_matrix, label_strings
 from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
 from w2vray.cluster.units import Unit, read_unit
 from w2vray.config import EvaluateSettings
-from w2vray.errors import CorpusError
+from w2vray.errors import ConfigError, CorpusError
 from w2vray.metrics import (
     NO_LABEL,
     LabelCounts,
@@ -58,6 +59,7 @@ def evaluate(settings: EvaluateSettings, *, address: str | None = None) -> Evalu
     Raises:
         UnusableInputError: the arguments, the store or the model cannot be used.
     """
+    folder = None if settings.output is None else _folder(settings.output)
     bundle = Bundle.load(settings.model)
     vectors = bundle.open_vectors(settings.vectors)
     labelled = labelled_units(settings.labelled, settings.text_column, settings.label_column)
@@ -78,12 +80,24 @@ def evaluate(settings: EvaluateSettings, *, address: str | None = None) -> Evalu
         rows = run_units(labelled.units, worker, arguments, workers=settings.workers)
         count = _many_labels if labelled.multi_label else _one_label
         summary = count(rows, bundle.config.labels, settings)
-    if settings.output is not None:
-        folder = Path(settings.output)
+    if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(summary.as_dict(), indent=2, ensure_ascii=False) + "\n"
         (folder / "metrics.json").write_text(text, encoding="utf-8")
     return summary
+
+
+def _folder(output: str) -> Path:
+    """Look before the work whether metrics can be written into a folder that is there, or is to be made.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    folder = Path(output)
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise ConfigError(f"--output is {output!r}; allowed: a folder that can be written, or made ({there} cannot)")
+    return folder
 
 
 def _kind(multi_label: bool) -> str:

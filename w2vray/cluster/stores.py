@@ -31,7 +31,7 @@ def open_store(place: str) -> tuple[fs.FileSystem, str]:
         The filesystem, and the path inside it.
 
     Raises:
-        CorpusError: no filesystem of Arrow's opens such a URI.
+        CorpusError: no filesystem of Arrow's opens such a URI, or it names no place in it.
     """
     if not is_uri(place):
         return fs.LocalFileSystem(), absolute(place)
@@ -40,6 +40,8 @@ def open_store(place: str) -> tuple[fs.FileSystem, str]:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         reason = str(error).replace(place, without_secrets(place))  # Arrow quotes the URI as it is
         raise CorpusError(f"{without_secrets(place)} cannot be opened ({reason})") from None
+    if not path:
+        raise CorpusError(f"{filesystem.type_name}:// names no place there; give a bucket or a folder")
     return filesystem, path
 
 
