@@ -76,8 +76,9 @@ class RunDirectory(WholeFiles):
 
     def read_table(self, *parts: str) -> pa.Table:
         """Read a sealed Parquet file of the run."""
+        data = self.read(*parts)
         try:
-            return read_sealed(self.read(*parts))
+            return read_sealed(data)
         except W2vrayError as error:
             raise RunError(f"{self.name}: {'/'.join(parts)} is damaged ({error})") from error
 
@@ -126,15 +127,30 @@ class RunDirectory(WholeFiles):
         """Read the record of a finished unit from the end of its part.
 
         Raises:
-            RunError: the part is damaged.
+            RunError: the part is damaged, or another unit's.
         """
         name = part_name(unit)
         try:
             with self.store.open_input_file(self.path(SCORES, name)) as handle:
-                return read_footer(handle)
+                footer = read_footer(handle)
         except (OSError, W2vrayError, TypeError) as error:
-            what = f"{self.name}: {SCORES}/{name} is damaged ({error})"
-            raise RunError(f"{what}; remove it, and the same command makes it again") from error
+            raise self._unfit(f"{SCORES}/{name} is damaged ({error})") from error
+        if footer.record.unit != unit:
+            raise self._unfit(f"{SCORES}/{name} is the part of unit {footer.record.unit}")
+        return footer
+
+    def require_rejected(self, footers: Iterable[PartFooter]) -> None:
+        """Look whether the rejected rows that finished units tell of are there; a listing, nothing is opened.
+
+        Raises:
+            RunError: some are not.
+        """
+        names = (part_name(footer.record.unit) for footer in footers if footer.record.rows_rejected)
+        if lost := sorted({*names} - self.parts(REJECTED)):
+            raise self._unfit(f"{SCORES}/{lost[0]} tells of rows in {REJECTED}/{lost[0]}, which is gone")
+
+    def _unfit(self, what: str) -> RunError:
+        return RunError(f"{self.name}: {what}; remove it, and the same command makes it again")
 
     def failures(self) -> list[Failure]:
         """Return what the last call could not score, as its manifest says; nothing where that is missing or damaged."""

@@ -128,6 +128,8 @@ def resume_run(
         if stored.get(name) != now:
             difference = _difference(name, stored.get(name), now)
             raise RunError(f"{run.name} was made with another {difference}; give the same again, or another --output")
+    if stored.get("fingerprint") != fingerprint(identity):
+        raise RunError(f"{run.name}: {RUN} is damaged (its fingerprint is not that of what it lists)")
     units, left_out = run.plan()
     try:
         schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(stored["schema"])))
@@ -135,7 +137,8 @@ def resume_run(
         raise RunError(f"{run.name}: {RUN} is damaged ({error})") from error
     plan = RunPlan(units, left_out, schema, _kept_schema(settings, schema))
     present = {(file.root, file.name): file for file in corpus.files}
-    again = _drop_mended(run, plan, present, finished, {failure.file for failure in failures})
+    failed = {failure.file: failure.reason for failure in failures}
+    again = _drop_mended(run, plan, present, finished, failed, retry=settings.on_bad != "skip")
     if settings.on_bad != "skip":
         again |= {(bad.file.root, bad.file.name) for bad in plan.bad}
     known = {(file.root, file.name) for file in [*_planned(plan.units), *plan.left_out]} | again
@@ -218,9 +221,13 @@ def _drop_mended(
     plan: RunPlan,
     present: Mapping[tuple[int, str], SourceFile],
     finished: Collection[str],
-    failed: Collection[str | None],
+    failed: Mapping[str | None, str],
+    *,
+    retry: bool,
 ) -> set[tuple[int, str]]:
     """Take out of the plan the files that changed or went since they could not be read, with their unfinished units.
+
+    With ``retry``, those too that were seen to be other files than were planned, of the same size and time.
 
     Returns:
         The files that have to be planned again: these, and those that were in a unit with one of them.
@@ -234,6 +241,8 @@ def _drop_mended(
     for file in sorted(changed, key=lambda file: file.name):
         if file.name not in failed or file in begun:
             raise _changed(run, file, present.get((file.root, file.name)))
+    if retry:
+        changed |= {file for file in as_it_was - begun if failed.get(file.name) == FileReason.CHANGED}
     stale = [unit for unit in plan.units if changed & {piece.source for piece in unit.pieces}]
     plan.units = [unit for unit in plan.units if unit not in stale]
     for unit in stale:
@@ -242,8 +251,11 @@ def _drop_mended(
 
 
 def _changed(run: RunDirectory, planned: SourceFile, now: SourceFile | None) -> RunError:
-    was = f"was {planned.size:,} bytes, modified at {planned.mtime_ns} ns"
-    what = "is gone" if now is None else f"has changed: {now.size:,} bytes, modified at {now.mtime_ns} ns; {was}"
+    if now is None:
+        what = "is gone, or not among the files that are named now,"
+    else:
+        was = f"was {planned.size:,} bytes, modified at {planned.mtime_ns} ns"
+        what = f"has changed: {now.size:,} bytes, modified at {now.mtime_ns} ns; {was}"
     return RunError(f"{planned.name} {what} since {run.name} was planned; score the store into another --output")
 
 

@@ -236,12 +236,13 @@ def _close(
     failed = {item.unit for item in work.failures}
     footers = run.footers([unit.id for unit in plan.units if unit.id not in failed])
     _require_own(run, footers, expected)
+    run.require_rejected(footers)
     totals = {name: sum(getattr(footer.record, name) for footer in footers) for name in _TOTALS}
     bad = [Failure(unit=None, file=item.file.name, reason=item.reason, detail=item.detail) for item in plan.bad]
     failures = [*bad, *work.failures]
     left_out: dict[str, str] = {}
-    for item in failures:
-        left_out[item.name] = f"{left_out[item.name]}; {item}" if item.name in left_out else str(item)
+    for name, why in dict.fromkeys((item.name, str(item)) for item in failures):
+        left_out[name] = f"{left_out[name]}; {why}" if name in left_out else why
     accepted = settings.on_bad == "skip"
     too_many = settings.max_rejected is not None and totals["rows_rejected"] > settings.max_rejected
     run.write_manifest(footers, failures, accepted=accepted)

@@ -143,8 +143,6 @@ def _check_unit(run: RunDirectory, unit: Unit, found: _Found, *, present: bool, 
 def _unit_problems(run: RunDirectory, unit: Unit, footer: PartFooter) -> Iterator[str]:
     """Check a finished unit: its record against its rows, its rows against the plan, its bytes against its hashes."""
     record, name = footer.record, part_name(unit.id)
-    if record.unit != unit.id:
-        yield f"{SCORES}/{name} is the part of unit {record.unit}"
     try:
         with run.store.open_input_file(run.path(SCORES, name)) as handle:
             check_rows(handle, footer.seal)
