@@ -2,10 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
+
+from w2vray.cluster.runtime import connected
+from w2vray.errors import ClusterError
 
 PROGRAM = """
 import json, os, psutil
@@ -19,6 +23,14 @@ with connected():
 left = [process.name() for process in ours[1:] if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
 print(json.dumps({"names": names, "heard": heard, "token": token, "left": left}))
 """
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "[::1]:1", "127.0.0.1:99999", "no.such.host.invalid:6379"])
+def test_an_address_where_nothing_listens_is_told_at_once(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr("ray.init", None)  # is not reached
+    with pytest.raises(ClusterError, match=rf"no Ray at {re.escape(address)}: .*check --address"), connected(address):
+        pass
 
 
 @pytest.mark.ray

@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ from w2vray.vectors import Vectors
 __all__ = ["SharedVectors", "can_grow", "connected", "run_units", "share", "unit_dataset", "worker_cpus"]
 
 _STALL_SECONDS = 600
+_CONNECT_SECONDS = 20
 
 
 @contextmanager
@@ -50,6 +52,7 @@ def connected(address: str | None = None) -> Iterator[None]:
     if address is None or address == "local":
         options |= {"address": "local", "num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False}
     else:
+        _require_listener(address)
         options["address"] = address
     try:
         with _quiet_start(), _own_signals(), _on_loopback():
@@ -61,6 +64,17 @@ def connected(address: str | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _require_listener(address: str) -> None:
+    """Look whether anything listens at ``HOST:PORT``: Ray would wait for it for minutes, and say nothing."""
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdigit():
+        return  # auto, or a URI: what is there, Ray finds out
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise ClusterError(f"no Ray at {address}: {error}; check --address, or leave it out") from error
 
 
 @contextmanager
