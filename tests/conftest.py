@@ -186,8 +186,11 @@ class _Here:
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let ``score`` hand its units to one worker in this process instead of to Ray's: starting those takes seconds."""
 
-    def run_units(units: Sequence[Any], worker: Any, arguments: Any, *, workers: int | None) -> Iterator[Any]:
+    def run_units(
+        units: Sequence[Any], worker: Any, arguments: Any, *, workers: int | None, gpu: object
+    ) -> Iterator[Any]:
         assert workers is None
+        assert gpu is None
         return map(worker(**arguments), units)
 
     monkeypatch.setattr("w2vray.cluster.score.connected", lambda _: nullcontext())

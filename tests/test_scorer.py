@@ -386,5 +386,5 @@ def test_the_numeric_profile_names_what_answers_may_differ_by() -> None:
     """Two runs with equal profiles have equal bits."""
     profile = numeric_profile()
 
-    assert set(profile) == {"device", "instructions", "dtype", "torch", "kernels", "scoring_version"}
+    assert set(profile) == {"device", "instructions", "dtype", "batch_tokens", "torch", "kernels", "scoring_version"}
     assert (profile["device"], profile["dtype"], profile["scoring_version"]) == ("cpu", "float32", SCORING_VERSION)

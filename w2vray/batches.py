@@ -38,7 +38,12 @@ class Batch:
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on another device."""
         made_MD = None if self.made_MD is None else self.made_MD.to(device)
-        return Batch(self.texts_B, self.ids_BT.to(device), self.lengths_B.to(device), made_MD)
+        ids_BT, lengths_B = (tensor.to(device, non_blocking=True) for tensor in (self.ids_BT, self.lengths_B))
+        return Batch(self.texts_B, ids_BT, lengths_B, made_MD)
+
+    def pinned(self) -> "Batch":
+        """Return the batch with its ids in memory that a GPU reads by itself, while the program goes on."""
+        return Batch(self.texts_B, self.ids_BT.pin_memory(), self.lengths_B.pin_memory(), self.made_MD)
 
 
 def pad(
@@ -59,23 +64,29 @@ def pad(
 
 
 def by_length(
-    ids_L: npt.NDArray[np.int32], offsets_N1: npt.NDArray[np.int64], made_MD: Tensor | None = None
+    ids_L: npt.NDArray[np.int32],
+    offsets_N1: npt.NDArray[np.int64],
+    made_MD: Tensor | None = None,
+    *,
+    tokens: int | None = None,
 ) -> Iterator[Batch]:
     """Pad texts in the batches of ``length_batches``."""
-    for texts_B in length_batches(np.diff(offsets_N1)):
+    for texts_B in length_batches(np.diff(offsets_N1), tokens):
         yield pad(ids_L, offsets_N1, texts_B, made_MD)
 
 
-def length_batches(lengths_N: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+def length_batches(lengths_N: npt.NDArray[np.int64], tokens: int | None = None) -> Iterator[npt.NDArray[np.int64]]:
     """Batch texts of like lengths, shortest first; none is left out.
 
-    A batch has up to ``PADDED_TOKENS`` ids and ``MAX_TEXTS`` texts; a longer text is a batch of its own.
+    A batch has up to ``tokens`` ids, or where that is None up to ``PADDED_TOKENS`` ids and ``MAX_TEXTS`` texts; a
+    longer text is a batch of its own.
     """
+    most, texts = (PADDED_TOKENS, MAX_TEXTS) if tokens is None else (tokens, tokens)
     order_N = np.argsort(lengths_N, kind="stable")
     start = 0
     while start < len(order_N):
-        widths = np.maximum(lengths_N[order_N[start : start + MAX_TEXTS]], 1)
-        fitting = int(np.count_nonzero(widths * np.arange(1, len(widths) + 1) <= PADDED_TOKENS))
+        widths = np.maximum(lengths_N[order_N[start : start + texts]], 1)
+        fitting = int(np.count_nonzero(widths * np.arange(1, len(widths) + 1) <= most))
         stop = start + max(1, fitting)
         yield order_N[start:stop]
         start = stop

@@ -34,8 +34,11 @@ LEAST_WEIGHT, MOST_WEIGHT = 1e-6, 1e6
 POLICIES = ("skip", "zero", "unknown", "subword")
 SPECIAL_POLICIES = ("zero", "unknown")  # of which one row of the model's own stands for every word without a vector
 PRECISIONS = ("float32", "bfloat16")
+SCORE_PRECISIONS = ("float32", "tf32", "bfloat16")
 
 PROJECTION_CACHE = 128
+BATCH_TOKENS, LEAST_TOKENS, MOST_TOKENS = 1 << 18, 1 << 10, 1 << 24
+"""Of a batch on a GPU."""
 
 _WORKERS = re.compile(r"[1-9][0-9]{0,5}(:[1-9][0-9]{0,5})?")
 
@@ -215,7 +218,15 @@ class ScoreSettings:
         choices=ON_BAD,
     )
     new_files: bool = documented("Add to a run the files that the store has now and had not when planned.", False)
-    workers: int | None = documented("Scoring workers. Default: one a CPU of the cluster.", None)
+    workers: int | None = documented("Scoring workers. Default: one a CPU of the cluster; with --gpu, one a GPU.", None)
+    gpu: bool = documented("Give each worker a GPU.", False)
+    cpus_per_gpu: int = documented("With --gpu: CPUs of each worker; so many threads split and look up texts.", 4)
+    precision: str = documented(
+        "Numbers of the matrix products; tf32 and bfloat16 are for GPUs, and change answers.",
+        "float32",
+        choices=SCORE_PRECISIONS,
+    )
+    batch_tokens: int = documented("With --gpu: words of a batch, padding counted. Bounds its memory.", BATCH_TOKENS)
     projection_cache: int = documented(
         "MiB of projected rows of words that each worker may keep; no answer depends on it.", PROJECTION_CACHE
     )
@@ -230,6 +241,11 @@ class ScoreSettings:
         for name in ("top_k", "limit", "workers"):
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "a whole number above 0")
+        require(self.cpus_per_gpu > 0, "cpus_per_gpu", self.cpus_per_gpu, "a whole number above 0")
+        allowed = f"{LEAST_TOKENS} to {MOST_TOKENS}"
+        require(LEAST_TOKENS <= self.batch_tokens <= MOST_TOKENS, "batch_tokens", self.batch_tokens, allowed)
+        if self.precision != "float32" and not self.gpu:
+            raise ConfigError(f"--precision {self.precision} is for GPUs; give --gpu, or leave it out")
         require(self.projection_cache >= 0, "projection_cache", self.projection_cache, "0 or more")
         require(self.threshold is None or 0 <= self.threshold <= 1, "threshold", self.threshold, "0 to 1")
         require(

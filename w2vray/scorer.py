@@ -3,7 +3,7 @@
 Legend: N texts, C classes, B texts of a batch.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -13,9 +13,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
-from w2vray.batches import WordVectors, by_length
+from w2vray.batches import WordVectors
 from w2vray.bundle import OVERLAY, REPLACED, Bundle
 from w2vray.config import PROJECTION_CACHE, SPECIAL_POLICIES
+from w2vray.device import Device, DeviceModel
 from w2vray.errors import BundleError, UnusableInputError
 from w2vray.kernels.compiling import compiler, compiling_once, usable
 from w2vray.kernels.folding import Folded, fold
@@ -131,7 +132,8 @@ class TextScorer:
     """A model and its vectors, ready to classify texts.
 
     ``kernels=False`` computes all of it in plain Python and torch: the plain model of the compiled kernels, which may
-    keep up to ``projection_cache`` MiB of words' projected rows.
+    keep up to ``projection_cache`` MiB of words' projected rows. With a ``device``, torch computes there, and only the
+    look-up is compiled.
 
     Example:
         >>> scorer = TextScorer.load("model")  # doctest: +SKIP
@@ -144,7 +146,7 @@ class TextScorer:
         bundle: Bundle,
         vectors: Vectors,
         *,
-        device: str = "cpu",
+        device: Device | None = None,
         kernels: bool = True,
         projection_cache: int = PROJECTION_CACHE,
     ) -> None:
@@ -157,13 +159,12 @@ class TextScorer:
         self.ngrams = vectors.ngrams
         self.lookup = Lookup(vectors.vocabulary, config.rules, config.policy, _tuned_rows(bundle, vectors))
         self.look_up: Callable[[pa.LargeStringArray], Ids] = self.lookup
-        self.device = torch.device(device)
-        self.classifier = _classifier(bundle, vectors).to(self.device).eval()
-        self.classifier.words.move_table(self.device)
+        self.on_device = DeviceModel(_classifier(bundle, vectors), device or Device())
+        self.classifier = self.on_device.classifier
         self.folded: Folded | None = None
         if kernels and not usable():
             self.look_up = FastLookup(self.lookup)
-            if self.device.type == "cpu":
+            if device is None:
                 model = {name: value.numpy() for name, value in self.classifier.model.state_dict().items()}
                 overlay_KD = self.classifier.words.overlay_KD.detach().numpy()
                 bound = projection_cache << 20
@@ -173,14 +174,14 @@ class TextScorer:
                 self.score_ids(_ONE_WORD)
 
     @classmethod
-    def load(cls, model: str | Path, vectors: str | Path | None = None, *, device: str = "cpu") -> Self:
+    def load(cls, model: str | Path, vectors: str | Path | None = None) -> Self:
         """Open a model directory and its vectors (at ``vectors``, where they were moved).
 
         Raises:
             BundleError: the model directory, or the vectors for it, cannot be used.
         """
         bundle = Bundle.load(model)
-        return cls(bundle, bundle.open_vectors(vectors), device=device)
+        return cls(bundle, bundle.open_vectors(vectors))
 
     def score(self, texts: Sequence[str]) -> Scores:
         """Classify texts.
@@ -202,27 +203,24 @@ class TextScorer:
         """Classify an Arrow array of texts, without nulls, block by block."""
         return self._join([self.score_ids(self.look_up(block)) for block in blocks(texts)])
 
+    def score_arrays(self, arrays: Iterable[pa.LargeStringArray]) -> Iterator[Scores]:
+        """Classify one array after another."""
+        return map(self.score_array, arrays)
+
     def score_ids(self, ids: Ids) -> Scores:
         """Run the model over the looked-up texts of a block."""
-        logits_NC = self._folded_logits(ids) if self.folded else self._torch_logits(ids)
+        made_MD = self._made_rows(ids.made_words)
+        if self.folded:
+            return self._answers(ids, torch.from_numpy(self.folded.logits(ids, made_MD)))
+        return self._answers(ids, self.on_device.queue(ids, made_MD, len(self.labels)).wait())
+
+    def _answers(self, ids: Ids, logits_NC: torch.Tensor) -> Scores:
         probabilities_NC = probabilities(logits_NC, multi_label=self.multi_label).numpy()
         none_N = ~ids.evidence_N
         probabilities_NC[none_N] = 0.0
         label_N = probabilities_NC.argmax(axis=1).astype(np.int32)
         label_N[none_N] = NO_LABEL
         return Scores(self.labels, label_N, probabilities_NC, ids.token_counts_N, ids.found_counts_N, self.multi_label)
-
-    def _folded_logits(self, ids: Ids) -> torch.Tensor:
-        assert self.folded is not None
-        return torch.from_numpy(self.folded.logits(ids, self._made_rows(ids.made_words)))
-
-    def _torch_logits(self, ids: Ids) -> torch.Tensor:
-        logits_NC = torch.zeros(len(ids), len(self.labels))
-        made_MD = self._made_rows(ids.made_words)
-        with torch.inference_mode():
-            for batch in by_length(ids.ids_L, ids.offsets_N1, None if made_MD is None else torch.from_numpy(made_MD)):
-                logits_NC[batch.texts_B] = self.classifier(batch.to(self.device)).cpu()
-        return logits_NC
 
     def _made_rows(self, words: tuple[str, ...]) -> npt.NDArray[np.float32] | None:
         """Return made_MD for the words of a block that have no row."""
@@ -286,12 +284,15 @@ def _check_shapes(bundle: Bundle) -> None:
             raise BundleError(f"the weights do not fit the model that config.json describes: {what}")
 
 
-def numeric_profile(device: str = "cpu") -> Mapping[str, Any]:
-    """Return what answers may differ by in their last bits: device, instruction set, dtype, versions."""
+def numeric_profile(device: Device | None = None) -> Mapping[str, Any]:
+    """Return what answers may differ by in their last bits, as it is in this process."""
+    where = device or Device()
+    on_cpu = where.name == "cpu"
     return {
-        "device": device,
-        "instructions": torch.backends.cpu.get_cpu_capability() if device == "cpu" else torch.cuda.get_device_name(),
-        "dtype": "float32",
+        "device": where.name,
+        "instructions": torch.backends.cpu.get_cpu_capability() if on_cpu else torch.cuda.get_device_name(),
+        "dtype": where.precision,
+        "batch_tokens": where.batch_tokens,
         "torch": torch.__version__,
         "kernels": compiler(),
         "scoring_version": SCORING_VERSION,

@@ -21,7 +21,7 @@ from w2vray.cluster.units import Unit, plan_units, split_unit
 from w2vray.config import ScoreSettings, flag
 from w2vray.errors import CorpusError, RunError
 from w2vray.schema import NOTHING_AMISS, FileReason, holds_views, without_views
-from w2vray.scorer import SCORING_VERSION, numeric_profile
+from w2vray.scorer import SCORING_VERSION
 
 __all__ = ["RunPlan", "fingerprint", "resume_run", "run_identity", "split_failed", "start_run"]
 
@@ -47,7 +47,7 @@ class RunPlan:
 def run_identity(settings: ScoreSettings, bundle: Bundle) -> dict[str, Any]:
     """Return all that a row's answer depends on, but the row."""
     names = ["text_column", "keep", "probabilities", "top_k", "threshold", "where", "limit"]
-    names += ["max_bytes", "truncate", "null_as_empty"]
+    names += ["max_bytes", "truncate", "null_as_empty", "precision"]
     options = {name: getattr(settings, name) for name in names}
     identity = {
         "format": RUN_FORMAT,
@@ -89,7 +89,6 @@ def start_run(run: RunDirectory, identity: Mapping[str, Any], corpus: Corpus, se
     stored = {
         **identity,
         "corpus": [without_secrets(root) for root in corpus.roots],
-        "profile": numeric_profile(),
         "fingerprint": fingerprint(identity),
         "schema": base64.b64encode(others.serialize()).decode(),
     }

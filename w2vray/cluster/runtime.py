@@ -28,7 +28,17 @@ from w2vray.errors import ClusterError, W2vrayError
 from w2vray.tokens import TokenRules
 from w2vray.vectors import Vectors
 
-__all__ = ["SharedVectors", "can_grow", "connected", "run_units", "share", "unit_dataset", "worker_cpus"]
+__all__ = [
+    "GpuShare",
+    "SharedVectors",
+    "can_grow",
+    "connected",
+    "require_gpus",
+    "run_units",
+    "share",
+    "unit_dataset",
+    "worker_cpus",
+]
 
 _STALL_SECONDS = 600
 _CONNECT_SECONDS = 20
@@ -136,6 +146,48 @@ def cluster_cpus() -> float:
     return float(ray.cluster_resources().get("CPU", 0))
 
 
+@dataclass(frozen=True)
+class GpuShare:
+    """What each worker of a pool on GPUs is given: a GPU, and so many CPUs."""
+
+    cpus: int
+
+
+def require_gpus(workers: object, least: int) -> None:
+    """Refuse at once what Ray would wait for in vain.
+
+    Raises:
+        ClusterError: the cluster has fewer GPUs than workers and cannot grow.
+    """
+    gpus = cluster_gpus()
+    if least > gpus and not can_grow():
+        raise ClusterError(f"--gpu with --workers {workers} needs as many GPUs; this Ray has {gpus:g}")
+
+
+def cluster_gpus() -> float:
+    """Return the GPUs that the cluster has now."""
+    return float(ray.cluster_resources().get("GPU", 0))
+
+
+def gpu_workers(asked: int | None, share: GpuShare) -> int:
+    """Return how many workers to use on GPUs: as many as asked for, or one a GPU.
+
+    Raises:
+        ClusterError: the cluster has fewer GPUs or CPUs than that and cannot grow.
+    """
+    gpus, cpus = cluster_gpus(), cluster_cpus()
+    if asked is None and gpus < 1:
+        how = "say with --workers how far it may scale up" if can_grow() else "leave out --gpu"
+        raise ClusterError(f"--gpu: this Ray has no GPU; {how}")
+    workers = int(gpus) if asked is None else asked
+    require_gpus(workers, workers)
+    if workers * share.cpus > cpus and not can_grow():
+        raise ClusterError(
+            f"--cpus-per-gpu is {share.cpus}, for {workers} workers, and this Ray has {cpus:g} CPUs; lower one of them"
+        )
+    return workers
+
+
 def scoring_workers(asked: int | None) -> int:
     """Return how many workers to use: as many as asked for, or one a CPU.
 
@@ -211,6 +263,7 @@ def run_units(
     arguments: Mapping[str, Any],
     *,
     workers: int | None,
+    gpu: GpuShare | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Hand units, one by one, to a pool of workers.
 
@@ -218,7 +271,8 @@ def run_units(
         units: what is to be done.
         worker: made once in each process with ``arguments``, then called with a unit; it returns a row.
         arguments: of the worker's constructor.
-        workers: how many; None for one a CPU.
+        workers: how many; None for one a CPU, or one a GPU.
+        gpu: what each has, where each has a GPU.
 
     Yields:
         The rows, as they come.
@@ -226,7 +280,7 @@ def run_units(
     Raises:
         W2vrayError: what a worker raised.
     """
-    dataset = unit_dataset(units, worker, arguments, workers=workers)
+    dataset = unit_dataset(units, worker, arguments, workers=workers, gpu=gpu)
     try:
         yield from dataset.iter_rows()
     except ray.exceptions.RayError as error:
@@ -234,10 +288,18 @@ def run_units(
 
 
 def unit_dataset(
-    units: Sequence[Unit], worker: type, arguments: Mapping[str, Any], *, workers: int | None
+    units: Sequence[Unit],
+    worker: type,
+    arguments: Mapping[str, Any],
+    *,
+    workers: int | None,
+    gpu: GpuShare | None = None,
 ) -> ray.data.Dataset:
     """Return the dataset of what a pool of workers makes of each unit: a row, or an Arrow table of rows."""
-    count = min(scoring_workers(workers), len(units))
+    most = scoring_workers(workers) if gpu is None else gpu_workers(workers, gpu)
+    count = min(most, len(units))
+    here = cluster_cpus() if gpu is None else min(cluster_gpus(), cluster_cpus() // gpu.cpus)
+    cpus = worker_cpus(count) if gpu is None else gpu.cpus * worker_cpus(count * gpu.cpus)
     items = [{"unit": unit.as_json()} for unit in units]
     dataset = ray.data.from_items(items, override_num_blocks=len(items))
     return dataset.map_batches(
@@ -245,8 +307,9 @@ def unit_dataset(
         fn_constructor_kwargs={"worker": worker, "arguments": dict(arguments)},
         batch_size=1,
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(min_size=min(count, max(1, int(cluster_cpus()))), max_size=count),
-        num_cpus=worker_cpus(count),
+        compute=ray.data.ActorPoolStrategy(min_size=min(count, max(1, int(here))), max_size=count),
+        num_cpus=cpus,
+        num_gpus=None if gpu is None else 1,
     )
 
 

@@ -4,6 +4,7 @@ The driver plans (or goes on with what is planned), hands units to a pool of wor
 holds the model, sees the shared vectors, and commits each unit by itself, so that a driver that dies loses nothing.
 """
 
+import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,14 +21,16 @@ from w2vray.cluster.ledger import MOST_ATTEMPTS, NOTED, SUCCESS, TOTALS, Failure
 from w2vray.cluster.parts import PartFooter
 from w2vray.cluster.planning import RunPlan, fingerprint, resume_run, run_identity, split_failed, start_run
 from w2vray.cluster.preflight import kept_columns, require_room
-from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
+from w2vray.cluster.runtime import GpuShare, SharedVectors, connected, run_units, share
 from w2vray.cluster.scoring import ScoringJob, score_unit
 from w2vray.cluster.stores import absolute
 from w2vray.cluster.units import Unit
 from w2vray.config import ScoreSettings
+from w2vray.device import Device
+from w2vray.device_scorer import DeviceScorer
 from w2vray.errors import CorpusError, FileError, RunError
 from w2vray.schema import FileReason
-from w2vray.scorer import TextScorer, numeric_profile
+from w2vray.scorer import TextScorer
 from w2vray.texts import TextLimits
 
 __all__ = ["ScoreSummary", "score", "scoring_job"]
@@ -136,7 +139,7 @@ def _pass(
         RunError: another run has taken this one's place.
     """
     failed: list[Failure] = []
-    for done, outcome in enumerate(_outcomes(units, arguments, settings.workers), 1):
+    for done, outcome in enumerate(_outcomes(units, arguments, settings), 1):
         work.still_ours()
         work.rows += outcome.rows
         if (failure := outcome.failure) is not None:
@@ -168,8 +171,21 @@ def scoring_job(settings: ScoreSettings, bundle: Bundle, corpus: Corpus, plan: R
         threshold=settings.threshold,
         projection_cache=settings.projection_cache,
         run=run,
-        profile=numeric_profile(),
+        device=_device(settings),
+        threads=settings.cpus_per_gpu,
     )
+
+
+def _device(settings: ScoreSettings) -> Device | None:
+    if not settings.gpu:
+        return None
+    return Device(name="cuda", precision=settings.precision, batch_tokens=settings.batch_tokens)
+
+
+def _scorer(bundle: Bundle, shared: SharedVectors, job: ScoringJob) -> TextScorer:
+    if job.device is None:
+        return TextScorer(bundle, shared.get(), projection_cache=job.projection_cache)
+    return DeviceScorer(bundle, shared.get(), device=job.device, threads=job.threads)
 
 
 @dataclass(frozen=True)
@@ -198,7 +214,7 @@ class ScoringWorker:
         pa.set_cpu_count(1)
         self.job = job
         self.run = RunDirectory(job.output)
-        self.scorer = TextScorer(bundle, shared.get(), projection_cache=job.projection_cache)
+        self.scorer = _scorer(bundle, shared, job)
 
     def __call__(self, unit: Unit) -> dict[str, Any]:
         """Score a unit, unless its part is there already: Ray hands a unit out again when a worker has died."""
@@ -222,8 +238,10 @@ class ScoringWorker:
         return asdict(_Outcome(unit.id, record.rows_in))
 
 
-def _outcomes(units: Sequence[Unit], arguments: Mapping[str, Any], workers: int | None) -> Iterator[_Outcome]:
-    return (_Outcome(**row) for row in run_units(units, ScoringWorker, arguments, workers=workers))
+def _outcomes(units: Sequence[Unit], arguments: Mapping[str, Any], settings: ScoreSettings) -> Iterator[_Outcome]:
+    share = GpuShare(settings.cpus_per_gpu) if settings.gpu else None
+    rows = run_units(units, ScoringWorker, arguments, workers=settings.workers, gpu=share)
+    return (_Outcome(**row) for row in rows)
 
 
 _TOTALS = ("rows_in", "rows_scored", "rows_rejected", "rows_abstained", "rows_truncated")
@@ -247,7 +265,14 @@ def _close(
     too_many = settings.max_rejected is not None and totals["rows_rejected"] > settings.max_rejected
     run.write_manifest(footers, failures, accepted=accepted)
     run.remove(NOTED)
-    counted = {**totals, "units": len(plan.units), "left_out": left_out, "gaps_accepted": accepted}
+    profiles = _distinct([footer.record.profile for footer in footers])
+    counted = {
+        **totals,
+        "profiles": profiles,
+        "units": len(plan.units),
+        "left_out": left_out,
+        "gaps_accepted": accepted,
+    }
     run.write_json(counted, TOTALS)
     complete = accepted or not failures
     if complete:
@@ -265,6 +290,11 @@ def _close(
         new_files=plan.new_files,
         exit_code=0 if complete and not too_many else 3,
     )
+
+
+def _distinct(profiles: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return on what machines, in all that answers may differ by, the parts were made: told by the workers."""
+    return list({json.dumps(profile, sort_keys=True): profile for profile in profiles}.values())
 
 
 def _require_own(run: RunDirectory, footers: Sequence[PartFooter], expected: str) -> None:

@@ -1,8 +1,8 @@
 """One unit, scored: what a worker does, without Ray, so that it can be read and tested by itself."""
 
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,8 +11,9 @@ from w2vray.cluster.ahead import read_ahead
 from w2vray.cluster.filters import Where
 from w2vray.cluster.parts import UnitRecord
 from w2vray.cluster.units import FILE_COLUMN, ROW_COLUMN, Unit, read_unit
+from w2vray.device import Device
 from w2vray.schema import REJECTED_SCHEMA, SOURCE_FILE, SOURCE_ROW, Status, scores_schema
-from w2vray.scorer import TextScorer
+from w2vray.scorer import Scores, TextScorer, numeric_profile
 from w2vray.texts import TextLimits, Texts, read_texts
 
 __all__ = ["ScoringJob", "score_unit"]
@@ -35,7 +36,8 @@ class ScoringJob:
     limits: TextLimits
     projection_cache: int
     run: str
-    profile: Mapping[str, Any]
+    device: Device | None  # None for the compiled kernels
+    threads: int  # that feed the device
 
     @property
     def columns(self) -> list[str]:
@@ -68,13 +70,21 @@ def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRec
     scores: list[pa.RecordBatch] = []
     rejected: list[pa.RecordBatch] = []
     rows_in = truncated = 0
-    for read in read_ahead(read_unit(unit, job.roots, job.columns)):
-        batch = read.filter(job.where.expression) if job.where else read
+    waiting: deque[tuple[pa.RecordBatch, Texts]] = deque()
+
+    def arrays() -> Iterator[pa.LargeStringArray]:
+        for read in read_ahead(read_unit(unit, job.roots, job.columns)):
+            batch = read.filter(job.where.expression) if job.where else read
+            texts = read_texts(batch, job.text_columns, job.limits)
+            waiting.append((batch, texts))
+            yield texts.values
+
+    for answers in scorer.score_arrays(arrays()):
+        batch, texts = waiting.popleft()
         rows_in += len(batch)
-        texts = read_texts(batch, job.text_columns, job.limits)
         truncated += texts.truncated
         rows = batch.select(job.carried)  # not the text: it need not be copied
-        scores.append(_score(rows.take(pa.array(texts.rows_N)) if texts.rejected else rows, texts, scorer, job))
+        scores.append(_scored(rows.take(pa.array(texts.rows_N)) if texts.rejected else rows, answers, job))
         rejected.append(_reject(batch, texts))
     score_table = pa.Table.from_batches(scores, job.scores_schema)
     rejected_table = pa.Table.from_batches(rejected, REJECTED_SCHEMA)
@@ -88,13 +98,12 @@ def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRec
         rows_abstained=abstained,
         rows_truncated=truncated,
         run=job.run,
-        profile=job.profile,
+        profile=numeric_profile(job.device),
     )
     return record, score_table, rejected_table
 
 
-def _score(rows: pa.RecordBatch, texts: Texts, scorer: TextScorer, job: ScoringJob) -> pa.RecordBatch:
-    answers = scorer.score_array(texts.values)
+def _scored(rows: pa.RecordBatch, answers: Scores, job: ScoringJob) -> pa.RecordBatch:
     columns = answers.columns(threshold=job.threshold, probabilities=job.probabilities, top_k=job.top_k)
     columns |= {SOURCE_FILE: rows.column(FILE_COLUMN), SOURCE_ROW: rows.column(ROW_COLUMN)}
     columns |= {name: rows.column(stored) for name, stored in job.kept.items()}

@@ -21,7 +21,7 @@ from w2vray.bundle import ModelConfig, save_bundle
 from w2vray.cluster.examples import Labelled, ReadingJob, labelled_units, read_examples
 from w2vray.cluster.labels import label_order
 from w2vray.cluster.repeating import Origin
-from w2vray.cluster.runtime import SharedVectors, can_grow, connected, share, worker_cpus
+from w2vray.cluster.runtime import SharedVectors, can_grow, connected, require_gpus, share, worker_cpus
 from w2vray.cluster.stores import absolute, without_secrets
 from w2vray.cluster.train_worker import WorkerConfig, load_state, train_loop_per_worker
 from w2vray.config import TrainSettings
@@ -219,13 +219,12 @@ def _require_cpus(settings: TrainSettings) -> None:
     """Refuse at once what Ray would wait for in vain."""
     if can_grow():
         return
-    resources = ray.cluster_resources()
-    cpus, gpus = resources.get("CPU", 0), resources.get("GPU", 0)
+    cpus = ray.cluster_resources().get("CPU", 0)
     least, _ = settings.worker_range
     if least > cpus:
         raise ClusterError(f"--workers is {settings.workers}, and this Ray has {cpus:g} CPUs; allowed: 1 to {cpus:g}")
-    if settings.gpu and least > gpus:
-        raise ClusterError(f"--gpu with --workers {settings.workers} needs as many GPUs; this Ray has {gpus:g}")
+    if settings.gpu:
+        require_gpus(settings.workers, least)
 
 
 def _fit(settings: TrainSettings, worker: WorkerConfig, storage: Path, name: str) -> Mapping[str, Any]:
