@@ -5,7 +5,7 @@ killed, or the second node with all that is on it, or the driver (with SIGKILL o
 tables must be equal byte for byte, and ``verify`` must find nothing.
 
 Example:
-    python jobs/chaos.py --runs 8 --kills 8 --output chaos-output
+    python jobs/chaos.py --runs 8 --kills 8 --output chaos-output --json
 """
 
 import json
@@ -96,6 +96,19 @@ class Report:
             "ok": self.ok,
         }
 
+    def __str__(self) -> str:
+        found = self.as_dict()
+        kinds = ", ".join(f"{count} {kind}" for kind, count in self.kills.items())
+        killed = f"killed {found['kills_in_all']} times ({kinds}), started again {self.resumes} times"
+        rows = f"rows lost {self.rows_lost}, rows twice {self.rows_twice}, parts that differ {self.parts_that_differ}"
+        again = f"units begun again {self.units_begun_again} ({found['share_of_units_begun_again']:.1%})"
+        lines = [
+            f"{self.runs} runs of {self.units} units in all, {killed}",
+            f"{rows}, finished units written again {self.units_written_again}, {again}",
+            *self.problems,
+        ]
+        return "\n".join(lines)
+
 
 # What is scored
 
@@ -147,6 +160,12 @@ def ray_workers(of: int) -> list[psutil.Process]:
             if process.name().startswith("ray::") and "Worker" in process.name():
                 found.append(process)
     return found
+
+
+def prepare() -> None:
+    """Let the clusters of this process, and their drivers, ask for a token and notice deaths in seconds."""
+    os.environ.update(_CLUSTER_OPTIONS)
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 class TwoNodes:
@@ -255,6 +274,17 @@ def disturb(runs: Runs, kills: Sequence[str], nodes: TwoNodes | None = None) -> 
         runs.report.resumes += 1
 
 
+def disturb_cluster(runs: Runs, kills: Sequence[str]) -> None:
+    """Disturb a run on a cluster of two nodes, which is ended with it. ``prepare`` has been called before."""
+    folder = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))
+    nodes = TwoNodes(folder)
+    try:
+        disturb(runs, kills, nodes)
+    finally:
+        nodes.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _kill(kind: str, process: subprocess.Popen[bytes], runs: Runs, nodes: TwoNodes | None) -> bool:
     """Kill; tell whether there was something to kill."""
     begun = runs.begun()
@@ -317,32 +347,36 @@ def undisturbed_run(folder: Path, store: Path, model: Path, unit_bytes: int) -> 
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), default=KINDS, help="What is killed.")
 @click.option("--seed", default=0)
 @click.option("--output", default="chaos-output", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and only that, on stdout.")
 def main(  # noqa: PLR0917 - click gives them by name
-    runs: int, kills: int, files: int, rows: int, unit_bytes: int, kinds: Sequence[str], seed: int, output: Path
+    runs: int,
+    kills: int,
+    files: int,
+    rows: int,
+    unit_bytes: int,
+    kinds: Sequence[str],
+    seed: int,
+    output: Path,
+    *,
+    as_json: bool,
 ) -> None:
     """Kill scoring runs at random moments; report what was lost, doubled or done again."""
     if output.exists():
         raise click.UsageError(f"{output} is already there; name another --output")
-    os.environ.update(_CLUSTER_OPTIONS)
-    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    prepare()
     store = make_store(output / "store", files=files, rows=rows)
     model = make_model(output)
     undisturbed = undisturbed_run(output / "undisturbed", store, model, unit_bytes)
     report = Report()
     for number in range(runs):
         source = random.Random(f"{seed} {number}")  # noqa: S311 - not for secrets
-        folder = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))
-        nodes = TwoNodes(folder)
         one = Runs(output / f"run-{number:02}", store, model, unit_bytes, source, report)
-        try:
-            disturb(one, [source.choice(kinds) for _ in range(kills)], nodes)
-        finally:
-            nodes.stop()
-            shutil.rmtree(folder, ignore_errors=True)
+        each_kind = list(kinds) * (kills // len(kinds) + 1)
+        disturb_cluster(one, source.sample(each_kind, kills))
         compare(one, undisturbed)
-        click.echo(f"run {number}: {json.dumps(report.as_dict())}", err=True)
+        click.echo(f"run {number}: {report}", err=True)
     (output / "report.json").write_text(json.dumps(report.as_dict(), indent=2) + "\n")
-    click.echo(json.dumps(report.as_dict(), indent=2))
+    click.echo(json.dumps(report.as_dict()) if as_json else str(report))
     sys.exit(0 if report.ok else 1)
 
 

@@ -4,8 +4,11 @@
 """
 
 import importlib.util
+import json
+import os
 import random
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,11 +21,27 @@ from w2vray.cluster import units
 from w2vray.cluster.score import score
 from w2vray.config import ScoreSettings
 
+JOBS = Path(__file__).parents[2] / "jobs"
 UNIT_BYTES = 30_000
+KILLS = ["node", "worker", "driver"]
+DISTURB = """
+import json, random, sys
+from pathlib import Path
+import chaos
+
+disturbed, undisturbed, store, model = map(Path, sys.argv[1:5])
+chaos.prepare()
+report = chaos.Report()
+runs = chaos.Runs(disturbed, store, model, int(sys.argv[5]), random.Random(11), report)
+chaos.disturb_cluster(runs, sys.argv[6:])
+chaos.compare(runs, undisturbed)
+print(json.dumps(report.as_dict()))
+"""
+"""In a process of its own: it holds another Ray than the one that the tests share."""
 
 
 def _load_job() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("chaos", Path(__file__).parents[2] / "jobs" / "chaos.py")
+    spec = importlib.util.spec_from_file_location("chaos", JOBS / "chaos.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -56,19 +75,24 @@ def in_peace(store: Path, model: Path, run: Path) -> None:
 
 @pytest.mark.ray
 @pytest.mark.usefixtures("in_process")
-def test_a_run_whose_worker_and_driver_are_killed_is_in_the_end_the_undisturbed_one(
+def test_a_run_whose_worker_node_and_driver_are_killed_is_in_the_end_the_undisturbed_one(
     store: Path, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(units, "SMALLEST_UNIT", UNIT_BYTES)
     monkeypatch.setattr(units, "LARGEST_UNIT", UNIT_BYTES)
-    in_peace(store, model, tmp_path / "undisturbed")
-    report = job.Report()
-    runs = job.Runs(tmp_path / "disturbed", store, model, UNIT_BYTES, random.Random(11), report)
-    job.disturb(runs, ["worker", "driver"])
-    job.compare(runs, tmp_path / "undisturbed")
-    assert report.ok, (report.as_dict(), runs.log())
-    assert dict(report.kills) == {"worker": 1, "driver": 1}
-    assert report.resumes == 1
+    disturbed, undisturbed = tmp_path / "disturbed", tmp_path / "undisturbed"
+    in_peace(store, model, undisturbed)
+    places = [str(place) for place in (disturbed, undisturbed, store, model)]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment["PYTHONPATH"] = os.pathsep.join([str(JOBS), *sys.path])
+    command = [sys.executable, "-c", DISTURB, *places, str(UNIT_BYTES), *KILLS]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stderr
+    report = json.loads(ended.stdout.splitlines()[-1])
+    assert report["ok"], (report, (disturbed / "log").read_text())
+    assert report["kills"] == dict.fromkeys(KILLS, 1)
+    assert (report["rows_lost"], report["rows_twice"], report["parts_that_differ"]) == (0, 0, 0)
+    assert report["resumes"] == 1
 
 
 @pytest.mark.ray
