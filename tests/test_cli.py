@@ -208,6 +208,36 @@ def test_an_empty_path_is_not_the_folder_one_is_in(arguments: list[str], run: Ru
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("verb", [["verify"], ["vectors", "train", "--output", "v"]], ids=" ".join)
+def test_a_store_whose_name_is_not_utf8_is_refused(verb: list[str], run: Run, tmp_path: Path) -> None:
+    Path(os.fsdecode(bytes(tmp_path) + b"/\xff")).mkdir()
+    result = run(*verb, "\udcff")
+    assert result.code == 2
+    assert "is not UTF-8, as Arrow needs the names of files; rename it" in result.err
+
+
+def test_a_file_whose_name_is_not_utf8_is_refused_unless_it_is_hidden(run: Run, tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    pq.write_table(pa.table({"text": ["a film"]}), tmp_path / "store" / "a.parquet")
+    hidden, odd = (os.fsdecode(bytes(tmp_path) + name) for name in (b"/store/_\xff", b"/store/b\xff.parquet"))
+    Path(hidden).touch()
+    assert run("vectors", "info", str(tiny), "--corpus", "store").code == 0
+    Path(odd).touch()
+    result = run("vectors", "info", str(tiny), "--corpus", "store")
+    assert result.code == 2
+    assert "b\\udcff.parquet' is not UTF-8" in result.err
+
+
+def test_a_folder_that_is_gone_is_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    os.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    result = run("verify", "r")
+    os.chdir(tmp_path)
+    assert result.code == 2
+    assert "r starts from the folder one is in, and that is gone; give a whole path" in result.err
+
+
 @pytest.mark.parametrize(
     ("command", "says"),
     [

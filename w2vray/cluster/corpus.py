@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from pyarrow import fs
 
-from w2vray.cluster.stores import absolute, is_uri, open_store, without_secrets
+from w2vray.cluster.stores import absolute, is_uri, open_store, require_utf8, without_secrets
 from w2vray.errors import CorpusError
 
 __all__ = ["Corpus", "SourceFile", "find_corpus"]
@@ -130,6 +130,7 @@ def _walk(store: fs.FileSystem, path: str, root: int, pattern: Sequence[str]) ->
     for place, size, mtime_ns in listed:
         parts = place.removeprefix(base).split("/")
         if not any(part.startswith((".", "_")) for part in parts) and _matches(parts, pattern):
+            require_utf8(place)
             files.append(SourceFile(root, "/".join(parts), size, mtime_ns))
     return files
 

@@ -11,7 +11,7 @@ from pyarrow import fs
 
 from w2vray.errors import CorpusError
 
-__all__ = ["absolute", "is_uri", "open_store", "without_secrets"]
+__all__ = ["absolute", "is_uri", "open_store", "require_utf8", "without_secrets"]
 
 
 def is_uri(place: str) -> bool:
@@ -20,8 +20,29 @@ def is_uri(place: str) -> bool:
 
 
 def absolute(place: str) -> str:
-    """Make a path absolute: workers run in other directories. A URI stays as it is."""
-    return place if is_uri(place) else str(Path(place).absolute())
+    """Make a path absolute: workers run in other directories. A URI stays as it is.
+
+    Raises:
+        CorpusError: the folder that it starts from is gone.
+    """
+    if is_uri(place):
+        return place
+    try:
+        return str(Path(place).absolute())
+    except FileNotFoundError as error:
+        raise CorpusError(f"{place} starts from the folder one is in, and that is gone; give a whole path") from error
+
+
+def require_utf8(place: str) -> None:
+    """Refuse a name that Arrow can neither open nor write down.
+
+    Raises:
+        CorpusError: it is not UTF-8.
+    """
+    try:
+        place.encode()
+    except UnicodeEncodeError as error:
+        raise CorpusError(f"{place!r} is not UTF-8, as Arrow needs the names of files; rename it") from error
 
 
 def open_store(place: str) -> tuple[fs.FileSystem, str]:
@@ -33,6 +54,7 @@ def open_store(place: str) -> tuple[fs.FileSystem, str]:
     Raises:
         CorpusError: no filesystem of Arrow's opens such a URI, or it names no place in it.
     """
+    require_utf8(place)
     if not is_uri(place):
         return fs.LocalFileSystem(), absolute(place)
     try:
