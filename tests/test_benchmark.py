@@ -61,3 +61,24 @@ def test_rivals_run_in_turn_and_the_median_counts(monkeypatch: pytest.MonkeyPatc
 
     assert order == ["fast", "slow"] * 3
     assert speed == {"fast": 8.0, "slow": 2.0}
+
+
+def test_a_device_is_measured_with_its_busy_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each model in each precision; the cost is told of what a GPU does by itself."""
+    pytest.importorskip("fasttext", reason="the extra `bench` is not installed")
+    monkeypatch.syspath_prepend(str(JOBS / "benchmark"))
+    import gpu_speed  # noqa: PLC0415 - a script, not a module of the package
+    import run  # noqa: PLC0415
+    from material import Material  # noqa: PLC0415
+
+    texts = pa.array([f"A good film, number {number} of many." for number in range(50)], pa.large_string())
+
+    rows = list(gpu_speed.on_device("cpu", Material(texts, "made up"), 1, lambda: 40.0))
+
+    assert len(rows) == len({row.what for row in rows}) == 4 * 3 * 2
+    assert all(row.value > 0 and row.against["kernel on a core"] > 0 and "40 % busy" in row.note for row in rows)
+    options = run._options(["--gpu-hour", "3.5"])
+    costs = run._costs(rows, options)
+    assert set(costs) == {row.what for row in rows if row.what.endswith("from ids")}
+    hours = 1e11 / (rows[0].value * 1e6) / 3600
+    assert costs[rows[0].what] == f"{hours:,.1f} GPU-hours, {hours * 3.5:,.2f} at 3.5 an hour"

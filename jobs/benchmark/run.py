@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 import kernel_speed
 import torch
 import whole_jobs
+from gpu_speed import measure_gpu
 from material import Material
 from memory import measure_memory
 from stopwatch import Row
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "memory": lambda: measure_memory(options.words, 300, "cnn"),
         "growth": lambda: whole_jobs.measure_growth(material, options.job_megabytes),
         "vectors": lambda: measure_vectors(max(options.words)),
-        "gpu": _gpu,
+        "gpu": lambda: measure_gpu(material, options.runs),
     }
     rows = [row for name in options.only or sections for row in _told(name, sections[name])]
     costs = _costs(rows, options)
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Output(options.json).result(
         {**about, "rows_measured": [row.as_dict() for row in rows], "costs": costs},
         table(title, ["section", "what", "figure", "times as fast as", "note"], [_cells(row) for row in rows]),
-        *(f"{model}: a billion documents of {TOKENS} tokens: {text}" for model, text in costs.items()),
+        *(f"{what}: a billion documents of {TOKENS} tokens: {text}" for what, text in costs.items()),
     )
 
 
@@ -71,6 +72,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--words", type=int, nargs="+", default=[100_000, 1_000_000, 3_000_000], help="sizes of tables")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--core-hour", type=float, default=0.04, help="price of a core for an hour")
+    parser.add_argument(
+        "--gpu-hour", type=float, default=1.0, help="price of a GPU and the cores beside it for an hour"
+    )
     parser.add_argument("--json", action="store_true")
     return parser.parse_args(arguments)
 
@@ -81,20 +85,15 @@ def _told(name: str, section: Callable[[], Iterator[Row]]) -> Iterator[Row]:
         yield row
 
 
-def _gpu() -> Iterator[Row]:
-    where = "scoring has no GPU path yet" if torch.cuda.is_available() else "no GPU here"
-    yield Row("gpu", "skipped", 0.0, "", {}, where)
-
-
 def _costs(rows: Sequence[Row], options: argparse.Namespace) -> dict[str, str]:
-    """Tell what a billion documents cost on cores at the price stated, by the kernels' speed alone."""
+    """Tell what a billion documents cost at the prices stated, by the models' speed alone, ids in hand."""
+    units = {"M tokens/s/core": ("core-hours", options.core_hour), "M tokens/s/GPU": ("GPU-hours", options.gpu_hour)}
     costs = {}
     for row in rows:
-        if row.section == "models":
+        if row.unit in units:
+            name, price = units[row.unit]
             hours = DOCUMENTS * TOKENS / (row.value * 1e6) / 3600
-            costs[row.what] = (
-                f"{hours:,.1f} core-hours, {hours * options.core_hour:,.2f} at {options.core_hour} an hour"
-            )
+            costs[row.what] = f"{hours:,.1f} {name}, {hours * price:,.2f} at {price} an hour"
     return costs
 
 
