@@ -126,11 +126,11 @@ def test_the_model_equals_loops_over_each_text(texts: list[list[tuple[float, flo
 def test_training_sees_the_same_windows_as_scoring(
     texts: list[list[tuple[float, float]]], widths: tuple[int, ...]
 ) -> None:
-    """With nothing dropped out, the two modes are the same function."""
+    """With nothing dropped out, the two modes are the same function, up to the order of its sums."""
     model = random_model(widths)
     batch = padded(texts)
 
-    assert torch.equal(model.train()(*batch), model.eval()(*batch))
+    torch.testing.assert_close(model.train()(*batch), model.eval()(*batch), atol=1e-4, rtol=1e-4)
 
 
 @given(texts=some_texts, widths=some_widths, extra=st.integers(1, 6))

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from w2vray.models.pooled_convolution import pooled_convolution
 from w2vray.models.settings import CnnSettings
 
 __all__ = ["CnnModel"]
@@ -31,15 +32,27 @@ class CnnModel(nn.Module):
         Width k over L words has the windows 0 .. max(L - k, 0): a text shorter than k has one, zero-extended on the
         right.
         """
-        channels_BDT = self.input_dropout(vectors_BTD).transpose(1, 2)
-        longest = channels_BDT.shape[2]
+        vectors_BTD = self.input_dropout(vectors_BTD)
+        cheap = self.training and vectors_BTD.device.type == "cpu" and len(vectors_BTD) > 0
+        pool = _pool_for_gradient if cheap else _pool
         pooled = []
         for width, convolution in zip(self.widths, self.convolutions, strict=True):
-            long_enough_BDT = F.pad(channels_BDT, (0, max(0, width - longest)))
-            windows_BFW = F.relu(convolution(long_enough_BDT))
-            last_B = (lengths_B - width).clamp(min=0)
-            beyond_BW = torch.arange(windows_BFW.shape[2], device=lengths_B.device) > last_B[:, None]
-            # After ReLU nothing is below zero, so a zero never wins over a window that counts.
-            pooled.append(windows_BFW.masked_fill(beyond_BW[:, None, :], 0.0).amax(dim=2))
+            long_enough_BTD = F.pad(vectors_BTD, (0, 0, 0, max(0, width - vectors_BTD.shape[1])))
+            pooled.append(pool(long_enough_BTD, convolution, (lengths_B - width).clamp(min=0)))
         logits_BC: Tensor = self.dense(self.dropout(torch.cat(pooled, dim=1)))
         return logits_BC
+
+
+def _pool(vectors_BTD: Tensor, convolution: nn.Module, last_B: Tensor) -> Tensor:
+    """Return features_BF of the filters of one width."""
+    windows_BFW = F.relu(convolution(vectors_BTD.transpose(1, 2)))
+    beyond_BW = torch.arange(windows_BFW.shape[2], device=last_B.device) > last_B[:, None]
+    # After ReLU nothing is below zero, so a zero never wins over a window that counts.
+    return windows_BFW.masked_fill(beyond_BW[:, None, :], 0.0).amax(dim=2)
+
+
+def _pool_for_gradient(vectors_BTD: Tensor, convolution: nn.Module, last_B: Tensor) -> Tensor:
+    """Return the same; on a CPU its gradient costs less."""
+    assert isinstance(convolution, nn.Conv1d)
+    assert convolution.bias is not None
+    return pooled_convolution(vectors_BTD, convolution.weight, convolution.bias, last_B)
