@@ -208,7 +208,7 @@ class ScoreSettings:
         metavar="EXPR",
     )
     limit: int | None = documented("Take only the first rows of the store.", None, metavar="ROWS")
-    max_bytes: int = documented("Reject texts of more UTF-8 bytes than this.", 1 << 24, metavar="BYTES")
+    max_bytes: int = documented("Reject texts of more UTF-8 bytes than this.", 64 << 20, metavar="BYTES")
     truncate: bool = documented("Cut texts to --max-bytes and count them instead.", False)
     null_as_empty: bool = documented("Take a null text for an empty one instead of rejecting the row.", False)
     on_bad: str = documented(

@@ -81,6 +81,12 @@ def test_texts_that_are_too_long_are_rejected_or_cut_and_counted(
     assert check(tmp_path / "two").ok
 
 
+def test_a_text_of_fifty_megabytes_is_scored(make_model: MakeModel, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["bab dab", "zzzz " * 10_000_000 + "bab"]}), tmp_path / "a.parquet")
+    summary = run_score(tmp_path / "a.parquet", make_model(), tmp_path / "run")
+    assert (summary.rows_scored, summary.rows_rejected, summary.rows_abstained) == (2, 0, 0)
+
+
 def test_what_becomes_of_long_and_missing_texts_is_part_of_the_run(
     store: Path, make_model: MakeModel, tmp_path: Path
 ) -> None:
