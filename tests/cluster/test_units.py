@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2vray.cluster import units
+from w2vray.cluster import reading, units
 from w2vray.cluster.corpus import Corpus, SourceFile, find_corpus
 from w2vray.cluster.footer_process import read_footers
 from w2vray.cluster.footers import BadFile, Footer
-from w2vray.cluster.units import Piece, Unit, plan_from_table, plan_table, plan_units, read_unit
+from w2vray.cluster.reading import read_unit
+from w2vray.cluster.units import Piece, Unit, plan_from_table, plan_table, plan_units
 from w2vray.errors import CorpusError
 from w2vray.schema import PLAN_SCHEMA, FileReason
 
@@ -353,7 +354,7 @@ def test_files_of_any_row_groups_are_read_completely_in_bounded_batches(
     corpus, plan = planned(folder)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(units, "BLOCK_ROWS", rows)
+        patch.setattr(reading, "BLOCK_ROWS", rows)
         batches = [batch for unit in plan for batch in read_unit(unit, corpus.roots, ["text"])]
 
     assert [text for batch in batches for text in batch.column("text").to_pylist()] == expected
@@ -366,7 +367,7 @@ def test_long_texts_are_read_fewer_together(tmp_path: Path, monkeypatch: pytest.
     for name, letters in (("long", 1000), ("longer", 5000)):
         pq.write_table(pa.table({"text": [chr(97 + row) * letters for row in range(20)]}), tmp_path / f"{name}.parquet")
     corpus, plan = planned(tmp_path)
-    monkeypatch.setattr(units, "LARGEST_READ", 4500)
+    monkeypatch.setattr(reading, "LARGEST_READ", 4500)
 
     batches = [batch for unit in plan for batch in read_unit(unit, corpus.roots, ["text"])]
 

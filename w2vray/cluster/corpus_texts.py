@@ -8,7 +8,8 @@ import pyarrow as pa
 from w2vray.cluster.corpus import find_corpus
 from w2vray.cluster.footer_process import read_footers
 from w2vray.cluster.preflight import Columns, check_footers, store_schema
-from w2vray.cluster.units import Unit, plan_units, read_unit
+from w2vray.cluster.reading import read_unit
+from w2vray.cluster.units import Unit, plan_units
 from w2vray.errors import CorpusError
 from w2vray.texts import read_texts
 

@@ -16,8 +16,9 @@ import torch
 from w2vray.bundle import Bundle
 from w2vray.cluster.examples import labelled_units
 from w2vray.cluster.labels import label_lists, label_matrix, label_strings
+from w2vray.cluster.reading import read_unit
 from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
-from w2vray.cluster.units import Unit, read_unit
+from w2vray.cluster.units import Unit
 from w2vray.config import EvaluateSettings
 from w2vray.errors import ConfigError, CorpusError
 from w2vray.metrics import (

@@ -17,8 +17,9 @@ from w2vray.cluster.corpus import Corpus, find_corpus
 from w2vray.cluster.footer_process import read_footers
 from w2vray.cluster.labels import holds_lists, label_lists, label_strings, require_label_type
 from w2vray.cluster.preflight import Columns, check_footers, store_schema
+from w2vray.cluster.reading import FILE_COLUMN, ROW_COLUMN, read_unit
 from w2vray.cluster.runtime import SharedVectors, run_units
-from w2vray.cluster.units import FILE_COLUMN, ROW_COLUMN, Unit, plan_units, read_unit
+from w2vray.cluster.units import Unit, plan_units
 from w2vray.errors import CorpusError
 from w2vray.examples import ExampleCounts, ExampleFile
 from w2vray.lookup import Ids, Lookup

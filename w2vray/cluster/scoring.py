@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from w2vray.cluster.ahead import read_ahead
 from w2vray.cluster.filters import Where
 from w2vray.cluster.parts import UnitRecord
-from w2vray.cluster.units import FILE_COLUMN, ROW_COLUMN, Unit, read_unit
+from w2vray.cluster.reading import FILE_COLUMN, ROW_COLUMN, read_unit
+from w2vray.cluster.units import Unit
 from w2vray.device import Device
 from w2vray.schema import REJECTED_SCHEMA, SOURCE_FILE, SOURCE_ROW, Status, scores_schema
 from w2vray.scorer import Scores, TextScorer, numeric_profile

@@ -1,4 +1,4 @@
-"""Units of work: lists of row-group ranges, planned from the input's identity alone, and read back row by row.
+"""Units of work: lists of row-group ranges, planned from the input's identity alone.
 
 Small files are packed together, large ones are cut at row groups. A unit, not a block of Ray's, is what is written,
 retried, resumed and verified.
@@ -10,38 +10,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from w2vray.cluster.corpus import SourceFile
-from w2vray.cluster.footers import BadFile, Footer, etag_of, file_error, footer_metadata, read_tail
-from w2vray.cluster.stores import open_store
-from w2vray.errors import FileError
-from w2vray.schema import PLAN_SCHEMA, FileReason, without_views
-from w2vray.texts import BLOCK_ROWS
+from w2vray.cluster.footers import BadFile, Footer
+from w2vray.schema import PLAN_SCHEMA, FileReason
 
 __all__ = [
-    "FILE_COLUMN",
-    "ROW_COLUMN",
     "Piece",
     "Unit",
     "plan_from_table",
     "plan_table",
     "plan_units",
-    "read_unit",
     "split_unit",
     "unit_pieces",
 ]
 
-FILE_COLUMN, ROW_COLUMN = "w2vray.source_file", "w2vray.source_row"
-"""Where a row is, among the columns that are read: names that no column of a store has."""
-
 LARGEST_UNIT = 96 << 20
 """Text of a unit that is aimed at, in bytes."""
-
-LARGEST_READ = 64 << 20
-"""Text that is read together, in bytes, unless a row's is longer; by the average of the piece."""
 
 LARGEST_UNIT_ROWS = 1 << 21
 """Rows of a unit, unless one row group has more: texts that repeat take few bytes of a file, and rows take memory."""
@@ -204,81 +190,3 @@ def plan_from_table(table: pa.Table) -> tuple[list[Unit], dict[SourceFile, BadFi
         else:
             pieces.setdefault(unit, []).append(piece)
     return [Unit(tuple(of_unit)) for of_unit in pieces.values()], left_out
-
-
-def read_unit(unit: Unit, roots: Sequence[str], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Read a unit's rows in order, in batches of one file each.
-
-    Yields:
-        ``FILE_COLUMN``, ``ROW_COLUMN`` and the asked columns, which may be ``key=value`` folders; at most
-        ``BLOCK_ROWS`` rows. What is yielded depends on the unit alone.
-
-    Raises:
-        FileError: a file is not what it was when the plan was made, or cannot be read.
-    """
-    for piece in unit.pieces:
-        folders = piece.source.partition_values
-        row = piece.row_start
-        for batch in _read_piece(piece, roots[piece.root], columns):
-            arrays = [
-                pa.repeat(pa.scalar(piece.file), len(batch)),
-                pa.array(np.arange(row, row + len(batch))),
-            ]
-            for name in columns:
-                if name not in batch.schema.names and name not in folders:
-                    raise _changed(piece, f"has no column {name!r}; it had one when planned")
-                stored = name in batch.schema.names
-                column = batch.column(name) if stored else pa.repeat(pa.scalar(folders[name]), len(batch))
-                arrays.append(column.cast(without_views(column.type)))
-            row += len(batch)
-            yield pa.RecordBatch.from_arrays(arrays, names=[FILE_COLUMN, ROW_COLUMN, *columns])
-        if row != piece.row_start + piece.rows:
-            raise FileError(
-                f"{piece.file}: {row - piece.row_start} rows in row groups {piece.row_group_start} to "
-                f"{piece.row_group_stop - 1}; its footer promised {piece.rows}",
-                file=piece.file,
-                reason=FileReason.DAMAGED_DATA,
-            )
-
-
-def _read_piece(piece: Piece, root: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    store, base = open_store(root)
-    left = piece.rows
-    try:
-        with store.open_input_file(f"{base}/{piece.file}") as handle:
-            metadata = _planned_metadata(piece, handle)
-            with pq.ParquetFile(handle, metadata=metadata, pre_buffer=True, page_checksum_verification=True) as parquet:
-                stored = [name for name in columns if name in parquet.schema_arrow.names]
-                groups = list(range(piece.row_group_start, piece.row_group_stop))
-                for batch in parquet.iter_batches(_rows_at_once(piece), row_groups=groups, columns=stored):
-                    yield batch.slice(0, left)
-                    left -= len(batch)
-                    if left <= 0:
-                        return
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        raise file_error(piece.file, error, FileReason.DAMAGED_DATA) from error
-
-
-def _rows_at_once(piece: Piece) -> int:
-    """Return how many rows to read together: fewer where texts are long, so that memory stays bounded."""
-    bytes_a_row = piece.text_bytes // max(piece.rows, 1) + 1
-    return max(1, min(BLOCK_ROWS, LARGEST_READ // bytes_a_row))
-
-
-def _planned_metadata(piece: Piece, handle: Any) -> pq.FileMetaData:
-    """Read a file's footer, if the file is still the one that was planned."""
-    if handle.size() != piece.file_size:
-        raise _changed(piece, f"has {handle.size()} bytes; it had {piece.file_size} when planned")
-    if etag_of(handle) != piece.file_etag:
-        raise _changed(piece, f"has the etag {etag_of(handle)}; it had {piece.file_etag} when planned")
-    try:
-        tail = read_tail(handle)
-    except FileError as error:
-        raise _changed(piece, f"is not what it was when planned: {error}") from error
-    if hashlib.sha256(tail).hexdigest() != piece.footer_sha256:
-        raise _changed(piece, "has another footer than when planned")
-    return footer_metadata(tail)
-
-
-def _changed(piece: Piece, what: str) -> FileError:
-    return FileError(f"{piece.file} {what}", file=piece.file, reason=FileReason.CHANGED)
