@@ -25,7 +25,7 @@ from w2vray.scorer import SCORING_VERSION
 
 __all__ = ["RunPlan", "fingerprint", "resume_run", "run_identity", "split_failed", "start_run"]
 
-RUN_FORMAT = 2
+RUN_FORMAT = 3
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Ray itself: starting it here, or joining a cluster; what it has; the one shared copy of the vectors."""
+"""Ray itself: starting it here, or joining a cluster; the one shared copy of the vectors; a pool for units."""
 
 import ctypes
 import logging
@@ -23,21 +23,18 @@ from ray._private import ray_constants
 from ray.data import DataContext
 
 from w2vray import errors
+from w2vray.cluster.resources import GpuShare, cluster_cpus, cluster_gpus, gpu_workers, scoring_workers, worker_cpus
 from w2vray.cluster.units import Unit
 from w2vray.errors import ClusterError, W2vrayError
 from w2vray.tokens import TokenRules
 from w2vray.vectors import Vectors
 
 __all__ = [
-    "GpuShare",
     "SharedVectors",
-    "can_grow",
     "connected",
-    "require_gpus",
     "run_units",
     "share",
     "unit_dataset",
-    "worker_cpus",
 ]
 
 _STALL_SECONDS = 600
@@ -139,84 +136,6 @@ def _quieten() -> None:
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True
     context.execution_no_progress_timeout_s = _STALL_SECONDS
-
-
-def cluster_cpus() -> float:
-    """Return the CPUs that the cluster has now."""
-    return float(ray.cluster_resources().get("CPU", 0))
-
-
-@dataclass(frozen=True)
-class GpuShare:
-    """What each worker of a pool on GPUs is given: a GPU, and so many CPUs."""
-
-    cpus: int
-
-
-def require_gpus(workers: object, least: int) -> None:
-    """Refuse at once what Ray would wait for in vain.
-
-    Raises:
-        ClusterError: the cluster has fewer GPUs than workers and cannot grow.
-    """
-    gpus = cluster_gpus()
-    if least > gpus and not can_grow():
-        raise ClusterError(f"--gpu with --workers {workers} needs as many GPUs; this Ray has {gpus:g}")
-
-
-def cluster_gpus() -> float:
-    """Return the GPUs that the cluster has now."""
-    return float(ray.cluster_resources().get("GPU", 0))
-
-
-def gpu_workers(asked: int | None, share: GpuShare) -> int:
-    """Return how many workers to use on GPUs: as many as asked for, or one a GPU.
-
-    Raises:
-        ClusterError: the cluster has fewer GPUs or CPUs than that and cannot grow.
-    """
-    gpus, cpus = cluster_gpus(), cluster_cpus()
-    if asked is None and gpus < 1:
-        how = "say with --workers how far it may scale up" if can_grow() else "leave out --gpu"
-        raise ClusterError(f"--gpu: this Ray has no GPU; {how}")
-    workers = int(gpus) if asked is None else asked
-    require_gpus(workers, workers)
-    if workers * share.cpus > cpus and not can_grow():
-        raise ClusterError(
-            f"--cpus-per-gpu is {share.cpus}, for {workers} workers, and this Ray has {cpus:g} CPUs; lower one of them"
-        )
-    return workers
-
-
-def scoring_workers(asked: int | None) -> int:
-    """Return how many workers to use: as many as asked for, or one a CPU.
-
-    Raises:
-        ClusterError: the cluster has fewer CPUs than that and cannot grow.
-    """
-    cpus = cluster_cpus()
-    if asked is None:
-        if cpus < 1:
-            raise ClusterError("the cluster has no CPUs now; say with --workers how far it may scale up")
-        return int(cpus)
-    if asked > cpus and not can_grow():
-        raise ClusterError(f"--workers is {asked}, and this Ray has {cpus:g} CPUs; allowed: 1 to {cpus:g}")
-    return asked
-
-
-def worker_cpus(workers: int) -> float:
-    """Return the CPUs to reserve for each worker: one, or a little less where the workers would take them all.
-
-    Ray's own tasks need a place too: a pool that holds every CPU waits for ever for the tasks that feed it. The
-    share is a binary fraction: Ray counts an elastic training's workers by adding it up and dividing, unrounded.
-    """
-    return 1.0 if workers < cluster_cpus() else 0.875
-
-
-def can_grow() -> bool:
-    """Tell whether an autoscaler may add nodes: only a cluster that was started elsewhere can have one."""
-    nodes = ray.nodes()
-    return any(float(node.get("Resources", {}).get("CPU", 0)) == 0 for node in nodes if node.get("Alive"))
 
 
 @dataclass(frozen=True)

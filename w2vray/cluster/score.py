@@ -21,7 +21,8 @@ from w2vray.cluster.ledger import MOST_ATTEMPTS, NOTED, SUCCESS, TOTALS, Failure
 from w2vray.cluster.parts import PartFooter
 from w2vray.cluster.planning import RunPlan, fingerprint, resume_run, run_identity, split_failed, start_run
 from w2vray.cluster.preflight import kept_columns, require_room
-from w2vray.cluster.runtime import GpuShare, SharedVectors, connected, run_units, share
+from w2vray.cluster.resources import GpuShare
+from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
 from w2vray.cluster.scoring import ScoringJob, score_unit
 from w2vray.cluster.stores import absolute
 from w2vray.cluster.units import Unit

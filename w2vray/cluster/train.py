@@ -21,7 +21,8 @@ from w2vray.bundle import ModelConfig, save_bundle
 from w2vray.cluster.examples import Labelled, ReadingJob, labelled_units, read_examples
 from w2vray.cluster.labels import label_order
 from w2vray.cluster.repeating import Origin
-from w2vray.cluster.runtime import SharedVectors, can_grow, connected, require_gpus, share, worker_cpus
+from w2vray.cluster.resources import can_grow, require_gpus, worker_cpus
+from w2vray.cluster.runtime import SharedVectors, connected, share
 from w2vray.cluster.stores import absolute, without_secrets
 from w2vray.cluster.train_worker import WorkerConfig, load_state, train_loop_per_worker
 from w2vray.config import TrainSettings
