@@ -82,3 +82,24 @@ def test_a_device_is_measured_with_its_busy_share(monkeypatch: pytest.MonkeyPatc
     assert set(costs) == {row.what for row in rows if row.what.endswith("from ids")}
     hours = 1e11 / (rows[0].value * 1e6) / 3600
     assert costs[rows[0].what] == f"{hours:,.1f} GPU-hours, {hours * 3.5:,.2f} at 3.5 an hour"
+
+
+def test_training_is_measured_on_one_worker_and_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each beside the plain loop, words frozen and tuned; a text without words does no harm."""
+    pytest.importorskip("fasttext", reason="the extra `bench` is not installed")
+    monkeypatch.syspath_prepend(str(JOBS / "benchmark"))
+    from material import Material  # noqa: PLC0415 - a script, not a module of the package
+    from training_bench import measure_training  # noqa: PLC0415
+
+    texts = pa.array(["...", *(f"A good film, number {number} of many." for number in range(90))], pa.large_string())
+
+    rows = list(measure_training(Material(texts, "made up"), 1, ["cnn"]))
+
+    assert [row.what for row in rows] == [
+        f"cnn, {words}, {workers}" for words in ("frozen", "tuned") for workers in ("1 worker", "2 workers")
+    ]
+    assert [set(row.against) for row in rows] == [{"plain loop"}, {"plain loop", "1 worker"}] * 2
+    assert all(row.value > 0 and row.unit == "examples/s" for row in rows)
+    assert all(row.note.startswith("91 texts, ") for row in rows)
+    ratio = rows[1].value / rows[0].value
+    assert rows[1].against["1 worker"] == pytest.approx(ratio)
