@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus
 
 from w2vray.cluster.submit import submit
@@ -111,3 +112,9 @@ def test_a_head_that_refuses_a_job_is_told_of(
     play(LOG, 0, [refusal])
     with pytest.raises(ClusterError, match=f"no job could be sent to http://head: {refusal}"):
         submit("http://head", ["verify", "r"], submission_id="job-1")
+
+
+def test_a_cluster_that_asks_for_a_token_is_told_from_one_that_is_not_there(play: Play) -> None:
+    play(LOG, refusals=[AuthenticationError("missing")])
+    with pytest.raises(ClusterError, match=r"^http://head asks for Ray's token; set RAY_AUTH_MODE=token here too"):
+        submit("http://head", ["verify", "run"])

@@ -146,7 +146,7 @@ def verify(output: Output, /, **arguments: Any) -> int:
         *(f"in the store, and not in the run: {name}; add it with `score --new-files`" for name in summary.new_files),
         f"{summary.run}: {summary.rows_in:,} rows in = {summary.rows_scored:,} scored + "
         f"{summary.rows_rejected:,} rejected, {summary.units:,} units; "
-        + ("everything is in order" if summary.ok else f"{len(summary.problems):,} problems"),
+        + ("everything is in order" if summary.ok else f"problems: {len(summary.problems):,}"),
     )
     return 0 if summary.ok else 4
 

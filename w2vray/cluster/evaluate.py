@@ -114,9 +114,10 @@ def _one_label(rows: Iterable[dict[str, Any]], labels: Sequence[str], settings: 
         without += row["without_label"]
         unknown += row["unknown_label"]
     if not total_CC1.sum():
+        some = ", ".join(labels[:10]) + (f" and {len(labels) - 10:,} others" if len(labels) > 10 else "")
         raise CorpusError(
-            f"no row of {settings.label_column!r} has a label that the model knows ({', '.join(labels[:10])}); "
-            f"{without:,} rows have none, {unknown:,} another"
+            f"no row of {settings.label_column!r} has a label that the model knows ({some}); "
+            f"{without:,} rows have none, {unknown:,} another; name another --label-column or another --model"
         )
     return EvaluationSummary(
         metrics=metrics(total_CC1, labels, rows_unknown_label=unknown),

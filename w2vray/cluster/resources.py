@@ -7,6 +7,7 @@ import ray
 from w2vray.errors import ClusterError
 
 __all__ = [
+    "AUTHENTICATION",
     "GpuShare",
     "can_grow",
     "cluster_cpus",
@@ -16,6 +17,11 @@ __all__ = [
     "scoring_workers",
     "worker_cpus",
 ]
+
+AUTHENTICATION = (
+    "set RAY_AUTH_MODE=token here too, and RAY_AUTH_TOKEN_PATH where the token is not in the file that Ray looks into"
+)
+"""What to do where a cluster asks for a token."""
 
 
 def cluster_cpus() -> float:

@@ -23,7 +23,15 @@ from ray._private import ray_constants
 from ray.data import DataContext
 
 from w2vray import errors
-from w2vray.cluster.resources import GpuShare, cluster_cpus, cluster_gpus, gpu_workers, scoring_workers, worker_cpus
+from w2vray.cluster.resources import (
+    AUTHENTICATION,
+    GpuShare,
+    cluster_cpus,
+    cluster_gpus,
+    gpu_workers,
+    scoring_workers,
+    worker_cpus,
+)
 from w2vray.cluster.units import Unit
 from w2vray.errors import ClusterError, W2vrayError
 from w2vray.tokens import TokenRules
@@ -64,8 +72,9 @@ def connected(address: str | None = None) -> Iterator[None]:
     try:
         with _quiet_start(), _own_signals(), _on_loopback():
             ray.init(**options)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise ClusterError(f"no Ray at {address}: {error}; check --address, or leave it out") from error
+    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.AuthenticationError) as error:
+        hint = "" if address in (None, "local") else f"; if that Ray asks for a token, {AUTHENTICATION}"
+        raise ClusterError(f"no Ray at {address}: {error}; check --address, or leave it out{hint}") from error
     try:
         _quieten()
         yield

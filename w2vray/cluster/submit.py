@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import aiohttp
+from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 import w2vray
+from w2vray.cluster.resources import AUTHENTICATION
 from w2vray.errors import ClusterError, W2vrayError
 
 __all__ = ["submit"]
@@ -37,6 +39,8 @@ def submit(address: str, verb: Sequence[str], *, submission_id: str | None = Non
     try:
         client = JobSubmissionClient(address)
         job = _send(client, verb, submission_id or f"w2vray-{uuid.uuid4().hex[:16]}")
+    except AuthenticationError as error:
+        raise ClusterError(f"{address} asks for Ray's token; {AUTHENTICATION}") from error
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise ClusterError(f"no job could be sent to {address}: {error}") from error
     sys.stderr.write(f"job {job} at {address}\n")

@@ -147,12 +147,13 @@ def _unit_problems(run: RunDirectory, unit: Unit, footer: PartFooter) -> Iterato
         with run.store.open_input_file(run.path(SCORES, name)) as handle:
             check_rows(handle, footer.seal)
     except W2vrayError as error:
-        yield f"{SCORES}/{name}: {error}"
+        yield f"{SCORES}/{name}: {error}; remove the part and run the same score again"
         return
     folders = [SCORES]
     if record.rows_rejected:
         if sha256(run.read(REJECTED, name)).hexdigest() != record.rejected_sha256:
-            yield f"{REJECTED}/{name}: its bytes are not those that were written (checksum)"
+            what = f"{REJECTED}/{name}: its bytes are not those that were written (checksum)"
+            yield f"{what}; remove it and {SCORES}/{name}, and run the same score again"
             return
         folders.append(REJECTED)
     elif run.exists(REJECTED, name):
