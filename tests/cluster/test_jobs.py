@@ -58,12 +58,13 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         "RAY_AUTH_TOKEN_PATH": str(token),
     }
     environment.pop("RAY_ADDRESS", None)
-    port, dashboard = free_port(), free_port()
+    port, dashboard, agent = free_port(), free_port(), free_port()  # another head's agent may hold the usual port
     command = [f"{bin_folder}/ray", "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}"]
     command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", f"--temp-dir={folder}", "--num-cpus=2"]
+    command += [f"--dashboard-agent-listen-port={agent}", "--disable-usage-stats"]
     log = tmp_path_factory.mktemp("head") / "log"
     with log.open("wb") as output:
-        process = subprocess.Popen([*command, "--disable-usage-stats"], env=environment, stdout=output, stderr=output)
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
         try:
             address = f"http://127.0.0.1:{dashboard}"
             wait_for(address, process, log)

@@ -368,7 +368,7 @@ class TestVerify:
 
     def test_no_success_file(self, run: Path) -> None:
         (run / "_SUCCESS").unlink()
-        assert check(run).problems == ["_SUCCESS is not there: the run is not finished; run the same score again"]
+        assert check(run).problems == ["not there: _SUCCESS; the run is not finished, run the same score again"]
 
     def test_wrong_totals(self, run: Path) -> None:
         totals = run / "manifest.json"

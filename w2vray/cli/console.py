@@ -106,7 +106,7 @@ def _lines(title: str) -> Update:
         if time.monotonic() - last < _LINE_SECONDS and done != total:
             return
         last = time.monotonic()
-        of = f" of {total:,}" if total else ""
-        sys.stderr.write(f"{title}: {done:,}{of} {text}".rstrip() + "\n")
+        count = f"{done:,} of {total:,} " if total else f"{done:,} " if done else ""
+        sys.stderr.write(f"{title}: {count}{text}".rstrip() + "\n")
 
     return update

@@ -68,8 +68,11 @@ def _send(client: JobSubmissionClient, verb: Sequence[str], job: str) -> str:
         except RuntimeError as error:
             if asked and "already exists" in str(error):
                 return job  # the answer was late, and the job was taken
-            if _BUSY not in str(error) or time.monotonic() > deadline:
+            if _BUSY not in str(error):
                 raise
+            if time.monotonic() > deadline:
+                hint = "another Ray on that machine may hold its agent's port (ray start --dashboard-agent-listen-port)"
+                raise RuntimeError(f"{error}; {hint}") from error
             asked = True
             time.sleep(_POLL_SECONDS)
 

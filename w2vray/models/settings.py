@@ -88,7 +88,9 @@ class TunedAverageSettings(StepSettings):
 class CnnSettings(StepSettings):
     """Settings of ``cnn``; widths, filters and dropout are Kim's (2014)."""
 
-    widths: tuple[int, ...] = documented("widths of the filters, in words.", (3, 4, 5), metavar="K")
+    widths: tuple[int, ...] = documented(
+        "widths of the filters, in words; given once for each width.", (3, 4, 5), metavar="K"
+    )
     filters: int = documented("filters of each width.", 100)
     # on few validation rows the loss goes up and down for longer than the recurrent models' does
     epochs: int = documented("times to go through the examples at most.", 60)
