@@ -302,7 +302,7 @@ CASES = [
     Case("a part of nobody", content("run/scores/part-0.parquet", "x"), VERIFY, 4, "belongs to no unit"),
     Case("a manifest with a flipped bit", flipped("run/manifest.parquet", 0.5), VERIFY, 4, "manifest.parquet is damaged"),
     Case("another total", lambda here: change_totals(here, rows_scored=9), VERIFY, 4, "rows_scored is 9, the parts have 4"),
-    Case("no mark of the end", gone("run/_SUCCESS"), VERIFY, 4, "_SUCCESS is not there"),
+    Case("no mark of the end", gone("run/_SUCCESS"), VERIFY, 4, "not there: _SUCCESS"),
     Case("a store that has changed", table("store/a.parquet", text=["x"]), f"{VERIFY} --deep", 4, "a.parquet has changed"),
     Case("a lost store", lambda here: shutil.rmtree(here / "store"), f"{VERIFY} --deep", 2, "store is not there"),
 ]

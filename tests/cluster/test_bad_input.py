@@ -116,7 +116,7 @@ def test_a_damaged_row_group_is_left_out_alone_and_the_rest_is_finished(
     ]
     problems = check(tmp_path / "run").problems
     assert any("100 rows are in no part" in problem for problem in problems)
-    assert any("_SUCCESS is not there" in problem for problem in problems)
+    assert any("not there: _SUCCESS" in problem for problem in problems)
 
 
 def test_a_file_that_was_mended_or_removed_is_taken_as_it_is_now(
