@@ -211,6 +211,7 @@ class Runs:
     unit_bytes: int
     source: random.Random
     report: Report
+    pause: tuple[float, float] = (0.2, 1.5)  # seconds between two looks whether to kill: one in between, at random
     written: dict[str, float] = field(default_factory=dict)  # part -> when it was written
 
     @property
@@ -261,7 +262,7 @@ def disturb(runs: Runs, kills: Sequence[str], nodes: TwoNodes | None = None) -> 
     while True:
         process = runs.start(nodes.address if nodes else None)
         before = runs.watch()
-        while not wait(process, runs.source.uniform(0.2, 1.5), runs):
+        while not wait(process, runs.source.uniform(*runs.pause), runs):
             if left and runs.watch() > before and _kill(left[0], process, runs, nodes):
                 before = runs.watch()
                 if left.pop(0) in ENDS_DRIVER and not wait(process, _PATIENCE_SECONDS, runs):

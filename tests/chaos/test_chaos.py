@@ -22,7 +22,7 @@ from w2vray.cluster.score import score
 from w2vray.config import ScoreSettings
 
 JOBS = Path(__file__).parents[2] / "jobs"
-UNIT_BYTES = 30_000
+UNIT_BYTES = 15_000
 KILLS = ["node", "worker", "driver"]
 DISTURB = """
 import json, random, sys
@@ -32,7 +32,7 @@ import chaos
 disturbed, undisturbed, store, model = map(Path, sys.argv[1:5])
 chaos.prepare()
 report = chaos.Report()
-runs = chaos.Runs(disturbed, store, model, int(sys.argv[5]), random.Random(11), report)
+runs = chaos.Runs(disturbed, store, model, int(sys.argv[5]), random.Random(11), report, pause=(0.0, 0.1))
 chaos.disturb_cluster(runs, sys.argv[6:])
 chaos.compare(runs, undisturbed)
 print(json.dumps(report.as_dict()))
