@@ -225,9 +225,12 @@ def without_rejected(run: Path) -> str:
 @pytest.mark.parametrize(
     ("harm", "named"),
     [
-        (swapped, r"is the part of unit \w+; remove it, and the same command makes it again"),
-        (cut, r"is damaged .*; remove it, and the same command makes it again"),
-        (without_rejected, r"tells of rows in rejected/\S+, which is gone; remove it, and the same command"),
+        (swapped, r"is the part of unit \w+; remove scores/\S+ and run the same score again"),
+        (cut, r"is damaged .*; remove scores/\S+ and run the same score again"),
+        (
+            without_rejected,
+            r"tells of rows in rejected/\S+, which is gone; remove scores/\S+ and run the same score",
+        ),
     ],
     ids=["swapped", "cut", "without its rejected rows"],
 )

@@ -134,9 +134,9 @@ class RunDirectory(WholeFiles):
             with self.store.open_input_file(self.path(SCORES, name)) as handle:
                 footer = read_footer(handle)
         except (OSError, W2vrayError, TypeError) as error:
-            raise self._unfit(f"{SCORES}/{name} is damaged ({error})") from error
+            raise self._unfit(name, f"is damaged ({error})") from error
         if footer.record.unit != unit:
-            raise self._unfit(f"{SCORES}/{name} is the part of unit {footer.record.unit}")
+            raise self._unfit(name, f"is the part of unit {footer.record.unit}")
         return footer
 
     def require_rejected(self, footers: Iterable[PartFooter]) -> None:
@@ -147,10 +147,10 @@ class RunDirectory(WholeFiles):
         """
         names = (part_name(footer.record.unit) for footer in footers if footer.record.rows_rejected)
         if lost := sorted({*names} - self.parts(REJECTED)):
-            raise self._unfit(f"{SCORES}/{lost[0]} tells of rows in {REJECTED}/{lost[0]}, which is gone")
+            raise self._unfit(lost[0], f"tells of rows in {REJECTED}/{lost[0]}, which is gone")
 
-    def _unfit(self, what: str) -> RunError:
-        return RunError(f"{self.name}: {what}; remove it, and the same command makes it again")
+    def _unfit(self, part: str, what: str) -> RunError:
+        return RunError(f"{self.name}: {SCORES}/{part} {what}; remove {SCORES}/{part} and run the same score again")
 
     def failures(self) -> list[Failure]:
         """Return what the last call could not score, as its manifest says; nothing where that is missing or damaged."""

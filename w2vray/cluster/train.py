@@ -21,7 +21,7 @@ from w2vray.bundle import ModelConfig, save_bundle
 from w2vray.cluster.examples import Labelled, ReadingJob, labelled_units, read_examples
 from w2vray.cluster.labels import label_order
 from w2vray.cluster.repeating import Origin
-from w2vray.cluster.resources import can_grow, require_gpus, worker_cpus
+from w2vray.cluster.resources import can_grow, cluster_cpus, require_gpus, worker_cpus
 from w2vray.cluster.runtime import SharedVectors, connected, share
 from w2vray.cluster.stores import absolute, without_secrets
 from w2vray.cluster.train_worker import WorkerConfig, load_state, train_loop_per_worker
@@ -220,7 +220,7 @@ def _require_cpus(settings: TrainSettings) -> None:
     """Refuse at once what Ray would wait for in vain."""
     if can_grow():
         return
-    cpus = ray.cluster_resources().get("CPU", 0)
+    cpus = cluster_cpus()
     least, _ = settings.worker_range
     if least > cpus:
         raise ClusterError(f"--workers is {settings.workers}, and this Ray has {cpus:g} CPUs; allowed: 1 to {cpus:g}")

@@ -147,7 +147,7 @@ def _unit_problems(run: RunDirectory, unit: Unit, footer: PartFooter) -> Iterato
         with run.store.open_input_file(run.path(SCORES, name)) as handle:
             check_rows(handle, footer.seal)
     except W2vrayError as error:
-        yield f"{SCORES}/{name}: {error}; remove the part and run the same score again"
+        yield f"{SCORES}/{name}: {error}; remove it and run the same score again"
         return
     folders = [SCORES]
     if record.rows_rejected:

@@ -36,7 +36,7 @@ class _PooledConvolution(torch.autograd.Function):
         filters, _, width = weight_FDK.shape
         vectors_BTD = vectors_BTD.contiguous()
         # the windows of all texts as rows, without a copy: those that reach into the next text are never looked at
-        count = max(0, texts * longest - width + 1)
+        count = texts * longest - width + 1
         windows = vectors_BTD.as_strided((count, width * dim), (dim, 1))
         values = vectors_BTD.new_empty(texts * longest, filters)
         torch.mm(windows, weight_FDK.transpose(1, 2).reshape(filters, -1).T, out=values[:count])
