@@ -4,6 +4,7 @@ import logging
 import random
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,19 @@ def local_ray() -> Iterator[None]:
     yield
     ray.shutdown()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def wait_for_every_cpu() -> Callable[[], None]:
+    """Wait until nothing holds a CPU of Ray's any more; whatever is left by one run would stop the next one."""
+
+    def wait() -> None:
+        deadline = time.monotonic() + 60
+        while (free := ray.available_resources().get("CPU", 0)) != ray.cluster_resources()["CPU"]:
+            assert time.monotonic() < deadline, f"only {free:g} CPUs are free"
+            time.sleep(0.2)
+
+    return wait
 
 
 @pytest.fixture(scope="session")

@@ -392,7 +392,7 @@ def test_more_workers_than_cpus_are_refused_and_not_waited_for(
 @pytest.mark.ray
 @pytest.mark.usefixtures("local_ray")
 def test_an_error_inside_a_worker_reaches_the_caller_as_itself(
-    make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+    make_store: MakeStore, make_model: MakeModel, wait_for_every_cpu: Callable[[], None], tmp_path: Path
 ) -> None:
     store = make_store(files=2)
     model = make_model()
@@ -400,8 +400,28 @@ def test_an_error_inside_a_worker_reaches_the_caller_as_itself(
     for part in (tmp_path / "run" / "scores").iterdir():
         part.unlink()
         (part / "a folder where a part has to be").mkdir(parents=True)
-    with pytest.raises(RunError, match=r"scores/part-\w+.parquet cannot be written"):
+    with pytest.raises(RunError, match=r"scores/part-\w+.parquet cannot be written") as caught:
         run_score(store, model, tmp_path / "run")
+    assert caught.value.exit_code == 2
+    wait_for_every_cpu()  # while the error is held
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
+def test_a_run_that_is_interrupted_lets_go_of_its_workers(
+    make_store: MakeStore, make_model: MakeModel, wait_for_every_cpu: Callable[[], None], tmp_path: Path
+) -> None:
+    store = make_store(files=4, rows=8000)
+
+    def interrupt(*_: int) -> None:
+        raise KeyboardInterrupt
+
+    settings = ScoreSettings(corpus=(str(store),), model=str(make_model()), output=str(tmp_path / "run"))
+    with pytest.raises(KeyboardInterrupt) as caught:
+        score(settings, progress=interrupt)
+    wait_for_every_cpu()
+    assert caught.tb is not None, "it is still held"
+    assert run_score(store, Path(settings.model), tmp_path / "run").exit_code == 0
 
 
 @pytest.mark.usefixtures("in_process")

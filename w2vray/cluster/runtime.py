@@ -1,9 +1,10 @@
 """Ray itself: starting it here, or joining a cluster; the one shared copy of the vectors; a pool for units."""
 
 import ctypes
+import gc
 import logging
 import os
-import re
+import pickle
 import signal
 import socket
 import sys
@@ -22,7 +23,6 @@ import ray.exceptions
 from ray._private import ray_constants
 from ray.data import DataContext
 
-from w2vray import errors
 from w2vray.cluster.resources import (
     AUTHENTICATION,
     GpuShare,
@@ -42,7 +42,6 @@ __all__ = [
     "connected",
     "run_units",
     "share",
-    "unit_dataset",
 ]
 
 _STALL_SECONDS = 600
@@ -208,14 +207,24 @@ def run_units(
     Raises:
         W2vrayError: what a worker raised.
     """
-    dataset = unit_dataset(units, worker, arguments, workers=workers, gpu=gpu)
+    rows = iter(_unit_dataset(units, worker, arguments, workers=workers, gpu=gpu).iter_rows())
+    failed = ""
     try:
-        yield from dataset.iter_rows()
+        for row in rows:
+            if _FAILURE in row:
+                raise pickle.loads(row[_FAILURE])  # noqa: S301 - a worker of ours made it
+            yield row
     except ray.exceptions.RayError as error:
-        raise _own_error(error) from error
+        failed = str(error).strip()
+    finally:
+        # The pool keeps its CPUs as long as anything refers to it; where a run ends early, cycles of Ray Data do.
+        del rows
+        gc.collect()
+    if failed:
+        raise W2vrayError(f"a worker failed: {failed}")  # not from Ray's error, whose traceback refers to the pool
 
 
-def unit_dataset(
+def _unit_dataset(
     units: Sequence[Unit],
     worker: type,
     arguments: Mapping[str, Any],
@@ -242,15 +251,32 @@ def unit_dataset(
 
 
 class _Worker:
-    """Adapt a worker of ours to what ``map_batches`` calls."""
+    """Adapt a worker of ours to what ``map_batches`` calls.
+
+    An error of ours goes to the caller as a row: of what is raised in a worker, Ray hands on the text only.
+    """
 
     def __init__(self, worker: type, arguments: Mapping[str, Any]) -> None:
         _give_back_large_arrays()
-        self.worker = worker(**arguments)
+        self.worker: Any = None
+        self.failure: W2vrayError | None = None
+        try:
+            self.worker = worker(**arguments)
+        except W2vrayError as error:
+            self.failure = error
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        made = self.worker(Unit.from_json(batch["unit"][0].as_py()))
+        try:
+            if self.failure is not None:
+                raise self.failure
+            made = self.worker(Unit.from_json(batch["unit"][0].as_py()))
+        except W2vrayError as error:
+            return pa.table({_FAILURE: [pickle.dumps(error)]})
         return made if isinstance(made, pa.Table) else pa.Table.from_pylist([made])
+
+
+_FAILURE = "w2vray failure"
+"""The column of a row that holds an error, pickled."""
 
 
 def _give_back_large_arrays() -> None:
@@ -265,16 +291,3 @@ def _give_back_large_arrays() -> None:
 
 _M_MMAP_THRESHOLD, _LARGE_ARRAY = -3, 1 << 20
 """mallopt's name for the size, and the size in bytes."""
-
-
-def _own_error(error: ray.exceptions.RayError) -> Exception:
-    """Rebuild the error that a worker of ours raised: of what was raised there, Ray hands on the text only."""
-    text = str(error)
-    if found := _OWN_ERROR.findall(text):
-        name, message = found[-1]
-        kind = getattr(errors, name, W2vrayError)
-        return kind(message) if name in errors.__all__ else W2vrayError(message)
-    return W2vrayError(f"a worker failed: {text.strip()}")
-
-
-_OWN_ERROR = re.compile(r"^w2vray\.errors\.(\w+): (.*)$", re.MULTILINE)
