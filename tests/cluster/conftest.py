@@ -5,8 +5,9 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,12 @@ import torch
 
 from w2vray import tokens
 from w2vray.bundle import Bundle, ModelConfig, save_bundle
+from w2vray.cluster.examples import ExampleReader, ReadingJob, labelled_units
+from w2vray.examples import ExampleCounts, ExampleFile, Examples
+from w2vray.fitting import Task, fit
 from w2vray.models.classifier import build_model, special_row
-from w2vray.models.settings import MODEL_SETTINGS
+from w2vray.models.settings import MODEL_SETTINGS, CnnSettings
+from w2vray.objectives import objective
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.readers import Block
 
@@ -147,3 +152,33 @@ def read_run(run: Path, folder: str = "scores") -> pa.Table:
 def read_parts() -> Callable[..., pa.Table]:
     """``read_run``, for tests: test modules import nothing from one another."""
     return read_run
+
+
+@pytest.fixture
+def fit_here(word_vectors: Vectors, tmp_path: Path) -> Callable[..., Mapping[str, Any]]:
+    """Train on a store without Ray and without disturbance, and return the last state."""
+
+    def fitted(store: Path, model: CnnSettings, *, policy: str = "skip", balanced: bool = False) -> Mapping[str, Any]:
+        labelled = labelled_units([str(store)], ("text",), "label")
+        job = ReadingJob(
+            roots=labelled.corpus.roots,
+            text_columns=("text",),
+            label_column="label",
+            multi_label=False,
+            rules=word_vectors.rules,
+            policy=policy,
+            validation_share=0.1,
+            seed=0,
+        )
+        here: Any = SimpleNamespace(get=lambda: word_vectors)
+        reader = ExampleReader(here, job, str(tmp_path / "here"))
+        files = [ExampleFile(tmp_path / "here" / f"{reader(unit)['unit']}.arrow") for unit in labelled.units]
+        counts = sum((file.counts() or ExampleCounts() for file in files), ExampleCounts())
+        labels = sorted(counts.labels)
+        weighted = objective(labels, counts.labels, counts.train, multi_label=False, balanced=balanced, weights={})
+        task = Task(model=model, classes=len(labels), objective=weighted, policy=policy, refit=model.refit)
+        parts = [file.parts(labels, multi_label=False) for file in files]
+        train, validation = (Examples(tuple(part[kind] for part in parts), len(labels)) for kind in range(2))
+        return fit(task, word_vectors.table_VD, train, validation)
+
+    return fitted

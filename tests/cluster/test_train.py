@@ -3,11 +3,9 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,17 +15,14 @@ from sklearn.preprocessing import MultiLabelBinarizer
 
 from w2vray.bundle import Bundle
 from w2vray.cluster.evaluate import EvaluationSummary, evaluate
-from w2vray.cluster.examples import ExampleReader, ReadingJob, labelled_units
 from w2vray.cluster.repeating import repeated
 from w2vray.cluster.train import TrainSummary, train
 from w2vray.config import EvaluateSettings, TrainSettings
 from w2vray.errors import BundleError, ClusterError, ConfigError, CorpusError
-from w2vray.examples import ExampleCounts, ExampleFile, Examples
-from w2vray.fitting import BEST, CURVE, SEARCH, Task, fit
+from w2vray.fitting import BEST, SEARCH
 from w2vray.lookup import Lookup
 from w2vray.metrics import MultiLabelMetrics
 from w2vray.models.settings import CnnSettings
-from w2vray.objectives import objective
 from w2vray.scorer import TextScorer
 from w2vray.vectors import Vectors
 
@@ -89,74 +84,17 @@ def test_a_training_repeated_with_one_worker_gives_the_same_weights_and_leaves_t
     assert word_vectors.table_VD.tobytes() == before
 
 
-class Killer:
-    """Ends the worker of a training once, when this many epochs are done; keeps what it was told."""
-
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
-        self.killed = 0
-        self.told: list[int] = []
-
-    def __call__(self, epoch: int, _: str) -> None:
-        self.told.append(epoch)
-        if epoch >= self.epoch and not self.killed:
-            for process in psutil.Process().children(recursive=True):
-                if process.name().startswith("ray::RayTrainW"):
-                    process.kill()
-                    self.killed += 1
-
-
-@pytest.mark.parametrize("killed", [False, True], ids=["undisturbed", "killed"])
 def test_one_worker_of_rays_is_the_plain_function(
-    make_store: MakeStore, word_vectors: Vectors, tmp_path: Path, *, killed: bool
+    make_store: MakeStore, word_vectors: Vectors, fit_here: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """Bit for bit, and so is the second fit on all rows; one that is killed goes on from its last whole epoch."""
+    """Bit for bit, and so is the second fit on all rows."""
     store = make_store(files=2, rows=100)
-    options: dict[str, Any] = {**SMALL, "refit": not killed}
-    if killed:
-        options |= {"epochs": 24, "patience": 24}
-    killer = Killer(6 if killed else 1000)
-    settings = TrainSettings(
-        labelled=(str(store),),
-        vectors=str(word_vectors.path),
-        output=str(tmp_path / "model"),
-        oov="unknown",
-        balanced=True,
-        model_settings=options,
-    )
-    summary = train(settings, progress=killer)
-    assert killer.killed == killed
-    if killed:
-        assert killer.told == sorted(killer.told), "no epoch before the last whole one is done again"
+    options: dict[str, Any] = {**SMALL, "refit": True}
+    summary = run_train(store, word_vectors, tmp_path / "model", oov="unknown", balanced=True, model_settings=options)
 
-    labelled = labelled_units([str(store)], ("text",), "label")
-    job = ReadingJob(
-        roots=labelled.corpus.roots,
-        text_columns=("text",),
-        label_column="label",
-        multi_label=False,
-        rules=word_vectors.rules,
-        policy="unknown",
-        validation_share=0.1,
-        seed=0,
-    )
-    here: Any = SimpleNamespace(get=lambda: word_vectors)
-    reader = ExampleReader(here, job, str(tmp_path))
-    files = [ExampleFile(tmp_path / f"{reader(unit)['unit']}.arrow") for unit in labelled.units]
-    counts = sum((file.counts() or ExampleCounts() for file in files), ExampleCounts())
-    labels = ("high", "low", "mid")
-    task = Task(
-        model=CnnSettings(**options),
-        classes=3,
-        objective=objective(labels, counts.labels, counts.train, multi_label=False, balanced=True, weights={}),
-        policy="unknown",
-        refit=not killed,
-    )
-    parts = [file.parts(labels, multi_label=False) for file in files]
-    train_examples, kept = (Examples(tuple(part[kind] for part in parts), 3) for kind in range(2))
-    state = fit(task, word_vectors.table_VD, train_examples, kept)
+    state = fit_here(store, CnnSettings(**options), policy="unknown", balanced=True)
 
-    assert state[CURVE if killed else SEARCH] == summary.curve
+    assert state[SEARCH] == summary.curve
     weights = Bundle.load(tmp_path / "model").weights
     assert weights.keys() == state[BEST].keys()
     for name, value in weights.items():

@@ -1,0 +1,138 @@
+"""Trainings whose processes are killed: the same command comes to the model of an undisturbed one."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import ray
+import torch
+
+from w2vray.bundle import Bundle
+from w2vray.cluster.train import train
+from w2vray.config import TrainSettings
+from w2vray.fitting import BEST, CURVE
+from w2vray.models.settings import CnnSettings
+from w2vray.vectors import Vectors
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+
+LONG: dict[str, Any] = {
+    "filters": 8,
+    "widths": (2, 3),
+    "batch_size": 16,
+    "learning_rate": 0.01,
+    "epochs": 12,
+    "patience": 12,
+}
+MARK = 123.0
+
+
+class Killer:
+    """Ends the worker of a training once, when this many epochs are done; keeps what it was told."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.killed = 0
+        self.told: list[int] = []
+
+    def __call__(self, epoch: int, _: str) -> None:
+        self.told.append(epoch)
+        if epoch >= self.epoch and not self.killed:
+            for process in psutil.Process().children(recursive=True):
+                if process.name().startswith("ray::RayTrainW"):
+                    process.kill()
+                    self.killed += 1
+
+
+def require_weights(model: Path, state: Any) -> None:
+    """Compare a model with a state, bit for bit."""
+    weights = Bundle.load(model).weights
+    assert weights.keys() == state[BEST].keys()
+    for name, value in weights.items():
+        assert np.array_equal(value, state[BEST][name].numpy()), name
+
+
+def test_a_training_whose_worker_is_killed_goes_on_from_the_last_whole_epoch(
+    make_store: Callable[..., Path], word_vectors: Vectors, fit_here: Callable[..., Any], tmp_path: Path
+) -> None:
+    store = make_store(files=2, rows=100)
+    killer = Killer(1)
+    settings = TrainSettings(
+        labelled=(str(store),), vectors=str(word_vectors.path), output=str(tmp_path / "model"), model_settings=LONG
+    )
+    summary = train(settings, progress=killer)
+    assert killer.killed == 1
+    assert killer.told == sorted(killer.told), "no epoch before the last whole one is done again"
+    state = fit_here(store, CnnSettings(**LONG))
+    assert summary.curve == state[CURVE]
+    require_weights(tmp_path / "model", state)
+
+
+def test_a_training_whose_driver_is_killed_is_gone_on_with_by_the_same_command(
+    make_store: Callable[..., Path],
+    word_vectors: Vectors,
+    fit_here: Callable[..., Any],
+    wait_for_every_cpu: Callable[[], None],
+    tmp_path: Path,
+) -> None:
+    """A mark that is put into its last checkpoint is there in the end: the epochs before are not done again."""
+    store, model = make_store(files=2, rows=100), tmp_path / "model"
+    options = [
+        (f"--{name.replace('_', '-')}", str(value))
+        for name, values in LONG.items()
+        for value in (values if isinstance(values, tuple) else (values,))
+    ]
+    address = ray.get_runtime_context().gcs_address
+    places = [str(store), "--vectors", str(word_vectors.path), "--output", str(model), "--address", address]
+    command = [sys.executable, "-m", "w2vray", "train", *places, *(word for pair in options for word in pair), "--json"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        while latest_checkpoint(tmp_path)[0] < 2:
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.05)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    wait_for_every_cpu()
+    done, checkpoint = latest_checkpoint(tmp_path)
+    assert 2 <= done < LONG["epochs"]
+    assert not model.exists()
+    put_mark(checkpoint)
+
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert again.returncode == 0, again.stderr
+    state = fit_here(store, CnnSettings(**LONG))
+    expected = [dict(line) for line in state[CURVE]]
+    for line in expected[:done]:
+        line["train_loss"] = MARK
+    assert json.loads(again.stdout)["curve"] == expected
+    require_weights(model, state)
+
+
+def latest_checkpoint(folder: Path) -> tuple[int, Path]:
+    """Return the epoch and the place of a training's last whole checkpoint; epoch 0 where there is none yet."""
+    snapshots = list(folder.glob(".model.training/*/checkpoint_manager_snapshot.json"))
+    try:
+        latest = json.loads(snapshots[0].read_text())["latest_checkpoint_result"] if snapshots else None
+    except ValueError:  # it is being written
+        latest = None
+    return (latest["metrics"]["epoch"], snapshots[0].parent / latest["checkpoint_dir_name"]) if latest else (0, folder)
+
+
+def put_mark(checkpoint: Path) -> None:
+    """Change what a checkpoint tells of the epochs so far."""
+    state = torch.load(checkpoint / "state.pt", weights_only=True)
+    for line in state[CURVE]:
+        line["train_loss"] = MARK
+    torch.save(state, checkpoint / "state.pt")
