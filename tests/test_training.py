@@ -177,8 +177,12 @@ def test_validation_of_many_labels_counts_rows_that_are_right_in_all_of_them(vec
     assert found == pytest.approx((2 * math.log(2), 1 / 3))
 
 
-def test_validation_is_shared_among_the_workers(vectors: Vectors, run_workers: Callable[..., list[Any]]) -> None:
-    """Three rows here and two there count by rows, not by workers."""
+@pytest.mark.parametrize("at_once", [1, 2, 100])
+def test_validation_is_shared_among_the_workers(
+    vectors: Vectors, run_workers: Callable[..., list[Any]], monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """Three rows here and two there count by rows, not by workers, however many are taken at once."""
+    monkeypatch.setattr("w2vray.training.VALIDATION_ROWS", at_once)
     rows = examples(([GOOD], 0), ([BAD], 1), ([FILM], 1), ([GOOD], 0), ([DULL], 1))
 
     def work(rank: int, sum_over_workers: Sum) -> tuple[float | None, float | None]:

@@ -6,10 +6,12 @@ summed over the workers.
 Legend: N examples of this worker, D width of a vector, C classes, P parameters.
 """
 
+import math
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +40,7 @@ class LogisticFit:
 
 
 class Means:
-    """The means of a worker's share of the examples, in float32, computed once; many of them lie in a file.
+    """The means of a worker's share of the examples, in float32, and their labels, found once; many lie in files.
 
     Iterating gives pairs of means_ND and labels, a chunk at a time, always in the same order.
     """
@@ -46,29 +48,31 @@ class Means:
     def __init__(
         self, words: WordVectors, examples: Examples, *, workers: Workers = ALONE, folder: Path | None = None
     ) -> None:
-        rows = workers.share(np.arange(len(examples)))
-        self.means_ND = torch.from_numpy(_room(len(rows), words.dim, folder))
-        self.labels = []
-        for start in range(0, len(rows), _CHUNK_ROWS):
-            chunk = rows[start : start + _CHUNK_ROWS]
-            self.labels.append(examples.labels(chunk).to(torch.bool if examples.multi_label else torch.int64))
+        rows = len(range(workers.rank, len(examples), workers.count))
+        self.means_ND = _room((rows, words.dim), np.float32, folder)
+        labels = ((rows, examples.classes), np.bool_) if examples.multi_label else ((rows,), np.int64)
+        self.labels = _room(*labels, folder)
+        for index, chunk in enumerate(workers.chunks(len(examples), _CHUNK_ROWS)):
+            start = index * _CHUNK_ROWS
+            self.labels[start : start + len(chunk)] = examples.labels(chunk).numpy()
             with torch.no_grad():
                 for places in length_batches(examples.lengths(chunk)):
                     batch = examples.batch(chunk[places])
                     means_BD = words(batch).sum(dim=1) / batch.lengths_B.clamp(min=1)[:, None]
-                    self.means_ND[torch.from_numpy(start + places)] = means_BD
+                    self.means_ND[start + places] = means_BD.numpy()
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for index, labels in enumerate(self.labels):
-            start = index * _CHUNK_ROWS
-            yield self.means_ND[start : start + len(labels)], labels
+        for start in range(0, len(self.means_ND), _CHUNK_ROWS):
+            chunk = slice(start, start + _CHUNK_ROWS)
+            yield torch.from_numpy(self.means_ND[chunk]), torch.from_numpy(self.labels[chunk])
 
 
-def _room(rows: int, dim: int, folder: Path | None) -> npt.NDArray[np.float32]:
-    if folder is None or 4 * rows * dim <= _IN_MEMORY:
-        return np.empty((rows, dim), dtype=np.float32)
+def _room(shape: tuple[int, ...], kind: type, folder: Path | None) -> npt.NDArray[Any]:
+    size = math.prod(shape) * np.dtype(kind).itemsize
+    if folder is None or size <= _IN_MEMORY:
+        return np.empty(shape, dtype=kind)
     with tempfile.TemporaryFile(dir=folder) as file:  # it goes with the last use of the mapping
-        return np.memmap(file, dtype=np.float32, mode="w+", shape=(rows, dim))
+        return np.memmap(file, dtype=kind, mode="w+", shape=shape)
 
 
 def fit_logistic(

@@ -33,6 +33,9 @@ BLOCK_ROWS, WINDOW_BLOCKS = 1 << 12, 1 << 6
 """Examples are shuffled within windows of blocks that lie apart: a set larger than memory is read from its files in
 long runs, and any set of up to a window is shuffled as a whole."""
 
+VALIDATION_ROWS = 1 << 18
+"""Examples for validation that are sorted by length together."""
+
 
 @dataclass(frozen=True)
 class Workers:
@@ -45,6 +48,13 @@ class Workers:
     def share(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return this worker's rows: of neighbours, which are of like lengths, each worker has as many."""
         return rows[self.rank :: self.count]
+
+    def chunks(self, count: int, size: int) -> Iterator[npt.NDArray[np.int64]]:
+        """Yield this worker's rows of so many, some at a time: no array is as long as the rows are many."""
+        own = range(self.rank, count, self.count)
+        for start in range(0, len(own), size):
+            chunk = own[start : start + size]
+            yield np.arange(chunk.start, chunk.stop, chunk.step)
 
 
 ALONE = Workers()
@@ -96,16 +106,16 @@ def validate(
     classifier: nn.Module, examples: Examples, objective: Objective, device: torch.device, workers: Workers = ALONE
 ) -> tuple[float | None, float | None]:
     """Return mean loss and accuracy over all examples, None where there are none; each worker takes its share."""
-    own = workers.share(np.arange(len(examples)))
     sums = torch.zeros(2, dtype=torch.float64)
     classifier.eval()
     with torch.no_grad():
-        for places in length_batches(examples.lengths(own)):
-            rows_B = own[places]
-            labels = examples.labels(rows_B).to(device)
-            logits_BC = classifier(examples.batch(rows_B).to(device))
-            sums[0] += float(objective.loss(logits_BC, labels))
-            sums[1] += objective.right(logits_BC, labels)
+        for own in workers.chunks(len(examples), VALIDATION_ROWS):
+            for places in length_batches(examples.lengths(own)):
+                rows_B = own[places]
+                labels = examples.labels(rows_B).to(device)
+                logits_BC = classifier(examples.batch(rows_B).to(device))
+                sums[0] += float(objective.loss(logits_BC, labels))
+                sums[1] += objective.right(logits_BC, labels)
     loss, right = workers.sum(sums).tolist()
     return (loss / len(examples), right / len(examples)) if len(examples) else (None, None)
 
