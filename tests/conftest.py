@@ -187,10 +187,11 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let ``score`` hand its units to one worker in this process instead of to Ray's: starting those takes seconds."""
 
     def run_units(
-        units: Sequence[Any], worker: Any, arguments: Any, *, workers: int | None, gpu: object
+        units: Sequence[Any], worker: Any, arguments: Any, *, workers: int | None, gpu: object, note: object
     ) -> Iterator[Any]:
         assert workers is None
         assert gpu is None
+        del note  # there is nothing to wait for
         return map(worker(**arguments), units)
 
     monkeypatch.setattr("w2vray.cluster.score.connected", lambda _: nullcontext())

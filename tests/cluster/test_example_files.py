@@ -35,8 +35,11 @@ def units_read() -> list[str]:
 def read(monkeypatch: pytest.MonkeyPatch, word_vectors: Vectors, tmp_path: Path, units_read: list[str]) -> Read:
     """Make the example files of a store, in this process."""
 
-    def run_units(units: Sequence[Unit], worker: Any, arguments: Any, *, workers: int | None) -> Iterator[Any]:
+    def run_units(
+        units: Sequence[Unit], worker: Any, arguments: Any, *, workers: int | None, note: Any
+    ) -> Iterator[Any]:
         assert workers is None
+        del note  # there is nothing to wait for
         for unit in units:
             units_read.append(unit.id)
             yield worker(**arguments)(unit)

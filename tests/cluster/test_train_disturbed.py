@@ -53,6 +53,21 @@ class Killer:
                     self.killed += 1
 
 
+class Others:
+    """What somebody else runs on the cluster."""
+
+    def hold(self) -> None:
+        """Return when it has its CPUs."""
+
+
+def hold_every_cpu() -> Any:
+    """Return an actor that has them, until it is killed."""
+    kind: Any = ray.remote(num_cpus=2)(Others)
+    actor = kind.remote()
+    ray.get(actor.hold.remote())
+    return actor
+
+
 def require_weights(model: Path, state: Any) -> None:
     """Compare a model with a state, bit for bit."""
     weights = Bundle.load(model).weights
@@ -136,3 +151,29 @@ def put_mark(checkpoint: Path) -> None:
     for line in state[CURVE]:
         line["train_loss"] = MARK
     torch.save(state, checkpoint / "state.pt")
+
+
+def test_a_training_that_waits_for_cpus_of_others_says_so(
+    make_store: Callable[..., Path], word_vectors: Vectors, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Before it reads, and before it trains; it goes on as soon as they are free."""
+    monkeypatch.setattr("w2vray.cluster.waiting.PATIENCE_SECONDS", 2.0)
+    others = [hold_every_cpu()]
+    told: list[str] = []
+
+    def note(text: str) -> None:
+        told.append(text)
+        ray.kill(others[-1])
+
+    def progress(epoch: int, _: str) -> None:
+        if not epoch:
+            others.append(hold_every_cpu())
+
+    settings = TrainSettings(
+        labelled=(str(make_store(files=1, rows=60)),),
+        vectors=str(word_vectors.path),
+        output=str(tmp_path / "model"),
+        model_settings=LONG | {"epochs": 1},
+    )
+    train(settings, progress=progress, note=note)
+    assert told == ["waiting for 1 worker of 1 CPU each; 0 of 2 CPU free now"] * 2

@@ -50,7 +50,11 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
 
     with progress_bar("training") as update:
         summary = train_model(
-            settings, origin=origin, address=address, progress=lambda done, text: update(done, None, text)
+            settings,
+            origin=origin,
+            address=address,
+            progress=lambda done, text: update(done, None, text),
+            note=output.note,
         )
     best = min(summary.curve, key=lambda line: line["validation_loss"] or 0.0)
     rows = f"{summary.rows:,} rows trained on, {summary.rows_validation:,} kept for validation"
@@ -79,7 +83,7 @@ def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> Non
     from w2vray.cluster.evaluate import evaluate as evaluate_model
     from w2vray.metrics import MultiLabelMetrics
 
-    summary = evaluate_model(settings, address=address)
+    summary = evaluate_model(settings, address=address, note=output.note)
     found = summary.metrics
     rows = [(item.label, item.rows, item.precision, item.recall, item.f1) for item in found.classes]
     micro = f"micro-F1 {found.micro_f1:.4f}, " if isinstance(found, MultiLabelMetrics) else ""
@@ -104,7 +108,7 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
         update(done, total, f"units, {rows:,} rows, {rows / (time.monotonic() - started):,.0f} rows/s")
 
     with progress_bar("scoring") as update:
-        summary = score_store(settings, address=address, progress=show)
+        summary = score_store(settings, address=address, progress=show, note=output.note)
     for file, reason in summary.left_out.items():
         output.note(f"left out: {file}: {reason}")
     for name in summary.new_files[:5]:

@@ -19,6 +19,7 @@ from w2vray.cluster.labels import label_lists, label_matrix, label_strings
 from w2vray.cluster.reading import read_unit
 from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
 from w2vray.cluster.units import Unit
+from w2vray.cluster.waiting import Note
 from w2vray.config import EvaluateSettings
 from w2vray.errors import ConfigError, CorpusError
 from w2vray.metrics import (
@@ -54,8 +55,12 @@ class EvaluationSummary:
         }
 
 
-def evaluate(settings: EvaluateSettings, *, address: str | None = None) -> EvaluationSummary:
+def evaluate(
+    settings: EvaluateSettings, *, address: str | None = None, note: Note = lambda _: None
+) -> EvaluationSummary:
     """Classify labelled rows and compare; a row that cannot be read, or has no known word, counts as wrong.
+
+    ``note`` is told where the workers have to wait for CPUs.
 
     Raises:
         UnusableInputError: the arguments, the store or the model cannot be used.
@@ -78,7 +83,7 @@ def evaluate(settings: EvaluateSettings, *, address: str | None = None) -> Evalu
             "label_column": settings.label_column,
         }
         worker = ManyLabelsWorker if labelled.multi_label else OneLabelWorker
-        rows = run_units(labelled.units, worker, arguments, workers=settings.workers)
+        rows = run_units(labelled.units, worker, arguments, workers=settings.workers, note=note)
         count = _many_labels if labelled.multi_label else _one_label
         summary = count(rows, bundle.config.labels, settings)
     if folder is not None:

@@ -20,6 +20,7 @@ from w2vray.cluster.preflight import Columns, check_footers, store_schema
 from w2vray.cluster.reading import FILE_COLUMN, ROW_COLUMN, read_unit
 from w2vray.cluster.runtime import SharedVectors, run_units
 from w2vray.cluster.units import Unit, plan_units
+from w2vray.cluster.waiting import Note
 from w2vray.errors import CorpusError
 from w2vray.examples import ExampleCounts, ExampleFile
 from w2vray.lookup import Ids, Lookup
@@ -89,9 +90,15 @@ class ReadingJob:
 
 
 def read_examples(
-    store: Labelled, job: ReadingJob, shared: SharedVectors, place: Path
+    store: Labelled,
+    job: ReadingJob,
+    shared: SharedVectors,
+    place: Path,
+    *,
+    workers: int | None = None,
+    note: Note = lambda _: None,
 ) -> tuple[list[Path], ExampleCounts]:
-    """Make the example file of each unit that has none yet.
+    """Make the example file of each unit that has none yet; ``workers`` and ``note`` as for ``run_units``.
 
     Returns:
         The files, in the order of the units, and what their rows came to.
@@ -102,7 +109,7 @@ def read_examples(
     missing = [unit for unit, counted in zip(store.units, counts, strict=True) if counted is None]
     if missing:
         arguments = {"shared": shared, "job": job, "folder": str(folder)}
-        for _ in run_units(missing, ExampleReader, arguments, workers=None):
+        for _ in run_units(missing, ExampleReader, arguments, workers=workers, note=note):
             pass
     total = ExampleCounts()
     for file, before in zip(files, counts, strict=True):

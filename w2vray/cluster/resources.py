@@ -13,6 +13,7 @@ __all__ = [
     "cluster_cpus",
     "cluster_gpus",
     "gpu_workers",
+    "reading_workers",
     "require_gpus",
     "scoring_workers",
     "worker_cpus",
@@ -85,6 +86,14 @@ def scoring_workers(asked: int | None) -> int:
     if asked > cpus and not can_grow():
         raise ClusterError(f"--workers is {asked}, and this Ray has {cpus:g} CPUs; allowed: 1 to {cpus:g}")
     return asked
+
+
+def reading_workers(training: int) -> int | None:
+    """Return how many workers to read with before so many train: one a CPU, which is None, of a cluster that is whole.
+
+    One that can grow may have no CPU yet; it is asked for those of the training at least.
+    """
+    return max(training, int(cluster_cpus())) if can_grow() else None
 
 
 def worker_cpus(workers: int) -> float:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from w2vray.cluster.resources import (
     worker_cpus,
 )
 from w2vray.cluster.units import Unit
+from w2vray.cluster.waiting import Note, pool_waits_for, told_of_waiting
 from w2vray.errors import ClusterError, W2vrayError
 from w2vray.tokens import TokenRules
 from w2vray.vectors import Vectors
@@ -191,6 +193,7 @@ def run_units(
     *,
     workers: int | None,
     gpu: GpuShare | None = None,
+    note: Note = lambda _: None,
 ) -> Iterator[dict[str, Any]]:
     """Hand units, one by one, to a pool of workers.
 
@@ -200,6 +203,7 @@ def run_units(
         arguments: of the worker's constructor.
         workers: how many; None for one a CPU, or one a GPU.
         gpu: what each has, where each has a GPU.
+        note: told where they have to wait for others.
 
     Yields:
         The rows, as they come.
@@ -207,13 +211,15 @@ def run_units(
     Raises:
         W2vrayError: what a worker raised.
     """
-    rows = iter(_unit_dataset(units, worker, arguments, workers=workers, gpu=gpu).iter_rows())
+    pool = _Pool.of(len(units), workers, gpu)
+    rows = iter(_unit_dataset(units, worker, arguments, pool).iter_rows())
     failed = ""
     try:
-        for row in rows:
-            if _FAILURE in row:
-                raise pickle.loads(row[_FAILURE])  # noqa: S301 - a worker of ours made it
-            yield row
+        with told_of_waiting(partial(pool_waits_for, pool.each), note):
+            for row in rows:
+                if _FAILURE in row:
+                    raise pickle.loads(row[_FAILURE])  # noqa: S301 - a worker of ours made it
+                yield row
     except ray.exceptions.RayError as error:
         failed = str(error).strip()
     finally:
@@ -224,19 +230,28 @@ def run_units(
         raise W2vrayError(f"a worker failed: {failed}")  # not from Ray's error, whose traceback refers to the pool
 
 
-def _unit_dataset(
-    units: Sequence[Unit],
-    worker: type,
-    arguments: Mapping[str, Any],
-    *,
-    workers: int | None,
-    gpu: GpuShare | None = None,
-) -> ray.data.Dataset:
+@dataclass(frozen=True)
+class _Pool:
+    """Workers of a pool: as many as ``least`` at once, ``most`` where the cluster grows; what each of them takes."""
+
+    least: int
+    most: int
+    each: Mapping[str, float]
+
+    @classmethod
+    def of(cls, units: int, workers: int | None, gpu: GpuShare | None) -> "_Pool":
+        """Ask the cluster what it has."""
+        if gpu is None:
+            most, here = min(scoring_workers(workers), units), cluster_cpus()
+            each = {"CPU": worker_cpus(most)}
+        else:
+            most, here = min(gpu_workers(workers, gpu), units), min(cluster_gpus(), cluster_cpus() // gpu.cpus)
+            each = {"CPU": gpu.cpus * worker_cpus(most * gpu.cpus), "GPU": 1.0}
+        return cls(min(most, max(1, int(here))), most, each)
+
+
+def _unit_dataset(units: Sequence[Unit], worker: type, arguments: Mapping[str, Any], pool: _Pool) -> ray.data.Dataset:
     """Return the dataset of what a pool of workers makes of each unit: a row, or an Arrow table of rows."""
-    most = scoring_workers(workers) if gpu is None else gpu_workers(workers, gpu)
-    count = min(most, len(units))
-    here = cluster_cpus() if gpu is None else min(cluster_gpus(), cluster_cpus() // gpu.cpus)
-    cpus = worker_cpus(count) if gpu is None else gpu.cpus * worker_cpus(count * gpu.cpus)
     items = [{"unit": unit.as_json()} for unit in units]
     dataset = ray.data.from_items(items, override_num_blocks=len(items))
     return dataset.map_batches(
@@ -244,9 +259,9 @@ def _unit_dataset(
         fn_constructor_kwargs={"worker": worker, "arguments": dict(arguments)},
         batch_size=1,
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(min_size=min(count, max(1, int(here))), max_size=count),
-        num_cpus=cpus,
-        num_gpus=None if gpu is None else 1,
+        compute=ray.data.ActorPoolStrategy(min_size=pool.least, max_size=pool.most),
+        num_cpus=pool.each["CPU"],
+        num_gpus=pool.each.get("GPU"),
     )
 
 

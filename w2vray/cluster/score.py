@@ -26,6 +26,7 @@ from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
 from w2vray.cluster.scoring import ScoringJob, score_unit
 from w2vray.cluster.stores import absolute
 from w2vray.cluster.units import Unit
+from w2vray.cluster.waiting import Note
 from w2vray.config import ScoreSettings
 from w2vray.device import Device
 from w2vray.device_scorer import DeviceScorer
@@ -71,6 +72,7 @@ class _Work:
 
     still_ours: StillOurs
     progress: Progress | None
+    note: Note
     skipped: int = 0
     rows: int = 0
     failures: list[Failure] = field(default_factory=list)  # of units
@@ -79,8 +81,14 @@ class _Work:
     )  # all that were seen, those that smaller units took the place of too
 
 
-def score(settings: ScoreSettings, *, address: str | None = None, progress: Progress | None = None) -> ScoreSummary:
-    """Score what is not scored yet, and write the manifest.
+def score(
+    settings: ScoreSettings,
+    *,
+    address: str | None = None,
+    progress: Progress | None = None,
+    note: Note = lambda _: None,
+) -> ScoreSummary:
+    """Score what is not scored yet, and write the manifest; ``note`` is told where the workers have to wait for CPUs.
 
     Raises:
         UnusableInputError: the arguments, the store, the model or the run's directory cannot be used.
@@ -94,7 +102,7 @@ def score(settings: ScoreSettings, *, address: str | None = None, progress: Prog
     run.identity()  # nothing is written into a directory that holds something else
     with only_writer(run) as still_ours:
         run.clear_temporary()
-        work = _Work(still_ours, progress)
+        work = _Work(still_ours, progress, note)
         finished, failures = run.finished(), run.failures()
         seen = [*failures, *run.noted()]
         plan = resume_run(run, identity, corpus, settings, finished=finished, failures=seen)
@@ -140,7 +148,7 @@ def _pass(
         RunError: another run has taken this one's place.
     """
     failed: list[Failure] = []
-    for done, outcome in enumerate(_outcomes(units, arguments, settings), 1):
+    for done, outcome in enumerate(_outcomes(units, arguments, settings, work.note), 1):
         work.still_ours()
         work.rows += outcome.rows
         if (failure := outcome.failure) is not None:
@@ -239,9 +247,11 @@ class ScoringWorker:
         return asdict(_Outcome(unit.id, record.rows_in))
 
 
-def _outcomes(units: Sequence[Unit], arguments: Mapping[str, Any], settings: ScoreSettings) -> Iterator[_Outcome]:
+def _outcomes(
+    units: Sequence[Unit], arguments: Mapping[str, Any], settings: ScoreSettings, note: Note
+) -> Iterator[_Outcome]:
     share = GpuShare(settings.cpus_per_gpu) if settings.gpu else None
-    rows = run_units(units, ScoringWorker, arguments, workers=settings.workers, gpu=share)
+    rows = run_units(units, ScoringWorker, arguments, workers=settings.workers, gpu=share, note=note)
     return (_Outcome(**row) for row in rows)
 
 

@@ -2,31 +2,25 @@
 
 import hashlib
 import json
-import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
-
-import ray.train
-from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
-from ray.train.torch import TorchTrainer
 
 from w2vray.bundle import ModelConfig, save_bundle
 from w2vray.cluster.examples import Labelled, ReadingJob, labelled_units, read_examples
 from w2vray.cluster.labels import label_order
 from w2vray.cluster.repeating import Origin
-from w2vray.cluster.resources import can_grow, cluster_cpus, require_gpus, worker_cpus
+from w2vray.cluster.resources import reading_workers
 from w2vray.cluster.runtime import SharedVectors, connected, share
 from w2vray.cluster.stores import absolute, without_secrets
-from w2vray.cluster.train_worker import WorkerConfig, load_state, train_loop_per_worker
+from w2vray.cluster.train_worker import WorkerConfig
+from w2vray.cluster.trainer import Progress, require_workers, run_trainer
+from w2vray.cluster.waiting import Note
 from w2vray.config import TrainSettings
-from w2vray.errors import BundleError, ClusterError, CorpusError, W2vrayError
+from w2vray.errors import BundleError, CorpusError
 from w2vray.examples import ExampleCounts
 from w2vray.fitting import BEST, CURVE, SEARCH, Task
 from w2vray.models.settings import AverageSettings, ModelSettings, StepSettings, model_settings
@@ -36,17 +30,6 @@ from w2vray.vectors import Vectors
 __all__ = ["TrainSummary", "train"]
 
 DEFAULT_VALIDATION_SHARE = 0.1
-Progress = Callable[[int, str], None]
-"""Called with epochs done and a few words."""
-
-MAX_FAILURES = 3
-"""Times that training goes on from the last checkpoint after a worker has died."""
-
-_WATCH_SECONDS = 1.0
-
-_POLL_SECONDS = "0.25"
-"""Between two looks of Ray Train at its workers. Each epoch's report waits for one; Ray's own 2 s are longer than an
-epoch of a few thousand texts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +56,16 @@ def train(
     origin: Origin | None = None,
     address: str | None = None,
     progress: Progress = lambda _, __: None,
+    note: Note = lambda _: None,
 ) -> TrainSummary:
-    """Train a classifier and write the model directory; ``origin`` is what a repeated training was given.
+    """Train a classifier and write the model directory.
+
+    Args:
+        settings: what is asked for.
+        origin: what a repeated training was given.
+        address: of a Ray cluster.
+        progress: told of epochs.
+        note: told where the workers have to wait for CPUs.
 
     Raises:
         UnusableInputError: the arguments, the labelled store, the vectors or the output cannot be used.
@@ -93,9 +84,9 @@ def train(
         origin.require(settings, [store.corpus.fingerprint for store in stores], vectors.fingerprint)
     storage, name = _storage(output), _fingerprint(settings, stores, vectors)
     with connected(address):
-        _require_cpus(settings)
+        require_workers(settings)
         shared = share(vectors)
-        files, counts = _examples(settings, model, stores, shared, storage)
+        files, counts = _examples(settings, model, stores, shared, storage, note=note)
         labels = label_order(counts.labels)
         _require_usable(counts, labels, settings, model, multi_label=stores[0].multi_label)
         worker = WorkerConfig(
@@ -106,8 +97,7 @@ def train(
             files=files,
         )
         progress(0, f"{counts.train:,} examples, {len(labels)} classes")
-        with _watched(storage / name, progress):
-            state = _fit(settings, worker, storage, name)
+        state = run_trainer(settings, worker, storage, name, progress=progress, note=note)
     curve = state.get(SEARCH, state[CURVE])
     config = ModelConfig(
         model=settings.model,
@@ -141,7 +131,13 @@ def train(
 
 
 def _examples(
-    settings: TrainSettings, model: ModelSettings, stores: list[Labelled], shared: SharedVectors, storage: Path
+    settings: TrainSettings,
+    model: ModelSettings,
+    stores: list[Labelled],
+    shared: SharedVectors,
+    storage: Path,
+    *,
+    note: Note,
 ) -> tuple[tuple[tuple[Path, ...], ...], ExampleCounts]:
     """Tokenise and look up what has not been yet, into files beside the checkpoints."""
     share_kept = settings.validation_fraction
@@ -159,7 +155,8 @@ def _examples(
             validation_share=validation_share,
             seed=settings.seed,
         )
-        paths, counts = read_examples(store, job, shared, storage)
+        workers = reading_workers(settings.worker_range[1])
+        paths, counts = read_examples(store, job, shared, storage, workers=workers, note=note)
         files.append(tuple(paths))
         total += counts
     return tuple(files), total
@@ -213,79 +210,7 @@ def _task(
     )
 
 
-# The training
-
-
-def _require_cpus(settings: TrainSettings) -> None:
-    """Refuse at once what Ray would wait for in vain."""
-    if can_grow():
-        return
-    cpus = cluster_cpus()
-    least, _ = settings.worker_range
-    if least > cpus:
-        raise ClusterError(f"--workers is {settings.workers}, and this Ray has {cpus:g} CPUs; allowed: 1 to {cpus:g}")
-    if settings.gpu:
-        require_gpus(settings.workers, least)
-
-
-def _fit(settings: TrainSettings, worker: WorkerConfig, storage: Path, name: str) -> Mapping[str, Any]:
-    """Run the workers to the end and return the last checkpoint: the best weights and the learning curve."""
-    least, most = settings.worker_range
-    cpus = worker_cpus(most)
-    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", _POLL_SECONDS)
-    trainer = TorchTrainer(
-        train_loop_per_worker,
-        train_loop_config={"config": worker},
-        scaling_config=ScalingConfig(
-            num_workers=most if least == most else (least, most),  # type: ignore[arg-type]  # declared for its version 1
-            use_gpu=settings.gpu,
-            resources_per_worker=_resources(cpus, settings.gpu),
-        ),
-        run_config=RunConfig(
-            name=name,
-            storage_path=str(storage),
-            failure_config=FailureConfig(max_failures=MAX_FAILURES),
-            checkpoint_config=CheckpointConfig(num_to_keep=1),
-        ),
-    )
-    try:
-        result = trainer.fit()
-    except ray.train.TrainingFailedError as error:
-        raise W2vrayError(f"training failed: {error}; the same command goes on from its last epoch") from error
-    assert result.checkpoint is not None, "a training that ends well has reported at least once"
-    return load_state(result.checkpoint)
-
-
-@contextmanager
-def _watched(folder: Path, progress: Progress) -> Iterator[None]:
-    """Tell of each epoch as its checkpoint appears: the training itself runs in a process of Ray's."""
-    done = Event()
-
-    def watch() -> None:
-        epoch = 0
-        while not done.wait(_WATCH_SECONDS):
-            try:
-                latest = json.loads((folder / "checkpoint_manager_snapshot.json").read_text())[
-                    "latest_checkpoint_result"
-                ]
-            except (OSError, ValueError, KeyError):
-                continue  # not there yet, or being written
-            if latest is not None and latest["metrics"]["epoch"] != epoch:
-                epoch = latest["metrics"]["epoch"]
-                loss = latest["metrics"]["validation_loss"]
-                progress(epoch, "epochs" if loss is None else f"epochs, validation loss {loss:.4f}")
-
-    thread = Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
-def _resources(cpus: float, gpu: bool) -> dict[str, float]:
-    return {"CPU": cpus, "GPU": 1} if gpu else {"CPU": cpus}
+# What a training is called, and what is told of it
 
 
 def _storage(output: Path) -> Path:

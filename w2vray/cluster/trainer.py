@@ -1,0 +1,125 @@
+"""Ray Train's part of a training: workers in step, begun again from the last checkpoint where one has died."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import ray.train
+from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+
+from w2vray.cluster.resources import can_grow, cluster_cpus, require_gpus, worker_cpus
+from w2vray.cluster.train_worker import WorkerConfig, load_state, train_loop_per_worker
+from w2vray.cluster.waiting import Note, told_of_waiting, training_waits_for
+from w2vray.config import TrainSettings
+from w2vray.errors import ClusterError, W2vrayError
+
+__all__ = ["Progress", "require_workers", "run_trainer"]
+
+Progress = Callable[[int, str], None]
+"""Called with epochs done and a few words."""
+
+MAX_FAILURES = 3
+"""Times that training goes on from the last checkpoint after a worker has died."""
+
+_WATCH_SECONDS = 1.0
+
+_POLL_SECONDS = "0.25"
+"""Between two looks of Ray Train at its workers. Each epoch's report waits for one; Ray's own 2 s are longer than an
+epoch of a few thousand texts."""
+
+
+def require_workers(settings: TrainSettings) -> None:
+    """Refuse at once what Ray would wait for in vain.
+
+    Raises:
+        ClusterError: there are fewer CPUs or GPUs than workers, and the cluster cannot grow.
+    """
+    if can_grow():
+        return
+    cpus = cluster_cpus()
+    least, _ = settings.worker_range
+    if least > cpus:
+        raise ClusterError(f"--workers is {settings.workers}, and this Ray has {cpus:g} CPUs; allowed: 1 to {cpus:g}")
+    if settings.gpu:
+        require_gpus(settings.workers, least)
+
+
+def run_trainer(
+    settings: TrainSettings, worker: WorkerConfig, storage: Path, name: str, *, progress: Progress, note: Note
+) -> Mapping[str, Any]:
+    """Run the workers to the end and return the last checkpoint: the best weights and the learning curve.
+
+    Args:
+        settings: how many workers, and on what.
+        worker: what each is told.
+        storage: a folder that all machines share.
+        name: of the training's folder in it; where it is there, it is gone on with.
+        progress: told of epochs.
+        note: told where workers have to wait for CPUs.
+
+    Raises:
+        W2vrayError: workers have died too often, or one has raised an error.
+    """
+    least, most = settings.worker_range
+    each = _resources(worker_cpus(most), settings.gpu)
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", _POLL_SECONDS)
+    trainer = TorchTrainer(
+        train_loop_per_worker,
+        train_loop_config={"config": worker},
+        scaling_config=ScalingConfig(
+            num_workers=most if least == most else (least, most),  # type: ignore[arg-type]  # declared for its version 1
+            use_gpu=settings.gpu,
+            resources_per_worker=each,
+        ),
+        run_config=RunConfig(
+            name=name,
+            storage_path=str(storage),
+            failure_config=FailureConfig(max_failures=MAX_FAILURES),
+            checkpoint_config=CheckpointConfig(num_to_keep=1),
+        ),
+    )
+    try:
+        with _watched(storage / name, progress), told_of_waiting(partial(training_waits_for, least, each), note):
+            result = trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        raise W2vrayError(f"training failed: {error}; the same command goes on from its last epoch") from error
+    assert result.checkpoint is not None, "a training that ends well has reported at least once"
+    return load_state(result.checkpoint)
+
+
+@contextmanager
+def _watched(folder: Path, progress: Progress) -> Iterator[None]:
+    """Tell of each epoch as its checkpoint appears: the training itself runs in a process of Ray's."""
+    done = Event()
+
+    def watch() -> None:
+        epoch = 0
+        while not done.wait(_WATCH_SECONDS):
+            try:
+                latest = json.loads((folder / "checkpoint_manager_snapshot.json").read_text())[
+                    "latest_checkpoint_result"
+                ]
+            except (OSError, ValueError, KeyError):
+                continue  # not there yet, or being written
+            if latest is not None and latest["metrics"]["epoch"] != epoch:
+                epoch = latest["metrics"]["epoch"]
+                loss = latest["metrics"]["validation_loss"]
+                progress(epoch, "epochs" if loss is None else f"epochs, validation loss {loss:.4f}")
+
+    thread = Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _resources(cpus: float, gpu: bool) -> dict[str, float]:
+    return {"CPU": cpus, "GPU": 1} if gpu else {"CPU": cpus}
