@@ -464,7 +464,8 @@ def test_workers_together_take_the_steps_of_one(
         for name, value in alone.best.items():
             torch.testing.assert_close(training.best[name], value, atol=1e-4, rtol=1e-3)
         for mine, theirs in zip(training.curve, alone.curve, strict=True):
-            assert mine.as_dict() == pytest.approx(theirs.as_dict(), abs=1e-3)
+            assert (mine.workers, mine.examples) == (workers, 25)
+            assert {**mine.as_dict(), "workers": 1} == pytest.approx(theirs.as_dict(), abs=1e-3)
 
 
 def test_a_step_is_the_mean_over_the_steps_examples(cnn_without_dropout: Callable[[], Classifier]) -> None:

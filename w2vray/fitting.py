@@ -160,4 +160,5 @@ def _fit_average(
     )
     weights = {**classifier.state_dict(), "model.dense.weight": found.weight_CD, "model.dense.bias": found.bias_C}
     classifier.load_state_dict(weights)
-    return EpochReport(1, found.objectives[-1], None, None)
+    taken = int(workers.sum(torch.tensor([len(means.means_ND)])))
+    return EpochReport(1, workers.count, taken, found.objectives[-1], None, None)

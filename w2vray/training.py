@@ -62,9 +62,14 @@ ALONE = Workers()
 
 @dataclass(frozen=True)
 class EpochReport:
-    """A line of the learning curve; losses are mean cross-entropy in nats, None where no rows were kept for it."""
+    """A line of the learning curve; losses are mean cross-entropy in nats, None where no rows were kept for it.
+
+    ``examples`` counts those that the workers took in the epoch, each once: all there are, whatever their number.
+    """
 
     epoch: int
+    workers: int
+    examples: int
     train_loss: float
     validation_loss: float | None
     validation_accuracy: float | None
@@ -158,13 +163,13 @@ class Training:
         """
         while not self.finished:
             epoch = len(self.curve) + 1
-            train_loss = self._epoch(train, epoch)
+            train_loss, taken = self._epoch(train, epoch)
             if not math.isfinite(train_loss):
                 raise W2vrayError(f"the training loss is {train_loss} in epoch {epoch}; lower --learning-rate")
             loss, accuracy = validate(self.averaged.module, validation, self.objective, self.device, self.workers)
             if loss is None or loss < min(self._losses, default=math.inf):
                 self.best = self._weights()
-            self.curve.append(EpochReport(epoch, train_loss, loss, accuracy))
+            self.curve.append(EpochReport(epoch, self.workers.count, taken, train_loss, loss, accuracy))
             yield self.curve[-1]
 
     @property
@@ -184,15 +189,18 @@ class Training:
         losses = self._losses
         return bool(losses) and len(losses) - 1 - int(np.argmin(losses)) >= self.settings.patience
 
-    def _epoch(self, train: Examples, epoch: int) -> float:
-        """Take the steps of an epoch and return the mean loss over all examples."""
+    def _epoch(self, train: Examples, epoch: int) -> tuple[float, int]:
+        """Take the steps of an epoch; return the mean loss, and how many examples the workers have taken."""
         self.classifier.train()
         of_worker = np.random.SeedSequence([self.seed, epoch, self.workers.rank])
         torch.manual_seed(of_worker.generate_state(1)[0])  # each worker leaves out other features
-        total = torch.zeros(1, dtype=torch.float64)
+        sums = torch.zeros(2, dtype=torch.float64)
         for rows in epoch_batches(len(train), train.lengths, self.settings.batch_size, [self.seed, epoch]):
-            total += self._step(train, self.workers.share(rows), len(rows))
-        return float(self.workers.sum(total)) / len(train)
+            own = self.workers.share(rows)
+            sums[0] += self._step(train, own, len(rows))
+            sums[1] += len(own)
+        loss, taken = self.workers.sum(sums).tolist()
+        return loss / len(train), int(taken)
 
     def _step(self, train: Examples, rows_B: npt.NDArray[np.int64], of_all: int) -> float:
         """Take a step of ``of_all`` examples, of which this worker has these, and return the sum of their losses."""

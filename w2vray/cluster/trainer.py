@@ -27,6 +27,10 @@ Progress = Callable[[int, str], None]
 MAX_FAILURES = 3
 """Times that training goes on from the last checkpoint after a worker has died."""
 
+RESIZE_SECONDS = 30.0
+"""Between two looks of an elastic training at how many workers there is room for. More of them take up the work anew
+from the last checkpoint, which costs them a part of an epoch."""
+
 _WATCH_SECONDS = 1.0
 
 _POLL_SECONDS = "0.25"
@@ -72,10 +76,11 @@ def run_trainer(
     trainer = TorchTrainer(
         train_loop_per_worker,
         train_loop_config={"config": worker},
-        scaling_config=ScalingConfig(
-            num_workers=most if least == most else (least, most),  # type: ignore[arg-type]  # declared for its version 1
+        scaling_config=ScalingConfig(  # type: ignore[call-arg]  # declared for its version 1
+            num_workers=most if least == most else (least, most),  # type: ignore[arg-type]  # the same
             use_gpu=settings.gpu,
             resources_per_worker=each,
+            elastic_resize_monitor_interval_s=RESIZE_SECONDS,
         ),
         run_config=RunConfig(
             name=name,
