@@ -98,6 +98,11 @@ class TrainSettings:
     model: str = documented("Kind of classifier.", "cnn", choices=MODELS)
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
     label_column: str = documented(LABEL_COLUMN_HELP, "label", metavar="COLUMN")
+    where: str | None = documented(
+        "Take only rows of LABELLED and --validation for which this holds, such as \"lang == 'en' and year >= 2020\".",
+        None,
+        metavar="EXPR",
+    )
     validation: tuple[str, ...] = documented("Parquet kept for early stopping.", (), metavar="PATH")
     validation_fraction: float | None = documented(
         "Share of LABELLED kept for it. Default: 0.1; none for average, which needs no early stopping.", None
@@ -174,6 +179,7 @@ class EvaluateSettings:
     vectors: str | None = documented("Where the vectors are now, if they were moved.", None, metavar="VECTORS")
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
     label_column: str = documented(LABEL_COLUMN_HELP, "label", metavar="COLUMN")
+    where: str | None = documented("Take only rows for which this holds, as for train.", None, metavar="EXPR")
     workers: int | None = documented("Scoring workers. Default: one a CPU of the cluster.", None)
 
     def __post_init__(self) -> None:

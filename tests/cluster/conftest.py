@@ -164,6 +164,7 @@ def fit_here(word_vectors: Vectors, tmp_path: Path) -> Callable[..., Mapping[str
             roots=labelled.corpus.roots,
             text_columns=("text",),
             label_column="label",
+            where=None,
             multi_label=False,
             rules=word_vectors.rules,
             policy=policy,

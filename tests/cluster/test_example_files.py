@@ -52,6 +52,7 @@ def read(monkeypatch: pytest.MonkeyPatch, word_vectors: Vectors, tmp_path: Path,
             "roots": labelled.corpus.roots,
             "text_columns": ("text",),
             "label_column": "label",
+            "where": None,
             "multi_label": labelled.multi_label,
             "rules": word_vectors.rules,
             "policy": "skip",
@@ -124,6 +125,16 @@ def test_lists_of_labels_are_written_as_they_are(read: Read, tmp_path: Path) -> 
     assert counts == ExampleCounts({"a": 2, "b": 2, "c": 1}, 5, 0, without_label=1, without_evidence=2)
 
 
+def test_rows_for_which_a_condition_does_not_hold_are_not_there(read: Read, tmp_path: Path) -> None:
+    """Neither written nor counted; other conditions make files of their own."""
+    store = write_store(tmp_path / "a.parquet", year=[1, 2, 3, 4, 5, 6, None, 8])
+    files, counts = read(store, validation_share=0.0, where="year >= 3 and label == 'y'")
+    assert counts == ExampleCounts({"y": 2}, 2, 0, without_label=0, without_evidence=1)
+    assert len(rows_of(files, 0, ["x", "y"])) == 2
+    others, _ = read(store, validation_share=0.0, where="year >= 4 and label == 'y'")
+    assert not set(others) & set(files)
+
+
 def test_what_is_there_is_not_read_again(read: Read, units_read: list[str], tmp_path: Path) -> None:
     """Only units whose file is missing; other options make files of their own."""
     store = write_store(tmp_path / "a.parquet")
@@ -160,6 +171,7 @@ def test_words_without_a_row_have_the_rows_that_scoring_makes_for_them(
         roots=labelled.corpus.roots,
         text_columns=("text",),
         label_column="label",
+        where=None,
         multi_label=False,
         rules=vectors.rules,
         policy="subword",

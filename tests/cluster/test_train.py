@@ -156,15 +156,20 @@ def test_average_is_logistic_regression_on_the_means_over_all_rows(
 def test_labels_may_be_integers_or_booleans_and_rows_without_one_are_counted_and_left_out(
     word_vectors: Vectors, make_store: MakeStore, tmp_path: Path
 ) -> None:
+    """Of the rows for which ``--where`` holds; the others are not there."""
     texts = pq.read_table(make_store(files=1, rows=60))["text"].to_pylist()
     labels = [None if row % 6 == 0 else row % 3 * 5 for row in range(60)]
     texts[1] = "zzz"
     texts[2] = None
-    pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "a.parquet")
-    summary = run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average")
+    columns = {"text": [*texts, "bab", None], "label": [*labels, 99, None], "year": [2020] * 60 + [2019, None]}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    where = "year >= 2020"
+    summary = run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average", where=where)
     assert summary.labels == ("0", "5", "10")
     assert (summary.rows, summary.rows_without_label, summary.rows_without_evidence) == (48, 10, 2)
-    found = run_evaluate(tmp_path / "a.parquet", tmp_path / "model")
+    assert Bundle.load(tmp_path / "model").config.training["settings"]["where"] == where
+    found = run_evaluate(tmp_path / "a.parquet", tmp_path / "model", where=where)
+    assert found.rows_unknown_label == 0
     assert (found.rows_without_label, found.metrics.rows, found.metrics.rows_no_evidence) == (10, 50, 2)
 
 
@@ -223,6 +228,14 @@ class TestRefusals:
     def test_a_wrong_label_column(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
         with pytest.raises(CorpusError, match=r"no column 'klass' in the store; its columns are id, label, text"):
             run_train(store, word_vectors, tmp_path / "model", label_column="klass")
+
+    def test_a_condition_that_does_not_fit_the_columns(
+        self, store: Path, word_vectors: Vectors, tmp_path: Path
+    ) -> None:
+        with pytest.raises(CorpusError, match="no column 'year' in the store"):
+            run_train(store, word_vectors, tmp_path / "model", where="year > 2020")
+        with pytest.raises(ConfigError, match="--where 'id > 2020' does not fit the store's columns"):
+            run_train(store, word_vectors, tmp_path / "model", where="id > 2020")
 
     def test_a_broken_file_among_the_labelled(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
         (store / "broken.parquet").write_bytes(b"")

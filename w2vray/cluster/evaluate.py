@@ -15,6 +15,7 @@ import torch
 
 from w2vray.bundle import Bundle
 from w2vray.cluster.examples import labelled_units
+from w2vray.cluster.filters import parse_where
 from w2vray.cluster.labels import label_lists, label_matrix, label_strings
 from w2vray.cluster.reading import read_unit
 from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
@@ -68,7 +69,7 @@ def evaluate(
     folder = None if settings.output is None else _folder(settings.output)
     bundle = Bundle.load(settings.model)
     vectors = bundle.open_vectors(settings.vectors)
-    labelled = labelled_units(settings.labelled, settings.text_column, settings.label_column)
+    labelled = labelled_units(settings.labelled, settings.text_column, settings.label_column, settings.where)
     if labelled.multi_label != bundle.config.multi_label:
         raise CorpusError(
             f"column {settings.label_column!r} holds {_kind(labelled.multi_label)}, and the model gives "
@@ -81,6 +82,7 @@ def evaluate(
             "roots": labelled.corpus.roots,
             "text_columns": settings.text_column,
             "label_column": settings.label_column,
+            "where": settings.where,
         }
         worker = ManyLabelsWorker if labelled.multi_label else OneLabelWorker
         rows = run_units(labelled.units, worker, arguments, workers=settings.workers, note=note)
@@ -154,22 +156,25 @@ class _EvaluationWorker:
 
     def __init__(
         self,
+        *,
         shared: SharedVectors,
         bundle: Bundle,
         roots: tuple[str, ...],
         text_columns: tuple[str, ...],
         label_column: str,
+        where: str | None,
     ) -> None:
         torch.set_num_threads(1)
         pa.set_cpu_count(1)
         self.scorer = TextScorer(bundle, shared.get())
         self.labels = bundle.config.labels
         self.roots, self.text_columns, self.label_column = roots, text_columns, label_column
+        self.where = parse_where(where) if where else None
 
     def answers(self, unit: Unit) -> Iterator[tuple[pa.RecordBatch, Scores, npt.NDArray[np.int64]]]:
         """Yield a unit's batches, the answers to their readable texts, and the rows that those are in."""
         columns = list(dict.fromkeys([*self.text_columns, self.label_column]))
-        for batch in read_unit(unit, self.roots, columns):
+        for batch in read_unit(unit, self.roots, columns, self.where):
             texts = read_texts(batch, self.text_columns)
             yield batch, self.scorer.score_array(texts.values), texts.rows_N
 

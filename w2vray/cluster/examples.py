@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from w2vray.cluster.corpus import Corpus, find_corpus
+from w2vray.cluster.filters import parse_where
 from w2vray.cluster.footer_process import read_footers
 from w2vray.cluster.labels import holds_lists, label_lists, label_strings, require_label_type
 from w2vray.cluster.preflight import Columns, check_footers, store_schema
-from w2vray.cluster.reading import FILE_COLUMN, ROW_COLUMN, read_unit
+from w2vray.cluster.reading import FILE_COLUMN, ROW_COLUMN, read_unit, schema_as_read
 from w2vray.cluster.runtime import SharedVectors, run_units
 from w2vray.cluster.units import Unit, plan_units
 from w2vray.cluster.waiting import Note
@@ -48,19 +49,25 @@ class Labelled:
     multi_label: bool  # the label column holds lists
 
 
-def labelled_units(arguments: Sequence[str], text_columns: tuple[str, ...], label_column: str) -> Labelled:
-    """Plan a labelled store.
+def labelled_units(
+    arguments: Sequence[str], text_columns: tuple[str, ...], label_column: str, where: str | None = None
+) -> Labelled:
+    """Plan a labelled store, of which the rows will be read for which ``where`` holds.
 
     Raises:
         CorpusError: a file cannot be read, or a column is missing or of another type: no row is left out in silence.
+        ConfigError: the condition cannot be understood, or does not fit the columns.
     """
+    condition = parse_where(where) if where else None
     corpus = find_corpus(arguments)
-    columns = Columns(text_columns, (label_column,))
+    columns = Columns(text_columns, (label_column, *(condition.columns if condition else ())))
     footers, bad = read_footers(corpus, corpus.files, text_columns)
     if footers:
         schema = store_schema(footers, columns)
         kind = schema.field(label_column).type
         require_label_type(kind, label_column)
+        if condition:
+            condition.check(schema_as_read(schema))
         good, unfit = check_footers(footers, columns, schema)
         bad = [*bad, *unfit]
     if bad:
@@ -76,6 +83,7 @@ class ReadingJob:
     roots: tuple[str, ...]
     text_columns: tuple[str, ...]
     label_column: str
+    where: str | None
     multi_label: bool
     rules: TokenRules
     policy: str
@@ -128,6 +136,7 @@ class ExampleReader:
     def __init__(self, shared: SharedVectors, job: ReadingJob, folder: str) -> None:
         pa.set_cpu_count(1)
         self.job, self.folder = job, Path(folder)
+        self.where = parse_where(job.where) if job.where else None
         vectors = shared.get().for_policy(job.policy)
         self.lookup = Lookup(vectors.vocabulary, job.rules, job.policy)
         self.ngrams = vectors.ngrams
@@ -139,7 +148,7 @@ class ExampleReader:
             job = self.job
             columns = list(dict.fromkeys([*job.text_columns, job.label_column]))
             made = _Made(len(self.lookup.vocabulary))
-            batches = [self._read(batch, made) for batch in read_unit(unit, job.roots, columns)]
+            batches = [self._read(batch, made) for batch in read_unit(unit, job.roots, columns, self.where)]
             made_MD = self.ngrams.rows(tuple(made.numbers)) if self.ngrams is not None else None
             _write(file, pa.Table.from_batches(batches, _ROWS).combine_chunks(), made_MD)
         return {"unit": unit.id}

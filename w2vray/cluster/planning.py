@@ -16,6 +16,7 @@ from w2vray.cluster.footer_process import read_footers
 from w2vray.cluster.footers import BadFile, Footer
 from w2vray.cluster.ledger import RUN, Failure, RunDirectory
 from w2vray.cluster.preflight import Columns, check_footers, kept_columns, store_schema
+from w2vray.cluster.reading import schema_as_read
 from w2vray.cluster.stores import without_secrets
 from w2vray.cluster.units import Unit, plan_units, split_unit
 from w2vray.config import ScoreSettings, flag
@@ -76,7 +77,7 @@ def start_run(run: RunDirectory, identity: Mapping[str, Any], corpus: Corpus, se
         raise CorpusError(f"{corpus.place(unreadable[0].file)}: {unreadable[0].detail}; no file can be read")
     schema = store_schema(footers, columns)
     if settings.where:
-        parse_where(settings.where).check(_as_read(schema))
+        parse_where(settings.where).check(schema_as_read(schema))
     good, unfit = check_footers(footers, columns, schema)
     if not good:
         raise CorpusError(f"{corpus.place(unfit[0].file)}: {unfit[0].detail}")
@@ -172,11 +173,6 @@ def split_failed(plan: RunPlan, corpus: Corpus, failures: Iterable[Failure], set
 def _columns(settings: ScoreSettings) -> Columns:
     filtered = parse_where(settings.where).columns if settings.where else ()
     return Columns(settings.text_column, (*kept_columns(settings.keep).values(), *filtered))
-
-
-def _as_read(schema: pa.Schema) -> pa.Schema:
-    """Return the schema of rows as ``read_unit`` gives them."""
-    return pa.schema([field.with_type(without_views(field.type)) for field in schema])
 
 
 def _kept_schema(settings: ScoreSettings, schema: pa.Schema) -> pa.Schema:

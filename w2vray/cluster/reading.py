@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from w2vray.cluster.filters import Where
 from w2vray.cluster.footers import etag_of, file_error, footer_metadata, read_tail
 from w2vray.cluster.stores import open_store
 from w2vray.cluster.units import Piece, Unit
@@ -15,7 +16,7 @@ from w2vray.errors import FileError
 from w2vray.schema import FileReason, without_views
 from w2vray.texts import BLOCK_ROWS
 
-__all__ = ["FILE_COLUMN", "ROW_COLUMN", "read_unit"]
+__all__ = ["FILE_COLUMN", "ROW_COLUMN", "read_unit", "schema_as_read"]
 
 FILE_COLUMN, ROW_COLUMN = "w2vray.source_file", "w2vray.source_row"
 """Where a row is, among the columns that are read: names that no column of a store has."""
@@ -24,8 +25,15 @@ LARGEST_READ = 64 << 20
 """Text that is read together, in bytes, unless a row's is longer; by the average of the piece."""
 
 
-def read_unit(unit: Unit, roots: Sequence[str], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Read a unit's rows in order, in batches of one file each.
+def schema_as_read(schema: pa.Schema) -> pa.Schema:
+    """Return the schema of a store's columns as ``read_unit`` gives them."""
+    return pa.schema([field.with_type(without_views(field.type)) for field in schema])
+
+
+def read_unit(
+    unit: Unit, roots: Sequence[str], columns: Sequence[str], where: Where | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Read a unit's rows in order, in batches of one file each; only those for which a condition holds.
 
     Yields:
         ``FILE_COLUMN``, ``ROW_COLUMN`` and the asked columns, which may be ``key=value`` folders; at most
@@ -34,6 +42,7 @@ def read_unit(unit: Unit, roots: Sequence[str], columns: Sequence[str]) -> Itera
     Raises:
         FileError: a file is not what it was when the plan was made, or cannot be read.
     """
+    columns = list(dict.fromkeys([*columns, *(where.columns if where else ())]))
     for piece in unit.pieces:
         folders = piece.source.partition_values
         row = piece.row_start
@@ -49,7 +58,8 @@ def read_unit(unit: Unit, roots: Sequence[str], columns: Sequence[str]) -> Itera
                 column = batch.column(name) if stored else pa.repeat(pa.scalar(folders[name]), len(batch))
                 arrays.append(column.cast(without_views(column.type)))
             row += len(batch)
-            yield pa.RecordBatch.from_arrays(arrays, names=[FILE_COLUMN, ROW_COLUMN, *columns])
+            rows = pa.RecordBatch.from_arrays(arrays, names=[FILE_COLUMN, ROW_COLUMN, *columns])
+            yield rows.filter(where.expression) if where else rows
         if row != piece.row_start + piece.rows:
             raise FileError(
                 f"{piece.file}: {row - piece.row_start} rows in row groups {piece.row_group_start} to "

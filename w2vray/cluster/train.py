@@ -75,9 +75,8 @@ def train(
     if output.exists():
         raise BundleError(f"{output} is already there; name another --output, or remove it first")
     vectors = Vectors.open(settings.vectors).for_policy(settings.oov)
-    stores = [labelled_units(settings.labelled, settings.text_column, settings.label_column)]
-    if settings.validation:
-        stores.append(labelled_units(settings.validation, settings.text_column, settings.label_column))
+    columns = (settings.text_column, settings.label_column, settings.where)
+    stores = [labelled_units(place, *columns) for place in (settings.labelled, settings.validation) if place]
     if len({store.multi_label for store in stores}) > 1:
         raise CorpusError(f"column {settings.label_column!r} holds lists in one of LABELLED and --validation only")
     if origin:
@@ -149,6 +148,7 @@ def _examples(
             roots=store.corpus.roots,
             text_columns=settings.text_column,
             label_column=settings.label_column,
+            where=settings.where,
             multi_label=store.multi_label,
             rules=shared.rules,
             policy=settings.oov,
@@ -170,6 +170,7 @@ def _require_usable(
         raise CorpusError(
             f"no row to train on: {counts.without_label:,} rows have no label in {where}, and no word of "
             f"{counts.without_evidence:,} has a vector"
+            + (f"; --where {settings.where!r} holds for no other row" if settings.where else "")
         )
     if multi_label and not labels:
         raise CorpusError(f"{where} holds empty lists only; a classifier needs at least one label")
