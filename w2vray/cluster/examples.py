@@ -147,10 +147,11 @@ class ExampleReader:
         if file.counts() is None:
             job = self.job
             columns = list(dict.fromkeys([*job.text_columns, job.label_column]))
-            made = _Made(len(self.lookup.vocabulary))
-            batches = [self._read(batch, made) for batch in read_unit(unit, job.roots, columns, self.where)]
+            made, usable = _Made(len(self.lookup.vocabulary)), _Usable()
+            for batch in read_unit(unit, job.roots, columns, self.where):
+                usable.add(self._read(batch, made))
             made_MD = self.ngrams.rows(tuple(made.numbers)) if self.ngrams is not None else None
-            _write(file, pa.Table.from_batches(batches, _ROWS).combine_chunks(), made_MD)
+            usable.write(file, made_MD)
         return {"unit": unit.id}
 
     def _read(self, batch: pa.RecordBatch, made: "_Made") -> pa.RecordBatch:
@@ -220,28 +221,46 @@ class _Made:
         return ids_L
 
 
-def _write(file: ExampleFile, rows: pa.Table, made_MD: npt.NDArray[np.float32] | None) -> None:
-    """Write the rows that can be learnt from: those with a label, and at least one known word."""
-    has_label = rows["labels"].is_valid()
-    known = rows["known"]
-    usable = rows.filter(pc.and_(has_label, known))
-    names = sorted(pc.unique(pc.list_flatten(usable["labels"])).to_pylist())
-    train, validation = usable.filter(pc.invert(usable["validation"])), usable.filter(usable["validation"])
-    seen = pc.list_flatten(train["labels"]).value_counts()
-    counts = ExampleCounts(
-        labels={pair["values"]: pair["counts"] for pair in seen.to_pylist()},
-        train=len(train),
-        validation=len(validation),
-        without_label=len(rows) - pc.sum(has_label).as_py() if len(rows) else 0,
-        without_evidence=pc.sum(pc.and_(has_label, pc.invert(known))).as_py() or 0,
-    )
-    file.write(_numbered(train, names), _numbered(validation, names), names, counts, made_MD)
+class _Usable:
+    """The rows of a unit that can be learnt from: those with a label, and at least one known word.
+
+    They are sorted out batch by batch and put together once, so that a unit is never in memory more than twice.
+    """
+
+    def __init__(self) -> None:
+        self.counts = ExampleCounts()
+        self.names: set[str] = set()
+        self.train: list[pa.RecordBatch] = []
+        self.validation: list[pa.RecordBatch] = []
+
+    def add(self, rows: pa.RecordBatch) -> None:
+        """Sort out the rows of a batch."""
+        has_label, known = rows["labels"].is_valid(), rows["known"]
+        usable = rows.filter(pc.and_(has_label, known))
+        train = usable.filter(pc.invert(usable["validation"]))
+        validation = usable.filter(usable["validation"])
+        self.train.append(train)
+        self.validation.append(validation)
+        self.names.update(pc.unique(usable["labels"].flatten()).to_pylist())
+        self.counts += ExampleCounts(
+            labels={pair["values"]: pair["counts"] for pair in train["labels"].flatten().value_counts().to_pylist()},
+            train=len(train),
+            validation=len(validation),
+            without_label=len(rows) - has_label.true_count,
+            without_evidence=pc.and_(has_label, pc.invert(known)).true_count,
+        )
+
+    def write(self, file: ExampleFile, made_MD: npt.NDArray[np.float32] | None) -> None:
+        """Write them all; they are gone then."""
+        names = sorted(self.names)
+        file.write(_numbered(self.train, names), _numbered(self.validation, names), names, self.counts, made_MD)
 
 
-def _numbered(rows: pa.Table, names: Sequence[str]) -> tuple[pa.LargeListArray, pa.LargeListArray]:
-    """Return the ids of the rows, and their labels as numbers."""
-    ids = pa.concat_arrays([pa.array([], _ROWS.field("ids").type), *rows["ids"].chunks])
-    labels = pa.concat_arrays([pa.array([], _ROWS.field("labels").type), *rows["labels"].chunks])
+def _numbered(batches: list[pa.RecordBatch], names: Sequence[str]) -> tuple[pa.LargeListArray, pa.LargeListArray]:
+    """Return the ids of all rows, and their labels as numbers; the batches are taken out of the list."""
+    ids = pa.concat_arrays([pa.array([], _ROWS.field("ids").type), *(batch["ids"] for batch in batches)])
+    labels = pa.concat_arrays([pa.array([], _ROWS.field("labels").type), *(batch["labels"] for batch in batches)])
+    batches.clear()
     numbers = pc.index_in(labels.flatten(), pa.array(names, pa.string()))
     lengths = pc.list_value_length(labels).to_numpy()
     offsets = pa.array(np.concatenate(([0], np.cumsum(lengths))).astype(np.int64))
