@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 import time
@@ -103,3 +104,38 @@ def test_training_is_measured_on_one_worker_and_two(monkeypatch: pytest.MonkeyPa
     assert all(row.note.startswith("91 texts, ") for row in rows)
     ratio = rows[1].value / rows[0].value
     assert rows[1].against["1 worker"] == pytest.approx(ratio)
+
+
+def test_training_is_weighed_for_two_sizes_of_a_set_in_which_no_text_is_twice(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The words of a text stay together; every kind of process is told of."""
+    pytest.importorskip("fasttext", reason="the extra `bench` is not installed")
+    monkeypatch.syspath_prepend(str(JOBS / "benchmark"))
+    import training_memory  # noqa: PLC0415 - a script, not a module of the package
+    from material import Material, write_labelled_store  # noqa: PLC0415
+
+    given = [" ".join(f"w{row + word}" for word in range(9)) for row in range(300)]
+    texts = pa.array(given, pa.large_string())
+    size = write_labelled_store(tmp_path / "store", texts, 20 * texts.nbytes / 1e6)
+    assert size == pytest.approx(20 * texts.nbytes / 1e6)
+    found = pq.read_table(tmp_path / "store")["text"].to_pylist()
+    assert len(set(found)) == len(found) == 20 * 300
+    assert {" ".join(sorted(text.split())) for text in found} == {" ".join(sorted(text.split())) for text in given}
+
+    memory = training_memory.Memory.of(os.getpid())
+    assert 0 < memory.made <= memory.private
+    seen: list[Any] = []
+
+    def watched(settings: Any) -> Any:
+        seen.append(settings)
+        kinds = ("driver", "reader", "trainer")
+        return training_memory.Trained(rows=100, reading=2.0, training=5.0), dict.fromkeys(kinds, memory)
+
+    monkeypatch.setattr(training_memory, "_watched", watched)
+    rows = list(training_memory.measure_training_memory(Material(texts, "made up"), 1.0))
+    assert [settings.model for settings in seen] == ["average", "average", "cnn", "cnn"]
+    assert len(rows) == len({row.what for row in rows}) == 4 * 5
+    by_unit = {row.unit: row.value for row in rows}
+    assert by_unit["examples/s"] == 100 / 5.0
+    assert by_unit["MB"] == memory.made / 1e6

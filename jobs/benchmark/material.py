@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
@@ -25,11 +26,12 @@ from w2vray.vectors.readers import Block
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from demo import botocore_data, read_descriptions
 
-__all__ = ["LABELS", "Material", "make_model", "random_vectors", "write_store"]
+__all__ = ["LABELS", "Material", "make_model", "random_vectors", "write_labelled_store", "write_store"]
 
 LABELS = ("a", "b", "c", "d", "e", "f")
 ROW_GROUP = 1 << 14
 MB = 1e6
+_SPACE = pa.scalar(" ", pa.large_string())
 
 
 @dataclass(frozen=True)
@@ -108,3 +110,29 @@ def write_store(folder: Path, texts: pa.LargeStringArray, copies: int, files: in
             for _ in range(number, copies, files):
                 writer.write_table(table, row_group_size=ROW_GROUP)
     return float(texts.nbytes / MB * copies)
+
+
+def write_labelled_store(folder: Path, texts: pa.LargeStringArray, megabytes: float, files: int = 8) -> float:
+    """Write a Parquet store of the texts over and over, their words in another order each time; return its MB.
+
+    Labels go round: nothing can be learnt from them.
+    """
+    folder.mkdir(parents=True)
+    copies = max(1, round(megabytes / (texts.nbytes / MB)))
+    labels = pa.array([LABELS[row % len(LABELS)] for row in range(len(texts))])
+    schema = pa.schema([("text", pa.large_string()), ("label", pa.string())])
+    words = pc.split_pattern(texts, " ")
+    for number in range(files):
+        source = np.random.default_rng(number)
+        with pq.ParquetWriter(folder / f"part-{number}.parquet", schema, compression="zstd") as writer:
+            for _ in range(number, copies, files):
+                table = pa.table([_in_another_order(words, source), labels], schema)
+                writer.write_table(table, row_group_size=ROW_GROUP)
+    return float(texts.nbytes / MB * copies)
+
+
+def _in_another_order(words: pa.LargeListArray, source: np.random.Generator) -> pa.LargeStringArray:
+    """Shuffle the words of each text, and join them."""
+    places = pc.list_parent_indices(words).to_numpy() + source.random(len(words.values))
+    shuffled = words.values.take(pa.array(np.argsort(places)))
+    return pc.binary_join(pa.LargeListArray.from_arrays(words.offsets, shuffled), _SPACE)

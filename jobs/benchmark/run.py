@@ -23,6 +23,7 @@ from material import Material
 from memory import measure_memory
 from stopwatch import Row
 from training_bench import NETWORKS, measure_training
+from training_memory import measure_training_memory
 from vectors_bench import measure_vectors
 
 from w2vray.cli.console import Output, table
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "growth": lambda: whole_jobs.measure_growth(material, options.job_megabytes),
         "vectors": lambda: measure_vectors(max(options.words)),
         "training": lambda: measure_training(material, options.runs, options.networks),
+        "training-memory": lambda: measure_training_memory(material, options.training_megabytes),
         "gpu": lambda: measure_gpu(material, options.runs),
     }
     rows = [row for name in options.only or sections for row in _told(name, sections[name])]
@@ -66,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure w2vray against what people would use instead.")
-    sections = ("look-up", "models", "job", "memory", "growth", "vectors", "training", "gpu")
+    sections = ("look-up", "models", "job", "memory", "growth", "vectors", "training", "training-memory", "gpu")
     parser.add_argument("--only", nargs="+", choices=sections)
     parser.add_argument("--corpus", help="any Parquet instead of botocore's descriptions")
     parser.add_argument("--text-column", default="text")
@@ -74,6 +76,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--job-megabytes", type=float, default=4000, help="text of the whole jobs' store: copies of it")
     parser.add_argument("--words", type=int, nargs="+", default=[100_000, 1_000_000, 3_000_000], help="sizes of tables")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, help="that are trained")
+    parser.add_argument(
+        "--training-megabytes", type=float, default=1000, help="text of the labelled set that memory is measured with"
+    )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--core-hour", type=float, default=0.04, help="price of a core for an hour")
     parser.add_argument(
