@@ -15,7 +15,8 @@ from w2vray.bundle import Bundle
 from w2vray.device import Device
 from w2vray.device_scorer import DeviceScorer
 from w2vray.errors import ClusterError
-from w2vray.scorer import Scores, TextScorer
+from w2vray.scorer import TextScorer
+from w2vray.scores import Scores
 from w2vray.tokens import family
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.ngrams import NGrams

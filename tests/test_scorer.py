@@ -1,5 +1,8 @@
 import math
+import subprocess
+import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -382,9 +385,36 @@ def test_vectors_stored_in_half_precision_are_scored_in_single(
     np.testing.assert_array_equal(made[0], made[1])
 
 
+@pytest.mark.parametrize(("kind", "imported"), [("average", False), ("cnn", False), ("lstm", True)])
+def test_scoring_by_kernels_does_without_torch(
+    make_bundle: Make, vectors: Vectors, tmp_path: Path, kind: str, imported: bool
+) -> None:
+    """Its import takes a second, and 150 MB of each worker."""
+    make_bundle(tmp_path / "model", vectors, kind, "unknown")
+    lines = (
+        "import sys",
+        "from w2vray.cluster import scoring",
+        "from w2vray.scorer import TextScorer, numeric_profile",
+        f"label = TextScorer.load({str(tmp_path / 'model')!r}).score(['good film']).label_N",
+        "print('torch' in sys.modules, numeric_profile()['torch'])",
+    )
+    told = subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, capture_output=True, text=True).stdout
+
+    assert told.split() == [str(imported), version("torch")]
+
+
 def test_the_numeric_profile_names_what_answers_may_differ_by() -> None:
     """Two runs with equal profiles have equal bits."""
     profile = numeric_profile()
 
-    assert set(profile) == {"device", "instructions", "dtype", "batch_tokens", "torch", "kernels", "scoring_version"}
+    assert set(profile) == {
+        "device",
+        "instructions",
+        "dtype",
+        "batch_tokens",
+        "torch",
+        "kernels",
+        "libm",
+        "scoring_version",
+    }
     assert (profile["device"], profile["dtype"], profile["scoring_version"]) == ("cpu", "float32", SCORING_VERSION)

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from w2vray.bundle import Bundle
     from w2vray.errors import UnusableInputError, W2vrayError
     from w2vray.lookup import Lookup
-    from w2vray.scorer import Scores, TextScorer
+    from w2vray.scorer import TextScorer
+    from w2vray.scores import Scores
     from w2vray.vectors import Vectors
 
 __all__ = [
@@ -29,7 +30,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Bundle": "w2vray.bundle",
     "Lookup": "w2vray.lookup",
-    "Scores": "w2vray.scorer",
+    "Scores": "w2vray.scores",
     "TextScorer": "w2vray.scorer",
     "UnusableInputError": "w2vray.errors",
     "Vectors": "w2vray.vectors",

@@ -8,11 +8,13 @@ from queue import SimpleQueue
 import pyarrow as pa
 
 from w2vray.bundle import Bundle
-from w2vray.device import Device, Queued
+from w2vray.device import Device
+from w2vray.device_model import Queued
 from w2vray.kernels.compiling import usable
 from w2vray.kernels.looking_up import FastLookup
 from w2vray.lookup import Ids, Lookup
-from w2vray.scorer import Scores, TextScorer
+from w2vray.scorer import TextScorer
+from w2vray.scores import Scores
 from w2vray.texts import blocks
 from w2vray.vectors import Vectors
 

@@ -58,7 +58,7 @@ def test_a_run_on_a_device_gives_each_row_what_a_run_on_cpus_gives(  # noqa: PLR
     one, other = (run["probabilities"].drop_null().combine_chunks() for run in (here, there))
     np.testing.assert_allclose(one.flatten().to_numpy(), other.flatten().to_numpy(), atol=1e-5)
     told = json.loads((run / "manifest.json").read_text())["profiles"]
-    assert told == [{**numeric_profile(), "batch_tokens": 2048}], "as its workers are"
+    assert told == [numeric_profile(ON_CPU)], "as its workers are"
 
 
 @pytest.mark.usefixtures("in_process")

@@ -33,6 +33,21 @@ def test_an_address_where_nothing_listens_is_told_at_once(address: str, monkeypa
         pass
 
 
+def test_a_worker_keeps_its_libraries_to_one_thread() -> None:
+    """Torch too, whenever it is imported."""
+    program = (
+        "from w2vray.cluster.resources import use_one_thread\n"
+        "import sys; before = 'torch' in sys.modules; use_one_thread()\n"
+        "import pyarrow, torch; print(before, pyarrow.cpu_count(), torch.get_num_threads())\n"
+        "torch.set_num_threads(3); use_one_thread(); print(torch.get_num_threads())"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "2"}
+    told = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert told.split() == ["False", "1", "1", "1"]
+
+
 @pytest.mark.ray
 def test_what_we_start_listens_on_the_loopback_asks_for_a_token_and_is_ended() -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}

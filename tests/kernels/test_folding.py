@@ -18,7 +18,8 @@ from w2vray.kernels.folding import Folded, fold
 from w2vray.lookup import Ids
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
 from w2vray.models.settings import AverageSettings, CnnSettings, GruSettings, LstmSettings, ModelSettings
-from w2vray.scorer import Scores, TextScorer
+from w2vray.scorer import TextScorer
+from w2vray.scores import Scores
 from w2vray.vectors import Vectors
 from w2vray.vectors.importing import import_vectors
 from w2vray.vectors_config import ImportSettings

@@ -15,7 +15,15 @@ from w2vray.models.averaging import AverageModel
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
 from w2vray.models.cnn import CnnModel
 from w2vray.models.recurrent import RecurrentModel
-from w2vray.models.settings import AverageSettings, CnnSettings, GruSettings, LstmSettings, ModelSettings
+from w2vray.models.settings import (
+    AverageSettings,
+    CnnSettings,
+    GruSettings,
+    LstmSettings,
+    ModelSettings,
+    TunedAverageSettings,
+)
+from w2vray.models.weights import weight_shapes
 from w2vray.scorer import TextScorer
 from w2vray.vectors import Vectors
 
@@ -64,6 +72,27 @@ def same(first: Tensor, second: Tensor) -> None:
 def test_settings_choose_the_model(settings: ModelSettings, kind: type[nn.Module]) -> None:
     """The type of the settings is the name of the model."""
     assert type(build_model(settings, 3, 2)) is kind
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        AverageSettings(),
+        TunedAverageSettings(),
+        CnnSettings(widths=(2,), filters=3),
+        CnnSettings(),
+        LstmSettings(hidden=5),
+        LstmSettings(hidden=2, bidirectional=True, pooling="max"),
+        GruSettings(hidden=5),
+        GruSettings(bidirectional=True),
+    ],
+    ids=str,
+)
+def test_the_shapes_of_the_weights_are_told_without_torch(settings: ModelSettings) -> None:
+    """Names and shapes are those of the module."""
+    stored = build_model(settings, 7, 4).state_dict()
+
+    assert weight_shapes(settings, 7, 4) == {name: tuple(value.shape) for name, value in stored.items()}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 
 from w2vray.bundle import Bundle
 from w2vray.cluster.examples import labelled_units
 from w2vray.cluster.filters import parse_where
 from w2vray.cluster.labels import label_lists, label_matrix, label_strings
 from w2vray.cluster.reading import read_unit
+from w2vray.cluster.resources import use_one_thread
 from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
 from w2vray.cluster.units import Unit
 from w2vray.cluster.waiting import Note
@@ -33,7 +33,8 @@ from w2vray.metrics import (
     metrics,
     multi_label_metrics,
 )
-from w2vray.scorer import Scores, TextScorer
+from w2vray.scorer import TextScorer
+from w2vray.scores import Scores
 from w2vray.texts import read_texts
 
 __all__ = ["EvaluationSummary", "evaluate"]
@@ -164,8 +165,7 @@ class _EvaluationWorker:
         label_column: str,
         where: str | None,
     ) -> None:
-        torch.set_num_threads(1)
-        pa.set_cpu_count(1)
+        use_one_thread()
         self.scorer = TextScorer(bundle, shared.get())
         self.labels = bundle.config.labels
         self.roots, self.text_columns, self.label_column = roots, text_columns, label_column

@@ -1,7 +1,10 @@
 """What Ray's cluster has, and how many workers that is enough for: Ray itself would wait for what cannot be."""
 
+import os
+import sys
 from dataclasses import dataclass
 
+import pyarrow as pa
 import ray
 
 from w2vray.errors import ClusterError
@@ -16,6 +19,7 @@ __all__ = [
     "reading_workers",
     "require_gpus",
     "scoring_workers",
+    "use_one_thread",
     "worker_cpus",
 ]
 
@@ -109,3 +113,14 @@ def can_grow() -> bool:
     """Tell whether an autoscaler may add nodes: only a cluster that was started elsewhere can have one."""
     nodes = ray.nodes()
     return any(float(node.get("Resources", {}).get("CPU", 0)) == 0 for node in nodes if node.get("Alive"))
+
+
+def use_one_thread() -> None:
+    """Keep the libraries of this process to one thread: rounding depends on it, and more workers use more CPUs.
+
+    torch is told by the environment where it is not imported yet: kernels mostly do without it.
+    """
+    pa.set_cpu_count(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)

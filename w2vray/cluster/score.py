@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import torch
 
 from w2vray.bundle import Bundle
 from w2vray.cluster.corpus import Corpus, find_corpus
@@ -21,7 +20,7 @@ from w2vray.cluster.ledger import MOST_ATTEMPTS, NOTED, SUCCESS, TOTALS, Failure
 from w2vray.cluster.parts import PartFooter
 from w2vray.cluster.planning import RunPlan, fingerprint, resume_run, run_identity, split_failed, start_run
 from w2vray.cluster.preflight import kept_columns, require_room
-from w2vray.cluster.resources import GpuShare
+from w2vray.cluster.resources import GpuShare, use_one_thread
 from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
 from w2vray.cluster.scoring import ScoringJob, score_unit
 from w2vray.cluster.stores import absolute
@@ -219,8 +218,7 @@ class ScoringWorker:
     """A worker of the pool: loads once, then scores and commits unit after unit."""
 
     def __init__(self, shared: SharedVectors, bundle: Bundle, job: ScoringJob) -> None:
-        torch.set_num_threads(1)  # rounding depends on it; more workers, not more threads, use more CPUs
-        pa.set_cpu_count(1)
+        use_one_thread()
         self.job = job
         self.run = RunDirectory(job.output)
         self.scorer = _scorer(bundle, shared, job)

@@ -14,7 +14,8 @@ from w2vray.cluster.reading import FILE_COLUMN, ROW_COLUMN, read_unit
 from w2vray.cluster.units import Unit
 from w2vray.device import Device
 from w2vray.schema import REJECTED_SCHEMA, SOURCE_FILE, SOURCE_ROW, Status, scores_schema
-from w2vray.scorer import Scores, TextScorer, numeric_profile
+from w2vray.scorer import TextScorer, numeric_profile
+from w2vray.scores import Scores
 from w2vray.texts import TextLimits, Texts, read_texts
 
 __all__ = ["ScoringJob", "score_unit"]

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 try:
+    import llvmlite.binding
     import numba
     from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 except (ImportError, OSError) as error:  # OSError: llvmlite without its library
@@ -28,7 +29,17 @@ except (ImportError, OSError) as error:  # OSError: llvmlite without its library
     _WHY_NOT = f"numba cannot be imported ({error})"
     CompileResultCacheImpl = FunctionCache = _CacheLocator = object
 
-__all__ = ["CACHE_VARIABLE", "cache_folder", "compiler", "compiling_once", "inlined", "kernel", "read_only", "usable"]
+__all__ = [
+    "CACHE_VARIABLE",
+    "cache_folder",
+    "compiler",
+    "compiling_once",
+    "inlined",
+    "kernel",
+    "processor",
+    "read_only",
+    "usable",
+]
 
 CACHE_VARIABLE = "W2VRAY_KERNEL_CACHE"
 """Environment variable: folder for machine code, in place of one below the system's temporary folder."""
@@ -67,7 +78,7 @@ def usable() -> str:
     if numba is None:
         return _WHY_NOT
     try:
-        compiled = numba.njit(_one)()
+        compiled = _one()
     except Exception as error:  # noqa: BLE001 - whatever stops a compiler on some machine: the plain models do the work
         return f"numba cannot compile here ({type(error).__name__}: {error})"
     return "" if compiled == 1 else f"numba computes {compiled} for 1"
@@ -78,8 +89,9 @@ def compiler() -> str:
     return "none" if usable() else f"numba {numba.__version__}"
 
 
-def _one() -> int:
-    return 1
+def processor() -> str:
+    """Return what LLVM calls the processor that kernels are compiled for here."""
+    return str(llvmlite.binding.get_host_cpu_name())
 
 
 @cache
@@ -144,3 +156,8 @@ class _KernelCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
 
 class _KernelCache(FunctionCache):  # type: ignore[misc]
     _impl_class = _KernelCacheImpl
+
+
+@kernel
+def _one() -> int:
+    return 1

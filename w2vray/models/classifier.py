@@ -25,7 +25,7 @@ from w2vray.models.settings import (
     TunedAverageSettings,
 )
 
-__all__ = ["Classifier", "build_model", "probabilities", "shared_table", "special_row"]
+__all__ = ["Classifier", "build_model", "shared_table", "special_row"]
 
 
 def build_model(settings: ModelSettings, dim: int, classes: int) -> nn.Module:
@@ -39,11 +39,6 @@ def build_model(settings: ModelSettings, dim: int, classes: int) -> nn.Module:
             return CnnModel(dim, classes, settings)
         case LstmSettings() | GruSettings():
             return RecurrentModel(dim, classes, settings)
-
-
-def probabilities(logits_BC: Tensor, *, multi_label: bool) -> Tensor:
-    """Return probabilities_BC: of one label out of all, or of each label by itself."""
-    return torch.sigmoid(logits_BC) if multi_label else torch.softmax(logits_BC, dim=1)
 
 
 class Classifier(nn.Module):
