@@ -393,7 +393,7 @@ def test_scoring_by_kernels_does_without_torch(
     make_bundle(tmp_path / "model", vectors, kind, "unknown")
     lines = (
         "import sys",
-        "from w2vray.cluster import scoring",
+        "from w2vray.cluster import score",
         "from w2vray.scorer import TextScorer, numeric_profile",
         f"label = TextScorer.load({str(tmp_path / 'model')!r}).score(['good film']).label_N",
         "print('torch' in sys.modules, numeric_profile()['torch'])",

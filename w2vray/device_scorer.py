@@ -4,12 +4,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from w2vray.bundle import Bundle
 from w2vray.device import Device
-from w2vray.device_model import Queued
 from w2vray.kernels.compiling import usable
 from w2vray.kernels.looking_up import FastLookup
 from w2vray.lookup import Ids, Lookup
@@ -17,6 +17,9 @@ from w2vray.scorer import TextScorer
 from w2vray.scores import Scores
 from w2vray.texts import blocks
 from w2vray.vectors import Vectors
+
+if TYPE_CHECKING:
+    from w2vray.device_model import Queued
 
 __all__ = ["DeviceScorer"]
 
@@ -49,7 +52,7 @@ class DeviceScorer(TextScorer):
         if before is not None:
             yield self._waited(before)
 
-    def _waited(self, queued: list[tuple[Ids, Queued]]) -> Scores:
+    def _waited(self, queued: list[tuple[Ids, "Queued"]]) -> Scores:
         return self._join([self._answers(ids, logits.wait()) for ids, logits in queued])
 
     def _looked_up(self, arrays: Iterable[pa.LargeStringArray]) -> Iterator[list[Ids]]:
