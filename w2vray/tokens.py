@@ -23,11 +23,11 @@ Texts in scripts that are written without spaces (Chinese, Japanese, Thai) are n
 """
 
 import re
-import sys
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cache
+from itertools import chain
 from typing import Any, Literal, Self
 
 from w2vray.config import FAMILIES
@@ -149,9 +149,8 @@ def family(name: str) -> TokenRules:
 def _marks() -> str:
     """Return the combining marks as the inside of a character class: ``re`` counts them to no word."""
     ranges: list[list[int]] = []
-    for point in range(0x300, min(sys.maxunicode, 0xE01F0)):
-        if point in range(0x20000, 0xE0100) or unicodedata.category(chr(point))[0] != "M":
-            continue
+    some = chain(range(0x300, 0x20000), range(0xE0100, 0xE01F0))  # what lies between are ideographs, or not given yet
+    for point in [point for point in some if unicodedata.category(chr(point))[0] == "M"]:
         if ranges and ranges[-1][1] == point - 1:
             ranges[-1][1] = point
         else:

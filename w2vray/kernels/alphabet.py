@@ -124,8 +124,14 @@ def _written(rules: TokenRules) -> npt.NDArray[np.uint32]:
     normal = _each(unicodedata.normalize(rules.normalization, "\n".join(characters)), characters)
     free = np.ones(_TABLED, dtype=bool)  # characters that leave their neighbours alone
     free[[*_SURROGATES, *_JAMO, _FINAL_SIGMA]] = False
-    written = np.full(_TABLED, COMPLEX, dtype=np.uint32)
-    for character, result, itself in zip(characters, made, normal, strict=True):
+    written = np.arange(_TABLED, dtype=np.uint32)
+    written[list(_SURROGATES)] = COMPLEX
+    changed = [
+        both
+        for both in zip(characters, made, normal, strict=True)
+        if not both[0] == both[1] == both[2] or unicodedata.combining(both[0]) or unicodedata.decomposition(both[0])
+    ]
+    for character, result, itself in changed:
         point = ord(character)
         if itself != character or unicodedata.combining(character):
             free[point] = False
@@ -136,6 +142,8 @@ def _written(rules: TokenRules) -> npt.NDArray[np.uint32]:
             written[point] = ord(result)
         elif result.isascii() and 1 < len(result) <= 3:
             written[point] = PACKED | int.from_bytes(result.encode(), "big")
+        else:
+            written[point] = COMPLEX
     alone = free & (written < _TABLED)
     alone[alone] = free[written[alone]]
     packed = free & (written >= PACKED) & (written != COMPLEX)
