@@ -91,7 +91,10 @@ def test_gpus_that_are_not_there_are_an_error_at_once(
 def test_a_worker_takes_no_more_cpus_than_it_was_given(
     cpus: int, device: Device | None, make_model: Make, tmp_path: Path
 ) -> None:
-    """One thread for each library, told to those too that are imported later; numba's pool is never started, for no kernel is parallel."""
+    """One thread for each library, told to those too that are imported later.
+
+    numba's pool is never started, for no kernel is parallel.
+    """
     bundle = Bundle.load(make_model("cnn"))
     job = ScoringJob(
         output=str(tmp_path / "run"),
