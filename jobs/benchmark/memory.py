@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import ray
 from material import make_model
+from memory_worker import Worker, own_memory
 from stopwatch import Row
 
 from w2vray import tokens
 from w2vray.bundle import Bundle
 from w2vray.cli.console import progress_bar
-from w2vray.cluster.runtime import SharedVectors, share
-from w2vray.scorer import TextScorer
+from w2vray.cluster.runtime import share
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.readers import Block
 
@@ -62,21 +61,6 @@ def _measured(folder: Path, words: int, dim: int, model: str) -> Row:
         f"driver {own_memory() / MB:,.0f} MB"
     )
     return Row("memory", f"further worker, {words:,} x {dim}", weights[-1] / MB, "MB USS", {}, note)
-
-
-class Worker:
-    """A process that does what a scoring worker does."""
-
-    def score(self, shared: list[SharedVectors], bundle: Bundle, some_texts: Sequence[str]) -> float:
-        """Open the shared vectors, classify, and return the private memory in bytes."""
-        scorer = TextScorer(bundle, shared[0].get())
-        assert len(scorer.score(some_texts)) == len(some_texts)
-        return own_memory()
-
-
-def own_memory() -> float:
-    """Return the private memory of this process in bytes."""
-    return float(psutil.Process().memory_full_info().uss)
 
 
 def texts(words: int) -> list[str]:
