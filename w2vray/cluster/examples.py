@@ -19,6 +19,7 @@ from w2vray.cluster.footer_process import read_footers
 from w2vray.cluster.labels import holds_lists, label_lists, label_strings, require_label_type
 from w2vray.cluster.preflight import Columns, check_footers, store_schema
 from w2vray.cluster.reading import FILE_COLUMN, ROW_COLUMN, read_unit, schema_as_read
+from w2vray.cluster.resources import use_one_thread
 from w2vray.cluster.runtime import SharedVectors, run_units
 from w2vray.cluster.units import Unit, plan_units
 from w2vray.cluster.waiting import Note
@@ -134,7 +135,7 @@ class ExampleReader:
     """A worker of the pool: reads units and writes their example files."""
 
     def __init__(self, shared: SharedVectors, job: ReadingJob, folder: str) -> None:
-        pa.set_cpu_count(1)
+        use_one_thread()
         self.job, self.folder = job, Path(folder)
         self.where = parse_where(job.where) if job.where else None
         vectors = shared.get().for_policy(job.policy)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import ray.train
 import torch
 from ray.train import Checkpoint
 from ray.train.torch import get_device, prepare_model
 from torch import Tensor, nn
 
+from w2vray.cluster.resources import use_one_thread
 from w2vray.cluster.runtime import SharedVectors
 from w2vray.examples import ExampleFile, Examples, Part
 from w2vray.fitting import Task, fit
@@ -53,8 +53,7 @@ def train_loop_per_worker(arguments: Mapping[str, Any]) -> None:
     config: WorkerConfig = arguments["config"]
     # More workers, not more threads, use more CPUs: threads wait for one another at every small step, and where
     # another process wants a CPU too, that takes ten times as long as one thread.
-    torch.set_num_threads(1)
-    pa.set_cpu_count(1)
+    use_one_thread()
     context = ray.train.get_context()
     checkpoint = ray.train.get_checkpoint()
     train, validation = config.examples()
