@@ -19,7 +19,7 @@ from w2vray.config import PROJECTION_CACHE
 from w2vray.device import Device
 from w2vray.errors import BundleError, UnusableInputError
 from w2vray.kernels.answering import answer
-from w2vray.kernels.compiling import compiler, compiling_once, processor, usable
+from w2vray.kernels.compiling import compiler, processor, usable
 from w2vray.kernels.folding import Folded, fold
 from w2vray.kernels.looking_up import FastLookup
 from w2vray.loading import model_weights, require_fitting, tuned_rows
@@ -90,9 +90,8 @@ class TextScorer:
                 overlay_KD = bundle.weights[OVERLAY].astype(np.float32)
                 bound = projection_cache << 20
                 self.folded = fold(config.settings, model_weights(bundle), vectors.table_VD, overlay_KD, bound=bound)
-            with compiling_once():
-                self.look_up(pa.array(_WARMING, pa.large_string()))
-                self.score_ids(_ONE_WORD)
+            self.look_up(pa.array(_WARMING, pa.large_string()))
+            self.score_ids(_ONE_WORD)
         if self.folded is None:
             _ = self.on_device  # built now, so that what a device lacks is told before the first text
 

@@ -1,7 +1,9 @@
+import fcntl
 import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +23,13 @@ print(sum(dense.stats.cache_hits.values()), sum(dense.stats.cache_misses.values(
 """
 
 
-def run(folder: Path, code: Path) -> str:
-    """Run a kernel in a process of its own, with the code that lies at ``code``."""
+def run(folder: Path, code: Path, setting: str = "") -> str:
+    """Run a kernel in a process of its own, with the code that lies at ``code`` and a setting of ``compiling``."""
     environment = {**os.environ, CACHE_VARIABLE: str(folder), "PYTHONPATH": str(code)}
-    done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=True)
+    before = f"from w2vray.kernels import compiling\ncompiling.{setting}\n" if setting else ""
+    done = subprocess.run(
+        [sys.executable, "-c", before + SCRIPT], env=environment, capture_output=True, text=True, check=True
+    )
     return done.stdout.strip()
 
 
@@ -48,6 +53,30 @@ def test_without_a_safe_folder_kernels_are_compiled_in_each_process(tmp_path: Pa
 
     assert run(open_to_all, package).startswith("0 ")
     assert list(open_to_all.iterdir()) == []
+
+
+def test_a_process_that_was_stopped_while_it_compiled_holds_up_others_for_a_while_only(tmp_path: Path) -> None:
+    """Once for each kernel that is not there yet; what is there is loaded at once."""
+    cache = tmp_path / "cache"
+    package = Path(compiling.__file__).parents[2]
+    assert run(cache, package) == "0 1"
+    (folder,) = cache.iterdir()
+    with (folder / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        assert run(cache, package) == "1 0"  # with a minute's patience for whoever compiles
+
+        for made in folder.glob("*.nb*"):
+            made.unlink()
+        assert run(cache, package, "PATIENCE_SECONDS = 0.2") == "0 1"
+
+
+def test_processes_that_need_the_same_kernel_compile_it_once(tmp_path: Path) -> None:
+    """The second waits for the first, and loads."""
+    package = Path(compiling.__file__).parents[2]
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(lambda _: run(tmp_path / "cache", package), range(3)))
+    assert sorted(found) == ["0 1", "1 0", "1 0"]
 
 
 def test_the_folder_belongs_to_this_user_alone() -> None:

@@ -11,8 +11,9 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -31,9 +32,9 @@ except (ImportError, OSError) as error:  # OSError: llvmlite without its library
 
 __all__ = [
     "CACHE_VARIABLE",
+    "PATIENCE_SECONDS",
     "cache_folder",
     "compiler",
-    "compiling_once",
     "inlined",
     "kernel",
     "processor",
@@ -43,6 +44,11 @@ __all__ = [
 
 CACHE_VARIABLE = "W2VRAY_KERNEL_CACHE"
 """Environment variable: folder for machine code, in place of one below the system's temporary folder."""
+
+PATIENCE_SECONDS = 60.0
+"""So long a process waits for another one to compile, before it compiles by itself."""
+
+_LOOK_SECONDS = 0.05
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -80,6 +86,7 @@ def usable() -> str:
     try:
         compiled = _one()
     except Exception as error:  # noqa: BLE001 - whatever stops a compiler on some machine: the plain models do the work
+        _turn.give_back()
         return f"numba cannot compile here ({type(error).__name__}: {error})"
     return "" if compiled == 1 else f"numba computes {compiled} for 1"
 
@@ -117,16 +124,46 @@ def _sources_hash() -> str:
     return digest.hexdigest()[:16]
 
 
-@contextmanager
-def compiling_once() -> Iterator[None]:
-    """Let one process of this node compile at a time, so that the others find what it has made."""
-    folder = cache_folder()
-    if folder is None:
-        yield
-        return
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+class _Turn:
+    """The turn to compile: one process of a node has it at a time, so that the others find what it has made.
+
+    What has been compiled is loaded without it. A process that was stopped in its turn is waited for no longer than
+    ``PATIENCE_SECONDS``; machine code is written whole or not at all, so that two may compile the same.
+    """
+
+    def __init__(self) -> None:
+        self._depth = 0  # a kernel that calls another has that compiled too
+        self._lock: int | None = None
+
+    def take(self) -> None:
+        """Wait for it."""
+        self._depth += 1
+        folder = cache_folder()
+        if self._lock is not None or folder is None:
+            return
+        with suppress(OSError):  # a filesystem without locks
+            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            until = time.monotonic() + PATIENCE_SECONDS
+            while not _locked(self._lock) and time.monotonic() < until:
+                time.sleep(_LOOK_SECONDS)
+
+    def give_back(self) -> None:
+        """Let the next process have it, once all that was begun in it is done."""
+        self._depth = max(0, self._depth - 1)
+        if not self._depth and self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+_turn = _Turn()
 
 
 class _NodeLocator(_CacheLocator):  # type: ignore[misc]
@@ -155,7 +192,24 @@ class _KernelCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
 
 
 class _KernelCache(FunctionCache):  # type: ignore[misc]
+    """Machine code of a kernel. numba's global lock is held by whoever calls it."""
+
     _impl_class = _KernelCacheImpl
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        loaded = super().load_overload(sig, target_context)
+        if loaded is None:
+            _turn.take()
+            loaded = super().load_overload(sig, target_context)  # another process may have made it meanwhile
+            if loaded is not None:
+                _turn.give_back()
+        return loaded
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        finally:
+            _turn.give_back()
 
 
 @kernel
