@@ -164,6 +164,24 @@ def test_training_without_dropout_is_the_function_of_scoring(
     torch.testing.assert_close(model.train()(*batch), model.eval()(*batch), atol=1e-6, rtol=1e-6)
 
 
+@given(texts=some_texts, settings=some_settings, seed=st.integers(0, 9))
+def test_the_cheap_gradient_is_that_of_torch(
+    texts: list[list[tuple[float, float]]], settings: RecurrentSettings, seed: int
+) -> None:
+    """Of the vectors and of every weight, whatever the loss; only a CPU that trains takes the cheap way."""
+    model = random_model(settings).double()
+    vectors_BTD, lengths_B = padded(texts)
+    toward_BC = torch.randn(len(texts), 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    gradients = []
+    for scored in (False, True):
+        model.train(not scored)
+        inputs_BTD = vectors_BTD.double().requires_grad_()
+        loss = (model(inputs_BTD, lengths_B) * toward_BC).sum()
+        gradients.append(torch.autograd.grad(loss, [inputs_BTD, *model.parameters()], allow_unused=True))
+
+    torch.testing.assert_close(gradients[0], gradients[1], atol=1e-9, rtol=1e-9)
+
+
 @pytest.mark.parametrize("kind", [LstmSettings, GruSettings])
 def test_dropout_is_for_training_only(kind: type[RecurrentSettings]) -> None:
     """Scoring gives the same answer each time; training does not."""

@@ -3,8 +3,8 @@
 Source: Hochreiter and Schmidhuber, "Long Short-Term Memory", 1997; Cho et al., "Learning Phrase Representations using
 RNN Encoder-Decoder", 2014 (doi:10.3115/v1/D14-1179).
 
-Legend: B texts, T ids of the longest, D width of a vector, H numbers of a state, S states side by side (H, or 2 H in
-both directions), C classes.
+Legend: B texts, T ids of the longest, L ids of all texts, D width of a vector, H numbers of a state, S states side by
+side (H, or 2 H in both directions), C classes.
 """
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from w2vray.models.settings import LstmSettings, RecurrentSettings
+from w2vray.models.stepped_recurrence import gru_states, lstm_states
 
 __all__ = ["RecurrentModel"]
 
@@ -25,7 +26,9 @@ class RecurrentModel(nn.Module):
 
     def __init__(self, dim: int, classes: int, settings: RecurrentSettings) -> None:
         super().__init__()
-        layer = nn.LSTM if isinstance(settings, LstmSettings) else nn.GRU
+        lstm = isinstance(settings, LstmSettings)
+        layer = nn.LSTM if lstm else nn.GRU
+        self.states = lstm_states if lstm else gru_states
         self.pooling = settings.pooling
         self.input_dropout = nn.Dropout(settings.input_dropout)
         self.recurrent = layer(dim, settings.hidden, batch_first=True, bidirectional=settings.bidirectional)
@@ -42,6 +45,11 @@ class RecurrentModel(nn.Module):
         texts = len(lengths_B)
         if not texts:  # a packed batch holds at least one text: give it one, and take nothing of what comes out
             vectors_BTD, lengths_B = vectors_BTD.new_zeros(1, *vectors_BTD.shape[1:]), lengths_B.new_zeros(1)
+        cheap = self.training and vectors_BTD.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+        read = self._features_for_gradient if cheap else self._features
+        return read(vectors_BTD, lengths_B).masked_fill((lengths_B == 0)[:, None], 0.0)[:texts]
+
+    def _features(self, vectors_BTD: Tensor, lengths_B: Tensor) -> Tensor:
         # a packed text has at least one word, too; what comes of a text without words is replaced below
         lengths = lengths_B.clamp(min=1).cpu()
         packed = pack_padded_sequence(self.input_dropout(vectors_BTD), lengths, batch_first=True, enforce_sorted=False)
@@ -52,4 +60,26 @@ class RecurrentModel(nn.Module):
         else:
             last_KBH = last[0] if isinstance(last, tuple) else last  # K directions; an LSTM's cell is left aside
             features_BS = torch.cat(tuple(last_KBH), dim=1)
-        return features_BS.masked_fill((lengths_B == 0)[:, None], 0.0)[:texts]
+        return features_BS
+
+    def _features_for_gradient(self, vectors_BTD: Tensor, lengths_B: Tensor) -> Tensor:
+        """Return the same, of texts one of which has a word at least; on a CPU its gradient costs less."""
+        texts, longest, dim = vectors_BTD.shape
+        lengths_B, order_B = lengths_B.clamp(min=1).sort(descending=True, stable=True)
+        step_L, text_L = (torch.arange(int(lengths_B[0]))[:, None] < lengths_B).nonzero(as_tuple=True)
+        counts_T = step_L.bincount()
+        before_T = counts_T.cumsum(0) - counts_T
+        rows_L = order_B[text_L] * longest + step_L
+        vectors_LD = self.input_dropout(vectors_BTD.reshape(-1, dim).index_select(0, rows_L))
+        from_end_L = before_T[lengths_B[text_L] - 1 - step_L] + text_L
+        ends_B = lengths_B - 1
+        if self.pooling == "max":  # a text's last state again and again behind it
+            read_TB = before_T[torch.arange(len(counts_T))[:, None].minimum(ends_B)] + torch.arange(texts)
+        else:
+            read_TB = (before_T[ends_B] + torch.arange(texts))[None]
+        features = []
+        for backward, weights in enumerate(self.recurrent.all_weights):
+            words_LD = vectors_LD.index_select(0, from_end_L) if backward else vectors_LD
+            states_LH = self.states(words_LD, counts_T.tolist(), weights)
+            features.append(states_LH.index_select(0, read_TB.flatten()).view(len(read_TB), texts, -1).amax(dim=0))
+        return torch.cat(features, dim=1).index_select(0, order_B.argsort())
