@@ -5,7 +5,7 @@ Legend: N texts of a block, B texts of a batch, C classes, M rows made from sub-
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import numpy.typing as npt
@@ -91,7 +91,7 @@ class DeviceModel:
             return Queued(answers_NC, done)
 
     def _logits(self, batch: Batch) -> Tensor:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
+        with _bfloat16(self.device) if self.settings.precision == "bfloat16" else nullcontext():
             logits_BC: Tensor = self.classifier(batch)
         return logits_BC.float()
 
@@ -106,6 +106,19 @@ class DeviceModel:
         for tensor in (copied.ids_BT, copied.lengths_B):
             tensor.record_stream(computing)  # its memory is not given to the next copy before it was read
         return copied
+
+
+@contextmanager
+def _bfloat16(device: torch.device) -> Iterator[None]:
+    """Compute products in bfloat16. On CPUs without such instructions oneDNN's LSTM cannot, and torch's own does."""
+    without = device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    (before, *_) = torch.backends.mkldnn.set_flags(False) if without else (True,)
+    try:
+        with torch.autocast(device.type, torch.bfloat16):
+            yield
+    finally:
+        if without:
+            torch.backends.mkldnn.set_flags(before)
 
 
 @contextmanager
