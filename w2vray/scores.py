@@ -53,7 +53,7 @@ class Scores:
         A multi-label model's ``threshold`` says which labels are given; a text may have none of them.
         """
         none_N = self.label_N == NO_LABEL
-        best_N = self.probabilities_NC.max(axis=1, initial=0.0)
+        best_N = self.probabilities_NC[np.arange(len(self)), self.label_N]  # of none, any
         status_N = np.zeros(len(self), dtype=np.int8)  # index into _STATUSES
         if threshold is not None and not self.multi_label:
             status_N[best_N < np.float32(threshold)] = _STATUSES.index(Status.BELOW_THRESHOLD)

@@ -91,12 +91,12 @@ def read_texts(batch: pa.RecordBatch | pa.Table, columns: Sequence[str], limits:
     joined = parts[0] if len(parts) == 1 else _join(parts)
     if limits.null_as_empty and joined.null_count:
         joined = pc.fill_null(joined, pa.scalar(b"", pa.large_binary()))
-    rejected = [
-        RejectedRow(int(row), Reason.NULL_TEXT, f"null in {', '.join(columns)}")
-        for row in np.flatnonzero(joined.is_null().to_numpy(zero_copy_only=False))
-    ]
-    rows = np.flatnonzero(joined.is_valid().to_numpy(zero_copy_only=False))
-    present = joined.drop_null() if rejected else joined
+    rejected, rows, present = [], np.arange(len(joined)), joined
+    if joined.null_count:
+        null_N = joined.is_null().to_numpy(zero_copy_only=False)
+        reason, detail = Reason.NULL_TEXT, f"null in {', '.join(columns)}"
+        rejected = [RejectedRow(int(row), reason, detail) for row in np.flatnonzero(null_N)]
+        rows, present = np.flatnonzero(~null_N), joined.drop_null()
     texts = _as_text(present)
     bad = _bad_texts(present, limits, valid=texts is not None)
     if bad:

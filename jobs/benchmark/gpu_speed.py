@@ -53,12 +53,13 @@ def on_device(name: str, material: Material, runs: int, busy: Callable[[], float
                 rivals = {"kernel": _kernel(here, ids), "ids": _queue(there, ids), "texts": _texts(there, parts, ids)}
                 for rival in rivals.values():
                     rival()
+                other = _other_labels(here, there, parts)
                 on_core = alternate({"kernel": rivals.pop("kernel")}, runs)["kernel"]
                 for what, rival in rivals.items():
                     with _Asked(busy) as asked:
                         speed = alternate({what: rival}, runs)[what]
                     unit = "M tokens/s/GPU" if what == "ids" else "M tokens/s"
-                    note = f"{threads} look-up threads, GPU {asked.share:.0f} % busy"
+                    note = f"{threads} look-up threads, GPU {asked.share:.0f} % busy; {other:.2%} of labels other"
                     against = {"kernel on a core": speed / on_core}
                     yield Row("gpu", f"{model}, {precision}, from {what}", speed / 1e6, unit, against, note)
 
@@ -89,6 +90,14 @@ def _texts(scorer: DeviceScorer, parts: Sequence[pa.LargeStringArray], ids: Sequ
         return _tokens(ids)
 
     return run
+
+
+def _other_labels(here: TextScorer, there: DeviceScorer, parts: Sequence[pa.LargeStringArray]) -> float:
+    """Return the share of texts whose label the device gives otherwise than the kernel; weights here are random."""
+    pairs = zip(map(here.score_array, parts), there.score_arrays(parts), strict=True)
+    return statistics.fmean(
+        float(one != other) for a, b in pairs for one, other in zip(a.label_N, b.label_N, strict=True)
+    )
 
 
 def _tokens(ids: Sequence[Ids]) -> float:

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -86,14 +86,15 @@ def _ray(place: _Place, store: Path, model: str, size: float) -> float:
     return size
 
 
-def _bare(place: _Place, store: Path, model: str, size: float) -> float:
-    """Score unit after unit in as many processes as there are CPUs."""
+def _bare(place: _Place, store: Path, model: str, size: float, processes: int | None = None) -> float:
+    """Score unit after unit in processes, as many as there are CPUs unless it is said."""
     settings = place.settings(store, model)
     bundle, corpus = Bundle.load(settings.model), find_corpus(settings.corpus)
     identity = run_identity(settings, bundle)
     plan = start_run(RunDirectory(settings.output), identity, corpus, settings)
     arguments = (settings, scoring_job(settings, bundle, corpus, plan, fingerprint(identity)))
-    with multiprocessing.get_context("spawn").Pool(len(os.sched_getaffinity(0)), _start, arguments) as pool:
+    processes = processes or len(os.sched_getaffinity(0))
+    with multiprocessing.get_context("spawn").Pool(processes, _start, arguments) as pool:
         pool.map(_score_unit, [unit.as_json() for unit in plan.units], chunksize=1)
     return size
 
@@ -134,7 +135,7 @@ def _first_unit(place: _Place, store: Path) -> float:
 
 
 def measure_growth(material: Material, megabytes: float) -> Iterator[Row]:
-    """1, 4 and 16 times the documents; then one worker and two. Ray is up already; each job is run once."""
+    """1, 4, 16 times the documents; one worker and two, with Ray, which is up already, and without. Each runs once."""
     with tempfile.TemporaryDirectory(prefix="w2vray-") as name:
         place = _Place(Path(name), material)
         sizes: dict[int, float] = {}
@@ -146,11 +147,15 @@ def measure_growth(material: Material, megabytes: float) -> Iterator[Row]:
             for times, size in sizes.items():
                 seconds, peak = _watched(place.settings(place.folder / f"store-{times}", "average"))
                 yield Row("growth", f"{times} x", seconds, "s", {}, f"{size:,.0f} MB; driver's peak {peak:,.0f} MB")
-            by_workers: Mapping[int, float] = {
-                workers: _watched(place.settings(place.folder / "store-4", "cnn", workers))[0] for workers in (1, 2)
-            }
-            against = {"1 worker": by_workers[1] / by_workers[2]}
-            yield Row("growth", "2 workers, cnn", by_workers[2], "s", against)
+            store, size = place.folder / "store-4", sizes[4]
+            by_workers = {workers: _watched(place.settings(store, "cnn", workers))[0] for workers in (1, 2)}
+            yield Row("growth", "2 workers, cnn", by_workers[2], "s", {"1 worker": by_workers[1] / by_workers[2]})
+        alone = {}
+        for processes in (1, 2):
+            started = time.perf_counter()
+            _bare(place, store, "cnn", size, processes)
+            alone[processes] = time.perf_counter() - started
+        yield Row("growth", "2 processes without Ray, cnn", alone[2], "s", {"1 process": alone[1] / alone[2]})
 
 
 def _watched(settings: ScoreSettings) -> tuple[float, float]:
