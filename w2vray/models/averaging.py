@@ -5,6 +5,8 @@ Legend: B texts, T ids of the longest, D width of a vector, C classes.
 
 from torch import Tensor, nn
 
+from w2vray.models.dropout import InputDropout
+
 __all__ = ["AverageModel"]
 
 
@@ -13,7 +15,7 @@ class AverageModel(nn.Module):
 
     def __init__(self, dim: int, classes: int, *, input_dropout: float = 0.0, dropout: float = 0.0) -> None:
         super().__init__()
-        self.input_dropout = nn.Dropout(input_dropout)
+        self.input_dropout = InputDropout(input_dropout)
         self.dropout = nn.Dropout(dropout)
         self.dense = nn.Linear(dim, classes)
         nn.init.zeros_(self.dense.weight)  # the loss is convex: start from even odds

@@ -1,84 +1,117 @@
-"""A convolution over words and its maximum over time, as one step whose gradient is only computed where it is not zero.
+"""Convolutions over words and their maxima over time, as one step whose gradient is only computed where it is not zero.
 
-The maximum passes a filter's gradient to one window of each text. A convolution's own backward pass multiplies all
-windows with gradients that are nearly all zero; this one gathers the windows that were the best, and adds up.
+A maximum passes a filter's gradient to one window of each text. A convolution's own backward pass multiplies all
+windows with gradients that are nearly all zero; this one gathers the windows that were the best, and adds up. Texts
+lie one behind another, so that nothing is computed for padding.
 
-Legend: B texts, T ids of the longest, D width of a vector, F filters, K width of a filter in words, W windows, U
-windows that are the best of some filter.
+Legend: B texts, L words of all texts, D width of a vector, F filters of all widths (of one: of a weight), K width of a
+filter in words, W windows, U windows that are the best of some filter.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["pooled_convolution"]
+__all__ = ["pooled_convolutions"]
 
 
-def pooled_convolution(vectors_BTD: Tensor, weight_FDK: Tensor, bias_F: Tensor, last_B: Tensor) -> Tensor:
-    """Return features_BF: each filter's largest value over the windows 0 .. ``last_B`` of a text, and not below zero.
+def pooled_convolutions(vectors_LD: Tensor, lengths_B: Tensor, weights: Sequence[Tensor]) -> Tensor:
+    """Return best_BF: each filter's largest value over the windows of a text that are within its words.
 
     Args:
-        vectors_BTD: of one text or more, at least K ids wide.
-        weight_FDK: as ``torch.nn.Conv1d`` holds it.
-        bias_F: likewise.
-        last_B: first word of each text's last window, T - K at most.
+        vectors_LD: of one text or more, each as many rows as it has words and the widest filter at least, zero behind
+            its words.
+        lengths_B: words of each text.
+        weights: of filters of one width each, weight_FDK as ``torch.nn.Conv1d`` holds it, the widest first.
     """
-    features_BF: Tensor = _PooledConvolution.apply(vectors_BTD, weight_FDK, bias_F, last_B)  # type: ignore[no-untyped-call]
-    return features_BF
+    best_BF: Tensor = _PooledConvolutions.apply(vectors_LD, lengths_B, *weights)  # type: ignore[no-untyped-call]
+    return best_BF
 
 
-class _PooledConvolution(torch.autograd.Function):
+class _PooledConvolutions(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, vectors_BTD: Tensor, weight_FDK: Tensor, bias_F: Tensor, last_B: Tensor) -> Tensor:
-        texts, longest, dim = vectors_BTD.shape
-        filters, _, width = weight_FDK.shape
-        vectors_BTD = vectors_BTD.contiguous()
-        # the windows of all texts as rows, without a copy: those that reach into the next text are never looked at
-        count = texts * longest - width + 1
-        windows = vectors_BTD.as_strided((count, width * dim), (dim, 1))
-        values = vectors_BTD.new_empty(texts * longest, filters)
-        torch.mm(windows, weight_FDK.transpose(1, 2).reshape(filters, -1).T, out=values[:count])
-        values_BWF = values.view(texts, longest, filters)[:, : longest - width + 1]
-        beyond_BW = torch.arange(values_BWF.shape[1], device=last_B.device) > last_B[:, None]
-        best_BF, at_BF = values_BWF.masked_fill_(beyond_BW[:, :, None], float("-inf")).max(dim=1)
-        features_BF = torch.relu(best_BF + bias_F)
-        ctx.save_for_backward(vectors_BTD, weight_FDK, at_BF, features_BF > 0)
-        return features_BF
+    def forward(ctx: Any, vectors_LD: Tensor, lengths_B: Tensor, *weights: Tensor) -> Tensor:
+        widest = weights[0].shape[2]
+        rows_B = lengths_B.clamp(min=widest)
+        first_B = rows_B.cumsum(0) - rows_B
+        weight_KDF = _side_by_side(weights)
+        # windows that reach into the next text are never looked at
+        values_LF = vectors_LD.new_empty(len(vectors_LD), weight_KDF.shape[2])
+        torch.mm(vectors_LD, weight_KDF[0], out=values_LF)
+        for word in range(1, widest):
+            filters = _wider(weights, word)
+            values_LF[:-word, :filters].addmm_(vectors_LD[word:], weight_KDF[word, :, :filters])
+        best, rows = [], []
+        for weight_FDK, of_width_LF in zip(
+            weights, torch.split(values_LF, [len(each) for each in weights], dim=1), strict=True
+        ):
+            last_B = (lengths_B - weight_FDK.shape[2]).clamp(min=0)
+            window_W = torch.arange(int(last_B.max()) + 1)
+            rows_BW = first_B[:, None] + torch.minimum(window_W, last_B[:, None])  # the last window again and again
+            values_BWF = of_width_LF.index_select(0, rows_BW.flatten()).view(*rows_BW.shape, -1)
+            best_BF, at_BF = values_BWF.max(dim=1)
+            best.append(best_BF)
+            rows.append(rows_BW.gather(1, at_BF))
+        ctx.save_for_backward(vectors_LD, torch.cat(rows, dim=1), *weights)
+        return torch.cat(best, dim=1)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
-        vectors_BTD, weight_FDK, at_BF, above_BF = ctx.saved_tensors
-        texts, longest, dim = vectors_BTD.shape
-        gradient_BF = gradients[0] * above_BF
-        rows_BF = at_BF + longest * torch.arange(texts, device=at_BF.device)[:, None]
-        vectors = vectors_BTD.detach().view(
-            -1, dim
-        )  # of what wants a gradient, embedding_bag keeps more than is needed
-        rows_FB, gradient_FB = rows_BF.T.contiguous(), gradient_BF.T.contiguous()
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        vectors_LD, rows_BF, *weights = ctx.saved_tensors
+        rows_FB, gradient_FB = rows_BF.T.contiguous(), gradients[0].T.contiguous()
+        vectors_LD = vectors_LD.detach()  # of what wants a gradient, embedding_bag keeps more than is needed
         of_words = [
-            F.embedding_bag(rows_FB + word, vectors, per_sample_weights=gradient_FB, mode="sum")
-            for word in range(weight_FDK.shape[2])
+            F.embedding_bag(
+                rows_FB[: _wider(weights, word)] + word,
+                vectors_LD,
+                per_sample_weights=gradient_FB[: _wider(weights, word)],
+                mode="sum",
+            )
+            for word in range(weights[0].shape[2])
         ]
-        of_vectors = _of_vectors(vectors_BTD, weight_FDK, rows_BF, gradient_BF) if ctx.needs_input_grad[0] else None
-        return of_vectors, torch.stack(of_words, dim=2), gradient_BF.sum(dim=0), None
+        of_weights, start = [], 0
+        for weight_FDK in weights:
+            filters, _, width = weight_FDK.shape
+            of_weights.append(torch.stack([each[start : start + filters] for each in of_words[:width]], dim=2))
+            start += filters
+        of_vectors = _of_vectors(vectors_LD, weights, rows_BF, gradients[0]) if ctx.needs_input_grad[0] else None
+        return of_vectors, None, *of_weights
 
 
-def _of_vectors(vectors_BTD: Tensor, weight_FDK: Tensor, rows_BF: Tensor, gradient_BF: Tensor) -> Tensor:
+def _of_vectors(vectors_LD: Tensor, weights: Sequence[Tensor], rows_BF: Tensor, gradient_BF: Tensor) -> Tensor:
     """Return the gradient of the vectors: each best window's is the sum of the filters that it is the best of."""
-    dim, width = vectors_BTD.shape[2], weight_FDK.shape[2]
+    filters = rows_BF.shape[1]
     ordered, order = rows_BF.flatten().sort(stable=True)
     rows_U, counts_U = torch.unique_consecutive(ordered, return_counts=True)
-    windows = F.embedding_bag(
-        order % len(weight_FDK),
-        weight_FDK.transpose(1, 2).reshape(len(weight_FDK), -1),
-        counts_U.cumsum(0) - counts_U,
-        per_sample_weights=gradient_BF.flatten()[order],
-        mode="sum",
-    )
-    gradient_BTD = torch.zeros_like(vectors_BTD)
-    flat = gradient_BTD.view(-1, dim)
-    for word in range(width):
-        flat.index_add_(0, rows_U + word, windows[:, word * dim : (word + 1) * dim])
-    return gradient_BTD
+    gradient_LD = torch.zeros_like(vectors_LD)
+    for word, weight_DF in enumerate(_side_by_side(weights)):
+        of_word_UD = F.embedding_bag(
+            order % filters,
+            weight_DF.T.contiguous(),
+            counts_U.cumsum(0) - counts_U,
+            per_sample_weights=gradient_BF.flatten()[order],
+            mode="sum",
+        )
+        within = rows_U + word < len(vectors_LD)  # behind the last text there are zeros of narrower filters
+        gradient_LD.index_add_(0, rows_U[within] + word, of_word_UD[within])
+    return gradient_LD
+
+
+def _side_by_side(weights: Sequence[Tensor]) -> Tensor:
+    """Return weight_KDF of all filters, zero behind the words of the narrower ones."""
+    _, dim, widest = weights[0].shape
+    weight_KDF = weights[0].new_zeros(widest, dim, sum(map(len, weights)))
+    start = 0
+    for weight_FDK in weights:
+        filters, _, width = weight_FDK.shape
+        weight_KDF[:width, :, start : start + filters] = weight_FDK.permute(2, 1, 0)
+        start += filters
+    return weight_KDF
+
+
+def _wider(weights: Sequence[Tensor], word: int) -> int:
+    """Return how many filters have more words than so many: they come first."""
+    return sum(len(weight_FDK) for weight_FDK in weights if weight_FDK.shape[2] > word)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from w2vray.models.dropout import InputDropout
 from w2vray.models.settings import LstmSettings, RecurrentSettings
 from w2vray.models.stepped_recurrence import gru_states, lstm_states
 
@@ -30,7 +31,7 @@ class RecurrentModel(nn.Module):
         layer = nn.LSTM if lstm else nn.GRU
         self.states = lstm_states if lstm else gru_states
         self.pooling = settings.pooling
-        self.input_dropout = nn.Dropout(settings.input_dropout)
+        self.input_dropout = InputDropout(settings.input_dropout)
         self.recurrent = layer(dim, settings.hidden, batch_first=True, bidirectional=settings.bidirectional)
         self.dropout = nn.Dropout(settings.dropout)
         self.dense = nn.Linear(settings.hidden * (2 if settings.bidirectional else 1), classes)
