@@ -97,9 +97,9 @@ def test_training_is_measured_on_one_worker_and_two(monkeypatch: pytest.MonkeyPa
     rows = list(measure_training(Material(texts, "made up"), 1, ["cnn"]))
 
     assert [row.what for row in rows] == [
-        f"cnn, {words}, {workers}" for words in ("frozen", "tuned") for workers in ("1 worker", "2 workers")
+        f"cnn, {words}, {workers}" for words in ("frozen", "tuned") for workers in ("1 worker", "2 workers", "2 apart")
     ]
-    assert [set(row.against) for row in rows] == [{"plain loop"}, {"plain loop", "1 worker"}] * 2
+    assert [set(row.against) for row in rows] == [{"plain loop"}, {"plain loop", "1 worker"}, {"1 worker"}] * 2
     assert all(row.value > 0 and row.unit == "examples/s" for row in rows)
     assert all(row.note.startswith("91 texts, ") for row in rows)
     ratio = rows[1].value / rows[0].value

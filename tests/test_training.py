@@ -2,7 +2,6 @@ import hashlib
 import io
 import math
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,7 @@ def some_examples(count: int, seed: int, *, special: bool = False) -> Examples:
     return examples(*rows)
 
 
-def make_training(classifier: nn.Module, *, seed: int = 0, workers: Workers = ALONE, **changes: Any) -> Training:
+def make_training(classifier: Classifier, *, seed: int = 0, workers: Workers = ALONE, **changes: Any) -> Training:
     """A training of a few quick steps."""
     settings: dict[str, Any] = {
         "learning_rate": 0.05,
@@ -382,24 +381,6 @@ def test_a_long_gradient_is_scaled_down_and_a_short_one_left_as_it_is(cnn: Calla
 # Several workers
 
 
-def average_gradients(classifier: nn.Module, workers: int, sum_over_workers: Sum) -> dict[str, list[Tensor]]:
-    """Average each gradient over the workers before the step, as distributed data-parallel training does.
-
-    What each step is given is kept, by the parameter's name.
-    """
-    steps: dict[str, list[Tensor]] = {}
-
-    def average(name: str, parameter: Tensor) -> None:
-        assert parameter.grad is not None
-        parameter.grad = sum_over_workers(parameter.grad) / workers
-        steps.setdefault(name, []).append(parameter.grad.clone())
-
-    for name, parameter in classifier.named_parameters():
-        if parameter.requires_grad:
-            parameter.register_post_accumulate_grad_hook(partial(average, name))
-    return steps
-
-
 def rows_of(examples: Examples) -> list[tuple[list[int], int]]:
     """Ids and class of each example."""
     rows = np.arange(len(examples))
@@ -422,7 +403,6 @@ def train_together(
     def work(rank: int, sum_over_workers: Sum) -> Training:
         classifier = classifiers[rank]
         training = make_training(classifier, workers=Workers(rank, workers, sum_over_workers), **changes)
-        average_gradients(classifier, workers, sum_over_workers)
         list(training.run(train, validation))
         return training
 
@@ -466,6 +446,31 @@ def test_workers_together_take_the_steps_of_one(
         for mine, theirs in zip(training.curve, alone.curve, strict=True):
             assert (mine.workers, mine.examples) == (workers, 25)
             assert {**mine.as_dict(), "workers": 1} == pytest.approx(theirs.as_dict(), abs=1e-3)
+
+
+def test_workers_have_as_many_words_of_a_step() -> None:
+    """Of a batch in order of length, where each text is longer than the one before."""
+    lengths_B = np.arange(40)
+    words = [int(Workers(rank, 2).share(lengths_B).sum()) for rank in range(2)]
+
+    assert words == [sum(range(40)) // 2] * 2
+
+
+def test_workers_begin_with_the_first_ones_weights(
+    run_workers: Callable[..., list[Training]], cnn: Callable[[], Classifier]
+) -> None:
+    """Whatever their own would be, as those of another kind of machine."""
+    classifiers = [cnn(), cnn()]
+    with torch.no_grad():
+        for parameter in classifiers[1].parameters():
+            parameter.add_(1)
+
+    first, second = run_workers(
+        2, lambda rank, sum_over_workers: make_training(classifiers[rank], workers=Workers(rank, 2, sum_over_workers))
+    )
+
+    assert equal_states(first.best, second.best)
+    assert equal_states(second.best, cnn().state_dict())
 
 
 def test_a_step_is_the_mean_over_the_steps_examples(cnn_without_dropout: Callable[[], Classifier]) -> None:

@@ -95,8 +95,8 @@ def length_batches(lengths_N: npt.NDArray[np.int64], tokens: int | None = None) 
 class _SharedTable:
     """Holds the table out of torch's sight.
 
-    It is then no part of ``state_dict``, of the optimizer or of DDP's broadcast, and a copy of the model does not copy
-    it: each of these would write to, or double, pages that all processes of a machine share.
+    It is then no part of ``state_dict``, of the optimizer or of what workers send each other, and a copy of the model
+    does not copy it: each of these would write to, or double, pages that all processes of a machine share.
     """
 
     def __init__(self, table_VD: Tensor) -> None:
@@ -142,6 +142,11 @@ class WordVectors(nn.Module):
     def move_table(self, device: torch.device) -> None:
         """Copy the table to a device: ``to`` does not see it."""
         self.shared.table_VD = self.shared.table_VD.to(device)
+
+    def overlay_rows(self, ids_L: npt.NDArray[np.int32]) -> Tensor:
+        """Return the overlay's rows that these ids stand for, each once."""
+        rows_L = ids_L[ids_L >= len(self.shared.table_VD)] - len(self.shared.table_VD)
+        return torch.from_numpy(np.unique(rows_L[rows_L < len(self.overlay_KD)]).astype(np.int64))
 
     def forward(self, batch: Batch) -> Tensor:
         """Return vectors_BTD in float32, zero behind each text's last id."""

@@ -116,9 +116,11 @@ class Examples:
     def batch(self, rows_B: npt.NDArray[np.int64]) -> Batch:
         """Pad the ids of these examples; ``texts_B`` holds their numbers."""
         flat, offsets, made_MD = self._gather(rows_B)
-        if self.numbering is not None:
-            flat = self.numbering(flat)
         return replace(pad(flat, offsets, np.arange(len(rows_B)), made_MD), texts_B=rows_B)
+
+    def ids(self, rows_B: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """Return the ids of these examples, one after another, as ``batch`` has them."""
+        return self._gather(rows_B)[0]
 
     def table_rows(self, rows: int) -> npt.NDArray[np.int64]:
         """Return the rows of a table of so many that the examples use, ascending."""
@@ -159,7 +161,7 @@ class Examples:
     def _gather(
         self, rows_B: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], Tensor | None]:
-        """Copy the ids of these examples, one after another, and the made rows that they use."""
+        """Copy the ids of these examples, one after another, numbered, and the made rows that they use."""
         offsets_B1 = np.concatenate(([0], np.cumsum(self.lengths(rows_B))))
         made: list[npt.NDArray[np.float32]] = []
         flat = np.empty(offsets_B1[-1], dtype=np.int32)
@@ -173,6 +175,8 @@ class Examples:
                 ids[own_L] = self.numbering.made + sum(map(len, made)) + number_L
                 made.append(part.made_MD[used])
             flat[np.repeat(offsets_B1[places], lengths) + within] = ids
+        if self.numbering is not None:
+            flat = self.numbering(flat)
         return flat, offsets_B1, torch.from_numpy(np.concatenate(made)) if made else None
 
 

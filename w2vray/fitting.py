@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from w2vray.batches import WordVectors
 from w2vray.examples import NO_EXAMPLES, Examples, Numbering, joined
@@ -55,7 +55,6 @@ def fit(
     *,
     workers: Workers = ALONE,
     device: torch.device = torch.device("cpu"),  # noqa: B008 - it cannot be changed
-    prepare: Callable[[nn.Module], nn.Module] = lambda classifier: classifier,
     state: Mapping[str, Any] | None = None,
     report: Report = lambda _, __: None,
     folder: Path | None = None,
@@ -69,7 +68,6 @@ def fit(
         validation: all examples to stop by.
         workers: those that fit together, each of which calls this with the same arguments.
         device: where the model is.
-        prepare: makes the model average its gradients over the workers.
         state: a state of an earlier call, to go on from.
         report: called after each epoch.
         folder: for a temporary file, where means take much memory.
@@ -91,9 +89,7 @@ def fit(
     def training(model: StepSettings) -> Training:
         classifier = words.classifier(task, table_VD).to(device)
         classifier.words.move_table(device)
-        made = Training(
-            prepare(classifier), model, task.objective, seed=task.seed, workers=workers, precision=task.precision
-        )
+        made = Training(classifier, model, task.objective, seed=task.seed, workers=workers, precision=task.precision)
         if "weights" in start:
             made.load_state_dict(start)
         return made

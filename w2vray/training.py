@@ -3,7 +3,7 @@
 Each of several workers sees all examples and takes its share of every step, so that they take together the very steps
 that one would take alone, whatever their number. A step's loss is the mean over its examples.
 
-Legend: N examples, C classes, B examples of a batch.
+Legend: N examples, C classes, B examples of a batch, K overlay rows, U of them that a step uses, D width of a vector.
 """
 
 import copy
@@ -21,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel
 from w2vray.batches import length_batches
 from w2vray.errors import W2vrayError
 from w2vray.examples import Examples
+from w2vray.models.classifier import Classifier
 from w2vray.models.settings import StepSettings
 from w2vray.objectives import Objective
 
@@ -46,8 +47,13 @@ class Workers:
     sum: Callable[[Tensor], Tensor] = lambda value: value
 
     def share(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Return this worker's rows: of neighbours, which are of like lengths, each worker has as many."""
-        return rows[self.rank :: self.count]
+        """Return this worker's rows: of neighbours, which are of like lengths, each worker has as many.
+
+        Who takes the first of them takes the last of the next, so that all have as many words.
+        """
+        place_B = np.arange(len(rows)) % (2 * self.count)
+        own: npt.NDArray[np.int64] = rows[(place_B == self.rank) | (place_B == 2 * self.count - 1 - self.rank)]
+        return own
 
     def chunks(self, count: int, size: int) -> Iterator[npt.NDArray[np.int64]]:
         """Yield this worker's rows of so many, some at a time: no array is as long as the rows are many."""
@@ -136,7 +142,7 @@ class Training:
 
     def __init__(
         self,
-        classifier: nn.Module,
+        classifier: Classifier,
         settings: StepSettings,
         objective: Objective,
         *,
@@ -148,10 +154,11 @@ class Training:
         self.seed, self.workers, self.precision = seed, workers, precision
         self.trained = [parameter for parameter in classifier.parameters() if parameter.requires_grad]
         self.device = self.trained[0].device
+        self._take_the_first_workers_weights()
         self.optimizer = torch.optim.AdamW(
-            _decayed(self._module, settings.weight_decay), lr=settings.learning_rate, fused=True
+            _decayed(classifier, settings.weight_decay), lr=settings.learning_rate, fused=True
         )
-        self.averaged = AveragedModel(self._module, multi_avg_fn=_running_average(settings.averaging))
+        self.averaged = AveragedModel(classifier, multi_avg_fn=_running_average(settings.averaging))
         self.curve: list[EpochReport] = []
         self.best = self._weights()
 
@@ -173,11 +180,6 @@ class Training:
             yield self.curve[-1]
 
     @property
-    def _module(self) -> nn.Module:
-        module: nn.Module = getattr(self.classifier, "module", self.classifier)  # DDP wraps the model
-        return module
-
-    @property
     def _losses(self) -> list[float]:
         return [line.validation_loss for line in self.curve if line.validation_loss is not None]
 
@@ -197,26 +199,49 @@ class Training:
         sums = torch.zeros(2, dtype=torch.float64)
         for rows in epoch_batches(len(train), train.lengths, self.settings.batch_size, [self.seed, epoch]):
             own = self.workers.share(rows)
-            sums[0] += self._step(train, own, len(rows))
+            sums[0] += self._step(train, rows, own)
             sums[1] += len(own)
         loss, taken = self.workers.sum(sums).tolist()
         return loss / len(train), int(taken)
 
-    def _step(self, train: Examples, rows_B: npt.NDArray[np.int64], of_all: int) -> float:
-        """Take a step of ``of_all`` examples, of which this worker has these, and return the sum of their losses."""
-        batch, labels = train.batch(rows_B).to(self.device), train.labels(rows_B).to(self.device)
+    def _step(self, train: Examples, rows_B: npt.NDArray[np.int64], own_B: npt.NDArray[np.int64]) -> float:
+        """Take a step of these examples, some of which are this worker's own; return the sum of their losses."""
+        batch, labels = train.batch(own_B).to(self.device), train.labels(own_B).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             logits_BC = self.classifier(batch)
         loss = self.objective.loss(logits_BC.float(), labels)
         self.optimizer.zero_grad()
-        (
-            loss * (self.workers.count / of_all)
-        ).backward()  # the workers' gradients are averaged: this is the step's mean
+        torch.autograd.backward(loss / len(rows_B))
+        if self.workers.count > 1:
+            self._add_up_gradients(train.ids(rows_B))
         if self.settings.clip_norm:
             nn.utils.clip_grad_norm_(self.trained, self.settings.clip_norm)
         self.optimizer.step()
-        self.averaged.update_parameters(self._module)
+        self.averaged.update_parameters(self.classifier)
         return float(loss.detach())
+
+    def _take_the_first_workers_weights(self) -> None:
+        if self.workers.count > 1:
+            with torch.no_grad():
+                for parameter in self.trained:
+                    parameter.copy_(self.workers.sum(parameter * (self.workers.rank == 0)))
+
+    def _add_up_gradients(self, ids_L: npt.NDArray[np.int32]) -> None:
+        """Add up the workers' gradients, all in one message; of words only those that the step has.
+
+        The gradient of every other word is zero on all workers, which know all ids of the step.
+        """
+        overlay_KD = self.classifier.words.overlay_KD
+        whole = [parameter.grad for parameter in self.trained if parameter is not overlay_KD]
+        parts: list[Tensor] = [gradient for gradient in whole if gradient is not None]
+        rows_U = self.classifier.words.overlay_rows(ids_L).to(self.device)
+        if overlay_KD.grad is not None:
+            parts.append(overlay_KD.grad[rows_U])
+        summed = self.workers.sum(torch.cat([part.flatten() for part in parts]))
+        for part, of_all in zip(parts, torch.split(summed, [part.numel() for part in parts]), strict=True):
+            part.copy_(of_all.view_as(part))
+        if overlay_KD.grad is not None:
+            overlay_KD.grad[rows_U] = parts[-1]
 
     def _weights(self) -> dict[str, Tensor]:
         state = self.averaged.module.state_dict()
@@ -225,7 +250,7 @@ class Training:
     def state_dict(self) -> dict[str, Any]:
         """Return all that is needed to go on."""
         return {
-            "weights": copy.deepcopy(self._module.state_dict()),
+            "weights": copy.deepcopy(self.classifier.state_dict()),
             "averaged": copy.deepcopy(self.averaged.state_dict()),
             "best": self.best,
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
@@ -234,7 +259,7 @@ class Training:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from where ``state_dict`` was taken."""
-        self._module.load_state_dict(state["weights"])
+        self.classifier.load_state_dict(state["weights"])
         self.averaged.load_state_dict(state["averaged"])
         self.best = state["best"]
         self.optimizer.load_state_dict(state["optimizer"])

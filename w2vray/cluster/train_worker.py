@@ -10,8 +10,8 @@ from typing import Any
 import ray.train
 import torch
 from ray.train import Checkpoint
-from ray.train.torch import get_device, prepare_model
-from torch import Tensor, nn
+from ray.train.torch import get_device
+from torch import Tensor
 
 from w2vray.cluster.resources import use_one_thread
 from w2vray.cluster.runtime import SharedVectors
@@ -64,17 +64,10 @@ def train_loop_per_worker(arguments: Mapping[str, Any]) -> None:
         validation,
         workers=Workers(context.get_world_rank(), context.get_world_size(), _sum_over_workers),
         device=get_device(),
-        prepare=_average_gradients,
         state=load_state(checkpoint) if checkpoint is not None else None,
         report=_report,
         folder=config.files[0][0].parent,
     )
-
-
-def _average_gradients(classifier: nn.Module) -> nn.Module:
-    # No buffer changes in training: to send them around before each step would be for nothing.
-    prepared: nn.Module = prepare_model(classifier, parallel_strategy_kwargs={"broadcast_buffers": False})
-    return prepared
 
 
 def _sum_over_workers(value: Tensor) -> Tensor:

@@ -37,13 +37,13 @@ class _PooledConvolutions(torch.autograd.Function):
         widest = weights[0].shape[2]
         rows_B = lengths_B.clamp(min=widest)
         first_B = rows_B.cumsum(0) - rows_B
-        weight_KDF = _side_by_side(weights)
+        weight_KFD = _side_by_side(weights)
         # windows that reach into the next text are never looked at
-        values_LF = vectors_LD.new_empty(len(vectors_LD), weight_KDF.shape[2])
-        torch.mm(vectors_LD, weight_KDF[0], out=values_LF)
+        values_LF = vectors_LD.new_empty(len(vectors_LD), weight_KFD.shape[1])
+        torch.mm(vectors_LD, weight_KFD[0].T, out=values_LF)
         for word in range(1, widest):
             filters = _wider(weights, word)
-            values_LF[:-word, :filters].addmm_(vectors_LD[word:], weight_KDF[word, :, :filters])
+            values_LF[:-word, :filters].addmm_(vectors_LD[word:], weight_KFD[word, :filters].T)
         best, rows = [], []
         for weight_FDK, of_width_LF in zip(
             weights, torch.split(values_LF, [len(each) for each in weights], dim=1), strict=True
@@ -75,7 +75,8 @@ class _PooledConvolutions(torch.autograd.Function):
         of_weights, start = [], 0
         for weight_FDK in weights:
             filters, _, width = weight_FDK.shape
-            of_weights.append(torch.stack([each[start : start + filters] for each in of_words[:width]], dim=2))
+            of_weight_KFD = torch.stack([each[start : start + filters] for each in of_words[:width]])
+            of_weights.append(of_weight_KFD.permute(1, 2, 0).contiguous())
             start += filters
         of_vectors = _of_vectors(vectors_LD, weights, rows_BF, gradients[0]) if ctx.needs_input_grad[0] else None
         return of_vectors, None, *of_weights
@@ -87,10 +88,10 @@ def _of_vectors(vectors_LD: Tensor, weights: Sequence[Tensor], rows_BF: Tensor, 
     ordered, order = rows_BF.flatten().sort(stable=True)
     rows_U, counts_U = torch.unique_consecutive(ordered, return_counts=True)
     gradient_LD = torch.zeros_like(vectors_LD)
-    for word, weight_DF in enumerate(_side_by_side(weights)):
+    for word, weight_FD in enumerate(_side_by_side(weights)):
         of_word_UD = F.embedding_bag(
             order % filters,
-            weight_DF.T.contiguous(),
+            weight_FD,
             counts_U.cumsum(0) - counts_U,
             per_sample_weights=gradient_BF.flatten()[order],
             mode="sum",
@@ -101,15 +102,15 @@ def _of_vectors(vectors_LD: Tensor, weights: Sequence[Tensor], rows_BF: Tensor, 
 
 
 def _side_by_side(weights: Sequence[Tensor]) -> Tensor:
-    """Return weight_KDF of all filters, zero behind the words of the narrower ones."""
+    """Return weight_KFD of all filters, zero behind the words of the narrower ones."""
     _, dim, widest = weights[0].shape
-    weight_KDF = weights[0].new_zeros(widest, dim, sum(map(len, weights)))
+    weight_KFD = weights[0].new_zeros(widest, sum(map(len, weights)), dim)
     start = 0
     for weight_FDK in weights:
         filters, _, width = weight_FDK.shape
-        weight_KDF[:width, :, start : start + filters] = weight_FDK.permute(2, 1, 0)
+        weight_KFD[:width, start : start + filters] = weight_FDK.permute(2, 0, 1)
         start += filters
-    return weight_KDF
+    return weight_KFD
 
 
 def _wider(weights: Sequence[Tensor], word: int) -> int:
