@@ -118,7 +118,7 @@ def can_grow() -> bool:
 def use_one_thread() -> None:
     """Keep the libraries of this process to one thread: rounding depends on it, and more workers use more CPUs.
 
-    torch is told by the environment where it is not imported yet: kernels mostly do without it.
+    torch is told by the environment where it is not imported yet: kernels do without it.
     """
     pa.set_cpu_count(1)
     os.environ["OMP_NUM_THREADS"] = "1"

@@ -24,6 +24,7 @@ import numpy.typing as npt
 try:
     import llvmlite.binding
     import numba
+    import numba.extending
     from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
 except (ImportError, OSError) as error:  # OSError: llvmlite without its library
     numba = None
@@ -33,9 +34,11 @@ except (ImportError, OSError) as error:  # OSError: llvmlite without its library
 __all__ = [
     "CACHE_VARIABLE",
     "PATIENCE_SECONDS",
+    "arithmetic",
     "cache_folder",
     "compiler",
     "inlined",
+    "intrinsic",
     "kernel",
     "processor",
     "read_only",
@@ -68,6 +71,22 @@ def inlined(function: F) -> F:
     if numba is None:
         return function
     return numba.njit(nogil=True, inline="never")(function)
+
+
+def arithmetic(function: F) -> F:
+    """Let kernels call a function of floats only, whose loops are compiled to vector instructions.
+
+    A division by zero gives infinity: numba's check for it, as Python has, keeps a loop from being one of vectors. A
+    product and the sum it goes into may be rounded once.
+    """
+    if numba is None:
+        return function
+    return numba.njit(nogil=True, inline="never", error_model="numpy", fastmath={"contract"})(function)
+
+
+def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let kernels call what a function writes in LLVM's own language."""
+    return function if numba is None else numba.extending.intrinsic(function)
 
 
 def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

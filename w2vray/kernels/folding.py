@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from w2vray.kernels.heads import AverageHead, CnnHead
 from w2vray.kernels.projecting import ProjectedRows
+from w2vray.kernels.recurrence import RecurrentHead
 from w2vray.lookup import Ids
 from w2vray.models.settings import (
     AverageSettings,
@@ -89,8 +90,5 @@ def fold(
         case CnnSettings():
             head = CnnHead(weights, settings)
         case LstmSettings() | GruSettings():
-            # it multiplies by torch, whose import takes a second that the other models need not wait for
-            from w2vray.kernels.recurrence import RecurrentHead
-
             head = RecurrentHead(weights, settings)
     return Folded(head, table_VD, overlay_KD, bound)

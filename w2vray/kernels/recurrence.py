@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from w2vray.kernels.compiling import read_only
 from w2vray.kernels.heads import dense
+from w2vray.kernels.multiplying import panels, whole_tiles
 from w2vray.kernels.projecting import ProjectedRows
-from w2vray.kernels.recurring import by_step, gru_step, lstm_step
+from w2vray.kernels.recurring import SIGMOID, TANH, by_step, gru_steps, lstm_steps
 from w2vray.lookup import Ids
 from w2vray.models.settings import LstmSettings, RecurrentSettings
 
 __all__ = ["RecurrentHead"]
 
-_BATCH_TEXTS, _BATCH_IDS = 128, 1 << 16
-"""Texts of a batch, and ids of its longest text times texts. Part of the scoring version."""
+_BATCH_TEXTS, _BATCH_IDS = 96, 1 << 20
+"""Texts of a batch, and ids of its longest text times texts. No answer depends on them."""
 
 
 class RecurrentHead:
@@ -31,17 +31,17 @@ class RecurrentHead:
         self._pooling = settings.pooling
         self._hidden = settings.hidden
         suffixes = ("", "_reverse") if settings.bidirectional else ("",)
-        scale_G = np.repeat([-1, -1, 2, -1] if self._lstm else [-1, -1, 2], settings.hidden).astype(np.float32)
-        inputs_DG, biases_G, self._recurrent_HG, self._candidate_biases_H = [], [], [], []
+        scales = [SIGMOID, SIGMOID, TANH, SIGMOID] if self._lstm else [SIGMOID, SIGMOID, TANH]
+        scale_G = np.repeat(scales, settings.hidden)
+        inputs_DG, biases_G, self._panels_PHC, self._candidate_biases_H = [], [], [], []
         for suffix in suffixes:
             of_input, of_state = (weights[f"recurrent.bias_{kind}_l0{suffix}"] * scale_G for kind in ("ih", "hh"))
             if not self._lstm:  # a reset gate comes between the candidate's recurrent bias and the rest
-                self._candidate_biases_H.append(read_only(of_state[2 * settings.hidden :]))
-                of_state = np.concatenate([of_state[: 2 * settings.hidden], np.zeros(settings.hidden, np.float32)])
+                self._candidate_biases_H.append(read_only(of_state[2 * settings.hidden :].astype(np.float32)))
+                of_state = np.concatenate([of_state[: 2 * settings.hidden], np.zeros(settings.hidden)])
             inputs_DG.append(weights[f"recurrent.weight_ih_l0{suffix}"].T * scale_G)
             biases_G.append(of_input + of_state)
-            recurrent_HG = weights[f"recurrent.weight_hh_l0{suffix}"].T * scale_G
-            self._recurrent_HG.append(torch.from_numpy(np.ascontiguousarray(recurrent_HG)))
+            self._panels_PHC.append(panels(weights[f"recurrent.weight_hh_l0{suffix}"].T * scale_G))
         self.weights_DP = np.concatenate(inputs_DG, axis=1)
         self.bias_P = np.concatenate(biases_G)
         self._dense_SC = read_only(weights["dense.weight"].T.astype(np.float32))
@@ -50,9 +50,9 @@ class RecurrentHead:
     def logits(self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return logits_NC."""
         hidden = self._hidden
-        features_NS = np.zeros((len(ids), hidden * len(self._recurrent_HG)), dtype=np.float32)
+        features_NS = np.zeros((len(ids), hidden * len(self._panels_PHC)), dtype=np.float32)
         for texts_B in _batches(ids.lengths_N):
-            for direction in range(len(self._recurrent_HG)):
+            for direction in range(len(self._panels_PHC)):
                 features_BH = self._features(ids, texts_B, direction, rows, made_MD)
                 features_NS[texts_B, direction * hidden : (direction + 1) * hidden] = features_BH
         return dense(features_NS, self._dense_SC, self._bias_C)
@@ -67,29 +67,24 @@ class RecurrentHead:
     ) -> npt.NDArray[np.float32]:
         """Go through the texts of a batch, longest first, in one direction."""
         ids_L, before = by_step(ids.ids_L, ids.offsets_N1[texts_B], ids.lengths_N[texts_B], direction == 1)
-        states_BH = np.zeros((len(texts_B), self._hidden), dtype=np.float32)
-        cells_BH = np.zeros_like(states_BH)
+        texts, room, hidden = len(texts_B), whole_tiles(len(texts_B)), self._hidden
+        panels_PHC = self._panels_PHC[direction]
+        states_BH, cells_BH = np.zeros((2, room, hidden), dtype=np.float32)
         highest_BH = np.full_like(states_BH, -np.inf)
-        gates_BG = torch.zeros(len(texts_B), self._recurrent_HG[direction].shape[1])
-        states, gates = torch.from_numpy(states_BH), gates_BG.numpy()
-        first = direction * gates.shape[1]
+        gates_BF = np.empty((room, panels_PHC.shape[0] * panels_PHC.shape[2]), dtype=np.float32)
+        first = direction * hidden * (4 if self._lstm else 3)
 
-        def reach(stop: int) -> int:
-            return int(before[np.searchsorted(before, stop, side="right") - 1])
+        def steps(stop: int) -> int:
+            return int(np.searchsorted(before, stop, side="right")) - 1
 
-        for span in rows.spans(ids_L, made_MD, reach):
-            step = int(np.searchsorted(before, span.start))
-            while before[step] < span.stop:
-                places_B = span.places_L[before[step] : before[step + 1]]
-                texts = len(places_B)
-                torch.mm(states[:texts], self._recurrent_HG[direction], out=gates_BG[:texts])
-                if self._lstm:
-                    lstm_step(gates, places_B, rows.rows_RP, first, cells_BH, states_BH, highest_BH)
-                else:
-                    bias_H = self._candidate_biases_H[direction]
-                    gru_step(gates, places_B, rows.rows_RP, first, bias_H, states_BH, highest_BH)
-                step += 1
-        return highest_BH if self._pooling == "max" else states_BH
+        for span in rows.spans(ids_L, made_MD, lambda stop: int(before[steps(stop)])):
+            of_span = (steps(span.start), steps(span.stop))
+            shared = (span.places_L, before, of_span, rows.rows_RP, first, panels_PHC, gates_BF)
+            if self._lstm:
+                lstm_steps(*shared, cells_BH, states_BH, highest_BH)
+            else:
+                gru_steps(*shared, self._candidate_biases_H[direction], states_BH, highest_BH)
+        return (highest_BH if self._pooling == "max" else states_BH)[:texts]
 
 
 def _batches(lengths_N: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:

@@ -1,25 +1,36 @@
 """``lstm`` and ``gru``, folded: a word's part in all gates is a look-up; only the recurrent product is left to compute.
 
 Texts of like lengths go side by side, longest first, so that step t is of the first n(t) of them and nothing is padded.
-Gates are kept scaled (by -1 where a sigmoid follows, by 2 where a tanh does), so that each is a quotient of
-exponentials: ``sigmoid(x) = 1 / (1 + exp(-x))``, ``tanh(x) = (exp(2 x) - 1) / (exp(2 x) + 1)``; scaling by these is
-exact. Their products are divided once. Exponents are held within 40, where both are flat and no product overflows.
+Gates are kept scaled (by -log2 e where a sigmoid follows, by 2 log2 e where a tanh does), so that each is a quotient of
+powers of two: ``sigmoid(x) = 1 / (1 + 2^scaled)``, ``tanh(x) = (2^scaled - 1) / (2^scaled + 1)``. Their products are
+divided once. Exponents are held within 42, where both are flat and no product of three overflows.
 
-Legend: L ids of a batch in order of steps, B texts of it, H numbers of a state, G gates times H, R places.
+Legend: L ids of a batch in order of steps, B texts of it, H numbers of a state, G gates times H, F the same in whole
+panels, P panels, C columns of a panel, R places.
 """
 
 import numpy as np
 import numpy.typing as npt
 
-from w2vray.kernels.compiling import inlined, kernel
+from w2vray.kernels.compiling import arithmetic, kernel
+from w2vray.kernels.multiplying import multiply
 
-__all__ = ["by_step", "gru_step", "lstm_step"]
+__all__ = ["SIGMOID", "TANH", "by_step", "gru_steps", "lstm_steps"]
 
-_LOG2_E, _LN2_HIGH, _LN2_LOW = np.float32(1.4426950408889634), np.float32(0.693359375), np.float32(-2.12194440e-4)
-_LIMIT = np.float32(40)
-_EXPONENT_BIAS, _EXPONENT_SHIFT = 127, 23
-_HALF, _ONE, _TWO = np.float32(0.5), np.float32(1), np.float32(2)
-_1_2, _1_6, _1_24, _1_120, _1_720, _1_5040 = (np.float32(1 / n) for n in (2, 6, 24, 120, 720, 5040))
+SIGMOID, TANH = -1 / np.log(2), 2 / np.log(2)
+"""What a number is scaled by before its sigmoid, or its tanh, is taken."""
+
+_TANH = np.float32(TANH)
+_LIMIT = np.float32(42)
+_ONE = np.float32(1)
+_ROUNDING = np.float32(3 << 22)
+"""A float of this size has no room for fractions: what is added to it is rounded, into its lowest bits."""
+
+_EXPONENT_SHIFT = np.int32(23)
+_C1, _C2, _C3, _C4, _C5, _C6 = (
+    np.float32(number) for number in (0.69314721, 0.24022651, 0.055503272, 0.0096180567, 0.0013400428, 0.00015461445)
+)
+"""2^r for |r| <= 1/2, interpolated at Chebyshev's points: within 3e-9 of it, before rounding."""
 
 
 @kernel
@@ -43,114 +54,108 @@ def by_step(
     return order_L, before
 
 
-@inlined
-def _exponentials(
-    values: npt.NDArray[np.float32],
-    count: int,
-    powers: npt.NDArray[np.float32],
-    power_bits: npt.NDArray[np.int32],
-) -> None:
-    """Replace values by their exponentials: e^x = 2^n e^r with |r| <= ln 2 / 2, and seven terms of the series.
-
-    ``power_bits`` is ``powers`` seen as whole numbers: 2^n is written as the exponent that it is.
-    """
-    for index in range(count):
-        x = min(max(values[index], -_LIMIT), _LIMIT)
-        n = np.floor(x * _LOG2_E + _HALF)
-        power_bits[index] = (np.int32(n) + _EXPONENT_BIAS) << _EXPONENT_SHIFT
-        r = (x - n * _LN2_HIGH) - n * _LN2_LOW
-        values[index] = _ONE + r * (
-            _ONE + r * (_1_2 + r * (_1_6 + r * (_1_24 + r * (_1_120 + r * (_1_720 + r * _1_5040)))))
-        )
-    for index in range(count):
-        values[index] *= powers[index]
+@arithmetic
+def _power_of_two(x: np.float32) -> np.float32:
+    """Return 2^x = 2^n 2^r with |r| <= 1/2; n is added to the exponent as the whole number that it is."""
+    x = min(max(x, -_LIMIT), _LIMIT)
+    rounded = x + _ROUNDING
+    r = x - (rounded - _ROUNDING)
+    power = _ONE + r * (_C1 + r * (_C2 + r * (_C3 + r * (_C4 + r * (_C5 + r * _C6)))))
+    n = np.float32(rounded).view(np.int32) << _EXPONENT_SHIFT
+    return np.int32(np.float32(power).view(np.int32) + n).view(np.float32)
 
 
-@inlined
+@arithmetic
 def _lstm_text(
-    gates_G: npt.NDArray[np.float32],
+    gates_F: npt.NDArray[np.float32],
+    row_G: npt.NDArray[np.float32],
     cell_H: npt.NDArray[np.float32],
     state_H: npt.NDArray[np.float32],
-    powers: npt.NDArray[np.float32],
-    power_bits: npt.NDArray[np.int32],
 ) -> None:
-    """Input, forget, cell and output gates of one text, scaled, to its next cell and state."""
+    """Recurrent parts of the input, forget, cell and output gates of one text, to its next cell and state."""
     H = len(state_H)
-    _exponentials(gates_G, 4 * H, powers, power_bits)
+    for g in range(4 * H):
+        gates_F[g] = _power_of_two(gates_F[g] + row_G[g])
     for h in range(H):
-        taken = (gates_G[2 * H + h] - _ONE) / ((gates_G[2 * H + h] + _ONE) * (_ONE + gates_G[h]))
-        cell_H[h] = cell_H[h] / (_ONE + gates_G[H + h]) + taken
-        gates_G[h] = _TWO * cell_H[h]
-    _exponentials(gates_G, H, powers, power_bits)
+        forgotten, new = _ONE + gates_F[H + h], gates_F[2 * H + h]
+        taken = (_ONE + new) * (_ONE + gates_F[h])
+        cell_H[h] = (cell_H[h] * taken + (new - _ONE) * forgotten) / (taken * forgotten)
     for h in range(H):
-        state_H[h] = (gates_G[h] - _ONE) / ((gates_G[h] + _ONE) * (_ONE + gates_G[3 * H + h]))
+        power = _power_of_two(cell_H[h] * _TANH)
+        state_H[h] = (power - _ONE) / ((power + _ONE) * (_ONE + gates_F[3 * H + h]))
 
 
-@inlined
+@arithmetic
 def _gru_text(
-    gates_G: npt.NDArray[np.float32],
+    gates_F: npt.NDArray[np.float32],
     row_G: npt.NDArray[np.float32],
     bias_H: npt.NDArray[np.float32],
     state_H: npt.NDArray[np.float32],
-    powers: npt.NDArray[np.float32],
-    power_bits: npt.NDArray[np.int32],
 ) -> None:
-    """Recurrent parts of the reset and update gates and the candidate of one text, scaled, to its next state."""
+    """Recurrent parts of the reset and update gates and the candidate of one text, to its next state."""
     H = len(state_H)
-    for h in range(2 * H):
-        gates_G[h] += row_G[h]
-    _exponentials(gates_G, 2 * H, powers, power_bits)
+    for g in range(2 * H):
+        gates_F[g] = _power_of_two(gates_F[g] + row_G[g])
     for h in range(H):
-        gates_G[2 * H + h] = row_G[2 * H + h] + (gates_G[2 * H + h] + bias_H[h]) / (_ONE + gates_G[h])
-    _exponentials(gates_G[2 * H :], H, powers, power_bits)
-    for h in range(H):
-        more, less = gates_G[2 * H + h] + _ONE, gates_G[2 * H + h] - _ONE
-        state_H[h] = (gates_G[H + h] * less + state_H[h] * more) / (more * (_ONE + gates_G[H + h]))
+        candidate = row_G[2 * H + h] + (gates_F[2 * H + h] + bias_H[h]) / (_ONE + gates_F[h])
+        power = _power_of_two(candidate)
+        more, less = power + _ONE, power - _ONE
+        state_H[h] = (gates_F[H + h] * less + state_H[h] * more) / (more * (_ONE + gates_F[H + h]))
+
+
+@arithmetic
+def _keep_highest(state_H: npt.NDArray[np.float32], highest_H: npt.NDArray[np.float32]) -> None:
+    for h in range(len(state_H)):
+        highest_H[h] = max(highest_H[h], state_H[h])
 
 
 @kernel
-def lstm_step(
-    gates_BG: npt.NDArray[np.float32],
-    places_B: npt.NDArray[np.int32],
+def lstm_steps(
+    places_L: npt.NDArray[np.int32],
+    before: npt.NDArray[np.int64],
+    steps: tuple[int, int],
     rows_RP: npt.NDArray[np.float32],
     first: int,
+    panels_PHC: npt.NDArray[np.float32],
+    gates_BF: npt.NDArray[np.float32],
     cells_BH: npt.NDArray[np.float32],
     states_BH: npt.NDArray[np.float32],
     highest_BH: npt.NDArray[np.float32],
 ) -> None:
-    """Take one step with each text; ``gates_BG`` holds the recurrent product, and is used up.
+    """Take the steps from one to before another with each text; ``gates_BF`` is used up.
 
-    ``first`` is where this direction's part of a projected row begins; ``highest_BH`` keeps each number's maximum.
+    ``before`` is as ``by_step`` gives it, ``first`` is where this direction's part of a projected row begins, and
+    ``highest_BH`` keeps each number's maximum.
     """
-    H = states_BH.shape[1]
-    power_bits = np.empty(4 * H, dtype=np.int32)
-    powers = power_bits.view(np.float32)
-    for text in range(len(places_B)):
-        gates_G = gates_BG[text]
-        row_G = rows_RP[places_B[text], first : first + 4 * H]
-        for g in range(4 * H):
-            gates_G[g] += row_G[g]
-        _lstm_text(gates_G, cells_BH[text], states_BH[text], powers, power_bits)
-        for h in range(H):
-            highest_BH[text, h] = max(highest_BH[text, h], states_BH[text, h])
+    G = 4 * states_BH.shape[1]
+    for step in range(steps[0], steps[1]):
+        start, texts = before[step], before[step + 1] - before[step]
+        multiply(states_BH, panels_PHC, texts, gates_BF)
+        for text in range(texts):
+            row_G = rows_RP[places_L[start + text], first : first + G]
+            _lstm_text(gates_BF[text], row_G, cells_BH[text], states_BH[text])
+            _keep_highest(states_BH[text], highest_BH[text])
 
 
 @kernel
-def gru_step(
-    gates_BG: npt.NDArray[np.float32],
-    places_B: npt.NDArray[np.int32],
+def gru_steps(
+    places_L: npt.NDArray[np.int32],
+    before: npt.NDArray[np.int64],
+    steps: tuple[int, int],
     rows_RP: npt.NDArray[np.float32],
     first: int,
+    panels_PHC: npt.NDArray[np.float32],
+    gates_BF: npt.NDArray[np.float32],
     bias_H: npt.NDArray[np.float32],
     states_BH: npt.NDArray[np.float32],
     highest_BH: npt.NDArray[np.float32],
 ) -> None:
-    """Take one step with each text, as ``lstm_step``; ``bias_H`` is the candidate's recurrent bias, scaled."""
-    H = states_BH.shape[1]
-    power_bits = np.empty(3 * H, dtype=np.int32)
-    powers = power_bits.view(np.float32)
-    for text in range(len(places_B)):
-        row_G = rows_RP[places_B[text], first : first + 3 * H]
-        _gru_text(gates_BG[text], row_G, bias_H, states_BH[text], powers, power_bits)
-        for h in range(H):
-            highest_BH[text, h] = max(highest_BH[text, h], states_BH[text, h])
+    """Take steps, as ``lstm_steps``; ``bias_H`` is the candidate's recurrent bias, scaled."""
+    G = 3 * states_BH.shape[1]
+    for step in range(steps[0], steps[1]):
+        start, texts = before[step], before[step + 1] - before[step]
+        multiply(states_BH, panels_PHC, texts, gates_BF)
+        for text in range(texts):
+            row_G = rows_RP[places_L[start + text], first : first + G]
+            _gru_text(gates_BF[text], row_G, bias_H, states_BH[text])
+            _keep_highest(states_BH[text], highest_BH[text])

@@ -1,0 +1,53 @@
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from w2vray.kernels.compiling import kernel, usable
+from w2vray.kernels.multiplying import multiply, panels, whole_tiles
+
+pytestmark = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
+
+
+@kernel
+def _multiply(
+    rows_BH: npt.NDArray[np.float32],
+    panels_PHC: npt.NDArray[np.float32],
+    count: int,
+    products_BF: npt.NDArray[np.float32],
+) -> None:
+    multiply(rows_BH, panels_PHC, count, products_BF)
+
+
+def product(rows_BH: npt.NDArray[np.float32], weights_HG: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    count, columns = len(rows_BH), weights_HG.shape[1]
+    panels_PHC = panels(weights_HG)
+    filled_BH = np.full((whole_tiles(count), rows_BH.shape[1]), np.nan, dtype=np.float32)
+    filled_BH[:count] = rows_BH
+    products_BF = np.empty((len(filled_BH), panels_PHC.shape[0] * panels_PHC.shape[2]), dtype=np.float32)
+    _multiply(filled_BH, panels_PHC, count, products_BF)
+    return products_BF[:count, :columns]
+
+
+def random(*shape: int) -> npt.NDArray[np.float32]:
+    return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+
+
+@pytest.mark.parametrize("columns", [1, 20, 32, 33, 512])
+@pytest.mark.parametrize("depth", [1, 5, 128])
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_it_is_the_matrix_product(count: int, depth: int, columns: int) -> None:
+    """Of any shape."""
+    rows_BH, weights_HG = random(count, depth), random(depth, columns)
+
+    expected = rows_BH.astype(np.float64) @ weights_HG.astype(np.float64)
+    np.testing.assert_allclose(product(rows_BH, weights_HG), expected, atol=2e-5)
+
+
+def test_a_row_has_the_same_product_whatever_stands_beside_it() -> None:
+    """Bit for bit: alone, and at any place among others."""
+    rows_BH, weights_HG = random(10, 100), random(100, 70)
+
+    together = product(rows_BH, weights_HG)
+    for row in range(10):
+        assert product(rows_BH[row : row + 1], weights_HG).tobytes() == together[row : row + 1].tobytes()
+        assert product(rows_BH[row:], weights_HG).tobytes() == together[row:].tobytes()

@@ -1,0 +1,96 @@
+"""Matrix products whose numbers do not depend on what stands beside them, at the speed of a library's.
+
+A library's product rounds differently when it is given another number of rows. Here each number is summed in the same
+order, in tiles that are always full: three rows by 32 columns are twelve vector registers of eight numbers each, where
+the sums stay while they grow. The weights are kept in panels of 32 columns, each of which is read from start to end.
+
+Legend: B rows, H numbers of a row, G columns, F columns in whole panels, P panels, C columns of a panel, T rows of a
+tile.
+"""
+
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from w2vray.kernels.compiling import inlined, intrinsic, read_only
+
+__all__ = ["multiply", "panels", "whole_tiles"]
+
+_ROWS = 3
+_LANES, _VECTORS = 8, 4
+_COLUMNS = _LANES * _VECTORS
+
+
+def panels(weights_HG: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Return weights as panels_PHC in float32, the last one filled up with zeros."""
+    depth, columns = weights_HG.shape
+    filled_HF = np.zeros((depth, -(-columns // _COLUMNS) * _COLUMNS), dtype=np.float32)
+    filled_HF[:, :columns] = weights_HG
+    return read_only(filled_HF.reshape(depth, -1, _COLUMNS).transpose(1, 0, 2))
+
+
+def whole_tiles(rows: int) -> int:
+    """Return how many rows the operands of ``multiply`` must have room for."""
+    return -(-rows // _ROWS) * _ROWS
+
+
+@inlined
+def multiply(
+    rows_BH: npt.NDArray[np.float32],
+    panels_PHC: npt.NDArray[np.float32],
+    count: int,
+    products_BF: npt.NDArray[np.float32],
+) -> None:
+    """Write the product of the first ``count`` rows and the weights, and anything into the rest of the last tile."""
+    for panel in range(len(panels_PHC)):
+        for row in range(0, count, _ROWS):
+            _multiply_tile(rows_BH[row:], panels_PHC[panel], products_BF[row:, panel * _COLUMNS :])
+
+
+@intrinsic
+def _multiply_tile(_: Any, rows_TH: Any, panel_HC: Any, products_TC: Any) -> Any:
+    """Write the product of one tile: vector instructions that no loop of numba's is compiled to."""
+    from numba import types
+
+    return types.void(rows_TH, panel_HC, products_TC), _tile_code
+
+
+def _tile_code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    from llvmlite import ir
+    from numba.core import cgutils
+
+    vector, index = ir.VectorType(ir.FloatType(), _LANES), ir.IntType(64)
+    first_lane, all_first = ir.IntType(32)(0), ir.Constant(ir.VectorType(ir.IntType(32), _LANES), [0] * _LANES)
+    undefined = ir.Constant(vector, ir.Undefined)
+    kinds = signature.args
+    rows_TH, panel_HC, products_TC = (
+        context.make_array(kind)(context, builder, value) for kind, value in zip(kinds, arguments, strict=True)
+    )
+
+    def item(kind: Any, array: Any, row: Any, column: Any) -> Any:
+        return cgutils.get_item_pointer(context, builder, kind, array, [row, column], wraparound=False)
+
+    def vector_at(kind: Any, array: Any, row: Any, number: int) -> Any:
+        return builder.bitcast(item(kind, array, row, index(number * _LANES)), vector.as_pointer())
+
+    def in_all_lanes(value: Any) -> Any:
+        return builder.shuffle_vector(builder.insert_element(undefined, value, first_lane), undefined, all_first)
+
+    # in this order, three factors and one vector of weights are needed at a time, for which four registers are left
+    sums = [[cgutils.alloca_once(builder, vector) for _ in range(_ROWS)] for _ in range(_VECTORS)]
+    for total in chain.from_iterable(sums):
+        builder.store(ir.Constant(vector, None), total)
+    with cgutils.for_range(builder, cgutils.unpack_tuple(builder, panel_HC.shape)[0]) as loop:
+        numbers = [builder.load(item(kinds[0], rows_TH, index(row), loop.index)) for row in range(_ROWS)]
+        factors = [in_all_lanes(number) for number in numbers]
+        for number, of_vector in enumerate(sums):
+            weights = builder.load(vector_at(kinds[1], panel_HC, loop.index, number), align=4)
+            for factor, total in zip(factors, of_vector, strict=True):
+                product = builder.fmul(factor, weights, flags=("contract",))  # with the sum: rounded once
+                builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
+    for number, of_vector in enumerate(sums):
+        for row, total in enumerate(of_vector):
+            builder.store(builder.load(total), vector_at(kinds[2], products_TC, index(row), number), align=4)
+    return context.get_dummy_value()
