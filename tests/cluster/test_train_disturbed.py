@@ -19,6 +19,7 @@ import torch
 from w2vray.bundle import Bundle
 from w2vray.cluster.train import train
 from w2vray.config import TrainSettings
+from w2vray.errors import W2vrayError
 from w2vray.fitting import BEST, CURVE
 from w2vray.models.settings import CnnSettings
 from w2vray.vectors import Vectors
@@ -76,9 +77,17 @@ def require_weights(model: Path, state: Any) -> None:
         assert np.array_equal(value, state[BEST][name].numpy()), name
 
 
-def test_a_training_whose_worker_is_killed_goes_on_from_the_last_whole_epoch(
-    make_store: Callable[..., Path], word_vectors: Vectors, fit_here: Callable[..., Any], tmp_path: Path
+@pytest.mark.parametrize("failures", [3, 0])
+def test_a_training_whose_worker_is_killed_goes_on_from_the_last_whole_epoch(  # noqa: PLR0917 - fixtures
+    make_store: Callable[..., Path],
+    word_vectors: Vectors,
+    fit_here: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    failures: int,
+    tmp_path: Path,
 ) -> None:
+    """Also where it has died more often than Ray Train is told to bear, if there was an epoch in between."""
+    monkeypatch.setattr("w2vray.cluster.trainer.MAX_FAILURES", failures)
     store = make_store(files=2, rows=100)
     killer = Killer(1)
     settings = TrainSettings(
@@ -143,6 +152,31 @@ def latest_checkpoint(folder: Path) -> tuple[int, Path]:
     except ValueError:  # it is being written
         latest = None
     return (latest["metrics"]["epoch"], snapshots[0].parent / latest["checkpoint_dir_name"]) if latest else (0, folder)
+
+
+def test_a_training_whose_workers_die_of_one_epoch_is_given_up(
+    make_store: Callable[..., Path], word_vectors: Vectors, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What is there of it is kept for the same command."""
+    begun: list[str] = []
+
+    class Dying:
+        def __init__(self, *_: Any, **__: Any) -> None:
+            begun.append("")
+
+        def fit(self) -> None:
+            raise ray.train.WorkerGroupError("killed", {})
+
+    monkeypatch.setattr("w2vray.cluster.trainer.TorchTrainer", Dying)
+    settings = TrainSettings(
+        labelled=(str(make_store(files=1, rows=60)),),
+        vectors=str(word_vectors.path),
+        output=str(tmp_path / "model"),
+        model_settings=LONG,
+    )
+    with pytest.raises(W2vrayError, match=r"training failed: .*killed; the same command goes on from its last epoch"):
+        train(settings)
+    assert len(begun) == 1
 
 
 def put_mark(checkpoint: Path) -> None:

@@ -25,7 +25,8 @@ Progress = Callable[[int, str], None]
 """Called with epochs done and a few words."""
 
 MAX_FAILURES = 3
-"""Times that training goes on from the last checkpoint after a worker has died."""
+"""Times that training goes on from the same epoch after a worker has died: nodes may come and go all along, but an
+epoch that has ended its workers may do so for ever."""
 
 RESIZE_SECONDS = 30.0
 """Between two looks of an elastic training at how many workers there is room for. More of them take up the work anew
@@ -73,7 +74,9 @@ def run_trainer(
     least, most = settings.worker_range
     each = _resources(worker_cpus(most), settings.gpu)
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", _POLL_SECONDS)
-    trainer = TorchTrainer(
+    folder = storage / name
+    trainer = partial(
+        TorchTrainer,
         train_loop_per_worker,
         train_loop_config={"config": worker},
         scaling_config=ScalingConfig(  # type: ignore[call-arg]  # declared for its version 1
@@ -89,13 +92,36 @@ def run_trainer(
             checkpoint_config=CheckpointConfig(num_to_keep=1),
         ),
     )
-    try:
-        with _watched(storage / name, progress), told_of_waiting(partial(training_waits_for, least, each), note):
-            result = trainer.fit()
-    except ray.train.TrainingFailedError as error:
-        raise W2vrayError(f"training failed: {error}; the same command goes on from its last epoch") from error
+    with _watched(folder, progress), told_of_waiting(partial(training_waits_for, least, each), note):
+        result = _fit(trainer, folder)
     assert result.checkpoint is not None, "a training that ends well has reported at least once"
     return load_state(result.checkpoint)
+
+
+def _fit(trainer: Callable[[], TorchTrainer], folder: Path) -> ray.train.Result:
+    """Train to the end; a new trainer, which goes on where the last one has failed, while there are epochs between."""
+    while True:
+        done = _epochs_done(folder)
+        try:
+            return trainer().fit()
+        except ray.train.TrainingFailedError as error:
+            if _epochs_done(folder) == done:
+                raise W2vrayError(f"training failed: {error}; the same command goes on from its last epoch") from error
+
+
+def _epochs_done(folder: Path) -> int:
+    """Return the epoch of the last checkpoint; 0 where there is none."""
+    latest = _latest(folder)
+    return latest["epoch"] if latest else 0
+
+
+def _latest(folder: Path) -> dict[str, Any] | None:
+    """Return what was reported with the last checkpoint; None where there is none yet, or it is being written."""
+    try:
+        result = json.loads((folder / "checkpoint_manager_snapshot.json").read_text())["latest_checkpoint_result"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return None if result is None else result["metrics"]
 
 
 @contextmanager
@@ -106,15 +132,9 @@ def _watched(folder: Path, progress: Progress) -> Iterator[None]:
     def watch() -> None:
         epoch = 0
         while not done.wait(_WATCH_SECONDS):
-            try:
-                latest = json.loads((folder / "checkpoint_manager_snapshot.json").read_text())[
-                    "latest_checkpoint_result"
-                ]
-            except (OSError, ValueError, KeyError):
-                continue  # not there yet, or being written
-            if latest is not None and latest["metrics"]["epoch"] != epoch:
-                epoch = latest["metrics"]["epoch"]
-                loss = latest["metrics"]["validation_loss"]
+            latest = _latest(folder)
+            if latest is not None and latest["epoch"] != epoch:
+                epoch, loss = latest["epoch"], latest["validation_loss"]
                 progress(epoch, "epochs" if loss is None else f"epochs, validation loss {loss:.4f}")
 
     thread = Thread(target=watch, daemon=True)
