@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "memory": lambda: measure_memory(options.words, 300, "cnn"),
         "growth": lambda: whole_jobs.measure_growth(material, options.job_megabytes),
         "vectors": lambda: measure_vectors(max(options.words)),
-        "training": lambda: measure_training(material, options.runs, options.networks),
+        "training": lambda: measure_training(material, options.runs, options.networks, options.batch_size),
         "training-memory": lambda: measure_training_memory(material, options.training_megabytes),
         "gpu": lambda: measure_gpu(material, options.runs),
     }
@@ -76,6 +76,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--job-megabytes", type=float, default=4000, help="text of the whole jobs' store: copies of it")
     parser.add_argument("--words", type=int, nargs="+", default=[100_000, 1_000_000, 3_000_000], help="sizes of tables")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, help="that are trained")
+    parser.add_argument("--batch-size", type=int, help="texts of a step of training (default: the network's own)")
     parser.add_argument(
         "--training-megabytes", type=float, default=1000, help="text of the labelled set that memory is measured with"
     )

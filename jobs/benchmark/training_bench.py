@@ -31,7 +31,7 @@ from w2vray import tokens
 from w2vray.examples import NO_EXAMPLES, Examples
 from w2vray.fitting import Task, fit
 from w2vray.lookup import Lookup
-from w2vray.models.settings import CnnSettings, RecurrentSettings, StepSettings, model_settings
+from w2vray.models.settings import CnnSettings, ModelSettings, RecurrentSettings, StepSettings, model_settings
 from w2vray.objectives import OneLabel
 from w2vray.training import ALONE, Workers
 from w2vray.vectors import Vectors
@@ -47,8 +47,10 @@ WIDEST = 5
 """Words of the widest filter of ``cnn``: the plain loop pads no less."""
 
 
-def measure_training(material: Material, runs: int, networks: Sequence[str] = NETWORKS) -> Iterator[Row]:
-    """Train each network for some epochs on some of the texts, words frozen and tuned."""
+def measure_training(
+    material: Material, runs: int, networks: Sequence[str] = NETWORKS, batch_size: int | None = None
+) -> Iterator[Row]:
+    """Train each network for some epochs on some of the texts, frozen and tuned; in steps of its own size or this."""
     rows = np.unique(np.linspace(0, len(material.texts) - 1, EXAMPLES, dtype=np.int64))
     texts = material.texts.take(rows).to_pylist()
     split = tokens.tokenizer(tokens.family(FAMILY))
@@ -57,8 +59,12 @@ def measure_training(material: Material, runs: int, networks: Sequence[str] = NE
         vectors = random_vectors(Path(name) / "vectors", words, DIM, FAMILY)
         for network in networks:
             for tuned in (False, True):
-                set_up = _Training(network, str(vectors.path), tuned, texts)
-                yield from _measured(set_up, pool, runs, f"{len(texts):,} texts, {len(words):,} words")
+                options = {} if batch_size is None else {"batch_size": batch_size}
+                settings = model_settings(network, options | {"epochs": EPOCHS}, tuned=tuned)
+                assert isinstance(settings, StepSettings)
+                set_up = _Training(network, settings, str(vectors.path), tuned, texts)
+                note = f"{len(texts):,} texts, {len(words):,} words; steps of {settings.batch_size} texts"
+                yield from _measured(set_up, pool, runs, note)
 
 
 def _processes() -> ProcessPoolExecutor:
@@ -71,6 +77,7 @@ class _Training:
     """What is trained."""
 
     network: str
+    settings: ModelSettings
     vectors: str
     tuned: bool
     texts: list[str]
@@ -132,8 +139,7 @@ def _epochs(set_up: _Training, workers: Workers = ALONE) -> None:
     vectors = Vectors.open(set_up.vectors)
     ids = Lookup(vectors.vocabulary, vectors.rules, "skip")(set_up.texts)
     examples = Examples.of(ids.ids_L, ids.offsets_N1, np.arange(len(set_up.texts)) % len(LABELS), len(LABELS))
-    settings = model_settings(set_up.network, {"epochs": EPOCHS}, tuned=set_up.tuned)
-    task = Task(model=settings, classes=len(LABELS), objective=OneLabel(), tune_vectors=set_up.tuned)
+    task = Task(model=set_up.settings, classes=len(LABELS), objective=OneLabel(), tune_vectors=set_up.tuned)
     fit(task, vectors.table_VD, examples, NO_EXAMPLES, workers=workers)
 
 
@@ -142,7 +148,7 @@ def _plain_epoch(set_up: _Training, number_of: Mapping[str, int]) -> None:
     torch.manual_seed(0)
     vectors = Vectors.open(set_up.vectors)
     split = tokens.tokenizer(tokens.family(FAMILY))
-    settings = model_settings(set_up.network, {}, tuned=set_up.tuned)
+    settings = set_up.settings
     assert isinstance(settings, StepSettings)
     embedding = nn.Embedding(len(number_of) + 1, DIM, padding_idx=0)
     with torch.no_grad():
