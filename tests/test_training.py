@@ -2,6 +2,7 @@ import hashlib
 import io
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from w2vray.examples import NO_EXAMPLES, Examples, Part, joined
 from w2vray.models.averaging import AverageModel
 from w2vray.models.classifier import Classifier, shared_table
 from w2vray.models.cnn import CnnModel
-from w2vray.models.settings import CnnSettings, StepSettings
+from w2vray.models.settings import CnnSettings, GruSettings, LstmSettings, ModelSettings, StepSettings
 from w2vray.objectives import ManyLabels, OneLabel
 from w2vray.training import ALONE, Training, Workers, epoch_batches, validate
 from w2vray.vectors import Vectors
@@ -416,28 +417,38 @@ def test_joined_examples_are_the_first_ones_and_then_the_second() -> None:
     assert rows_of(joined(first, NO_EXAMPLES)) == rows_of(first)
 
 
+WITHOUT_CHANCE: dict[str, ModelSettings] = {
+    "cnn": CnnSettings(widths=(1, 2, 3), filters=3, dropout=0.0, input_dropout=0.0),
+    "lstm": LstmSettings(hidden=3, dropout=0.0, input_dropout=0.0),
+    "gru": GruSettings(hidden=3, dropout=0.0, input_dropout=0.0),
+}
+"""Small networks whose steps do not depend on chance."""
+
+
 @pytest.fixture
-def cnn_without_dropout(make_classifier: Callable[..., Classifier], vectors: Vectors) -> Callable[[], Classifier]:
-    """Make a small CNN whose steps do not depend on chance, always the same."""
-    model = CnnSettings(widths=(1, 2, 3), filters=3, dropout=0.0, input_dropout=0.0)
-    return lambda: make_classifier("cnn", vectors, "unknown", model=model, trainable=True)
+def without_chance(make_classifier: Callable[..., Classifier], vectors: Vectors) -> Callable[[str], Classifier]:
+    """Make one of these networks, always the same."""
+    return lambda name: make_classifier(name, vectors, "unknown", model=WITHOUT_CHANCE[name], trainable=True)
 
 
+@pytest.mark.parametrize("network", WITHOUT_CHANCE)
 @pytest.mark.parametrize("workers", [2, 3, 5])
 @pytest.mark.parametrize("batch_size", [24, 7, 2])
 def test_workers_together_take_the_steps_of_one(
     run_workers: Callable[..., list[Training]],
-    cnn_without_dropout: Callable[[], Classifier],
+    without_chance: Callable[[str], Classifier],
+    network: str,
     workers: int,
     batch_size: int,
 ) -> None:
     """The same examples in each step, whatever the workers; some have none of a step."""
+    make = partial(without_chance, network)
     train, validation = some_examples(25, 0, special=True), some_examples(11, 1)
     settings: dict[str, Any] = {"batch_size": batch_size, "epochs": 2, "learning_rate": 0.003, "clip_norm": 0.5}
 
-    together = train_together(run_workers, cnn_without_dropout, workers, train, validation, **settings)
+    together = train_together(run_workers, make, workers, train, validation, **settings)
 
-    alone = make_training(cnn_without_dropout(), **settings)
+    alone = make_training(make(), **settings)
     list(alone.run(train, validation))
     for training in together:
         assert equal_states(training.best, together[0].best)
@@ -473,13 +484,13 @@ def test_workers_begin_with_the_first_ones_weights(
     assert equal_states(second.best, cnn().state_dict())
 
 
-def test_a_step_is_the_mean_over_the_steps_examples(cnn_without_dropout: Callable[[], Classifier]) -> None:
+def test_a_step_is_the_mean_over_the_steps_examples(without_chance: Callable[[str], Classifier]) -> None:
     """Many small steps, against plain steps over the same batches."""
     train = some_examples(21, 0)
-    training = make_training(cnn_without_dropout(), batch_size=5, epochs=1, averaging=0.0, learning_rate=0.01, seed=3)
+    training = make_training(without_chance("cnn"), batch_size=5, epochs=1, averaging=0.0, learning_rate=0.01, seed=3)
     list(training.run(train, NO_EXAMPLES))
 
-    plain = cnn_without_dropout()
+    plain = without_chance("cnn")
     groups: list[dict[str, Any]] = [
         {"params": plain.model.parameters()},
         {"params": plain.words.parameters(), "weight_decay": 0.0},

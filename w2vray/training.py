@@ -229,8 +229,12 @@ class Training:
     def _add_up_gradients(self, ids_L: npt.NDArray[np.int32]) -> None:
         """Add up the workers' gradients, all in one message; of words only those that the step has.
 
-        The gradient of every other word is zero on all workers, which know all ids of the step.
+        The gradient of every other word is zero on all workers, which know all ids of the step. So is all of it on a
+        worker that has no example of the step.
         """
+        for parameter in self.trained:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
         overlay_KD = self.classifier.words.overlay_KD
         whole = [parameter.grad for parameter in self.trained if parameter is not overlay_KD]
         parts: list[Tensor] = [gradient for gradient in whole if gradient is not None]

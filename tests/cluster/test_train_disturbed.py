@@ -174,7 +174,9 @@ def test_a_training_whose_workers_die_of_one_epoch_is_given_up(
         output=str(tmp_path / "model"),
         model_settings=LONG,
     )
-    with pytest.raises(W2vrayError, match=r"training failed: .*killed; the same command goes on from its last epoch"):
+    with pytest.raises(
+        W2vrayError, match=r"(?s)training failed: .*killed; the same command goes on from its last epoch"
+    ):
         train(settings)
     assert len(begun) == 1
 

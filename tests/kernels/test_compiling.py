@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import os
 import stat
@@ -69,6 +70,72 @@ def test_a_process_that_was_stopped_while_it_compiled_holds_up_others_for_a_whil
         for made in folder.glob("*.nb*"):
             made.unlink()
         assert run(cache, package, "PATIENCE_SECONDS = 0.2") == "0 1"
+
+
+def test_a_process_loses_patience_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not anew for each kernel."""
+    monkeypatch.setattr(compiling, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(compiling, "PATIENCE_SECONDS", 0.0)
+    turn = compiling._Turn()
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        turn.take()
+        monkeypatch.setattr(compiling, "PATIENCE_SECONDS", 1e9)
+
+        turn.take()
+
+        assert turn._lock is None
+
+
+def test_the_turn_ends_where_compiling_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others need not wait for this process to end."""
+    monkeypatch.setattr(compiling, "cache_folder", lambda: tmp_path)
+    turn = compiling._Turn()
+
+    def fails() -> None:
+        turn.take()
+        raise TypeError
+
+    with pytest.raises(TypeError):
+        turn.ended_by(fails)()
+    with (tmp_path / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+def test_damaged_machine_code_is_made_anew(tmp_path: Path, suffix: str) -> None:
+    """As a power cut may leave it."""
+    package = Path(compiling.__file__).parents[2]
+    assert run(tmp_path / "cache", package) == "0 1"
+    for made in tmp_path.glob(f"cache/*/*.{suffix}"):
+        made.write_bytes(b"")
+
+    assert run(tmp_path / "cache", package) == "0 1"
+    assert run(tmp_path / "cache", package) == "1 0"
+
+
+def test_without_room_for_machine_code_it_is_used_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("numba.core.caching.FunctionCache.save_overload", full)
+    monkeypatch.setattr("numba.core.caching.FunctionCache.load_overload", lambda *_: None)
+
+    @compiling.kernel
+    def two() -> int:
+        return 2
+
+    assert two() == 2
+
+
+def test_where_numba_is_told_not_to_compile_the_plain_models_do_the_work() -> None:
+    """As is done to debug a kernel."""
+    code = "from w2vray.kernels.compiling import usable; print(usable())"
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(Path(compiling.__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "NUMBA_DISABLE_JIT tells numba not to compile"
 
 
 def test_processes_that_need_the_same_kernel_compile_it_once(tmp_path: Path) -> None:

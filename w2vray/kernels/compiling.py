@@ -56,13 +56,68 @@ _LOOK_SECONDS = 0.05
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class _Turn:
+    """The turn to compile: one process of a node has it at a time, so that the others find what it has made.
+
+    What has been compiled is loaded without it. A process that was stopped in its turn is waited for once, and no
+    longer than ``PATIENCE_SECONDS``; machine code is written whole or not at all, so that two may compile the same.
+    numba's global lock is held by whoever calls this.
+    """
+
+    def __init__(self) -> None:
+        self._lock: int | None = None
+        self._patient = True
+
+    def take(self) -> None:
+        """Wait for it."""
+        folder = cache_folder()
+        if self._lock is not None or folder is None or not self._patient:
+            return
+        with suppress(OSError):  # a filesystem without locks
+            lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            until = time.monotonic() + PATIENCE_SECONDS
+            while not _locked(lock):
+                if time.monotonic() > until:
+                    self._patient = False
+                    os.close(lock)
+                    return
+                time.sleep(_LOOK_SECONDS)
+            self._lock = lock
+
+    def ended_by(self, compiled: Callable[..., Any]) -> Callable[..., Any]:
+        """Let the next process have it when this has ended, well or not, and all that had it called."""
+
+        def in_turn(*arguments: Any) -> Any:
+            others = self._lock is not None  # a kernel that calls another has that compiled too
+            try:
+                return compiled(*arguments)
+            finally:
+                if self._lock is not None and not others:
+                    os.close(self._lock)
+                    self._lock = None
+
+        return in_turn
+
+
+def _locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+_turn = _Turn()
+
+
 def kernel(function: F) -> F:
     """Compile a function when it is first called, or load it; it runs without Python's global lock."""
-    if numba is None:
+    if numba is None or numba.config.DISABLE_JIT:
         return function
     dispatcher: Any = numba.njit(nogil=True)(function)
     if cache_folder() is not None:
         dispatcher._cache = _KernelCache(function)
+        dispatcher.compile = _turn.ended_by(dispatcher.compile)
     return dispatcher
 
 
@@ -102,10 +157,11 @@ def usable() -> str:
     """Return nothing where kernels can be compiled here, otherwise why not."""
     if numba is None:
         return _WHY_NOT
+    if numba.config.DISABLE_JIT:
+        return "NUMBA_DISABLE_JIT tells numba not to compile"
     try:
         compiled = _one()
     except Exception as error:  # noqa: BLE001 - whatever stops a compiler on some machine: the plain models do the work
-        _turn.give_back()
         return f"numba cannot compile here ({type(error).__name__}: {error})"
     return "" if compiled == 1 else f"numba computes {compiled} for 1"
 
@@ -143,48 +199,6 @@ def _sources_hash() -> str:
     return digest.hexdigest()[:16]
 
 
-class _Turn:
-    """The turn to compile: one process of a node has it at a time, so that the others find what it has made.
-
-    What has been compiled is loaded without it. A process that was stopped in its turn is waited for no longer than
-    ``PATIENCE_SECONDS``; machine code is written whole or not at all, so that two may compile the same.
-    """
-
-    def __init__(self) -> None:
-        self._depth = 0  # a kernel that calls another has that compiled too
-        self._lock: int | None = None
-
-    def take(self) -> None:
-        """Wait for it."""
-        self._depth += 1
-        folder = cache_folder()
-        if self._lock is not None or folder is None:
-            return
-        with suppress(OSError):  # a filesystem without locks
-            self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-            until = time.monotonic() + PATIENCE_SECONDS
-            while not _locked(self._lock) and time.monotonic() < until:
-                time.sleep(_LOOK_SECONDS)
-
-    def give_back(self) -> None:
-        """Let the next process have it, once all that was begun in it is done."""
-        self._depth = max(0, self._depth - 1)
-        if not self._depth and self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-
-def _locked(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-_turn = _Turn()
-
-
 class _NodeLocator(_CacheLocator):  # type: ignore[misc]
     """Tells numba where a function's machine code lies; the folder's name says which sources it was made of."""
 
@@ -211,24 +225,28 @@ class _KernelCacheImpl(CompileResultCacheImpl):  # type: ignore[misc]
 
 
 class _KernelCache(FunctionCache):  # type: ignore[misc]
-    """Machine code of a kernel. numba's global lock is held by whoever calls it."""
+    """Machine code of a kernel."""
 
     _impl_class = _KernelCacheImpl
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        loaded = super().load_overload(sig, target_context)
+        loaded = self._loaded(sig, target_context)
         if loaded is None:
             _turn.take()
-            loaded = super().load_overload(sig, target_context)  # another process may have made it meanwhile
-            if loaded is not None:
-                _turn.give_back()
+            loaded = self._loaded(sig, target_context)  # another process may have made it meanwhile
         return loaded
 
-    def save_overload(self, sig: Any, data: Any) -> None:
+    def _loaded(self, sig: Any, target_context: Any) -> Any:
         try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # noqa: BLE001 - whatever a damaged pickle raises: it is made anew
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with suppress(OSError):  # the disk is full: it is used all the same
             super().save_overload(sig, data)
-        finally:
-            _turn.give_back()
 
 
 @kernel
