@@ -232,12 +232,13 @@ class Training:
         The gradient of every other word is zero on all workers, which know all ids of the step. So is all of it on a
         worker that has no example of the step.
         """
+        overlay_KD = self.classifier.words.overlay_KD
+        parts: list[Tensor] = []
         for parameter in self.trained:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-        overlay_KD = self.classifier.words.overlay_KD
-        whole = [parameter.grad for parameter in self.trained if parameter is not overlay_KD]
-        parts: list[Tensor] = [gradient for gradient in whole if gradient is not None]
+            if parameter is not overlay_KD:
+                parts.append(parameter.grad)
         rows_U = self.classifier.words.overlay_rows(ids_L).to(self.device)
         if overlay_KD.grad is not None:
             parts.append(overlay_KD.grad[rows_U])
