@@ -39,7 +39,7 @@ Answer = Callable[
 
 __all__ = ["SCORING_VERSION", "TextScorer", "numeric_profile"]
 
-SCORING_VERSION = 4
+SCORING_VERSION = 5
 """Raised when the same model gives another answer to the same text."""
 
 _WARMING = ["Caf\u00e9 e\u0301 a-b xyzzy"]

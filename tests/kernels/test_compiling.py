@@ -17,10 +17,9 @@ pytestmark = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can 
 
 SCRIPT = """
 import numpy as np
-from w2vray.kernels.compiling import read_only
-from w2vray.kernels.heads import dense
-dense(read_only(np.ones((1, 2), "f4")), read_only(np.ones((2, 3), "f4")), read_only(np.ones(3, "f4")))
-print(sum(dense.stats.cache_hits.values()), sum(dense.stats.cache_misses.values()))
+from w2vray.kernels.averaging import add_rows
+add_rows(np.zeros(1, "i4"), 0, 1, np.array([0, 1]), 0, np.ones((1, 3), "f4"), np.zeros((1, 3)))
+print(sum(add_rows.stats.cache_hits.values()), sum(add_rows.stats.cache_misses.values()))
 """
 
 

@@ -4,15 +4,105 @@ The filters of width k see, at window t, ``sum_j K_j v_(t+j)``, where K_j are th
 word's projected row holds ``K_j v`` for each width and each j, side by side, and a window adds k pieces of k rows. ReLU
 and the bias come after the maximum over time: both keep the order of numbers, so the result is the same.
 
+Each number of a row is read once, so that memory is what takes the time: while a window is computed, the row of a word
+further on is called for.
+
 Legend: N texts, L ids, R places, P numbers of a row, F filters of each width, S filters of all widths, K widths.
 """
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from w2vray.kernels.compiling import inlined, kernel
+from w2vray.kernels.compiling import inlined, intrinsic, kernel
 
 __all__ = ["keep_highest"]
+
+_AHEAD = 8
+"""Words between a window and the row that is called for."""
+
+_LANES, _LINE = 8, 16
+"""Numbers of a vector instruction, and of a line of the processor's cache."""
+
+_READ, _KEEP, _DATA = 0, 3, 1
+"""LLVM's names for a prefetch: to read, into every cache, of data."""
+
+
+def _window_of(words: int) -> Any:
+    """Return a function that raises ``highest_F`` to the window of so many words that starts at ``position``.
+
+    It calls for the same columns of the row at ``ahead``. There are at least ``_LANES`` filters. The last vector of
+    them may overlap the one before it, which a maximum bears.
+    """
+
+    def window(_: Any, rows_RP: Any, places_L: Any, position: Any, ahead: Any, column: Any, highest_F: Any) -> Any:
+        from numba import types
+
+        return types.void(rows_RP, places_L, types.int64, types.int64, types.int64, highest_F), code
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        from llvmlite import ir
+        from numba.core import cgutils
+
+        index, option, byte = ir.IntType(64), ir.IntType(32), ir.IntType(8)
+        vector = ir.VectorType(ir.FloatType(), _LANES)
+        of_rows, of_places, _, _, _, of_highest = signature.args
+        position, ahead, column = arguments[2:5]
+        rows_RP, places_L, highest_F = (
+            context.make_array(kind)(context, builder, arguments[number])
+            for kind, number in ((of_rows, 0), (of_places, 1), (of_highest, 5))
+        )
+
+        def item(kind: Any, array: Any, *indices: Any) -> Any:
+            return cgutils.get_item_pointer(context, builder, kind, array, indices, wraparound=False)
+
+        def number_at(position: Any, column: Any) -> Any:
+            place = builder.load(item(of_places, places_L, position))
+            return item(of_rows, rows_RP, builder.sext(place, index), column)
+
+        def vector_at(number: Any, filter_: Any) -> Any:
+            return builder.bitcast(builder.gep(number, [filter_]), vector.as_pointer())
+
+        (filters,) = cgutils.unpack_tuple(builder, highest_F.shape)
+        columns = [builder.add(column, builder.mul(filters, index(j))) for j in range(words)]
+        pieces = [number_at(builder.add(position, index(j)), columns[j]) for j in range(words)]
+        pieces_ahead = [number_at(ahead, columns[j]) for j in range(words)]
+        highest = item(of_highest, highest_F, index(0))
+        kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), option, option, option])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+
+        def call_ahead(filter_: Any) -> None:
+            for piece in pieces_ahead:
+                number = builder.bitcast(builder.gep(piece, [filter_]), byte.as_pointer())
+                builder.call(prefetch, [number, *map(option, (_READ, _KEEP, _DATA))])
+
+        def raise_highest(filter_: Any) -> None:
+            total = builder.load(vector_at(pieces[0], filter_), align=4)
+            for piece in pieces[1:]:
+                total = builder.fadd(total, builder.load(vector_at(piece, filter_), align=4))
+            so_far = builder.load(vector_at(highest, filter_), align=4)
+            higher = builder.select(builder.fcmp_ordered(">", total, so_far), total, so_far)
+            builder.store(higher, vector_at(highest, filter_), align=4)
+
+        lines = builder.sdiv(filters, index(_LINE))
+        with cgutils.for_range(builder, lines) as loop:
+            line = builder.mul(loop.index, index(_LINE))
+            call_ahead(line)
+            for lanes in range(0, _LINE, _LANES):
+                raise_highest(builder.add(line, index(lanes)))
+        rest, last = builder.mul(lines, index(_LINE)), builder.sub(filters, index(_LANES))
+        with builder.if_then(builder.icmp_signed("<", rest, filters)):
+            call_ahead(last)
+            with builder.if_then(builder.icmp_signed("<", rest, last)):
+                raise_highest(rest)
+            raise_highest(last)
+        return context.get_dummy_value()
+
+    return intrinsic(window)
+
+
+_window_of_1, _window_of_2, _window_of_3, _window_of_4, _window_of_5 = (_window_of(words) for words in range(1, 6))
 
 
 @inlined
@@ -20,45 +110,40 @@ def _highest(
     places_L: npt.NDArray[np.int32],
     start: int,
     stop: int,
+    last: int,
     end: int,
     width: int,
     rows_RP: npt.NDArray[np.float32],
     column: int,
     highest_F: npt.NDArray[np.float32],
 ) -> None:
-    """Raise ``highest_F`` to the windows that start from ``start`` to ``stop`` in a text that goes to ``end``."""
+    """Raise ``highest_F`` to the windows that start from ``start`` to ``stop`` in a text that goes to ``end``.
+
+    ``last`` is the last id whose row is in place.
+    """
     filters = len(highest_F)
     sums_F = np.empty(filters, dtype=np.float32)
     for position in range(start, stop):
-        row_0 = rows_RP[places_L[position], column : column + filters]
         words = min(width, end - position)
-        if words >= 3:
-            row_1 = rows_RP[places_L[position + 1], column + filters : column + 2 * filters]
-            row_2 = rows_RP[places_L[position + 2], column + 2 * filters : column + 3 * filters]
-            if words == 3:
+        ahead = min(position + _AHEAD, last)
+        if filters >= _LANES and words == 1:
+            _window_of_1(rows_RP, places_L, position, ahead, column, highest_F)
+        elif filters >= _LANES and words == 2:
+            _window_of_2(rows_RP, places_L, position, ahead, column, highest_F)
+        elif filters >= _LANES and words == 3:
+            _window_of_3(rows_RP, places_L, position, ahead, column, highest_F)
+        elif filters >= _LANES and words == 4:
+            _window_of_4(rows_RP, places_L, position, ahead, column, highest_F)
+        elif filters >= _LANES and words == 5:
+            _window_of_5(rows_RP, places_L, position, ahead, column, highest_F)
+        else:
+            sums_F[:] = rows_RP[places_L[position], column : column + filters]
+            for j in range(1, words):
+                row_j = rows_RP[places_L[position + j], column + j * filters : column + (j + 1) * filters]
                 for f in range(filters):
-                    value = row_0[f] + row_1[f] + row_2[f]
-                    highest_F[f] = max(highest_F[f], value)
-                continue
-            row_3 = rows_RP[places_L[position + 3], column + 3 * filters : column + 4 * filters]
-            if words == 4:
-                for f in range(filters):
-                    value = row_0[f] + row_1[f] + row_2[f] + row_3[f]
-                    highest_F[f] = max(highest_F[f], value)
-                continue
-            row_4 = rows_RP[places_L[position + 4], column + 4 * filters : column + 5 * filters]
-            if words == 5:
-                for f in range(filters):
-                    value = row_0[f] + row_1[f] + row_2[f] + row_3[f] + row_4[f]
-                    highest_F[f] = max(highest_F[f], value)
-                continue
-        sums_F[:] = row_0
-        for j in range(1, words):
-            row_j = rows_RP[places_L[position + j], column + j * filters : column + (j + 1) * filters]
+                    sums_F[f] += row_j[f]
             for f in range(filters):
-                sums_F[f] += row_j[f]
-        for f in range(filters):
-            highest_F[f] = max(highest_F[f], sums_F[f])
+                highest_F[f] = max(highest_F[f], sums_F[f])
 
 
 @kernel
@@ -88,6 +173,7 @@ def keep_highest(
                 places_L,
                 max(start, begin),
                 min(stop, windows_end),
+                stop - 1,
                 end,
                 width,
                 rows_RP,

@@ -1,6 +1,7 @@
 """What ``average`` and ``cnn`` do behind their first step, which is folded into the words' vectors.
 
-Legend: N texts, L ids, D width of a vector, P numbers of a projected row, C classes, S features, M made rows.
+Legend: N texts, L ids, D width of a vector, P numbers of a projected row, C classes, S features, M made rows; T texts
+and what fills up the last tile of them, Q panels of K columns of the weights, F columns of all panels.
 """
 
 from collections.abc import Mapping
@@ -12,11 +13,12 @@ import numpy.typing as npt
 from w2vray.kernels.averaging import add_rows
 from w2vray.kernels.compiling import kernel, read_only
 from w2vray.kernels.convolving import keep_highest
+from w2vray.kernels.multiplying import multiply, panels, whole_tiles
 from w2vray.kernels.projecting import ProjectedRows
 from w2vray.lookup import Ids
 from w2vray.models.settings import CnnSettings
 
-__all__ = ["AverageHead", "CnnHead", "dense"]
+__all__ = ["AverageHead", "CnnHead", "Dense"]
 
 
 class AverageHead:
@@ -48,9 +50,9 @@ class CnnHead:
         self.bias_P = np.zeros(self.weights_DP.shape[1], dtype=np.float32)
         self._overlap = max(settings.widths) - 1
         self._widths_K = read_only(np.array(settings.widths, dtype=np.int64))
-        self._bias_S = np.concatenate([weights[f"convolutions.{index}.bias"] for index in range(len(kernels))])
-        self._dense_SC = read_only(weights["dense.weight"].T.astype(np.float32))
-        self._bias_C = read_only(weights["dense.bias"].astype(np.float32))
+        biases = [weights[f"convolutions.{index}.bias"] for index in range(len(kernels))]
+        self._bias_S = read_only(np.concatenate(biases).astype(np.float32))
+        self._dense = Dense(weights)
 
     def logits(self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return logits_NC."""
@@ -61,9 +63,9 @@ class CnnHead:
             keep_highest(
                 span.places_L, span.start, span.stop, ids.offsets_N1, first, self._widths_K, rows.rows_RP, highest_NS
             )
-        highest_NS += self._bias_S
-        np.maximum(highest_NS, 0.0, out=highest_NS)
-        return dense(highest_NS, self._dense_SC, self._bias_C)
+        features_TS = np.empty((whole_tiles(len(ids)), len(self._bias_S)), dtype=np.float32)
+        _rectify(highest_NS, self._bias_S, features_TS)
+        return self._dense.logits(features_TS, len(ids))
 
 
 def _text_at(ids: Ids, position: int) -> int:
@@ -71,17 +73,35 @@ def _text_at(ids: Ids, position: int) -> int:
     return int(np.searchsorted(ids.offsets_N1, position, side="right")) - 1
 
 
+class Dense:
+    """The layer that makes logits of a network's features."""
+
+    def __init__(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
+        self._panels_QSK = panels(weights["dense.weight"].T)
+        self._bias_C = read_only(weights["dense.bias"].astype(np.float32))
+
+    def logits(self, features_TS: npt.NDArray[np.float32], texts: int) -> npt.NDArray[np.float32]:
+        """Return logits_NC of the first texts; ``features_TS`` has room for whole tiles of them."""
+        return _dense(features_TS, texts, self._panels_QSK, self._bias_C)
+
+
 @kernel
-def dense(
-    features_NS: npt.NDArray[np.float32], weights_SC: npt.NDArray[np.float32], bias_C: npt.NDArray[np.float32]
+def _dense(
+    features_TS: npt.NDArray[np.float32],
+    texts: int,
+    panels_QSK: npt.NDArray[np.float32],
+    bias_C: npt.NDArray[np.float32],
 ) -> npt.NDArray[np.float32]:
-    """Return logits_NC, each text by itself."""
-    texts, features = features_NS.shape
-    logits_NC = np.empty((texts, len(bias_C)), dtype=np.float32)
-    for text in range(texts):
-        logits_NC[text] = bias_C
-        for s in range(features):
-            value = features_NS[text, s]
-            for c in range(len(bias_C)):
-                logits_NC[text, c] += value * weights_SC[s, c]
-    return logits_NC
+    products_TF = np.empty((len(features_TS), panels_QSK.shape[0] * panels_QSK.shape[2]), dtype=np.float32)
+    multiply(features_TS, panels_QSK, texts, products_TF)
+    return products_TF[:texts, : len(bias_C)] + bias_C
+
+
+@kernel
+def _rectify(
+    highest_NS: npt.NDArray[np.float32], bias_S: npt.NDArray[np.float32], features_TS: npt.NDArray[np.float32]
+) -> None:
+    """Add the bias and apply ReLU."""
+    for text in range(len(highest_NS)):
+        for s in range(len(bias_S)):
+            features_TS[text, s] = max(highest_NS[text, s] + bias_S[s], np.float32(0.0))

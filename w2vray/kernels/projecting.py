@@ -4,12 +4,11 @@ The vectors do not change while a store is scored, so the first step of each mod
 need not be computed for each token, but for each distinct word: ``projected_WP = vectors_WD @ weights_DP + bias_P``.
 Words come again and again; the rows of those used most are kept from block to block, in ``capacity`` places.
 
-No answer depends on what is kept: each row is computed by itself, in tiles of four that are always full, so that the
-same word has the same numbers whichever words came along. (A library's matrix product rounds differently when it is
-given another number of rows.)
+No answer depends on what is kept: the product is one whose rows do not depend on those beside them, so that the same
+word has the same numbers whichever words came along.
 
 Legend: D width of a vector, P numbers of a projected row, V rows of the table, K of the overlay, M made rows, R places,
-L ids of a block, W new words.
+L ids of a block, W new words; Q panels of C columns of the weights, F columns of all panels.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,55 +18,31 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.compiling import kernel, read_only
+from w2vray.kernels.multiplying import multiply, panels, whole_tiles
 
 __all__ = ["LEAST_PLACES", "ProjectedRows", "Span"]
 
 LEAST_PLACES = 1024
 """Places there are whatever the bound: more than the ids that any window reads."""
 
-_TILE = 4
-_COLUMNS = 256
+_TOGETHER = 96
+"""Words that are projected at once: their vectors stay in the processor's cache while all panels go by."""
 
 
 @kernel
 def project(
     vectors_WD: npt.NDArray[np.float32],
-    weights_DP: npt.NDArray[np.float32],
+    panels_QDC: npt.NDArray[np.float32],
     bias_P: npt.NDArray[np.float32],
     places_W: npt.NDArray[np.int32],
-    projected_RP: npt.NDArray[np.float32],
+    rows_RP: npt.NDArray[np.float32],
 ) -> None:
-    """Write ``vectors_WD @ weights_DP + bias_P`` into places; W is a multiple of four, a place below zero is left out.
-
-    Each number is summed in the order of D, whatever stands beside it.
-    """
-    dim, numbers = weights_DP.shape
-    sums_0 = np.empty(_COLUMNS, dtype=np.float32)
-    sums_1 = np.empty(_COLUMNS, dtype=np.float32)
-    sums_2 = np.empty(_COLUMNS, dtype=np.float32)
-    sums_3 = np.empty(_COLUMNS, dtype=np.float32)
-    for word in range(0, len(vectors_WD), _TILE):
-        for first in range(0, numbers, _COLUMNS):
-            columns = min(_COLUMNS, numbers - first)
-            for column in range(columns):
-                sums_0[column] = sums_1[column] = sums_2[column] = sums_3[column] = bias_P[first + column]
-            for d in range(dim):
-                x_0, x_1, x_2, x_3 = (
-                    vectors_WD[word, d],
-                    vectors_WD[word + 1, d],
-                    vectors_WD[word + 2, d],
-                    vectors_WD[word + 3, d],
-                )
-                weights_P = weights_DP[d, first : first + columns]
-                for column in range(columns):
-                    weight = weights_P[column]
-                    sums_0[column] += x_0 * weight
-                    sums_1[column] += x_1 * weight
-                    sums_2[column] += x_2 * weight
-                    sums_3[column] += x_3 * weight
-            for place, sums in ((0, sums_0), (1, sums_1), (2, sums_2), (3, sums_3)):
-                if places_W[word + place] >= 0:
-                    projected_RP[places_W[word + place], first : first + columns] = sums[:columns]
+    """Write the projected rows of words into their places; there may be more vectors, of no word, to fill a tile."""
+    products_WF = np.empty((len(vectors_WD), panels_QDC.shape[0] * panels_QDC.shape[2]), dtype=np.float32)
+    multiply(vectors_WD, panels_QDC, len(places_W), products_WF)
+    for word in range(len(places_W)):
+        for p in range(len(bias_P)):
+            rows_RP[places_W[word], p] = products_WF[word, p] + bias_P[p]
 
 
 @kernel
@@ -136,7 +111,7 @@ class ProjectedRows:
             bound: bytes that may be kept.
         """
         self._vectors_of = vectors_of
-        self._weights_DP = read_only(weights_DP.astype(np.float32))
+        self._panels_QDC = panels(weights_DP)
         self._bias_P = read_only(bias_P.astype(np.float32))
         self._own_ids = own_ids
         numbers = weights_DP.shape[1]
@@ -188,14 +163,12 @@ class ProjectedRows:
             self._drop(np.flatnonzero(self._owner_R >= self._own_ids))
 
     def _project(self, places_W: npt.NDArray[np.int32], made_MD: npt.NDArray[np.float32]) -> None:
-        for first in range(0, len(places_W), LEAST_PLACES):
-            part_W = places_W[first : first + LEAST_PLACES]
-            padding = -len(part_W) % _TILE
+        for first in range(0, len(places_W), _TOGETHER):
+            part_W = places_W[first : first + _TOGETHER]
             vectors_WD = self._vectors_of(self._owner_R[part_W], made_MD)
-            if padding:
-                part_W = np.concatenate([part_W, np.full(padding, -1, dtype=np.int32)])
-                vectors_WD = np.concatenate([vectors_WD, np.zeros((padding, vectors_WD.shape[1]), dtype=np.float32)])
-            project(read_only(vectors_WD), self._weights_DP, self._bias_P, read_only(part_W), self.rows_RP)
+            filled_WD = np.zeros((whole_tiles(len(part_W)), vectors_WD.shape[1]), dtype=np.float32)
+            filled_WD[: len(part_W)] = vectors_WD
+            project(read_only(filled_WD), self._panels_QDC, self._bias_P, read_only(part_W), self.rows_RP)
 
     def _least_used(self) -> npt.NDArray[np.bool_]:
         """Choose the half of the places whose words came least often, and let the past count half from now on."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.compiling import read_only
-from w2vray.kernels.heads import dense
+from w2vray.kernels.heads import Dense
 from w2vray.kernels.multiplying import panels, whole_tiles
 from w2vray.kernels.projecting import ProjectedRows
 from w2vray.kernels.recurring import SIGMOID, TANH, by_step, gru_steps, lstm_steps
@@ -44,18 +44,17 @@ class RecurrentHead:
             self._panels_PHC.append(panels(weights[f"recurrent.weight_hh_l0{suffix}"].T * scale_G))
         self.weights_DP = np.concatenate(inputs_DG, axis=1)
         self.bias_P = np.concatenate(biases_G)
-        self._dense_SC = read_only(weights["dense.weight"].T.astype(np.float32))
-        self._bias_C = read_only(weights["dense.bias"].astype(np.float32))
+        self._dense = Dense(weights)
 
     def logits(self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return logits_NC."""
         hidden = self._hidden
-        features_NS = np.zeros((len(ids), hidden * len(self._panels_PHC)), dtype=np.float32)
+        features_TS = np.zeros((whole_tiles(len(ids)), hidden * len(self._panels_PHC)), dtype=np.float32)
         for texts_B in _batches(ids.lengths_N):
             for direction in range(len(self._panels_PHC)):
                 features_BH = self._features(ids, texts_B, direction, rows, made_MD)
-                features_NS[texts_B, direction * hidden : (direction + 1) * hidden] = features_BH
-        return dense(features_NS, self._dense_SC, self._bias_C)
+                features_TS[texts_B, direction * hidden : (direction + 1) * hidden] = features_BH
+        return self._dense.logits(features_TS, len(ids))
 
     def _features(
         self,
