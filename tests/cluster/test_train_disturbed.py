@@ -101,14 +101,19 @@ def test_a_training_whose_worker_is_killed_goes_on_from_the_last_whole_epoch(  #
     require_weights(tmp_path / "model", state)
 
 
-def test_a_training_whose_driver_is_killed_is_gone_on_with_by_the_same_command(
+@pytest.mark.parametrize("half_written", [False, True])
+def test_a_training_whose_driver_is_killed_is_gone_on_with_by_the_same_command(  # noqa: PLR0917 - fixtures
     make_store: Callable[..., Path],
     word_vectors: Vectors,
     fit_here: Callable[..., Any],
     wait_for_every_cpu: Callable[[], None],
+    half_written: bool,
     tmp_path: Path,
 ) -> None:
-    """A mark that is put into its last checkpoint is there in the end: the epochs before are not done again."""
+    """A mark that is put into its last checkpoint is there in the end: the epochs before are not done again.
+
+    Also where the list of checkpoints and a further one were being written.
+    """
     store, model = make_store(files=2, rows=100), tmp_path / "model"
     options = [
         (f"--{name.replace('_', '-')}", str(value))
@@ -131,7 +136,15 @@ def test_a_training_whose_driver_is_killed_is_gone_on_with_by_the_same_command(
     done, checkpoint = latest_checkpoint(tmp_path)
     assert 2 <= done < LONG["epochs"]
     assert not model.exists()
-    put_mark(checkpoint)
+    if half_written:
+        snapshot = checkpoint.parent / "checkpoint_manager_snapshot.json"
+        snapshot.write_bytes(snapshot.read_bytes()[:100])
+        checkpoint = max(checkpoint.parent.glob("checkpoint_2*"))  # which the list may not have had yet
+    done = put_mark(checkpoint)
+    if half_written:
+        later = checkpoint.parent / "checkpoint_9999-01-01_00-00-00.000000"
+        later.mkdir()
+        (later / "state.pt").write_bytes((checkpoint / "state.pt").read_bytes()[:-1000])
 
     again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
@@ -181,12 +194,13 @@ def test_a_training_whose_workers_die_of_one_epoch_is_given_up(
     assert len(begun) == 1
 
 
-def put_mark(checkpoint: Path) -> None:
-    """Change what a checkpoint tells of the epochs so far."""
+def put_mark(checkpoint: Path) -> int:
+    """Change what a checkpoint tells of the epochs so far; return how many they are."""
     state = torch.load(checkpoint / "state.pt", weights_only=True)
     for line in state[CURVE]:
         line["train_loss"] = MARK
     torch.save(state, checkpoint / "state.pt")
+    return len(state[CURVE])
 
 
 def test_a_training_that_waits_for_cpus_of_others_says_so(

@@ -123,6 +123,13 @@ def test_a_training_goes_on_with_more_workers_and_with_fewer_as_nodes_come_and_g
     places = [str(store), "--vectors", str(word_vectors.path), "--output", str(tmp_path / "model")]
     command = [sys.executable, "-c", TRAIN, "train", *places, "--address", nodes.address, "--workers", "1:2", *options]
     log = tmp_path / "log"
+    found: list[dict[str, Any]] = []
+
+    def workers() -> list[int]:
+        """How many workers each epoch had, when the curve could be read last."""
+        found[:] = curve(tmp_path) or found
+        return [line["workers"] for line in found]
+
     with log.open("wb") as sink, subprocess.Popen(command, env=environment, stdout=sink, stderr=sink) as process:
 
         def wait_for(happened: Callable[[], bool]) -> None:
@@ -135,14 +142,14 @@ def test_a_training_goes_on_with_more_workers_and_with_fewer_as_nodes_come_and_g
         try:
             wait_for(lambda: "waiting for 1 worker of 0.875 CPU each; 0 of 0 CPU free now" in log.read_text())
             nodes.tell("add")
-            wait_for(lambda: workers(tmp_path)[-1:] == [1])
+            wait_for(lambda: workers()[-1:] == [1])
             nodes.tell("add")
-            wait_for(lambda: workers(tmp_path)[-1:] == [2])
+            wait_for(lambda: workers()[-1:] == [2])
             nodes.tell("remove")
-            wait_for(lambda: 2 in workers(tmp_path) and workers(tmp_path)[-1] == 1)
+            wait_for(lambda: workers()[-1:] == [1])
         finally:
             process.kill()
-    found = curve(tmp_path)
+    assert 2 in [line["workers"] for line in found]
     alone = fit_here(store, CnnSettings(**ENDLESS | {"epochs": len(found)}))[CURVE]
     assert [line["epoch"] for line in found] == list(range(1, len(found) + 1))
     assert {line["examples"] for line in found} == {alone[0]["examples"]}
@@ -160,8 +167,3 @@ def curve(folder: Path) -> list[dict[str, Any]]:
         return []
     lines: list[dict[str, Any]] = state[CURVE]
     return lines
-
-
-def workers(folder: Path) -> list[int]:
-    """Return how many workers each epoch had."""
-    return [line["workers"] for line in curve(folder)]

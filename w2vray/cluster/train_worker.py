@@ -1,8 +1,9 @@
 """What each Ray Train worker does: map the examples, fit the model in step with the others, report after each epoch."""
 
+import pickle
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,14 @@ _STATE = "state.pt"
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerConfig:
-    """What every worker is told. ``files`` are the example files of each store."""
+    """What every worker is told: ``files`` are the example files of each store, ``folder`` has the checkpoints."""
 
     shared: SharedVectors
     task: Task
     labels: tuple[str, ...]
     multi_label: bool
     files: tuple[tuple[Path, ...], ...]
+    folder: Path
 
     def examples(self) -> tuple[Examples, Examples]:
         """Map the examples to learn from, and those for validation."""
@@ -55,7 +57,6 @@ def train_loop_per_worker(arguments: Mapping[str, Any]) -> None:
     # another process wants a CPU too, that takes ten times as long as one thread.
     use_one_thread()
     context = ray.train.get_context()
-    checkpoint = ray.train.get_checkpoint()
     train, validation = config.examples()
     fit(
         config.task,
@@ -64,10 +65,21 @@ def train_loop_per_worker(arguments: Mapping[str, Any]) -> None:
         validation,
         workers=Workers(context.get_world_rank(), context.get_world_size(), _sum_over_workers),
         device=get_device(),
-        state=load_state(checkpoint) if checkpoint is not None else None,
+        state=_last_state(config.folder),
         report=_report,
         folder=config.files[0][0].parent,
     )
+
+
+def _last_state(folder: Path) -> dict[str, Any] | None:
+    """Read the last whole checkpoint: the one that Ray Train knows, else the last in its folder, if there is any."""
+    known = ray.train.get_checkpoint()
+    if known is not None:
+        return load_state(known)
+    for place in sorted(folder.glob("checkpoint_*"), reverse=True):  # they are named by the time
+        with suppress(OSError, RuntimeError, EOFError, pickle.UnpicklingError):  # it was being written
+            return load_state(Checkpoint.from_directory(place))
+    return None
 
 
 def _sum_over_workers(value: Tensor) -> Tensor:

@@ -34,6 +34,9 @@ from the last checkpoint, which costs them a part of an epoch."""
 
 _WATCH_SECONDS = 1.0
 
+_SNAPSHOT = "checkpoint_manager_snapshot.json"
+"""The file in which Ray Train keeps what checkpoints there are."""
+
 _POLL_SECONDS = "0.25"
 """Between two looks of Ray Train at its workers. Each epoch's report waits for one; Ray's own 2 s are longer than an
 epoch of a few thousand texts."""
@@ -101,12 +104,27 @@ def run_trainer(
 def _fit(trainer: Callable[[], TorchTrainer], folder: Path) -> ray.train.Result:
     """Train to the end; a new trainer, which goes on where the last one has failed, while there are epochs between."""
     while True:
+        _forget_damaged(folder)
         done = _epochs_done(folder)
         try:
             return trainer().fit()
         except ray.train.TrainingFailedError as error:
             if _epochs_done(folder) == done:
                 raise W2vrayError(f"training failed: {error}; the same command goes on from its last epoch") from error
+
+
+def _forget_damaged(folder: Path) -> None:
+    """Remove Ray Train's list of checkpoints where its end is missing: Ray writes it in place, and would not go on.
+
+    Workers find the last whole checkpoint without it.
+    """
+    snapshot = folder / _SNAPSHOT
+    try:
+        json.loads(snapshot.read_text())
+    except FileNotFoundError:
+        return
+    except ValueError:
+        snapshot.unlink()
 
 
 def _epochs_done(folder: Path) -> int:
@@ -118,7 +136,7 @@ def _epochs_done(folder: Path) -> int:
 def _latest(folder: Path) -> dict[str, Any] | None:
     """Return what was reported with the last checkpoint; None where there is none yet, or it is being written."""
     try:
-        result = json.loads((folder / "checkpoint_manager_snapshot.json").read_text())["latest_checkpoint_result"]
+        result = json.loads((folder / _SNAPSHOT).read_text())["latest_checkpoint_result"]
     except (OSError, ValueError, KeyError):
         return None
     return None if result is None else result["metrics"]
