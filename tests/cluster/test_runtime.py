@@ -18,10 +18,11 @@ from w2vray.cluster.runtime import connected
 with connected():
     ours = [psutil.Process(), *psutil.Process().children(recursive=True)]
     names = [process.name() for process in ours]
+    commands = [" ".join(process.cmdline()) for process in ours[1:]]
     heard = [(c.laddr.ip, c.laddr.port) for p in ours for c in p.net_connections() if c.status == psutil.CONN_LISTEN]
     token = os.environ.get("RAY_AUTH_MODE")
 left = [process.name() for process in ours[1:] if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
-print(json.dumps({"names": names, "heard": heard, "token": token, "left": left}))
+print(json.dumps({"names": names, "commands": commands, "heard": heard, "token": token, "left": left}))
 """
 
 
@@ -58,6 +59,8 @@ def test_what_we_start_listens_on_the_loopback_asks_for_a_token_and_is_ended() -
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout.splitlines()[-1])
     assert {"raylet", "gcs_server"} <= set(found["names"])
+    needless = [command for command in found["commands"] if re.search(r"dashboard\.py|monitor\.py", command)]
+    assert not needless, "they take seconds of the CPUs that are to work"
     assert len(found["heard"]) >= 3
     assert {address.removeprefix("::ffff:") for address, _ in found["heard"]} <= {"127.0.0.1", "::1"}
     assert found["token"] == "token"

@@ -22,6 +22,7 @@ import ray
 import ray.data
 import ray.exceptions
 from ray._private import ray_constants
+from ray._private.node import Node
 from ray.data import DataContext
 
 from w2vray.cluster.resources import (
@@ -71,7 +72,7 @@ def connected(address: str | None = None) -> Iterator[None]:
         _require_listener(address)
         options["address"] = address
     try:
-        with _quiet_start(), _own_signals(), _on_loopback():
+        with _quiet_start(), _own_signals(), _on_loopback(), _few_processes():
             ray.init(**options)
     except (ConnectionError, ValueError, RuntimeError, ray.exceptions.AuthenticationError) as error:
         hint = "" if address in (None, "local") else f"; if that Ray asks for a token, {AUTHENTICATION}"
@@ -125,6 +126,20 @@ def _on_loopback() -> Iterator[None]:
         yield
     finally:
         ray_constants.ENABLE_RAY_CLUSTER = everywhere
+
+
+@contextmanager
+def _few_processes() -> Iterator[None]:
+    """Start without what serves clusters and people who look on: it would take seconds of the CPUs that are to work."""
+    needless = [name for name in ("start_api_server", "start_log_monitor", "start_monitor") if hasattr(Node, name)]
+    own = {name: getattr(Node, name) for name in needless}
+    try:
+        for name in needless:
+            setattr(Node, name, lambda *_, **__: None)
+        yield
+    finally:
+        for name, start in own.items():
+            setattr(Node, name, start)
 
 
 @contextmanager
