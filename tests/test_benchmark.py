@@ -127,15 +127,18 @@ def test_training_is_weighed_for_two_sizes_of_a_set_in_which_no_text_is_twice(
     assert 0 < memory.made <= memory.private
     seen: list[Any] = []
 
-    def watched(settings: Any) -> Any:
+    def watched(settings: Any, seconds: float) -> Any:
         seen.append(settings)
         kinds = ("driver", "reader", "trainer")
-        return training_memory.Trained(rows=100, reading=2.0, training=5.0), dict.fromkeys(kinds, memory)
+        ended = settings.model == "average"
+        trained = training_memory.Trained("100 examples", reading=2.0, training=seconds + 1, ended=ended)
+        return trained, dict.fromkeys(kinds, memory)
 
     monkeypatch.setattr(training_memory, "_watched", watched)
-    rows = list(training_memory.measure_training_memory(Material(texts, "made up"), 1.0))
+    rows = list(training_memory.measure_training_memory(Material(texts, "made up"), 1.0, 5.0))
     assert [settings.model for settings in seen] == ["average", "average", "cnn", "cnn"]
-    assert len(rows) == len({row.what for row in rows}) == 4 * 5
+    assert len(rows) == len({row.what for row in rows}) == 2 * 5 + 2 * 4
     by_unit = {row.unit: row.value for row in rows}
-    assert by_unit["examples/s"] == 100 / 5.0
+    assert by_unit["s"] == 6.0
     assert by_unit["MB"] == memory.made / 1e6
+    assert {"100 examples, ended after 6 s of steps" in row.note for row in rows[10:]} == {True}

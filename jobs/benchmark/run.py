@@ -53,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "growth": lambda: whole_jobs.measure_growth(material, options.job_megabytes),
         "vectors": lambda: measure_vectors(max(options.words)),
         "training": lambda: measure_training(material, options.runs, options.networks, options.batch_size),
-        "training-memory": lambda: measure_training_memory(material, options.training_megabytes),
+        "training-memory": lambda: measure_training_memory(
+            material, options.training_megabytes, options.training_seconds
+        ),
         "gpu": lambda: measure_gpu(material, options.runs),
     }
     rows = [row for name in options.only or sections for row in _told(name, sections[name])]
@@ -79,6 +81,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, help="texts of a step of training (default: the network's own)")
     parser.add_argument(
         "--training-megabytes", type=float, default=1000, help="text of the labelled set that memory is measured with"
+    )
+    parser.add_argument(
+        "--training-seconds", type=float, default=600, help="steps that memory is watched in, at most so long"
     )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--core-hour", type=float, default=0.04, help="price of a core for an hour")

@@ -2,10 +2,12 @@
 
 The set is the corpus over and over, each text with its words in another order, so that no text is there twice. Labels
 are made up. Memory is what a process has made itself (anonymous pages); pages of the files that are mapped, which the
-kernel takes back when it wants them, are counted apart.
+kernel takes back when it wants them, are counted apart. Where steps take too long, the training is ended among them.
 """
 
+import math
 import multiprocessing
+import signal
 import tempfile
 import time
 from collections import defaultdict
@@ -39,8 +41,8 @@ KINDS = {"ray::MapWorker": "reader", "ray::RayTrainW": "trainer"}
 """What the processes are called that do the work, cut to the length that the kernel keeps."""
 
 
-def measure_training_memory(material: Material, megabytes: float) -> Iterator[Row]:
-    """Train on a quarter of so much text, and on all of it."""
+def measure_training_memory(material: Material, megabytes: float, seconds: float) -> Iterator[Row]:
+    """Train on a quarter of so much text, and on all of it; take steps for so many seconds at most."""
     with tempfile.TemporaryDirectory(prefix="w2vray-") as name:
         folder = Path(name)
         words = [word for word, _ in material.words(FAMILY).most_common(100_000)]
@@ -59,33 +61,45 @@ def measure_training_memory(material: Material, megabytes: float) -> Iterator[Ro
                     workers=WORKERS,
                     model_settings=options,
                 )
-                yield from _measured(settings, size)
+                yield from _measured(settings, size, seconds)
 
 
-def _measured(settings: TrainSettings, megabytes: float) -> Iterator[Row]:
-    trained, peaks = _watched(settings)
+def _measured(settings: TrainSettings, megabytes: float, seconds: float) -> Iterator[Row]:
+    trained, peaks = _watched(settings, seconds)
     what = f"{settings.model}, {megabytes:,.0f} MB"
-    note = f"{trained.rows:,} rows"
+    note = trained.examples if trained.ended else f"{trained.examples}, ended after {trained.training:,.0f} s of steps"
     for kind, peak in sorted(peaks.items()):
-        with_files = f"{peak.private / 1e6:,.0f} MB with pages of files that no other process has mapped"
+        with_files = f"{note}; {peak.private / 1e6:,.0f} MB with pages of files that no other process has mapped"
         yield Row("training-memory", f"{what}, {kind}", peak.made / 1e6, "MB", {}, with_files)
-    yield Row("training-memory", f"{what}, read", megabytes / trained.reading, "MB/s", {}, f"{note}, start of Ray too")
-    yield Row("training-memory", f"{what}, trained", trained.rows / trained.training, "examples/s", {}, note)
+    yield Row("training-memory", f"{what}, read", megabytes / trained.reading, "MB/s", {}, f"{note}; start of Ray too")
+    if trained.ended:
+        yield Row("training-memory", f"{what}, trained in", trained.training, "s", {}, note)
 
 
 @dataclass(frozen=True)
 class Trained:
-    """How many rows a training had, and its seconds."""
+    """How many examples a training had, in words; its seconds; whether it came to its end."""
 
-    rows: int
+    examples: str
     reading: float
     training: float
+    ended: bool
 
 
-def _train(settings: TrainSettings) -> Trained:
-    started, told = time.perf_counter(), []
-    summary = train(settings, address="local", progress=lambda _, __: told.append(time.perf_counter()))
-    return Trained(summary.rows + summary.rows_validation, told[0] - started, time.perf_counter() - told[0])
+def _train(settings: TrainSettings, begun: Path) -> Trained:
+    """Train; ``begun`` appears when there are examples, and an interrupt after that ends it."""
+    started, told = time.perf_counter(), [(0.0, "")]
+
+    def progress(_: int, words: str) -> None:
+        told.append((time.perf_counter(), words))
+        begun.touch()
+
+    ended = False
+    with suppress(KeyboardInterrupt):
+        train(settings, address="local", progress=progress)
+        ended = True
+    reading, examples = told[1]
+    return Trained(examples, reading - started, time.perf_counter() - reading, ended)
 
 
 @dataclass(frozen=True)
@@ -107,17 +121,24 @@ class Memory:
         return Memory(max(self.made, other.made), max(self.private, other.private))
 
 
-def _watched(settings: TrainSettings) -> tuple[Trained, dict[str, Memory]]:
+def _watched(settings: TrainSettings, seconds: float) -> tuple[Trained, dict[str, Memory]]:
     """Train in a process of its own; return also the peak of each kind of process."""
     peaks: dict[str, Memory] = defaultdict(Memory)
+    begun = Path(f"{settings.output}-begun")
+    until: float | None = None
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         driver = psutil.Process(pool.submit(getpid).result())
-        training = pool.submit(_train, settings)
+        training = pool.submit(_train, settings, begun)
         while not training.done():
             for process in [driver, *driver.children(recursive=True)]:
                 with suppress(psutil.Error, OSError, ValueError):  # it has ended meanwhile
                     kind = "driver" if process == driver else KINDS.get(process.name()[:14], "")
                     if kind:
                         peaks[kind] = peaks[kind].most(Memory.of(process.pid))
+            if until is None and begun.exists():
+                until = time.monotonic() + seconds
+            if until is not None and time.monotonic() > until:
+                driver.send_signal(signal.SIGINT)
+                until = math.inf
             time.sleep(SAMPLE_SECONDS)
         return training.result(), peaks
