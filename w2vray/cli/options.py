@@ -66,7 +66,7 @@ def _parameter(item: Field[Any], hint: Any) -> Callable[[F], F]:
     base, several = _base(hint)
     required = item.default is MISSING
     if item.metadata["positional"]:
-        metavar = item.name.upper()
+        metavar = item.name.upper() if required else f"[{item.name.upper()}]"
         return click.argument(
             item.name,
             type=base,

@@ -82,12 +82,18 @@ def train(
     if origin:
         origin.require(settings, [store.corpus.fingerprint for store in stores], vectors.fingerprint)
     storage, name = _storage(output), _fingerprint(settings, stores, vectors)
+    earlier = storage.exists()
     with connected(address):
         require_workers(settings)
         shared = share(vectors)
         files, counts = _examples(settings, model, stores, shared, storage, note=note)
         labels = label_order(counts.labels)
-        _require_usable(counts, labels, settings, model, multi_label=stores[0].multi_label)
+        try:
+            _require_usable(counts, labels, settings, model, multi_label=stores[0].multi_label)
+        except CorpusError:
+            if not earlier:  # what an earlier training left is not ours to remove
+                shutil.rmtree(storage, ignore_errors=True)
+            raise
         worker = WorkerConfig(
             shared=shared,
             task=_task(settings, model, labels, counts, multi_label=stores[0].multi_label),
