@@ -11,11 +11,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
@@ -70,7 +72,11 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
             wait_for(address, process, log)
             yield Head(address, environment)
         finally:
+            started = psutil.Process(process.pid).children(recursive=True)
             process.send_signal(signal.SIGTERM)
+            for each in started:  # it would wait half a minute for them to end by themselves
+                with suppress(psutil.NoSuchProcess):
+                    each.kill()
             process.wait(60)
             shutil.rmtree(folder, ignore_errors=True)
 
