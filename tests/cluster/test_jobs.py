@@ -4,7 +4,6 @@ import json
 import os
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -72,10 +71,9 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
             wait_for(address, process, log)
             yield Head(address, environment)
         finally:
-            started = psutil.Process(process.pid).children(recursive=True)
-            process.send_signal(signal.SIGTERM)
-            for each in started:  # it would wait half a minute for them to end by themselves
-                with suppress(psutil.NoSuchProcess):
+            started = psutil.Process(process.pid)
+            for each in [*started.children(recursive=True), started]:
+                with suppress(psutil.NoSuchProcess):  # told to end, it would wait half a minute for the others
                     each.kill()
             process.wait(60)
             shutil.rmtree(folder, ignore_errors=True)
