@@ -101,18 +101,19 @@ def test_a_training_whose_worker_is_killed_goes_on_from_the_last_whole_epoch(  #
     require_weights(tmp_path / "model", state)
 
 
-@pytest.mark.parametrize("half_written", [False, True])
+@pytest.mark.parametrize(("told", "half_written"), [(signal.SIGKILL, False), (signal.SIGINT, True)])
 def test_a_training_whose_driver_is_killed_is_gone_on_with_by_the_same_command(  # noqa: PLR0917 - fixtures
     make_store: Callable[..., Path],
     word_vectors: Vectors,
     fit_here: Callable[..., Any],
     wait_for_every_cpu: Callable[[], None],
+    told: signal.Signals,
     half_written: bool,
     tmp_path: Path,
 ) -> None:
     """A mark that is put into its last checkpoint is there in the end: the epochs before are not done again.
 
-    Also where the list of checkpoints and a further one were being written.
+    Also where it was interrupted, and where the list of checkpoints and a further one were being written.
     """
     store, model = make_store(files=2, rows=100), tmp_path / "model"
     options = [
@@ -130,8 +131,10 @@ def test_a_training_whose_driver_is_killed_is_gone_on_with_by_the_same_command( 
         while latest_checkpoint(tmp_path)[0] < 2:
             assert process.poll() is None, (tmp_path / "log").read_text()
             time.sleep(0.05)
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
+        process.send_signal(told)
+        assert process.wait() == (-signal.SIGKILL if told == signal.SIGKILL else 130)
+    if told == signal.SIGINT:
+        assert "interrupted; the same command goes on with what is missing" in (tmp_path / "log").read_text()
     wait_for_every_cpu()
     done, checkpoint = latest_checkpoint(tmp_path)
     assert 2 <= done < LONG["epochs"]
@@ -180,7 +183,7 @@ def test_a_training_whose_workers_die_of_one_epoch_is_given_up(
         def fit(self) -> None:
             raise ray.train.WorkerGroupError("killed", {})
 
-    monkeypatch.setattr("w2vray.cluster.trainer.TorchTrainer", Dying)
+    monkeypatch.setattr("w2vray.cluster.trainer._Trainer", Dying)
     settings = TrainSettings(
         labelled=(str(make_store(files=1, rows=60)),),
         vectors=str(word_vectors.path),

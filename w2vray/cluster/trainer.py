@@ -10,6 +10,7 @@ from threading import Event, Thread
 from typing import Any
 
 import ray.train
+from ray.actor import ActorHandle
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
@@ -79,7 +80,7 @@ def run_trainer(
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", _POLL_SECONDS)
     folder = storage / name
     trainer = partial(
-        TorchTrainer,
+        _Trainer,
         train_loop_per_worker,
         train_loop_config={"config": worker},
         scaling_config=ScalingConfig(  # type: ignore[call-arg]  # declared for its version 1
@@ -99,6 +100,24 @@ def run_trainer(
         result = _fit(trainer, folder)
     assert result.checkpoint is not None, "a training that ends well has reported at least once"
     return load_state(result.checkpoint)
+
+
+class _Trainer(TorchTrainer):
+    """Ray's trainer, without its own answer to an interrupt, which ends the program as if all had gone well."""
+
+    _controller: ActorHandle[Any] | None = None
+
+    def _register_sigint_handler(self, controller: ActorHandle[Any]) -> None:
+        self._controller = controller
+
+    def fit(self) -> ray.train.Result:
+        """Train to the end; where that is interrupted, let go of the workers at once."""
+        try:
+            return super().fit()
+        except KeyboardInterrupt:
+            if self._controller is not None:
+                ray.kill(self._controller)
+            raise
 
 
 def _fit(trainer: Callable[[], TorchTrainer], folder: Path) -> ray.train.Result:
