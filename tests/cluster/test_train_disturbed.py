@@ -143,11 +143,10 @@ def test_a_training_whose_driver_is_killed_is_gone_on_with_by_the_same_command( 
         snapshot = checkpoint.parent / "checkpoint_manager_snapshot.json"
         snapshot.write_bytes(snapshot.read_bytes()[:100])
         checkpoint = max(checkpoint.parent.glob("checkpoint_2*"))  # which the list may not have had yet
-    done = put_mark(checkpoint)
-    if half_written:
         later = checkpoint.parent / "checkpoint_9999-01-01_00-00-00.000000"
         later.mkdir()
         (later / "state.pt").write_bytes((checkpoint / "state.pt").read_bytes()[:-1000])
+    done = put_mark(checkpoint)
 
     again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 

@@ -100,7 +100,7 @@ def train(
             labels=labels,
             multi_label=stores[0].multi_label,
             files=files,
-            folder=storage / name,
+            checkpoints=storage / name,
         )
         progress(0, f"{counts.train:,} examples, {len(labels)} classes")
         state = run_trainer(settings, worker, storage, name, progress=progress, note=note)

@@ -27,14 +27,14 @@ _STATE = "state.pt"
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerConfig:
-    """What every worker is told: ``files`` are the example files of each store, ``folder`` has the checkpoints."""
+    """What every worker is told: ``files`` are the example files of each store, ``checkpoints`` Ray Train's folder of them."""
 
     shared: SharedVectors
     task: Task
     labels: tuple[str, ...]
     multi_label: bool
     files: tuple[tuple[Path, ...], ...]
-    folder: Path
+    checkpoints: Path
 
     def examples(self) -> tuple[Examples, Examples]:
         """Map the examples to learn from, and those for validation."""
@@ -65,7 +65,7 @@ def train_loop_per_worker(arguments: Mapping[str, Any]) -> None:
         validation,
         workers=Workers(context.get_world_rank(), context.get_world_size(), _sum_over_workers),
         device=get_device(),
-        state=_last_state(config.folder),
+        state=_last_state(config.checkpoints),
         report=_report,
         folder=config.files[0][0].parent,
     )

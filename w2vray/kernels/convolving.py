@@ -126,15 +126,16 @@ def _highest(
     for position in range(start, stop):
         words = min(width, end - position)
         ahead = min(position + _AHEAD, last)
-        if filters >= _LANES and words == 1:
+        fast = words if filters >= _LANES else 0
+        if fast == 1:
             _window_of_1(rows_RP, places_L, position, ahead, column, highest_F)
-        elif filters >= _LANES and words == 2:
+        elif fast == 2:
             _window_of_2(rows_RP, places_L, position, ahead, column, highest_F)
-        elif filters >= _LANES and words == 3:
+        elif fast == 3:
             _window_of_3(rows_RP, places_L, position, ahead, column, highest_F)
-        elif filters >= _LANES and words == 4:
+        elif fast == 4:
             _window_of_4(rows_RP, places_L, position, ahead, column, highest_F)
-        elif filters >= _LANES and words == 5:
+        elif fast == 5:
             _window_of_5(rows_RP, places_L, position, ahead, column, highest_F)
         else:
             sums_F[:] = rows_RP[places_L[position], column : column + filters]
