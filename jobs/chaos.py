@@ -35,8 +35,8 @@ import torch
 from w2vray.bundle import ModelConfig, save_bundle
 from w2vray.cluster.verify import verify
 from w2vray.config import VerifySettings
+from w2vray.model_settings import MODEL_SETTINGS
 from w2vray.models.classifier import build_model
-from w2vray.models.settings import MODEL_SETTINGS
 from w2vray.tokens import family
 from w2vray.vectors import VectorsWriter
 from w2vray.vectors.readers import Block

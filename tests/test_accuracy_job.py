@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2vray.errors import ConfigError, CorpusError
-from w2vray.models.settings import AverageSettings, CnnSettings
+from w2vray.model_settings import AverageSettings, CnnSettings
 from w2vray.tokens import family
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.readers import Block

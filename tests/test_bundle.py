@@ -13,7 +13,7 @@ import torch
 
 from w2vray.bundle import OVERLAY, Bundle, ModelConfig, save_bundle
 from w2vray.errors import BundleError, VectorsError
-from w2vray.models.settings import AverageSettings, CnnSettings
+from w2vray.model_settings import AverageSettings, CnnSettings
 from w2vray.scorer import TextScorer
 from w2vray.vectors import Vectors
 

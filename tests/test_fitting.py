@@ -17,8 +17,7 @@ from w2vray.errors import BundleError
 from w2vray.examples import NO_EXAMPLES, Examples, Numbering, Part
 from w2vray.fitting import BEST, CURVE, SEARCH, Task, fit
 from w2vray.lookup import Lookup
-from w2vray.models.classifier import shared_table
-from w2vray.models.settings import (
+from w2vray.model_settings import (
     AverageSettings,
     CnnSettings,
     GruSettings,
@@ -26,6 +25,7 @@ from w2vray.models.settings import (
     ModelSettings,
     TunedAverageSettings,
 )
+from w2vray.models.classifier import shared_table
 from w2vray.objectives import OneLabel
 from w2vray.scorer import TextScorer
 from w2vray.training import EpochReport, Workers

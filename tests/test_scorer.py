@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from w2vray.bundle import OVERLAY, Bundle
 from w2vray.errors import BundleError, UnusableInputError, VectorsError
 from w2vray.metrics import NO_LABEL
-from w2vray.models.settings import AverageSettings
+from w2vray.model_settings import AverageSettings
 from w2vray.schema import scores_schema
 from w2vray.scorer import SCORING_VERSION, TextScorer, numeric_profile
 from w2vray.texts import BLOCK_ROWS

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from w2vray.batches import WordVectors
 from w2vray.errors import W2vrayError
 from w2vray.examples import NO_EXAMPLES, Examples, Part, joined
+from w2vray.model_settings import CnnSettings, GruSettings, LstmSettings, ModelSettings, StepSettings
 from w2vray.models.averaging import AverageModel
 from w2vray.models.classifier import Classifier, shared_table
 from w2vray.models.cnn import CnnModel
-from w2vray.models.settings import CnnSettings, GruSettings, LstmSettings, ModelSettings, StepSettings
 from w2vray.objectives import ManyLabels, OneLabel
 from w2vray.training import ALONE, Training, Workers, epoch_batches, validate
 from w2vray.vectors import Vectors

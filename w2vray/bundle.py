@@ -28,7 +28,7 @@ from safetensors.numpy import save as save_weights
 from w2vray.artefacts import plain_file, read_json
 from w2vray.config import POLICIES
 from w2vray.errors import BundleError, ConfigError
-from w2vray.models.settings import MODEL_SETTINGS, ModelSettings, model_settings
+from w2vray.model_settings import MODEL_SETTINGS, ModelSettings, model_settings
 from w2vray.tokens import TokenRules
 from w2vray.vectors import Vectors
 

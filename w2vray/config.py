@@ -2,7 +2,7 @@
 
 A field's ``help`` is its documentation; the command line is made from these classes, so an option is described in
 one place. Those of the ``vectors`` verbs are in ``vectors_config.py``; a model's own sit beside the models
-(``models/settings.py``).
+(``model_settings.py``).
 """
 
 import re
@@ -127,7 +127,7 @@ class TrainSettings:
     )
     seed: int = documented("Seed of all that is random.", 0)
     with_vectors: bool = documented("Put the vectors into the model directory, so that it can be moved.", False)
-    model_settings: Mapping[str, Any] = field(default_factory=dict)  # checked by models/settings.py
+    model_settings: Mapping[str, Any] = field(default_factory=dict)  # checked by model_settings.py
 
     def __post_init__(self) -> None:
         require_choices(self)

@@ -16,8 +16,8 @@ from torch import Tensor
 from w2vray.batches import WordVectors
 from w2vray.examples import NO_EXAMPLES, Examples, Numbering, joined
 from w2vray.logistic import Means, fit_logistic
+from w2vray.model_settings import AverageSettings, ModelSettings, StepSettings
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
-from w2vray.models.settings import AverageSettings, ModelSettings, StepSettings
 from w2vray.objectives import Objective
 from w2vray.training import ALONE, EpochReport, Training, Workers, validate
 

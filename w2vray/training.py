@@ -21,8 +21,8 @@ from torch.optim.swa_utils import AveragedModel
 from w2vray.batches import length_batches
 from w2vray.errors import W2vrayError
 from w2vray.examples import Examples
+from w2vray.model_settings import StepSettings
 from w2vray.models.classifier import Classifier
-from w2vray.models.settings import StepSettings
 from w2vray.objectives import Objective
 
 __all__ = ["ALONE", "EpochReport", "Training", "Workers", "epoch_batches", "validate"]

@@ -14,7 +14,7 @@ from w2vray.examples import NO_EXAMPLES, Examples
 from w2vray.fitting import BEST, CURVE, SEARCH, Task, fit
 from w2vray.lookup import Lookup
 from w2vray.metrics import confusion, metrics
-from w2vray.models.settings import ModelSettings, StepSettings, model_settings
+from w2vray.model_settings import ModelSettings, StepSettings, model_settings
 from w2vray.objectives import OneLabel
 from w2vray.scorer import TextScorer
 from w2vray.vectors import Vectors

@@ -18,7 +18,7 @@ from w2vray.config import BATCH_TOKENS, SCORE_PRECISIONS
 from w2vray.device import Device
 from w2vray.device_scorer import DeviceScorer
 from w2vray.lookup import Ids
-from w2vray.models.settings import MODEL_SETTINGS
+from w2vray.model_settings import MODEL_SETTINGS
 from w2vray.scorer import TextScorer
 from w2vray.texts import blocks
 

@@ -15,8 +15,8 @@ from w2vray import tokens
 from w2vray.batches import Batch, by_length, pad
 from w2vray.kernels.looking_up import FastLookup
 from w2vray.lookup import Ids, Lookup
+from w2vray.model_settings import MODEL_SETTINGS
 from w2vray.models.recurrent import RecurrentModel
-from w2vray.models.settings import MODEL_SETTINGS
 from w2vray.scorer import TextScorer
 from w2vray.texts import blocks
 from w2vray.vocabulary import Vocabulary

@@ -22,8 +22,8 @@ from w2vray.bundle import Bundle, ModelConfig, save_bundle
 from w2vray.cluster.examples import ExampleReader, ReadingJob, labelled_units
 from w2vray.examples import ExampleCounts, ExampleFile, Examples
 from w2vray.fitting import Task, fit
+from w2vray.model_settings import MODEL_SETTINGS, CnnSettings
 from w2vray.models.classifier import build_model, special_row
-from w2vray.models.settings import MODEL_SETTINGS, CnnSettings
 from w2vray.objectives import objective
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.readers import Block

@@ -22,7 +22,7 @@ from w2vray.errors import BundleError, ClusterError, ConfigError, CorpusError
 from w2vray.fitting import BEST, SEARCH
 from w2vray.lookup import Lookup
 from w2vray.metrics import MultiLabelMetrics
-from w2vray.models.settings import CnnSettings
+from w2vray.model_settings import CnnSettings
 from w2vray.scorer import TextScorer
 from w2vray.vectors import Vectors
 

@@ -21,7 +21,7 @@ from w2vray.cluster.train import train
 from w2vray.config import TrainSettings
 from w2vray.errors import W2vrayError
 from w2vray.fitting import BEST, CURVE
-from w2vray.models.settings import CnnSettings
+from w2vray.model_settings import CnnSettings
 from w2vray.vectors import Vectors
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]

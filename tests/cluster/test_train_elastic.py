@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from w2vray.fitting import CURVE
-from w2vray.models.settings import CnnSettings
+from w2vray.model_settings import CnnSettings
 from w2vray.vectors import Vectors
 
 NODES = """

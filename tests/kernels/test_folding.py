@@ -16,8 +16,8 @@ from w2vray.kernels import projecting
 from w2vray.kernels.compiling import usable
 from w2vray.kernels.folding import Folded, fold
 from w2vray.lookup import Ids
+from w2vray.model_settings import AverageSettings, CnnSettings, GruSettings, LstmSettings, ModelSettings
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
-from w2vray.models.settings import AverageSettings, CnnSettings, GruSettings, LstmSettings, ModelSettings
 from w2vray.scorer import TextScorer
 from w2vray.scores import Scores
 from w2vray.vectors import Vectors

@@ -11,11 +11,7 @@ from torch import Tensor, nn
 
 from w2vray.batches import Batch
 from w2vray.bundle import Bundle
-from w2vray.models.averaging import AverageModel
-from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
-from w2vray.models.cnn import CnnModel
-from w2vray.models.recurrent import RecurrentModel
-from w2vray.models.settings import (
+from w2vray.model_settings import (
     AverageSettings,
     CnnSettings,
     GruSettings,
@@ -23,6 +19,10 @@ from w2vray.models.settings import (
     ModelSettings,
     TunedAverageSettings,
 )
+from w2vray.models.averaging import AverageModel
+from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
+from w2vray.models.cnn import CnnModel
+from w2vray.models.recurrent import RecurrentModel
 from w2vray.models.weights import weight_shapes
 from w2vray.scorer import TextScorer
 from w2vray.vectors import Vectors

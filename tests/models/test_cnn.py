@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from w2vray.model_settings import CnnSettings
 from w2vray.models.cnn import CnnModel
-from w2vray.models.settings import CnnSettings
 
 DIM = 2
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from w2vray.config import flag
-from w2vray.models.settings import option_owners
+from w2vray.model_settings import option_owners
 
 __all__ = ["model_options", "settings_options"]
 

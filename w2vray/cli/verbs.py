@@ -28,7 +28,7 @@ __all__ = ["evaluate", "predict", "score", "train", "verify"]
 @model_options
 def train(output: Output, /, *, address: str | None, repeat: str | None, **arguments: Any) -> None:
     """Train a classifier on labelled Parquet."""
-    from w2vray.models.settings import model_settings, option_owners
+    from w2vray.model_settings import model_settings, option_owners
 
     given = {name: arguments.pop(name) for name in option_owners()}
     given = {name: value for name, value in given.items() if value not in (None, ())}

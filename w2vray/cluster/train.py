@@ -23,7 +23,7 @@ from w2vray.config import TrainSettings
 from w2vray.errors import BundleError, CorpusError
 from w2vray.examples import ExampleCounts
 from w2vray.fitting import BEST, CURVE, SEARCH, Task
-from w2vray.models.settings import AverageSettings, ModelSettings, StepSettings, model_settings
+from w2vray.model_settings import AverageSettings, ModelSettings, StepSettings, model_settings
 from w2vray.objectives import label_weights, objective
 from w2vray.vectors import Vectors
 

@@ -27,7 +27,7 @@ _STATE = "state.pt"
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerConfig:
-    """What every worker is told: ``files`` are the example files of each store, ``checkpoints`` Ray Train's folder of them."""
+    """What every worker is told: ``files`` are the example files of each store, ``checkpoints`` the folder of those."""
 
     shared: SharedVectors
     task: Task

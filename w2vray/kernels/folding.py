@@ -13,7 +13,7 @@ from w2vray.kernels.heads import AverageHead, CnnHead
 from w2vray.kernels.projecting import ProjectedRows
 from w2vray.kernels.recurrence import RecurrentHead
 from w2vray.lookup import Ids
-from w2vray.models.settings import (
+from w2vray.model_settings import (
     AverageSettings,
     CnnSettings,
     GruSettings,

@@ -16,7 +16,7 @@ from w2vray.kernels.convolving import keep_highest
 from w2vray.kernels.multiplying import multiply, panels, whole_tiles
 from w2vray.kernels.projecting import ProjectedRows
 from w2vray.lookup import Ids
-from w2vray.models.settings import CnnSettings
+from w2vray.model_settings import CnnSettings
 
 __all__ = ["AverageHead", "CnnHead", "Dense"]
 

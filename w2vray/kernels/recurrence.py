@@ -15,7 +15,7 @@ from w2vray.kernels.multiplying import panels, whole_tiles
 from w2vray.kernels.projecting import ProjectedRows
 from w2vray.kernels.recurring import SIGMOID, TANH, by_step, gru_steps, lstm_steps
 from w2vray.lookup import Ids
-from w2vray.models.settings import LstmSettings, RecurrentSettings
+from w2vray.model_settings import LstmSettings, RecurrentSettings
 
 __all__ = ["RecurrentHead"]
 

@@ -13,10 +13,7 @@ from torch import Tensor, nn
 
 from w2vray.batches import Batch, WordVectors
 from w2vray.config import SPECIAL_POLICIES
-from w2vray.models.averaging import AverageModel
-from w2vray.models.cnn import CnnModel
-from w2vray.models.recurrent import RecurrentModel
-from w2vray.models.settings import (
+from w2vray.model_settings import (
     AverageSettings,
     CnnSettings,
     GruSettings,
@@ -24,6 +21,9 @@ from w2vray.models.settings import (
     ModelSettings,
     TunedAverageSettings,
 )
+from w2vray.models.averaging import AverageModel
+from w2vray.models.cnn import CnnModel
+from w2vray.models.recurrent import RecurrentModel
 
 __all__ = ["Classifier", "build_model", "shared_table", "special_row"]
 

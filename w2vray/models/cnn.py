@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from w2vray.model_settings import CnnSettings
 from w2vray.models.dropout import InputDropout
 from w2vray.models.pooled_convolution import pooled_convolutions
-from w2vray.models.settings import CnnSettings
 
 __all__ = ["CnnModel"]
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from w2vray.errors import ConfigError
-from w2vray.models.settings import (
+from w2vray.model_settings import (
     MODEL_SETTINGS,
     AverageSettings,
     CnnSettings,
