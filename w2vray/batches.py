@@ -160,4 +160,4 @@ class WordVectors(nn.Module):
             own_BTD = F.embedding((ids_BT - rows).clamp(min=0), own_KD)
             vectors_BTD = torch.where(own_BT[:, :, None], own_BTD, vectors_BTD)
         behind_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device) >= batch.lengths_B[:, None]
-        return vectors_BTD.masked_fill(behind_BT[:, :, None], 0.0)
+        return vectors_BTD.masked_fill_(behind_BT[:, :, None], 0.0)

@@ -15,14 +15,16 @@ import numpy.typing as npt
 from w2vray.kernels.compiling import arithmetic, kernel
 from w2vray.kernels.multiplying import multiply
 
-__all__ = ["SIGMOID", "TANH", "by_step", "gru_steps", "lstm_steps"]
+__all__ = ["ONE", "SIGMOID", "TANH", "by_step", "gru_steps", "lstm_steps", "power_of_two"]
 
 SIGMOID, TANH = -1 / np.log(2), 2 / np.log(2)
 """What a number is scaled by before its sigmoid, or its tanh, is taken."""
 
 _TANH = np.float32(TANH)
 _LIMIT = np.float32(42)
-_ONE = np.float32(1)
+ONE = np.float32(1)
+"""In kernels, which would compute with a Python number in float64."""
+
 _ROUNDING = np.float32(3 << 22)
 """A float of this size has no room for fractions: what is added to it is rounded, into its lowest bits."""
 
@@ -55,12 +57,12 @@ def by_step(
 
 
 @arithmetic
-def _power_of_two(x: np.float32) -> np.float32:
+def power_of_two(x: np.float32) -> np.float32:
     """Return 2^x = 2^n 2^r with |r| <= 1/2; n is added to the exponent as the whole number that it is."""
     x = min(max(x, -_LIMIT), _LIMIT)
     rounded = x + _ROUNDING
     r = x - (rounded - _ROUNDING)
-    power = _ONE + r * (_C1 + r * (_C2 + r * (_C3 + r * (_C4 + r * (_C5 + r * _C6)))))
+    power = ONE + r * (_C1 + r * (_C2 + r * (_C3 + r * (_C4 + r * (_C5 + r * _C6)))))
     n = np.float32(rounded).view(np.int32) << _EXPONENT_SHIFT
     return np.int32(np.float32(power).view(np.int32) + n).view(np.float32)
 
@@ -75,14 +77,14 @@ def _lstm_text(
     """Recurrent parts of the input, forget, cell and output gates of one text, to its next cell and state."""
     H = len(state_H)
     for g in range(4 * H):
-        gates_F[g] = _power_of_two(gates_F[g] + row_G[g])
+        gates_F[g] = power_of_two(gates_F[g] + row_G[g])
     for h in range(H):
-        forgotten, new = _ONE + gates_F[H + h], gates_F[2 * H + h]
-        taken = (_ONE + new) * (_ONE + gates_F[h])
-        cell_H[h] = (cell_H[h] * taken + (new - _ONE) * forgotten) / (taken * forgotten)
+        forgotten, new = ONE + gates_F[H + h], gates_F[2 * H + h]
+        taken = (ONE + new) * (ONE + gates_F[h])
+        cell_H[h] = (cell_H[h] * taken + (new - ONE) * forgotten) / (taken * forgotten)
     for h in range(H):
-        power = _power_of_two(cell_H[h] * _TANH)
-        state_H[h] = (power - _ONE) / ((power + _ONE) * (_ONE + gates_F[3 * H + h]))
+        power = power_of_two(cell_H[h] * _TANH)
+        state_H[h] = (power - ONE) / ((power + ONE) * (ONE + gates_F[3 * H + h]))
 
 
 @arithmetic
@@ -95,12 +97,12 @@ def _gru_text(
     """Recurrent parts of the reset and update gates and the candidate of one text, to its next state."""
     H = len(state_H)
     for g in range(2 * H):
-        gates_F[g] = _power_of_two(gates_F[g] + row_G[g])
+        gates_F[g] = power_of_two(gates_F[g] + row_G[g])
     for h in range(H):
-        candidate = row_G[2 * H + h] + (gates_F[2 * H + h] + bias_H[h]) / (_ONE + gates_F[h])
-        power = _power_of_two(candidate)
-        more, less = power + _ONE, power - _ONE
-        state_H[h] = (gates_F[H + h] * less + state_H[h] * more) / (more * (_ONE + gates_F[H + h]))
+        candidate = row_G[2 * H + h] + (gates_F[2 * H + h] + bias_H[h]) / (ONE + gates_F[h])
+        power = power_of_two(candidate)
+        more, less = power + ONE, power - ONE
+        state_H[h] = (gates_F[H + h] * less + state_H[h] * more) / (more * (ONE + gates_F[H + h]))
 
 
 @arithmetic

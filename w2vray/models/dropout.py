@@ -27,4 +27,4 @@ class InputDropout(nn.Module):
         left_out = round(self.share * _DRAWS)
         numbers = torch.empty(-(-vectors.numel() // 4), dtype=torch.int64).random_(-(1 << 63), None)
         draws = numbers.view(torch.int16)[: vectors.numel()].view(vectors.shape)
-        return (vectors * (draws >= left_out - _DRAWS // 2)).mul_(_DRAWS / (_DRAWS - left_out))
+        return vectors.masked_fill(draws < left_out - _DRAWS // 2, 0.0).mul_(_DRAWS / (_DRAWS - left_out))

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from w2vray.model_settings import LstmSettings, RecurrentSettings
 from w2vray.models.dropout import InputDropout
-from w2vray.models.settings import LstmSettings, RecurrentSettings
-from w2vray.models.stepped_recurrence import gru_states, lstm_states
+from w2vray.models.stepped_recurrence import can_step, gru_states, lstm_states
 
 __all__ = ["RecurrentModel"]
 
@@ -46,8 +46,7 @@ class RecurrentModel(nn.Module):
         texts = len(lengths_B)
         if not texts:  # a packed batch holds at least one text: give it one, and take nothing of what comes out
             vectors_BTD, lengths_B = vectors_BTD.new_zeros(1, *vectors_BTD.shape[1:]), lengths_B.new_zeros(1)
-        cheap = self.training and vectors_BTD.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
-        read = self._features_for_gradient if cheap else self._features
+        read = self._features_for_gradient if self.training and can_step(vectors_BTD) else self._features
         return read(vectors_BTD, lengths_B).masked_fill((lengths_B == 0)[:, None], 0.0)[:texts]
 
     def _features(self, vectors_BTD: Tensor, lengths_B: Tensor) -> Tensor:
@@ -81,6 +80,6 @@ class RecurrentModel(nn.Module):
         features = []
         for backward, weights in enumerate(self.recurrent.all_weights):
             words_LD = vectors_LD.index_select(0, from_end_L) if backward else vectors_LD
-            states_LH = self.states(words_LD, counts_T.tolist(), weights)
+            states_LH = self.states(words_LD, counts_T, weights)
             features.append(states_LH.index_select(0, read_TB.flatten()).view(len(read_TB), texts, -1).amax(dim=0))
         return torch.cat(features, dim=1).index_select(0, order_B.argsort())
