@@ -4,9 +4,11 @@ import errno
 import json
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +18,7 @@ import pytest
 
 import w2vray
 from w2vray import cli
-from w2vray.cli.command import Terminated
+from w2vray.cli.command import Terminated, terminate
 
 TINY = "3 2\nfilm 1.0 0.5\ngood 0.5 -1\nbad -0.5 1\n"
 
@@ -289,6 +291,22 @@ def test_whoever_stops_a_verb_is_told_how_things_stand(
     code, says = {"interrupted": 130, "terminated": 143}[how], f"{how}{case.stands}"
     assert run(*case.command.split()) == (code, "", f"w2vray: {says}\n")
     assert json.loads(run(*case.command.split(), "--json").out) == {"error": says, "exit_code": code}
+
+
+def test_sigterm_is_told_as_such_where_ray_makes_a_plain_interrupt_of_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is interrupted after that is told so again."""
+    told = [True, False]
+
+    def stopped(*_: Any, **__: Any) -> None:
+        with suppress(Terminated):
+            if told.pop(0):
+                terminate(signal.SIGTERM, None)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("w2vray.cluster.verify.verify", stopped)
+    assert [run("verify", "r").code for _ in range(2)] == [143, 130]
 
 
 def test_an_error_that_nobody_foresaw_is_told_in_full_and_as_json(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -116,6 +116,15 @@ def test_a_file_that_is_not_there_has_no_counts(tmp_path: Path) -> None:
     assert ExampleFile(tmp_path / "none.arrow").counts() is None
 
 
+@pytest.mark.parametrize("kept", [0, 10, -100])
+def test_a_file_that_is_cut_short_has_no_counts(kept: int, tmp_path: Path) -> None:
+    """It is made again."""
+    file = write(tmp_path / "unit.arrow")
+    assert file.counts() == COUNTS
+    file.path.write_bytes(file.path.read_bytes()[:kept])
+    assert file.counts() is None
+
+
 def test_counts_add_up() -> None:
     total = ExampleCounts() + COUNTS + ExampleCounts({"y": 1, "z": 1}, train=2)
 

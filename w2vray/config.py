@@ -201,7 +201,7 @@ class ScoreSettings:
         (),
         metavar="COLUMN",
     )
-    probabilities: bool = documented("Write the probability of every label.", False)
+    probabilities: bool = documented("Write the probability of every label; not together with --top-k.", False)
     top_k: int | None = documented("Write the K best labels and their probabilities.", None, metavar="K")
     threshold: float | None = documented(
         "Mark rows whose score is lower as below_threshold. A multi-label model gives each label whose score is not "

@@ -248,10 +248,11 @@ class ExampleFile:
         return self.path.with_suffix(".npy")
 
     def counts(self) -> ExampleCounts | None:
-        """Return what was counted when the file was written, None where there is no file."""
-        if not self.path.is_file():
+        """Return what was counted when the file was written, None where there is no whole file."""
+        try:
+            stated = self._stated(self._open())
+        except (OSError, pa.ArrowInvalid):  # it is not there, or its end is not
             return None
-        stated = self._stated(self._open())
         del stated["names"]
         return ExampleCounts(**stated)
 

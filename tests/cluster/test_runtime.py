@@ -3,10 +3,13 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
+import ray
 
 from w2vray.cluster.runtime import connected
 from w2vray.errors import ClusterError
@@ -47,6 +50,28 @@ def test_a_worker_keeps_its_libraries_to_one_thread() -> None:
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     ).stdout
     assert told.split() == ["False", "1", "1", "1"]
+
+
+def test_who_stops_a_command_while_ray_starts_is_answered_by_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray's own answer to SIGTERM ends the process with 1, and says nothing."""
+
+    def starting(**_: object) -> None:
+        ray._private.utils.set_sigterm_handler(lambda *_: sys.exit(1))
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(60)
+
+    def answer(*_: object) -> None:
+        raise KeyboardInterrupt("ours")
+
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr("ray.init", starting)
+    before = signal.signal(signal.SIGTERM, answer)
+    try:
+        with pytest.raises(KeyboardInterrupt, match="ours"), connected("local"):
+            pass
+        assert signal.getsignal(signal.SIGTERM) is answer
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.ray

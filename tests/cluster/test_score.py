@@ -260,8 +260,8 @@ class TestRefusals:
         self, make_store: MakeStore, make_model: MakeModel, tmp_path: Path
     ) -> None:
         with pytest.raises(CorpusError, match=r"no column 'body' in the store; its columns are id, label, text"):
-            run_score(make_store(), make_model(), tmp_path / "run", text_column=("body",))
-        assert not (tmp_path / "run" / "run.json").exists()
+            run_score(make_store(), make_model(), tmp_path / "new" / "run", text_column=("body",))
+        assert not (tmp_path / "new").exists()
 
     def test_a_column_that_is_no_text(self, make_model: MakeModel, tmp_path: Path) -> None:
         pq.write_table(pa.table({"text": [1, 2]}), tmp_path / "a.parquet")
@@ -312,6 +312,14 @@ class TestRefusals:
         (tmp_path / "run" / "thesis.tex").write_text("dear to someone")
         with pytest.raises(RunError, match=r"not empty and holds no run: thesis.tex"):
             run_score(make_store(), make_model(), tmp_path / "run")
+
+    def test_a_run_inside_its_own_store(self, make_store: MakeStore, make_model: MakeModel) -> None:
+        """Its parts would be documents to the next run; those of a folder that listing leaves out are not."""
+        store = make_store()
+        with pytest.raises(RunError, match="its files would be documents to whoever classifies that next"):
+            run_score(store, make_model(), store / "a" / "run")
+        assert run_score(store, make_model(), store / "_scores").exit_code == 0
+        assert run_score(store, make_model(), store / "_scores").new_files == []
 
     def test_a_second_run_at_the_same_time(self, make_store: MakeStore, make_model: MakeModel, tmp_path: Path) -> None:
         with (

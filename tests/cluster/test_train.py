@@ -15,10 +15,12 @@ from sklearn.preprocessing import MultiLabelBinarizer
 
 from w2vray.bundle import Bundle
 from w2vray.cluster.evaluate import EvaluationSummary, evaluate
+from w2vray.cluster.leases import only_writer
 from w2vray.cluster.repeating import repeated
 from w2vray.cluster.train import TrainSummary, train
+from w2vray.cluster.wholefiles import WholeFiles
 from w2vray.config import EvaluateSettings, TrainSettings
-from w2vray.errors import BundleError, ClusterError, ConfigError, CorpusError
+from w2vray.errors import BundleError, ClusterError, ConfigError, CorpusError, RunError
 from w2vray.fitting import BEST, SEARCH
 from w2vray.lookup import Lookup
 from w2vray.metrics import MultiLabelMetrics
@@ -242,6 +244,21 @@ class TestRefusals:
         with pytest.raises(CorpusError, match=r"broken.parquet: it has zero bytes"):
             run_train(store, word_vectors, tmp_path / "model")
         (store / "broken.parquet").unlink()
+
+    def test_a_weight_of_no_class_leaves_nothing(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+        """Not even the folders that the model was to lie in; what stands beside them stays."""
+        (tmp_path / "beside").mkdir()
+        with pytest.raises(ConfigError, match="--class-weight: 'nope' is no label of the examples"):
+            run_train(store, word_vectors, tmp_path / "new" / "deep" / "m", model="average", class_weight=("nope=2",))
+        assert {place.name for place in tmp_path.iterdir()} == {"beside"}
+
+    def test_a_second_training_at_the_same_time(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+        with (
+            only_writer(WholeFiles(str(tmp_path / ".model.training"))),
+            pytest.raises(RunError, match=r"\.model\.training: another run is writing here; wait for it to end"),
+        ):
+            run_train(store, word_vectors, tmp_path / "model", model="average")
+        run_train(store, word_vectors, tmp_path / "model", model="average")
 
     def test_an_output_that_is_there(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
         with pytest.raises(BundleError, match="is already there"):

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Callable, Mapping
 from functools import wraps
+from threading import Event
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -22,6 +23,10 @@ PLACES = ("source", "corpus", "labelled", "validation", "vectors", "repeat", "mo
 Verb = Callable[..., int | None]
 
 
+_told_to_end = Event()
+"""Whether SIGTERM came: where Ray waits, what is raised at a signal becomes a plain KeyboardInterrupt."""
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM: whatever knows how to tidy up after Ctrl-C does so."""
 
@@ -30,13 +35,16 @@ class Stopped(Exception):  # noqa: N818 - it is no error
     """A verb was told to stop; the message says how things stand, and ``exit_code`` which signal it was."""
 
     def __init__(self, stop: KeyboardInterrupt, stands: str = "") -> None:
-        how, number = ("terminated", signal.SIGTERM) if isinstance(stop, Terminated) else ("interrupted", signal.SIGINT)
+        terminated = isinstance(stop, Terminated) or _told_to_end.is_set()
+        _told_to_end.clear()
+        how, number = ("terminated", signal.SIGTERM) if terminated else ("interrupted", signal.SIGINT)
         super().__init__(f"{how}; {stands}" if stands else how)
         self.exit_code = 128 + number
 
 
 def terminate(_: int, __: FrameType | None) -> NoReturn:
     """Answer SIGTERM."""
+    _told_to_end.set()
     raise Terminated
 
 

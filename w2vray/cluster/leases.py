@@ -19,7 +19,7 @@ from typing import Any
 from pyarrow import fs
 
 from w2vray.cluster.wholefiles import WholeFiles
-from w2vray.errors import RunError
+from w2vray.errors import RunError, UnusableInputError
 
 __all__ = ["LEASES", "LOCK", "only_writer"]
 
@@ -35,6 +35,8 @@ LEASE_SECONDS = 60.0
 def only_writer(files: WholeFiles) -> Iterator[StillOurs]:
     """Keep a second writer out of a directory while this one writes.
 
+    Where what it was to write is refused, folders that were made for its lock alone are removed again.
+
     Raises:
         RunError: another one is writing, or nothing can be written.
     """
@@ -44,6 +46,8 @@ def only_writer(files: WholeFiles) -> Iterator[StillOurs]:
 
 @contextmanager
 def _lock(files: WholeFiles) -> Iterator[StillOurs]:
+    folder = Path(files.base)
+    absent = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         files.store.create_dir(files.base)
         handle = os.open(files.path(LOCK), os.O_RDWR | os.O_CREAT, 0o644)
@@ -54,6 +58,13 @@ def _lock(files: WholeFiles) -> Iterator[StillOurs]:
         yield lambda: None
     except BlockingIOError as error:
         raise RunError(f"{files.name}: another run is writing here; wait for it to end") from error
+    except UnusableInputError:
+        if absent and [place.name for place in folder.iterdir()] == [LOCK]:
+            (folder / LOCK).unlink()
+            with suppress(OSError):  # somebody else has use for one of them
+                for place in absent:
+                    place.rmdir()
+        raise
     finally:
         os.close(handle)
 

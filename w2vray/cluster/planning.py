@@ -17,14 +17,14 @@ from w2vray.cluster.footers import BadFile, Footer
 from w2vray.cluster.ledger import RUN, Failure, RunDirectory
 from w2vray.cluster.preflight import Columns, check_footers, kept_columns, store_schema
 from w2vray.cluster.reading import schema_as_read
-from w2vray.cluster.stores import without_secrets
+from w2vray.cluster.stores import absolute, open_store, without_secrets
 from w2vray.cluster.units import Unit, plan_units, split_unit
 from w2vray.config import ScoreSettings, flag
 from w2vray.errors import CorpusError, RunError
 from w2vray.schema import NOTHING_AMISS, FileReason, holds_views, without_views
 from w2vray.scorer import SCORING_VERSION
 
-__all__ = ["RunPlan", "fingerprint", "resume_run", "run_identity", "split_failed", "start_run"]
+__all__ = ["RunPlan", "fingerprint", "require_outside", "resume_run", "run_identity", "split_failed", "start_run"]
 
 RUN_FORMAT = 3
 
@@ -63,6 +63,24 @@ def run_identity(settings: ScoreSettings, bundle: Bundle) -> dict[str, Any]:
 def fingerprint(identity: Mapping[str, Any]) -> str:
     """Return one word for an identity."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+def require_outside(arguments: Sequence[str], run: RunDirectory) -> None:
+    """Refuse a run that lies in a store that it classifies: its files would be documents to whoever lists it next.
+
+    Raises:
+        RunError: it does, and neither it nor a folder above it in the store is left out by its name.
+    """
+    for argument in arguments:
+        store, path = open_store(absolute(argument))
+        folder = path.rstrip("/") + "/"
+        if not store.equals(run.store) or not run.base.startswith(folder):
+            continue
+        if not any(part.startswith(("_", ".")) for part in run.base.removeprefix(folder).split("/")):
+            raise RunError(
+                f"{run.name} is inside {without_secrets(argument)}: its files would be documents to whoever classifies "
+                "that next. Name an --output elsewhere, or one that begins with _"
+            )
 
 
 def start_run(run: RunDirectory, identity: Mapping[str, Any], corpus: Corpus, settings: ScoreSettings) -> RunPlan:

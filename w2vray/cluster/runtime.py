@@ -144,13 +144,17 @@ def _few_processes() -> Iterator[None]:
 
 @contextmanager
 def _own_signals() -> Iterator[None]:
-    """Keep the program's own answer to SIGTERM: Ray's native one ends the process with SIGABRT and says nothing."""
+    """Keep the program's own answer to SIGTERM: Ray's end the process, one of them by SIGABRT, and say nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    own = signal.getsignal(signal.SIGTERM)
-    yield
-    signal.signal(signal.SIGTERM, own)
+    own, set_handler = signal.getsignal(signal.SIGTERM), ray._private.utils.set_sigterm_handler
+    ray._private.utils.set_sigterm_handler = lambda _: None
+    try:
+        yield
+    finally:
+        ray._private.utils.set_sigterm_handler = set_handler
+        signal.signal(signal.SIGTERM, own)
 
 
 def _quieten() -> None:

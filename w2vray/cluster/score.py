@@ -18,7 +18,15 @@ from w2vray.cluster.filters import parse_where
 from w2vray.cluster.leases import StillOurs, only_writer
 from w2vray.cluster.ledger import MOST_ATTEMPTS, NOTED, SUCCESS, TOTALS, Failure, RunDirectory
 from w2vray.cluster.parts import PartFooter
-from w2vray.cluster.planning import RunPlan, fingerprint, resume_run, run_identity, split_failed, start_run
+from w2vray.cluster.planning import (
+    RunPlan,
+    fingerprint,
+    require_outside,
+    resume_run,
+    run_identity,
+    split_failed,
+    start_run,
+)
 from w2vray.cluster.preflight import kept_columns, require_room
 from w2vray.cluster.resources import GpuShare, use_one_thread
 from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
@@ -98,6 +106,7 @@ def score(
     run = RunDirectory(absolute(settings.output))
     corpus = find_corpus(settings.corpus)
     identity = run_identity(settings, bundle)
+    require_outside(settings.corpus, run)
     run.identity()  # nothing is written into a directory that holds something else
     with only_writer(run) as still_ours:
         run.clear_temporary()

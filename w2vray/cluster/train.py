@@ -4,6 +4,8 @@ import hashlib
 import json
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 from w2vray.bundle import ModelConfig, save_bundle
 from w2vray.cluster.examples import Labelled, ReadingJob, labelled_units, read_examples
 from w2vray.cluster.labels import label_order
+from w2vray.cluster.leases import only_writer
 from w2vray.cluster.repeating import Origin
 from w2vray.cluster.resources import reading_workers
 from w2vray.cluster.runtime import SharedVectors, connected, share
@@ -19,8 +22,9 @@ from w2vray.cluster.stores import absolute, without_secrets
 from w2vray.cluster.train_worker import WorkerConfig
 from w2vray.cluster.trainer import Progress, require_workers, run_trainer
 from w2vray.cluster.waiting import Note
+from w2vray.cluster.wholefiles import WholeFiles
 from w2vray.config import TrainSettings
-from w2vray.errors import BundleError, CorpusError
+from w2vray.errors import BundleError, CorpusError, UnusableInputError
 from w2vray.examples import ExampleCounts
 from w2vray.fitting import BEST, CURVE, SEARCH, Task
 from w2vray.model_settings import AverageSettings, ModelSettings, StepSettings, model_settings
@@ -81,19 +85,47 @@ def train(
         raise CorpusError(f"column {settings.label_column!r} holds lists in one of LABELLED and --validation only")
     if origin:
         origin.require(settings, [store.corpus.fingerprint for store in stores], vectors.fingerprint)
-    storage, name = _storage(output), _fingerprint(settings, stores, vectors)
+    storage = _storage(output)
+    with _only_training(storage):
+        return _train(settings, model, stores, vectors, storage, address=address, progress=progress, note=note)
+
+
+@contextmanager
+def _only_training(storage: Path) -> Iterator[None]:
+    """Keep others out of a training's folder; what a refused one has made in it is removed, unless it went on there.
+
+    Raises:
+        RunError: another one trains there, or nothing can be written.
+    """
     earlier = storage.exists()
+    with only_writer(WholeFiles(str(storage))):
+        try:
+            yield
+        except UnusableInputError:
+            if not earlier:
+                for place in storage.glob("examples-*"):
+                    shutil.rmtree(place, ignore_errors=True)
+            raise
+
+
+def _train(
+    settings: TrainSettings,
+    model: ModelSettings,
+    stores: list[Labelled],
+    vectors: Vectors,
+    storage: Path,
+    *,
+    address: str | None,
+    progress: Progress,
+    note: Note,
+) -> TrainSummary:
+    output, name = Path(settings.output).absolute(), _fingerprint(settings, stores, vectors)
     with connected(address):
         require_workers(settings)
         shared = share(vectors)
         files, counts = _examples(settings, model, stores, shared, storage, note=note)
         labels = label_order(counts.labels)
-        try:
-            _require_usable(counts, labels, settings, model, multi_label=stores[0].multi_label)
-        except CorpusError:
-            if not earlier:  # what an earlier training left is not ours to remove
-                shutil.rmtree(storage, ignore_errors=True)
-            raise
+        _require_usable(counts, labels, settings, model, multi_label=stores[0].multi_label)
         worker = WorkerConfig(
             shared=shared,
             task=_task(settings, model, labels, counts, multi_label=stores[0].multi_label),

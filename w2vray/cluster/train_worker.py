@@ -20,9 +20,10 @@ from w2vray.examples import ExampleFile, Examples, Part
 from w2vray.fitting import Task, fit
 from w2vray.training import EpochReport, Workers
 
-__all__ = ["WorkerConfig", "load_state", "train_loop_per_worker"]
+__all__ = ["STATE", "WorkerConfig", "last_state", "load_state", "train_loop_per_worker"]
 
-_STATE = "state.pt"
+STATE = "state.pt"
+"""The file of a checkpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,20 +66,19 @@ def train_loop_per_worker(arguments: Mapping[str, Any]) -> None:
         validation,
         workers=Workers(context.get_world_rank(), context.get_world_size(), _sum_over_workers),
         device=get_device(),
-        state=_last_state(config.checkpoints),
+        state=last_state(config.checkpoints),
         report=_report,
         folder=config.files[0][0].parent,
     )
 
 
-def _last_state(folder: Path) -> dict[str, Any] | None:
+def last_state(folder: Path) -> dict[str, Any] | None:
     """Read the last whole checkpoint: the one that Ray Train knows, else the last in its folder, if there is any."""
     known = ray.train.get_checkpoint()
-    if known is not None:
-        return load_state(known)
-    for place in sorted(folder.glob("checkpoint_*"), reverse=True):  # they are named by the time
-        with suppress(OSError, RuntimeError, EOFError, pickle.UnpicklingError):  # it was being written
-            return load_state(Checkpoint.from_directory(place))
+    others = sorted(folder.glob("checkpoint_*"), reverse=True)  # they are named by the time
+    for checkpoint in [*([known] if known else []), *map(Checkpoint.from_directory, others)]:
+        with suppress(OSError, RuntimeError, EOFError, pickle.UnpicklingError):  # it was being written, or is damaged
+            return load_state(checkpoint)
     return None
 
 
@@ -96,7 +96,7 @@ def _report(report: EpochReport, state: Mapping[str, Any]) -> None:
     with tempfile.TemporaryDirectory() if first else nullcontext() as folder:
         checkpoint = None
         if folder is not None:
-            torch.save(dict(state), Path(folder) / _STATE)
+            torch.save(dict(state), Path(folder) / STATE)
             checkpoint = Checkpoint.from_directory(folder)
         ray.train.report(report.as_dict(), checkpoint=checkpoint)
 
@@ -104,5 +104,5 @@ def _report(report: EpochReport, state: Mapping[str, Any]) -> None:
 def load_state(checkpoint: Checkpoint) -> dict[str, Any]:
     """Read a checkpoint; only tensors and plain values are read from it, never code."""
     with checkpoint.as_directory() as folder:
-        state: dict[str, Any] = torch.load(Path(folder) / _STATE, weights_only=True, map_location="cpu")
+        state: dict[str, Any] = torch.load(Path(folder) / STATE, weights_only=True, map_location="cpu")
     return state

@@ -15,12 +15,12 @@ from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 from w2vray.cluster.resources import can_grow, cluster_cpus, require_gpus, worker_cpus
-from w2vray.cluster.train_worker import WorkerConfig, load_state, train_loop_per_worker
+from w2vray.cluster.train_worker import STATE, WorkerConfig, load_state, train_loop_per_worker
 from w2vray.cluster.waiting import Note, told_of_waiting, training_waits_for
 from w2vray.config import TrainSettings
 from w2vray.errors import ClusterError, W2vrayError
 
-__all__ = ["Progress", "require_workers", "run_trainer"]
+__all__ = ["Progress", "forget_damaged", "require_workers", "run_trainer"]
 
 Progress = Callable[[int, str], None]
 """Called with epochs done and a few words."""
@@ -123,7 +123,7 @@ class _Trainer(TorchTrainer):
 def _fit(trainer: Callable[[], TorchTrainer], folder: Path) -> ray.train.Result:
     """Train to the end; a new trainer, which goes on where the last one has failed, while there are epochs between."""
     while True:
-        _forget_damaged(folder)
+        forget_damaged(folder)
         done = _epochs_done(folder)
         try:
             return trainer().fit()
@@ -132,17 +132,21 @@ def _fit(trainer: Callable[[], TorchTrainer], folder: Path) -> ray.train.Result:
                 raise W2vrayError(f"training failed: {error}; the same command goes on from its last epoch") from error
 
 
-def _forget_damaged(folder: Path) -> None:
-    """Remove Ray Train's list of checkpoints where its end is missing: Ray writes it in place, and would not go on.
+def forget_damaged(folder: Path) -> None:
+    """Remove Ray Train's list of checkpoints where Ray would not go on with it.
 
-    Workers find the last whole checkpoint without it.
+    Ray writes it in place, so that its end may be missing; or what it names may be gone. Workers find the last whole
+    checkpoint without it.
     """
     snapshot = folder / _SNAPSHOT
     try:
-        json.loads(snapshot.read_text())
+        latest = json.loads(snapshot.read_text())["latest_checkpoint_result"]
+        usable = latest is None or (folder / latest["checkpoint_dir_name"] / STATE).is_file()
     except FileNotFoundError:
         return
-    except ValueError:
+    except (ValueError, KeyError, TypeError):
+        usable = False
+    if not usable:
         snapshot.unlink()
 
 
