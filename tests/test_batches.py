@@ -222,3 +222,17 @@ def test_gradients_reach_the_overlay_rows_that_a_batch_uses_and_nothing_else() -
     assert gradient.tolist() == [[0, 0], [3, 3]]
     assert table_VD.grad is None
     assert not table_VD.requires_grad
+
+
+@given(texts=st.lists(st.lists(st.integers(0, 4), max_size=4), min_size=1, max_size=4), own=st.booleans())
+def test_training_reads_the_vectors_that_scoring_reads(texts: list[list[int]], own: bool) -> None:
+    """And has the same gradients, also where all words are the overlay's and the table is not read."""
+    rows = len(TABLE_VD)
+    ids = [[rows + number % len(OVERLAY_KD) if own else number for number in text] for text in texts]
+    found = []
+    for training in (True, False):
+        words = WordVectors(TABLE_VD, OVERLAY_KD.clone(), trainable=True).train(training)
+        vectors_BTD = words(make_batch(*ids))
+        (vectors_BTD * torch.arange(vectors_BTD.numel()).view_as(vectors_BTD)).sum().backward()
+        found.append((vectors_BTD.detach(), words.overlay_KD.grad))
+    torch.testing.assert_close(found[0], found[1], atol=0, rtol=0)

@@ -150,14 +150,19 @@ class WordVectors(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Return vectors_BTD in float32, zero behind each text's last id."""
-        table_VD = self.shared.table_VD
-        rows = len(table_VD)
-        ids_BT = batch.ids_BT
-        vectors_BTD = F.embedding(ids_BT.clamp(max=rows - 1), table_VD).float()
+        rows, ids_BT = len(self.shared.table_VD), batch.ids_BT
         own_KD = self.overlay_KD if batch.made_MD is None else torch.cat((self.overlay_KD, batch.made_MD))
-        if len(own_KD):
-            own_BT = ids_BT >= rows
-            own_BTD = F.embedding((ids_BT - rows).clamp(min=0), own_KD)
-            vectors_BTD = torch.where(own_BT[:, :, None], own_BTD, vectors_BTD)
+        own_BT = ids_BT >= rows
         behind_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device) >= batch.lengths_B[:, None]
+        if not len(own_KD):
+            vectors_BTD = self._of_table(ids_BT)
+        else:
+            vectors_BTD = F.embedding((ids_BT - rows).clamp(min=0), own_KD)
+            # where words are tuned, all that is learnt from is the model's own: the table need not be read
+            if not (self.training and bool((own_BT | behind_BT).all())):
+                vectors_BTD = torch.where(own_BT[:, :, None], vectors_BTD, self._of_table(ids_BT))
         return vectors_BTD.masked_fill_(behind_BT[:, :, None], 0.0)
+
+    def _of_table(self, ids_BT: Tensor) -> Tensor:
+        table_VD = self.shared.table_VD
+        return F.embedding(ids_BT.clamp(max=len(table_VD) - 1), table_VD).float()
