@@ -258,7 +258,6 @@ class TestRefusals:
             pytest.raises(RunError, match=r"\.model\.training: another run is writing here; wait for it to end"),
         ):
             run_train(store, word_vectors, tmp_path / "model", model="average")
-        run_train(store, word_vectors, tmp_path / "model", model="average")
 
     def test_an_output_that_is_there(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
         with pytest.raises(BundleError, match="is already there"):
