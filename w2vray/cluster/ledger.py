@@ -7,9 +7,9 @@ carries the unit's record; the manifest is made from these.
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -34,6 +34,9 @@ MANIFEST, TOTALS = "manifest.parquet", "manifest.json"
 NOTED = "failures.json"
 """What has failed so far, for a run that is killed before its manifest is written; removed when it is."""
 
+INSTEAD = "put back what it was, or name another --output"
+"""What to do where a file is unusable that makes a run, and that nothing else tells the content of."""
+
 SCORES, REJECTED = "scores", "rejected"
 MOST_ATTEMPTS = 3
 _ATTEMPTS = f"{TEMPORARY}/attempts"
@@ -57,6 +60,15 @@ class Failure:
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"
+
+
+@contextmanager
+def _told_what_to_do() -> Iterator[None]:
+    """Add it to an error."""
+    try:
+        yield
+    except RunError as error:
+        raise RunError(f"{error}; {INSTEAD}") from error
 
 
 class RunDirectory(WholeFiles):
@@ -89,7 +101,8 @@ class RunDirectory(WholeFiles):
             RunError: something else is there.
         """
         if self.exists(RUN):
-            return self.read_json(RUN)
+            with _told_what_to_do():
+                return self.read_json(RUN)
         found = {info.base_name for info in self.list()}
         if foreign := found - {PLAN, TEMPORARY, LEASES, LOCK}:
             raise RunError(
@@ -99,7 +112,8 @@ class RunDirectory(WholeFiles):
 
     def plan(self) -> tuple[list[Unit], dict[SourceFile, BadFile]]:
         """Return the units of the run, and the files that are in none with the reason."""
-        table = self.read_table(PLAN)
+        with _told_what_to_do():
+            table = self.read_table(PLAN)
         try:
             return plan_from_table(table)
         except (KeyError, TypeError, ValueError) as error:

@@ -14,7 +14,7 @@ from w2vray.cluster.corpus import Corpus, SourceFile
 from w2vray.cluster.filters import parse_where
 from w2vray.cluster.footer_process import read_footers
 from w2vray.cluster.footers import BadFile, Footer
-from w2vray.cluster.ledger import RUN, Failure, RunDirectory
+from w2vray.cluster.ledger import INSTEAD, RUN, Failure, RunDirectory
 from w2vray.cluster.preflight import Columns, check_footers, kept_columns, store_schema
 from w2vray.cluster.reading import schema_as_read
 from w2vray.cluster.stores import absolute, open_store, without_secrets
@@ -147,12 +147,12 @@ def resume_run(
             difference = _difference(name, stored.get(name), now)
             raise RunError(f"{run.name} was made with another {difference}; give the same again, or another --output")
     if stored.get("fingerprint") != fingerprint(identity):
-        raise RunError(f"{run.name}: {RUN} is damaged (its fingerprint is not that of what it lists)")
+        raise RunError(f"{run.name}: {RUN} is damaged (its fingerprint is not that of what it lists); {INSTEAD}")
     units, left_out = run.plan()
     try:
         schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(stored["schema"])))
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
-        raise RunError(f"{run.name}: {RUN} is damaged ({error})") from error
+        raise RunError(f"{run.name}: {RUN} is damaged ({error}); {INSTEAD}") from error
     plan = RunPlan(units, left_out, schema, _kept_schema(settings, schema))
     present = {(file.root, file.name): file for file in corpus.files}
     failed = {failure.file: failure.reason for failure in failures}
