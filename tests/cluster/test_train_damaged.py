@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from ray.train import Checkpoint
 
 from w2vray.cluster.train_worker import STATE, last_state
 from w2vray.cluster.trainer import forget_damaged
@@ -31,14 +30,12 @@ def damage(file: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["cut", "emptied", "removed"])
-@pytest.mark.parametrize("known", [True, False])
 def test_a_worker_goes_on_from_the_last_whole_checkpoint(
-    how: str, known: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    how: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Whether or not Ray knows of the damaged one; from none where all are damaged."""
+    """Where Ray knows of none; it starts anew where all are damaged."""
     first, second = checkpoint(tmp_path, "2026-01", 1), checkpoint(tmp_path, "2026-02", 2)
-    found = Checkpoint.from_directory(second) if known else None
-    monkeypatch.setattr("ray.train.get_checkpoint", lambda: found)
+    monkeypatch.setattr("ray.train.get_checkpoint", lambda: None)
     assert last_state(tmp_path) == {"epoch": 2}
     damage(second / STATE, how)
     assert last_state(tmp_path) == {"epoch": 1}
@@ -69,6 +66,14 @@ def test_a_list_of_checkpoints_that_ray_would_not_go_on_with_is_removed(text: st
     (tmp_path / SNAPSHOT).write_text(text)
     forget_damaged(tmp_path)
     assert (tmp_path / SNAPSHOT).exists() is stays
+
+
+@pytest.mark.parametrize("how", ["cut", "emptied", "removed"])
+def test_a_list_that_names_a_damaged_checkpoint_is_removed(how: str, tmp_path: Path) -> None:
+    damage(checkpoint(tmp_path, "2026-01", 1) / STATE, how)
+    (tmp_path / SNAPSHOT).write_text(json.dumps(latest("checkpoint_2026-01")))
+    forget_damaged(tmp_path)
+    assert not (tmp_path / SNAPSHOT).exists()
 
 
 def test_where_there_is_no_list_nothing_is_removed(tmp_path: Path) -> None:

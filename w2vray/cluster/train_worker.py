@@ -20,7 +20,7 @@ from w2vray.examples import ExampleFile, Examples, Part
 from w2vray.fitting import Task, fit
 from w2vray.training import EpochReport, Workers
 
-__all__ = ["STATE", "WorkerConfig", "last_state", "load_state", "train_loop_per_worker"]
+__all__ = ["STATE", "WorkerConfig", "last_state", "load_state", "state_if_whole", "train_loop_per_worker"]
 
 STATE = "state.pt"
 """The file of a checkpoint."""
@@ -75,10 +75,16 @@ def train_loop_per_worker(arguments: Mapping[str, Any]) -> None:
 def last_state(folder: Path) -> dict[str, Any] | None:
     """Read the last whole checkpoint: the one that Ray Train knows, else the last in its folder, if there is any."""
     known = ray.train.get_checkpoint()
-    others = sorted(folder.glob("checkpoint_*"), reverse=True)  # they are named by the time
-    for checkpoint in [*([known] if known else []), *map(Checkpoint.from_directory, others)]:
-        with suppress(OSError, RuntimeError, EOFError, pickle.UnpicklingError):  # it was being written, or is damaged
-            return load_state(checkpoint)
+    if known is not None:
+        return load_state(known)
+    places = sorted(folder.glob("checkpoint_*"), reverse=True)  # they are named by the time
+    return next((state for state in map(state_if_whole, places) if state is not None), None)
+
+
+def state_if_whole(place: Path) -> dict[str, Any] | None:
+    """Read a checkpoint's folder, None where it was being written, is damaged or is gone."""
+    with suppress(OSError, RuntimeError, EOFError, pickle.UnpicklingError):
+        return load_state(Checkpoint.from_directory(place))
     return None
 
 

@@ -15,7 +15,7 @@ from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 from w2vray.cluster.resources import can_grow, cluster_cpus, require_gpus, worker_cpus
-from w2vray.cluster.train_worker import STATE, WorkerConfig, load_state, train_loop_per_worker
+from w2vray.cluster.train_worker import WorkerConfig, load_state, state_if_whole, train_loop_per_worker
 from w2vray.cluster.waiting import Note, told_of_waiting, training_waits_for
 from w2vray.config import TrainSettings
 from w2vray.errors import ClusterError, W2vrayError
@@ -135,13 +135,13 @@ def _fit(trainer: Callable[[], TorchTrainer], folder: Path) -> ray.train.Result:
 def forget_damaged(folder: Path) -> None:
     """Remove Ray Train's list of checkpoints where Ray would not go on with it.
 
-    Ray writes it in place, so that its end may be missing; or what it names may be gone. Workers find the last whole
-    checkpoint without it.
+    Ray writes it in place, so that its end may be missing; or what it names may be gone or damaged. That is decided
+    here, for all workers, which find the last whole checkpoint without it.
     """
     snapshot = folder / _SNAPSHOT
     try:
         latest = json.loads(snapshot.read_text())["latest_checkpoint_result"]
-        usable = latest is None or (folder / latest["checkpoint_dir_name"] / STATE).is_file()
+        usable = latest is None or state_if_whole(folder / latest["checkpoint_dir_name"]) is not None
     except FileNotFoundError:
         return
     except (ValueError, KeyError, TypeError):
