@@ -48,16 +48,9 @@ def only_writer(files: WholeFiles) -> Iterator[StillOurs]:
 def _lock(files: WholeFiles) -> Iterator[StillOurs]:
     folder = Path(files.base)
     absent = [place for place in (folder, *folder.parents) if not place.exists()]
+    handle = _locked(files)
     try:
-        files.store.create_dir(files.base)
-        handle = os.open(files.path(LOCK), os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise RunError(f"{files.name} cannot be written ({error.strerror or error})") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield lambda: None
-    except BlockingIOError as error:
-        raise RunError(f"{files.name}: another run is writing here; wait for it to end") from error
     except UnusableInputError:
         if absent and [place.name for place in folder.iterdir()] == [LOCK]:
             (folder / LOCK).unlink()
@@ -66,6 +59,34 @@ def _lock(files: WholeFiles) -> Iterator[StillOurs]:
                     place.rmdir()
         raise
     finally:
+        os.close(handle)
+
+
+def _locked(files: WholeFiles) -> int:
+    """Return the open file that holds the lock.
+
+    Raises:
+        RunError: another one holds it, the filesystem has no locks, or nothing can be written.
+    """
+    while True:
+        try:
+            files.store.create_dir(files.base)
+            handle = os.open(files.path(LOCK), os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise RunError(f"{files.name} cannot be written ({error.strerror or error})") from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(handle), Path(files.path(LOCK)).stat()):
+                return handle
+        except FileNotFoundError:
+            pass  # the one before was refused, and has removed the file that we hold now: another can be made
+        except BlockingIOError as error:
+            os.close(handle)
+            raise RunError(f"{files.name}: another run is writing here; wait for it to end") from error
+        except OSError as error:
+            os.close(handle)
+            why = error.strerror or error
+            raise RunError(f"{files.name} cannot be locked ({why}); name a place whose filesystem has locks") from error
         os.close(handle)
 
 
