@@ -167,6 +167,17 @@ def test_options_that_change_no_answer_may_differ_at_each_call(taken: Taken) -> 
     assert taken.score(max_rejected=2).exit_code == 3
 
 
+def test_a_run_of_which_only_the_plan_is_there_is_planned_anew_with_other_options(taken: Taken) -> None:
+    """As where its workers were refused; a unit that is scored is not given up."""
+    taken.interrupt()
+    for folder in ("scores", "rejected"):
+        with pytest.raises(RunError, match="was made with another --threshold"):
+            taken.score(threshold=0.5, limit=500)
+        shutil.rmtree(taken.run / folder)
+    assert taken.score(threshold=0.5, limit=500).rows_in == 500
+    assert taken.problems() == []
+
+
 def test_what_is_done_with_bad_files_may_differ_at_each_call(taken: Taken) -> None:
     (taken.store / "bad.parquet").write_bytes(b"PAR1 and no more")
     codes = [taken.score(on_bad=on_bad).exit_code for on_bad in ("record", "skip", "record", "skip")]

@@ -40,6 +40,7 @@ INSTEAD = "put back what it was, or name another --output"
 SCORES, REJECTED = "scores", "rejected"
 MOST_ATTEMPTS = 3
 _ATTEMPTS = f"{TEMPORARY}/attempts"
+_OF_NO_ACCOUNT = frozenset({TEMPORARY, LEASES, LOCK})
 _THREADS = 16
 _COUNTS = ("rows_in", "rows_scored", "rows_rejected", "rows_abstained", "rows_truncated")
 
@@ -103,12 +104,18 @@ class RunDirectory(WholeFiles):
         if self.exists(RUN):
             with _told_what_to_do():
                 return self.read_json(RUN)
-        found = {info.base_name for info in self.list()}
-        if foreign := found - {PLAN, TEMPORARY, LEASES, LOCK}:
+        if foreign := self._names() - {PLAN, *_OF_NO_ACCOUNT}:
             raise RunError(
                 f"{self.name} is not empty and holds no run: {', '.join(sorted(foreign)[:5])}. Name another --output"
             )
         return None
+
+    def is_only_planned(self) -> bool:
+        """Tell whether no unit has been scored yet, and none has failed."""
+        return self._names() <= {RUN, PLAN, *_OF_NO_ACCOUNT}
+
+    def _names(self) -> set[str]:
+        return {info.base_name for info in self.list()}
 
     def plan(self) -> tuple[list[Unit], dict[SourceFile, BadFile]]:
         """Return the units of the run, and the files that are in none with the reason."""

@@ -124,7 +124,7 @@ def resume_run(
     finished: Collection[str],
     failures: Sequence[Failure],
 ) -> RunPlan | None:
-    """Take up a run that was planned before, None where there is none.
+    """Take up a run that was planned before, None where there is none, or only the plan of another.
 
     No file is opened but those that could not be read before and, with ``--new-files``, those that are new.
 
@@ -142,10 +142,12 @@ def resume_run(
     stored = run.identity()
     if stored is None:
         return None
-    for name, now in identity.items():
-        if stored.get(name) != now:
-            difference = _difference(name, stored.get(name), now)
-            raise RunError(f"{run.name} was made with another {difference}; give the same again, or another --output")
+    differing = next((name for name, now in identity.items() if stored.get(name) != now), None)
+    if differing is not None:
+        if run.is_only_planned():
+            return None  # as where its workers were refused: nothing is lost with the plan
+        difference = _difference(differing, stored.get(differing), identity[differing])
+        raise RunError(f"{run.name} was made with another {difference}; give the same again, or another --output")
     if stored.get("fingerprint") != fingerprint(identity):
         raise RunError(f"{run.name}: {RUN} is damaged (its fingerprint is not that of what it lists); {INSTEAD}")
     units, left_out = run.plan()
