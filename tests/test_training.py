@@ -484,6 +484,31 @@ def test_workers_begin_with_the_first_ones_weights(
     assert equal_states(second.best, cnn().state_dict())
 
 
+@pytest.mark.parametrize("network", WITHOUT_CHANCE)
+def test_a_step_of_long_texts_is_added_up_from_parts(
+    without_chance: Callable[[str], Classifier], network: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is computed at once does not matter; a text longer than that is a part of its own."""
+    train, validation = some_examples(25, 0, special=True), some_examples(11, 1)
+    settings: dict[str, Any] = {"batch_size": 11, "epochs": 2, "learning_rate": 0.003, "clip_norm": 0.5}
+    whole = make_training(without_chance(network), **settings)
+    list(whole.run(train, validation))
+    parts = make_training(without_chance(network), **settings)
+    monkeypatch.setattr("w2vray.training.WORDS_AT_ONCE", {"cpu": 8})
+    sizes: list[int] = []
+    parts.classifier.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0].lengths_B)))
+
+    list(parts.run(train, validation))
+
+    assert max(sizes) < 11
+    assert min(sizes) == 1
+    assert sum(sizes) == 2 * len(train)
+    for name, value in whole.best.items():
+        torch.testing.assert_close(parts.best[name], value, atol=1e-4, rtol=1e-3)
+    for mine, theirs in zip(parts.curve, whole.curve, strict=True):
+        assert mine.as_dict() == pytest.approx(theirs.as_dict(), abs=1e-3)
+
+
 def test_a_step_is_the_mean_over_the_steps_examples(without_chance: Callable[[str], Classifier]) -> None:
     """Many small steps, against plain steps over the same batches."""
     train = some_examples(21, 0)

@@ -34,6 +34,10 @@ BLOCK_ROWS, WINDOW_BLOCKS = 1 << 12, 1 << 6
 """Examples are shuffled within windows of blocks that lie apart: a set larger than memory is read from its files in
 long runs, and any set of up to a window is shuffled as a whole."""
 
+WORDS_AT_ONCE = {"cpu": 1 << 14, "cuda": 1 << 16}
+"""Words of a step, padding counted, that gradients are computed for at once: a step of long texts is added up from
+parts, so that its memory is bounded and on a CPU most of it stays in the cache."""
+
 VALIDATION_ROWS = 1 << 18
 """Examples for validation that are sorted by length together."""
 
@@ -206,18 +210,25 @@ class Training:
 
     def _step(self, train: Examples, rows_B: npt.NDArray[np.int64], own_B: npt.NDArray[np.int64]) -> float:
         """Take a step of these examples, some of which are this worker's own; return the sum of their losses."""
-        batch, labels = train.batch(own_B).to(self.device), train.labels(own_B).to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            logits_BC = self.classifier(batch)
-        loss = self.objective.loss(logits_BC.float(), labels)
         self.optimizer.zero_grad()
-        torch.autograd.backward(loss / len(rows_B))
+        loss = 0.0
+        for places in length_batches(train.lengths(own_B), WORDS_AT_ONCE[self.device.type]):
+            loss += self._add_gradient(train, own_B[places], len(rows_B))
         if self.workers.count > 1:
             self._add_up_gradients(train.ids(rows_B))
         if self.settings.clip_norm:
             nn.utils.clip_grad_norm_(self.trained, self.settings.clip_norm)
         self.optimizer.step()
         self.averaged.update_parameters(self.classifier)
+        return loss
+
+    def _add_gradient(self, train: Examples, rows_B: npt.NDArray[np.int64], count: int) -> float:
+        """Add the gradient of examples of a step of so many to what is there; return the sum of their losses."""
+        batch, labels = train.batch(rows_B).to(self.device), train.labels(rows_B).to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            logits_BC = self.classifier(batch)
+        loss = self.objective.loss(logits_BC.float(), labels)
+        torch.autograd.backward(loss / count)
         return float(loss.detach())
 
     def _take_the_first_workers_weights(self) -> None:

@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from w2vray.models.products import add_product, product
+
 __all__ = ["pooled_convolutions"]
 
 
@@ -39,11 +41,10 @@ class _PooledConvolutions(torch.autograd.Function):
         first_B = rows_B.cumsum(0) - rows_B
         weight_KFD = _side_by_side(weights)
         # windows that reach into the next text are never looked at
-        values_LF = vectors_LD.new_empty(len(vectors_LD), weight_KFD.shape[1])
-        torch.mm(vectors_LD, weight_KFD[0].T, out=values_LF)
+        values_LF = product(vectors_LD, weight_KFD[0].T)
         for word in range(1, widest):
             filters = _wider(weights, word)
-            values_LF[:-word, :filters].addmm_(vectors_LD[word:], weight_KFD[word, :filters].T)
+            add_product(values_LF[:-word, :filters], vectors_LD[word:], weight_KFD[word, :filters].T)
         best, rows = [], []
         for weight_FDK, of_width_LF in zip(
             weights, torch.split(values_LF, [len(each) for each in weights], dim=1), strict=True

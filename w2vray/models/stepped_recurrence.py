@@ -18,6 +18,7 @@ from torch import Tensor
 from w2vray.kernels.backpropagating import gru_forward, gru_gradient, lstm_forward, lstm_gradient
 from w2vray.kernels.compiling import usable
 from w2vray.kernels.multiplying import panels, whole_tiles
+from w2vray.models.products import product
 
 __all__ = ["can_step", "gru_states", "lstm_states"]
 
@@ -50,7 +51,7 @@ class _Lstm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, vectors_LD: Tensor, counts_T: Tensor, *weights: Tensor) -> Tensor:
         of_input_GD, of_state_GH, input_bias_G, state_bias_G = weights
-        gates_LG = torch.addmm(input_bias_G + state_bias_G, vectors_LD, of_input_GD.T)
+        gates_LG = product(vectors_LD, of_input_GD.T, input_bias_G + state_bias_G)
         cells, bounded, states = (_room_for(vectors_LD, of_state_GH.shape[1]) for _ in range(3))
         lstm_forward(
             gates_LG.numpy(),
@@ -87,7 +88,7 @@ class _Gru(torch.autograd.Function):
         of_input_GD, of_state_GH, input_bias_G, state_bias_G = weights
         hidden = of_state_GH.shape[1]
         bias_G = torch.cat((input_bias_G[: 2 * hidden] + state_bias_G[: 2 * hidden], input_bias_G[2 * hidden :]))
-        gates_LG = torch.addmm(bias_G, vectors_LD, of_input_GD.T)
+        gates_LG = product(vectors_LD, of_input_GD.T, bias_G)
         recurrent, states = (_room_for(vectors_LD, hidden) for _ in range(2))
         gru_forward(
             gates_LG.numpy(),
@@ -124,10 +125,10 @@ def _of_inputs(ctx: Any, of_input_LG: Tensor, of_recurrent_LG: Tensor) -> tuple[
     first = int(counts_T[0])
     earlier = torch.arange(first, len(states_LH)) - counts_T[:-1].repeat_interleave(counts_T[1:])
     return (
-        of_input_LG @ of_input_GD if ctx.needs_input_grad[0] else None,
+        product(of_input_LG, of_input_GD) if ctx.needs_input_grad[0] else None,
         None,
-        of_input_LG.T @ vectors_LD,
-        of_recurrent_LG[first:].T @ states_LH.index_select(0, earlier),
+        product(of_input_LG.T, vectors_LD),
+        product(of_recurrent_LG[first:].T, states_LH.index_select(0, earlier)),
         of_input_LG.sum(dim=0),
         of_recurrent_LG.sum(dim=0),
     )
