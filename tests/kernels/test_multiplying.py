@@ -1,11 +1,19 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from w2vray.kernels.compiling import kernel, usable
+from w2vray.kernels.compiling import CACHE_VARIABLE, kernel, usable
 from w2vray.kernels.multiplying import multiply, panels, whole_tiles
 
 pytestmark = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
+
+
+ROOT = Path(__file__).parents[2]
 
 
 @kernel
@@ -34,7 +42,7 @@ def random(*shape: int) -> npt.NDArray[np.float32]:
 
 @pytest.mark.parametrize("columns", [1, 20, 32, 33, 512])
 @pytest.mark.parametrize("depth", [1, 5, 128])
-@pytest.mark.parametrize("count", [1, 2, 3, 7])
+@pytest.mark.parametrize("count", [1, 2, 3, 7, 13])
 def test_it_is_the_matrix_product(count: int, depth: int, columns: int) -> None:
     """Of any shape."""
     rows_BH, weights_HG = random(count, depth), random(depth, columns)
@@ -51,3 +59,26 @@ def test_a_row_has_the_same_product_whatever_stands_beside_it() -> None:
     for row in range(10):
         assert product(rows_BH[row : row + 1], weights_HG).tobytes() == together[row : row + 1].tobytes()
         assert product(rows_BH[row:], weights_HG).tobytes() == together[row:].tobytes()
+
+
+_PRINT_PRODUCT = """
+import sys
+from w2vray.kernels import compiling
+compiling.lanes = lambda: int(sys.argv[1])
+from tests.kernels.test_multiplying import product, random
+from w2vray.kernels import multiplying
+print(multiplying._LANES, product(random(11, 129), random(129, 70)).tobytes().hex())
+"""
+
+
+def test_processors_with_longer_vectors_have_the_same_numbers(tmp_path: Path) -> None:
+    """Bit for bit: their tiles are of another shape, and each number is summed in the same order."""
+    printed = []
+    for lanes in ("8", "16"):
+        command = [sys.executable, "-c", _PRINT_PRODUCT, lanes]
+        own_cache = {**os.environ, CACHE_VARIABLE: str(tmp_path / lanes)}  # machine code is kept by processor
+        done = subprocess.run(command, env=own_cache, cwd=ROOT, capture_output=True, text=True, check=True)
+        printed.append(done.stdout.split())
+    assert [taken for taken, _ in printed] == ["8", "16"]
+    assert printed[0][1] == printed[1][1]
+    assert len(printed[0][1]) == 2 * 4 * 11 * 70

@@ -1,8 +1,9 @@
 """Matrix products whose numbers do not depend on what stands beside them, at the speed of a library's.
 
 A library's product rounds differently when it is given another number of rows. Here each number is summed in the same
-order, in tiles that are always full: three rows by 32 columns are twelve vector registers of eight numbers each, where
-the sums stay while they grow. The weights are kept in panels of 32 columns, each of which is read from start to end.
+order, in tiles that are always full: three rows by 32 columns are twelve vector registers of eight numbers each, six
+rows as many of sixteen, where the sums stay while they grow. The weights are kept in panels of 32 columns, each of
+which is read from start to end. Neither changes a number's sum: machines of either kind have the same.
 
 Legend: B rows, H numbers of a row, G columns, F columns in whole panels, P panels, C columns of a panel, T rows of a
 tile.
@@ -14,13 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from w2vray.kernels.compiling import inlined, intrinsic, read_only
+from w2vray.kernels.compiling import inlined, intrinsic, lanes, read_only
 
 __all__ = ["multiply", "panels", "whole_tiles"]
 
-_ROWS = 3
-_LANES, _VECTORS = 8, 4
-_COLUMNS = _LANES * _VECTORS
+_COLUMNS = 32
+_LANES = lanes()
+_VECTORS = _COLUMNS // _LANES
+_ROWS = 12 // _VECTORS
 
 
 def panels(weights_HG: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -78,7 +80,7 @@ def _tile_code(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     def in_all_lanes(value: Any) -> Any:
         return builder.shuffle_vector(builder.insert_element(undefined, value, first_lane), undefined, all_first)
 
-    # in this order, three factors and one vector of weights are needed at a time, for which four registers are left
+    # in this order, a tile's factors and one vector of weights are needed at a time: registers are left for them
     sums = [[cgutils.alloca_once(builder, vector) for _ in range(_ROWS)] for _ in range(_VECTORS)]
     for total in chain.from_iterable(sums):
         builder.store(ir.Constant(vector, None), total)
