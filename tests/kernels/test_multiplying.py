@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from w2vray.kernels.compiling import CACHE_VARIABLE, kernel, usable
-from w2vray.kernels.multiplying import multiply, panels, whole_tiles
+from w2vray.kernels.multiplying import multiply, multiply_transposed, panels, whole_tiles
 
 pytestmark = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
 
@@ -51,6 +51,24 @@ def test_it_is_the_matrix_product(count: int, depth: int, columns: int) -> None:
     np.testing.assert_allclose(product(rows_BH, weights_HG), expected, atol=2e-5)
 
 
+def transposed_product(left_LG: npt.NDArray[np.float32], right_LD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """With more rows behind the left factor's, as many as ``whole_tiles`` says, that no sum may take up."""
+    count, columns = left_LG.shape
+    behind = np.full((whole_tiles(1) - 1, columns), np.nan, dtype=np.float32)
+    return multiply_transposed(np.concatenate([left_LG, behind]), right_LD, count)
+
+
+@pytest.mark.parametrize("width", [1, 31, 32, 50])
+@pytest.mark.parametrize("columns", [1, 6, 20, 129])
+@pytest.mark.parametrize("count", [0, 1, 7, 256, 600])
+def test_it_is_the_product_of_a_transposed_factor(count: int, columns: int, width: int) -> None:
+    """Of any shape."""
+    left_LG, right_LD = random(count, columns), random(count + 1, width)[1:]
+
+    expected = left_LG.astype(np.float64).T @ right_LD.astype(np.float64)
+    np.testing.assert_allclose(transposed_product(left_LG, right_LD), expected, atol=1e-4)
+
+
 def test_a_row_has_the_same_product_whatever_stands_beside_it() -> None:
     """Bit for bit: alone, and at any place among others."""
     rows_BH, weights_HG = random(10, 100), random(100, 70)
@@ -65,9 +83,10 @@ _PRINT_PRODUCT = """
 import sys
 from w2vray.kernels import compiling
 compiling.lanes = lambda: int(sys.argv[1])
-from tests.kernels.test_multiplying import product, random
+from tests.kernels.test_multiplying import product, random, transposed_product
 from w2vray.kernels import multiplying
-print(multiplying._LANES, product(random(11, 129), random(129, 70)).tobytes().hex())
+products = product(random(11, 129), random(129, 70)), transposed_product(random(300, 20), random(300, 50))
+print(multiplying._LANES, *(each.tobytes().hex() for each in products))
 """
 
 
@@ -79,6 +98,6 @@ def test_processors_with_longer_vectors_have_the_same_numbers(tmp_path: Path) ->
         own_cache = {**os.environ, CACHE_VARIABLE: str(tmp_path / lanes)}  # machine code is kept by processor
         done = subprocess.run(command, env=own_cache, cwd=ROOT, capture_output=True, text=True, check=True)
         printed.append(done.stdout.split())
-    assert [taken for taken, _ in printed] == ["8", "16"]
-    assert printed[0][1] == printed[1][1]
-    assert len(printed[0][1]) == 2 * 4 * 11 * 70
+    assert [taken for taken, *_ in printed] == ["8", "16"]
+    assert printed[0][1:] == printed[1][1:]
+    assert [len(numbers) for numbers in printed[0][1:]] == [2 * 4 * 11 * 70, 2 * 4 * 20 * 50]

@@ -6,23 +6,27 @@ rows as many of sixteen, where the sums stay while they grow. The weights are ke
 which is read from start to end. Neither changes a number's sum: machines of either kind have the same.
 
 Legend: B rows, H numbers of a row, G columns, F columns in whole panels, P panels, C columns of a panel, T rows of a
-tile.
+tile; of the product of a transposed factor: L rows of both, which are summed over, D columns of the other.
 """
 
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from w2vray.kernels.compiling import inlined, intrinsic, lanes, read_only
+from w2vray.kernels.compiling import inlined, intrinsic, kernel, lanes, read_only
 
-__all__ = ["multiply", "panels", "whole_tiles"]
+__all__ = ["multiply", "multiply_transposed", "panels", "whole_tiles"]
 
 _COLUMNS = 32
 _LANES = lanes()
 _VECTORS = _COLUMNS // _LANES
 _ROWS = 12 // _VECTORS
+
+_DEPTH = 256
+"""Rows that are summed over while a panel of them stays in the processor's nearest cache."""
 
 
 def panels(weights_HG: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -48,15 +52,43 @@ def multiply(
     """Write the product of the first ``count`` rows and the weights, and anything into the rest of the last tile."""
     for panel in range(len(panels_PHC)):
         for row in range(0, count, _ROWS):
-            _multiply_tile(rows_BH[row:], panels_PHC[panel], products_BF[row:, panel * _COLUMNS :])
+            _multiply_tile(rows_BH[row:], panels_PHC[panel], products_BF[row:, panel * _COLUMNS :], False)
+
+
+@kernel
+def multiply_transposed(
+    left_LG: npt.NDArray[np.float32], right_LD: npt.NDArray[np.float32], count: int
+) -> npt.NDArray[np.float32]:
+    """Return product_GD of the first ``count`` rows of ``left_LG``, transposed, and of ``right_LD``.
+
+    ``left_LG`` has more rows than these, whatever they hold: at least the rest of a tile. Each block of rows is summed
+    by itself, so that long sums are rounded less.
+    """
+    columns, width = left_LG.shape[1], right_LD.shape[1]
+    products_TF = np.zeros((-(-columns // _ROWS) * _ROWS, -(-width // _COLUMNS) * _COLUMNS), dtype=np.float32)
+    panel_HC = np.zeros((_DEPTH, _COLUMNS), dtype=np.float32)
+    for start in range(0, count, _DEPTH):
+        depth = min(_DEPTH, count - start)
+        for column in range(0, width, _COLUMNS):
+            filled = min(_COLUMNS, width - column)
+            for row in range(depth):
+                right_D, panel_C = right_LD[start + row], panel_HC[row]
+                for number in range(filled):
+                    panel_C[number] = right_D[column + number]
+                for number in range(filled, _COLUMNS):
+                    panel_C[number] = 0
+            for row in range(0, columns, _ROWS):
+                rows_TH = left_LG[start:, row:].T
+                _multiply_tile(rows_TH, panel_HC[:depth], products_TF[row:, column:], True)
+    return products_TF[:columns, :width]
 
 
 @intrinsic
-def _multiply_tile(_: Any, rows_TH: Any, panel_HC: Any, products_TC: Any) -> Any:
-    """Write the product of one tile: vector instructions that no loop of numba's is compiled to."""
+def _multiply_tile(_: Any, rows_TH: Any, panel_HC: Any, products_TC: Any, added: Any) -> Any:
+    """Write the product of one tile, or where ``added`` add it: vector instructions that no loop is compiled to."""
     from numba import types
 
-    return types.void(rows_TH, panel_HC, products_TC), _tile_code
+    return types.void(rows_TH, panel_HC, products_TC, types.boolean), _tile_code
 
 
 def _tile_code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -68,7 +100,7 @@ def _tile_code(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     undefined = ir.Constant(vector, ir.Undefined)
     kinds = signature.args
     rows_TH, panel_HC, products_TC = (
-        context.make_array(kind)(context, builder, value) for kind, value in zip(kinds, arguments, strict=True)
+        context.make_array(kind)(context, builder, value) for kind, value in zip(kinds[:3], arguments[:3], strict=True)
     )
 
     def item(kind: Any, array: Any, row: Any, column: Any) -> Any:
@@ -79,6 +111,12 @@ def _tile_code(context: Any, builder: Any, signature: Any, arguments: Any) -> An
 
     def in_all_lanes(value: Any) -> Any:
         return builder.shuffle_vector(builder.insert_element(undefined, value, first_lane), undefined, all_first)
+
+    def product_at(row: int, number: int) -> Any:
+        return vector_at(kinds[2], products_TC, index(row), number)
+
+    def of_tile() -> Iterator[tuple[int, int, Any]]:
+        return ((number, row, total) for number, of_vector in enumerate(sums) for row, total in enumerate(of_vector))
 
     # in this order, a tile's factors and one vector of weights are needed at a time: registers are left for them
     sums = [[cgutils.alloca_once(builder, vector) for _ in range(_ROWS)] for _ in range(_VECTORS)]
@@ -92,7 +130,10 @@ def _tile_code(context: Any, builder: Any, signature: Any, arguments: Any) -> An
             for factor, total in zip(factors, of_vector, strict=True):
                 product = builder.fmul(factor, weights, flags=("contract",))  # with the sum: rounded once
                 builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)
-    for number, of_vector in enumerate(sums):
-        for row, total in enumerate(of_vector):
-            builder.store(builder.load(total), vector_at(kinds[2], products_TC, index(row), number), align=4)
+    with builder.if_then(arguments[3]):
+        for number, row, total in of_tile():
+            so_far = builder.load(product_at(row, number), align=4)
+            builder.store(builder.fadd(so_far, builder.load(total)), total)
+    for number, row, total in of_tile():
+        builder.store(builder.load(total), product_at(row, number), align=4)
     return context.get_dummy_value()

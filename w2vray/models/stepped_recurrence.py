@@ -17,7 +17,7 @@ from torch import Tensor
 
 from w2vray.kernels.backpropagating import gru_forward, gru_gradient, lstm_forward, lstm_gradient
 from w2vray.kernels.compiling import usable
-from w2vray.kernels.multiplying import panels, whole_tiles
+from w2vray.kernels.multiplying import multiply_transposed, panels, whole_tiles
 from w2vray.models.products import product
 
 __all__ = ["can_step", "gru_states", "lstm_states"]
@@ -78,8 +78,7 @@ class _Lstm(torch.autograd.Function):
             bounded.numpy(),
             of_gates.numpy(),
         )
-        of_gates_LG = of_gates[: len(gates_LG)]
-        return _of_inputs(ctx, of_gates_LG, of_gates_LG)
+        return _of_inputs(ctx, of_gates, of_gates)
 
 
 class _Gru(torch.autograd.Function):
@@ -116,22 +115,30 @@ class _Gru(torch.autograd.Function):
             of_input.numpy(),
             of_recurrent.numpy(),
         )
-        return _of_inputs(ctx, of_input[: len(gates_LG)], of_recurrent[: len(gates_LG)])
+        return _of_inputs(ctx, of_input, of_recurrent)
 
 
-def _of_inputs(ctx: Any, of_input_LG: Tensor, of_recurrent_LG: Tensor) -> tuple[Tensor | None, ...]:
-    """Return the gradients of what ``forward`` took, by those of the words' and the recurrent parts of the gates."""
+def _of_inputs(ctx: Any, of_input: Tensor, of_recurrent: Tensor) -> tuple[Tensor | None, ...]:
+    """Return the gradients of what ``forward`` took, by those of the words' and the recurrent parts of the gates.
+
+    These come with room for whole tiles.
+    """
     vectors_LD, counts_T, states_LH, of_input_GD = ctx.saved_tensors[:4]
-    first = int(counts_T[0])
+    words, first = len(vectors_LD), int(counts_T[0])
+    of_input_LG, of_recurrent_LG = of_input[:words], of_recurrent[:words]
     earlier = torch.arange(first, len(states_LH)) - counts_T[:-1].repeat_interleave(counts_T[1:])
     return (
         product(of_input_LG, of_input_GD) if ctx.needs_input_grad[0] else None,
         None,
-        product(of_input_LG.T, vectors_LD),
-        product(of_recurrent_LG[first:].T, states_LH.index_select(0, earlier)),
+        _transposed_product(of_input, vectors_LD),
+        _transposed_product(of_recurrent[first:], states_LH.index_select(0, earlier)),
         of_input_LG.sum(dim=0),
         of_recurrent_LG.sum(dim=0),
     )
+
+
+def _transposed_product(left: Tensor, right_LD: Tensor) -> Tensor:
+    return torch.from_numpy(multiply_transposed(left.numpy(), right_LD.numpy(), len(right_LD)))
 
 
 def _room_for(rows: Tensor, columns: int) -> Tensor:
