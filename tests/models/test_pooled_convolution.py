@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from w2vray.models.pooled_convolution import pooled_convolutions
+from w2vray.kernels.compiling import usable
+from w2vray.models.pooled_convolution import _best, _best_compiled, pooled_convolutions
 
 some_lengths = st.lists(st.integers(0, 9), min_size=1, max_size=6)
 some_widths = st.lists(st.integers(1, 6), min_size=1, max_size=3, unique=True).map(
@@ -54,6 +55,59 @@ def test_they_equal_the_plain_ones(lengths: list[int], widths: list[int], filter
     learnt = [value for value in inputs if value.requires_grad]
     gradients = [torch.autograd.grad((best * weigh_BF).sum(), learnt) for best in (found, wanted)]
     torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
+@given(
+    st.lists(st.integers(0, 9) | st.integers(230, 500), min_size=1, max_size=6),
+    some_widths,
+    st.integers(1, 40),
+    st.integers(1, 4),
+)
+def test_the_compiled_ones_are_those_of_torch(lengths: list[int], widths: list[int], filters: int, dim: int) -> None:
+    """Of whole numbers, whose sums are exact: the same values, each that of the window that is named for it."""
+    vectors_LD, lengths_B, *weights = (value.detach() for value in made(lengths, widths, filters, dim, tuned=False))
+    vectors_LD = (vectors_LD * 8).round().float()
+    weights = [(weight_FDK * 8).round().float() for weight_FDK in weights]
+    rows_B = lengths_B.clamp(min=widths[0])
+    first_B = rows_B.cumsum(0) - rows_B
+
+    best_BF, rows_BF = _best_compiled(vectors_LD, first_B, lengths_B, weights)
+
+    assert torch.equal(best_BF, _best(vectors_LD, first_B, lengths_B, weights)[0])
+    assert (rows_BF >= first_B[:, None]).all()
+    start = 0
+    for weight_FDK in weights:
+        of_width = slice(start, start + filters)
+        assert (rows_BF[:, of_width] <= (first_B + (lengths_B - weight_FDK.shape[2]).clamp(min=0))[:, None]).all()
+        values_FL = F.conv1d(vectors_LD.T, weight_FDK)
+        assert torch.equal(values_FL.T.gather(0, rows_BF[:, of_width]), best_BF[:, of_width])
+        start += filters
+
+
+def test_filters_that_are_no_numbers_have_no_values() -> None:
+    """A training that has diverged must not look as if it had not."""
+    vectors_LD, lengths_B, *weights = (value.detach() for value in made([4, 0], [3, 1], 2, 3, tuned=False))
+    weights[0][0] = torch.nan
+    for kind in (torch.float64, torch.float32):
+        best_BF = pooled(vectors_LD.to(kind), lengths_B, *(weight_FDK.to(kind) for weight_FDK in weights))
+        assert best_BF.isnan().tolist() == [[True, False, False, False]] * 2
+
+
+@pytest.mark.parametrize("tuned", [False, True])
+def test_single_precision_has_the_gradient_of_double(tuned: bool) -> None:
+    """The compiled way, where kernels compile."""
+    inputs = made([5, 2, 0, 7, 300], [4, 3, 1], 20, 6, tuned=tuned)
+    of_types = []
+    for kind in (torch.float64, torch.float32):
+        typed = [
+            value.detach().to(kind).requires_grad_(value.requires_grad) for value in inputs if value.is_floating_point()
+        ]
+        best_BF = pooled(typed[0], inputs[1], *typed[1:])
+        learnt = [value for value in typed if value.requires_grad]
+        weigh_BF = torch.linspace(-1, 1, best_BF.numel(), dtype=kind).view_as(best_BF)
+        of_types.append([each.double() for each in torch.autograd.grad((best_BF * weigh_BF).sum(), learnt)])
+    torch.testing.assert_close(*of_types, atol=1e-4, rtol=1e-4)
 
 
 def test_their_gradient_is_that_of_finite_differences() -> None:

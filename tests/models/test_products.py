@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from w2vray.models import products
-from w2vray.models.products import add_product, product
+from w2vray.models.products import product
 
 
 @pytest.fixture(scope="class", params=[False, True], ids=["mkl", "onednn"])
@@ -49,12 +49,6 @@ class TestEither:
         torch.testing.assert_close(
             product(left_NK, right_KM, bias_M), (wanted_NM + bias_M).float(), atol=1e-4, rtol=1e-5
         )
-
-        wider = torch.ones(rows + 1, columns + 1)
-        add_product(wider[:rows, :columns], left_NK, right_KM)
-        torch.testing.assert_close(wider[:rows, :columns], (wanted_NM + 1).float(), atol=1e-4, rtol=1e-5)
-        assert (wider[rows] == 1).all()
-        assert (wider[:, columns] == 1).all()
 
     def test_a_product_is_of_its_factors_type(self) -> None:
         """As it is of double precision where gradients are checked, and not of bfloat16 beside operations that are."""

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from w2vray.kernels.compiling import usable
 from w2vray.model_settings import GruSettings, LstmSettings, RecurrentSettings
+from w2vray.models.compiled import can_compile
 from w2vray.models.recurrent import RecurrentModel
-from w2vray.models.stepped_recurrence import can_step
 
 DIM, HIDDEN = 2, 3
 
@@ -186,7 +186,7 @@ def test_the_cheap_gradient_is_that_of_torch(
     gradients = []
     for model_, cheap in ((model.train(), True), (copy.deepcopy(model).double().train(), False)):
         inputs_BTD = vectors_BTD.to(model_.dense.weight.dtype).requires_grad_()
-        assert can_step(inputs_BTD) is cheap
+        assert can_compile(inputs_BTD) is cheap
         loss = (model_(inputs_BTD, torch.tensor(lengths)) * toward_BC).sum()
         found = torch.autograd.grad(loss, [inputs_BTD, *model_.parameters()], allow_unused=True)
         gradients.append([None if each is None else each.float() for each in found])

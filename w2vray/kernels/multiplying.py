@@ -18,12 +18,12 @@ import numpy.typing as npt
 
 from w2vray.kernels.compiling import inlined, intrinsic, kernel, lanes, read_only
 
-__all__ = ["multiply", "multiply_transposed", "panels", "whole_tiles"]
+__all__ = ["TILE_COLUMNS", "TILE_ROWS", "multiply", "multiply_tile", "multiply_transposed", "panels", "whole_tiles"]
 
-_COLUMNS = 32
+TILE_COLUMNS = 32
 _LANES = lanes()
-_VECTORS = _COLUMNS // _LANES
-_ROWS = 12 // _VECTORS
+_VECTORS = TILE_COLUMNS // _LANES
+TILE_ROWS = 12 // _VECTORS
 
 _DEPTH = 256
 """Rows that are summed over while a panel of them stays in the processor's nearest cache."""
@@ -32,14 +32,14 @@ _DEPTH = 256
 def panels(weights_HG: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     """Return weights as panels_PHC in float32, the last one filled up with zeros."""
     depth, columns = weights_HG.shape
-    filled_HF = np.zeros((depth, -(-columns // _COLUMNS) * _COLUMNS), dtype=np.float32)
+    filled_HF = np.zeros((depth, -(-columns // TILE_COLUMNS) * TILE_COLUMNS), dtype=np.float32)
     filled_HF[:, :columns] = weights_HG
-    return read_only(filled_HF.reshape(depth, -1, _COLUMNS).transpose(1, 0, 2))
+    return read_only(filled_HF.reshape(depth, -1, TILE_COLUMNS).transpose(1, 0, 2))
 
 
 def whole_tiles(rows: int) -> int:
     """Return how many rows the operands of ``multiply`` must have room for."""
-    return -(-rows // _ROWS) * _ROWS
+    return -(-rows // TILE_ROWS) * TILE_ROWS
 
 
 @inlined
@@ -51,8 +51,8 @@ def multiply(
 ) -> None:
     """Write the product of the first ``count`` rows and the weights, and anything into the rest of the last tile."""
     for panel in range(len(panels_PHC)):
-        for row in range(0, count, _ROWS):
-            _multiply_tile(rows_BH[row:], panels_PHC[panel], products_BF[row:, panel * _COLUMNS :], False)
+        for row in range(0, count, TILE_ROWS):
+            multiply_tile(rows_BH[row:], panels_PHC[panel], products_BF[row:, panel * TILE_COLUMNS :], False)
 
 
 @kernel
@@ -65,26 +65,28 @@ def multiply_transposed(
     by itself, so that long sums are rounded less.
     """
     columns, width = left_LG.shape[1], right_LD.shape[1]
-    products_TF = np.zeros((-(-columns // _ROWS) * _ROWS, -(-width // _COLUMNS) * _COLUMNS), dtype=np.float32)
-    panel_HC = np.zeros((_DEPTH, _COLUMNS), dtype=np.float32)
+    products_TF = np.zeros(
+        (-(-columns // TILE_ROWS) * TILE_ROWS, -(-width // TILE_COLUMNS) * TILE_COLUMNS), dtype=np.float32
+    )
+    panel_HC = np.zeros((_DEPTH, TILE_COLUMNS), dtype=np.float32)
     for start in range(0, count, _DEPTH):
         depth = min(_DEPTH, count - start)
-        for column in range(0, width, _COLUMNS):
-            filled = min(_COLUMNS, width - column)
+        for column in range(0, width, TILE_COLUMNS):
+            filled = min(TILE_COLUMNS, width - column)
             for row in range(depth):
                 right_D, panel_C = right_LD[start + row], panel_HC[row]
                 for number in range(filled):
                     panel_C[number] = right_D[column + number]
-                for number in range(filled, _COLUMNS):
+                for number in range(filled, TILE_COLUMNS):
                     panel_C[number] = 0
-            for row in range(0, columns, _ROWS):
+            for row in range(0, columns, TILE_ROWS):
                 rows_TH = left_LG[start:, row:].T
-                _multiply_tile(rows_TH, panel_HC[:depth], products_TF[row:, column:], True)
+                multiply_tile(rows_TH, panel_HC[:depth], products_TF[row:, column:], True)
     return products_TF[:columns, :width]
 
 
 @intrinsic
-def _multiply_tile(_: Any, rows_TH: Any, panel_HC: Any, products_TC: Any, added: Any) -> Any:
+def multiply_tile(_: Any, rows_TH: Any, panel_HC: Any, products_TC: Any, added: Any) -> Any:
     """Write the product of one tile, or where ``added`` add it: vector instructions that no loop is compiled to."""
     from numba import types
 
@@ -119,11 +121,11 @@ def _tile_code(context: Any, builder: Any, signature: Any, arguments: Any) -> An
         return ((number, row, total) for number, of_vector in enumerate(sums) for row, total in enumerate(of_vector))
 
     # in this order, a tile's factors and one vector of weights are needed at a time: registers are left for them
-    sums = [[cgutils.alloca_once(builder, vector) for _ in range(_ROWS)] for _ in range(_VECTORS)]
+    sums = [[cgutils.alloca_once(builder, vector) for _ in range(TILE_ROWS)] for _ in range(_VECTORS)]
     for total in chain.from_iterable(sums):
         builder.store(ir.Constant(vector, None), total)
     with cgutils.for_range(builder, cgutils.unpack_tuple(builder, panel_HC.shape)[0]) as loop:
-        numbers = [builder.load(item(kinds[0], rows_TH, index(row), loop.index)) for row in range(_ROWS)]
+        numbers = [builder.load(item(kinds[0], rows_TH, index(row), loop.index)) for row in range(TILE_ROWS)]
         factors = [in_all_lanes(number) for number in numbers]
         for number, of_vector in enumerate(sums):
             weights = builder.load(vector_at(kinds[1], panel_HC, loop.index, number), align=4)

@@ -11,11 +11,14 @@ filter in words, W windows, U windows that are the best of some filter.
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from w2vray.models.products import add_product, product
+from w2vray.kernels.multiplying import TILE_COLUMNS, TILE_ROWS
+from w2vray.kernels.pooling import fill_panels, highest_windows
+from w2vray.models.compiled import can_compile
 
 __all__ = ["pooled_convolutions"]
 
@@ -36,28 +39,12 @@ def pooled_convolutions(vectors_LD: Tensor, lengths_B: Tensor, weights: Sequence
 class _PooledConvolutions(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, vectors_LD: Tensor, lengths_B: Tensor, *weights: Tensor) -> Tensor:
-        widest = weights[0].shape[2]
-        rows_B = lengths_B.clamp(min=widest)
+        rows_B = lengths_B.clamp(min=weights[0].shape[2])
         first_B = rows_B.cumsum(0) - rows_B
-        weight_KFD = _side_by_side(weights)
-        # windows that reach into the next text are never looked at
-        values_LF = product(vectors_LD, weight_KFD[0].T)
-        for word in range(1, widest):
-            filters = _wider(weights, word)
-            add_product(values_LF[:-word, :filters], vectors_LD[word:], weight_KFD[word, :filters].T)
-        best, rows = [], []
-        for weight_FDK, of_width_LF in zip(
-            weights, torch.split(values_LF, [len(each) for each in weights], dim=1), strict=True
-        ):
-            last_B = (lengths_B - weight_FDK.shape[2]).clamp(min=0)
-            window_W = torch.arange(int(last_B.max()) + 1)
-            rows_BW = first_B[:, None] + torch.minimum(window_W, last_B[:, None])  # the last window again and again
-            values_BWF = of_width_LF.index_select(0, rows_BW.flatten()).view(*rows_BW.shape, -1)
-            best_BF, at_BF = values_BWF.max(dim=1)
-            best.append(best_BF)
-            rows.append(rows_BW.gather(1, at_BF))
-        ctx.save_for_backward(vectors_LD, torch.cat(rows, dim=1), *weights)
-        return torch.cat(best, dim=1)
+        find = _best_compiled if can_compile(vectors_LD) else _best
+        best_BF, rows_BF = find(vectors_LD, first_B, lengths_B, weights)
+        ctx.save_for_backward(vectors_LD, rows_BF, *weights)
+        return best_BF
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
@@ -81,6 +68,49 @@ class _PooledConvolutions(torch.autograd.Function):
             start += filters
         of_vectors = _of_vectors(vectors_LD, weights, rows_BF, gradients[0]) if ctx.needs_input_grad[0] else None
         return of_vectors, None, *of_weights
+
+
+def _best(vectors_LD: Tensor, first_B: Tensor, lengths_B: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the largest values and the rows of their windows, of texts that begin at these rows."""
+    weight_KFD = _side_by_side(weights)
+    # windows that reach into the next text are never looked at
+    values_LF = vectors_LD.new_empty(len(vectors_LD), weight_KFD.shape[1])
+    torch.mm(vectors_LD, weight_KFD[0].T, out=values_LF)
+    for word in range(1, len(weight_KFD)):
+        filters = _wider(weights, word)
+        values_LF[:-word, :filters].addmm_(vectors_LD[word:], weight_KFD[word, :filters].T)
+    best, rows = [], []
+    of_widths = torch.split(values_LF, [len(weight_FDK) for weight_FDK in weights], dim=1)
+    for weight_FDK, of_width_LF in zip(weights, of_widths, strict=True):
+        last_B = (lengths_B - weight_FDK.shape[2]).clamp(min=0)
+        window_W = torch.arange(int(last_B.max()) + 1)
+        rows_BW = first_B[:, None] + torch.minimum(window_W, last_B[:, None])  # the last window again and again
+        values_BWF = of_width_LF.index_select(0, rows_BW.flatten()).view(*rows_BW.shape, -1)
+        best_BF, at_BF = values_BWF.max(dim=1)
+        best.append(best_BF)
+        rows.append(rows_BW.gather(1, at_BF))
+    return torch.cat(best, dim=1), torch.cat(rows, dim=1)
+
+
+def _best_compiled(
+    vectors_LD: Tensor, first_B: Tensor, lengths_B: Tensor, weights: Sequence[Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Return the same, in one pass that keeps no values between."""
+    _, dim, widest = weights[0].shape
+    words_F = np.concatenate([np.full(len(weight_FDK), weight_FDK.shape[2]) for weight_FDK in weights])
+    filters, panels = len(words_F), -(-len(words_F) // TILE_COLUMNS)
+    words_F = np.pad(words_F, (0, panels * TILE_COLUMNS - filters), mode="edge")
+    panels_PHC = np.zeros((panels, widest * dim, TILE_COLUMNS), dtype=np.float32)
+    start = 0
+    for weight_FDK in weights:
+        fill_panels(weight_FDK.contiguous().numpy(), start, panels_PHC)
+        start += len(weight_FDK)
+    vectors = F.pad(vectors_LD, (0, 0, 0, widest + TILE_ROWS)).numpy()  # the last tile reaches behind the last text
+    windows_LH = np.lib.stride_tricks.as_strided(vectors, (len(vectors) - widest + 1, widest * dim), vectors.strides)
+    best_BF = np.empty((len(lengths_B), len(words_F)), dtype=np.float32)
+    at_BF = np.empty(best_BF.shape, dtype=np.int32)
+    highest_windows(windows_LH, first_B.numpy(), lengths_B.numpy(), panels_PHC, words_F, best_BF, at_BF)
+    return torch.from_numpy(best_BF)[:, :filters], first_B[:, None] + torch.from_numpy(at_BF)[:, :filters]
 
 
 def _of_vectors(vectors_LD: Tensor, weights: Sequence[Tensor], rows_BF: Tensor, gradient_BF: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ Legend: N rows, K depth, M columns.
 import torch
 from torch import Tensor
 
-__all__ = ["add_product", "product"]
+__all__ = ["product"]
 
 _SMALLEST = 1 << 22
 """Multiplications of a product below which oneDNN takes longer to prepare than it spares."""
@@ -35,14 +35,6 @@ def product(left_NK: Tensor, right_KM: Tensor, bias_M: Tensor | None = None) -> 
     if bias_M is None:
         return torch.mm(left_NK, right_KM, out=room_NM)
     return torch.addmm(bias_M, left_NK, right_KM, out=room_NM)
-
-
-def add_product(sums_NM: Tensor, left_NK: Tensor, right_KM: Tensor) -> None:
-    """Add left_NK @ right_KM to sums, likewise."""
-    if _is_for_onednn(left_NK, right_KM):
-        sums_NM += product(left_NK, right_KM)
-    else:
-        sums_NM.addmm_(left_NK, right_KM)
 
 
 def _is_for_onednn(left_NK: Tensor, right_KM: Tensor) -> bool:

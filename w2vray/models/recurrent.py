@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from w2vray.model_settings import LstmSettings, RecurrentSettings
+from w2vray.models.compiled import can_compile
 from w2vray.models.dropout import InputDropout
-from w2vray.models.stepped_recurrence import can_step, gru_states, lstm_states
+from w2vray.models.stepped_recurrence import gru_states, lstm_states
 
 __all__ = ["RecurrentModel"]
 
@@ -46,7 +47,7 @@ class RecurrentModel(nn.Module):
         texts = len(lengths_B)
         if not texts:  # a packed batch holds at least one text: give it one, and take nothing of what comes out
             vectors_BTD, lengths_B = vectors_BTD.new_zeros(1, *vectors_BTD.shape[1:]), lengths_B.new_zeros(1)
-        read = self._features_for_gradient if self.training and can_step(vectors_BTD) else self._features
+        read = self._features_for_gradient if self.training and can_compile(vectors_BTD) else self._features
         return read(vectors_BTD, lengths_B).masked_fill((lengths_B == 0)[:, None], 0.0)[:texts]
 
     def _features(self, vectors_BTD: Tensor, lengths_B: Tensor) -> Tensor:

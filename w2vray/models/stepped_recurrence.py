@@ -16,17 +16,10 @@ import torch
 from torch import Tensor
 
 from w2vray.kernels.backpropagating import gru_forward, gru_gradient, lstm_forward, lstm_gradient
-from w2vray.kernels.compiling import usable
 from w2vray.kernels.multiplying import multiply_transposed, panels, whole_tiles
 from w2vray.models.products import product
 
-__all__ = ["can_step", "gru_states", "lstm_states"]
-
-
-def can_step(vectors: Tensor) -> bool:
-    """Return whether states of these vectors can be computed here: float32 on a CPU for which kernels compile."""
-    here = vectors.device.type == "cpu" and vectors.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    return here and not usable()
+__all__ = ["gru_states", "lstm_states"]
 
 
 def lstm_states(vectors_LD: Tensor, counts_T: Tensor, weights: Sequence[Tensor]) -> Tensor:
