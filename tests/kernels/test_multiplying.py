@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from w2vray.kernels.compiling import CACHE_VARIABLE, kernel, usable
-from w2vray.kernels.multiplying import multiply, multiply_transposed, panels, whole_tiles
+from w2vray.kernels.multiplying import multiply, multiply_rows, multiply_transposed, panels, whole_tiles
 
 pytestmark = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
 
@@ -49,6 +49,19 @@ def test_it_is_the_matrix_product(count: int, depth: int, columns: int) -> None:
 
     expected = rows_BH.astype(np.float64) @ weights_HG.astype(np.float64)
     np.testing.assert_allclose(product(rows_BH, weights_HG), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("columns", [1, 32, 33])
+@pytest.mark.parametrize("count", [0, 1, 5, 6, 239, 241, 600])
+def test_rows_need_no_room(count: int, columns: int) -> None:
+    """A bias is added to each."""
+    rows_BH, panels_PHC = random(count, 7), panels(random(7, columns))
+    bias_F = random(panels_PHC.shape[0] * panels_PHC.shape[2])
+
+    expected = rows_BH.astype(np.float64) @ random(7, columns) + bias_F[:columns]
+    found_BF = multiply_rows(rows_BH, panels_PHC, bias_F)
+    assert found_BF.shape == (count, len(bias_F))
+    np.testing.assert_allclose(found_BF[:, :columns], expected, atol=2e-5)
 
 
 def transposed_product(left_LG: npt.NDArray[np.float32], right_LD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -18,12 +18,24 @@ import numpy.typing as npt
 
 from w2vray.kernels.compiling import inlined, intrinsic, kernel, lanes, read_only
 
-__all__ = ["TILE_COLUMNS", "TILE_ROWS", "multiply", "multiply_tile", "multiply_transposed", "panels", "whole_tiles"]
+__all__ = [
+    "TILE_COLUMNS",
+    "TILE_ROWS",
+    "multiply",
+    "multiply_rows",
+    "multiply_tile",
+    "multiply_transposed",
+    "panels",
+    "whole_tiles",
+]
 
 TILE_COLUMNS = 32
 _LANES = lanes()
 _VECTORS = TILE_COLUMNS // _LANES
 TILE_ROWS = 12 // _VECTORS
+
+_BLOCK = 240
+"""Rows, in whole tiles, that stay in the processor's cache while one panel after another is multiplied."""
 
 _DEPTH = 256
 """Rows that are summed over while a panel of them stays in the processor's nearest cache."""
@@ -53,6 +65,28 @@ def multiply(
     for panel in range(len(panels_PHC)):
         for row in range(0, count, TILE_ROWS):
             multiply_tile(rows_BH[row:], panels_PHC[panel], products_BF[row:, panel * TILE_COLUMNS :], False)
+
+
+@kernel
+def multiply_rows(
+    rows_LH: npt.NDArray[np.float32], panels_PHC: npt.NDArray[np.float32], bias_F: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Return products_LF of all rows and the weights, and the bias added to each; there need not be room for tiles."""
+    count, whole = len(rows_LH), len(rows_LH) - len(rows_LH) % TILE_ROWS
+    products_LF = np.empty((count + TILE_ROWS - 1, len(bias_F)), dtype=np.float32)
+    last_TH = np.zeros((TILE_ROWS, rows_LH.shape[1]), dtype=np.float32)
+    for row in range(whole, count):
+        last_TH[row - whole] = rows_LH[row]
+    for start in range(0, count, _BLOCK):
+        stop = min(start + _BLOCK, count)
+        for panel in range(len(panels_PHC)):
+            for row in range(start, stop, TILE_ROWS):
+                tile_TH = rows_LH[row:] if row < whole else last_TH
+                multiply_tile(tile_TH, panels_PHC[panel], products_LF[row:, panel * TILE_COLUMNS :], False)
+        for row in range(start, stop):
+            for column in range(len(bias_F)):
+                products_LF[row, column] += bias_F[column]
+    return products_LF[:count]
 
 
 @kernel

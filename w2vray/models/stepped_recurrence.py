@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from w2vray.kernels.backpropagating import gru_forward, gru_gradient, lstm_forward, lstm_gradient
-from w2vray.kernels.multiplying import multiply_transposed, panels, whole_tiles
-from w2vray.models.products import product
+from w2vray.kernels.multiplying import TILE_COLUMNS, multiply_rows, multiply_transposed, panels, whole_tiles
 
 __all__ = ["gru_states", "lstm_states"]
 
@@ -44,7 +44,7 @@ class _Lstm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, vectors_LD: Tensor, counts_T: Tensor, *weights: Tensor) -> Tensor:
         of_input_GD, of_state_GH, input_bias_G, state_bias_G = weights
-        gates_LG = product(vectors_LD, of_input_GD.T, input_bias_G + state_bias_G)
+        gates_LG = _product(vectors_LD, of_input_GD.T, input_bias_G + state_bias_G)
         cells, bounded, states = (_room_for(vectors_LD, of_state_GH.shape[1]) for _ in range(3))
         lstm_forward(
             gates_LG.numpy(),
@@ -80,7 +80,7 @@ class _Gru(torch.autograd.Function):
         of_input_GD, of_state_GH, input_bias_G, state_bias_G = weights
         hidden = of_state_GH.shape[1]
         bias_G = torch.cat((input_bias_G[: 2 * hidden] + state_bias_G[: 2 * hidden], input_bias_G[2 * hidden :]))
-        gates_LG = product(vectors_LD, of_input_GD.T, bias_G)
+        gates_LG = _product(vectors_LD, of_input_GD.T, bias_G)
         recurrent, states = (_room_for(vectors_LD, hidden) for _ in range(2))
         gru_forward(
             gates_LG.numpy(),
@@ -121,13 +121,23 @@ def _of_inputs(ctx: Any, of_input: Tensor, of_recurrent: Tensor) -> tuple[Tensor
     of_input_LG, of_recurrent_LG = of_input[:words], of_recurrent[:words]
     earlier = torch.arange(first, len(states_LH)) - counts_T[:-1].repeat_interleave(counts_T[1:])
     return (
-        product(of_input_LG, of_input_GD) if ctx.needs_input_grad[0] else None,
+        _product(of_input_LG, of_input_GD, of_input_GD.new_zeros(of_input_GD.shape[1]))
+        if ctx.needs_input_grad[0]
+        else None,
         None,
         _transposed_product(of_input, vectors_LD),
         _transposed_product(of_recurrent[first:], states_LH.index_select(0, earlier)),
         of_input_LG.sum(dim=0),
         of_recurrent_LG.sum(dim=0),
     )
+
+
+def _product(rows_LH: Tensor, weight_HG: Tensor, bias_G: Tensor) -> Tensor:
+    columns = len(bias_G)
+    panels_PHC = panels(weight_HG.numpy())
+    bias_F = F.pad(bias_G, (0, len(panels_PHC) * TILE_COLUMNS - columns))
+    products = multiply_rows(rows_LH.contiguous().numpy(), panels_PHC, bias_F.numpy())
+    return torch.from_numpy(products)[:, :columns].contiguous()
 
 
 def _transposed_product(left: Tensor, right_LD: Tensor) -> Tensor:
