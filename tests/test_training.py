@@ -494,7 +494,7 @@ def test_a_step_of_long_texts_is_added_up_from_parts(
     whole = make_training(without_chance(network), **settings)
     list(whole.run(train, validation))
     parts = make_training(without_chance(network), **settings)
-    monkeypatch.setattr("w2vray.training.WORDS_AT_ONCE", {"cpu": 8})
+    monkeypatch.setattr("w2vray.training.WORDS_AT_ONCE", {"cpu": 5})
     sizes: list[int] = []
     parts.classifier.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0].lengths_B)))
 

@@ -36,7 +36,7 @@ long runs, and any set of up to a window is shuffled as a whole."""
 
 WORDS_AT_ONCE = {"cpu": 1 << 14, "cuda": 1 << 16}
 """Words of a step, padding counted, that gradients are computed for at once: a step of long texts is added up from
-parts, so that its memory is bounded and on a CPU most of it stays in the cache."""
+parts, so that its memory is bounded by this or its longest text, and on a CPU more of it stays in the cache."""
 
 VALIDATION_ROWS = 1 << 18
 """Examples for validation that are sorted by length together."""

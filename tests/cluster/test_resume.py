@@ -13,6 +13,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from w2vray.cluster import units
+from w2vray.cluster.ledger import RunDirectory
 from w2vray.cluster.score import ScoreSummary, score
 from w2vray.cluster.verify import verify
 from w2vray.config import ScoreSettings, VerifySettings
@@ -175,6 +176,25 @@ def test_a_run_of_which_only_the_plan_is_there_is_planned_anew_with_other_option
             taken.score(threshold=0.5, limit=500)
         shutil.rmtree(taken.run / folder)
     assert taken.score(threshold=0.5, limit=500).rows_in == 500
+    assert taken.problems() == []
+
+
+def test_a_plan_that_was_being_made_anew_is_no_run_of_the_old_options(
+    taken: Taken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the new plan and its run.json: the old options must not take up the new plan."""
+    taken.interrupt()
+    for folder in ("scores", "rejected"):
+        shutil.rmtree(taken.run / folder)
+
+    def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunDirectory, "write_json", die)
+        with pytest.raises(KeyboardInterrupt):
+            taken.score(limit=10)
+    assert taken.score().rows_in == 1200
     assert taken.problems() == []
 
 

@@ -85,13 +85,18 @@ def test_the_compiled_ones_are_those_of_torch(lengths: list[int], widths: list[i
         start += filters
 
 
-def test_filters_that_are_no_numbers_have_no_values() -> None:
-    """A training that has diverged must not look as if it had not."""
+def test_what_is_no_number_has_no_values() -> None:
+    """A filter, or a word inside a text: a training that has diverged must not look as if it had not."""
     vectors_LD, lengths_B, *weights = (value.detach() for value in made([4, 0], [3, 1], 2, 3, tuned=False))
     weights[0][0] = torch.nan
     for kind in (torch.float64, torch.float32):
         best_BF = pooled(vectors_LD.to(kind), lengths_B, *(weight_FDK.to(kind) for weight_FDK in weights))
         assert best_BF.isnan().tolist() == [[True, False, False, False]] * 2
+    vectors_LD, lengths_B, *weights = (value.detach() for value in made([5, 9], [2], 40, 3, tuned=False))
+    vectors_LD[1, 0] = torch.nan
+    for kind in (torch.float64, torch.float32):
+        best_BF = pooled(vectors_LD.to(kind), lengths_B, *(weight_FDK.to(kind) for weight_FDK in weights))
+        assert best_BF.isnan().tolist() == [[True] * 40, [False] * 40]
 
 
 @pytest.mark.parametrize("tuned", [False, True])

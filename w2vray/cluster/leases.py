@@ -29,6 +29,7 @@ StillOurs = Callable[[], None]
 
 HEARTBEAT_SECONDS = 10.0
 LEASE_SECONDS = 60.0
+_TRIES = 10
 
 
 @contextmanager
@@ -68,10 +69,12 @@ def _locked(files: WholeFiles) -> int:
     Raises:
         RunError: another one holds it, the filesystem has no locks, or nothing can be written.
     """
-    while True:
+    for _ in range(_TRIES):
         try:
             files.store.create_dir(files.base)
             handle = os.open(files.path(LOCK), os.O_RDWR | os.O_CREAT, 0o644)
+        except FileNotFoundError:
+            continue  # likewise, the folder
         except OSError as error:
             raise RunError(f"{files.name} cannot be written ({error.strerror or error})") from error
         try:
@@ -79,7 +82,7 @@ def _locked(files: WholeFiles) -> int:
             if os.path.samestat(os.fstat(handle), Path(files.path(LOCK)).stat()):
                 return handle
         except FileNotFoundError:
-            pass  # the one before was refused, and has removed the file that we hold now: another can be made
+            pass  # the one before was refused, and has removed what we hold now
         except BlockingIOError as error:
             os.close(handle)
             raise RunError(f"{files.name}: another run is writing here; wait for it to end") from error
@@ -88,6 +91,7 @@ def _locked(files: WholeFiles) -> int:
             why = error.strerror or error
             raise RunError(f"{files.name} cannot be locked ({why}); name a place whose filesystem has locks") from error
         os.close(handle)
+    raise RunError(f"{files.name} cannot be locked: others make and remove it; try again")
 
 
 @contextmanager

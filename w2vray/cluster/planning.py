@@ -104,6 +104,7 @@ def start_run(run: RunDirectory, identity: Mapping[str, Any], corpus: Corpus, se
     left_out = _left_out(units, footers, [*unreadable, *unfit])
     plan = RunPlan(units, left_out, others, _kept_schema(settings, others))
     _stop_at_bad(plan, settings)
+    run.remove(RUN)  # of another plan, where there is one: until the new one is there, this is no run
     run.write_plan(plan.units, plan.left_out.values())
     stored = {
         **identity,

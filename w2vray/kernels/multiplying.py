@@ -95,8 +95,8 @@ def multiply_transposed(
 ) -> npt.NDArray[np.float32]:
     """Return product_GD of the first ``count`` rows of ``left_LG``, transposed, and of ``right_LD``.
 
-    ``left_LG`` has more rows than these, whatever they hold: at least the rest of a tile. Each block of rows is summed
-    by itself, so that long sums are rounded less.
+    ``left_LG`` is contiguous and has more rows than these, one less than a tile or more, whatever they hold. Each
+    block of rows is summed by itself, so that long sums are rounded less.
     """
     columns, width = left_LG.shape[1], right_LD.shape[1]
     products_TF = np.zeros(

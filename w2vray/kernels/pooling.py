@@ -40,7 +40,8 @@ def _keep_higher(
     at_C: npt.NDArray[np.int32],
 ) -> None:
     for c in range(len(values_C)):
-        higher = (not values_C[c] <= highest_C[c]) & (window <= last_C[c])  # a NaN is: it must be seen
+        # a NaN is higher than any number, and stays
+        higher = (not values_C[c] <= highest_C[c]) & (highest_C[c] == highest_C[c]) & (window <= last_C[c])
         highest_C[c] = values_C[c] if higher else highest_C[c]
         at_C[c] = window if higher else at_C[c]
 
