@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,45 +18,36 @@ def place(tmp_path: Path) -> WholeFiles:
     return WholeFiles(str(tmp_path / "run"))
 
 
-def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(
-    place: WholeFiles, monkeypatch: pytest.MonkeyPatch
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def _make_anew(folder: Path) -> None:
+    (folder / LOCK).rename(folder / "removed")
+    (folder / LOCK).touch()
+
+
+@pytest.mark.parametrize("meanwhile", [_remove, _make_anew])
+def test_a_lock_whose_file_goes_meanwhile_is_taken_anew(
+    meanwhile: Callable[[Path], None], place: WholeFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A run that is refused removes what it made; who had opened the file already must not be alone with it."""
     flock = fcntl.flock
     taken: list[int] = []
 
-    def remove_first(handle: int, operation: int) -> None:
+    def take(handle: int, operation: int) -> None:
         if not taken:
-            shutil.rmtree(place.base)
+            meanwhile(Path(place.base))
         flock(handle, operation)
         taken.append(handle)
 
-    monkeypatch.setattr(fcntl, "flock", remove_first)
+    monkeypatch.setattr(fcntl, "flock", take)
     with only_writer(place):
         assert len(taken) == 2
         with pytest.raises(RunError, match="another run is writing here"), only_writer(place):
             pass
     with only_writer(place):
         pass
-
-
-def test_a_lock_whose_file_was_made_anew_meanwhile_is_taken_anew(
-    place: WholeFiles, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    flock = fcntl.flock
-    taken: list[int] = []
-
-    def replace_first(handle: int, operation: int) -> None:
-        if not taken:
-            (Path(place.base) / LOCK).rename(Path(place.base) / "removed")
-            (Path(place.base) / LOCK).touch()
-        flock(handle, operation)
-        taken.append(handle)
-
-    monkeypatch.setattr(fcntl, "flock", replace_first)
-    with only_writer(place), pytest.raises(RunError, match="another run is writing here"), only_writer(place):
-        pass
-    assert len(taken) == 2
 
 
 def test_a_filesystem_without_locks(place: WholeFiles, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ def _locked(files: WholeFiles) -> int:
             files.store.create_dir(files.base)
             handle = os.open(files.path(LOCK), os.O_RDWR | os.O_CREAT, 0o644)
         except FileNotFoundError:
-            continue  # likewise, the folder
+            continue  # another run was refused, and has removed the folder that it had made
         except OSError as error:
             raise RunError(f"{files.name} cannot be written ({error.strerror or error})") from error
         try:
@@ -82,7 +82,7 @@ def _locked(files: WholeFiles) -> int:
             if os.path.samestat(os.fstat(handle), Path(files.path(LOCK)).stat()):
                 return handle
         except FileNotFoundError:
-            pass  # the one before was refused, and has removed what we hold now
+            pass  # likewise, the file that we hold now
         except BlockingIOError as error:
             os.close(handle)
             raise RunError(f"{files.name}: another run is writing here; wait for it to end") from error

@@ -64,7 +64,7 @@ class RecurrentModel(nn.Module):
         return features_BS
 
     def _features_for_gradient(self, vectors_BTD: Tensor, lengths_B: Tensor) -> Tensor:
-        """Return the same, of texts one of which has a word at least; on a CPU its gradient costs less."""
+        """Return the same, of texts that are padded to one word at least; on a CPU its gradient costs less."""
         texts, longest, dim = vectors_BTD.shape
         lengths_B, order_B = lengths_B.clamp(min=1).sort(descending=True, stable=True)
         step_L, text_L = (torch.arange(int(lengths_B[0]))[:, None] < lengths_B).nonzero(as_tuple=True)
