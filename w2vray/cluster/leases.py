@@ -69,12 +69,15 @@ def _locked(files: WholeFiles) -> int:
     Raises:
         RunError: another one holds it, the filesystem has no locks, or nothing can be written.
     """
+    why = "others make and remove it; try again"
     for _ in range(_TRIES):
         try:
             files.store.create_dir(files.base)
             handle = os.open(files.path(LOCK), os.O_RDWR | os.O_CREAT, 0o644)
-        except FileNotFoundError:
-            continue  # another run was refused, and has removed the folder that it had made
+        except FileNotFoundError as error:
+            # Another run was refused, and has removed the folder that it had made; or there can be none here.
+            why = error.strerror or str(error)
+            continue
         except OSError as error:
             raise RunError(f"{files.name} cannot be written ({error.strerror or error})") from error
         try:
@@ -88,10 +91,11 @@ def _locked(files: WholeFiles) -> int:
             raise RunError(f"{files.name}: another run is writing here; wait for it to end") from error
         except OSError as error:
             os.close(handle)
-            why = error.strerror or error
-            raise RunError(f"{files.name} cannot be locked ({why}); name a place whose filesystem has locks") from error
+            raise RunError(
+                f"{files.name} cannot be locked ({error.strerror or error}); name a place whose filesystem has locks"
+            ) from error
         os.close(handle)
-    raise RunError(f"{files.name} cannot be locked: others make and remove it; try again")
+    raise RunError(f"{files.name} cannot be written ({why})")
 
 
 @contextmanager
