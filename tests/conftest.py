@@ -11,13 +11,13 @@ import torch
 from hypothesis import settings
 from torch import Tensor, nn
 
-from w2vray.batches import WordVectors
 from w2vray.bundle import Bundle, ModelConfig, save_bundle
 from w2vray.model_settings import AverageSettings, CnnSettings, GruSettings, LstmSettings, ModelSettings
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
 from w2vray.tokens import family
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.readers import Block
+from w2vray.word_vectors import WordVectors
 
 settings.register_profile("w2vray", deadline=None, max_examples=50)  # the first call of a torch operation is slow
 settings.load_profile("w2vray")

@@ -38,14 +38,14 @@ def test_a_batch_holds_the_ids_and_labels_of_the_rows_asked_for_whatever_part_th
     numbers = st.lists(st.integers(0, len(flat) - 1), max_size=9) if flat else st.just([])
     rows_B = np.array(data.draw(numbers), dtype=np.int64)
 
-    batch, labels_BC = examples.batch(rows_B), examples.labels(rows_B)
+    ids, labels_BC = examples.ids(rows_B), examples.labels(rows_B)
 
-    assert batch.texts_B.tolist() == rows_B.tolist()
-    assert examples.lengths(rows_B).tolist() == batch.lengths_B.tolist() == [len(flat[row][0]) for row in rows_B]
-    for row, ids_T, labels_C in zip(rows_B, batch.ids_BT, labels_BC, strict=True):
-        ids, labels = flat[row]
-        assert ids_T.tolist() == ids + [0] * (batch.ids_BT.shape[1] - len(ids))
-        assert np.flatnonzero(labels_C).tolist() == sorted(labels)
+    assert examples.lengths(rows_B).tolist() == np.diff(ids.offsets_B1).tolist()
+    assert len(ids) == len(rows_B)
+    for place, row in enumerate(rows_B):
+        ids_of_row, labels = flat[row]
+        assert ids.ids_L[ids.offsets_B1[place] : ids.offsets_B1[place + 1]].tolist() == ids_of_row
+        assert np.flatnonzero(labels_BC[place]).tolist() == sorted(labels)
 
 
 def test_single_labels_are_class_numbers() -> None:
@@ -81,7 +81,7 @@ def test_a_file_gives_back_its_rows_by_the_models_classes(tmp_path: Path) -> Non
     assert file.counts() == COUNTS
     train, kept = (Examples((part,), 3) for part in file.parts(["z", "y", "x"], multi_label=False))
     assert train.labels(np.arange(3)).tolist() == [1, 2, 1]
-    assert train.batch(np.array([0, 1])).ids_BT.tolist() == [[5, 6], [7, 0]]
+    assert train.ids(np.array([0, 1])).padded().ids_BT.tolist() == [[5, 6], [7, 0]]
     assert kept.labels(np.arange(2)).tolist() == [0, 2]
     assert [path.name for path in (tmp_path / "folder").iterdir()] == ["unit.arrow"]
 

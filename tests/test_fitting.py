@@ -1,6 +1,7 @@
 import hashlib
 import io
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from w2vray.batches import WordVectors, pad
+from w2vray.batches import pad
 from w2vray.bundle import OVERLAY, REPLACED, Bundle
 from w2vray.errors import BundleError
 from w2vray.examples import NO_EXAMPLES, Examples, Numbering, Part
@@ -30,12 +31,13 @@ from w2vray.objectives import OneLabel
 from w2vray.scorer import TextScorer
 from w2vray.training import EpochReport, Workers
 from w2vray.vectors import Vectors
+from w2vray.word_vectors import WordVectors
 
 GOOD, BAD, FILM, DULL, GREAT, THE = range(6)  # rows of the vectors of conftest.py
 QUICK: dict[str, Any] = {"epochs": 3, "batch_size": 4, "learning_rate": 0.05, "averaging": 0.5}
 TEXTS = ["good film", "bad film", "great good", "dull bad unheard", "good unheard", "bad dull", "great", "dull"]
 LABELS_N = np.array([1, 0, 1, 0, 1, 0, 1, 0])
-MODELS: dict[str, ModelSettings] = {
+MODELS: dict[str, TunedAverageSettings | CnnSettings | LstmSettings | GruSettings] = {
     "average": TunedAverageSettings(**QUICK),
     "cnn": CnnSettings(widths=(1, 2), filters=3, **QUICK),
     "lstm": LstmSettings(hidden=3, **QUICK),
@@ -110,7 +112,7 @@ def test_batches_of_several_parts_bring_the_made_rows_they_use() -> None:
     words = WordVectors(table_VD, table_VD[1:] + 5, trainable=False, replaced_rows=torch.tensor([1]))
     tuned = Examples(parts, 1, numbering=Numbering(2, 0, np.array([1])))
 
-    batch = tuned.batch(np.array([2, 0, 3, 1]))
+    batch = tuned.ids(np.array([2, 0, 3, 1])).padded()
 
     assert batch.made_MD is not None
     assert words(batch)[:, :, 0].tolist() == [[20, 7, 0], [1, 11, 10], [7, 0, 0], [12, 0, 0]]
@@ -131,7 +133,7 @@ def test_tuned_words_are_learnt_and_the_shared_table_keeps_its_bytes(vectors: Ve
     """A writable table too; the row of the policy ``zero`` stays zero."""
     writable = np.array(vectors.table_VD)
     before = hashlib.sha256(writable.tobytes()).hexdigest()
-    task = make_task(MODELS[kind], policy=policy, tune_vectors=True)
+    task = make_task(replace(MODELS[kind], epochs=6), policy=policy, tune_vectors=True)
 
     best = fit(task, writable, examples(vectors, policy), NO_EXAMPLES)[BEST]
 
@@ -189,7 +191,7 @@ def test_a_saved_model_scores_texts_with_its_tuned_words(
     replaced_rows = state[BEST][REPLACED].numpy()
     learnt = Examples(examples(vectors, "unknown").parts, 2, numbering=Numbering(6, 1, replaced_rows))
     with torch.no_grad():
-        expected_BC = torch.softmax(scorer.classifier(learnt.batch(np.arange(8))), dim=1)
+        expected_BC = torch.softmax(scorer.classifier(learnt.ids(np.arange(8)).padded()), dim=1)
     np.testing.assert_allclose(scorer.score(TEXTS).probabilities_NC, expected_BC, atol=1e-5)
     assert scorer.lookup(["the good"]).ids_L.tolist() == [THE, 6 + 1 + GOOD]
 

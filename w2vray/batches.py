@@ -1,20 +1,18 @@
 """Ragged ids to padded tensors, in batches that are a pure function of the texts they are made from.
 
-Legend: N texts, L ids of all of them, B texts of a batch, T the longest of them, D width of a vector, K overlay rows,
-M rows made from sub-words.
+Legend: N texts, L ids of all of them, B texts of a batch, T the longest of them, D width of a vector, M rows made from
+sub-words.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-__all__ = ["Batch", "WordVectors", "by_length", "length_batches", "pad"]
+__all__ = ["Batch", "RaggedIds", "by_length", "length_batches", "pad"]
 
 PADDED_TOKENS = 1 << 14
 """Ids of a scoring batch, padding counted. Part of the scoring version: rounding depends on it."""
@@ -44,6 +42,25 @@ class Batch:
     def pinned(self) -> "Batch":
         """Return the batch with its ids in memory that a GPU reads by itself, while the program goes on."""
         return Batch(self.texts_B, self.ids_BT.pin_memory(), self.lengths_B.pin_memory(), self.made_MD)
+
+
+@dataclass(frozen=True)
+class RaggedIds:
+    """Ids of a batch, one text behind another: text b has ``ids_L[offsets_B1[b]:offsets_B1[b + 1]]``.
+
+    ``made_MD`` are the rows of the ids behind table and overlay, where there are such.
+    """
+
+    ids_L: npt.NDArray[np.int32]
+    offsets_B1: npt.NDArray[np.int64]
+    made_MD: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.offsets_B1) - 1
+
+    def padded(self) -> Batch:
+        """Return the same as a padded tensor."""
+        return pad(self.ids_L, self.offsets_B1, np.arange(len(self)), self.made_MD)
 
 
 def pad(
@@ -90,79 +107,3 @@ def length_batches(lengths_N: npt.NDArray[np.int64], tokens: int | None = None) 
         stop = start + max(1, fitting)
         yield order_N[start:stop]
         start = stop
-
-
-class _SharedTable:
-    """Holds the table out of torch's sight.
-
-    It is then no part of ``state_dict``, of the optimizer or of what workers send each other, and a copy of the model
-    does not copy it: each of these would write to, or double, pages that all processes of a machine share.
-    """
-
-    def __init__(self, table_VD: Tensor) -> None:
-        self.table_VD = table_VD
-
-    def __deepcopy__(self, _: object) -> "_SharedTable":
-        return self
-
-
-class WordVectors(nn.Module):
-    """The way from ids to vectors: rows of the shared table, of the model's own overlay, and of the batch's made rows.
-
-    The overlay is a parameter, trained where ``trainable``; the table is never written to. ``replaced_rows`` are the
-    table rows that the overlay's last rows stand for, ascending; None where words are not tuned. The first
-    ``fixed_rows`` of the overlay keep their values in training.
-    """
-
-    replaced_rows: Tensor | None
-
-    def __init__(
-        self,
-        table_VD: Tensor,
-        overlay_KD: Tensor,
-        *,
-        trainable: bool,
-        replaced_rows: Tensor | None = None,
-        fixed_rows: int = 0,
-    ) -> None:
-        super().__init__()
-        self.shared = _SharedTable(table_VD)
-        self.overlay_KD = nn.Parameter(overlay_KD, requires_grad=trainable)
-        self.register_buffer("replaced_rows", replaced_rows)
-        if trainable and fixed_rows:
-            still = torch.arange(fixed_rows)
-            hook: Any = self.overlay_KD.register_hook
-            hook(lambda gradient_KD: gradient_KD.index_fill(0, still.to(gradient_KD.device), 0.0))
-
-    @property
-    def dim(self) -> int:
-        """Width of a vector."""
-        return int(self.overlay_KD.shape[1])
-
-    def move_table(self, device: torch.device) -> None:
-        """Copy the table to a device: ``to`` does not see it."""
-        self.shared.table_VD = self.shared.table_VD.to(device)
-
-    def overlay_rows(self, ids_L: npt.NDArray[np.int32]) -> Tensor:
-        """Return the overlay's rows that these ids stand for, each once."""
-        rows_L = ids_L[ids_L >= len(self.shared.table_VD)] - len(self.shared.table_VD)
-        return torch.from_numpy(np.unique(rows_L[rows_L < len(self.overlay_KD)]).astype(np.int64))
-
-    def forward(self, batch: Batch) -> Tensor:
-        """Return vectors_BTD in float32, zero behind each text's last id."""
-        rows, ids_BT = len(self.shared.table_VD), batch.ids_BT
-        own_KD = self.overlay_KD if batch.made_MD is None else torch.cat((self.overlay_KD, batch.made_MD))
-        own_BT = ids_BT >= rows
-        behind_BT = torch.arange(ids_BT.shape[1], device=ids_BT.device) >= batch.lengths_B[:, None]
-        if not len(own_KD):
-            vectors_BTD = self._of_table(ids_BT)
-        else:
-            vectors_BTD = F.embedding((ids_BT - rows).clamp(min=0), own_KD)
-            # where words are tuned, all that is learnt from is the model's own: the table need not be read
-            if not (self.training and bool((own_BT | behind_BT).all())):
-                vectors_BTD = torch.where(own_BT[:, :, None], vectors_BTD, self._of_table(ids_BT))
-        return vectors_BTD.masked_fill_(behind_BT[:, :, None], 0.0)
-
-    def _of_table(self, ids_BT: Tensor) -> Tensor:
-        table_VD = self.shared.table_VD
-        return F.embedding(ids_BT.clamp(max=len(table_VD) - 1), table_VD).float()

@@ -12,13 +12,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from w2vray.batches import Batch, WordVectors, by_length
+from w2vray.batches import Batch, by_length
 from w2vray.bundle import OVERLAY, REPLACED, Bundle
 from w2vray.device import Device
 from w2vray.errors import ClusterError
 from w2vray.lookup import Ids
 from w2vray.models.classifier import Classifier, build_model, shared_table
 from w2vray.vectors import Vectors
+from w2vray.word_vectors import WordVectors
 
 __all__ = ["DeviceModel", "Queued", "stored_classifier"]
 

@@ -24,7 +24,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from w2vray.batches import Batch, pad
+from w2vray.batches import RaggedIds
 from w2vray.lookup import overlaid
 
 __all__ = ["NO_EXAMPLES", "ExampleCounts", "ExampleFile", "Examples", "Numbering", "Part", "joined"]
@@ -113,14 +113,24 @@ class Examples:
             lengths_B[places] = part.offsets_N1[own + 1] - part.offsets_N1[own]
         return lengths_B
 
-    def batch(self, rows_B: npt.NDArray[np.int64]) -> Batch:
-        """Pad the ids of these examples; ``texts_B`` holds their numbers."""
-        flat, offsets, made_MD = self._gather(rows_B)
-        return replace(pad(flat, offsets, np.arange(len(rows_B)), made_MD), texts_B=rows_B)
-
-    def ids(self, rows_B: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-        """Return the ids of these examples, one after another, as ``batch`` has them."""
-        return self._gather(rows_B)[0]
+    def ids(self, rows_B: npt.NDArray[np.int64]) -> RaggedIds:
+        """Copy the ids of these examples, numbered, and the made rows that they use."""
+        offsets_B1 = np.concatenate(([0], np.cumsum(self.lengths(rows_B))))
+        made: list[npt.NDArray[np.float32]] = []
+        flat = np.empty(offsets_B1[-1], dtype=np.int32)
+        for part, places, own in self._by_part(rows_B):
+            starts, lengths = part.offsets_N1[own], part.offsets_N1[own + 1] - part.offsets_N1[own]
+            within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+            ids = part.ids_L[np.repeat(starts, lengths) + within]
+            if part.made_MD is not None and self.numbering is not None:
+                own_L = ids >= self.numbering.made
+                used, number_L = np.unique(ids[own_L] - self.numbering.made, return_inverse=True)
+                ids[own_L] = self.numbering.made + sum(map(len, made)) + number_L
+                made.append(part.made_MD[used])
+            flat[np.repeat(offsets_B1[places], lengths) + within] = ids
+        if self.numbering is not None:
+            flat = self.numbering(flat)
+        return RaggedIds(flat, offsets_B1, torch.from_numpy(np.concatenate(made)) if made else None)
 
     def table_rows(self, rows: int) -> npt.NDArray[np.int64]:
         """Return the rows of a table of so many that the examples use, ascending."""
@@ -157,27 +167,6 @@ class Examples:
         for index in np.unique(of_part_B):
             places = np.flatnonzero(of_part_B == index)
             yield self.parts[index], places, rows_B[places] - self.starts_P1[index]
-
-    def _gather(
-        self, rows_B: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], Tensor | None]:
-        """Copy the ids of these examples, one after another, numbered, and the made rows that they use."""
-        offsets_B1 = np.concatenate(([0], np.cumsum(self.lengths(rows_B))))
-        made: list[npt.NDArray[np.float32]] = []
-        flat = np.empty(offsets_B1[-1], dtype=np.int32)
-        for part, places, own in self._by_part(rows_B):
-            starts, lengths = part.offsets_N1[own], part.offsets_N1[own + 1] - part.offsets_N1[own]
-            within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-            ids = part.ids_L[np.repeat(starts, lengths) + within]
-            if part.made_MD is not None and self.numbering is not None:
-                own_L = ids >= self.numbering.made
-                used, number_L = np.unique(ids[own_L] - self.numbering.made, return_inverse=True)
-                ids[own_L] = self.numbering.made + sum(map(len, made)) + number_L
-                made.append(part.made_MD[used])
-            flat[np.repeat(offsets_B1[places], lengths) + within] = ids
-        if self.numbering is not None:
-            flat = self.numbering(flat)
-        return flat, offsets_B1, torch.from_numpy(np.concatenate(made)) if made else None
 
 
 NO_EXAMPLES = Examples((), 0)

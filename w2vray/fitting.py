@@ -13,13 +13,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from w2vray.batches import WordVectors
 from w2vray.examples import NO_EXAMPLES, Examples, Numbering, joined
 from w2vray.logistic import Means, fit_logistic
 from w2vray.model_settings import AverageSettings, ModelSettings, StepSettings
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
 from w2vray.objectives import Objective
 from w2vray.training import ALONE, EpochReport, Training, Workers, validate
+from w2vray.word_vectors import WordVectors
 
 __all__ = ["BEST", "CURVE", "SEARCH", "Task", "fit"]
 
@@ -79,7 +79,7 @@ def fit(
         classifier = words.classifier(task, table_VD)
         means = Means(classifier.words, train, workers=workers, folder=folder)
         line = _fit_average(classifier, means, task, task.model, workers=workers, examples=len(train))
-        loss, accuracy = validate(classifier, validation, task.objective, torch.device("cpu"), workers)
+        loss, accuracy = validate(classifier, validation, task.objective, workers)
         line = replace(line, validation_loss=loss, validation_accuracy=accuracy)
         done = {BEST: {name: value.clone() for name, value in classifier.state_dict().items()}, CURVE: [line.as_dict()]}
         report(line, done)

@@ -19,10 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from w2vray.batches import WordVectors, length_batches
+from w2vray.batches import length_batches
 from w2vray.examples import Examples
 from w2vray.objectives import Objective, OneLabel
 from w2vray.training import ALONE, Workers
+from w2vray.word_vectors import WordVectors
 
 __all__ = ["LogisticFit", "Means", "fit_logistic"]
 
@@ -57,7 +58,7 @@ class Means:
             self.labels[start : start + len(chunk)] = examples.labels(chunk).numpy()
             with torch.no_grad():
                 for places in length_batches(examples.lengths(chunk)):
-                    batch = examples.batch(chunk[places])
+                    batch = examples.ids(chunk[places]).padded()
                     means_BD = words(batch).sum(dim=1) / batch.lengths_B.clamp(min=1)[:, None]
                     self.means_ND[start + places] = means_BD.numpy()
 

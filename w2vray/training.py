@@ -10,7 +10,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from w2vray.batches import length_batches
+from w2vray.batches import RaggedIds, length_batches
 from w2vray.errors import W2vrayError
 from w2vray.examples import Examples
 from w2vray.model_settings import StepSettings
@@ -118,7 +118,7 @@ def epoch_batches(
 
 
 def validate(
-    classifier: nn.Module, examples: Examples, objective: Objective, device: torch.device, workers: Workers = ALONE
+    classifier: Classifier, examples: Examples, objective: Objective, workers: Workers = ALONE
 ) -> tuple[float | None, float | None]:
     """Return mean loss and accuracy over all examples, None where there are none; each worker takes its share."""
     sums = torch.zeros(2, dtype=torch.float64)
@@ -127,8 +127,8 @@ def validate(
         for own in workers.chunks(len(examples), VALIDATION_ROWS):
             for places in length_batches(examples.lengths(own)):
                 rows_B = own[places]
-                labels = examples.labels(rows_B).to(device)
-                logits_BC = classifier(examples.batch(rows_B).to(device))
+                logits_BC = classifier.read(examples.ids(rows_B))
+                labels = examples.labels(rows_B).to(logits_BC.device)
                 sums[0] += float(objective.loss(logits_BC, labels))
                 sums[1] += objective.right(logits_BC, labels)
     loss, right = workers.sum(sums).tolist()
@@ -162,6 +162,7 @@ class Training:
         self.optimizer = torch.optim.AdamW(
             _decayed(classifier, settings.weight_decay), lr=settings.learning_rate, fused=True
         )
+        self._clear_gradients(torch.empty(0, dtype=torch.int64))
         self.averaged = AveragedModel(classifier, multi_avg_fn=_running_average(settings.averaging))
         self.curve: list[EpochReport] = []
         self.best = self._weights()
@@ -177,7 +178,9 @@ class Training:
             train_loss, taken = self._epoch(train, epoch)
             if not math.isfinite(train_loss):
                 raise W2vrayError(f"the training loss is {train_loss} in epoch {epoch}; lower --learning-rate")
-            loss, accuracy = validate(self.averaged.module, validation, self.objective, self.device, self.workers)
+            loss, accuracy = validate(
+                cast("Classifier", self.averaged.module), validation, self.objective, self.workers
+            )
             if loss is None or loss < min(self._losses, default=math.inf):
                 self.best = self._weights()
             self.curve.append(EpochReport(epoch, self.workers.count, taken, train_loss, loss, accuracy))
@@ -210,26 +213,41 @@ class Training:
 
     def _step(self, train: Examples, rows_B: npt.NDArray[np.int64], own_B: npt.NDArray[np.int64]) -> float:
         """Take a step of these examples, some of which are this worker's own; return the sum of their losses."""
-        self.optimizer.zero_grad()
-        loss = 0.0
-        for places in length_batches(train.lengths(own_B), WORDS_AT_ONCE[self.device.type]):
-            loss += self._add_gradient(train, own_B[places], len(rows_B))
+        words = self.classifier.words
+        shares = [own_B[places] for places in length_batches(train.lengths(own_B), WORDS_AT_ONCE[self.device.type])]
+        ids = [train.ids(share) for share in shares]
+        loss = sum(self._add_gradient(*pair, len(rows_B)) for pair in zip(ids, map(train.labels, shares), strict=True))
+        of_step = ids if self.workers.count == 1 else [train.ids(rows_B)]
+        used_U = words.overlay_rows(np.concatenate([each.ids_L for each in of_step])).to(self.device)
         if self.workers.count > 1:
-            self._add_up_gradients(train.ids(rows_B))
+            self._add_up_gradients(used_U)
+        if words.overlay_KD.grad is not None:
+            words.overlay_KD.grad[: words.fixed_rows] = 0.0
         if self.settings.clip_norm:
             nn.utils.clip_grad_norm_(self.trained, self.settings.clip_norm)
         self.optimizer.step()
         self.averaged.update_parameters(self.classifier)
+        self._clear_gradients(used_U)
         return loss
 
-    def _add_gradient(self, train: Examples, rows_B: npt.NDArray[np.int64], count: int) -> float:
+    def _add_gradient(self, ids: RaggedIds, labels: Tensor, count: int) -> float:
         """Add the gradient of examples of a step of so many to what is there; return the sum of their losses."""
-        batch, labels = train.batch(rows_B).to(self.device), train.labels(rows_B).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            logits_BC = self.classifier(batch)
-        loss = self.objective.loss(logits_BC.float(), labels)
+            logits_BC = self.classifier.read(ids)
+        loss = self.objective.loss(logits_BC.float(), labels.to(self.device))
         torch.autograd.backward(loss / count)
         return float(loss.detach())
+
+    def _clear_gradients(self, used_U: Tensor) -> None:
+        """Forget the gradients of a step that had these overlay rows: words' are kept as one array of zeros."""
+        overlay_KD = self.classifier.words.overlay_KD
+        of_words_KD = overlay_KD.grad
+        self.optimizer.zero_grad()
+        if of_words_KD is not None:
+            of_words_KD[used_U] = 0.0
+        elif overlay_KD.requires_grad:
+            of_words_KD = torch.zeros_like(overlay_KD)
+        overlay_KD.grad = of_words_KD
 
     def _take_the_first_workers_weights(self) -> None:
         if self.workers.count > 1:
@@ -237,7 +255,7 @@ class Training:
                 for parameter in self.trained:
                     parameter.copy_(self.workers.sum(parameter * (self.workers.rank == 0)))
 
-    def _add_up_gradients(self, ids_L: npt.NDArray[np.int32]) -> None:
+    def _add_up_gradients(self, used_U: Tensor) -> None:
         """Add up the workers' gradients, all in one message; of words only those that the step has.
 
         The gradient of every other word is zero on all workers, which know all ids of the step. So is all of it on a
@@ -250,14 +268,13 @@ class Training:
                 parameter.grad = torch.zeros_like(parameter)
             if parameter is not overlay_KD:
                 parts.append(parameter.grad)
-        rows_U = self.classifier.words.overlay_rows(ids_L).to(self.device)
         if overlay_KD.grad is not None:
-            parts.append(overlay_KD.grad[rows_U])
+            parts.append(overlay_KD.grad[used_U])
         summed = self.workers.sum(torch.cat([part.flatten() for part in parts]))
         for part, of_all in zip(parts, torch.split(summed, [part.numel() for part in parts]), strict=True):
             part.copy_(of_all.view_as(part))
         if overlay_KD.grad is not None:
-            overlay_KD.grad[rows_U] = parts[-1]
+            overlay_KD.grad[used_U] = parts[-1]
 
     def _weights(self) -> dict[str, Tensor]:
         state = self.averaged.module.state_dict()

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from w2vray.batches import WordVectors, pad
+from w2vray.batches import pad
 from w2vray.cluster.examples import ExampleReader, ReadingJob, labelled_units, read_examples
 from w2vray.cluster.units import Unit
 from w2vray.errors import CorpusError
@@ -21,6 +21,7 @@ from w2vray.lookup import Lookup
 from w2vray.models.classifier import shared_table
 from w2vray.vectors import Vectors
 from w2vray.vectors.ngrams import NGrams
+from w2vray.word_vectors import WordVectors
 
 Read = Callable[..., tuple[list[Path], ExampleCounts]]
 
@@ -80,8 +81,8 @@ def rows_of(files: Sequence[Path], kind: int, labels: Sequence[str], *, multi_la
     parts = tuple(ExampleFile(path).parts(labels, multi_label=multi_label)[kind] for path in files)
     examples = Examples(parts, len(labels), multi_label)
     rows = np.arange(len(examples))
-    batch = examples.batch(rows)
-    ids = [ids_T[:length].tolist() for ids_T, length in zip(batch.ids_BT, batch.lengths_B, strict=True)]
+    found = examples.ids(rows)
+    ids = [of_row.tolist() for of_row in np.split(found.ids_L, found.offsets_B1[1:-1])] if len(rows) else []
     return list(zip(ids, examples.labels(rows).tolist(), strict=True))
 
 
@@ -192,4 +193,4 @@ def test_words_without_a_row_have_the_rows_that_scoring_makes_for_them(
     looked_up = Lookup(vectors.vocabulary, vectors.rules, "subword")(texts)
     made_MD = torch.from_numpy(ngrams.rows(looked_up.made_words))
     expected = words(pad(looked_up.ids_L, looked_up.offsets_N1, np.arange(5), made_MD))
-    assert torch.equal(words(examples.batch(np.arange(5))), expected)
+    assert torch.equal(words(examples.ids(np.arange(5)).padded()), expected)

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2vray.batches import WordVectors, by_length
+from w2vray.batches import by_length
 from w2vray.bundle import Bundle, ModelConfig
 from w2vray.kernels import projecting
 from w2vray.kernels.compiling import usable
@@ -23,6 +23,7 @@ from w2vray.scores import Scores
 from w2vray.vectors import Vectors
 from w2vray.vectors.importing import import_vectors
 from w2vray.vectors_config import ImportSettings
+from w2vray.word_vectors import WordVectors
 
 pytestmark = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
 

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given
@@ -5,6 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from w2vray.models.averaging import AverageModel
+from w2vray.word_vectors import ReadWords
 
 number = st.floats(-4, 4, width=32)
 some_texts = st.lists(st.lists(st.tuples(number, number), max_size=6), min_size=1, max_size=5)
@@ -64,6 +67,26 @@ def test_a_text_alone_has_the_logits_it_has_in_a_batch(texts: list[list[tuple[fl
 
     alone_BC = torch.cat([model(*padded([text])) for text in texts])
     torch.testing.assert_close(alone_BC, together_BC, atol=1e-5, rtol=0)
+
+
+@given(texts=some_texts)
+def test_words_read_one_by_one_give_the_same(
+    reader_of: Callable[[Tensor, Tensor], ReadWords], texts: list[list[tuple[float, float]]]
+) -> None:
+    """Logits, and what each word and weight gets; texts without words are among them."""
+    model = AverageModel(2, 3)
+    torch.nn.init.normal_(model.dense.weight)
+    vectors_BTD, lengths_B = padded(texts)
+    vectors_BTD.requires_grad_()
+
+    expected_BC, found_BC = model(vectors_BTD, lengths_B), model.read(reader_of(vectors_BTD, lengths_B), lengths_B)
+
+    torch.testing.assert_close(found_BC, expected_BC, atol=1e-5, rtol=0)
+    learnt = [vectors_BTD, *model.parameters()]
+    found, expected = (torch.autograd.grad(logits_BC.square().sum(), learnt) for logits_BC in (found_BC, expected_BC))
+    inside_BT = torch.arange(vectors_BTD.shape[1]) < lengths_B[:, None]  # the sum of a padded text reads the padding
+    torch.testing.assert_close(found[0][inside_BT], expected[0][inside_BT], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found[1:], expected[1:], atol=1e-4, rtol=1e-4)
 
 
 def test_a_fresh_model_gives_even_odds() -> None:

@@ -1,3 +1,4 @@
+import copy
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from w2vray.batches import Batch
+from w2vray.batches import Batch, RaggedIds
 from w2vray.bundle import Bundle
 from w2vray.model_settings import (
     AverageSettings,
@@ -29,6 +30,17 @@ from w2vray.vectors import Vectors
 
 KINDS = ("average", "cnn", "lstm", "gru")
 POLICIES = ("skip", "zero", "unknown")
+
+ALL_SETTINGS: list[ModelSettings] = [
+    AverageSettings(),
+    TunedAverageSettings(),
+    CnnSettings(widths=(2,), filters=3),
+    CnnSettings(),
+    LstmSettings(hidden=5),
+    LstmSettings(hidden=2, bidirectional=True, pooling="max"),
+    GruSettings(hidden=5),
+    GruSettings(bidirectional=True),
+]
 
 some_texts = st.lists(st.lists(st.integers(0, 6), max_size=7), min_size=1, max_size=5)  # id 6: the special row
 
@@ -74,20 +86,7 @@ def test_settings_choose_the_model(settings: ModelSettings, kind: type[nn.Module
     assert type(build_model(settings, 3, 2)) is kind
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        AverageSettings(),
-        TunedAverageSettings(),
-        CnnSettings(widths=(2,), filters=3),
-        CnnSettings(),
-        LstmSettings(hidden=5),
-        LstmSettings(hidden=2, bidirectional=True, pooling="max"),
-        GruSettings(hidden=5),
-        GruSettings(bidirectional=True),
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("settings", ALL_SETTINGS, ids=str)
 def test_the_shapes_of_the_weights_are_told_without_torch(settings: ModelSettings) -> None:
     """Names and shapes are those of the module."""
     stored = build_model(settings, 7, 4).state_dict()
@@ -112,6 +111,34 @@ def test_padding_changes_nothing_whatever_ids_it_holds(
 
     with torch.no_grad():
         same(classifier(make_batch(texts, columns=batch.ids_BT.shape[1] + extra, behind=behind)), classifier(batch))
+
+
+@pytest.mark.parametrize("settings", ALL_SETTINGS, ids=str)
+@given(texts=some_texts)
+def test_words_read_one_by_one_give_the_same_logits_and_gradients(
+    make_classifier: Callable[..., Classifier], vectors: Vectors, settings: ModelSettings, texts: list[list[int]]
+) -> None:
+    """Of every weight and of the special row, as torch has them in double precision; empty texts are among them."""
+    classifier = make_classifier("", vectors, "unknown", model=settings, trainable=True)
+    with torch.no_grad():
+        for parameter in classifier.model.parameters():
+            parameter.mul_(0.2)  # large weights of a recurrence make much of a little rounding
+    exact = copy.deepcopy(classifier).double()
+    ids_L = np.array([id_ for text in texts for id_ in text], dtype=np.int32)
+    ids = RaggedIds(ids_L, np.cumsum([0, *map(len, texts)]))
+
+    logits = [classifier.read(ids), exact(ids.padded())]
+
+    found, expected = (
+        [logits_BC.double(), *torch.autograd.grad(logits_BC.square().sum(), list(each.parameters()), allow_unused=True)]
+        for each, logits_BC in zip((classifier, exact), logits, strict=True)
+    )
+    for one, other in zip(found, expected, strict=True):
+        if one is None or other is None:  # no word is the special row
+            assert one is None or not one.to_dense().any()
+            assert other is None or not other.any()
+        else:
+            assert (one.to_dense() - other).abs().max() <= 1e-4 * (1 + other.abs().max())
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,4 +1,5 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import pytest
 import torch
@@ -6,10 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from w2vray.kernels.compiling import usable
 from w2vray.model_settings import CnnSettings
 from w2vray.models.cnn import CnnModel
+from w2vray.word_vectors import ReadWords
 
 DIM = 2
+
+needs_kernels = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
 
 number = st.floats(-3, 3, width=32)
 some_texts = st.lists(st.lists(st.tuples(number, number), max_size=7), min_size=1, max_size=4)
@@ -122,15 +127,18 @@ def test_the_model_equals_loops_over_each_text(texts: list[list[tuple[float, flo
     torch.testing.assert_close(logits_BC, expected_BC, atol=1e-4, rtol=1e-4)
 
 
+@needs_kernels
 @given(texts=some_texts, widths=some_widths)
-def test_training_sees_the_same_windows_as_scoring(
-    texts: list[list[tuple[float, float]]], widths: tuple[int, ...]
+def test_words_read_one_by_one_give_the_same(
+    reader_of: Callable[[Tensor, Tensor], ReadWords], texts: list[list[tuple[float, float]]], widths: tuple[int, ...]
 ) -> None:
-    """With nothing dropped out, the two modes are the same function, up to the order of its sums."""
+    """Up to the order of sums."""
     model = random_model(widths)
-    batch = padded(texts)
+    vectors_BTD, lengths_B = padded(texts)
 
-    torch.testing.assert_close(model.train()(*batch), model.eval()(*batch), atol=1e-4, rtol=1e-4)
+    found_BC = model.read(reader_of(vectors_BTD, lengths_B), lengths_B)
+
+    torch.testing.assert_close(found_BC, model(vectors_BTD, lengths_B), atol=1e-4, rtol=1e-4)
 
 
 @given(texts=some_texts, widths=some_widths, extra=st.integers(1, 6))
@@ -158,14 +166,24 @@ def test_a_text_alone_has_the_logits_it_has_in_a_batch(
     torch.testing.assert_close(alone_BC, together_BC, atol=1e-5, rtol=1e-5)
 
 
-def test_dropout_is_for_training_only(model: CnnModel) -> None:
+@needs_kernels
+@pytest.mark.parametrize(("dropout", "input_dropout"), [(0.5, 0.0), (0.0, 0.5)])
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_dropout_is_for_training_only(
+    reader_of: Callable[[Tensor, Tensor], ReadWords], dropout: float, input_dropout: float, one_by_one: bool
+) -> None:
     """Scoring gives the same answer each time; training does not."""
+    model = CnnModel(DIM, 2, CnnSettings(widths=(1, 2), dropout=dropout, input_dropout=input_dropout))
     batch = padded([[(1, 0), (0, 2), (3, 1)]])
+    of_words = partial(model.read, reader_of(*batch), batch[1])
+    logits = of_words if one_by_one else partial(model, *batch)
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        scored = {tuple(model.eval()(*batch)[0].tolist()) for _ in range(20)}
-        trained = {tuple(model.train()(*batch)[0].tolist()) for _ in range(20)}
+        model.eval()
+        scored = {tuple(logits()[0].tolist()) for _ in range(20)}
+        model.train()
+        trained = {tuple(logits()[0].tolist()) for _ in range(20)}
 
     assert len(scored) == 1
     assert len(trained) > 1

@@ -1,7 +1,8 @@
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from torch import Tensor, nn
 
 from w2vray.kernels.compiling import usable
 from w2vray.model_settings import GruSettings, LstmSettings, RecurrentSettings
-from w2vray.models.compiled import can_compile
 from w2vray.models.recurrent import RecurrentModel
+from w2vray.word_vectors import ReadWords
 
 DIM, HIDDEN = 2, 3
+
+needs_kernels = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
 
 number = st.floats(-2, 2, width=32)
 some_texts = st.lists(st.lists(st.tuples(number, number), max_size=6), min_size=1, max_size=4)
@@ -157,53 +160,65 @@ def test_a_text_alone_has_the_logits_it_has_in_a_batch(
     torch.testing.assert_close(alone_BC, together_BC, atol=1e-5, rtol=1e-5)
 
 
-@given(texts=some_texts, settings=some_settings)
-def test_training_without_dropout_is_the_function_of_scoring(
-    texts: list[list[tuple[float, float]]], settings: RecurrentSettings
-) -> None:
-    """Both read the same words."""
-    model = random_model(settings)
-    batch = padded(texts)
-
-    torch.testing.assert_close(model.train()(*batch), model.eval()(*batch), atol=1e-6, rtol=1e-6)
-
-
-@pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
+@needs_kernels
 @given(
     lengths=st.lists(st.integers(0, 9), min_size=1, max_size=7),
     settings=some_settings,
     hidden=st.sampled_from([1, 3, 8, 33]),
     seed=st.integers(0, 99),
 )
-def test_the_cheap_gradient_is_that_of_torch(
-    lengths: list[int], settings: RecurrentSettings, hidden: int, seed: int
+def test_words_read_one_by_one_give_the_same_logits_and_gradients(
+    *,
+    reader_of: Callable[[Tensor, Tensor], ReadWords],
+    lengths: list[int],
+    settings: RecurrentSettings,
+    hidden: int,
+    seed: int,
 ) -> None:
-    """Of the vectors and of every weight, whatever the loss; only a CPU that trains takes the cheap way."""
+    """Of the vectors and of every weight, whatever the loss, as torch has them in double precision."""
     model = random_model(replace(settings, hidden=hidden))
     random = torch.Generator().manual_seed(seed)
     vectors_BTD = torch.randn(len(lengths), max(1, *lengths), DIM, generator=random)
     toward_BC = torch.randn(len(lengths), 3, generator=random)
+    lengths_B = torch.tensor(lengths)
     gradients = []
-    for model_, cheap in ((model.train(), True), (copy.deepcopy(model).double().train(), False)):
+    for model_ in (model, copy.deepcopy(model).double()):
         inputs_BTD = vectors_BTD.to(model_.dense.weight.dtype).requires_grad_()
-        assert can_compile(inputs_BTD) is cheap
-        loss = (model_(inputs_BTD, torch.tensor(lengths)) * toward_BC).sum()
+        one_by_one = model_ is model
+        logits_BC = (
+            model_.read(reader_of(inputs_BTD, lengths_B), lengths_B) if one_by_one else model_(inputs_BTD, lengths_B)
+        )
+        loss = (logits_BC * toward_BC).sum()
         found = torch.autograd.grad(loss, [inputs_BTD, *model_.parameters()], allow_unused=True)
-        gradients.append([None if each is None else each.float() for each in found])
+        gradients.append([logits_BC.float(), *(None if each is None else each.float() for each in found)])
 
     torch.testing.assert_close(gradients[0], gradients[1], atol=2e-4, rtol=2e-4)
 
 
+@needs_kernels
 @pytest.mark.parametrize("kind", [LstmSettings, GruSettings])
-def test_dropout_is_for_training_only(kind: type[RecurrentSettings]) -> None:
+@pytest.mark.parametrize(("dropout", "input_dropout"), [(0.5, 0.0), (0.0, 0.5)])
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_dropout_is_for_training_only(
+    *,
+    reader_of: Callable[[Tensor, Tensor], ReadWords],
+    kind: type[RecurrentSettings],
+    dropout: float,
+    input_dropout: float,
+    one_by_one: bool,
+) -> None:
     """Scoring gives the same answer each time; training does not."""
-    model = random_model(kind(hidden=HIDDEN, dropout=0.5, input_dropout=0.5))
+    model = random_model(kind(hidden=HIDDEN, dropout=dropout, input_dropout=input_dropout))
     batch = padded([[(1, 0), (0, 2), (3, 1)]])
+    of_words = partial(model.read, reader_of(*batch), batch[1])
+    logits = of_words if one_by_one else partial(model, *batch)
 
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        scored = {tuple(model.eval()(*batch)[0].tolist()) for _ in range(20)}
-        trained = {tuple(model.train()(*batch)[0].tolist()) for _ in range(20)}
+        model.eval()
+        scored = {tuple(logits()[0].tolist()) for _ in range(20)}
+        model.train()
+        trained = {tuple(logits()[0].tolist()) for _ in range(20)}
 
     assert len(scored) == 1
     assert len(trained) > 1

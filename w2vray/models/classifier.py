@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from w2vray.batches import Batch, WordVectors
+from w2vray.batches import Batch, RaggedIds
 from w2vray.config import SPECIAL_POLICIES
 from w2vray.model_settings import (
     AverageSettings,
@@ -23,12 +23,17 @@ from w2vray.model_settings import (
 )
 from w2vray.models.averaging import AverageModel
 from w2vray.models.cnn import CnnModel
+from w2vray.models.compiled import can_compile
 from w2vray.models.recurrent import RecurrentModel
+from w2vray.word_vectors import WordVectors
 
 __all__ = ["Classifier", "build_model", "shared_table", "special_row"]
 
 
-def build_model(settings: ModelSettings, dim: int, classes: int) -> nn.Module:
+Model = AverageModel | CnnModel | RecurrentModel
+
+
+def build_model(settings: ModelSettings, dim: int, classes: int) -> Model:
     """Build the model that the settings belong to, with fresh weights."""
     match settings:
         case AverageSettings():
@@ -44,7 +49,7 @@ def build_model(settings: ModelSettings, dim: int, classes: int) -> nn.Module:
 class Classifier(nn.Module):
     """A model on top of word vectors. Its ``state_dict`` is what is stored: the model's weights and the overlay."""
 
-    def __init__(self, words: WordVectors, model: nn.Module) -> None:
+    def __init__(self, words: WordVectors, model: Model) -> None:
         super().__init__()
         self.words = words
         self.model = model
@@ -53,6 +58,14 @@ class Classifier(nn.Module):
         """Return logits_BC."""
         logits_BC: Tensor = self.model(self.words(batch), batch.lengths_B)
         return logits_BC
+
+    def read(self, ids: RaggedIds) -> Tensor:
+        """Return logits_BC, the same up to rounding, on this model's device; on a CPU without padding."""
+        device = self.words.overlay_KD.device
+        if not len(ids) or not can_compile(self.words.overlay_KD):
+            logits_BC: Tensor = self(ids.padded().to(device))
+            return logits_BC
+        return self.model.read(self.words.reader(ids), torch.from_numpy(np.diff(ids.offsets_B1)))
 
 
 def shared_table(table_VD: npt.NDArray[Any]) -> Tensor:

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from w2vray.model_settings import CnnSettings
-from w2vray.models.dropout import InputDropout
-from w2vray.models.pooled_convolution import pooled_convolutions
+from w2vray.models.pooled_convolution import ROOM, pooled_convolutions
+from w2vray.word_vectors import ReadWords
 
 __all__ = ["CnnModel"]
 
@@ -23,7 +23,7 @@ class CnnModel(nn.Module):
     def __init__(self, dim: int, classes: int, settings: CnnSettings) -> None:
         super().__init__()
         self.widths = settings.widths
-        self.input_dropout = InputDropout(settings.input_dropout)
+        self.input_dropout = nn.Dropout(settings.input_dropout)
         self.convolutions = nn.ModuleList(nn.Conv1d(dim, settings.filters, width) for width in settings.widths)
         self.dropout = nn.Dropout(settings.dropout)
         self.dense = nn.Linear(settings.filters * len(settings.widths), classes)
@@ -34,32 +34,29 @@ class CnnModel(nn.Module):
         Width k over L words has the windows 0 .. max(L - k, 0): a text shorter than k has one, zero-extended on the
         right.
         """
-        cheap = self.training and vectors_BTD.device.type == "cpu" and len(vectors_BTD) > 0
-        pool = self._pooled_for_gradient if cheap else self._pooled
-        logits_BC: Tensor = self.dense(self.dropout(pool(vectors_BTD, lengths_B)))
-        return logits_BC
-
-    def _pooled(self, vectors_BTD: Tensor, lengths_B: Tensor) -> Tensor:
-        """Return features_BF."""
         vectors_BTD = self.input_dropout(vectors_BTD)
         pooled = []
         for width, convolution in zip(self.widths, self.convolutions, strict=True):
             long_enough_BTD = F.pad(vectors_BTD, (0, 0, 0, max(0, width - vectors_BTD.shape[1])))
             pooled.append(_pool(long_enough_BTD, convolution, (lengths_B - width).clamp(min=0)))
-        return torch.cat(pooled, dim=1)
+        logits_BC: Tensor = self.dense(self.dropout(torch.cat(pooled, dim=1)))
+        return logits_BC
 
-    def _pooled_for_gradient(self, vectors_BTD: Tensor, lengths_B: Tensor) -> Tensor:
-        """Return the same of one text or more; on a CPU its gradient costs less."""
+    def read(self, words: ReadWords, lengths_B: Tensor) -> Tensor:
+        """Return the same of one text or more, on a CPU in less time."""
         widest = max(self.widths)
-        vectors_BTD = F.pad(vectors_BTD, (0, 0, 0, max(0, widest - vectors_BTD.shape[1])))
-        inside_BT = torch.arange(vectors_BTD.shape[1]) < lengths_B.clamp(min=widest)[:, None]
-        rows_L = inside_BT.flatten().nonzero()[:, 0]
-        vectors_LD = self.input_dropout(vectors_BTD.flatten(0, 1).index_select(0, rows_L))
+        rows_B = lengths_B.clamp(min=widest)
+        starts_B, starts_row_B = lengths_B.cumsum(0) - lengths_B, rows_B.cumsum(0) - rows_B
+        word_L = torch.arange(int(rows_B.sum())) - starts_row_B.repeat_interleave(rows_B)
+        places_L = starts_B.repeat_interleave(rows_B) + word_L
+        places_L[word_L >= lengths_B.repeat_interleave(rows_B)] = -1
+        vectors_LD = words(F.pad(places_L, (0, widest + ROOM), value=-1), self.input_dropout.p * self.training)
         order = sorted(range(len(self.widths)), key=lambda index: -self.widths[index])
         weights, biases = zip(*(self.convolutions[index].parameters() for index in order), strict=True)
         features_BF = F.relu(pooled_convolutions(vectors_LD, lengths_B, weights) + torch.cat(biases))
         of_width = dict(zip(order, torch.split(features_BF, len(biases[0]), dim=1), strict=True))
-        return torch.cat([of_width[index] for index in range(len(order))], dim=1)
+        logits_BC: Tensor = self.dense(self.dropout(torch.cat([of_width[index] for index in range(len(order))], dim=1)))
+        return logits_BC
 
 
 def _pool(vectors_BTD: Tensor, convolution: nn.Module, last_B: Tensor) -> Tensor:

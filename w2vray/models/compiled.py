@@ -1,4 +1,4 @@
-"""Whether a layer can be computed, in training, by compiled functions in place of torch's operations."""
+"""Whether a model can be computed, in training, by compiled functions in place of torch's operations."""
 
 import torch
 from torch import Tensor

@@ -18,9 +18,11 @@ from torch import Tensor
 
 from w2vray.kernels.multiplying import TILE_COLUMNS, TILE_ROWS
 from w2vray.kernels.pooling import fill_panels, highest_windows
-from w2vray.models.compiled import can_compile
 
-__all__ = ["pooled_convolutions"]
+__all__ = ["ROOM", "pooled_convolutions"]
+
+ROOM = TILE_ROWS
+"""Rows behind the last text, beside those of the widest filter: the last tile of windows reaches there."""
 
 
 def pooled_convolutions(vectors_LD: Tensor, lengths_B: Tensor, weights: Sequence[Tensor]) -> Tensor:
@@ -28,7 +30,7 @@ def pooled_convolutions(vectors_LD: Tensor, lengths_B: Tensor, weights: Sequence
 
     Args:
         vectors_LD: of one text or more, each as many rows as it has words and the widest filter at least, zero behind
-            its words.
+            its words, and behind the last one as many rows as the widest filter has words, and ``ROOM``, of zeros.
         lengths_B: words of each text.
         weights: of filters of one width each, weight_FDK as ``torch.nn.Conv1d`` holds it, the widest first.
     """
@@ -41,8 +43,7 @@ class _PooledConvolutions(torch.autograd.Function):
     def forward(ctx: Any, vectors_LD: Tensor, lengths_B: Tensor, *weights: Tensor) -> Tensor:
         rows_B = lengths_B.clamp(min=weights[0].shape[2])
         first_B = rows_B.cumsum(0) - rows_B
-        find = _best_compiled if can_compile(vectors_LD) else _best
-        best_BF, rows_BF = find(vectors_LD, first_B, lengths_B, weights)
+        best_BF, rows_BF = _best(vectors_LD, first_B, lengths_B, weights)
         ctx.save_for_backward(vectors_LD, rows_BF, *weights)
         return best_BF
 
@@ -72,30 +73,6 @@ class _PooledConvolutions(torch.autograd.Function):
 
 def _best(vectors_LD: Tensor, first_B: Tensor, lengths_B: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Return the largest values and the rows of their windows, of texts that begin at these rows."""
-    weight_KFD = _side_by_side(weights)
-    # windows that reach into the next text are never looked at
-    values_LF = vectors_LD.new_empty(len(vectors_LD), weight_KFD.shape[1])
-    torch.mm(vectors_LD, weight_KFD[0].T, out=values_LF)
-    for word in range(1, len(weight_KFD)):
-        filters = _wider(weights, word)
-        values_LF[:-word, :filters].addmm_(vectors_LD[word:], weight_KFD[word, :filters].T)
-    best, rows = [], []
-    of_widths = torch.split(values_LF, [len(weight_FDK) for weight_FDK in weights], dim=1)
-    for weight_FDK, of_width_LF in zip(weights, of_widths, strict=True):
-        last_B = (lengths_B - weight_FDK.shape[2]).clamp(min=0)
-        window_W = torch.arange(int(last_B.max()) + 1)
-        rows_BW = first_B[:, None] + torch.minimum(window_W, last_B[:, None])  # the last window again and again
-        values_BWF = of_width_LF.index_select(0, rows_BW.flatten()).view(*rows_BW.shape, -1)
-        best_BF, at_BF = values_BWF.max(dim=1)
-        best.append(best_BF)
-        rows.append(rows_BW.gather(1, at_BF))
-    return torch.cat(best, dim=1), torch.cat(rows, dim=1)
-
-
-def _best_compiled(
-    vectors_LD: Tensor, first_B: Tensor, lengths_B: Tensor, weights: Sequence[Tensor]
-) -> tuple[Tensor, Tensor]:
-    """Return the same, in one pass that keeps no values between."""
     _, dim, widest = weights[0].shape
     words_F = np.concatenate([np.full(len(weight_FDK), weight_FDK.shape[2]) for weight_FDK in weights])
     filters, panels = len(words_F), -(-len(words_F) // TILE_COLUMNS)
@@ -105,7 +82,7 @@ def _best_compiled(
     for weight_FDK in weights:
         fill_panels(weight_FDK.contiguous().numpy(), start, panels_PHC)
         start += len(weight_FDK)
-    vectors = F.pad(vectors_LD, (0, 0, 0, widest + TILE_ROWS)).numpy()  # the last tile reaches behind the last text
+    vectors = vectors_LD.contiguous().numpy()
     windows_LH = np.lib.stride_tricks.as_strided(vectors, (len(vectors) - widest + 1, widest * dim), vectors.strides)
     best_BF = np.empty((len(lengths_B), len(words_F)), dtype=np.float32)
     at_BF = np.empty(best_BF.shape, dtype=np.int32)
