@@ -64,7 +64,7 @@ def columns(rows: Rows) -> tuple[pa.LargeListArray, pa.LargeListArray]:
 
 TRAIN: Rows = [([5, 6], [1]), ([7], [0]), ([], [1])]
 KEPT: Rows = [([8, 9, 10], [2]), ([11], [0])]
-COUNTS = ExampleCounts({"x": 1, "y": 2}, train=3, validation=2, without_label=4, without_evidence=5)
+COUNTS = ExampleCounts({"x": 1, "y": 2}, {"x": 1, "z": 1}, 3, 2, without_label=4, without_evidence=5)
 
 
 def write(path: Path) -> ExampleFile:
@@ -126,9 +126,9 @@ def test_a_file_that_is_cut_short_has_no_counts(kept: int, tmp_path: Path) -> No
 
 
 def test_counts_add_up() -> None:
-    total = ExampleCounts() + COUNTS + ExampleCounts({"y": 1, "z": 1}, train=2)
+    total = ExampleCounts() + COUNTS + ExampleCounts({"y": 1, "z": 1}, {"x": 2}, train=2)
 
-    assert total == ExampleCounts({"x": 1, "y": 3, "z": 1}, 5, 2, 4, 5)
+    assert total == ExampleCounts({"x": 1, "y": 3, "z": 1}, {"x": 3, "z": 1}, 5, 2, 4, 5)
     assert json.dumps(total.labels)
 
 

@@ -179,9 +179,10 @@ def joined(first: Examples, second: Examples) -> Examples:
 
 @dataclass(frozen=True)
 class ExampleCounts:
-    """What a unit's rows came to. Labels are counted over the rows to learn from."""
+    """What a unit's rows came to. Labels are counted over the rows to learn from, and over those for validation."""
 
     labels: Mapping[str, int] = field(default_factory=dict)
+    validation_labels: Mapping[str, int] = field(default_factory=dict)
     train: int = 0
     validation: int = 0
     without_label: int = 0
@@ -190,6 +191,7 @@ class ExampleCounts:
     def __add__(self, other: "ExampleCounts") -> "ExampleCounts":
         return ExampleCounts(
             Counter(self.labels) + Counter(other.labels),
+            Counter(self.validation_labels) + Counter(other.validation_labels),
             self.train + other.train,
             self.validation + other.validation,
             self.without_label + other.without_label,

@@ -83,7 +83,7 @@ def objective(
 
     Args:
         labels: in the order of the model's outputs.
-        counts: examples of each label.
+        counts: examples of each label; one that is not there counts as if it were there once.
         rows: examples.
         multi_label: whether an example may have any number of labels.
         balanced: weigh labels so that each counts as much as the others: ``n / (C n_c)``, as scikit-learn's
@@ -93,9 +93,9 @@ def objective(
     factors_C = np.array([weights.get(label, 1.0) for label in labels])
     if not balanced and not weights:
         return ManyLabels() if multi_label else OneLabel()
-    present_C = np.array([counts[label] for label in labels], dtype=np.float64)
+    present_C = np.array([counts.get(label, 0) for label in labels], dtype=np.float64)
     if not multi_label:
-        balance_C = rows / (len(labels) * present_C) if balanced else np.ones(len(labels))
+        balance_C = rows / (len(labels) * np.maximum(present_C, 1)) if balanced else np.ones(len(labels))
         return OneLabel(torch.from_numpy(balance_C * factors_C))
     counts_2C = np.stack([rows - present_C, present_C])
     balance_2C = rows / (2 * np.maximum(counts_2C, 1)) if balanced else np.ones_like(counts_2C)

@@ -173,6 +173,38 @@ def test_rejected_rows_are_there_before_the_part_that_commits_them(
     assert written.index("plan.parquet") < written.index("run.json")
 
 
+def test_rejected_rows_of_a_unit_that_never_was_are_not_there_twice(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A unit dies between its rejected rows and its part, and then smaller ones take its place."""
+    store, run = tmp_path / "store", tmp_path / "run"
+    write_store(store, [[[b"bab", None]], [[b"dab", None, None]]])
+    write = RunDirectory.write
+
+    def dying(run: RunDirectory, data: Any, *parts: str) -> None:
+        if parts[0] == "scores":
+            raise Killed
+        write(run, data, *parts)
+
+    with monkeypatch.context() as patch, suppress(Killed):
+        patch.setattr(RunDirectory, "write", dying)
+        run_score(store, model, run)
+    assert len(list(run.glob("rejected/*"))) == 1
+    whole, before = (store / "1.parquet").read_bytes(), (store / "1.parquet").stat()
+    (store / "1.parquet").write_bytes(whole[:4] + bytes(40) + whole[44:])
+    os.utime(store / "1.parquet", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert run_score(store, model, run).exit_code == 3
+    (store / "1.parquet").write_bytes(whole)
+    os.utime(store / "1.parquet", ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    summary = run_score(store, model, run)
+
+    assert (summary.exit_code, summary.rows_in, summary.rows_rejected) == (0, 5, 3)
+    rejected = [row for part in run.glob("rejected/*") for row in pq.read_table(part).to_pylist()]
+    assert len(rejected) == 3
+    assert verify(VerifySettings(run=str(run))).problems == []
+
+
 def test_a_full_disk_ends_the_run_with_a_word_and_leaves_nothing_half_written(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -201,6 +201,36 @@ def test_a_multi_label_model_is_measured_by_the_labels_it_gives(
         run_evaluate(tmp_path / "a.parquet", model, label_column="one")
 
 
+def test_labels_that_are_in_no_row_to_learn_from_are_told(
+    make_store: MakeStore, word_vectors: Vectors, tmp_path: Path
+) -> None:
+    """Those that a set for validation alone has, and one whose only row is kept for it: that is a class, too."""
+    table = pq.read_table(make_store(files=1, rows=60))
+    labels = table["label"].to_pylist()
+    pq.write_table(table.select(["text", "label"]), tmp_path / "train.parquet")
+    kept = pa.table({"text": table["text"], "label": ["other" if row < 7 else labels[row] for row in range(60)]})
+    pq.write_table(kept, tmp_path / "kept.parquet")
+    options: dict[str, Any] = {"model_settings": {**SMALL, "epochs": 1}}
+
+    summary = run_train(
+        tmp_path / "train.parquet",
+        word_vectors,
+        tmp_path / "a",
+        validation=(str(tmp_path / "kept.parquet"),),
+        **options,
+    )
+    assert (summary.labels_unknown, summary.labels_not_learnt) == ({"other": 7}, {})
+    assert (summary.rows, summary.rows_validation) == (60, 53)
+
+    table = pq.read_table(make_store(files=1, rows=200))
+    rare = pa.table({"text": table["text"], "label": ["rare", *table["label"].to_pylist()[1:]]})
+    pq.write_table(rare, tmp_path / "rare.parquet")
+    options |= {"validation_fraction": 0.9, "class_weight": ("rare=2",), "balanced": True}
+    summary = run_train(tmp_path / "rare.parquet", word_vectors, tmp_path / "b", **options)
+    assert (summary.labels_unknown, summary.labels_not_learnt) == ({}, {"rare": 1})
+    assert summary.labels == Bundle.load(tmp_path / "b").config.labels == ("high", "low", "mid", "rare")
+
+
 class TestRefusals:
     """What cannot be trained is refused with what to change."""
 
@@ -213,6 +243,13 @@ class TestRefusals:
         with pytest.raises(CorpusError, match=r"column 'label' holds one class only \('x'\)"):
             run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average")
         assert [place.name for place in tmp_path.iterdir() if "model" in place.name] == []
+
+    def test_a_set_for_validation_with_other_labels(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+        pq.write_table(pa.table({"text": ["bab", "dab"], "label": ["1", "0"]}), tmp_path / "a.parquet")
+        with pytest.raises(
+            CorpusError, match="column 'label' has '0', '1' there, and 'high', 'low', 'mid' in LABELLED"
+        ):
+            run_train(store, word_vectors, tmp_path / "model", validation=(str(tmp_path / "a.parquet"),))
 
     def test_no_label_at_all(self, word_vectors: Vectors, tmp_path: Path) -> None:
         labels = pa.array([None, None], pa.string())

@@ -58,11 +58,16 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
         )
     best = min(summary.curve, key=lambda line: line["validation_loss"] or 0.0)
     rows = f"{summary.rows:,} rows trained on, {summary.rows_validation:,} kept for validation"
-    unlabelled, unknown = summary.rows_without_label, summary.rows_without_evidence
+    unlabelled, unusable = summary.rows_without_label, summary.rows_without_evidence
     lines = [
         f"{summary.model}: {settings.model}, {len(summary.labels)} classes, {rows}",
-        f"left out: {unlabelled:,} rows without a label, {unknown:,} without a known word",
+        f"left out: {unlabelled:,} rows without a label, {unusable:,} without a known word or a text that can be read",
     ]
+    for label, count in summary.labels_unknown.items():
+        output.note(f"--validation: {label!r} is no label of the rows to learn from; {count:,} rows have it")
+    for label, count in summary.labels_not_learnt.items():
+        kept = f"{count:,} rows have it, and all are kept for validation; give another --seed, or --validation"
+        output.note(f"{label!r} is in no row that is learnt from: {kept}")
     if best["validation_loss"] is not None:
         lines.append(
             f"epoch {best['epoch']} of {summary.epochs} was best: validation loss {best['validation_loss']:.4f}, "

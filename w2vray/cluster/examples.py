@@ -244,7 +244,8 @@ class _Usable:
         self.validation.append(validation)
         self.names.update(pc.unique(usable["labels"].flatten()).to_pylist())
         self.counts += ExampleCounts(
-            labels={pair["values"]: pair["counts"] for pair in train["labels"].flatten().value_counts().to_pylist()},
+            labels=_counted(train),
+            validation_labels=_counted(validation),
             train=len(train),
             validation=len(validation),
             without_label=len(rows) - has_label.true_count,
@@ -255,6 +256,11 @@ class _Usable:
         """Write them all; they are gone then."""
         names = sorted(self.names)
         file.write(_numbered(self.train, names), _numbered(self.validation, names), names, self.counts, made_MD)
+
+
+def _counted(rows: pa.RecordBatch) -> dict[str, int]:
+    """Count the labels of rows."""
+    return {pair["values"]: pair["counts"] for pair in rows["labels"].flatten().value_counts().to_pylist()}
 
 
 def _numbered(batches: list[pa.RecordBatch], names: Sequence[str]) -> tuple[pa.LargeListArray, pa.LargeListArray]:

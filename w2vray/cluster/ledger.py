@@ -238,6 +238,13 @@ class RunDirectory(WholeFiles):
         self.write(data, SCORES, name)
         return footer
 
+    def keep_rejected(self, footers: Iterable[PartFooter]) -> None:
+        """Remove the rejected rows of units that ended before their part was written: others may have them now."""
+        kept = {part_name(footer.record.unit) for footer in footers if footer.record.rows_rejected}
+        for name in self.parts(REJECTED) - kept:
+            if unit_of(name) is not None:
+                self.remove(REJECTED, name)
+
     def write_manifest(self, footers: Iterable[PartFooter], failures: Iterable[Failure], *, accepted: bool) -> None:
         """Write a row for each unit, and each file that is in none: the finished ones from their records."""
         rows = [_manifest_row(footer) for footer in footers]

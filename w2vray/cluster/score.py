@@ -273,6 +273,7 @@ def _close(
     footers = run.footers([unit.id for unit in plan.units if unit.id not in failed])
     _require_own(run, footers, expected)
     run.require_rejected(footers)
+    run.keep_rejected(footers)
     totals = {name: sum(getattr(footer.record, name) for footer in footers) for name in _TOTALS}
     bad = [Failure(unit=None, file=item.file.name, reason=item.reason, detail=item.detail) for item in plan.bad]
     failures = [*bad, *work.failures]

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -46,6 +46,8 @@ class TrainSummary:
     rows_validation: int
     rows_without_label: int
     rows_without_evidence: int  # no word of theirs has a vector, or their text cannot be read
+    labels_unknown: Mapping[str, int]  # of --validation, that no row to learn from has -> how often
+    labels_not_learnt: Mapping[str, int]  # that only rows kept for validation have -> how often
     epochs: int
     curve: list[dict[str, Any]]
 
@@ -124,17 +126,20 @@ def _train(
         require_workers(settings)
         shared = share(vectors)
         files, counts = _examples(settings, model, stores, shared, storage, note=note)
-        labels = label_order(counts.labels)
-        _require_usable(counts, labels, settings, model, multi_label=stores[0].multi_label)
+        # what is kept for validation is of the same set, and is learnt from too where there is a second fit
+        labels = label_order({**counts[0].labels, **counts[0].validation_labels})
+        total = sum(counts, ExampleCounts())
+        _require_usable(total, labels, settings, model, multi_label=stores[0].multi_label)
+        unknown = _unknown_labels(counts, labels, settings, model)
         worker = WorkerConfig(
             shared=shared,
-            task=_task(settings, model, labels, counts, multi_label=stores[0].multi_label),
+            task=_task(settings, model, labels, total, multi_label=stores[0].multi_label),
             labels=labels,
             multi_label=stores[0].multi_label,
             files=files,
             checkpoints=storage / name,
         )
-        progress(0, f"{counts.train:,} examples, {len(labels)} classes")
+        progress(0, f"{total.train:,} examples, {len(labels)} classes")
         state = run_trainer(settings, worker, storage, name, progress=progress, note=note)
     curve = state.get(SEARCH, state[CURVE])
     config = ModelConfig(
@@ -148,7 +153,7 @@ def _train(
         dim=vectors.dim,
         vectors_fingerprint=vectors.fingerprint,
         vectors_path=str(vectors.path),
-        training=_history(settings, stores, vectors, counts, curve),
+        training=_history(settings, stores, vectors, total, curve),
     )
     weights = {name: value.numpy() for name, value in state[BEST].items()}
     save_bundle(output, config, weights, with_vectors=settings.with_vectors)
@@ -156,10 +161,14 @@ def _train(
     return TrainSummary(
         model=str(output),
         labels=labels,
-        rows=counts.train,
-        rows_validation=counts.validation,
-        rows_without_label=counts.without_label,
-        rows_without_evidence=counts.without_evidence,
+        rows=total.train,
+        rows_validation=total.validation - (0 if stores[0].multi_label else sum(unknown.values())),
+        rows_without_label=total.without_label,
+        rows_without_evidence=total.without_evidence,
+        labels_unknown=unknown,
+        labels_not_learnt={
+            name: kept for name, kept in counts[0].validation_labels.items() if name not in total.labels
+        },
         epochs=len(curve),
         curve=curve,
     )
@@ -176,12 +185,12 @@ def _examples(
     storage: Path,
     *,
     note: Note,
-) -> tuple[tuple[tuple[Path, ...], ...], ExampleCounts]:
-    """Tokenise and look up what has not been yet, into files beside the checkpoints."""
+) -> tuple[tuple[tuple[Path, ...], ...], list[ExampleCounts]]:
+    """Tokenise and look up what has not been yet, into files beside the checkpoints; count each store's rows."""
     share_kept = settings.validation_fraction
     if share_kept is None:
         share_kept = 0.0 if settings.validation or isinstance(model, AverageSettings) else DEFAULT_VALIDATION_SHARE
-    files, total = [], ExampleCounts()
+    files, counts = [], []
     for store, validation_share in zip(stores, (share_kept, 1.0), strict=False):
         job = ReadingJob(
             roots=store.corpus.roots,
@@ -195,10 +204,10 @@ def _examples(
             seed=settings.seed,
         )
         workers = reading_workers(settings.worker_range[1])
-        paths, counts = read_examples(store, job, shared, storage, workers=workers, note=note)
+        paths, of_store = read_examples(store, job, shared, storage, workers=workers, note=note)
         files.append(tuple(paths))
-        total += counts
-    return tuple(files), total
+        counts.append(of_store)
+    return tuple(files), counts
 
 
 def _require_usable(
@@ -221,6 +230,33 @@ def _require_usable(
             f"{settings.validation_fraction or DEFAULT_VALIDATION_SHARE:g} is none; raise --validation-fraction or "
             "give --validation"
         )
+
+
+def _unknown_labels(
+    counts: Sequence[ExampleCounts],
+    labels: tuple[str, ...],
+    settings: TrainSettings,
+    model: ModelSettings,
+) -> dict[str, int]:
+    """Return the labels of a set for validation that are none of the model's, and how often each is there.
+
+    Raises:
+        CorpusError: no other one is there, and the training was to be stopped by that set.
+    """
+    of_set: Mapping[str, int] = counts[1].validation_labels if len(counts) > 1 else {}
+    unknown = {name: count for name, count in of_set.items() if name not in labels}
+    if isinstance(model, StepSettings) and unknown and len(unknown) == len(of_set):
+        raise CorpusError(
+            f"--validation: no row of it has a label of the rows to learn from; column {settings.label_column!r} has "
+            f"{_some(unknown)} there, and {_some(labels)} in LABELLED"
+        )
+    return unknown
+
+
+def _some(labels: Collection[str]) -> str:
+    """Name a few labels."""
+    more = f" and {len(labels) - 3:,} more" if len(labels) > 3 else ""
+    return ", ".join(map(repr, label_order(labels)[:3])) + more
 
 
 def _task(
