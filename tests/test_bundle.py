@@ -1,5 +1,6 @@
 import json
 import pickle
+import re
 import shutil
 import struct
 from collections.abc import Callable
@@ -263,8 +264,9 @@ def test_a_damaged_model_directory_is_refused_naming_the_file(
     with pytest.raises(BundleError) as refused:
         Bundle.load(model)
 
-    assert str(model) in str(refused.value)
-    assert named in str(refused.value)
+    assert re.match(
+        rf"{re.escape(str(model / named))}|{re.escape(str(model))} .*{re.escape(named)}", str(refused.value)
+    )
 
 
 @pytest.mark.parametrize("how", ["pickle", "torch"])

@@ -284,6 +284,7 @@ CASES = [
     Case("an index that leads astray", filled("model/vectors/slot_rows.bin", b"\x7f"), SCORE, 2, "names rows beyond"),
     Case("an index without end", filled("model/vectors/slot_rows.bin", b"\0"), SCORE, 2, "a search in it may not end"),
     Case("planted vectors", content("v.bin", pickle.dumps(Planted())), "vectors import v.bin --output v", 2, "v.bin"),
+    Case("nothing to measure", table("x.parquet", text=pa.array([], pa.string()), label=pa.array([], pa.string())), "evaluate x.parquet --model model", 2, "no row of 'label' has a label that the model knows"),
     # Runs.
     Case("no run", nothing, "verify store", 2, "holds no run"),
     Case("a finished run again", nothing, AGAIN, 0, '"rows_now": 0'),

@@ -145,11 +145,14 @@ class Bundle:
         stored = read_json(path, _CONFIG, BundleError)
         try:
             config = ModelConfig.from_dict(stored)
-            file = plain_file(path, _WEIGHTS, BundleError)
+        except (ValueError, KeyError, BundleError) as error:
+            raise BundleError(f"{file} cannot be used: {error}") from error
+        file = plain_file(path, _WEIGHTS, BundleError)
+        try:
             weights = load_weights(file.read_bytes())
         except OSError as error:
             raise BundleError(f"{file} cannot be read ({error.strerror})") from error
-        except (ValueError, KeyError, SafetensorError, BundleError) as error:  # KeyError: a dtype that numpy has not
+        except (ValueError, KeyError, SafetensorError) as error:  # KeyError: a dtype that numpy has not
             raise BundleError(f"{file} cannot be used: {error}") from error
         return cls(config, weights, path.resolve())
 

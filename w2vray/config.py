@@ -250,8 +250,12 @@ class ScoreSettings:
         require(self.cpus_per_gpu > 0, "cpus_per_gpu", self.cpus_per_gpu, "a whole number above 0")
         allowed = f"{LEAST_TOKENS} to {MOST_TOKENS}"
         require(LEAST_TOKENS <= self.batch_tokens <= MOST_TOKENS, "batch_tokens", self.batch_tokens, allowed)
-        if self.precision != "float32" and not self.gpu:
-            raise ConfigError(f"--precision {self.precision} is for GPUs; give --gpu, or leave it out")
+        changed = {item.name for item in fields(self) if getattr(self, item.name) != item.default}
+        for name in ("precision", "cpus_per_gpu", "batch_tokens"):
+            if name in changed and not self.gpu:
+                raise ConfigError(f"{flag(name)} {getattr(self, name)} is for GPUs; give --gpu, or leave it out")
+        if self.gpu and "projection_cache" in changed:
+            raise ConfigError("--projection-cache is for CPUs; leave it out, or --gpu")
         require(self.projection_cache >= 0, "projection_cache", self.projection_cache, "0 or more")
         require(self.threshold is None or 0 <= self.threshold <= 1, "threshold", self.threshold, "0 to 1")
         require(

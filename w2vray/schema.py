@@ -11,6 +11,7 @@ import pyarrow as pa
 
 __all__ = [
     "MANIFEST_SCHEMA",
+    "MAY_PASS",
     "NOTHING_AMISS",
     "PLAN_SCHEMA",
     "REJECTED_SCHEMA",
@@ -59,6 +60,7 @@ class FileReason(StrEnum):
     VANISHED = "vanished"
     CHANGED = "changed"  # since the run was planned
     UNREADABLE = "unreadable"  # the filesystem says no for another reason
+    OUT_OF_MEMORY = "out_of_memory"  # a worker's memory did not hold a unit of it
     KILLED_WORKERS = "killed_workers"  # a unit that ended every worker that tried it
     NO_ROWS = "no_rows"  # nothing is amiss
     BEYOND_LIMIT = "beyond_limit"  # nothing is amiss: --limit ends before it
@@ -66,6 +68,9 @@ class FileReason(StrEnum):
 
 NOTHING_AMISS = frozenset({FileReason.NO_ROWS, FileReason.BEYOND_LIMIT})
 """Why a file is in no unit although it is as it should be."""
+
+MAY_PASS = frozenset({FileReason.UNREADABLE, FileReason.OUT_OF_MEMORY})
+"""What may be otherwise the next time, with the file as it is: such a gap is never accepted for good."""
 
 
 _POSITION = [

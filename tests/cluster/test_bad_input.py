@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from w2vray.cluster import footer_process
+from w2vray.cluster import footer_process, scoring
 from w2vray.cluster.corpus import find_corpus
 from w2vray.cluster.footer_process import read_footers
 from w2vray.cluster.ledger import MOST_ATTEMPTS, RunDirectory
 from w2vray.cluster.score import ScoreSummary, score
+from w2vray.cluster.units import Unit
 from w2vray.cluster.verify import VerifySummary, verify
 from w2vray.config import ScoreSettings, VerifySettings
 from w2vray.errors import CorpusError, RunError
@@ -117,6 +118,54 @@ def test_a_damaged_row_group_is_left_out_alone_and_the_rest_is_finished(
     problems = check(tmp_path / "run").problems
     assert any("100 rows are in no part" in problem for problem in problems)
     assert any("not there: _SUCCESS" in problem for problem in problems)
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_unit_that_a_worker_has_no_memory_for_is_done_in_smaller_ones(
+    store: Path, make_model: MakeModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    score_unit = scoring.score_unit
+
+    def short(unit: Unit, *others: Any) -> Any:
+        if unit.rows > 100:
+            raise MemoryError("no")
+        return score_unit(unit, *others)
+
+    monkeypatch.setattr("w2vray.cluster.score.score_unit", short)
+    summary = run_score(store, make_model(), tmp_path / "run")
+    assert (summary.rows_scored, summary.units, summary.exit_code) == (900, 9, 0)
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_gap_that_memory_made_is_tried_again_though_gaps_are_accepted(
+    store: Path, make_model: MakeModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    model = make_model()
+
+    def short(*_: Any) -> Any:
+        raise MemoryError("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("w2vray.cluster.score.score_unit", short)
+        first = run_score(store, model, tmp_path / "run", on_bad="skip")
+        assert (first.rows_scored, first.gaps_accepted) == (0, True)
+        assert next(iter(first.left_out.values())).startswith("out_of_memory: part-0.parquet: 100 rows do not go into")
+    assert run_score(store, model, tmp_path / "run", on_bad="skip").rows_scored == 900
+    assert check(tmp_path / "run").ok
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_mistake_of_ours_is_not_taken_for_a_damaged_file(
+    store: Path, make_model: MakeModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It would be accepted with ``--on-bad skip``, unit by unit."""
+
+    def wrong(*_: Any) -> Any:
+        raise pa.ArrowInvalid("Schema at index 0 was different")
+
+    monkeypatch.setattr("w2vray.cluster.scoring._scored", wrong)
+    with pytest.raises(pa.ArrowInvalid, match="Schema at index 0 was different"):
+        run_score(store, make_model(), tmp_path / "run", on_bad="skip")
 
 
 def test_a_file_that_was_mended_or_removed_is_taken_as_it_is_now(

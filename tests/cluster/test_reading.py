@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 from w2vray.cluster import reading
 from w2vray.cluster.corpus import Corpus, find_corpus
 from w2vray.cluster.footer_process import read_footers
+from w2vray.cluster.footers import file_error, read_footer
 from w2vray.cluster.reading import read_unit
+from w2vray.cluster.stores import open_store
 from w2vray.cluster.units import Unit, plan_units
 from w2vray.errors import CorpusError
+from w2vray.schema import FileReason
 
 
 def write(file: Path, numbers: range, *, row_group: int = 3, **columns: Any) -> None:
@@ -259,3 +262,52 @@ def test_a_column_that_is_gone_is_told_by_its_name(store: Path) -> None:
 
     with pytest.raises(CorpusError, match=r"a\.parquet has no column 'title'"):
         read(corpus, plan, "text", "title")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError("When reading: AWS Error NETWORK_CONNECTION during GetObject operation: curlCode: 7"), "unreadable"),
+        (OSError("google::cloud::Status(UNAVAILABLE: Retry policy exhausted)"), "unreadable"),
+        (OSError(5, "Input/output error"), "unreadable"),
+        (OSError("AWS Error ACCESS_DENIED during HeadObject operation"), "no_permission"),
+        (OSError("Corrupt snappy compressed data."), "damaged_data"),
+        (pa.ArrowInvalid("Invalid: no"), "damaged_data"),
+    ],
+    ids=str,
+)
+def test_a_store_that_is_away_is_not_taken_for_damaged_data(error: Exception, reason: str) -> None:
+    found = file_error("a.parquet", error, FileReason.DAMAGED_DATA)
+    assert (found.reason, found.file) == (reason, "a.parquet")
+
+
+def test_memory_that_is_short_is_no_damage(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus, plan = planned(store)
+
+    def short(*_: Any, **__: Any) -> None:
+        raise pa.ArrowMemoryError("malloc of size 64 failed")
+
+    monkeypatch.setattr("pyarrow.parquet.ParquetFile", short)
+    with pytest.raises(MemoryError):
+        read(corpus, plan, "text")
+    monkeypatch.setattr("w2vray.cluster.footers.footer_metadata", short)
+    with pytest.raises(MemoryError):
+        read_footer(*open_store(corpus.roots[0]), corpus.files[0], ["text"])
+
+
+def test_footers_after_a_question_that_was_broken_off_are_those_asked_for(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other process must not answer with what it had left to say."""
+    corpus = find_corpus([str(store)])
+    rows = [footer.rows for footer in read_footers(corpus, corpus.files, ["text"])[0]]
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("w2vray.cluster.footer_process._from_json", interrupted)
+        read_footers(corpus, corpus.files[::-1], ["text"])
+
+    again, bad = read_footers(corpus, corpus.files, ["text"])
+    assert ([footer.rows for footer in again], bad) == (rows, [])

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -318,6 +319,15 @@ class TestRefusals:
         store = make_store()
         with pytest.raises(RunError, match="its files would be documents to whoever classifies that next"):
             run_score(store, make_model(), store / "a" / "run")
+        with pytest.raises(RunError, match="its files would be documents"):
+            run_score(store / "*", make_model(), store / "run")
+        with pytest.raises(RunError, match="its files would be documents"):
+            run_score(store, make_model(), store / "a" / ".." / "run")
+        with pytest.raises(RunError, match="its files would be documents"):
+            run_score(store / "**" / "*.parquet", make_model(), store / "run")
+        assert run_score(store / "*.parquet", make_model(), store / "run").exit_code == 0
+        assert run_score(store / "*.parquet", make_model(), store / "run").new_files == []
+        shutil.rmtree(store / "run")
         assert run_score(store, make_model(), store / "_scores").exit_code == 0
         assert run_score(store, make_model(), store / "_scores").new_files == []
 

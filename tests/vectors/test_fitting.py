@@ -12,7 +12,7 @@ from gensim.models import FastText, Word2Vec
 from w2vray.errors import VectorsError
 from w2vray.tokens import family, tokenizer
 from w2vray.vectors import Vectors
-from w2vray.vectors.fitting import fit_vectors
+from w2vray.vectors.fitting import _write_tokens, fit_vectors
 from w2vray.vectors_config import FitVectorsSettings
 
 TEXTS = ["A good film, really good", "the film was bad", "good bad ugly", "e-mail the ugly film", "Film"] * 8
@@ -103,3 +103,9 @@ def test_words_that_are_too_rare_leave_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(VectorsError, match="no word is in the texts 1000 times; lower --min-count"):
         fitted(tmp_path / "vectors", min_count=1000, algorithm="fasttext", buckets=10)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_by_the_name_of_what_needs_the_room() -> None:
+    settings = FitVectorsSettings(corpus=("a test",), output="vectors")
+    with pytest.raises(VectorsError, match=r"/dev/full cannot be written \(No space left .*\); it takes as much room"):
+        _write_tokens(Path("/dev/full"), settings, Texts(), Texts.rows, lambda _, __, ___: None)

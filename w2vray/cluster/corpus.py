@@ -10,7 +10,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from urllib.parse import unquote
@@ -85,23 +85,43 @@ def find_corpus(arguments: Sequence[str]) -> Corpus:
     return Corpus(tuple(roots), tuple(sorted(files)))
 
 
-def _expand(argument: str, index: int) -> tuple[str, list[SourceFile]]:
-    """Find an argument's root and files."""
+def names_what_is_in(argument: str, store: fs.FileSystem, folder: str, names: Iterable[str]) -> bool:
+    """Tell whether an argument names, now or when they are there, files or folders of these names in a folder."""
+    place, pattern = _split(absolute(argument))
+    own, base = open_store(place)
+    if not own.equals(store):
+        return False
+    if isinstance(store, fs.LocalFileSystem):
+        base, folder = os.path.realpath(base), os.path.realpath(folder)
+    base = base.rstrip("/") + "/"
+    parts = f"{folder.rstrip('/')}/".removeprefix(base).split("/")[:-1]
+    inside = f"{folder.rstrip('/')}/".startswith(base) and not any(part.startswith((".", "_")) for part in parts)
+    return inside and any(_matches([*parts, name], pattern) for name in names)
+
+
+def _split(argument: str) -> tuple[str, list[str]]:
+    """Part an argument into the folder or file that it starts from, and the names of a glob below it."""
     # A URI's query, such as an object store's endpoint, goes with its root; a path has none.
     place, mark, query = argument.partition("?") if is_uri(argument) else (argument, "", "")
     wildcard = _WILDCARD.search(place)
     if wildcard is None:
-        store, path = open_store(argument)
-        info = _info(store, path, argument)
-        if info.type == fs.FileType.File:
-            file = SourceFile(index, path.rpartition("/")[2], info.size, info.mtime_ns)
-            return _folder(place[: place.rindex("/") + 1]) + mark + query, [file]
-        return _folder(place) + mark + query, _walk(store, path, index, [])
+        return argument, []
     end = place.rindex("/", 0, wildcard.start()) + 1
-    root = _folder(place[:end]) + mark + query
+    return _folder(place[:end]) + mark + query, [part for part in place[end:].split("/") if part]
+
+
+def _expand(argument: str, index: int) -> tuple[str, list[SourceFile]]:
+    """Find an argument's root and files."""
+    root, pattern = _split(argument)
     store, path = open_store(root)
-    _info(store, path, argument)
-    return root, _walk(store, path, index, [part for part in place[end:].split("/") if part])
+    info = _info(store, path, argument)
+    if pattern:
+        return root, _walk(store, path, index, pattern)
+    place, mark, query = root.partition("?") if is_uri(root) else (root, "", "")
+    if info.type == fs.FileType.File:
+        file = SourceFile(index, path.rpartition("/")[2], info.size, info.mtime_ns)
+        return _folder(place[: place.rindex("/") + 1]) + mark + query, [file]
+    return _folder(place) + mark + query, _walk(store, path, index, [])
 
 
 def _folder(place: str) -> str:

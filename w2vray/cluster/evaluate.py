@@ -22,7 +22,7 @@ from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
 from w2vray.cluster.units import Unit
 from w2vray.cluster.waiting import Note
 from w2vray.config import EvaluateSettings
-from w2vray.errors import ConfigError, CorpusError
+from w2vray.errors import ConfigError, CorpusError, RunError
 from w2vray.metrics import (
     NO_LABEL,
     LabelCounts,
@@ -90,9 +90,15 @@ def evaluate(
         count = _many_labels if labelled.multi_label else _one_label
         summary = count(rows, bundle.config.labels, settings)
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(summary.as_dict(), indent=2, ensure_ascii=False) + "\n"
-        (folder / "metrics.json").write_text(text, encoding="utf-8")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "metrics.json").write_text(text, encoding="utf-8")
+        except OSError as error:
+            measured = f"accuracy {summary.metrics.accuracy:.4f}, macro-F1 {summary.metrics.macro_f1:.4f}"
+            raise RunError(
+                f"{folder / 'metrics.json'} cannot be written ({error.strerror}); what was measured: {measured}"
+            ) from error
     return summary
 
 

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from w2vray.cluster.corpus import Corpus, SourceFile
@@ -51,7 +51,7 @@ class _Reader:
         answers: dict[int, Footer | BadFile] = {}
         waiting = [list(range(len(files)))] if files else []
         suspects: set[int] = set()
-        with self._lock:
+        with self._lock, self._whole_answers():
             while waiting:
                 asked = waiting.pop()
                 for index, value in self._ask(roots, [files[index] for index in asked], columns):
@@ -67,6 +67,17 @@ class _Reader:
                     half = (len(left) + 1) // 2
                     waiting += [left[half:], left[:half]]
         return answers
+
+    @contextmanager
+    def _whole_answers(self) -> Iterator[None]:
+        """End the other process where it is not asked to the end: its next answers would be those to this question."""
+        try:
+            yield
+        except BaseException:
+            if self._process is not None:
+                self._process.kill()
+            self.close()
+            raise
 
     def _ask(
         self, roots: Sequence[str], files: list[SourceFile], columns: list[str]

@@ -6,6 +6,7 @@ a damaged footer before Arrow parses it. Arrow can be made to end the process by
 
 import base64
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -21,6 +22,9 @@ __all__ = ["BadFile", "Footer", "etag_of", "file_error", "footer_metadata", "rea
 
 _MAGIC = b"PAR1"
 _END = 8  # the footer's length, and the magic word
+_OF_A_STORE = re.compile(r"AWS Error|google::cloud|Azure|curl", re.IGNORECASE)
+"""Words of an object store's errors, which have no number."""
+
 _GUESS = 1 << 16
 """Read at once from the end of a file: most footers fit."""
 
@@ -112,6 +116,8 @@ def read_footer(store: fs.FileSystem, base: str, file: SourceFile, text_columns:
             return _footer(file, tail, etag_of(handle), text_columns)
     except FileError as error:
         return BadFile(file, FileReason(error.reason), str(error))
+    except MemoryError:  # Arrow's is an ArrowException too
+        raise
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last: a column's name is not UTF-8
         refused = file_error(file.name, error, FileReason.DAMAGED_FOOTER)
         return BadFile(file, FileReason(refused.reason), _first_line(error))
@@ -144,7 +150,7 @@ def file_error(name: str, error: Exception, otherwise: FileReason) -> FileError:
         reason = FileReason.VANISHED
     elif isinstance(error, PermissionError) or "ACCESS_DENIED" in text or "AccessDenied" in text:
         reason = FileReason.NO_PERMISSION
-    elif isinstance(error, OSError) and error.errno is not None:
+    elif isinstance(error, OSError) and (error.errno is not None or _OF_A_STORE.search(text)):
         reason = FileReason.UNREADABLE
     else:
         reason = otherwise

@@ -10,18 +10,18 @@ from typing import Any
 import pyarrow as pa
 
 from w2vray.bundle import Bundle
-from w2vray.cluster.corpus import Corpus, SourceFile
+from w2vray.cluster.corpus import Corpus, SourceFile, names_what_is_in
 from w2vray.cluster.filters import parse_where
 from w2vray.cluster.footer_process import read_footers
 from w2vray.cluster.footers import BadFile, Footer
-from w2vray.cluster.ledger import INSTEAD, RUN, Failure, RunDirectory
+from w2vray.cluster.ledger import INSTEAD, PLAN, RUN, SCORES, Failure, RunDirectory
 from w2vray.cluster.preflight import Columns, check_footers, kept_columns, store_schema
 from w2vray.cluster.reading import schema_as_read
-from w2vray.cluster.stores import absolute, open_store, without_secrets
+from w2vray.cluster.stores import without_secrets
 from w2vray.cluster.units import Unit, plan_units, split_unit
 from w2vray.config import ScoreSettings, flag
 from w2vray.errors import CorpusError, RunError
-from w2vray.schema import NOTHING_AMISS, FileReason, holds_views, without_views
+from w2vray.schema import MAY_PASS, NOTHING_AMISS, FileReason, holds_views, without_views
 from w2vray.scorer import SCORING_VERSION
 
 __all__ = ["RunPlan", "fingerprint", "require_outside", "resume_run", "run_identity", "split_failed", "start_run"]
@@ -72,11 +72,7 @@ def require_outside(arguments: Sequence[str], run: RunDirectory) -> None:
         RunError: it does, and neither it nor a folder above it in the store is left out by its name.
     """
     for argument in arguments:
-        store, path = open_store(absolute(argument))
-        folder = path.rstrip("/") + "/"
-        if not store.equals(run.store) or not run.base.startswith(folder):
-            continue
-        if not any(part.startswith(("_", ".")) for part in run.base.removeprefix(folder).split("/")):
+        if names_what_is_in(argument, run.store, run.base, (SCORES, PLAN)):
             raise RunError(
                 f"{run.name} is inside {without_secrets(argument)}: its files would be documents to whoever classifies "
                 "that next. Name an --output elsewhere, or one that begins with _"
@@ -160,8 +156,8 @@ def resume_run(
     present = {(file.root, file.name): file for file in corpus.files}
     failed = {failure.file: failure.reason for failure in failures}
     again = _drop_mended(run, plan, present, finished, failed, retry=settings.on_bad != "skip")
-    if settings.on_bad != "skip":
-        again |= {(bad.file.root, bad.file.name) for bad in plan.bad}
+    tried = [bad for bad in plan.bad if settings.on_bad != "skip" or bad.reason in MAY_PASS]
+    again |= {(bad.file.root, bad.file.name) for bad in tried}
     known = {(file.root, file.name) for file in [*_planned(plan.units), *plan.left_out]} | again
     new = [file for place, file in present.items() if place not in known]
     plan.new_files = [file.name for file in new]
@@ -182,8 +178,8 @@ def split_failed(plan: RunPlan, corpus: Corpus, failures: Iterable[Failure], set
     """
     failed = {item.unit: item for item in failures if item.unit and item.reason != FileReason.KILLED_WORKERS}
     whole = [unit for unit in plan.units if unit.id in failed]
-    damaged = [unit for unit in whole if failed[unit.id].reason == FileReason.DAMAGED_DATA]
-    alone = {unit.pieces[0].source for unit in damaged if len(unit.pieces) == 1}
+    divided = {FileReason.DAMAGED_DATA, FileReason.OUT_OF_MEMORY}
+    alone = {unit.pieces[0].source for unit in whole if failed[unit.id].reason in divided and len(unit.pieces) == 1}
     footers, _ = read_footers(corpus, [file for file in corpus.files if file in alone], settings.text_column)
     unchanged = {footer.file: footer for footer in footers}
     smaller = {unit.id: split_unit(unit, unchanged) for unit in whole}

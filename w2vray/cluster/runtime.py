@@ -53,14 +53,17 @@ _CONNECT_SECONDS = 20
 
 @contextmanager
 def connected(address: str | None = None) -> Iterator[None]:
-    """Use a running Ray, the cluster at ``address`` or in ``RAY_ADDRESS``, or else one started on this machine.
+    """Use the Ray of this process, the cluster at ``address`` or in ``RAY_ADDRESS``, or one started on this machine.
 
     What is started here listens on the loopback only, asks for Ray's token, and is shut down at the end.
 
     Raises:
-        ClusterError: the cluster cannot be reached.
+        ClusterError: the cluster cannot be reached, or this process uses another one.
     """
     if ray.is_initialized():
+        here = ray.get_runtime_context().gcs_address
+        if address not in {None, "auto", here}:
+            raise ClusterError(f"this process uses the Ray at {here} already; leave out {address}, or end that first")
         _quieten()
         yield
         return
@@ -230,6 +233,8 @@ def run_units(
     Raises:
         W2vrayError: what a worker raised.
     """
+    if not units:
+        return
     pool = _Pool.of(len(units), workers, gpu)
     rows = iter(_unit_dataset(units, worker, arguments, pool).iter_rows())
     failed = ""

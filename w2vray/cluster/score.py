@@ -30,7 +30,7 @@ from w2vray.cluster.planning import (
 from w2vray.cluster.preflight import kept_columns, require_room
 from w2vray.cluster.resources import GpuShare, use_one_thread
 from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
-from w2vray.cluster.scoring import ScoringJob, score_unit
+from w2vray.cluster.scoring import ScoringJob, damaged, score_unit
 from w2vray.cluster.stores import absolute
 from w2vray.cluster.units import Unit
 from w2vray.cluster.waiting import Note
@@ -38,7 +38,7 @@ from w2vray.config import ScoreSettings
 from w2vray.device import Device
 from w2vray.device_scorer import DeviceScorer
 from w2vray.errors import CorpusError, FileError, RunError
-from w2vray.schema import FileReason
+from w2vray.schema import MAY_PASS, FileReason
 from w2vray.scorer import TextScorer
 from w2vray.texts import TextLimits
 
@@ -141,7 +141,7 @@ def _missing(plan: RunPlan, finished: Collection[str], accepted: Sequence[Failur
     missing = [unit for unit in plan.units if unit.id not in finished]
     work.skipped = len(plan.units) - len(missing)
     ids = {unit.id for unit in missing}
-    work.failures = [item for item in accepted if item.unit in ids]
+    work.failures = [item for item in accepted if item.unit in ids and item.reason not in MAY_PASS]
     left_out = {item.unit for item in work.failures}
     return [unit for unit in missing if unit.id not in left_out]
 
@@ -246,9 +246,14 @@ class ScoringWorker:
             self.run.commit(record, scores, rejected)
         except FileError as error:
             return asdict(_Outcome(unit.id, 0, error.file, str(error.reason), str(error)))
-        except pa.ArrowException as error:  # values that cannot be what the file says they are
+        except MemoryError as error:
             files = ", ".join(dict.fromkeys(piece.file for piece in unit.pieces))
-            return asdict(_Outcome(unit.id, 0, files, FileReason.DAMAGED_DATA, f"{files}: {error}"))
+            detail = f"{files}: {unit.rows:,} rows do not go into a worker's memory ({error})"
+            return asdict(_Outcome(unit.id, 0, files, FileReason.OUT_OF_MEMORY, detail))
+        except pa.ArrowException as error:
+            if (damage := damaged(unit, self.job)) is None:
+                raise
+            return asdict(_Outcome(unit.id, 0, damage, FileReason.DAMAGED_DATA, f"{damage}: {error}"))
         finally:
             self.run.end(unit.id, mark)
         return asdict(_Outcome(unit.id, record.rows_in))

@@ -18,7 +18,7 @@ from w2vray.scorer import TextScorer, numeric_profile
 from w2vray.scores import Scores
 from w2vray.texts import TextLimits, Texts, read_texts
 
-__all__ = ["ScoringJob", "score_unit"]
+__all__ = ["ScoringJob", "damaged", "score_unit"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +43,8 @@ class ScoringJob:
 
     @property
     def columns(self) -> list[str]:
-        """Columns to read from the store."""
-        filtered = self.where.columns if self.where else ()
-        return list(dict.fromkeys([*self.text_columns, *self.kept.values(), *filtered]))
+        """Columns to read from the store, beside those of the condition."""
+        return list(dict.fromkeys([*self.text_columns, *self.kept.values()]))
 
     @property
     def carried(self) -> list[str]:
@@ -75,8 +74,7 @@ def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRec
     waiting: deque[tuple[pa.RecordBatch, Texts]] = deque()
 
     def arrays() -> Iterator[pa.LargeStringArray]:
-        for read in read_ahead(read_unit(unit, job.roots, job.columns)):
-            batch = read.filter(job.where.expression) if job.where else read
+        for batch in read_ahead(read_unit(unit, job.roots, job.columns, job.where)):
             texts = read_texts(batch, job.text_columns, job.limits)
             waiting.append((batch, texts))
             yield texts.values
@@ -105,6 +103,19 @@ def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRec
     return record, score_table, rejected_table
 
 
+def damaged(unit: Unit, job: ScoringJob) -> str | None:
+    """Read a unit again that Arrow could not go through, and return the first file whose values are none of their type.
+
+    None says that all are as they should be: then the fault is not the file's.
+    """
+    for batch in read_unit(unit, job.roots, job.columns):
+        try:
+            batch.validate(full=True)
+        except pa.ArrowException:
+            return str(batch.column(FILE_COLUMN)[0].as_py())
+    return None
+
+
 def _scored(rows: pa.RecordBatch, answers: Scores, job: ScoringJob) -> pa.RecordBatch:
     columns = answers.columns(threshold=job.threshold, probabilities=job.probabilities, top_k=job.top_k)
     columns |= {SOURCE_FILE: rows.column(FILE_COLUMN), SOURCE_ROW: rows.column(ROW_COLUMN)}
@@ -114,7 +125,7 @@ def _scored(rows: pa.RecordBatch, answers: Scores, job: ScoringJob) -> pa.Record
 
 
 def _reject(batch: pa.RecordBatch, texts: Texts) -> pa.RecordBatch:
-    rows = batch.take(pa.array([item.row for item in texts.rejected], pa.int64()))
+    rows = batch.select([FILE_COLUMN, ROW_COLUMN]).take(pa.array([item.row for item in texts.rejected], pa.int64()))
     return pa.RecordBatch.from_arrays(
         [
             rows.column(FILE_COLUMN),

@@ -92,10 +92,19 @@ class WholeFiles:
             raise OSError(f"{size} bytes have arrived, of {len(data)}")
 
     def remove(self, *parts: str) -> None:
-        """Remove a file, where it is there."""
-        if self.exists(*parts):
-            with suppress(FileNotFoundError):
-                self.store.delete_file(self.path(*parts))
+        """Remove a file, where it is there.
+
+        Raises:
+            RunError: it cannot be.
+        """
+        if not self.exists(*parts):
+            return
+        try:
+            self.store.delete_file(self.path(*parts))
+        except FileNotFoundError:
+            pass  # somebody else has
+        except OSError as error:
+            raise RunError(f"{self.name}: {'/'.join(parts)} cannot be removed ({error})") from error
 
     def clear(self, folder: str) -> None:
         """Remove what is in a folder; what somebody else removes or adds meanwhile is left to the next time."""

@@ -6,7 +6,8 @@ epoch without Python in the way.
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -99,6 +100,15 @@ def _model(settings: FitVectorsSettings) -> Any:
     return FastText(**options, min_n=shortest, max_n=longest, bucket=settings.ngram_buckets)
 
 
+@contextmanager
+def _told_where(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = f"{path} cannot be written ({error.strerror})"
+        raise VectorsError(f"{why}; it takes as much room as the texts: name an --output elsewhere") from error
+
+
 def _write_tokens(
     path: Path,
     settings: FitVectorsSettings,
@@ -108,7 +118,7 @@ def _write_tokens(
 ) -> None:
     tokenize = tokens.tokenizer(tokens.family(settings.family))
     done = 0
-    with path.open("w", encoding="utf-8") as file:
+    with _told_where(path), path.open("w", encoding="utf-8") as file:
         for array in texts:
             for text in array.to_pylist():
                 found = tokenize(text)
