@@ -305,9 +305,10 @@ def test_footers_after_a_question_that_was_broken_off_are_those_asked_for(
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr("w2vray.cluster.footer_process._from_json", interrupted)
-        read_footers(corpus, corpus.files[::-1], ["text"])
+        with pytest.raises(KeyboardInterrupt):
+            read_footers(corpus, corpus.files[::-1], ["text"])
 
     again, bad = read_footers(corpus, corpus.files, ["text"])
     assert ([footer.rows for footer in again], bad) == (rows, [])

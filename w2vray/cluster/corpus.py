@@ -86,7 +86,7 @@ def find_corpus(arguments: Sequence[str]) -> Corpus:
 
 
 def names_what_is_in(argument: str, store: fs.FileSystem, folder: str, names: Iterable[str]) -> bool:
-    """Tell whether an argument names, now or when they are there, files or folders of these names in a folder."""
+    """Tell whether an argument names, now or when they are there, what has these names in a folder below its own."""
     place, pattern = _split(absolute(argument))
     own, base = open_store(place)
     if not own.equals(store):
@@ -94,9 +94,11 @@ def names_what_is_in(argument: str, store: fs.FileSystem, folder: str, names: It
     if isinstance(store, fs.LocalFileSystem):
         base, folder = os.path.realpath(base), os.path.realpath(folder)
     base = base.rstrip("/") + "/"
-    parts = f"{folder.rstrip('/')}/".removeprefix(base).split("/")[:-1]
-    inside = f"{folder.rstrip('/')}/".startswith(base) and not any(part.startswith((".", "_")) for part in parts)
-    return inside and any(_matches([*parts, name], pattern) for name in names)
+    if not folder.startswith(base):
+        return False
+    parts = folder.removeprefix(base).rstrip("/").split("/")
+    hidden = any(part.startswith((".", "_")) for part in parts)
+    return not hidden and any(_matches([*parts, name], pattern) for name in names)
 
 
 def _split(argument: str) -> tuple[str, list[str]]:
