@@ -39,7 +39,7 @@ OVERLAY = "words.overlay_KD"
 REPLACED = "words.replaced_rows"
 _CONFIG = "config.json"
 _WEIGHTS = "weights.safetensors"
-_VECTORS = "vectors"
+VECTORS = "vectors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +180,7 @@ class Bundle:
             BundleError: what is there has another content than the vectors the model was trained with.
             VectorsError: nothing is there.
         """
-        inside = self.path / _VECTORS if self.path else None
+        inside = self.path / VECTORS if self.path else None
         if inside and inside.is_symlink():
             raise BundleError(f"{inside} leads out of the model directory; name the vectors with --vectors instead")
         place = Path(path) if path else inside if inside and inside.is_dir() else Path(self.config.vectors_path)
@@ -218,7 +218,7 @@ def save_bundle(
         text = json.dumps(config.as_dict(), indent=2, ensure_ascii=False) + "\n"
         (partial / _CONFIG).write_text(text, encoding="utf-8")
         if with_vectors:
-            shutil.copytree(config.vectors_path, partial / _VECTORS)
+            shutil.copytree(config.vectors_path, partial / VECTORS)
         for file in partial.rglob("*"):
             if file.is_file():
                 with file.open("rb") as handle:

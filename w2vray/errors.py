@@ -22,6 +22,7 @@ __all__ = [
     "ClusterError",
     "ConfigError",
     "CorpusError",
+    "DivergedError",
     "FileError",
     "RunError",
     "UnusableInputError",
@@ -68,6 +69,10 @@ class BundleError(UnusableInputError):
 
 class RunError(UnusableInputError):
     """A directory that holds, or is to hold, a scoring run cannot be used."""
+
+
+class DivergedError(UnusableInputError):
+    """A training's loss is no longer a number: with these options it never will be."""
 
 
 class ClusterError(UnusableInputError):

@@ -212,12 +212,15 @@ class ExampleFile:
         labels: Sequence[str],
         counts: ExampleCounts,
         made_MD: npt.NDArray[np.float32] | None = None,
+        *,
+        source: str = "",
     ) -> None:
         """Write ids and label numbers of both kinds of rows; the file is there whole, or not at all.
 
-        Rows made for words that have none lie in a file beside it, which is written first.
+        Rows made for words that have none lie in a file beside it, which is written first. ``source`` is the hash of
+        the rows that the examples were made from.
         """
-        stated = json.dumps({**vars(counts), "names": list(labels)})
+        stated = json.dumps({**vars(counts), "names": list(labels), "source": source})
         schema = _SCHEMA.with_metadata({_COUNTS: stated.encode()})
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}")
@@ -244,8 +247,12 @@ class ExampleFile:
             stated = self._stated(self._open())
         except (OSError, pa.ArrowInvalid):  # it is not there, or its end is not
             return None
-        del stated["names"]
+        del stated["names"], stated["source"]
         return ExampleCounts(**stated)
+
+    def source(self) -> str:
+        """Return the hash of the rows that the examples were made from."""
+        return str(self._stated(self._open())["source"])
 
     def parts(self, labels: Sequence[str], *, multi_label: bool) -> tuple[Part, Part]:
         """Map the rows to learn from and those for validation, with the classes that ``labels`` gives them.

@@ -21,10 +21,13 @@ from w2vray.objectives import Objective
 from w2vray.training import ALONE, EpochReport, Training, Workers, validate
 from w2vray.word_vectors import WordVectors
 
-__all__ = ["BEST", "CURVE", "SEARCH", "Task", "fit"]
+__all__ = ["BEST", "CONVERGED", "CURVE", "SEARCH", "Task", "fit"]
 
 BEST, CURVE = "best", "curve"
 """In a state: the weights to keep, and the learning curve so far."""
+
+CONVERGED = "converged"
+"""In the state of a logistic regression: whether the weights are its optimum."""
 
 SEARCH = "search"
 """In a state of the second fit: the learning curve of the first, which found how many epochs are best."""
@@ -78,10 +81,11 @@ def fit(
     if isinstance(task.model, AverageSettings):
         classifier = words.classifier(task, table_VD)
         means = Means(classifier.words, train, workers=workers, folder=folder)
-        line = _fit_average(classifier, means, task, task.model, workers=workers, examples=len(train))
+        line, converged = _fit_average(classifier, means, task, task.model, workers=workers, examples=len(train))
         loss, accuracy = validate(classifier, validation, task.objective, workers)
         line = replace(line, validation_loss=loss, validation_accuracy=accuracy)
-        done = {BEST: {name: value.clone() for name, value in classifier.state_dict().items()}, CURVE: [line.as_dict()]}
+        weights = {name: value.clone() for name, value in classifier.state_dict().items()}
+        done = {BEST: weights, CURVE: [line.as_dict()], CONVERGED: converged}
         report(line, done)
         return done
     start = dict(state or {})
@@ -142,7 +146,7 @@ class _Words:
 
 def _fit_average(
     classifier: Classifier, means: Means, task: Task, model: AverageSettings, *, workers: Workers, examples: int
-) -> EpochReport:
+) -> tuple[EpochReport, bool]:
     """Set the model to the optimum of logistic regression on the means; the special row stays as it is."""
     found = fit_logistic(
         means,
@@ -157,4 +161,4 @@ def _fit_average(
     weights = {**classifier.state_dict(), "model.dense.weight": found.weight_CD, "model.dense.bias": found.bias_C}
     classifier.load_state_dict(weights)
     taken = int(workers.sum(torch.tensor([len(means.means_ND)])))
-    return EpochReport(1, workers.count, taken, found.objectives[-1], None, None)
+    return EpochReport(1, workers.count, taken, found.objectives[-1], None, None), found.converged

@@ -33,11 +33,15 @@ _IN_MEMORY = 1 << 28
 
 @dataclass(frozen=True)
 class LogisticFit:
-    """The optimum, and the objective after each evaluation (penalised, a mean over all examples, in nats)."""
+    """The optimum, and the objective after each evaluation (penalised, a mean over all examples, in nats).
+
+    ``converged`` says whether it is one, or the iterations were over before.
+    """
 
     weight_CD: Tensor
     bias_C: Tensor
     objectives: list[float]
+    converged: bool
 
 
 class Means:
@@ -134,4 +138,5 @@ def fit_logistic(
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
     solution_CP = parameters_CP.detach().float()
-    return LogisticFit(solution_CP[:, :-1].clone(), solution_CP[:, -1].clone(), objectives)
+    converged = optimizer.state[parameters_CP]["n_iter"] < max_iterations
+    return LogisticFit(solution_CP[:, :-1].clone(), solution_CP[:, -1].clone(), objectives, converged)

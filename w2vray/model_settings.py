@@ -22,6 +22,7 @@ __all__ = [
     "TunedAverageSettings",
     "model_settings",
     "option_owners",
+    "settings_class",
 ]
 
 POOLINGS = ("last", "max")
@@ -163,13 +164,18 @@ def option_owners() -> dict[str, dict[str, type[ModelSettings]]]:
     return owners
 
 
+def settings_class(model: str, *, tuned: bool = False) -> type[ModelSettings]:
+    """Return the class of a named model's settings; ``tuned`` where words are tuned."""
+    return (TUNED_SETTINGS if tuned else MODEL_SETTINGS)[model]
+
+
 def model_settings(model: str, given: dict[str, Any], *, tuned: bool = False) -> ModelSettings:
     """Make the settings of a named model from the options that were given; ``tuned`` where words are tuned.
 
     Raises:
         ConfigError: an option belongs to another model.
     """
-    kind: Any = (TUNED_SETTINGS if tuned else MODEL_SETTINGS)[model]
+    kind: Any = settings_class(model, tuned=tuned)
     own = {item.name for item in fields(kind)}
     for name in given:
         if name not in own:

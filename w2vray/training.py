@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from w2vray.batches import RaggedIds, length_batches
-from w2vray.errors import W2vrayError
+from w2vray.errors import DivergedError
 from w2vray.examples import Examples
 from w2vray.model_settings import StepSettings
 from w2vray.models.classifier import Classifier
@@ -171,13 +171,13 @@ class Training:
         """Train until done, reporting after each epoch; may be called again after ``load_state_dict``.
 
         Raises:
-            W2vrayError: the loss is no longer a number.
+            DivergedError: the loss is no longer a number; on all workers alike.
         """
         while not self.finished:
             epoch = len(self.curve) + 1
             train_loss, taken = self._epoch(train, epoch)
             if not math.isfinite(train_loss):
-                raise W2vrayError(f"the training loss is {train_loss} in epoch {epoch}; lower --learning-rate")
+                raise DivergedError(f"the training loss is {train_loss} in epoch {epoch}; lower --learning-rate")
             loss, accuracy = validate(
                 cast("Classifier", self.averaged.module), validation, self.objective, self.workers
             )

@@ -23,7 +23,7 @@ from w2vray.vectors import Vectors
 from w2vray.vectors.ngrams import NGrams
 from w2vray.word_vectors import WordVectors
 
-Read = Callable[..., tuple[list[Path], ExampleCounts]]
+Read = Callable[..., tuple[list[Path], ExampleCounts, str]]
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def read(monkeypatch: pytest.MonkeyPatch, word_vectors: Vectors, tmp_path: Path,
 
     monkeypatch.setattr("w2vray.cluster.examples.run_units", run_units)
 
-    def read_store(store: Path, **changes: Any) -> tuple[list[Path], ExampleCounts]:
+    def read_store(store: Path, **changes: Any) -> tuple[list[Path], ExampleCounts, str]:
         labelled = labelled_units([str(store)], ("text",), "label")
         job: dict[str, Any] = {
             "roots": labelled.corpus.roots,
@@ -90,7 +90,7 @@ def test_rows_that_can_be_learnt_from_are_written_and_the_others_counted(
     read: Read, word_vectors: Vectors, tmp_path: Path
 ) -> None:
     """In order, each row as one kind or the other."""
-    files, counts = read(write_store(tmp_path / "a.parquet"), validation_share=0.0)
+    files, counts, _ = read(write_store(tmp_path / "a.parquet"), validation_share=0.0)
 
     lookup = Lookup(word_vectors.vocabulary, word_vectors.rules, "skip")
     texts = ["bab dab", "dab dab bab", "gag", "bab gag", "dab"]
@@ -103,7 +103,7 @@ def test_rows_that_can_be_learnt_from_are_written_and_the_others_counted(
 def test_a_share_is_kept_for_validation_by_where_a_row_is(read: Read, make_store: Any) -> None:
     """Nothing is lost, another seed keeps other rows, and what else is read does not matter."""
     store = make_store(files=2, rows=200)
-    files, counts = read(store)
+    files, counts, _ = read(store)
     labels = ["high", "low", "mid"]
 
     assert counts.train + counts.validation == 400
@@ -118,7 +118,7 @@ def test_a_share_is_kept_for_validation_by_where_a_row_is(read: Read, make_store
 def test_lists_of_labels_are_written_as_they_are(read: Read, tmp_path: Path) -> None:
     """An empty list is an example, a missing one is none."""
     lists = [["b", "a"], ["a"], ["a"], ["a"], [], None, ["b", None], ["c"]]
-    files, counts = read(write_store(tmp_path / "a.parquet", label=lists), validation_share=0.0)
+    files, counts, _ = read(write_store(tmp_path / "a.parquet", label=lists), validation_share=0.0)
 
     found = rows_of(files, 0, ["a", "b", "c"], multi_label=True)
 
@@ -129,24 +129,24 @@ def test_lists_of_labels_are_written_as_they_are(read: Read, tmp_path: Path) -> 
 def test_rows_for_which_a_condition_does_not_hold_are_not_there(read: Read, tmp_path: Path) -> None:
     """Neither written nor counted; other conditions make files of their own."""
     store = write_store(tmp_path / "a.parquet", year=[1, 2, 3, 4, 5, 6, None, 8])
-    files, counts = read(store, validation_share=0.0, where="year >= 3 and label == 'y'")
+    files, counts, _ = read(store, validation_share=0.0, where="year >= 3 and label == 'y'")
     assert counts == ExampleCounts({"y": 2}, {}, 2, 0, without_label=0, without_evidence=1)
     assert len(rows_of(files, 0, ["x", "y"])) == 2
-    others, _ = read(store, validation_share=0.0, where="year >= 4 and label == 'y'")
+    others, _, _ = read(store, validation_share=0.0, where="year >= 4 and label == 'y'")
     assert not set(others) & set(files)
 
 
 def test_what_is_there_is_not_read_again(read: Read, units_read: list[str], tmp_path: Path) -> None:
     """Only units whose file is missing; other options make files of their own."""
     store = write_store(tmp_path / "a.parquet")
-    files, counts = read(store)
-    assert read(store) == (files, counts)
+    files, counts, _ = read(store)
+    assert read(store)[:2] == (files, counts)
     assert len(units_read) == 1
 
     files[0].unlink()
-    assert read(store) == (files, counts)
+    assert read(store)[:2] == (files, counts)
     assert len(units_read) == 2
-    others, _ = read(store, policy="zero")
+    others, _, _ = read(store, policy="zero")
     assert not set(others) & set(files)
     assert len(units_read) == 3
 
@@ -194,3 +194,18 @@ def test_words_without_a_row_have_the_rows_that_scoring_makes_for_them(
     made_MD = torch.from_numpy(ngrams.rows(looked_up.made_words))
     expected = words(pad(looked_up.ids_L, looked_up.offsets_N1, np.arange(5), made_MD))
     assert torch.equal(words(examples.ids(np.arange(5)).padded()), expected)
+
+
+def test_the_hash_of_a_store_is_that_of_its_texts_and_labels(read: Read, tmp_path: Path) -> None:
+    """Not of where and when it was written, nor of how it is looked up or parted; other rows have another."""
+    store = write_store(tmp_path / "a.parquet")
+    _, _, expected = read(store)
+    pq.write_table(pq.read_table(store), tmp_path / "b.parquet", compression="none", use_dictionary=False)
+    assert read(tmp_path / "b.parquet")[2] == expected
+    assert read(store, policy="zero", validation_share=0.5, seed=3)[2] == expected
+    table = pq.read_table(store)
+    for name in ("text", "label"):
+        turned = pa.array(table[name].to_pylist()[::-1], table[name].type)
+        pq.write_table(table.set_column(table.schema.get_field_index(name), name, turned), tmp_path / "c.parquet")
+        assert read(tmp_path / "c.parquet")[2] != expected
+        (tmp_path / "c.parquet").unlink()

@@ -1,7 +1,10 @@
 """Training on Ray Train, and evaluation: what is learnt, what is counted, what is refused."""
 
 import json
+import os
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +23,7 @@ from w2vray.cluster.repeating import repeated
 from w2vray.cluster.train import TrainSummary, train
 from w2vray.cluster.wholefiles import WholeFiles
 from w2vray.config import EvaluateSettings, TrainSettings
-from w2vray.errors import BundleError, ClusterError, ConfigError, CorpusError, RunError
+from w2vray.errors import BundleError, ClusterError, ConfigError, CorpusError, DivergedError, RunError
 from w2vray.fitting import BEST, SEARCH
 from w2vray.lookup import Lookup
 from w2vray.metrics import MultiLabelMetrics
@@ -53,6 +56,9 @@ def test_two_workers_learn_what_the_labels_say(make_store: MakeStore, word_vecto
     assert summary.rows + summary.rows_validation == 4 * 301
     assert summary.labels == ("high", "low", "mid")
     assert all(line["validation_loss"] is not None for line in summary.curve)
+    told = Bundle.load(model).config.training
+    assert told["refit"] == summary.refit
+    assert {line["examples"] for line in told["refit"]} == {4 * 301}
     found = run_evaluate(store, model, output=str(tmp_path / "evaluation"))
     assert found.metrics.rows == 4 * 301
     assert found.metrics.accuracy > 0.95
@@ -79,10 +85,18 @@ def test_a_training_repeated_with_one_worker_gives_the_same_weights_and_leaves_t
         assert np.array_equal(value, two.weights[name]), name
     assert one.fingerprint == two.fingerprint
     assert one.config.training["curve"] == two.config.training["curve"]
-    pq.write_table(pq.read_table(store).slice(1), store / "part-0.parquet")
+    before_file, part = (store / "part-0.parquet").stat(), store / "part-0.parquet"
+    os.utime(part, ns=(0, 0))
+    shutil.copytree(store, tmp_path / "copy")
+    table = pq.read_table(part)
+    pq.write_table(table.set_column(1, "label", pa.array(table["label"].to_pylist()[::-1])), part)
+    os.utime(part, ns=(before_file.st_atime_ns, before_file.st_mtime_ns))
     settings, origin = repeated(tmp_path / "two", {"output": str(tmp_path / "three")})
-    with pytest.raises(CorpusError, match=f"{store} is not what .*two/config.json tells of: fingerprint"):
+    with pytest.raises(CorpusError, match=f"{store} is not what .*two/config.json tells of: its rows have the hash"):
         train(settings, origin=origin)
+    assert not (tmp_path / ".three.training").exists()
+    train(replace(settings, labelled=(str(tmp_path / "copy"),)), origin=origin)
+    assert Bundle.load(tmp_path / "three").fingerprint == one.fingerprint
     assert word_vectors.table_VD.tobytes() == before
 
 
@@ -199,6 +213,35 @@ def test_a_multi_label_model_is_measured_by_the_labels_it_gives(
     assert found.metrics.micro_f1 == pytest.approx(f1_score(true_NX, given_NX, average="micro"))
     with pytest.raises(CorpusError, match="'one' holds one label a row, and the model gives lists of labels"):
         run_evaluate(tmp_path / "a.parquet", model, label_column="one")
+
+
+def test_a_training_that_diverges_is_told_plainly_and_leaves_nothing(
+    make_store: MakeStore, word_vectors: Vectors, tmp_path: Path
+) -> None:
+    """It would diverge again: nothing is tried again, and there is nothing to go on with."""
+    store, options = make_store(files=1, rows=200), {**SMALL, "learning_rate": 1e30}
+    with pytest.raises(DivergedError, match=r"^the training loss is nan in epoch \d; lower --learning-rate$"):
+        run_train(store, word_vectors, tmp_path / "new" / "model", workers=2, model_settings=options)
+    assert not (tmp_path / "new").exists()
+
+
+def test_iterations_that_end_before_the_optimum_are_told(
+    make_store: MakeStore, word_vectors: Vectors, tmp_path: Path
+) -> None:
+    notes: list[str] = []
+    settings = TrainSettings(
+        labelled=(str(make_store(files=1, rows=100)),),
+        vectors=str(word_vectors.path),
+        output=str(tmp_path / "model"),
+        model="average",
+        model_settings={"iterations": 2},
+    )
+    train(settings, note=notes.append)
+    assert notes == ["average has not reached its optimum; raise --iterations"]
+    assert Bundle.load(tmp_path / "model").config.training["converged"] is False
+    train(replace(settings, output=str(tmp_path / "again"), model_settings={}), note=notes.append)
+    assert len(notes) == 1
+    assert Bundle.load(tmp_path / "again").config.training["converged"] is True
 
 
 def test_labels_that_are_in_no_row_to_learn_from_are_told(

@@ -13,6 +13,9 @@ from w2vray.model_settings import option_owners
 
 __all__ = ["model_options", "settings_options"]
 
+_SWITCHED_OFF = frozenset({"balanced", "gpu", "tune_vectors", "with_vectors"})
+"""Of a training that is repeated with ``--from``, also these can be undone."""
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -44,7 +47,7 @@ def _model_option(name: str, owners: Mapping[str, type]) -> Callable[[F], F]:
     base, several = _base(typing.get_type_hints(next(iter(owners.values())))[name])
     text = f"{', '.join(items)}: {first.metadata['help']}"
     if base is bool:
-        return click.option(flag(name), name, is_flag=True, default=None, help=text)
+        return click.option(_switch(name), name, is_flag=True, default=None, help=text)
     models_of: dict[str, list[str]] = {}
     for model, item in items.items():
         default: Any = item.default
@@ -81,7 +84,8 @@ def _parameter(item: Field[Any], hint: Any) -> Callable[[F], F]:
         "required": required,
     }
     if base is bool:
-        return click.option(flag(item.name), item.name, is_flag=True, default=item.default, help=options["help"])
+        name = _switch(item.name) if item.name in _SWITCHED_OFF else flag(item.name)
+        return click.option(name, item.name, is_flag=True, default=item.default, help=options["help"])
     if not required:
         options |= {"default": item.default, "show_default": item.default not in (None, ())}
     return click.option(
@@ -91,6 +95,10 @@ def _parameter(item: Field[Any], hint: Any) -> Callable[[F], F]:
         multiple=several,
         **options,
     )
+
+
+def _switch(name: str) -> str:
+    return f"{flag(name)}/{flag(f'no_{name}')}"
 
 
 def _base(hint: Any) -> tuple[type, bool]:

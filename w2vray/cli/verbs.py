@@ -28,7 +28,7 @@ __all__ = ["evaluate", "predict", "score", "train", "verify"]
 @model_options
 def train(output: Output, /, *, address: str | None, repeat: str | None, **arguments: Any) -> None:
     """Train a classifier on labelled Parquet."""
-    from w2vray.model_settings import model_settings, option_owners
+    from w2vray.model_settings import option_owners
 
     given = {name: arguments.pop(name) for name in option_owners()}
     given = {name: value for name, value in given.items() if value not in (None, ())}
@@ -43,9 +43,6 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
         source = click.get_current_context().get_parameter_source
         typed = {name: value for name, value in arguments.items() if source(name) is ParameterSource.COMMANDLINE}
         settings, origin = repeated(repeat, {**typed, "model_settings": given})
-    model_settings(
-        settings.model, given, tuned=settings.tune_vectors
-    )  # a wrong option is told before anything is started
     from w2vray.cluster.train import train as train_model
 
     with progress_bar("training") as update:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from w2vray.cluster.waiting import Note
 from w2vray.errors import CorpusError
 from w2vray.examples import ExampleCounts, ExampleFile
 from w2vray.lookup import Ids, Lookup
-from w2vray.texts import blocks, read_texts
+from w2vray.texts import Texts, blocks, read_texts
 from w2vray.tokens import TokenRules
 
 __all__ = ["ExampleReader", "Labelled", "ReadingJob", "labelled_units", "read_examples"]
@@ -106,11 +106,11 @@ def read_examples(
     *,
     workers: int | None = None,
     note: Note = lambda _: None,
-) -> tuple[list[Path], ExampleCounts]:
+) -> tuple[list[Path], ExampleCounts, str]:
     """Make the example file of each unit that has none yet; ``workers`` and ``note`` as for ``run_units``.
 
     Returns:
-        The files, in the order of the units, and what their rows came to.
+        The files, in the order of the units, what their rows came to, and a hash of all texts and labels.
     """
     folder = job.folder(store, shared.fingerprint, place)
     files = [ExampleFile(folder / f"{unit.id}.arrow") for unit in store.units]
@@ -128,7 +128,8 @@ def read_examples(
                 f"{file.path} is not there, though a worker wrote it: the folder has to be one that all see"
             )
         total += counted
-    return [file.path for file in files], total
+    sources = json.dumps([file.source() for file in files])
+    return [file.path for file in files], total, hashlib.sha256(sources.encode()).hexdigest()
 
 
 class ExampleReader:
@@ -148,16 +149,18 @@ class ExampleReader:
         if file.counts() is None:
             job = self.job
             columns = list(dict.fromkeys([*job.text_columns, job.label_column]))
-            made, usable = _Made(len(self.lookup.vocabulary)), _Usable()
+            made, usable, source = _Made(len(self.lookup.vocabulary)), _Usable(), hashlib.sha256()
             for batch in read_unit(unit, job.roots, columns, self.where):
-                usable.add(self._read(batch, made))
+                texts, labels = read_texts(batch, job.text_columns), self._labels(batch.column(job.label_column))
+                usable.add(self._looked_up(batch, texts, labels, made))
+                for piece in _content(texts, labels):
+                    source.update(piece)
             made_MD = self.ngrams.rows(tuple(made.numbers)) if self.ngrams is not None else None
-            usable.write(file, made_MD)
+            usable.write(file, made_MD, source.hexdigest())
         return {"unit": unit.id}
 
-    def _read(self, batch: pa.RecordBatch, made: "_Made") -> pa.RecordBatch:
+    def _looked_up(self, batch: pa.RecordBatch, texts: Texts, labels: pa.ListArray, made: "_Made") -> pa.RecordBatch:
         """Look up a batch; a row whose text cannot be read has no ids."""
-        texts = read_texts(batch, self.job.text_columns)
         known = np.zeros(len(batch), dtype=np.bool_)
         lengths = np.zeros(len(batch), dtype=np.int64)
         ids = [np.empty(0, dtype=np.int32)]
@@ -171,7 +174,7 @@ class ExampleReader:
         offsets = pa.array(np.concatenate(([0], np.cumsum(lengths))))
         arrays = [
             pa.LargeListArray.from_arrays(offsets, pa.array(np.concatenate(ids), pa.int32())),
-            self._labels(batch.column(self.job.label_column)),
+            labels,
             pa.array(known),
             pa.array(self._validation(batch)),
         ]
@@ -195,6 +198,16 @@ class ExampleReader:
         key = struct.unpack("<Q", hashlib.sha256(f"{self.job.seed} {name}".encode()).digest()[:8])[0]
         rows = batch.column(ROW_COLUMN).to_numpy().astype(np.uint64)
         return _mix(rows + np.uint64(key)) < np.uint64(int(share * 2**64))
+
+
+def _content(texts: Texts, labels: pa.ListArray) -> Iterator[bytes | memoryview]:
+    """Yield what a batch says, in bytes that do not depend on where it lies in a file or in memory."""
+    values = texts.values
+    yield json.dumps([texts.rows_N.tolist(), labels.to_pylist()]).encode()
+    if len(values):
+        offsets_N1 = np.frombuffer(values.buffers()[1], np.int64)[values.offset : values.offset + len(values) + 1]
+        yield np.diff(offsets_N1).tobytes()
+        yield memoryview(values.buffers()[2] or b"")[offsets_N1[0] : offsets_N1[-1]]
 
 
 def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
@@ -252,10 +265,12 @@ class _Usable:
             without_evidence=pc.and_(has_label, pc.invert(known)).true_count,
         )
 
-    def write(self, file: ExampleFile, made_MD: npt.NDArray[np.float32] | None) -> None:
+    def write(self, file: ExampleFile, made_MD: npt.NDArray[np.float32] | None, source: str) -> None:
         """Write them all; they are gone then."""
         names = sorted(self.names)
-        file.write(_numbered(self.train, names), _numbered(self.validation, names), names, self.counts, made_MD)
+        file.write(
+            _numbered(self.train, names), _numbered(self.validation, names), names, self.counts, made_MD, source=source
+        )
 
 
 def _counted(rows: pa.RecordBatch) -> dict[str, int]:

@@ -20,7 +20,7 @@ from pyarrow import fs
 from w2vray.cluster.corpus import SourceFile
 from w2vray.cluster.footers import BadFile
 from w2vray.cluster.leases import LEASES, LOCK
-from w2vray.cluster.parts import PartFooter, UnitRecord, part_name, read_footer, serialise_part, unit_of
+from w2vray.cluster.parts import COUNTS, PartFooter, UnitRecord, part_name, read_footer, serialise_part, unit_of
 from w2vray.cluster.sealed import read_sealed, seal
 from w2vray.cluster.units import Unit, plan_from_table, plan_table
 from w2vray.cluster.wholefiles import TEMPORARY, WholeFiles
@@ -42,7 +42,6 @@ MOST_ATTEMPTS = 3
 _ATTEMPTS = f"{TEMPORARY}/attempts"
 _OF_NO_ACCOUNT = frozenset({TEMPORARY, LEASES, LOCK})
 _THREADS = 16
-_COUNTS = ("rows_in", "rows_scored", "rows_rejected", "rows_abstained", "rows_truncated")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,7 +248,7 @@ class RunDirectory(WholeFiles):
         """Write a row for each unit, and each file that is in none: the finished ones from their records."""
         rows = [_manifest_row(footer) for footer in footers]
         state = "accepted" if accepted else "failed"
-        rows += [{"state": state, **asdict(failure), **dict.fromkeys(_COUNTS, 0)} for failure in failures]
+        rows += [{"state": state, **asdict(failure), **dict.fromkeys(COUNTS, 0)} for failure in failures]
         ordered = sorted(rows, key=lambda row: (str(row["unit"]), str(row.get("file"))))
         self.write(seal(pa.Table.from_pylist(ordered, schema=MANIFEST_SCHEMA))[0], MANIFEST)
 

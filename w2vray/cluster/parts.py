@@ -8,7 +8,11 @@ import pyarrow as pa
 
 from w2vray.cluster.sealed import Seal, read_seal, seal
 
-__all__ = ["PartFooter", "UnitRecord", "part_name", "read_footer", "serialise_part", "unit_of"]
+__all__ = ["COUNTS", "PartFooter", "UnitRecord", "part_name", "read_footer", "serialise_part", "unit_of"]
+
+
+COUNTS = ("rows_in", "rows_scored", "rows_rejected", "rows_abstained", "rows_truncated")
+"""What is counted of a unit, and added up over a run."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,49 +1,63 @@
 """A training repeated from what a model directory tells of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from w2vray.artefacts import read_json
-from w2vray.bundle import ModelConfig
+from w2vray.bundle import VECTORS, ModelConfig
 from w2vray.config import TrainSettings
 from w2vray.errors import BundleError, ConfigError, CorpusError
+from w2vray.model_settings import settings_class
 
 __all__ = ["Origin", "repeated"]
 
 _CONFIG = "config.json"
 
 
+READ = ("text_column", "label_column", "where")
+"""Settings by which the labelled rows are read: with others, they are other rows."""
+
+
 @dataclass(frozen=True)
 class Origin:
-    """What a training that is repeated was given: the fingerprints of its data and of its vectors."""
+    """What a training that is repeated was given: hashes of its data, how that was read, and of its vectors."""
 
     file: Path
     data: tuple[str, ...]
+    read: Mapping[str, Any]
     vectors: str
 
-    def require(self, settings: TrainSettings, data: Sequence[str], vectors: str) -> None:
-        """Refuse to call another training a repetition.
+    def require_vectors(self, settings: TrainSettings, vectors: str) -> None:
+        """Refuse to call a training with other vectors a repetition.
+
+        Raises:
+            BundleError: they are not those of the first training.
+        """
+        if vectors != self.vectors:
+            raise BundleError(
+                f"{settings.vectors} holds other vectors than {self.file} tells of: fingerprint {vectors[:16]}, "
+                f"expected {self.vectors[:16]}; name the right ones with --vectors, or leave out --from"
+            )
+
+    def require_data(self, settings: TrainSettings, data: Sequence[str]) -> None:
+        """Refuse to call a training on other data a repetition, where it is read by the same columns and condition.
 
         Raises:
             CorpusError: the labelled data is not that of the first training.
-            BundleError: the vectors are not.
         """
+        if any(getattr(settings, name) != self.read[name] for name in READ):
+            return
         places = [("LABELLED", settings.labelled), ("--validation", settings.validation)][: len(data)]
         if len(data) != len(self.data):
             raise CorpusError(f"{self.file} tells of {len(self.data)} labelled stores, and there are {len(data)}")
         for (option, place), found, expected in zip(places, data, self.data, strict=True):
             if found != expected:
                 raise CorpusError(
-                    f"{', '.join(place)} is not what {self.file} tells of: fingerprint {found[:16]}, expected "
-                    f"{expected[:16]}; name the data of that training as {option}, or leave out --from"
+                    f"{', '.join(place)} is not what {self.file} tells of: its rows have the hash {found[:16]}, "
+                    f"expected {expected[:16]}; name the data of that training as {option}, or leave out --from"
                 )
-        if vectors != self.vectors:
-            raise BundleError(
-                f"{settings.vectors} holds other vectors than {self.file} tells of: fingerprint {vectors[:16]}, "
-                f"expected {self.vectors[:16]}; name the right ones with --vectors, or leave out --from"
-            )
 
 
 def repeated(path: str | Path, given: Mapping[str, Any]) -> tuple[TrainSettings, Origin]:
@@ -68,14 +82,25 @@ def repeated(path: str | Path, given: Mapping[str, Any]) -> tuple[TrainSettings,
     known = {item.name for item in fields(TrainSettings)}
     if not isinstance(stored, dict) or not isinstance(data, list) or not stored.keys() <= known:
         raise BundleError(f"{file} does not tell how its model was trained; name LABELLED and --vectors instead")
-    other_model = given.get("model", config.model) != config.model
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()}
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
+    }
+    for name, other in (("validation", "validation_fraction"), ("validation_fraction", "validation")):
+        if given.get(name):
+            values.pop(other, None)
+    if "vectors" not in given and not Path(str(values.get("vectors"))).exists() and (file.parent / VECTORS).exists():
+        values["vectors"] = str(file.parent / VECTORS)
     try:
-        options = {} if other_model else dict(values.get("model_settings", {}))
-        model_options = {**options, **given.get("model_settings", {})}
-        settings = TrainSettings(**{**values, **given, "model_settings": model_options})
+        # as the options came to be, and not only those that were typed: a default may be another by now
+        options = asdict(config.settings) if given.get("model", config.model) == config.model else {}
+        plain = TrainSettings(**{**values, **given, "model_settings": {}})
+        own = {item.name for item in fields(settings_class(plain.model, tuned=plain.tune_vectors))}
+        kept = {name: value for name, value in options.items() if name in own}
+        settings = replace(plain, model_settings={**kept, **given.get("model_settings", {})})
+        first = TrainSettings(**values)
     except (TypeError, ValueError, AttributeError) as error:
         raise BundleError(f"{file} holds settings that cannot be used ({error})") from error
     except ConfigError as error:
         raise ConfigError(f"{error} (with what {file} tells)") from error
-    return settings, Origin(file, tuple(map(str, data)), config.vectors_fingerprint)
+    read = {name: getattr(first, name) for name in READ}
+    return settings, Origin(file, tuple(map(str, data)), read, config.vectors_fingerprint)

@@ -17,7 +17,7 @@ from w2vray.cluster.corpus import Corpus, find_corpus
 from w2vray.cluster.filters import parse_where
 from w2vray.cluster.leases import StillOurs, only_writer
 from w2vray.cluster.ledger import MOST_ATTEMPTS, NOTED, SUCCESS, TOTALS, Failure, RunDirectory
-from w2vray.cluster.parts import PartFooter
+from w2vray.cluster.parts import COUNTS, PartFooter
 from w2vray.cluster.planning import (
     RunPlan,
     fingerprint,
@@ -267,9 +267,6 @@ def _outcomes(
     return (_Outcome(**row) for row in rows)
 
 
-_TOTALS = ("rows_in", "rows_scored", "rows_rejected", "rows_abstained", "rows_truncated")
-
-
 def _close(
     run: RunDirectory, settings: ScoreSettings, plan: RunPlan, work: _Work, *, expected: str, seconds: float
 ) -> ScoreSummary:
@@ -279,7 +276,7 @@ def _close(
     _require_own(run, footers, expected)
     run.require_rejected(footers)
     run.keep_rejected(footers)
-    totals = {name: sum(getattr(footer.record, name) for footer in footers) for name in _TOTALS}
+    totals = {name: sum(getattr(footer.record, name) for footer in footers) for name in COUNTS}
     bad = [Failure(unit=None, file=item.file.name, reason=item.reason, detail=item.detail) for item in plan.bad]
     failures = [*bad, *work.failures]
     left_out: dict[str, str] = {}

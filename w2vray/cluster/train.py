@@ -26,7 +26,7 @@ from w2vray.cluster.wholefiles import WholeFiles
 from w2vray.config import TrainSettings
 from w2vray.errors import BundleError, CorpusError, UnusableInputError
 from w2vray.examples import ExampleCounts
-from w2vray.fitting import BEST, CURVE, SEARCH, Task
+from w2vray.fitting import BEST, CONVERGED, CURVE, SEARCH, Task
 from w2vray.model_settings import AverageSettings, ModelSettings, StepSettings, model_settings
 from w2vray.objectives import label_weights, objective
 from w2vray.vectors import Vectors
@@ -50,6 +50,7 @@ class TrainSummary:
     labels_not_learnt: Mapping[str, int]  # that only rows kept for validation have -> how often
     epochs: int
     curve: list[dict[str, Any]]
+    refit: list[dict[str, Any]] | None  # the curve of the second fit, on the rows for validation too
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as JSON can hold it."""
@@ -86,10 +87,20 @@ def train(
     if len({store.multi_label for store in stores}) > 1:
         raise CorpusError(f"column {settings.label_column!r} holds lists in one of LABELLED and --validation only")
     if origin:
-        origin.require(settings, [store.corpus.fingerprint for store in stores], vectors.fingerprint)
+        origin.require_vectors(settings, vectors.fingerprint)
     storage = _storage(output)
     with _only_training(storage):
-        return _train(settings, model, stores, vectors, storage, address=address, progress=progress, note=note)
+        return _train(
+            settings,
+            model,
+            stores,
+            vectors,
+            storage,
+            origin=origin,
+            address=address,
+            progress=progress,
+            note=note,
+        )
 
 
 @contextmanager
@@ -117,6 +128,7 @@ def _train(
     vectors: Vectors,
     storage: Path,
     *,
+    origin: Origin | None,
     address: str | None,
     progress: Progress,
     note: Note,
@@ -125,7 +137,9 @@ def _train(
     with connected(address):
         require_workers(settings)
         shared = share(vectors)
-        files, counts = _examples(settings, model, stores, shared, storage, note=note)
+        files, counts, sources = _examples(settings, model, stores, shared, storage, note=note)
+        if origin:
+            origin.require_data(settings, sources)
         # what is kept for validation is of the same set, and is learnt from too where there is a second fit
         labels = label_order({**counts[0].labels, **counts[0].validation_labels})
         total = sum(counts, ExampleCounts())
@@ -141,7 +155,9 @@ def _train(
         )
         progress(0, f"{total.train:,} examples, {len(labels)} classes")
         state = run_trainer(settings, worker, storage, name, progress=progress, note=note)
-    curve = state.get(SEARCH, state[CURVE])
+    curve, refitted = state.get(SEARCH, state[CURVE]), state[CURVE] if SEARCH in state else None
+    if not state.get(CONVERGED, True):
+        note(f"{settings.model} has not reached its optimum; raise --iterations")
     config = ModelConfig(
         model=settings.model,
         settings=model,
@@ -153,7 +169,12 @@ def _train(
         dim=vectors.dim,
         vectors_fingerprint=vectors.fingerprint,
         vectors_path=str(vectors.path),
-        training=_history(settings, stores, vectors, total, curve),
+        training={
+            **_history(settings, vectors, sources, total),
+            "curve": curve,
+            **({"refit": refitted} if refitted else {}),
+            **({CONVERGED: state[CONVERGED]} if CONVERGED in state else {}),
+        },
     )
     weights = {name: value.numpy() for name, value in state[BEST].items()}
     save_bundle(output, config, weights, with_vectors=settings.with_vectors)
@@ -171,6 +192,7 @@ def _train(
         },
         epochs=len(curve),
         curve=curve,
+        refit=refitted,
     )
 
 
@@ -185,12 +207,16 @@ def _examples(
     storage: Path,
     *,
     note: Note,
-) -> tuple[tuple[tuple[Path, ...], ...], list[ExampleCounts]]:
-    """Tokenise and look up what has not been yet, into files beside the checkpoints; count each store's rows."""
+) -> tuple[tuple[tuple[Path, ...], ...], list[ExampleCounts], list[str]]:
+    """Tokenise and look up what has not been yet, into files beside the checkpoints.
+
+    Returns:
+        The files of each store, what its rows came to, and a hash of them.
+    """
     share_kept = settings.validation_fraction
     if share_kept is None:
         share_kept = 0.0 if settings.validation or isinstance(model, AverageSettings) else DEFAULT_VALIDATION_SHARE
-    files, counts = [], []
+    files, counts, sources = [], [], []
     for store, validation_share in zip(stores, (share_kept, 1.0), strict=False):
         job = ReadingJob(
             roots=store.corpus.roots,
@@ -204,10 +230,11 @@ def _examples(
             seed=settings.seed,
         )
         workers = reading_workers(settings.worker_range[1])
-        paths, of_store = read_examples(store, job, shared, storage, workers=workers, note=note)
+        paths, of_store, source = read_examples(store, job, shared, storage, workers=workers, note=note)
         files.append(tuple(paths))
         counts.append(of_store)
-    return tuple(files), counts
+        sources.append(source)
+    return tuple(files), counts, sources
 
 
 def _require_usable(
@@ -309,11 +336,7 @@ def _fingerprint(settings: TrainSettings, stores: list[Labelled], vectors: Vecto
 
 
 def _history(
-    settings: TrainSettings,
-    stores: list[Labelled],
-    vectors: Vectors,
-    counts: ExampleCounts,
-    curve: list[dict[str, Any]],
+    settings: TrainSettings, vectors: Vectors, sources: Sequence[str], counts: ExampleCounts
 ) -> dict[str, Any]:
     """Return what the model directory tells of how the model came to be: where the data is, without any key."""
     labelled, validation = (
@@ -327,8 +350,7 @@ def _history(
             "validation": validation,
             "vectors": str(vectors.path),
         },
-        "data": [store.corpus.fingerprint for store in stores],
+        "data": list(sources),
         "rows": {name: getattr(counts, name) for name in ("train", "validation", "without_label", "without_evidence")},
-        "curve": curve,
         "versions": {"python": sys.version.split()[0], **{name: version(name) for name in packages}},
     }

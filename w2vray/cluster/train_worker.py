@@ -16,14 +16,18 @@ from torch import Tensor
 
 from w2vray.cluster.resources import use_one_thread
 from w2vray.cluster.runtime import SharedVectors
+from w2vray.errors import DivergedError
 from w2vray.examples import ExampleFile, Examples, Part
 from w2vray.fitting import Task, fit
 from w2vray.training import EpochReport, Workers
 
-__all__ = ["STATE", "WorkerConfig", "last_state", "load_state", "state_if_whole", "train_loop_per_worker"]
+__all__ = ["DIVERGED", "STATE", "WorkerConfig", "last_state", "load_state", "state_if_whole", "train_loop_per_worker"]
 
 STATE = "state.pt"
 """The file of a checkpoint."""
+
+DIVERGED = "diverged.txt"
+"""The file, in the folder of the checkpoints, that says that the training is over, and why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,17 +63,20 @@ def train_loop_per_worker(arguments: Mapping[str, Any]) -> None:
     use_one_thread()
     context = ray.train.get_context()
     train, validation = config.examples()
-    fit(
-        config.task,
-        config.shared.get().table_VD,
-        train,
-        validation,
-        workers=Workers(context.get_world_rank(), context.get_world_size(), _sum_over_workers),
-        device=get_device(),
-        state=last_state(config.checkpoints),
-        report=_report,
-        folder=config.files[0][0].parent,
-    )
+    try:
+        fit(
+            config.task,
+            config.shared.get().table_VD,
+            train,
+            validation,
+            workers=Workers(context.get_world_rank(), context.get_world_size(), _sum_over_workers),
+            device=get_device(),
+            state=last_state(config.checkpoints),
+            report=_report,
+            folder=config.files[0][0].parent,
+        )
+    except DivergedError as error:  # it would be so again: Ray is not to try
+        (config.checkpoints / DIVERGED).write_text(str(error), encoding="utf-8")
 
 
 def last_state(folder: Path) -> dict[str, Any] | None:

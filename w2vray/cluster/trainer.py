@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -15,10 +16,10 @@ from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
 from w2vray.cluster.resources import can_grow, cluster_cpus, require_gpus, worker_cpus
-from w2vray.cluster.train_worker import WorkerConfig, load_state, state_if_whole, train_loop_per_worker
+from w2vray.cluster.train_worker import DIVERGED, WorkerConfig, load_state, state_if_whole, train_loop_per_worker
 from w2vray.cluster.waiting import Note, told_of_waiting, training_waits_for
 from w2vray.config import TrainSettings
-from w2vray.errors import ClusterError, W2vrayError
+from w2vray.errors import ClusterError, DivergedError, W2vrayError
 
 __all__ = ["Progress", "forget_damaged", "require_workers", "run_trainer"]
 
@@ -73,7 +74,8 @@ def run_trainer(
         note: told where workers have to wait for CPUs.
 
     Raises:
-        W2vrayError: workers have died too often, or one has raised an error.
+        DivergedError: the loss is no longer a number; nothing is left to go on with.
+        W2vrayError: workers have died too often, or one has raised another error.
     """
     least, most = settings.worker_range
     each = _resources(worker_cpus(most), settings.gpu)
@@ -98,6 +100,10 @@ def run_trainer(
     )
     with _watched(folder, progress), told_of_waiting(partial(training_waits_for, least, each), note):
         result = _fit(trainer, folder)
+    if (folder / DIVERGED).exists():
+        reason = (folder / DIVERGED).read_text(encoding="utf-8")
+        shutil.rmtree(folder)
+        raise DivergedError(reason)
     assert result.checkpoint is not None, "a training that ends well has reported at least once"
     return load_state(result.checkpoint)
 
@@ -124,11 +130,11 @@ def _fit(trainer: Callable[[], TorchTrainer], folder: Path) -> ray.train.Result:
     """Train to the end; a new trainer, which goes on where the last one has failed, while there are epochs between."""
     while True:
         forget_damaged(folder)
-        done = _epochs_done(folder)
+        before = _latest(folder)
         try:
             return trainer().fit()
         except ray.train.TrainingFailedError as error:
-            if _epochs_done(folder) == done:
+            if _latest(folder) == before:
                 raise W2vrayError(f"training failed: {error}; the same command goes on from its last epoch") from error
 
 
@@ -150,19 +156,13 @@ def forget_damaged(folder: Path) -> None:
         snapshot.unlink()
 
 
-def _epochs_done(folder: Path) -> int:
-    """Return the epoch of the last checkpoint; 0 where there is none."""
-    latest = _latest(folder)
-    return latest["epoch"] if latest else 0
-
-
 def _latest(folder: Path) -> dict[str, Any] | None:
-    """Return what was reported with the last checkpoint; None where there is none yet, or it is being written."""
+    """Return Ray's word of the last checkpoint; None where there is none yet, or it is being written."""
     try:
-        result = json.loads((folder / _SNAPSHOT).read_text())["latest_checkpoint_result"]
+        latest: dict[str, Any] | None = json.loads((folder / _SNAPSHOT).read_text())["latest_checkpoint_result"]
     except (OSError, ValueError, KeyError):
         return None
-    return None if result is None else result["metrics"]
+    return latest
 
 
 @contextmanager
@@ -171,12 +171,13 @@ def _watched(folder: Path, progress: Progress) -> Iterator[None]:
     done = Event()
 
     def watch() -> None:
-        epoch = 0
+        told = None
         while not done.wait(_WATCH_SECONDS):
             latest = _latest(folder)
-            if latest is not None and latest["epoch"] != epoch:
-                epoch, loss = latest["epoch"], latest["validation_loss"]
+            if latest is not None and latest != told:
+                epoch, loss = latest["metrics"]["epoch"], latest["metrics"]["validation_loss"]
                 progress(epoch, "epochs" if loss is None else f"epochs, validation loss {loss:.4f}")
+                told = latest
 
     thread = Thread(target=watch, daemon=True)
     thread.start()

@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from w2vray.cluster.ledger import MANIFEST, REJECTED, RUN, SCORES, SUCCESS, TOTALS, Failure, RunDirectory
-from w2vray.cluster.parts import PartFooter, part_name
+from w2vray.cluster.parts import COUNTS, PartFooter, part_name
 from w2vray.cluster.rows import row_problems
 from w2vray.cluster.sealed import check_rows
 from w2vray.cluster.stores import absolute
@@ -23,7 +23,6 @@ from w2vray.schema import NOTHING_AMISS
 
 __all__ = ["VerifySummary", "verify"]
 
-_COUNTS = ("rows_in", "rows_scored", "rows_rejected", "rows_abstained", "rows_truncated")
 
 Progress = Callable[[int, int], None]
 """Called with units checked and units to check."""
@@ -132,7 +131,7 @@ def _check_unit(run: RunDirectory, unit: Unit, found: _Found, *, present: bool, 
     try:
         footer = run.footer(unit.id)
         found.footers[unit.id] = footer.seal.footer_sha256
-        found.counts.update({name: getattr(footer.record, name) for name in _COUNTS})
+        found.counts.update({name: getattr(footer.record, name) for name in COUNTS})
         if footer.record.run != fingerprint:
             found.problems.append(f"{SCORES}/{part_name(unit.id)} was made by another model or with other options")
         found.problems += _unit_problems(run, unit, footer)
@@ -190,7 +189,7 @@ def _manifest_problems(run: RunDirectory, units: Sequence[Unit], found: _Found) 
     listed = {row["unit"]: row["footer_sha256"] for row in rows if row["unit"] is not None}
     if set(listed) != {unit.id for unit in units}:
         yield f"{MANIFEST} lists {len(listed):,} units, the plan has {len(units):,}"
-    for name in _COUNTS:
+    for name in COUNTS:
         if totals.get(name) != found.counts[name]:
             yield f"{TOTALS}: {name} is {totals.get(name)}, the parts have {found.counts[name]:,}"
     for unit, footer_sha256 in found.footers.items():
