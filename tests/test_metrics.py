@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
-from w2vray.metrics import NO_LABEL, LabelCounts, confusion, count_labels, metrics, multi_label_metrics
+from w2vray.metrics import NO_LABEL, NO_ROWS, Confusion, LabelCounts, count_labels, metrics, multi_label_metrics
 
 CLASSES = 4
 LABELS = ["a", "b", "c", "d"]
@@ -21,19 +22,44 @@ def test_confusion_counts_rows_by_true_and_predicted_class_with_unlabelled_ones_
     true_N = np.array([0, 0, 1, 1, 1, 0])
     predicted_N = np.array([0, 1, 1, NO_LABEL, 1, NO_LABEL])
 
-    assert confusion(true_N, predicted_N, 2).tolist() == [[1, 1, 1], [0, 2, 1]]
+    assert dense(Confusion.of(true_N, predicted_N), 2).tolist() == [[1, 1, 1], [0, 2, 1]]
 
 
-def test_confusion_of_no_rows_is_all_zero() -> None:
+def dense(counted: Confusion, classes: int) -> Any:
+    """Rows by true and predicted class, those without a label in the last column."""
+    table = np.zeros((classes, classes + 1), dtype=np.int64)
+    table[counted.true_M, counted.predicted_M] = counted.rows_M  # NO_LABEL is the last column
+    return table
+
+
+def sparse(table: list[list[int]]) -> Confusion:
+    """The confusion of such a table."""
+    array = np.array(table)
+    true_M, column_M = array.nonzero()
+    return Confusion.of(true_M, np.where(column_M == len(array), NO_LABEL, column_M), array[true_M, column_M])
+
+
+@given(st.lists(some_rows, max_size=4))
+def test_confusions_of_parts_add_up_to_that_of_all(parts: list[list[tuple[int, int]]]) -> None:
     """A worker may have nothing to count."""
-    nothing = np.empty(0, dtype=np.int64)
+    total = sum((Confusion.of(*np.array(rows).T) for rows in parts), NO_ROWS)
+    flat = np.array([row for rows in parts for row in rows], dtype=np.int64).reshape(-1, 2)
 
-    assert confusion(nothing, nothing, 3).tolist() == [[0] * 4] * 3
+    assert np.array_equal(dense(total, CLASSES), dense(Confusion.of(*flat.T), CLASSES))
+
+
+def test_more_classes_than_a_table_could_hold_are_counted() -> None:
+    """As many numbers are kept as there are pairs."""
+    many = 2_000_000_000
+    counted = Confusion.of(np.array([many, many, 0]), np.array([many, NO_LABEL, many]))
+
+    assert counted.true_M.tolist() == [0, many, many]
+    assert counted.predicted_M.tolist() == [many, NO_LABEL, many]
 
 
 def test_metrics_of_a_small_confusion_matrix() -> None:
     """The golden case, by hand."""
-    found = metrics(np.array([[3, 1, 0], [0, 2, 2]]), ["no", "yes"])
+    found = metrics(sparse([[3, 1, 0], [0, 2, 2]]), ["no", "yes"])
 
     assert (found.rows, found.rows_no_evidence) == (8, 2)
     assert found.accuracy == 5 / 8
@@ -51,7 +77,7 @@ def test_metrics_equal_scikit_learns(rows: list[tuple[int, int]]) -> None:
     true_N, predicted_N = np.array(rows).T
     present = sorted({*true_N, *predicted_N} - {NO_LABEL})
 
-    counted = confusion(true_N, predicted_N, CLASSES)
+    counted = Confusion.of(true_N, predicted_N)
     found = metrics(counted, LABELS)
 
     assert found.rows == len(rows)
@@ -63,18 +89,18 @@ def test_metrics_equal_scikit_learns(rows: list[tuple[int, int]]) -> None:
     mine = [(item.precision, item.recall, item.f1, item.rows) for item in found.classes]
     np.testing.assert_allclose(np.array(mine).T, np.array(expected, dtype=float))
     square = confusion_matrix(true_N, predicted_N, labels=[*range(CLASSES), NO_LABEL])[:CLASSES]
-    np.testing.assert_array_equal(counted, square)
+    np.testing.assert_array_equal(dense(counted, CLASSES), square)
 
 
 @given(rows=some_rows, unlabelled=st.integers(1, 20))
 def test_rows_that_got_no_label_are_wrong(rows: list[tuple[int, int]], unlabelled: int) -> None:
     """They are in the denominators of accuracy and recall, and in no class's precision."""
     true_N, predicted_N = np.array(rows).T
-    before = metrics(confusion(true_N, predicted_N, CLASSES), LABELS)
+    before = metrics(Confusion.of(true_N, predicted_N), LABELS)
     more_true_N = np.concatenate((true_N, np.zeros(unlabelled, dtype=np.int64)))
     more_predicted_N = np.concatenate((predicted_N, np.full(unlabelled, NO_LABEL)))
 
-    after = metrics(confusion(more_true_N, more_predicted_N, CLASSES), LABELS)
+    after = metrics(Confusion.of(more_true_N, more_predicted_N), LABELS)
 
     assert after.rows_no_evidence == before.rows_no_evidence + unlabelled
     assert after.accuracy * after.rows == pytest.approx(before.accuracy * before.rows)
@@ -86,7 +112,7 @@ def test_rows_that_got_no_label_are_wrong(rows: list[tuple[int, int]], unlabelle
 
 def test_rows_whose_true_label_is_unknown_are_wrong_whatever_was_predicted() -> None:
     """Three right ones of five rows, and five more that could not be right."""
-    counted = np.array([[2, 1, 0], [0, 1, 1]])
+    counted = sparse([[2, 1, 0], [0, 1, 1]])
 
     known, both = metrics(counted, ["a", "b"]), metrics(counted, ["a", "b"], rows_unknown_label=5)
 
@@ -97,7 +123,7 @@ def test_rows_whose_true_label_is_unknown_are_wrong_whatever_was_predicted() -> 
 
 def test_metrics_of_no_rows_are_zero() -> None:
     """Nothing is divided by zero."""
-    found = metrics(np.zeros((2, 3), dtype=np.int64), ["a", "b"])
+    found = metrics(NO_ROWS, ["a", "b"])
 
     assert (found.rows, found.accuracy, found.macro_f1) == (0, 0.0, 0.0)
     assert [(item.precision, item.recall, item.f1) for item in found.classes] == [(0, 0, 0)] * 2
@@ -105,20 +131,25 @@ def test_metrics_of_no_rows_are_zero() -> None:
 
 def test_a_class_that_never_occurs_does_not_lower_the_macro_f1() -> None:
     """As in scikit-learn, the mean is over the classes that are there."""
-    found = metrics(np.array([[4, 0, 0, 0], [0, 5, 0, 0], [0, 0, 0, 0]]), ["a", "b", "absent"])
+    found = metrics(sparse([[4, 0, 0, 0], [0, 5, 0, 0], [0, 0, 0, 0]]), ["a", "b", "absent"])
 
     assert found.macro_f1 == 1.0
 
 
 def test_metrics_can_be_written_as_json() -> None:
     """With the keys that a person reads, and plain numbers."""
-    found = metrics(np.array([[3, 1, 0], [0, 2, 2]]), ["no", "yes"])
+    found = metrics(sparse([[3, 1, 0], [0, 2, 2]]), ["no", "yes"])
 
     stored = json.loads(json.dumps(found.as_dict()))
 
     assert set(stored) == {"rows", "rows_no_evidence", "accuracy", "macro_f1", "classes", "confusion"}
     assert (stored["rows"], stored["accuracy"]) == (8, 0.625)
-    assert stored["confusion"] == [[3, 1, 0], [0, 2, 2]]
+    assert stored["confusion"] == [
+        {"label": "no", "predicted": "no", "rows": 3},
+        {"label": "no", "predicted": "yes", "rows": 1},
+        {"label": "yes", "predicted": None, "rows": 2},
+        {"label": "yes", "predicted": "yes", "rows": 2},
+    ]
     assert stored["classes"][0] == {
         "label": "no",
         "rows": 4,

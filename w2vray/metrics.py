@@ -1,6 +1,6 @@
 """How good a classifier is, from counts of its answers; pure functions.
 
-Legend: C classes. ``confusion_CC1[true, predicted]`` counts rows; the last column counts those that got no label.
+Legend: N rows, C classes, M pairs of a true and a predicted class.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "NO_LABEL",
+    "NO_ROWS",
     "ClassMetrics",
+    "Confusion",
     "LabelCounts",
     "Metrics",
     "MultiLabelMetrics",
-    "confusion",
     "count_labels",
     "metrics",
     "multi_label_metrics",
@@ -23,6 +25,39 @@ __all__ = [
 
 NO_LABEL = -1
 """Predicted class of a row that got none."""
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """How many rows of each class were given which: the pairs that there are, by class, ``NO_LABEL`` first."""
+
+    true_M: npt.NDArray[np.int64]
+    predicted_M: npt.NDArray[np.int64]
+    rows_M: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        true_N: npt.NDArray[np.integer[Any]],
+        predicted_N: npt.NDArray[np.integer[Any]],
+        rows_N: npt.NDArray[np.integer[Any]] | None = None,
+    ) -> "Confusion":
+        """Count pairs; where ``rows_N`` is given, each counts as so many."""
+        pairs_N = (np.asarray(true_N, dtype=np.int64) << 32) + np.asarray(predicted_N, dtype=np.int64) - NO_LABEL
+        pairs_M, place_N, rows_M = np.unique(pairs_N, return_inverse=True, return_counts=True)
+        if rows_N is not None:
+            rows_M = np.zeros(len(pairs_M), dtype=np.int64)
+            np.add.at(rows_M, place_N, rows_N)
+        return cls(pairs_M >> 32, (pairs_M & 0xFFFFFFFF) + NO_LABEL, rows_M)
+
+    def __add__(self, other: "Confusion") -> "Confusion":
+        pairs = zip(
+            (self.true_M, self.predicted_M, self.rows_M), (other.true_M, other.predicted_M, other.rows_M), strict=True
+        )
+        return Confusion.of(*map(np.concatenate, pairs))
+
+
+NO_ROWS = Confusion.of(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
 
 
 @dataclass(frozen=True)
@@ -45,52 +80,54 @@ class Metrics:
     accuracy: float
     macro_f1: float
     classes: list[ClassMetrics]
-    confusion_CC1: npt.NDArray[np.int64]
+    confusion: Confusion
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the metrics as JSON can hold them."""
+        """Return the metrics as JSON can hold them: of the confusion, each pair of labels that there is."""
+        labels = [item.label for item in self.classes]
+        counted = self.confusion
+        pairs = zip(counted.true_M.tolist(), counted.predicted_M.tolist(), counted.rows_M.tolist(), strict=True)
         return {
             "rows": self.rows,
             "rows_no_evidence": self.rows_no_evidence,
             "accuracy": self.accuracy,
             "macro_f1": self.macro_f1,
             "classes": [vars(item) for item in self.classes],
-            "confusion": self.confusion_CC1.tolist(),
+            "confusion": [
+                {"label": labels[true], "predicted": None if given == NO_LABEL else labels[given], "rows": rows}
+                for true, given, rows in pairs
+            ],
         }
 
 
-def confusion(
-    true_N: npt.NDArray[np.integer[Any]], predicted_N: npt.NDArray[np.integer[Any]], classes: int
-) -> npt.NDArray[np.int64]:
-    """Count rows by true and predicted class; ``NO_LABEL`` is the last column."""
-    predicted = np.where(predicted_N == NO_LABEL, classes, predicted_N)
-    cells = np.bincount(true_N * (classes + 1) + predicted, minlength=classes * (classes + 1))
-    return cells.reshape(classes, classes + 1)
-
-
-def metrics(confusion_CC1: npt.NDArray[np.int64], labels: Sequence[str], *, rows_unknown_label: int = 0) -> Metrics:
+def metrics(counted: Confusion, labels: Sequence[str], *, rows_unknown_label: int = 0) -> Metrics:
     """Compute accuracy, macro-F1 (the plain mean of the classes' F1, as scikit-learn's) and a row per class.
 
     Rows whose true label is none of ``labels`` are wrong whatever was predicted.
     """
-    right_C = np.diagonal(confusion_CC1).astype(np.float64)
-    true_C = confusion_CC1.sum(axis=1)
-    predicted_C = confusion_CC1[:, :-1].sum(axis=0)
+
+    def of_classes(classes_M: npt.NDArray[np.int64], counts_M: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        return np.bincount(classes_M[counts_M], counted.rows_M[counts_M], len(labels)).astype(np.int64)
+
+    labelled_M = counted.predicted_M != NO_LABEL
+    right_C = of_classes(counted.true_M, counted.true_M == counted.predicted_M).astype(np.float64)
+    true_C = of_classes(counted.true_M, np.ones_like(labelled_M))
+    predicted_C = of_classes(counted.predicted_M, labelled_M)
     precision_C = right_C / np.maximum(predicted_C, 1)
     recall_C = right_C / np.maximum(true_C, 1)
     f1_C = 2 * right_C / np.maximum(true_C + predicted_C, 1)
     seen_C = (true_C + predicted_C) > 0
-    rows = int(confusion_CC1.sum()) + rows_unknown_label
+    rows = int(counted.rows_M.sum()) + rows_unknown_label
     return Metrics(
         rows=rows,
-        rows_no_evidence=int(confusion_CC1[:, -1].sum()),
+        rows_no_evidence=int(counted.rows_M[~labelled_M].sum()),
         accuracy=float(right_C.sum() / max(rows, 1)),
         macro_f1=float(f1_C[seen_C].mean()) if seen_C.any() else 0.0,
         classes=[
             ClassMetrics(label, int(true_C[c]), float(precision_C[c]), float(recall_C[c]), float(f1_C[c]))
             for c, label in enumerate(labels)
         ],
-        confusion_CC1=confusion_CC1,
+        confusion=counted,
     )
 
 

@@ -13,7 +13,7 @@ from w2vray.bundle import Bundle, ModelConfig
 from w2vray.examples import NO_EXAMPLES, Examples
 from w2vray.fitting import BEST, CURVE, SEARCH, Task, fit
 from w2vray.lookup import Lookup
-from w2vray.metrics import confusion, metrics
+from w2vray.metrics import Confusion, metrics
 from w2vray.model_settings import ModelSettings, StepSettings, model_settings
 from w2vray.objectives import OneLabel
 from w2vray.scorer import TextScorer
@@ -81,8 +81,8 @@ def outcome(predicted_N: npt.NDArray[np.integer[Any]], labelled: LabelledSet, ep
     number = {label: index for index, label in enumerate(labelled.labels)}
     true_N = np.array([number.get(label, -1) for label in labelled.test.labels])
     known_N = true_N >= 0
-    counts_CC1 = confusion(true_N[known_N], predicted_N[known_N], len(number))
-    measured = metrics(counts_CC1, labelled.labels, rows_unknown_label=int((~known_N).sum()))
+    counted = Confusion.of(true_N[known_N], predicted_N[known_N])
+    measured = metrics(counted, labelled.labels, rows_unknown_label=int((~known_N).sum()))
     return Outcome(measured.accuracy, measured.macro_f1, epochs)
 
 

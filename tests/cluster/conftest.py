@@ -19,7 +19,8 @@ import torch
 
 from w2vray import tokens
 from w2vray.bundle import Bundle, ModelConfig, save_bundle
-from w2vray.cluster.examples import ExampleReader, ReadingJob, labelled_units
+from w2vray.cluster.examples import ExampleReader, ReadingJob
+from w2vray.cluster.labelled import labelled_units
 from w2vray.examples import ExampleCounts, ExampleFile, Examples
 from w2vray.fitting import Task, fit
 from w2vray.model_settings import MODEL_SETTINGS, CnnSettings

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from w2vray.batches import pad
-from w2vray.cluster.examples import ExampleReader, ReadingJob, labelled_units, read_examples
+from w2vray.cluster.examples import ExampleReader, ReadingJob, read_examples
+from w2vray.cluster.labelled import labelled_units
 from w2vray.cluster.units import Unit
 from w2vray.errors import CorpusError
 from w2vray.examples import ExampleCounts, ExampleFile, Examples, Numbering
@@ -154,7 +155,7 @@ def test_what_is_there_is_not_read_again(read: Read, units_read: list[str], tmp_
 def test_a_folder_that_the_workers_do_not_share_is_told_of(
     read: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("w2vray.examples.ExampleFile.write", lambda *_: None)
+    monkeypatch.setattr("w2vray.examples.ExampleFile.write", lambda *_, **__: None)
     with pytest.raises(CorpusError, match="is not there, though a worker wrote it: the folder has to be one that all"):
         read(write_store(tmp_path / "a.parquet"))
 
@@ -209,3 +210,31 @@ def test_the_hash_of_a_store_is_that_of_its_texts_and_labels(read: Read, tmp_pat
         pq.write_table(table.set_column(table.schema.get_field_index(name), name, turned), tmp_path / "c.parquet")
         assert read(tmp_path / "c.parquet")[2] != expected
         (tmp_path / "c.parquet").unlink()
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (pa.array(["x", "y"]), pa.array(["x", "y"], pa.large_string())),
+        (pa.array([1, 2], pa.int32()), pa.array([1, 2], pa.int64())),
+        (pa.array([["x"], ["y"]]), pa.array([[], []], pa.list_(pa.null()))),
+    ],
+    ids=str,
+)
+def test_labels_may_be_of_another_type_in_each_file(
+    first: pa.Array, second: pa.Array, read: Read, tmp_path: Path
+) -> None:
+    """They are read as strings; an empty list has none."""
+    (tmp_path / "store").mkdir()
+    for name, labels in (("a", first), ("b", second)):
+        pq.write_table(pa.table({"text": ["bab", "dab"], "label": labels}), tmp_path / "store" / f"{name}.parquet")
+    _, counts, _ = read(tmp_path / "store", validation_share=0.0)
+    assert counts.train == 4
+    assert len(counts.labels) == 2
+
+
+def test_a_file_of_lists_among_files_of_labels_is_named(tmp_path: Path) -> None:
+    for name, labels in (("a", ["x"]), ("b", [["x"]])):
+        pq.write_table(pa.table({"text": ["bab"], "label": labels}), tmp_path / f"{name}.parquet")
+    with pytest.raises(CorpusError, match=r"b\.parquet: column 'label' is list<.*>; in the files before it is string"):
+        labelled_units([str(tmp_path)], ("text",), "label")

@@ -44,6 +44,12 @@ def test_a_second_process_loads_what_the_first_compiled_though_its_code_lies_els
     assert run(tmp_path / "cache", shipped) == "1 0"
 
 
+def test_who_imports_kernels_makes_no_folder(tmp_path: Path) -> None:
+    environment = {**os.environ, CACHE_VARIABLE: str(tmp_path / "cache")}
+    subprocess.run([sys.executable, "-c", "import w2vray.scorer, w2vray.kernels.folding"], env=environment, check=True)
+    assert not (tmp_path / "cache").exists()
+
+
 def test_without_a_safe_folder_kernels_are_compiled_in_each_process(tmp_path: Path) -> None:
     """Machine code is read as a pickle: never from a folder that others may write to."""
     open_to_all = tmp_path / "open"

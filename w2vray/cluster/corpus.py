@@ -80,7 +80,7 @@ def find_corpus(arguments: Sequence[str]) -> Corpus:
             first, second = (without_secrets(roots[item.root]) for item in (other, file))
             raise CorpusError(
                 f"{file.name} is in {first} and in {second}: rows could not be told apart. "
-                "Name a directory above both, or score them into two runs"
+                "Name a directory above both, or take them one after the other"
             )
     return Corpus(tuple(roots), tuple(sorted(files)))
 

@@ -5,12 +5,9 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from w2vray.cluster.corpus import find_corpus
-from w2vray.cluster.footer_process import read_footers
-from w2vray.cluster.preflight import Columns, check_footers, store_schema
+from w2vray.cluster.preflight import Columns, whole_store
 from w2vray.cluster.reading import read_unit
 from w2vray.cluster.units import Unit, plan_units
-from w2vray.errors import CorpusError
 from w2vray.texts import read_texts
 
 __all__ = ["CorpusTexts", "corpus_texts"]
@@ -45,11 +42,5 @@ def corpus_texts(arguments: Sequence[str], text_columns: tuple[str, ...]) -> Cor
     Raises:
         CorpusError: a file cannot be read, or has no such column.
     """
-    corpus = find_corpus(arguments)
-    columns = Columns(text_columns)
-    footers, bad = read_footers(corpus, corpus.files, text_columns)
-    if footers and not bad:
-        footers, bad = check_footers(footers, columns, store_schema(footers, columns))
-    if bad:
-        raise CorpusError(f"{corpus.place(bad[0].file)}: {bad[0].detail}; mend or leave out the file")
+    corpus, footers, _ = whole_store(arguments, Columns(text_columns))
     return CorpusTexts(corpus.roots, plan_units(footers), text_columns)

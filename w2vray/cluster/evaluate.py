@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from w2vray.bundle import Bundle
-from w2vray.cluster.examples import labelled_units
 from w2vray.cluster.filters import parse_where
+from w2vray.cluster.labelled import labelled_units
 from w2vray.cluster.labels import label_lists, label_matrix, label_strings
 from w2vray.cluster.reading import read_unit
 from w2vray.cluster.resources import use_one_thread
@@ -25,10 +25,11 @@ from w2vray.config import EvaluateSettings
 from w2vray.errors import ConfigError, CorpusError, RunError
 from w2vray.metrics import (
     NO_LABEL,
+    NO_ROWS,
+    Confusion,
     LabelCounts,
     Metrics,
     MultiLabelMetrics,
-    confusion,
     count_labels,
     metrics,
     multi_label_metrics,
@@ -121,20 +122,20 @@ def _kind(multi_label: bool) -> str:
 
 def _one_label(rows: Iterable[dict[str, Any]], labels: Sequence[str], settings: EvaluateSettings) -> EvaluationSummary:
     """Add up what the workers counted."""
-    total_CC1 = np.zeros((len(labels), len(labels) + 1), dtype=np.int64)
+    total = NO_ROWS
     without = unknown = 0
     for row in rows:
-        total_CC1 += np.array(row["confusion"]).reshape(total_CC1.shape)
+        total += Confusion(*(np.array(pairs, dtype=np.int64) for pairs in row["confusion"]))
         without += row["without_label"]
         unknown += row["unknown_label"]
-    if not total_CC1.sum():
+    if not len(total.rows_M):
         some = ", ".join(labels[:10]) + (f" and {len(labels) - 10:,} others" if len(labels) > 10 else "")
         raise CorpusError(
             f"no row of {settings.label_column!r} has a label that the model knows ({some}); "
             f"{without:,} rows have none, {unknown:,} another; name another --label-column or another --model"
         )
     return EvaluationSummary(
-        metrics=metrics(total_CC1, labels, rows_unknown_label=unknown),
+        metrics=metrics(total, labels, rows_unknown_label=unknown),
         rows_without_label=without,
         rows_unknown_label=unknown,
     )
@@ -189,9 +190,8 @@ class OneLabelWorker(_EvaluationWorker):
     """Counts which label was given for which."""
 
     def __call__(self, unit: Unit) -> dict[str, Any]:
-        """Return a unit's flattened confusion_CC1 and what could not be counted in it."""
-        classes = len(self.labels)
-        total_CC1 = np.zeros((classes, classes + 1), dtype=np.int64)
+        """Return the pairs of labels of a unit, and what could not be counted in them."""
+        total = NO_ROWS
         without = unknown = 0
         for batch, scores, rows_N in self.answers(unit):
             predicted = np.full(len(batch), NO_LABEL, dtype=np.int64)
@@ -200,8 +200,9 @@ class OneLabelWorker(_EvaluationWorker):
             true = pc.index_in(label, pa.array(self.labels, pa.string())).fill_null(-1).to_numpy()
             without += label.null_count
             unknown += int((true < 0).sum()) - label.null_count
-            total_CC1 += confusion(true[true >= 0], predicted[true >= 0], classes)
-        return {"confusion": total_CC1.ravel().tolist(), "without_label": without, "unknown_label": unknown}
+            total += Confusion.of(true[true >= 0], predicted[true >= 0])
+        pairs = [total.true_M.tolist(), total.predicted_M.tolist(), total.rows_M.tolist()]
+        return {"confusion": pairs, "without_label": without, "unknown_label": unknown}
 
 
 class ManyLabelsWorker(_EvaluationWorker):

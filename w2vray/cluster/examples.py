@@ -13,15 +13,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from w2vray.cluster.corpus import Corpus, find_corpus
 from w2vray.cluster.filters import parse_where
-from w2vray.cluster.footer_process import read_footers
-from w2vray.cluster.labels import holds_lists, label_lists, label_strings, require_label_type
-from w2vray.cluster.preflight import Columns, check_footers, store_schema
-from w2vray.cluster.reading import FILE_COLUMN, ROW_COLUMN, read_unit, schema_as_read
+from w2vray.cluster.labelled import Labelled
+from w2vray.cluster.labels import label_lists, label_strings
+from w2vray.cluster.reading import FILE_COLUMN, ROW_COLUMN, read_unit
 from w2vray.cluster.resources import use_one_thread
 from w2vray.cluster.runtime import SharedVectors, run_units
-from w2vray.cluster.units import Unit, plan_units
+from w2vray.cluster.units import Unit
 from w2vray.cluster.waiting import Note
 from w2vray.errors import CorpusError
 from w2vray.examples import ExampleCounts, ExampleFile
@@ -29,7 +27,7 @@ from w2vray.lookup import Ids, Lookup
 from w2vray.texts import Texts, blocks, read_texts
 from w2vray.tokens import TokenRules
 
-__all__ = ["ExampleReader", "Labelled", "ReadingJob", "labelled_units", "read_examples"]
+__all__ = ["ExampleReader", "ReadingJob", "read_examples"]
 
 _ROWS = pa.schema(
     [
@@ -39,42 +37,6 @@ _ROWS = pa.schema(
         pa.field("validation", pa.bool_()),
     ]
 )
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """A labelled store, checked and cut into units."""
-
-    corpus: Corpus
-    units: list[Unit]
-    multi_label: bool  # the label column holds lists
-
-
-def labelled_units(
-    arguments: Sequence[str], text_columns: tuple[str, ...], label_column: str, where: str | None = None
-) -> Labelled:
-    """Plan a labelled store, of which the rows will be read for which ``where`` holds.
-
-    Raises:
-        CorpusError: a file cannot be read, or a column is missing or of another type: no row is left out in silence.
-        ConfigError: the condition cannot be understood, or does not fit the columns.
-    """
-    condition = parse_where(where) if where else None
-    corpus = find_corpus(arguments)
-    columns = Columns(text_columns, (label_column, *(condition.columns if condition else ())))
-    footers, bad = read_footers(corpus, corpus.files, text_columns)
-    if footers:
-        schema = store_schema(footers, columns)
-        kind = schema.field(label_column).type
-        require_label_type(kind, label_column)
-        if condition:
-            condition.check(schema_as_read(schema))
-        good, unfit = check_footers(footers, columns, schema)
-        bad = [*bad, *unfit]
-    if bad:
-        more = f", and {len(bad) - 1} more like it" if len(bad) > 1 else ""
-        raise CorpusError(f"{corpus.place(bad[0].file)}: {bad[0].detail}{more}; mend or leave out the file")
-    return Labelled(corpus, plan_units(good), holds_lists(kind))
 
 
 @dataclass(frozen=True, kw_only=True)

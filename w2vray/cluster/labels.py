@@ -37,14 +37,16 @@ def _require_plain(plain: pa.DataType, kind: pa.DataType, name: str) -> None:
         pa.types.is_string,
         pa.types.is_large_string,
         pa.types.is_string_view,
+        pa.types.is_binary,
+        pa.types.is_large_binary,
+        pa.types.is_binary_view,
         pa.types.is_boolean,
         pa.types.is_integer,
         pa.types.is_null,
     )
     if not any(test(plain) for test in tests):
-        raise CorpusError(
-            f"the label column {name!r} is {kind}; expected strings, integers or booleans, or lists of them"
-        )
+        allowed = "strings, UTF-8 bytes, integers or booleans, or lists of them"
+        raise CorpusError(f"the label column {name!r} is {kind}; expected {allowed}")
 
 
 def label_strings(column: pa.Array, name: str) -> pa.StringArray:
@@ -56,8 +58,8 @@ def label_strings(column: pa.Array, name: str) -> pa.StringArray:
     _require_plain(column.type, column.type, name)
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
-    labels = pa.nulls(len(column), pa.string()) if pa.types.is_null(column.type) else column.cast(pa.string())
     try:
+        labels = pa.nulls(len(column), pa.string()) if pa.types.is_null(column.type) else column.cast(pa.string())
         labels.validate(full=True)
     except pa.ArrowInvalid as error:
         raise CorpusError(f"the label column {name!r} holds a label that is not UTF-8: {error}") from error

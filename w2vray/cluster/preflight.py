@@ -2,18 +2,21 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
+from w2vray.cluster.corpus import Corpus, find_corpus
+from w2vray.cluster.footer_process import read_footers
 from w2vray.cluster.footers import BadFile, Footer
+from w2vray.cluster.labels import holds_lists, require_label_type
 from w2vray.cluster.wholefiles import WholeFiles
 from w2vray.errors import ConfigError, CorpusError, RunError
 from w2vray.schema import RESERVED_COLUMNS, FileReason
 from w2vray.texts import is_text_type
 
-__all__ = ["Columns", "check_footers", "kept_columns", "require_room", "store_schema"]
+__all__ = ["Columns", "check_footers", "kept_columns", "require_room", "store_schema", "whole_store"]
 
 _LEAST_BYTES = 2
 _LEAST_BYTES_OF_A_NUMBER = 3
@@ -23,15 +26,19 @@ that could have ended well."""
 
 @dataclass(frozen=True)
 class Columns:
-    """Columns that are read: ``texts`` must be of a text type, ``others`` of the same type in each file."""
+    """Columns that are read: ``texts`` must be of a text type, ``others`` of the same type in each file.
+
+    ``labels`` must all hold labels, or all lists of them; each file may have a type of its own.
+    """
 
     texts: tuple[str, ...]
     others: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
     @property
     def all(self) -> list[str]:
         """All columns, each once."""
-        return list(dict.fromkeys([*self.texts, *self.others]))
+        return list(dict.fromkeys([*self.texts, *self.labels, *self.others]))
 
 
 def store_schema(footers: Sequence[Footer], columns: Columns) -> pa.Schema:
@@ -49,6 +56,35 @@ def store_schema(footers: Sequence[Footer], columns: Columns) -> pa.Schema:
         raise CorpusError(f"column {twice[0]!r} is there more than once in a file; rename one of them")
     missing = [name for name in columns.all if not seen[name]] or columns.all
     raise CorpusError(f"no column {', '.join(map(repr, missing))} in the store; its columns are {', '.join(seen)}")
+
+
+def whole_store(
+    arguments: Sequence[str], columns: Columns, check: Callable[[pa.Schema], None] = lambda _: None
+) -> tuple[Corpus, list[Footer], pa.Schema]:
+    """List a store of which every file is needed, and read the footers of all.
+
+    Args:
+        arguments: that name its files.
+        columns: that each file has to have.
+        check: looks at the columns' schema before any file is held against it.
+
+    Returns:
+        The store, its footers, and the schema of the columns.
+
+    Raises:
+        CorpusError: a file cannot be read or used; the message names the first, and says how many there are.
+    """
+    corpus = find_corpus(arguments)
+    footers, bad = read_footers(corpus, corpus.files, columns.texts)
+    if footers:
+        schema = store_schema(footers, columns)
+        check(schema)
+        footers, unfit = check_footers(footers, columns, schema)
+        bad = [*bad, *unfit]
+    if bad:
+        more = f", and {len(bad) - 1:,} more like it" if len(bad) > 1 else ""
+        raise CorpusError(f"{corpus.place(bad[0].file)}: {bad[0].detail}{more}; mend or leave out the file")
+    return corpus, footers, schema
 
 
 def check_footers(footers: Iterable[Footer], columns: Columns, schema: pa.Schema) -> tuple[list[Footer], list[BadFile]]:
@@ -74,6 +110,14 @@ def _unfit(footer: Footer, columns: Columns, schema: pa.Schema) -> BadFile | Non
         if name in columns.texts and not is_text_type(kind):
             detail = f"column {name!r} is {kind}; expected strings or UTF-8 bytes"
             return BadFile(footer.file, FileReason.WRONG_TYPE, detail)
+        if name in columns.labels:
+            try:
+                require_label_type(kind, name)
+            except CorpusError as error:
+                return BadFile(footer.file, FileReason.WRONG_TYPE, str(error))
+            if holds_lists(kind) != holds_lists(schema.field(name).type):
+                detail = f"column {name!r} is {kind}; in the files before it is {schema.field(name).type}"
+                return BadFile(footer.file, FileReason.WRONG_TYPE, detail)
         if name in columns.others and kind != schema.field(name).type:
             detail = f"column {name!r} is {kind}; in the files before it is {schema.field(name).type}"
             return BadFile(footer.file, FileReason.WRONG_TYPE, detail)

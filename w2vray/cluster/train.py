@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from w2vray.bundle import ModelConfig, save_bundle
-from w2vray.cluster.examples import Labelled, ReadingJob, labelled_units, read_examples
+from w2vray.cluster.examples import ReadingJob, read_examples
+from w2vray.cluster.labelled import Labelled, labelled_units
 from w2vray.cluster.labels import label_order
 from w2vray.cluster.leases import only_writer
 from w2vray.cluster.repeating import Origin

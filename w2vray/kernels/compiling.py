@@ -116,9 +116,15 @@ def kernel(function: F) -> F:
     if numba is None or numba.config.DISABLE_JIT:
         return function
     dispatcher: Any = numba.njit(nogil=True)(function)
-    if cache_folder() is not None:
-        dispatcher._cache = _KernelCache(function)
-        dispatcher.compile = _turn.ended_by(dispatcher.compile)
+    compile_in_turn = _turn.ended_by(dispatcher.compile)
+
+    def compile_or_load(*arguments: Any) -> Any:
+        """Look for a folder only now: who imports a kernel need not use it."""
+        if not isinstance(dispatcher._cache, _KernelCache) and cache_folder() is not None:
+            dispatcher._cache = _KernelCache(function)
+        return compile_in_turn(*arguments)
+
+    dispatcher.compile = compile_or_load
     return dispatcher
 
 
