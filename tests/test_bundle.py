@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save
 
 from w2vray.bundle import OVERLAY, Bundle, ModelConfig, save_bundle
 from w2vray.errors import BundleError, VectorsError
@@ -455,3 +456,21 @@ def test_weights_need_not_lie_in_memory_in_order(model: Path, tmp_path: Path) ->
     loaded = save_bundle(tmp_path / "second", config, {"a": array})
 
     np.testing.assert_array_equal(loaded.weights["a"], array)
+
+
+def test_what_a_killed_process_leaves_lies_where_it_is_cleared_away(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the folder that is named for it, and not beside the model."""
+    loaded, seen = Bundle.load(model), []
+    (tmp_path / "training").mkdir()
+
+    def look(weights: Any) -> bytes:
+        seen.append(sorted(place.parent.name for place in tmp_path.rglob("*.partial-*")))
+        return save(weights)
+
+    monkeypatch.setattr("w2vray.bundle.save_weights", look)
+    save_bundle(tmp_path / "new", loaded.config, loaded.weights, beside=tmp_path / "training")
+    assert seen == [["training"]]
+    assert Bundle.load(tmp_path / "new").fingerprint == loaded.fingerprint
+    assert list((tmp_path / "training").iterdir()) == []

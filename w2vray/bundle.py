@@ -201,8 +201,17 @@ def save_bundle(
     weights: Mapping[str, npt.NDArray[Any]],
     *,
     with_vectors: bool = False,
+    beside: Path | None = None,
 ) -> Bundle:
     """Write a model directory, whole or not at all.
+
+    Args:
+        output: where it is to be.
+        config: what it is.
+        weights: by the names torch gives them.
+        with_vectors: whether the vectors are copied into it.
+        beside: a folder of the same filesystem where it is made, and left where the process dies; the one that
+            ``output`` lies in, where nothing is said.
 
     Raises:
         BundleError: there is something at ``output`` already, or it cannot be written.
@@ -210,7 +219,7 @@ def save_bundle(
     output = Path(output)
     if output.exists():
         raise BundleError(f"{output} is already there; name another --output, or remove it first")
-    partial = output.parent / f".{output.name}.partial-{uuid.uuid4().hex[:8]}"
+    partial = (beside or output.parent) / f".{output.name}.partial-{uuid.uuid4().hex[:8]}"
     try:
         partial.mkdir(parents=True)
         in_order = {name: np.asarray(array, order="C") for name, array in weights.items()}  # safetensors takes it as so

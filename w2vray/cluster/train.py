@@ -178,7 +178,7 @@ def _train(
         },
     )
     weights = {name: value.numpy() for name, value in state[BEST].items()}
-    save_bundle(output, config, weights, with_vectors=settings.with_vectors)
+    save_bundle(output, config, weights, with_vectors=settings.with_vectors, beside=storage)
     shutil.rmtree(storage, ignore_errors=True)
     return TrainSummary(
         model=str(output),
