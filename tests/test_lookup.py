@@ -26,11 +26,15 @@ vocabularies = st.lists(
 )
 policies = st.sampled_from(["skip", "zero", "unknown", "subword"])
 families = st.sampled_from([PLAIN, GLOVE])
+least_lengths = st.integers(1, 4)
 
 
-def made(words: list[str], policy: str, rules: TokenRules = GLOVE, replaced: list[int] = NO_ROWS) -> Lookup:
-    """A look-up in a table of these words."""
-    return Lookup(Vocabulary.build(words), rules, policy, np.array(replaced, dtype=np.int64))
+def made(
+    words: list[str], policy: str, rules: TokenRules = GLOVE, replaced: list[int] = NO_ROWS, least: int = 0
+) -> Lookup:
+    """A look-up in a table of these words; only of so many letters at least do words have n-grams."""
+    covers = (lambda word: len(word) >= least) if least else None
+    return Lookup(Vocabulary.build(words), rules, policy, np.array(replaced, dtype=np.int64), covers)
 
 
 def listed(ids: Ids) -> list[list[int]]:
@@ -148,6 +152,18 @@ def test_with_subwords_each_unknown_word_has_a_row_of_its_own() -> None:
     assert ids.evidence_N.tolist() == [True, False, True, True]
 
 
+def test_with_subwords_a_word_without_ngrams_is_skipped() -> None:
+    """Nothing is known of it: it counts as a token, and is no evidence; a block of such words alone has none either."""
+    find = made(WORDS, "subword", GLOVE, [1, 4], least=3)
+    ids = find(["zz a film zzz", "zz", "x-zzzz", "new zz", "zz zz"])
+    assert listed(ids) == [[6, 8], [], [9], [7], []]
+    assert ids.made_words == ("zzz", "zzzz")
+    assert ids.token_counts_N.tolist() == [4, 1, 2, 2, 2]
+    assert ids.found_counts_N.tolist() == [1, 0, 0, 1, 0]
+    assert ids.evidence_N.tolist() == [True, False, True, True, False]
+    assert find(["zz", "new"]).evidence_N.tolist() == [False, True]
+
+
 @pytest.mark.parametrize("policy", ["skip", "zero", "unknown"])
 def test_the_special_row_is_no_evidence(policy: str) -> None:
     """It stands for all words that nothing is known of."""
@@ -179,27 +195,31 @@ def test_texts_without_a_known_word_are_counted(policy: str, expected: list[list
     assert ids.found_counts_N.tolist() == [0, 0]
 
 
-@given(values=texts, words=vocabularies, policy=policies, rules=families, data=st.data())
+@given(values=texts, words=vocabularies, policy=policies, rules=families, least=least_lengths, data=st.data())
 def test_look_up_equals_a_plain_model(
-    values: list[str], words: list[str], policy: str, rules: TokenRules, data: st.DataObject
+    *, values: list[str], words: list[str], policy: str, rules: TokenRules, least: int, data: st.DataObject
 ) -> None:
-    """Ids and both counts, under each policy, with any rows replaced."""
+    """Ids, counts and evidence, under each policy, with any rows replaced, and of any words without n-grams."""
     replaced = sorted(data.draw(st.sets(st.integers(0, len(words) - 1))))
-    ids = made(words, policy, rules, replaced)(values)
+    ids = made(words, policy, rules, replaced, least)(values)
     entries = [model_entries(words, rules, text) for text in values]
     made_words: list[str] = []
-    assert listed(ids) == [model_ids(words, policy, replaced, there, made_words) for there in entries]
+    kept = [
+        [entry for entry in there if policy != "subword" or entry in words or len(entry) >= least] for there in entries
+    ]
+    assert listed(ids) == [model_ids(words, policy, replaced, there, made_words) for there in kept]
     assert ids.made_words == tuple(made_words)
+    assert ids.evidence_N.tolist() == [any(entry in {*words, *made_words} for entry in there) for there in entries]
     assert ids.token_counts_N.tolist() == [len(there) for there in entries]
     assert ids.found_counts_N.tolist() == [sum(entry in words for entry in there) for there in entries]
 
 
-@given(values=texts, words=vocabularies, policy=policies, rules=families)
+@given(values=texts, words=vocabularies, policy=policies, rules=families, least=least_lengths)
 def test_a_text_has_the_same_ids_alone_as_among_others(
-    values: list[str], words: list[str], policy: str, rules: TokenRules
+    values: list[str], words: list[str], policy: str, rules: TokenRules, least: int
 ) -> None:
     """What a row is scored with depends on the row alone."""
-    find = made(words, policy, rules)
+    find = made(words, policy, rules, least=least)
     assert written(find, values) == [written(find, [text])[0] for text in values]
 
 

@@ -2,15 +2,15 @@
 
 Ids: ``id < V`` is a row of the shared table; ``V <= id < V + K`` a row of the model's own overlay, whose first row is
 the special one of the policies ``zero`` and ``unknown``, and whose others replace table rows; from ``V + K`` on come
-the rows that the policy ``subword`` has made for one block. Models see ids and a way to rows, so that neither a policy
-nor tuned words change them.
+the rows that the policy ``subword`` has made for one block; a word that it can make none for is skipped. Models see ids
+and a way to rows, so that neither a policy nor tuned words change them.
 
 Legend: V rows of the table, K of the overlay, M words that rows are made for, N texts, E entries of a block's distinct
 words, L tokens of all texts.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -35,10 +35,10 @@ class Ids:
 
     ``token_counts_N`` counts tokens after resolution, with or without a vector; ``found_counts_N`` those with a row of
     the table (a replaced row is still one). Under ``skip`` a text has as many ids as found tokens, otherwise as many as
-    tokens.
+    tokens, less those that ``subword`` can make no row for.
 
-    ``made_words`` are the M distinct words of these texts that have no row, only under ``subword``: their rows, which
-    the vectors' n-grams give, have the ids from ``V + K`` on, in this order.
+    ``made_words`` are the M distinct words of these texts that rows are made for, only under ``subword``: their rows,
+    which the vectors' n-grams give, have the ids from ``V + K`` on, in this order.
     """
 
     ids_L: npt.NDArray[np.int32]
@@ -73,13 +73,15 @@ class _Numbers(dict[str, int]):
 class Lookup:
     """The look-up that belongs to a model: its token rules, the vocabulary, its policy and its overlay.
 
-    ``replaced_rows`` are the table rows that the overlay's last rows stand for, ascending.
+    ``replaced_rows`` are the table rows that the overlay's last rows stand for, ascending. ``covers`` tells which words
+    ``subword`` can make a row for: those with n-grams; None where it can for all.
     """
 
     vocabulary: Vocabulary
     rules: TokenRules
     policy: str
     replaced_rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    covers: Callable[[str], bool] | None = None
 
     @property
     def special_id(self) -> int | None:
@@ -114,16 +116,22 @@ class Lookup:
         return resolve(self.vocabulary, self.rules, words)
 
     def entry_ids(self, found: Resolution) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
-        """Apply the policy: return the id of each entry (any where it is skipped), and the words to make rows for."""
+        """Apply the policy: return the id of each entry, ``MISSING`` where it is skipped, and the words to make."""
         ids_E = self._overlaid(found.rows_E)
-        missing_E = found.rows_E == MISSING
         made = _Numbers()
-        if self.policy == "subword":
+        if self.special_id is not None:
+            ids_E[found.rows_E == MISSING] = self.special_id
+        elif entries := self.made_entries(found):
             first = len(self.vocabulary) + len(self.replaced_rows)
-            ids_E[missing_E] = [first + made[found.entries[entry]] for entry in np.flatnonzero(missing_E).tolist()]
-        elif self.special_id is not None:
-            ids_E[missing_E] = self.special_id
+            ids_E[entries] = [first + made[found.entries[entry]] for entry in entries]
         return ids_E, tuple(made)
+
+    def made_entries(self, found: Resolution) -> list[int]:
+        """Return the entries that rows are made for: the one place that knows which those are."""
+        if self.policy != "subword":
+            return []
+        missing = np.flatnonzero(found.rows_E == MISSING).tolist()
+        return [entry for entry in missing if self.covers is None or self.covers(found.entries[entry])]
 
     def _assemble(self, codes: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], found: Resolution) -> Ids:
         """Write each token's ids in place of the token, and count."""
@@ -137,12 +145,12 @@ class Lookup:
         found_L = (found.rows_E != MISSING)[entries_L]
         found_before = np.concatenate(([0], np.cumsum(found_L)))
         found_counts = np.diff(found_before[token_ends])
-        ids_L, offsets = ids_E[entries_L], token_ends
-        if self.policy == "skip":
-            ids_L, offsets = ids_L[found_L], found_before[token_ends]
+        ids_L = ids_E[entries_L]
+        kept_L = ids_L != MISSING
+        kept_before = np.concatenate(([0], np.cumsum(kept_L)))
         return Ids(
-            ids_L,
-            offsets.astype(np.int64),
+            ids_L[kept_L],
+            kept_before[token_ends].astype(np.int64),
             token_counts.astype(np.int32),
             found_counts.astype(np.int32),
             made_words,

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from w2vray.artefacts import plain_file, read_json
 from w2vray.config import DTYPES
 from w2vray.errors import BundleError, VectorsError
+from w2vray.lookup import Lookup
 from w2vray.tokens import TokenRules
 from w2vray.vectors.ngrams import NGrams
 from w2vray.vocabulary import MISSING, Vocabulary
@@ -31,6 +32,7 @@ __all__ = ["FORMAT_VERSION", "META", "Vectors"]
 
 FORMAT_VERSION = 1
 META = "vectors.json"
+_NO_ROWS = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +102,11 @@ class Vectors:
                 "fastText .bin file or train with `vectors train --algorithm fasttext`, or choose another --oov"
             )
         return self
+
+    def lookup(self, rules: TokenRules, policy: str, replaced_rows: npt.NDArray[np.int64] = _NO_ROWS) -> Lookup:
+        """Return the look-up of a model: in this table, and by these n-grams."""
+        covers = None if self.ngrams is None else self.ngrams.covers
+        return Lookup(self.vocabulary, rules, policy, replaced_rows, covers)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the flat arrays, for Ray's object store; ``from_arrays`` is the way back."""
