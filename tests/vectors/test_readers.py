@@ -1,6 +1,6 @@
 import gzip
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +141,34 @@ class TestFormats:
         _, _, words, vectors = read(tmp_path / "glove.txt")
         assert words == list(rows)
         assert vectors.tolist() == list(rows.values())
+
+    @pytest.mark.parametrize("head", [b"", b"2 2\n"], ids=["GloVe", "word2vec text"])
+    def test_spaces_around_a_word_are_not_part_of_it(self, head: bytes, tmp_path: Path) -> None:
+        """Nothing that is looked up has any; a number is a number also where two spaces are behind it."""
+        (tmp_path / "vectors").write_bytes(head + b"cat  1 2\n dog   3 4\n")
+        _, _, words, vectors = read(tmp_path / "vectors")
+        assert words == ["cat", "dog"]
+        assert vectors.tolist() == [[1, 2], [3, 4]]
+        (tmp_path / "vectors").write_bytes(head + b"cat 1 2\ndog 3  4 5\n")
+        assert "row 2 (b'dog 3  4 5'): " in refusal(tmp_path / "vectors")
+
+    @pytest.mark.parametrize(
+        "content",
+        [binary(ROWS), binary(ROWS, newline=True), text(ROWS), glove(ROWS)],
+        ids=["word2vec binary", "word2vec binary with newlines", "word2vec text", "GloVe"],
+    )
+    @pytest.mark.parametrize("packed", [bytes, gzip.compress], ids=["plain", "gzip"])
+    def test_a_byte_order_mark_is_no_part_of_the_first_word(
+        self, content: bytes, packed: Callable[[bytes], bytes], tmp_path: Path
+    ) -> None:
+        """Editors put one before text; it says no more than that it is UTF-8."""
+        (tmp_path / "plain").write_bytes(content)
+        (tmp_path / "marked").write_bytes(packed(b"\xef\xbb\xbf" + content))
+        plain = read(tmp_path / "plain")
+        for asked in ("auto", plain[0]):
+            marked = read(tmp_path / "marked", asked)
+            assert marked[:3] == plain[:3]
+            assert np.array_equal(marked[3], plain[3])
 
     def test_words_that_look_like_numbers_or_headers_are_words(self, tmp_path: Path) -> None:
         """Numbers are among the commonest words."""

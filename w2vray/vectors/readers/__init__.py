@@ -1,5 +1,6 @@
 """Streaming readers of the file formats of word vectors; each format is recognised by looking at the file."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,8 @@ def open_source(path: str | Path, format: str = "auto", *, trust_pickle: bool = 
 
 
 def _word2vec_or_glove(stream: ByteStream, format: str) -> Source:  # noqa: A002
+    if stream.peek(len(BOM_UTF8)) == BOM_UTF8:
+        stream.read(len(BOM_UTF8))
     header = _header(stream)
     if format == "auto":
         format = "glove" if header is None else "word2vec-text" if _is_text(stream) else "word2vec-binary"  # noqa: A001

@@ -57,12 +57,12 @@ def read_text(stream: ByteStream, rows: int | None, dim: int) -> Iterator[Block]
 def _split(stream: ByteStream, row: int, line: bytes, dim: int, *, spaces_in_words: bool) -> tuple[bytes, bytes]:
     """Part a line into its word and the text of its ``dim`` numbers."""
     fields = line.rsplit(b" ", dim)
-    word = fields[0]
+    word = fields[0].strip(b" ")  # two spaces in a row part once; those inside of a word are its own
     too_many = b" " in word and (not spaces_in_words or is_number(word.rsplit(b" ", 1)[1]))
     if len(fields) != dim + 1 or too_many:
         count = len(line.split(b" ")) - 1
         raise VectorsError(f"{stream.path}, row {row} ({line[:40]!r}): {count} numbers; expected {dim}")
-    return word, line[len(word) + 1 :]
+    return word, line[len(fields[0]) + 1 :]
 
 
 def _parse(stream: ByteStream, last_row: int, numbers: list[bytes], dim: int) -> npt.NDArray[np.float32]:
