@@ -28,10 +28,13 @@ from w2vray.tokens import TokenRules
 from w2vray.vectors.ngrams import NGrams
 from w2vray.vocabulary import MISSING, Vocabulary
 
-__all__ = ["FORMAT_VERSION", "META", "Vectors"]
+__all__ = ["FORMAT_VERSION", "JOINED", "META", "Vectors"]
 
 FORMAT_VERSION = 1
 META = "vectors.json"
+JOINED = "joined"
+"""Format of the source of vectors that were joined."""
+
 _NO_ROWS = np.empty(0, dtype=np.int64)
 
 
@@ -97,8 +100,9 @@ class Vectors:
         if policy != "subword":
             return replace(self, ngrams=None)
         if self.ngrams is None:
+            none = "none, as joined vectors never have" if self.source.get("format") == JOINED else "none"
             raise VectorsError(
-                f"--oov subword makes vectors from n-grams, and {self.path or 'these vectors'} has none; import a "
+                f"--oov subword makes vectors from n-grams, and {self.path or 'these vectors'} has {none}; import a "
                 "fastText .bin file or train with `vectors train --algorithm fasttext`, or choose another --oov"
             )
         return self
