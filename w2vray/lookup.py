@@ -12,7 +12,6 @@ words, L tokens of all texts.
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -98,20 +97,10 @@ class Lookup:
             tokens = tokenize(text)
             lengths.append(len(tokens))
             codes.extend(map(numbers.__getitem__, tokens))
-        found = self._resolve(list(numbers))
+        found = self.resolve(list(numbers))
         return self._assemble(np.array(codes, dtype=np.int64), np.array(lengths, dtype=np.int64), found)
 
-    def tokens(self, text: str) -> list[tuple[str, bool]]:
-        """Return each token of a text as it was resolved, and whether it has a vector."""
-        return [part for parts in self.resolved(tokenizer(self.rules)(text)) for part in parts]
-
-    def resolved(self, words: list[str]) -> list[list[tuple[str, bool]]]:
-        """Return the entries that each word is resolved to, and whether they have a vector."""
-        found = self._resolve(words)
-        entries = list(zip(found.entries, (found.rows_E != MISSING).tolist(), strict=True))
-        return [entries[start:stop] for start, stop in pairwise(found.offsets_W1.tolist())]
-
-    def _resolve(self, words: list[str]) -> Resolution:
+    def resolve(self, words: list[str]) -> Resolution:
         """Find the entries of distinct words: the one place that knows how a written word becomes rows."""
         return resolve(self.vocabulary, self.rules, words)
 

@@ -132,7 +132,7 @@ class FastLookup:
         new = self._misses.blob[ends[self._resolved] : ends[self._count]].tobytes()
         starts = ends[self._resolved : self._count + 1] - ends[self._resolved]
         words = [new[start:stop].decode() for start, stop in pairwise(starts.tolist())]
-        found = self.lookup._resolve(words)
+        found = self.lookup.resolve(words)
         rows, offsets = found.rows_E, found.offsets_W1
         entries = self.lookup.made_entries(found)
         made = np.full(len(rows), -1, dtype=np.int64)
