@@ -311,7 +311,7 @@ def test_coverage_of_nothing_is_none() -> None:
 
 
 def test_rare_missing_words_are_forgotten_and_common_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory stays bounded, and the counts of the commonest words are right."""
+    """Memory stays bounded; a word that is common from the start is counted right."""
     monkeypatch.setattr(lookup, "_MISSING_WORDS", 4)
     arrays = [
         pa.array([f"often often seldom{number} rare{number} once{number}"], pa.large_string()) for number in range(9)
@@ -320,3 +320,12 @@ def test_rare_missing_words_are_forgotten_and_common_ones_are_not(monkeypatch: p
     assert coverage.missing == {"often": 18}
     assert (coverage.tokens, coverage.found) == (45, 0)
     assert MISSING not in coverage.missing.values()
+
+
+def test_a_missing_word_that_was_forgotten_is_counted_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too low, then, and never too high; how many tokens there are is right all the same."""
+    monkeypatch.setattr(lookup, "_MISSING_WORDS", 4)
+    arrays = [pa.array([text], pa.large_string()) for text in ("a a b b c c d d late", "late late late")]
+    coverage = measure_coverage(Vocabulary.build(["known"]), PLAIN, arrays, words=1)
+    assert coverage.missing == {"late": 3}
+    assert coverage.tokens == 12

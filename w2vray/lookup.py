@@ -162,9 +162,10 @@ def overlaid(
 
 @dataclass(frozen=True)
 class Coverage:
-    """How many tokens of some texts have a vector, and the commonest words that have none, with their counts.
+    """How many tokens of some texts have a vector, and the commonest words that have none, with how often they came.
 
-    ``found_by`` counts the tokens that each way of looking found (see ``resolution.py``).
+    Those counts may be too low where such words are very many (see ``measure_coverage``). ``found_by`` counts the
+    tokens that each way of looking found (see ``resolution.py``).
     """
 
     tokens: int
@@ -193,7 +194,8 @@ def measure_coverage(
 ) -> Coverage:
     """Measure the coverage of texts; ``words`` of the commonest missing words are listed.
 
-    Rare words are forgotten now and then, so that memory stays bounded; the counts of the commonest are right.
+    So that memory stays bounded, the rarest are forgotten where there are more than ``_MISSING_WORDS``. A word that
+    comes again is then counted anew: its count is too low, never too high, and it may not be listed at all.
     """
     tokenize = tokenizer(rules)
     missing: Counter[str] = Counter()
