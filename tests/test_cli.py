@@ -420,6 +420,18 @@ def test_vectors_are_joined(run: Run, tiny: Path) -> None:
     assert (value["words"], value["dim"], value["family"], value["dtype"]) == (3, 4, "plain", "float32")
 
 
+def test_ngrams_that_a_join_leaves_out_are_told(run: Run, tiny: Path, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["the cat eats fish"] * 20}), tmp_path / "a.parquet")
+    options = "--algorithm fasttext --dim 4 --epochs 1 --buckets 60 --threads 1"
+    assert run("vectors", "train", "a.parquet", "--output", "v", *options.split()).code == 0
+    told = run("vectors", "join", "v", str(tiny), "--output", "some", "--json")
+    note = "the n-grams of v were left out: joined vectors have none for --oov subword\n"
+    assert told.err.endswith(note.replace(" v ", f" {tmp_path / 'v'} "))
+    assert json.loads(told.out)["ngrams"] is None
+    assert "n-grams" not in run("vectors", "join", str(tiny), str(tiny), "--output", "none").err
+    assert "N-grams are left out" in run("vectors", "join", "--help").out
+
+
 def test_vectors_of_a_corpus_without_frequent_words_are_refused(run: Run, tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["each word once"]}), tmp_path / "a.parquet")
     result = run("vectors", "train", "a.parquet", "--output", "v")

@@ -26,11 +26,15 @@ vocabularies = st.lists(
 )
 policies = st.sampled_from(["skip", "zero", "unknown", "subword"])
 families = st.sampled_from([PLAIN, GLOVE])
+least_lengths = st.integers(1, 4)
 
 
-def made(words: list[str], policy: str, rules: TokenRules = GLOVE, replaced: list[int] = NO_ROWS) -> Lookup:
-    """A look-up in a table of these words."""
-    return Lookup(Vocabulary.build(words), rules, policy, np.array(replaced, dtype=np.int64))
+def made(
+    words: list[str], policy: str, rules: TokenRules = GLOVE, replaced: list[int] = NO_ROWS, least: int = 0
+) -> Lookup:
+    """A look-up in a table of these words; only of so many letters at least do words have n-grams."""
+    covers = (lambda word: len(word) >= least) if least else None
+    return Lookup(Vocabulary.build(words), rules, policy, np.array(replaced, dtype=np.int64), covers)
 
 
 def listed(ids: Ids) -> list[list[int]]:
@@ -41,6 +45,12 @@ def listed(ids: Ids) -> list[list[int]]:
     assert ids.lengths_N.tolist() == np.diff(ids.offsets_N1).tolist()
     assert (ids.offsets_N1[0], ids.offsets_N1[-1]) == (0, len(ids.ids_L))
     return [part.tolist() for part in np.split(ids.ids_L, ids.offsets_N1[1:-1])] if len(ids) else []
+
+
+def tokens(find: Lookup, text: str) -> list[tuple[str, bool]]:
+    """Each token of a text as it is resolved, and whether it has a vector."""
+    found = find.resolve(tokenizer(find.rules)(text))
+    return list(zip(found.entries, (found.rows_E != MISSING).tolist(), strict=True))
 
 
 def model_entries(words: list[str], rules: TokenRules, text: str) -> list[str]:
@@ -113,12 +123,12 @@ def test_plain_texts_have_the_ids_worked_out_by_hand(policy: str, expected: list
 )
 def test_tokens_tell_what_each_word_was_resolved_to(text: str, expected: list[tuple[str, bool]]) -> None:
     """A hyphenated word without a row is read as its parts, whether they have rows or not."""
-    assert made(WORDS, "skip").tokens(text) == expected
+    assert tokens(made(WORDS, "skip"), text) == expected
 
 
 def test_plain_words_are_never_split() -> None:
     """Its rules name no mark to split at."""
-    assert made(["don", "t"], "zero", PLAIN).tokens("don't") == [("don't", False)]
+    assert tokens(made(["don", "t"], "zero", PLAIN), "don't") == [("don't", False)]
 
 
 @pytest.mark.parametrize(
@@ -146,6 +156,18 @@ def test_with_subwords_each_unknown_word_has_a_row_of_its_own() -> None:
     assert ids.token_counts_N.tolist() == [4, 0, 2, 1]
     assert ids.found_counts_N.tolist() == [1, 0, 0, 1]
     assert ids.evidence_N.tolist() == [True, False, True, True]
+
+
+def test_with_subwords_a_word_without_ngrams_is_skipped() -> None:
+    """Nothing is known of it: it counts as a token, and is no evidence; a block of such words alone has none either."""
+    find = made(WORDS, "subword", GLOVE, [1, 4], least=3)
+    ids = find(["zz a film zzz", "zz", "x-zzzz", "new zz", "zz zz"])
+    assert listed(ids) == [[6, 8], [], [9], [7], []]
+    assert ids.made_words == ("zzz", "zzzz")
+    assert ids.token_counts_N.tolist() == [4, 1, 2, 2, 2]
+    assert ids.found_counts_N.tolist() == [1, 0, 0, 1, 0]
+    assert ids.evidence_N.tolist() == [True, False, True, True, False]
+    assert find(["zz", "new"]).evidence_N.tolist() == [False, True]
 
 
 @pytest.mark.parametrize("policy", ["skip", "zero", "unknown"])
@@ -179,27 +201,31 @@ def test_texts_without_a_known_word_are_counted(policy: str, expected: list[list
     assert ids.found_counts_N.tolist() == [0, 0]
 
 
-@given(values=texts, words=vocabularies, policy=policies, rules=families, data=st.data())
+@given(values=texts, words=vocabularies, policy=policies, rules=families, least=least_lengths, data=st.data())
 def test_look_up_equals_a_plain_model(
-    values: list[str], words: list[str], policy: str, rules: TokenRules, data: st.DataObject
+    *, values: list[str], words: list[str], policy: str, rules: TokenRules, least: int, data: st.DataObject
 ) -> None:
-    """Ids and both counts, under each policy, with any rows replaced."""
+    """Ids, counts and evidence, under each policy, with any rows replaced, and of any words without n-grams."""
     replaced = sorted(data.draw(st.sets(st.integers(0, len(words) - 1))))
-    ids = made(words, policy, rules, replaced)(values)
+    ids = made(words, policy, rules, replaced, least)(values)
     entries = [model_entries(words, rules, text) for text in values]
     made_words: list[str] = []
-    assert listed(ids) == [model_ids(words, policy, replaced, there, made_words) for there in entries]
+    kept = [
+        [entry for entry in there if policy != "subword" or entry in words or len(entry) >= least] for there in entries
+    ]
+    assert listed(ids) == [model_ids(words, policy, replaced, there, made_words) for there in kept]
     assert ids.made_words == tuple(made_words)
+    assert ids.evidence_N.tolist() == [any(entry in {*words, *made_words} for entry in there) for there in entries]
     assert ids.token_counts_N.tolist() == [len(there) for there in entries]
     assert ids.found_counts_N.tolist() == [sum(entry in words for entry in there) for there in entries]
 
 
-@given(values=texts, words=vocabularies, policy=policies, rules=families)
+@given(values=texts, words=vocabularies, policy=policies, rules=families, least=least_lengths)
 def test_a_text_has_the_same_ids_alone_as_among_others(
-    values: list[str], words: list[str], policy: str, rules: TokenRules
+    values: list[str], words: list[str], policy: str, rules: TokenRules, least: int
 ) -> None:
     """What a row is scored with depends on the row alone."""
-    find = made(words, policy, rules)
+    find = made(words, policy, rules, least=least)
     assert written(find, values) == [written(find, [text])[0] for text in values]
 
 
@@ -215,12 +241,12 @@ def written(find: Lookup, values: list[str]) -> list[list[int | str]]:
 
 @given(values=texts, words=vocabularies, rules=families)
 def test_tokens_agree_with_the_counts(values: list[str], words: list[str], rules: TokenRules) -> None:
-    """What a person is shown is what was counted."""
+    """What words are resolved to is what was counted."""
     find = made(words, "skip", rules)
     ids = find(values)
-    told = [find.tokens(text) for text in values]
-    assert [len(tokens) for tokens in told] == ids.token_counts_N.tolist()
-    assert [sum(known for _, known in tokens) for tokens in told] == ids.found_counts_N.tolist()
+    told = [tokens(find, text) for text in values]
+    assert [len(there) for there in told] == ids.token_counts_N.tolist()
+    assert [sum(known for _, known in there) for there in told] == ids.found_counts_N.tolist()
 
 
 @given(values=texts, skipped=texts, words=vocabularies)
@@ -237,7 +263,7 @@ def test_other_spellings_have_the_ids_of_the_rows_found() -> None:
     ids = find(["John's 10th FILM: an e-mail, a film-maker"])
     assert listed(ids) == [[0, 3, 1, 4, 2, 4, 1, 4]]
     assert (ids.token_counts_N.tolist(), ids.found_counts_N.tolist()) == ([8], [5])
-    assert find.tokens("John's FILM-maker") == [("John", True), ("film", True), ("maker", False)]
+    assert tokens(find, "John's FILM-maker") == [("John", True), ("film", True), ("maker", False)]
 
 
 def test_the_vocabulary_is_only_read() -> None:
@@ -285,7 +311,7 @@ def test_coverage_of_nothing_is_none() -> None:
 
 
 def test_rare_missing_words_are_forgotten_and_common_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory stays bounded, and the counts of the commonest words are right."""
+    """Memory stays bounded; a word that is common from the start is counted right."""
     monkeypatch.setattr(lookup, "_MISSING_WORDS", 4)
     arrays = [
         pa.array([f"often often seldom{number} rare{number} once{number}"], pa.large_string()) for number in range(9)
@@ -294,3 +320,12 @@ def test_rare_missing_words_are_forgotten_and_common_ones_are_not(monkeypatch: p
     assert coverage.missing == {"often": 18}
     assert (coverage.tokens, coverage.found) == (45, 0)
     assert MISSING not in coverage.missing.values()
+
+
+def test_a_missing_word_that_was_forgotten_is_counted_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too low, then, and never too high; how many tokens there are is right all the same."""
+    monkeypatch.setattr(lookup, "_MISSING_WORDS", 4)
+    arrays = [pa.array([text], pa.large_string()) for text in ("a a b b c c d d late", "late late late")]
+    coverage = measure_coverage(Vocabulary.build(["known"]), PLAIN, arrays, words=1)
+    assert coverage.missing == {"late": 3}
+    assert coverage.tokens == 12

@@ -116,22 +116,29 @@ def test_a_word_without_a_vector_counts_as_the_policy_says(
 
 
 def test_a_word_without_a_vector_is_scored_by_its_ngrams(make_bundle: Make, vectors: Vectors, tmp_path: Path) -> None:
-    """With sub-words: what is made is evidence too, and coverage still tells that the table has no such word."""
-    ngrams = NGrams(np.array([[4, 0, 0]], dtype=np.float32), 3, 3)  # one bucket: every n-gram has this row
+    """With sub-words: what is made is evidence too, and coverage still tells that the table has no such word.
+
+    Of a word too short for an n-gram nothing is known, as of one that is skipped.
+    """
+    ngrams = NGrams(np.array([[4, 0, 0]], dtype=np.float32), 6, 6)  # one bucket: every n-gram has this row
     with VectorsWriter(tmp_path / "vectors") as writer:
         writer.append(Block(list(vectors.vocabulary), vectors.table_VD), origin="a test")
         with_ngrams = writer.finish(vectors.rules, {}, ngrams)
     weights = average_weights([[-1, 1, 0], [1, -1, 0]], [0, 0])
     make_bundle(tmp_path / "model", with_ngrams, policy="subword", weights=weights, labels=("no", "yes"))
 
-    scores = TextScorer.load(tmp_path / "model").score(["unheard bad", "", "unheard", "bad"])
-
-    x = [(4 - 1) / 2, 4, -1]  # means of good - bad
-    expected = [1 / (1 + math.exp(-2 * value)) for value in x]
-    assert scores.probabilities_NC[[0, 2, 3], 1] == pytest.approx(expected, abs=1e-6)
-    columns = scores.columns()
-    assert columns["status"].to_pylist() == ["scored", "no_evidence", "scored", "scored"]
-    assert columns["coverage"].to_pylist() == [0.5, 0, 0, 1]
+    texts = ["unheard bad", "", "unheard", "bad", "zz", "zz bad"]
+    bundle = Bundle.load(tmp_path / "model")
+    for scorer in (TextScorer(bundle, with_ngrams), TextScorer(bundle, with_ngrams, kernels=False)):
+        scores = scorer.score(texts)
+        x = [(4 - 1) / 2, 4, -1, -1]  # means of good - bad
+        expected = [1 / (1 + math.exp(-2 * value)) for value in x]
+        assert scores.probabilities_NC[[0, 2, 3, 5], 1] == pytest.approx(expected, abs=1e-6)
+        columns = scores.columns()
+        nothing = "no_evidence"
+        assert columns["status"].to_pylist() == ["scored", nothing, "scored", "scored", nothing, "scored"]
+        assert columns["coverage"].to_pylist() == [0.5, 0, 0, 1, 0, 0.5]
+    assert scorer.score(["zz", "zz zz"]).columns()["status"].to_pylist() == ["no_evidence"] * 2
 
 
 def test_a_model_that_needs_ngrams_refuses_vectors_without(make_bundle: Make, vectors: Vectors, tmp_path: Path) -> None:

@@ -2,17 +2,16 @@
 
 Ids: ``id < V`` is a row of the shared table; ``V <= id < V + K`` a row of the model's own overlay, whose first row is
 the special one of the policies ``zero`` and ``unknown``, and whose others replace table rows; from ``V + K`` on come
-the rows that the policy ``subword`` has made for one block. Models see ids and a way to rows, so that neither a policy
-nor tuned words change them.
+the rows that the policy ``subword`` has made for one block; a word that it can make none for is skipped. Models see ids
+and a way to rows, so that neither a policy nor tuned words change them.
 
 Legend: V rows of the table, K of the overlay, M words that rows are made for, N texts, E entries of a block's distinct
 words, L tokens of all texts.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -35,10 +34,10 @@ class Ids:
 
     ``token_counts_N`` counts tokens after resolution, with or without a vector; ``found_counts_N`` those with a row of
     the table (a replaced row is still one). Under ``skip`` a text has as many ids as found tokens, otherwise as many as
-    tokens.
+    tokens, less those that ``subword`` can make no row for.
 
-    ``made_words`` are the M distinct words of these texts that have no row, only under ``subword``: their rows, which
-    the vectors' n-grams give, have the ids from ``V + K`` on, in this order.
+    ``made_words`` are the M distinct words of these texts that rows are made for, only under ``subword``: their rows,
+    which the vectors' n-grams give, have the ids from ``V + K`` on, in this order.
     """
 
     ids_L: npt.NDArray[np.int32]
@@ -73,13 +72,15 @@ class _Numbers(dict[str, int]):
 class Lookup:
     """The look-up that belongs to a model: its token rules, the vocabulary, its policy and its overlay.
 
-    ``replaced_rows`` are the table rows that the overlay's last rows stand for, ascending.
+    ``replaced_rows`` are the table rows that the overlay's last rows stand for, ascending. ``covers`` tells which words
+    ``subword`` can make a row for: those with n-grams; None where it can for all.
     """
 
     vocabulary: Vocabulary
     rules: TokenRules
     policy: str
     replaced_rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    covers: Callable[[str], bool] | None = None
 
     @property
     def special_id(self) -> int | None:
@@ -96,34 +97,30 @@ class Lookup:
             tokens = tokenize(text)
             lengths.append(len(tokens))
             codes.extend(map(numbers.__getitem__, tokens))
-        found = self._resolve(list(numbers))
+        found = self.resolve(list(numbers))
         return self._assemble(np.array(codes, dtype=np.int64), np.array(lengths, dtype=np.int64), found)
 
-    def tokens(self, text: str) -> list[tuple[str, bool]]:
-        """Return each token of a text as it was resolved, and whether it has a vector."""
-        return [part for parts in self.resolved(tokenizer(self.rules)(text)) for part in parts]
-
-    def resolved(self, words: list[str]) -> list[list[tuple[str, bool]]]:
-        """Return the entries that each word is resolved to, and whether they have a vector."""
-        found = self._resolve(words)
-        entries = list(zip(found.entries, (found.rows_E != MISSING).tolist(), strict=True))
-        return [entries[start:stop] for start, stop in pairwise(found.offsets_W1.tolist())]
-
-    def _resolve(self, words: list[str]) -> Resolution:
+    def resolve(self, words: list[str]) -> Resolution:
         """Find the entries of distinct words: the one place that knows how a written word becomes rows."""
         return resolve(self.vocabulary, self.rules, words)
 
     def entry_ids(self, found: Resolution) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
-        """Apply the policy: return the id of each entry (any where it is skipped), and the words to make rows for."""
+        """Apply the policy: return the id of each entry, ``MISSING`` where it is skipped, and the words to make."""
         ids_E = self._overlaid(found.rows_E)
-        missing_E = found.rows_E == MISSING
         made = _Numbers()
-        if self.policy == "subword":
+        if self.special_id is not None:
+            ids_E[found.rows_E == MISSING] = self.special_id
+        elif entries := self.made_entries(found):
             first = len(self.vocabulary) + len(self.replaced_rows)
-            ids_E[missing_E] = [first + made[found.entries[entry]] for entry in np.flatnonzero(missing_E).tolist()]
-        elif self.special_id is not None:
-            ids_E[missing_E] = self.special_id
+            ids_E[entries] = [first + made[found.entries[entry]] for entry in entries]
         return ids_E, tuple(made)
+
+    def made_entries(self, found: Resolution) -> list[int]:
+        """Return the entries that rows are made for: the one place that knows which those are."""
+        if self.policy != "subword":
+            return []
+        missing = np.flatnonzero(found.rows_E == MISSING).tolist()
+        return [entry for entry in missing if self.covers is None or self.covers(found.entries[entry])]
 
     def _assemble(self, codes: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], found: Resolution) -> Ids:
         """Write each token's ids in place of the token, and count."""
@@ -137,12 +134,12 @@ class Lookup:
         found_L = (found.rows_E != MISSING)[entries_L]
         found_before = np.concatenate(([0], np.cumsum(found_L)))
         found_counts = np.diff(found_before[token_ends])
-        ids_L, offsets = ids_E[entries_L], token_ends
-        if self.policy == "skip":
-            ids_L, offsets = ids_L[found_L], found_before[token_ends]
+        ids_L = ids_E[entries_L]
+        kept_L = ids_L != MISSING
+        kept_before = np.concatenate(([0], np.cumsum(kept_L)))
         return Ids(
-            ids_L,
-            offsets.astype(np.int64),
+            ids_L[kept_L],
+            kept_before[token_ends].astype(np.int64),
             token_counts.astype(np.int32),
             found_counts.astype(np.int32),
             made_words,
@@ -165,9 +162,10 @@ def overlaid(
 
 @dataclass(frozen=True)
 class Coverage:
-    """How many tokens of some texts have a vector, and the commonest words that have none, with their counts.
+    """How many tokens of some texts have a vector, and the commonest words that have none, with how often they came.
 
-    ``found_by`` counts the tokens that each way of looking found (see ``resolution.py``).
+    Those counts may be too low where such words are very many (see ``measure_coverage``). ``found_by`` counts the
+    tokens that each way of looking found (see ``resolution.py``).
     """
 
     tokens: int
@@ -196,7 +194,8 @@ def measure_coverage(
 ) -> Coverage:
     """Measure the coverage of texts; ``words`` of the commonest missing words are listed.
 
-    Rare words are forgotten now and then, so that memory stays bounded; the counts of the commonest are right.
+    So that memory stays bounded, the rarest are forgotten where there are more than ``_MISSING_WORDS``. A word that
+    comes again is then counted anew: its count is too low, never too high, and it may not be listed at all.
     """
     tokenize = tokenizer(rules)
     missing: Counter[str] = Counter()

@@ -23,7 +23,7 @@ from w2vray.kernels.compiling import compiler, processor, usable
 from w2vray.kernels.folding import Folded, fold
 from w2vray.kernels.looking_up import FastLookup
 from w2vray.loading import model_weights, require_fitting, tuned_rows
-from w2vray.lookup import Ids, Lookup
+from w2vray.lookup import Ids
 from w2vray.metrics import NO_LABEL
 from w2vray.scores import Scores, plain_answer
 from w2vray.texts import blocks
@@ -39,7 +39,7 @@ Answer = Callable[
 
 __all__ = ["SCORING_VERSION", "TextScorer", "numeric_profile"]
 
-SCORING_VERSION = 5
+SCORING_VERSION = 6
 """Raised when the same model gives another answer to the same text."""
 
 _WARMING = ["Caf\u00e9 e\u0301 a-b xyzzy"]
@@ -79,7 +79,7 @@ class TextScorer:
         self._bundle, self._vectors = bundle, vectors.for_policy(config.policy)
         vectors = self._vectors
         self.ngrams = vectors.ngrams
-        self.lookup = Lookup(vectors.vocabulary, config.rules, config.policy, tuned_rows(bundle, vectors))
+        self.lookup = vectors.lookup(config.rules, config.policy, tuned_rows(bundle, vectors))
         self.look_up: Callable[[pa.LargeStringArray], Ids] = self.lookup
         self.answer: Answer = plain_answer
         self.folded: Folded | None = None

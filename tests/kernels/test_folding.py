@@ -134,7 +134,7 @@ def test_a_text_of_many_more_words_than_places(model: ModelSettings, monkeypatch
 
     expected = torch_logits(classifier, some, none_MD)
     np.testing.assert_allclose(folded.logits(some, none_MD), expected, atol=2e-5, rtol=1e-5)
-    assert folded.places == 16
+    assert folded._rows.capacity == 16
 
 
 @pytest.fixture(scope="session")

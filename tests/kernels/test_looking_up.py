@@ -15,6 +15,7 @@ from w2vray.kernels.compiling import usable
 from w2vray.kernels.looking_up import FastLookup
 from w2vray.lookup import Ids, Lookup
 from w2vray.tokens import family, tokenizer
+from w2vray.vectors.ngrams import NGrams
 from w2vray.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
@@ -48,7 +49,7 @@ def words_of(texts: list[str], name: str, chosen: random.Random) -> list[str]:
 
 def assert_same(fast: Ids, plain: Ids) -> None:
     assert fast.made_words == plain.made_words
-    for name in ("ids_L", "offsets_N1", "token_counts_N", "found_counts_N"):
+    for name in ("ids_L", "offsets_N1", "token_counts_N", "found_counts_N", "evidence_N"):
         ours, theirs = getattr(fast, name), getattr(plain, name)
         assert ours.tolist() == theirs.tolist(), name
         assert ours.dtype == theirs.dtype, name
@@ -59,12 +60,15 @@ def array(texts: list[str]) -> pa.LargeStringArray:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@given(texts=some_texts, policy=policies, seed=st.integers(0, 1000))
-def test_any_text_has_the_ids_of_the_plain_look_up(name: str, texts: list[str], policy: str, seed: int) -> None:
-    """Whatever the family, the vocabulary and the policy; a second time, when words are remembered, too."""
+@given(texts=some_texts, policy=policies, shortest=st.integers(1, 7), seed=st.integers(0, 1000))
+def test_any_text_has_the_ids_of_the_plain_look_up(
+    name: str, texts: list[str], policy: str, shortest: int, seed: int
+) -> None:
+    """Whatever the family, the vocabulary, the policy and the n-grams; again, when words are remembered, too."""
     words = words_of(texts, name, random.Random(seed))
     replaced = np.array([row for row in range(len(words)) if (row * 7 + seed) % 3 == 0], dtype=np.int64)
-    lookup = Lookup(Vocabulary.build(words), family(name), policy, replaced if seed % 2 else replaced[:0])
+    covers = NGrams(np.empty((1, 1)), shortest, 7).covers
+    lookup = Lookup(Vocabulary.build(words), family(name), policy, replaced if seed % 2 else replaced[:0], covers)
     fast = FastLookup(lookup)
 
     assert_same(fast(array(texts)), lookup(texts))

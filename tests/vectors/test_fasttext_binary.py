@@ -1,6 +1,7 @@
 import gzip
 import struct
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,16 @@ def test_a_file_cut_anywhere_is_refused(magic: int | None, zipped: bool, tmp_pat
         (tmp_path / "source").write_bytes(cut)
         with pytest.raises(VectorsError), open_source(tmp_path / "source", "fasttext-binary") as source:
             list(source.blocks)
+
+
+@pytest.mark.parametrize("size", [4, 5, 51, 52, 63, 64, 100])
+@pytest.mark.parametrize("packed", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_a_file_with_little_more_than_the_magic_number_is_called_truncated(
+    size: int, packed: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    """Nobody has to say which format it is."""
+    message = refusal(tmp_path, packed(content()[:size]))
+    assert "the file ends inside of its settings or dictionary; it is truncated" in message
 
 
 @given(data=st.data())

@@ -10,9 +10,11 @@ import pytest
 from gensim.models import FastText, Word2Vec
 
 from w2vray.errors import VectorsError
+from w2vray.lookup import Lookup
 from w2vray.tokens import family, tokenizer
 from w2vray.vectors import Vectors
 from w2vray.vectors.fitting import _write_tokens, fit_vectors
+from w2vray.vectors.ngrams import hash_ngrams, word_ngrams
 from w2vray.vectors_config import FitVectorsSettings
 
 TEXTS = ["A good film, really good", "the film was bad", "good bad ugly", "e-mail the ugly film", "Film"] * 8
@@ -21,16 +23,18 @@ TEXTS = ["A good film, really good", "the film was bad", "good bad ugly", "e-mai
 class Texts:
     """Texts in two arrays."""
 
-    rows = len(TEXTS)
+    def __init__(self, texts: list[str] = TEXTS) -> None:
+        self.texts = texts
+        self.rows = len(texts)
 
     def __iter__(self) -> Iterator[pa.Array]:
-        yield pa.array(TEXTS[:7], pa.large_string())
-        yield pa.array(TEXTS[7:], pa.large_string())
+        yield pa.array(self.texts[:7], pa.large_string())
+        yield pa.array(self.texts[7:], pa.large_string())
 
 
-def fitted(output: Path, **given: Any) -> Vectors:
+def fitted(output: Path, texts: list[str] = TEXTS, /, **given: Any) -> Vectors:
     options = {"dim": 6, "epochs": 2, "min_count": 2, "threads": 1, "seed": 3, **given}
-    return fit_vectors(FitVectorsSettings(corpus=("a test",), output=str(output), **options), Texts())
+    return fit_vectors(FitVectorsSettings(corpus=("a test",), output=str(output), **options), Texts(texts))
 
 
 def split(folder: Path, rules: str) -> str:
@@ -78,6 +82,36 @@ def test_fasttext_vectors_and_ngrams_are_those_that_gensim_trains(tmp_path: Path
     assert vectors.source["algorithm"] == "fasttext"
 
 
+@pytest.mark.parametrize("rules", ["plain", "glove", "googlenews", "fasttext"])
+@pytest.mark.parametrize("algorithm", ["word2vec", "fasttext"])
+def test_every_word_of_the_texts_is_found_whatever_white_space_it_holds(
+    rules: str, algorithm: str, tmp_path: Path
+) -> None:
+    """A family parts words where it says, and gensim at any white space of Unicode; escapes do not get mixed up."""
+    inside = [*filter(str.isspace, map(chr, range(0x10000))), "\ufdd0", "\ufdd03000", "\ufeff", "\u200b"]
+    texts = [f"alpha{c}beta {c} gamma{c}\tdelta{c}{c}alpha" for c in inside] * 2
+    vectors = fitted(tmp_path / "vectors", texts, family=rules, algorithm=algorithm)
+    tokenize = tokenizer(family(rules))
+    assert set(vectors.vocabulary) == {token for text in texts for token in tokenize(text)}
+    assert ("alpha\u3000beta" in set(vectors.vocabulary)) == (rules == "fasttext")
+    ids = Lookup(vectors.vocabulary, vectors.rules, "skip")(texts)
+    assert ids.found_counts_N.tolist() == ids.token_counts_N.tolist()
+
+
+def test_ngrams_are_learnt_of_words_as_the_texts_have_them(tmp_path: Path) -> None:
+    """With the white space that they hold, as unseen words are looked up; the other buckets stay as they began."""
+    word, texts = "ab\u3000cd", ["ab\u3000cd film " * 200] * 50
+    tables = []
+    for epochs in (1, 2):
+        options = {"shortest": 2, "longest": 3, "buckets": 5000, "epochs": epochs}
+        made = fitted(tmp_path / f"{epochs}", texts, family="fasttext", algorithm="fasttext", **options)
+        assert made.ngrams is not None
+        tables.append(np.asarray(made.ngrams.table_GD))
+    learnt = np.flatnonzero((tables[0] != tables[1]).any(axis=1))
+    ngrams = [ngram for seen in (word, "film") for ngram in word_ngrams(seen, 2, 3)]
+    assert learnt.tolist() == sorted({number % 5000 for number in hash_ngrams(ngrams).tolist()})
+
+
 def test_half_precision_rounds_what_was_trained(tmp_path: Path) -> None:
     """Words and n-grams, once."""
     options = {"algorithm": "fasttext", "buckets": 70}
@@ -108,4 +142,4 @@ def test_words_that_are_too_rare_leave_nothing_behind(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_by_the_name_of_what_needs_the_room() -> None:
     settings = FitVectorsSettings(corpus=("a test",), output="vectors")
     with pytest.raises(VectorsError, match=r"/dev/full cannot be written \(No space left .*\); it takes as much room"):
-        _write_tokens(Path("/dev/full"), settings, Texts(), Texts.rows, lambda _, __, ___: None)
+        _write_tokens(Path("/dev/full"), settings, Texts(), len(TEXTS), lambda _, __, ___: None)

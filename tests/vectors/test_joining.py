@@ -113,9 +113,14 @@ def test_the_table_is_stored_as_the_wider_part_or_as_asked(
 
 
 def test_ngrams_are_left_out(tmp_path: Path) -> None:
-    """A model that needs them is told so."""
+    """A model that needs them is told so, and the directory tells which part had some."""
     a = write(tmp_path / "a", {"a": [1]}, ngrams=NGrams(np.ones((3, 1), dtype=np.float32), 3, 6))
-    assert joined(tmp_path / "out", a, a).ngrams is None
+    b = write(tmp_path / "b", {"a": [1]})
+    vectors = joined(tmp_path / "out", a, b)
+    assert vectors.ngrams is None
+    assert [part["ngrams"] for part in vectors.source["parts"]] == [3, None]
+    with pytest.raises(VectorsError, match=r"/out has none, as joined vectors never have; import a fastText \.bin"):
+        vectors.for_policy("subword")
 
 
 def not_there(folder: Path) -> list[str]:

@@ -73,6 +73,12 @@ def test_vectors_of_unseen_words_are_gensims(asked: list[str], lengths: tuple[in
     assert np.array_equal(made_MD, np.array([oracle.get_vector(word) for word in asked]).reshape(-1, 3))
 
 
+@given(word=words, lengths=lengths)
+def test_words_that_are_covered_are_those_with_ngrams(word: str, lengths: tuple[int, int]) -> None:
+    """Of all others the row is zero, which tells nothing."""
+    assert NGrams(random_rows(1), *lengths).covers(word) == bool(word_ngrams(word, *lengths))
+
+
 @given(seen=st.lists(words, min_size=1, max_size=6, unique=True), lengths=lengths, buckets=st.integers(1, 50))
 def test_vectors_of_words_with_a_row_are_gensims(seen: list[str], lengths: tuple[int, int], buckets: int) -> None:
     """Bit for bit, as it makes them when a model is loaded."""

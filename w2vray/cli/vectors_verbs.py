@@ -48,12 +48,19 @@ def vectors_train(output: Output, /, **arguments: Any) -> None:
 
 @verb("join", vectors_config.JoinVectorsSettings, when_stopped=_NONE_WRITTEN)
 def vectors_join(output: Output, /, **arguments: Any) -> None:
-    """Put vectors side by side: the union of their words, zeros where one has no such word."""
+    """Put vectors side by side: the union of their words, zeros where one has no such word.
+
+    N-grams are left out, so that --oov subword cannot be used with what comes of it.
+    """
     from w2vray.vectors.joining import join_vectors
 
     with progress_bar("words") as update:
         made = join_vectors(
             vectors_config.JoinVectorsSettings(**arguments), lambda done, total: update(done, total, "")
+        )
+    if with_ngrams := [part["path"] for part in made.source["parts"] if part["ngrams"]]:
+        output.note(
+            f"the n-grams of {', '.join(with_ngrams)} were left out: joined vectors have none for --oov subword"
         )
     _vectors_result(output, made)
 

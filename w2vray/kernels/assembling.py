@@ -1,6 +1,6 @@
 """Codes of tokens to ids: the rows of resolved misses in place, the policy applied, everything counted.
 
-Legend: L tokens, N texts, M misses, E entries of all misses, G words that have no row, U of them in these texts.
+Legend: L tokens, N texts, M misses, E entries of all misses, G words that rows are made for, U of them in these texts.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ class Entries(NamedTuple):
     """What each miss was resolved to: the entries ``offsets_M1[m]`` to ``offsets_M1[m + 1]``."""
 
     rows_E: npt.NDArray[np.int64]  # -1 where there is none
-    unknown_E: npt.NDArray[np.int64]  # which of the words that have no row it is, -1 where it has one
+    made_E: npt.NDArray[np.int64]  # which of the words that rows are made for it is, -1 where none is made
     offsets_M1: npt.NDArray[np.int64]
 
 
@@ -35,7 +35,7 @@ def assemble(
     ends_N: npt.NDArray[np.int64],
     entries: Entries,
     policy: Policy,
-    unknown: int,
+    words: int,
 ) -> tuple[
     npt.NDArray[np.int32],
     npt.NDArray[np.int64],
@@ -50,12 +50,12 @@ def assemble(
         ends_N: tokens before the end of each text.
         entries: of the misses.
         policy: the model's.
-        unknown: G, as many words as ``unknown_E`` speaks of.
+        words: G, as many as ``made_E`` speaks of.
     """
     special, first_made, replaced = policy.special, policy.first_made, policy.replaced
-    rows_E, unknown_E, offsets_M1 = entries.rows_E, entries.unknown_E, entries.offsets_M1
-    numbers_G = np.full(unknown, -1, dtype=np.int64)
-    made_U = np.empty(unknown, dtype=np.int64)
+    rows_E, made_E, offsets_M1 = entries.rows_E, entries.made_E, entries.offsets_M1
+    numbers_G = np.full(words, -1, dtype=np.int64)
+    made_U = np.empty(words, dtype=np.int64)
     made = 0
     texts = len(ends_N)
     ids_L = np.empty(len(codes_L), dtype=np.int32)
@@ -91,8 +91,8 @@ def assemble(
                 elif special >= 0:
                     ids_L[written] = special
                     written += 1
-                elif first_made >= 0:
-                    word = unknown_E[entry]
+                elif made_E[entry] >= 0:
+                    word = made_E[entry]
                     if numbers_G[word] < 0:
                         numbers_G[word] = made
                         made_U[made] = word

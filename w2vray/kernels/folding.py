@@ -46,11 +46,6 @@ class Folded:
         self._overlay_KD = overlay_KD
         self._rows = ProjectedRows(self._vectors, head.weights_DP, head.bias_P, len(table_VD) + len(overlay_KD), bound)
 
-    @property
-    def places(self) -> int:
-        """Number of words whose projected rows are kept at most."""
-        return self._rows.capacity
-
     def logits(self, ids: Ids, made_MD: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float32]:
         """Return logits_NC of looked-up texts."""
         if made_MD is None:

@@ -19,7 +19,6 @@ from w2vray.kernels.scanning import LATELY, Index, Misses, empty_misses, grown, 
 from w2vray.kernels.writing import BY_PYTHON, FlatTexts, ways_to_read, write
 from w2vray.lookup import Ids, Lookup
 from w2vray.tokens import prepared
-from w2vray.vocabulary import MISSING
 
 __all__ = ["FastLookup"]
 
@@ -39,8 +38,8 @@ class FastLookup:
     _misses: Misses
     _lately: npt.NDArray[np.uint64]
     _rows: npt.NDArray[np.int64]  # of their entries
-    _unknown: npt.NDArray[np.int64]
-    _words: dict[str, int]  # entries that have no row, under the policy subword
+    _made: npt.NDArray[np.int64]
+    _words: dict[str, int]  # entries that rows are made for
     _offsets: npt.NDArray[np.int64]
 
     def __init__(self, lookup: Lookup) -> None:
@@ -88,7 +87,7 @@ class FastLookup:
             else:
                 self._misses = grown(self._misses, self._count)
         self._resolve()
-        entries = Entries(self._rows, self._unknown, self._offsets)
+        entries = Entries(self._rows, self._made, self._offsets)
         ids_L, offsets_N1, token_counts_N, found_counts_N, made = assemble(
             self._codes[:tokens], ends_N, entries, self._policy, len(self._words)
         )
@@ -103,7 +102,7 @@ class FastLookup:
         self._lately = np.full((LATELY, 3), _NO_WORD)
         self._misses = empty_misses(_MISSES, _MISS_BYTES)
         self._rows = np.empty(0, dtype=np.int64)
-        self._unknown = np.empty(0, dtype=np.int64)
+        self._made = np.empty(0, dtype=np.int64)
         self._words = {}
         self._offsets = np.zeros(1, dtype=np.int64)
 
@@ -133,17 +132,14 @@ class FastLookup:
         new = self._misses.blob[ends[self._resolved] : ends[self._count]].tobytes()
         starts = ends[self._resolved : self._count + 1] - ends[self._resolved]
         words = [new[start:stop].decode() for start, stop in pairwise(starts.tolist())]
-        found = self.lookup._resolve(words)
+        found = self.lookup.resolve(words)
         rows, offsets = found.rows_E, found.offsets_W1
-        unknown = np.full(len(rows), -1, dtype=np.int64)
-        if self.lookup.policy == "subword":
-            missing = np.flatnonzero(rows == MISSING)
-            unknown[missing] = [
-                self._words.setdefault(found.entries[entry], len(self._words)) for entry in missing.tolist()
-            ]
+        entries = self.lookup.made_entries(found)
+        made = np.full(len(rows), -1, dtype=np.int64)
+        made[entries] = [self._words.setdefault(found.entries[entry], len(self._words)) for entry in entries]
         self._offsets = np.concatenate([self._offsets, offsets[1:] + self._offsets[-1]])
         self._rows = np.concatenate([self._rows, rows])
-        self._unknown = np.concatenate([self._unknown, unknown])
+        self._made = np.concatenate([self._made, made])
         self._resolved = self._count
 
 

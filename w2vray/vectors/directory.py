@@ -23,14 +23,19 @@ import numpy.typing as npt
 from w2vray.artefacts import plain_file, read_json
 from w2vray.config import DTYPES
 from w2vray.errors import BundleError, VectorsError
+from w2vray.lookup import Lookup
 from w2vray.tokens import TokenRules
 from w2vray.vectors.ngrams import NGrams
 from w2vray.vocabulary import MISSING, Vocabulary
 
-__all__ = ["FORMAT_VERSION", "META", "Vectors"]
+__all__ = ["FORMAT_VERSION", "JOINED", "META", "Vectors"]
 
 FORMAT_VERSION = 1
 META = "vectors.json"
+JOINED = "joined"
+"""Format of the source of vectors that were joined."""
+
+_NO_ROWS = np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +100,17 @@ class Vectors:
         if policy != "subword":
             return replace(self, ngrams=None)
         if self.ngrams is None:
+            none = "none, as joined vectors never have" if self.source.get("format") == JOINED else "none"
             raise VectorsError(
-                f"--oov subword makes vectors from n-grams, and {self.path or 'these vectors'} has none; import a "
+                f"--oov subword makes vectors from n-grams, and {self.path or 'these vectors'} has {none}; import a "
                 "fastText .bin file or train with `vectors train --algorithm fasttext`, or choose another --oov"
             )
         return self
+
+    def lookup(self, rules: TokenRules, policy: str, replaced_rows: npt.NDArray[np.int64] = _NO_ROWS) -> Lookup:
+        """Return the look-up of a model: in this table, and by these n-grams."""
+        covers = None if self.ngrams is None else self.ngrams.covers
+        return Lookup(self.vocabulary, rules, policy, replaced_rows, covers)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the flat arrays, for Ray's object store; ``from_arrays`` is the way back."""

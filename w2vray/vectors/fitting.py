@@ -1,10 +1,11 @@
 """``vectors train``: word2vec or fastText vectors of one's own, by gensim, from the user's unlabelled texts.
 
 The texts are split into tokens once, into a temporary file beside the output; gensim then reads that file in every
-epoch without Python in the way.
+epoch without Python in the way. It parts words at any white space of Unicode, so the file has none inside of a token.
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,11 @@ __all__ = ["TextSource", "fit_vectors"]
 
 _LINE_TOKENS = 10_000
 """Tokens of a line at most: gensim reads no further in one."""
+
+_ESCAPE = "\ufdd0"
+"""What an escape starts with: this character, which Unicode keeps out of texts, is escaped too where one has it."""
+_ESCAPED = re.compile(rf"[^\S ]|{_ESCAPE}")
+_WRITTEN = re.compile(f"{_ESCAPE}([0-9a-f]{{4}})")
 
 Update = Callable[[int, int | None, str], None]
 
@@ -57,6 +63,7 @@ def fit_vectors(settings: FitVectorsSettings, texts: TextSource, progress: Updat
         model.build_vocab(corpus_file=str(corpus))
         if not len(model.wv):
             raise VectorsError(f"no word is in the texts {settings.min_count} times; lower --min-count")
+        _unescape(model.wv)
         progress(0, settings.epochs, f"epochs, {len(model.wv):,} words")
         model.train(
             corpus_file=str(corpus),
@@ -123,9 +130,23 @@ def _write_tokens(
             for text in array.to_pylist():
                 found = tokenize(text)
                 for start in range(0, len(found), _LINE_TOKENS):
-                    file.write(" ".join(found[start : start + _LINE_TOKENS]) + "\n")
+                    file.write(_escaped(" ".join(found[start : start + _LINE_TOKENS])) + "\n")
             done += len(array)
             progress(done, rows, "texts split")
+
+
+def _escaped(line: str) -> str:
+    """Write white space inside of tokens, which only spaces part, so that nothing reads it as such."""
+    return _ESCAPED.sub(lambda found: f"{_ESCAPE}{ord(found[0]):04x}", line)
+
+
+def _unescape(keyed_vectors: Any) -> None:
+    """Name gensim's words as the texts have them; n-grams are then learnt of those names, as they are looked up."""
+    words = [_WRITTEN.sub(lambda found: chr(int(found[1], 16)), word) for word in keyed_vectors.index_to_key]
+    if words != keyed_vectors.index_to_key:
+        keyed_vectors.index_to_key = words
+        if hasattr(keyed_vectors, "recalc_char_ngram_buckets"):
+            keyed_vectors.recalc_char_ngram_buckets()
 
 
 def _epoch_callback(epochs: int, progress: Update) -> Any:

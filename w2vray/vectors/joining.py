@@ -4,13 +4,14 @@ Legend: N words of a block, D width of all parts together.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from w2vray.errors import VectorsError
 from w2vray.tokens import TokenRules, family
-from w2vray.vectors.directory import Vectors
+from w2vray.vectors.directory import JOINED, Vectors
 from w2vray.vectors.readers.block import MAX_DIM, Block, rows_per_block
 from w2vray.vectors.writer import VectorsWriter
 from w2vray.vectors_config import JoinVectorsSettings
@@ -52,11 +53,17 @@ def join_vectors(
                     writer.append(Block(fresh, _side_by_side(fresh, parts)), origin=part.path)
                 done += len(words)
                 progress(done, total)
-        stated = [
-            {"path": str(part.path), "fingerprint": part.fingerprint, "dim": part.dim, "source": dict(part.source)}
-            for part in parts
-        ]
-        return writer.finish(rules, {"format": "joined", "parts": stated})
+        return writer.finish(rules, {"format": JOINED, "parts": [_stated(part) for part in parts]})
+
+
+def _stated(part: Vectors) -> dict[str, Any]:
+    return {
+        "path": str(part.path),
+        "fingerprint": part.fingerprint,
+        "dim": part.dim,
+        "ngrams": None if part.ngrams is None else len(part.ngrams.table_GD),
+        "source": dict(part.source),
+    }
 
 
 def _common_rules(paths: Sequence[str], parts: Sequence[Vectors]) -> TokenRules:

@@ -31,6 +31,10 @@ class NGrams:
     shortest: int
     longest: int
 
+    def covers(self, word: str) -> bool:
+        """Tell whether a word is long enough to have an n-gram."""
+        return max(self.shortest, 1 if word else 2) <= min(self.longest, len(word) + 2)
+
     def rows(self, words: Sequence[str]) -> npt.NDArray[np.float32]:
         """Make made_MD: the mean of each word's n-grams, zero for a word too short to have any.
 

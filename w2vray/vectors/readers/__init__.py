@@ -1,5 +1,6 @@
 """Streaming readers of the file formats of word vectors; each format is recognised by looking at the file."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,9 +39,11 @@ def open_source(path: str | Path, format: str = "auto", *, trust_pickle: bool = 
 
 
 def _word2vec_or_glove(stream: ByteStream, format: str) -> Source:  # noqa: A002
+    if stream.peek(len(BOM_UTF8)) == BOM_UTF8:
+        stream.read(len(BOM_UTF8))
     header = _header(stream)
     if format == "auto":
-        format = "glove" if header is None else "word2vec-text" if _is_text(stream) else "word2vec-binary"  # noqa: A001
+        format = "glove" if header is None else "word2vec-text" if _is_text(stream, header[1]) else "word2vec-binary"  # noqa: A001
     if format == "glove":
         return _glove(stream)
     if header is None:
@@ -70,11 +73,11 @@ def _header(stream: ByteStream) -> tuple[int, int] | None:
     return rows, dim
 
 
-def _is_text(stream: ByteStream) -> bool:
-    """Tell whether what follows the header is text: a word and numbers up to the end of the line."""
+def _is_text(stream: ByteStream, dim: int) -> bool:
+    """Tell whether what follows the header is text: a word, then at most ``dim`` numbers to the line's end."""
     lines = stream.peek(MAX_LINE).split(b"\n", 2)
     fields = lines[1].split() if len(lines) > 1 else []
-    return len(fields) > 1 and all(is_number(field) for field in fields[1:])
+    return len(fields) > 1 and all(is_number(field) for field in fields[1:][-dim:])
 
 
 def _glove(stream: ByteStream) -> Source:

@@ -47,10 +47,10 @@ class _Header:
 
 def is_fasttext_binary(head: bytes) -> bool:
     """Tell from the first 64 bytes: the magic number, or settings that can be ones where it should be."""
+    if head.startswith(struct.pack("<i", _MAGIC)):
+        return True
     if len(head) < struct.calcsize(_OLD_FIRST):
         return False
-    if struct.unpack_from("<i", head)[0] == _MAGIC:
-        return True
     dim, window, epochs, least, negatives, _, loss, model, buckets, shortest, longest, _, _ = struct.unpack_from(
         _OLD_FIRST, head
     )

@@ -1,7 +1,7 @@
 """The text formats: a word and its numbers on each line, parted by spaces.
 
-word2vec's has a header line ``V D``; GloVe's has none, and a few of its words hold spaces, so a line is split from the
-right.
+word2vec's has a header line ``V D``; GloVe's has none. A few of GloVe's words hold spaces, so a line is split from the
+right: in both formats, because such vectors are converted from one to the other.
 """
 
 from collections.abc import Iterator
@@ -42,7 +42,7 @@ def read_text(stream: ByteStream, rows: int | None, dim: int) -> Iterator[Block]
         row += 1
         if rows is not None and row > rows:
             raise VectorsError(f"{stream.path}, row {row}: the header promises {rows:,} rows only; correct the header")
-        word, values = _split(stream, row, line, dim, spaces_in_words=rows is None)
+        word, values = _split(stream, row, line, dim)
         words.append(decode_word(stream.path, row, word))
         numbers.append(values)
         if len(words) == block_rows:
@@ -54,15 +54,15 @@ def read_text(stream: ByteStream, rows: int | None, dim: int) -> Iterator[Block]
         raise VectorsError(f"{stream.path}: the file ends after row {row:,}; its header promises {rows:,}")
 
 
-def _split(stream: ByteStream, row: int, line: bytes, dim: int, *, spaces_in_words: bool) -> tuple[bytes, bytes]:
-    """Part a line into its word and the text of its ``dim`` numbers."""
+def _split(stream: ByteStream, row: int, line: bytes, dim: int) -> tuple[bytes, bytes]:
+    """Part a line into its word and the text of its ``dim`` numbers; a number before those is one too many."""
     fields = line.rsplit(b" ", dim)
-    word = fields[0]
-    too_many = b" " in word and (not spaces_in_words or is_number(word.rsplit(b" ", 1)[1]))
+    word = fields[0].strip(b" ")  # two spaces in a row part once; those inside of a word are its own
+    too_many = b" " in word and is_number(word.rsplit(b" ", 1)[1])
     if len(fields) != dim + 1 or too_many:
         count = len(line.split(b" ")) - 1
         raise VectorsError(f"{stream.path}, row {row} ({line[:40]!r}): {count} numbers; expected {dim}")
-    return word, line[len(word) + 1 :]
+    return word, line[len(fields[0]) + 1 :]
 
 
 def _parse(stream: ByteStream, last_row: int, numbers: list[bytes], dim: int) -> npt.NDArray[np.float32]:
