@@ -48,7 +48,9 @@ def read(monkeypatch: pytest.MonkeyPatch, word_vectors: Vectors, tmp_path: Path,
 
     monkeypatch.setattr("w2vray.cluster.examples.run_units", run_units)
 
-    def read_store(store: Path, **changes: Any) -> tuple[list[Path], ExampleCounts, str]:
+    def read_store(
+        store: Path, vectors: Vectors = word_vectors, /, **changes: Any
+    ) -> tuple[list[Path], ExampleCounts, str]:
         labelled = labelled_units([str(store)], ("text",), "label")
         job: dict[str, Any] = {
             "roots": labelled.corpus.roots,
@@ -61,7 +63,7 @@ def read(monkeypatch: pytest.MonkeyPatch, word_vectors: Vectors, tmp_path: Path,
             "validation_share": 0.25,
             "seed": 0,
         }
-        shared: Any = SimpleNamespace(get=lambda: word_vectors, fingerprint=word_vectors.fingerprint)
+        shared: Any = SimpleNamespace(get=lambda: vectors, fingerprint=vectors.fingerprint)
         return read_examples(labelled, ReadingJob(**(job | changes)), shared, tmp_path / "place")
 
     return read_store
@@ -99,6 +101,22 @@ def test_rows_that_can_be_learnt_from_are_written_and_the_others_counted(
     assert rows_of(files, 0, ["x", "y"]) == expected
     assert rows_of(files, 1, ["x", "y"]) == []
     assert counts == ExampleCounts({"x": 2, "y": 3}, {}, 5, 0, without_label=1, without_evidence=2)
+
+
+def test_a_row_of_words_too_short_for_ngrams_is_without_evidence(
+    read: Read, word_vectors: Vectors, tmp_path: Path
+) -> None:
+    """With sub-words; in a row with others such a word is skipped, as it is when the model scores."""
+    texts = ["bab dab", "zz", "zzzz", "zz bab", "zz zz"]
+    pq.write_table(pa.table({"text": texts, "label": list("xyxyx")}), tmp_path / "store.parquet")
+    ngrams = NGrams(np.ones((3, word_vectors.dim), dtype=np.float32), 6, 6)
+    files, counts, _ = read(
+        tmp_path / "store.parquet", replace(word_vectors, ngrams=ngrams), policy="subword", validation_share=0
+    )
+    assert (counts.train, counts.without_evidence) == (3, 2)
+    lookup = Lookup(word_vectors.vocabulary, word_vectors.rules, "skip")
+    bab_dab, bab = (list(lookup([text]).ids_L) for text in ("bab dab", "bab"))
+    assert [ids for ids, _ in rows_of(files, 0, ["x", "y"])] == [bab_dab, [len(word_vectors)], bab]
 
 
 def test_a_share_is_kept_for_validation_by_where_a_row_is(read: Read, make_store: Any) -> None:

@@ -23,7 +23,7 @@ from w2vray.cluster.units import Unit
 from w2vray.cluster.waiting import Note
 from w2vray.errors import CorpusError
 from w2vray.examples import ExampleCounts, ExampleFile
-from w2vray.lookup import Ids, Lookup
+from w2vray.lookup import Ids
 from w2vray.texts import Texts, blocks, read_texts
 from w2vray.tokens import TokenRules
 
@@ -102,7 +102,7 @@ class ExampleReader:
         self.job, self.folder = job, Path(folder)
         self.where = parse_where(job.where) if job.where else None
         vectors = shared.get().for_policy(job.policy)
-        self.lookup = Lookup(vectors.vocabulary, job.rules, job.policy)
+        self.lookup = vectors.lookup(job.rules, job.policy)
         self.ngrams = vectors.ngrams
 
     def __call__(self, unit: Unit) -> dict[str, Any]:
