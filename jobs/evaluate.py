@@ -2,7 +2,7 @@ r"""Measure a classifier, as a job.
 
 ::
 
-    ray job submit --address http://HEAD:8265 --working-dir . -- \\
+    ray job submit --address http://HEAD:8265 --working-dir . -- \
         python jobs/evaluate.py /data/test --model /data/model
 """
 

@@ -2,7 +2,7 @@ r"""Classify texts, as a job.
 
 ::
 
-    ray job submit --address http://HEAD:8265 --working-dir . -- \\
+    ray job submit --address http://HEAD:8265 --working-dir . -- \
         python jobs/predict.py --model /data/model "a text"
 """
 

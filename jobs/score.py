@@ -2,7 +2,7 @@ r"""Classify a store, as a job.
 
 ::
 
-    ray job submit --address http://HEAD:8265 --working-dir . -- \\
+    ray job submit --address http://HEAD:8265 --working-dir . -- \
         python jobs/score.py s3://bucket/store --model /data/model --output s3://bucket/run
 """
 

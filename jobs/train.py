@@ -2,7 +2,7 @@ r"""Train a classifier, as a job.
 
 ::
 
-    ray job submit --address http://HEAD:8265 --working-dir . -- \\
+    ray job submit --address http://HEAD:8265 --working-dir . -- \
         python jobs/train.py /data/labelled --vectors /data/vectors --output /data/model
 """
 

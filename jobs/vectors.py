@@ -2,7 +2,7 @@ r"""Import, train or look into word vectors, as a job.
 
 ::
 
-    ray job submit --address http://HEAD:8265 --working-dir . -- \\
+    ray job submit --address http://HEAD:8265 --working-dir . -- \
         python jobs/vectors.py train s3://bucket/store --output /data/vectors
 """
 

@@ -2,7 +2,7 @@ r"""Check a scoring run, as a job.
 
 ::
 
-    ray job submit --address http://HEAD:8265 --working-dir . -- \\
+    ray job submit --address http://HEAD:8265 --working-dir . -- \
         python jobs/verify.py s3://bucket/run
 """
 

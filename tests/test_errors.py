@@ -4,7 +4,7 @@ import pickle
 import pytest
 
 from w2vray import errors
-from w2vray.errors import UnusableInputError, W2vrayError
+from w2vray.errors import FileError, UnusableInputError, W2vrayError
 
 CLASSES = [
     value
@@ -52,3 +52,10 @@ def test_an_error_survives_pickling_with_its_message(kind: type[W2vrayError], pr
     assert type(copy) is kind
     assert str(copy) == message
     assert copy.exit_code == kind.exit_code
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_file_error_survives_pickling_with_its_file_and_reason(protocol: int) -> None:
+    """A worker raises it, and the driver tells which file it is, and why."""
+    copy = pickle.loads(pickle.dumps(FileError("m", file="f", reason="changed"), protocol=protocol))
+    assert (str(copy), copy.file, copy.reason) == ("m", "f", "changed")

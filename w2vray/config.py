@@ -105,7 +105,9 @@ class TrainSettings:
     )
     validation: tuple[str, ...] = documented("Parquet kept for early stopping.", (), metavar="PATH")
     validation_fraction: float | None = documented(
-        "Share of LABELLED kept for it. Default: 0.1; none for average, which needs no early stopping.", None
+        "Share of LABELLED kept for it. Default: 0.1; none with --validation, and none for average without "
+        "--tune-vectors, which needs no early stopping.",
+        None,
     )
     tune_vectors: bool = documented(
         "Give the words of LABELLED vectors of the model's own, started from VECTORS and learnt with the model.", False
@@ -114,7 +116,13 @@ class TrainSettings:
     class_weight: tuple[str, ...] = documented(
         "Let the rows of LABEL count W times as much. May be repeated.", (), metavar="LABEL=W"
     )
-    oov: str = documented("What becomes of words that have no vector.", "skip", choices=POLICIES)
+    oov: str = documented(
+        "What becomes of words that have no vector: skip leaves them out; zero puts zeros in their place; unknown "
+        "one row for all, started from the table's mean and learnt (average without --tune-vectors keeps the mean); "
+        "subword makes each a row of its n-grams, where VECTORS have such.",
+        "skip",
+        choices=POLICIES,
+    )
     workers: str | int = documented(
         "Ray Train workers; MIN:MAX takes as many as there is room for, and goes on from the last epoch with more or "
         "fewer when that changes.",

@@ -12,7 +12,8 @@
         ├── RunError              a directory that holds, or is to hold, a scoring run
         └── ClusterError          the Ray cluster that was asked for cannot do what was asked
 
-Ray sends errors between processes, so each one is rebuilt from its message alone and survives pickling.
+Ray sends errors between processes, so each one survives pickling: its class can be called with the message alone, and
+gets back what else the error had (a FileError its ``file`` and ``reason``).
 """
 
 from typing import ClassVar

@@ -17,6 +17,9 @@ from w2vray.cli.options import model_options
 
 __all__ = ["evaluate", "predict", "score", "train", "verify"]
 
+_NEW_FILES_TOLD = 5
+"""Of those that came after a run was planned: a store may have got thousands."""
+
 
 @verb("train", config.TrainSettings, on_cluster=True, when_stopped=GOES_ON)
 @click.option(
@@ -93,8 +96,8 @@ def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> Non
         summary.as_dict(),
         table("classes", ["class", "rows", "precision", "recall", "F1"], rows),
         f"accuracy {found.accuracy:.4f}, {micro}macro-F1 {found.macro_f1:.4f} on {found.rows:,} rows "
-        f"({found.rows_no_evidence:,} without a known word, {summary.rows_unknown_label:,} of a label that the model "
-        f"does not know; {summary.rows_without_label:,} without a label left out)",
+        f"({found.rows_no_evidence:,} without a known word or a readable text, {summary.rows_unknown_label:,} of a "
+        f"label that the model does not know; {summary.rows_without_label:,} without a label left out)",
     )
 
 
@@ -113,8 +116,10 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
         summary = score_store(settings, address=address, progress=show, note=output.note)
     for file, reason in summary.left_out.items():
         output.note(f"left out: {file}: {reason}")
-    for name in summary.new_files[:5]:
+    for name in summary.new_files[:_NEW_FILES_TOLD]:
         output.note(f"not part of this run, it came later: {name}; add it with --new-files")
+    if len(summary.new_files) > _NEW_FILES_TOLD:
+        output.note(f"and {len(summary.new_files) - _NEW_FILES_TOLD:,} more that came later")
     if settings.max_rejected is not None and summary.rows_rejected > settings.max_rejected:
         output.note(f"{summary.rows_rejected:,} rows are rejected; --max-rejected allows {settings.max_rejected:,}")
     done = summary.units - summary.units_skipped - summary.units_failed

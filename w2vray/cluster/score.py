@@ -45,7 +45,7 @@ from w2vray.texts import TextLimits
 __all__ = ["ScoreSummary", "score", "scoring_job"]
 
 Progress = Callable[[int, int, int], None]
-"""Called with units done, units to do, and rows scored so far."""
+"""Called with units done, units to do, and how many rows are in those done, rejected ones included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class ScoreSummary:
     units: int
     units_skipped: int  # finished by an earlier call
     units_failed: int
-    rows_now: int  # scored by this call
+    rows_now: int  # of the units that this call handed out: rejected ones too, and of parts that were there
     seconds: float
     left_out: Mapping[str, str]  # file, or unit -> why
     gaps_accepted: bool  # what is left out is meant to be: --on-bad skip
