@@ -294,6 +294,11 @@ class TestRefusals:
         ):
             run_train(store, word_vectors, tmp_path / "model", validation=(str(tmp_path / "a.parquet"),))
 
+    def test_a_second_fit_where_no_row_was_kept(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+        options = {"model_settings": {"refit": True}, "validation": (str(store),)}
+        with pytest.raises(ConfigError, match=r"--refit learns from .* with --validation there are none"):
+            run_train(store, word_vectors, tmp_path / "model", **options)
+
     def test_no_label_at_all(self, word_vectors: Vectors, tmp_path: Path) -> None:
         labels = pa.array([None, None], pa.string())
         pq.write_table(pa.table({"text": ["bab", "dab"], "label": labels}), tmp_path / "a.parquet")

@@ -58,6 +58,8 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
         )
     best = min(summary.curve, key=lambda line: line["validation_loss"] or 0.0)
     rows = f"{summary.rows:,} rows trained on, {summary.rows_validation:,} kept for validation"
+    if summary.refit:
+        rows += ", then on all of them"
     unlabelled, unusable = summary.rows_without_label, summary.rows_without_evidence
     lines = [
         f"{summary.model}: {settings.model}, {len(summary.labels)} classes, {rows}",

@@ -25,7 +25,7 @@ from w2vray.cluster.trainer import Progress, require_workers, run_trainer
 from w2vray.cluster.waiting import Note
 from w2vray.cluster.wholefiles import WholeFiles
 from w2vray.config import TrainSettings
-from w2vray.errors import BundleError, CorpusError, UnusableInputError
+from w2vray.errors import BundleError, ConfigError, CorpusError, UnusableInputError
 from w2vray.examples import ExampleCounts
 from w2vray.fitting import BEST, CONVERGED, CURVE, SEARCH, Task
 from w2vray.model_settings import AverageSettings, ModelSettings, StepSettings, model_settings
@@ -79,6 +79,11 @@ def train(
         UnusableInputError: the arguments, the labelled store, the vectors or the output cannot be used.
     """
     model = model_settings(settings.model, dict(settings.model_settings), tuned=settings.tune_vectors)
+    if isinstance(model, StepSettings) and model.refit and settings.validation:
+        raise ConfigError(
+            "--refit learns from the rows of LABELLED that were kept for validation too; "
+            "with --validation there are none: leave one of them out"
+        )
     output = Path(settings.output).absolute()
     if output.exists():
         raise BundleError(f"{output} is already there; name another --output, or remove it first")
@@ -188,9 +193,7 @@ def _train(
         rows_without_label=total.without_label,
         rows_without_evidence=total.without_evidence,
         labels_unknown=unknown,
-        labels_not_learnt={
-            name: kept for name, kept in counts[0].validation_labels.items() if name not in total.labels
-        },
+        labels_not_learnt={} if refitted else _not_learnt(counts[0]),
         epochs=len(curve),
         curve=curve,
         refit=refitted,
@@ -281,6 +284,10 @@ def _unknown_labels(
     return unknown
 
 
+def _not_learnt(counts: ExampleCounts) -> dict[str, int]:
+    return {name: kept for name, kept in counts.validation_labels.items() if name not in counts.labels}
+
+
 def _some(labels: Collection[str]) -> str:
     """Name a few labels."""
     more = f" and {len(labels) - 3:,} more" if len(labels) > 3 else ""
@@ -308,7 +315,7 @@ def _task(
         ),
         policy=settings.oov,
         tune_vectors=settings.tune_vectors,
-        refit=isinstance(model, StepSettings) and model.refit and not settings.validation,
+        refit=isinstance(model, StepSettings) and model.refit,
         seed=settings.seed,
         precision=settings.precision,
     )
