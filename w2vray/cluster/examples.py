@@ -29,6 +29,9 @@ from w2vray.tokens import TokenRules
 
 __all__ = ["ExampleReader", "ReadingJob", "read_examples"]
 
+_FORMAT = 2
+"""Of what lies in a folder of example files: those of another one are made anew."""
+
 _ROWS = pa.schema(
     [
         pa.field("ids", pa.large_list(pa.int32())),
@@ -55,7 +58,7 @@ class ReadingJob:
 
     def folder(self, store: Labelled, vectors_fingerprint: str, place: Path) -> Path:
         """Name a folder for the files by all that is in them: what is there already need not be made again."""
-        stated = [asdict(self), store.corpus.fingerprint, vectors_fingerprint]
+        stated = [_FORMAT, asdict(self), store.corpus.fingerprint, vectors_fingerprint]
         name = hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:16]
         return place / f"examples-{name}"
 
