@@ -32,6 +32,7 @@ def test_the_tree_is_the_one_that_the_module_draws() -> None:
         "FileError": "CorpusError",
         "BundleError": "UnusableInputError",
         "RunError": "UnusableInputError",
+        "DivergedError": "UnusableInputError",
         "ClusterError": "UnusableInputError",
     }
 

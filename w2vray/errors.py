@@ -10,6 +10,7 @@
         │   └── FileError         one file of a store, with the reason as one word
         ├── BundleError           a model directory
         ├── RunError              a directory that holds, or is to hold, a scoring run
+        ├── DivergedError         a training's loss is no longer a number
         └── ClusterError          the Ray cluster that was asked for cannot do what was asked
 
 Ray sends errors between processes, so each one survives pickling: its class can be called with the message alone, and
