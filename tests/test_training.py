@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from w2vray.errors import W2vrayError
+from w2vray.errors import DivergedError
 from w2vray.examples import NO_EXAMPLES, Examples, Numbering, Part, joined
 from w2vray.model_settings import CnnSettings, GruSettings, LstmSettings, ModelSettings, StepSettings
 from w2vray.models.averaging import AverageModel
@@ -566,5 +566,16 @@ def test_half_precision_products_change_little(without_chance: Callable[[str], C
 def test_a_loss_that_is_no_number_ends_the_training_with_what_to_change(cnn: Callable[[], Classifier]) -> None:
     rows = some_examples(24, 1)
     training = make_training(cnn(), learning_rate=1e30)
-    with pytest.raises(W2vrayError, match="lower --learning-rate"):
+    with pytest.raises(DivergedError, match="lower --learning-rate"):
         list(training.run(rows, rows))
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_weights_that_the_last_step_made_no_numbers_are_not_kept(
+    cnn: Callable[[], Classifier], validated: bool
+) -> None:
+    """The loss is that from before the step."""
+    rows = some_examples(24, 1)
+    training = make_training(cnn(), learning_rate=1e38, batch_size=24, epochs=1)
+    with pytest.raises(DivergedError, match="the weights are no numbers after epoch 1; lower --learning-rate"):
+        list(training.run(rows, rows if validated else NO_EXAMPLES))

@@ -17,7 +17,7 @@ from w2vray.cluster.score import ScoreSummary, score
 from w2vray.cluster.units import Unit
 from w2vray.cluster.verify import VerifySummary, verify
 from w2vray.config import ScoreSettings, VerifySettings
-from w2vray.errors import CorpusError, RunError
+from w2vray.errors import CorpusError, FileError, RunError
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
@@ -166,6 +166,34 @@ def test_a_mistake_of_ours_is_not_taken_for_a_damaged_file(
     monkeypatch.setattr("w2vray.cluster.scoring._scored", wrong)
     with pytest.raises(pa.ArrowInvalid, match="Schema at index 0 was different"):
         run_score(store, make_model(), tmp_path / "run", on_bad="skip")
+
+
+@pytest.mark.usefixtures("in_process")
+@pytest.mark.parametrize(
+    ("again", "reason"),
+    [(FileError("b has changed", file="b", reason="changed"), "changed"), (MemoryError("no"), "out_of_memory")],
+    ids=str,
+)
+def test_a_file_that_goes_while_it_is_looked_for_damage_is_left_out(
+    *,
+    again: Exception,
+    reason: str,
+    store: Path,
+    make_model: MakeModel,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    def fail(error: Exception) -> Any:
+        def call(*_: Any) -> Any:
+            raise error
+
+        return call
+
+    monkeypatch.setattr("w2vray.cluster.score.score_unit", fail(pa.ArrowInvalid("no")))
+    monkeypatch.setattr("w2vray.cluster.score.damaged", fail(again))
+    summary = run_score(store, make_model(), tmp_path / "run")
+    assert (summary.rows_scored, summary.exit_code) == (0, 3)
+    assert all(why.startswith(reason) for why in summary.left_out.values())
 
 
 def test_a_file_that_was_mended_or_removed_is_taken_as_it_is_now(

@@ -10,7 +10,7 @@ import pytest
 from pyarrow import fs
 
 from w2vray.cluster import corpus as corpus_module
-from w2vray.cluster.corpus import Corpus, SourceFile, find_corpus
+from w2vray.cluster.corpus import Corpus, SourceFile, find_corpus, names_what_is_in
 from w2vray.cluster.footer_process import read_footers
 from w2vray.cluster.footers import BadFile
 from w2vray.cluster.stores import absolute, open_store
@@ -482,3 +482,23 @@ def test_the_place_of_a_file_can_be_read_by_a_person(folder: Path, make: Callabl
 
     assert isinstance(found, Corpus)
     assert found.place(found.files[0]) == f"{make(folder)}/a.parquet"
+
+
+@pytest.mark.parametrize(
+    ("argument", "named"),
+    [
+        ("store", True),
+        ("store/*", True),
+        ("store/../store", True),
+        ("store/*/scores/*", True),
+        ("store/r*/scores/part-*", True),
+        ("store/*.parquet", False),
+        ("store/x*/**", False),
+        ("store/run/scores", False),  # the run is above it
+        ("other", False),
+    ],
+)
+def test_an_argument_names_what_will_be_in_a_folder_below_its_own(argument: str, named: bool, tmp_path: Path) -> None:
+    place = str(tmp_path / argument)
+    found = names_what_is_in(place, fs.LocalFileSystem(), str(tmp_path / "store" / "run"), ["scores/part-0.parquet"])
+    assert found is named

@@ -219,15 +219,19 @@ def test_the_hash_of_a_store_is_that_of_its_texts_and_labels(read: Read, tmp_pat
     """Not of where and when it was written, nor of how it is looked up or parted; other rows have another."""
     store = write_store(tmp_path / "a.parquet")
     _, _, expected = read(store)
-    pq.write_table(pq.read_table(store), tmp_path / "b.parquet", compression="none", use_dictionary=False)
-    assert read(tmp_path / "b.parquet")[2] == expected
+    (tmp_path / "other").mkdir()
+    pq.write_table(pq.read_table(store), tmp_path / "other" / "a.parquet", compression="none", use_dictionary=False)
+    assert read(tmp_path / "other" / "a.parquet")[2] == expected
+    (tmp_path / "other" / "a.parquet").rename(tmp_path / "other" / "b.parquet")
+    assert read(tmp_path / "other" / "b.parquet")[2] != expected  # what is kept for validation goes by the name
     assert read(store, policy="zero", validation_share=0.5, seed=3)[2] == expected
     table = pq.read_table(store)
     for name in ("text", "label"):
         turned = pa.array(table[name].to_pylist()[::-1], table[name].type)
-        pq.write_table(table.set_column(table.schema.get_field_index(name), name, turned), tmp_path / "c.parquet")
-        assert read(tmp_path / "c.parquet")[2] != expected
-        (tmp_path / "c.parquet").unlink()
+        other = tmp_path / name / "a.parquet"
+        other.parent.mkdir()
+        pq.write_table(table.set_column(table.schema.get_field_index(name), name, turned), other)
+        assert read(other)[2] != expected
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -321,3 +322,25 @@ def test_any_text_is_a_condition_or_is_refused(text: str) -> None:
 
     assert repr(text) in message
     assert rows <= len(ROWS)
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers", "rows"),
+    [
+        ("n > 1.5", [1, 20_000_000, 2**60, None], [1, 2]),
+        ("n in [1.5, 2]", [2, 2**60], [0]),
+        ("n == 1e300", [2**60], []),
+        ("n > 5", pa.array([2**63 + 9, 3], pa.uint64()), [0]),
+        ("not n > 1.5", [1, 2**60], [0]),
+    ],
+)
+def test_large_whole_numbers_are_compared_with_other_numbers(text: str, numbers: Any, rows: list[int]) -> None:
+    """Arrow would not."""
+    batch = pa.record_batch({"n": pa.array(numbers), "row": pa.array(range(len(numbers)))})
+    assert parse_where(text).rows(batch)["row"].to_pylist() == rows
+
+
+def test_what_cannot_be_computed_of_the_values_is_told_by_the_condition() -> None:
+    batch = pa.record_batch({"n": pa.array(["x"])})
+    with pytest.raises(ConfigError, match=r"--where 'n > 1' cannot be computed of the store's values"):
+        parse_where("n > 1").rows(batch)

@@ -44,7 +44,10 @@ def test_another_cluster_than_the_one_in_use_is_refused(monkeypatch: pytest.Monk
     refused = pytest.raises(ClusterError, match=r"the Ray at 10\.0\.0\.1:6379 already; leave out 10\.0\.0\.2:6379")
     with refused, connected("10.0.0.2:6379"):
         pass
-    with connected("10.0.0.1:6379"), connected("auto"), connected():
+    with connected("10.0.0.1:6379"), connected("auto"), connected(), connected("ray://10.0.0.1:10001"):
+        pass
+    monkeypatch.setattr("ray.get_runtime_context", lambda: SimpleNamespace(gcs_address="127.0.0.1:6379"))
+    with connected("localhost:6379"):
         pass
 
 

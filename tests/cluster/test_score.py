@@ -325,6 +325,13 @@ class TestRefusals:
             run_score(store, make_model(), store / "a" / ".." / "run")
         with pytest.raises(RunError, match="its files would be documents"):
             run_score(store / "**" / "*.parquet", make_model(), store / "run")
+        with pytest.raises(RunError, match="its files would be documents"):
+            run_score(store / "**" / "part-*.parquet", make_model(), store / "run")
+        (store.parent / "elsewhere").mkdir()
+        (store / "link").symlink_to(store.parent / "elsewhere")
+        with pytest.raises(RunError, match="its files would be documents"):
+            run_score(store, make_model(), store / "link" / "run")
+        (store / "link").unlink()
         assert run_score(store / "*.parquet", make_model(), store / "run").exit_code == 0
         assert run_score(store / "*.parquet", make_model(), store / "run").new_files == []
         shutil.rmtree(store / "run")

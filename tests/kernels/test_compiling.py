@@ -1,6 +1,7 @@
 import errno
 import fcntl
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -90,6 +91,31 @@ def test_a_process_loses_patience_once(tmp_path: Path, monkeypatch: pytest.Monke
         turn.take()
 
         assert turn._lock is None
+
+
+def test_threads_that_need_the_same_kernel_do_not_close_each_others_files(tmp_path: Path) -> None:
+    script = """
+import threading
+import numpy as np
+from w2vray.kernels.averaging import add_rows
+failed = []
+def call():
+    try:
+        add_rows(np.zeros(1, "i4"), 0, 1, np.array([0, 1]), 0, np.ones((1, 3), "f4"), np.zeros((1, 3)))
+    except OSError as error:
+        failed.append(error)
+threads = [threading.Thread(target=call) for _ in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+print(failed)
+"""
+    environment = {**os.environ, CACHE_VARIABLE: str(tmp_path / "cache")}
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == "[]"
+        shutil.rmtree(tmp_path / "cache")
 
 
 def test_the_turn_ends_where_compiling_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

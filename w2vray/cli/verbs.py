@@ -5,6 +5,7 @@ Each imports what it needs when it is called, so that ``--help`` answers at once
 
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -65,17 +66,25 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
         f"{summary.model}: {settings.model}, {len(summary.labels)} classes, {rows}",
         f"left out: {unlabelled:,} rows without a label, {unusable:,} without a known word or a text that can be read",
     ]
-    for label, count in summary.labels_unknown.items():
-        output.note(f"--validation: {label!r} is no label of the rows to learn from; {count:,} rows have it")
-    for label, count in summary.labels_not_learnt.items():
+    for label, count in _commonest(summary.labels_unknown):
+        output.note(f"--validation: {label} is no label of the rows to learn from; {count:,} rows have it")
+    for label, count in _commonest(summary.labels_not_learnt):
         kept = f"{count:,} rows have it, and all are kept for validation; give another --seed, or --validation"
-        output.note(f"{label!r} is in no row that is learnt from: {kept}")
+        output.note(f"{label} is in no row that is learnt from: {kept}")
     if best["validation_loss"] is not None:
         lines.append(
             f"epoch {best['epoch']} of {summary.epochs} was best: validation loss {best['validation_loss']:.4f}, "
             f"accuracy {best['validation_accuracy']:.4f}"
         )
     output.result(summary.as_dict(), *lines)
+
+
+def _commonest(labels: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    """Yield a few labels, the commonest first, then how many others there are with their rows."""
+    ordered = sorted(labels.items(), key=lambda item: -item[1])
+    yield from ((repr(label), count) for label, count in ordered[:5])
+    if len(ordered) > 5:
+        yield f"each of {len(ordered) - 5:,} more", sum(count for _, count in ordered[5:])
 
 
 for _parameter in train.params:

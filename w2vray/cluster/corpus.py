@@ -85,20 +85,27 @@ def find_corpus(arguments: Sequence[str]) -> Corpus:
     return Corpus(tuple(roots), tuple(sorted(files)))
 
 
-def names_what_is_in(argument: str, store: fs.FileSystem, folder: str, names: Iterable[str]) -> bool:
-    """Tell whether an argument names, now or when they are there, what has these names in a folder below its own."""
+def names_what_is_in(argument: str, store: fs.FileSystem, folder: str, files: Iterable[str]) -> bool:
+    """Tell whether an argument names, now or when they are there, one of these files in a folder below its own.
+
+    Of a local one, both as it is written and as links lead to it.
+    """
     place, pattern = _split(absolute(argument))
     own, base = open_store(place)
     if not own.equals(store):
         return False
+    ways = [(base, folder)]
     if isinstance(store, fs.LocalFileSystem):
-        base, folder = os.path.realpath(base), os.path.realpath(folder)
-    base = base.rstrip("/") + "/"
+        ways = [(way(base), way(folder)) for way in (os.path.normpath, os.path.realpath)]
+    return any(_is_named(one.rstrip("/") + "/", other, pattern, file) for one, other in ways for file in files)
+
+
+def _is_named(base: str, folder: str, pattern: Sequence[str], file: str) -> bool:
     if not folder.startswith(base):
         return False
     parts = folder.removeprefix(base).rstrip("/").split("/")
     hidden = any(part.startswith((".", "_")) for part in parts)
-    return not hidden and any(_matches([*parts, name], pattern) for name in names)
+    return not hidden and _matches([*parts, *file.split("/")], pattern)
 
 
 def _split(argument: str) -> tuple[str, list[str]]:

@@ -118,6 +118,7 @@ class ExampleReader:
             for batch in read_unit(unit, job.roots, columns, self.where):
                 texts, labels = read_texts(batch, job.text_columns), self._labels(batch.column(job.label_column))
                 usable.add(self._looked_up(batch, texts, labels, made))
+                source.update(f"{batch.column(FILE_COLUMN)[0]}\n".encode() if len(batch) else b"")
                 for piece in _content(texts, labels):
                     source.update(piece)
             made_MD = self.ngrams.rows(tuple(made.numbers)) if self.ngrams is not None else None

@@ -57,6 +57,36 @@ class Where:
             reason = str(error).splitlines()[0]
             raise ConfigError(f"--where {self.text!r} does not fit the store's columns: {reason}") from error
 
+    def rows(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the rows for which the condition holds.
+
+        Arrow compares integers with numbers of another kind only where they are small; large ones are compared as
+        float64.
+
+        Raises:
+            ConfigError: the condition cannot be computed of these rows.
+        """
+        try:
+            return batch.filter(self.expression)
+        except MemoryError:  # Arrow's is an ArrowException too
+            raise
+        except pa.ArrowException:
+            wide = [
+                column.cast(pa.float64(), safe=False) if pa.types.is_integer(column.type) else column
+                for column in (batch.column(name) for name in self.columns)
+            ]
+        try:
+            chosen = pa.table(wide, names=list(self.columns)).append_column(
+                _PLACE, pa.array(range(len(batch)), pa.int64())
+            )
+            return batch.take(chosen.filter(self.expression)[_PLACE].combine_chunks())
+        except pa.ArrowException as error:
+            reason = str(error).splitlines()[0]
+            raise ConfigError(f"--where {self.text!r} cannot be computed of the store's values: {reason}") from error
+
+
+_PLACE = "w2vray.place"
+
 
 def parse_where(text: str) -> Where:
     """Parse a condition.

@@ -14,7 +14,8 @@ from w2vray.cluster.corpus import Corpus, SourceFile, names_what_is_in
 from w2vray.cluster.filters import parse_where
 from w2vray.cluster.footer_process import read_footers
 from w2vray.cluster.footers import BadFile, Footer
-from w2vray.cluster.ledger import INSTEAD, PLAN, RUN, SCORES, Failure, RunDirectory
+from w2vray.cluster.ledger import INSTEAD, MANIFEST, PLAN, REJECTED, RUN, SCORES, TOTALS, Failure, RunDirectory
+from w2vray.cluster.parts import part_name
 from w2vray.cluster.preflight import Columns, check_footers, kept_columns, store_schema
 from w2vray.cluster.reading import schema_as_read
 from w2vray.cluster.stores import without_secrets
@@ -27,6 +28,9 @@ from w2vray.scorer import SCORING_VERSION
 __all__ = ["RunPlan", "fingerprint", "require_outside", "resume_run", "run_identity", "split_failed", "start_run"]
 
 RUN_FORMAT = 3
+
+_OF_A_RUN = (RUN, PLAN, MANIFEST, TOTALS, f"{SCORES}/{part_name('0' * 20)}", f"{REJECTED}/{part_name('0' * 20)}")
+"""Files that a run has, or will have."""
 
 
 @dataclass
@@ -72,7 +76,7 @@ def require_outside(arguments: Sequence[str], run: RunDirectory) -> None:
         RunError: it does, and neither it nor a folder above it in the store is left out by its name.
     """
     for argument in arguments:
-        if names_what_is_in(argument, run.store, run.base, (SCORES, PLAN)):
+        if names_what_is_in(argument, run.store, run.base, _OF_A_RUN):
             raise RunError(
                 f"{run.name} is inside {without_secrets(argument)}: its files would be documents to whoever classifies "
                 "that next. Name an --output elsewhere, or one that begins with _"

@@ -41,6 +41,7 @@ def read_unit(
 
     Raises:
         FileError: a file is not what it was when the plan was made, or cannot be read.
+        ConfigError: the condition cannot be computed of its values.
     """
     columns = list(dict.fromkeys([*columns, *(where.columns if where else ())]))
     for piece in unit.pieces:
@@ -59,7 +60,7 @@ def read_unit(
                 arrays.append(column.cast(without_views(column.type)))
             row += len(batch)
             rows = pa.RecordBatch.from_arrays(arrays, names=[FILE_COLUMN, ROW_COLUMN, *columns])
-            yield rows.filter(where.expression) if where else rows
+            yield where.rows(rows) if where else rows
         if row != piece.row_start + piece.rows:
             raise FileError(
                 f"{piece.file}: {row - piece.row_start} rows in row groups {piece.row_group_start} to "

@@ -62,7 +62,7 @@ def connected(address: str | None = None) -> Iterator[None]:
     """
     if ray.is_initialized():
         here = ray.get_runtime_context().gcs_address
-        if address not in {None, "auto", here}:
+        if address not in {None, "auto", here} and not _is_same(str(address), here):
             raise ClusterError(f"this process uses the Ray at {here} already; leave out {address}, or end that first")
         _quieten()
         yield
@@ -85,6 +85,19 @@ def connected(address: str | None = None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _is_same(address: str, other: str) -> bool:
+    """Tell whether two spellings of HOST:PORT name one place; of a URI nobody knows, and it is taken to."""
+    if "/" in address:
+        return True
+    with suppress(OSError, ValueError, OverflowError):
+        (host, _, port), (at, _, of) = address.rpartition(":"), other.rpartition(":")
+        places = (
+            {info[4][:2] for info in socket.getaddrinfo(h.strip("[]"), int(p))} for h, p in ((host, port), (at, of))
+        )
+        return not set.isdisjoint(*places)
+    return False
 
 
 def _require_listener(address: str) -> None:

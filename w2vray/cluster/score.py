@@ -242,18 +242,21 @@ class ScoringWorker:
             detail = f"{MOST_ATTEMPTS} workers have died of the unit of {unit.rows:,} rows of {files}"
             return asdict(_Outcome(unit.id, 0, reason=FileReason.KILLED_WORKERS, detail=detail))
         try:
-            record, scores, rejected = score_unit(unit, self.scorer, self.job)
-            self.run.commit(record, scores, rejected)
+            try:
+                record, scores, rejected = score_unit(unit, self.scorer, self.job)
+                self.run.commit(record, scores, rejected)
+            except MemoryError:  # Arrow's is an ArrowException too
+                raise
+            except pa.ArrowException as error:
+                if (damage := damaged(unit, self.job)) is None:
+                    raise
+                return asdict(_Outcome(unit.id, 0, damage, FileReason.DAMAGED_DATA, f"{damage}: {error}"))
         except FileError as error:
             return asdict(_Outcome(unit.id, 0, error.file, str(error.reason), str(error)))
         except MemoryError as error:
             files = ", ".join(dict.fromkeys(piece.file for piece in unit.pieces))
             detail = f"{files}: {unit.rows:,} rows do not go into a worker's memory ({error})"
             return asdict(_Outcome(unit.id, 0, files, FileReason.OUT_OF_MEMORY, detail))
-        except pa.ArrowException as error:
-            if (damage := damaged(unit, self.job)) is None:
-                raise
-            return asdict(_Outcome(unit.id, 0, damage, FileReason.DAMAGED_DATA, f"{damage}: {error}"))
         finally:
             self.run.end(unit.id, mark)
         return asdict(_Outcome(unit.id, record.rows_in))

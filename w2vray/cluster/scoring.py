@@ -108,7 +108,8 @@ def damaged(unit: Unit, job: ScoringJob) -> str | None:
 
     None says that all are as they should be: then the fault is not the file's.
     """
-    for batch in read_unit(unit, job.roots, job.columns):
+    filtered = job.where.columns if job.where else ()
+    for batch in read_unit(unit, job.roots, [*job.columns, *filtered]):
         try:
             batch.validate(full=True)
         except pa.ArrowException:

@@ -98,6 +98,7 @@ def run_trainer(
             checkpoint_config=CheckpointConfig(num_to_keep=1),
         ),
     )
+    (folder / DIVERGED).unlink(missing_ok=True)  # of a call that was killed before it read this
     with _watched(folder, progress), told_of_waiting(partial(training_waits_for, least, each), note):
         result = _fit(trainer, folder)
     if (folder / DIVERGED).exists():

@@ -26,6 +26,7 @@ try:
     import numba
     import numba.extending
     from numba.core.caching import CompileResultCacheImpl, FunctionCache, _CacheLocator
+    from numba.core.compiler_lock import global_compiler_lock
 except (ImportError, OSError) as error:  # OSError: llvmlite without its library
     numba = None
     _WHY_NOT = f"numba cannot be imported ({error})"
@@ -89,13 +90,14 @@ class _Turn:
         """Let the next process have it when this has ended, well or not, and all that had it called."""
 
         def in_turn(*arguments: Any) -> Any:
-            others = self._lock is not None  # a kernel that calls another has that compiled too
-            try:
-                return compiled(*arguments)
-            finally:
-                if self._lock is not None and not others:
-                    os.close(self._lock)
-                    self._lock = None
+            with global_compiler_lock:  # numba takes it too, and other threads wait here
+                others = self._lock is not None  # a kernel that calls another has that compiled too
+                try:
+                    return compiled(*arguments)
+                finally:
+                    if self._lock is not None and not others:
+                        os.close(self._lock)
+                        self._lock = None
 
         return in_turn
 
