@@ -116,8 +116,6 @@ def read_footer(store: fs.FileSystem, base: str, file: SourceFile, text_columns:
             return _footer(file, tail, etag_of(handle), text_columns)
     except FileError as error:
         return BadFile(file, FileReason(error.reason), str(error))
-    except MemoryError:  # Arrow's is an ArrowException too
-        raise
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last: a column's name is not UTF-8
         refused = file_error(file.name, error, FileReason.DAMAGED_FOOTER)
         return BadFile(file, FileReason(refused.reason), _first_line(error))
@@ -144,7 +142,13 @@ def etag_of(handle: Any) -> str | None:
 
 
 def file_error(name: str, error: Exception, otherwise: FileReason) -> FileError:
-    """Say which file could not be read, and why; ``otherwise`` is the reason where the filesystem is not to blame."""
+    """Say which file could not be read, and why; ``otherwise`` is the reason where the filesystem is not to blame.
+
+    Raises:
+        MemoryError: it was one; Arrow's is an ArrowException too, and no fault of the file's.
+    """
+    if isinstance(error, MemoryError):
+        raise error
     text = _first_line(error)
     if isinstance(error, FileNotFoundError):
         reason = FileReason.VANISHED

@@ -84,8 +84,6 @@ def _read_piece(piece: Piece, root: str, columns: Sequence[str]) -> Iterator[pa.
                     left -= len(batch)
                     if left <= 0:
                         return
-    except MemoryError:  # Arrow's is an ArrowException too
-        raise
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise file_error(piece.file, error, FileReason.DAMAGED_DATA) from error
 
