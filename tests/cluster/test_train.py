@@ -6,7 +6,8 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,8 @@ from w2vray.cluster.evaluate import EvaluationSummary, evaluate
 from w2vray.cluster.leases import only_writer
 from w2vray.cluster.repeating import repeated
 from w2vray.cluster.train import TrainSummary, train
+from w2vray.cluster.train_worker import DIVERGED
+from w2vray.cluster.trainer import run_trainer
 from w2vray.cluster.wholefiles import WholeFiles
 from w2vray.config import EvaluateSettings, TrainSettings
 from w2vray.errors import BundleError, ClusterError, ConfigError, CorpusError, DivergedError, RunError
@@ -225,6 +228,28 @@ def test_a_training_that_diverges_is_told_plainly_and_leaves_nothing(
     with pytest.raises(DivergedError, match=r"^the training loss is nan in epoch \d; lower --learning-rate$"):
         run_train(store, word_vectors, tmp_path / "new" / "model", workers=2, model_settings=options)
     assert not (tmp_path / "new").exists()
+
+
+def test_a_word_of_divergence_from_a_killed_call_ends_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call was killed between what its workers wrote and its own reading."""
+    settings = TrainSettings(labelled=("l",), vectors="v", output=str(tmp_path / "model"))
+    worker, diverged = cast("Any", None), tmp_path / "name" / DIVERGED
+    diverged.parent.mkdir()
+    monkeypatch.setattr("w2vray.cluster.trainer.load_state", lambda checkpoint: {"of": checkpoint})
+    monkeypatch.setattr("w2vray.cluster.trainer._fit", lambda *_: SimpleNamespace(checkpoint="last"))
+    told: dict[str, Any] = {"progress": lambda *_: None, "note": lambda _: None}
+
+    diverged.write_text("an earlier one")
+    assert run_trainer(settings, worker, tmp_path, "name", **told) == {"of": "last"}
+
+    def diverge(*_: Any) -> SimpleNamespace:
+        diverged.write_text("this one")
+        return SimpleNamespace(checkpoint="last")
+
+    monkeypatch.setattr("w2vray.cluster.trainer._fit", diverge)
+    with pytest.raises(DivergedError, match="this one"):
+        run_trainer(settings, worker, tmp_path, "name", **told)
+    assert not diverged.parent.exists()
 
 
 def test_iterations_that_end_before_the_optimum_are_told(
