@@ -249,6 +249,7 @@ BAD_FILES: dict[str, tuple[bytes, list[str]]] = {
     "text, too many numbers in a row": (b"3 2\n" + ROW_2_TOO_LONG, ["row 2 (b'b 3 4 5')", "3 numbers; expected 2"]),
     "text, wider than its header says": (b"2 2\na 1 2 3\nb 4 5 6\n", ["row 1", "3 numbers; expected 2"]),
     "text, not a number": (b"2 2\na 1 2\nb 3 x\n", ["row 2, number 2", "b'x' is not a number"]),
+    "text, not a number in the first row": (b"2 3\na 1 x 3\nb 4 5 6\n", ["row 1, number 2", "b'x' is not a number"]),
     "text, no number for Python only": (b"2 2\na 1 2\nb 1_0 4\n", ["row 2, number 1", "b'1_0' is not a number"]),
     "text, two spaces": (b"2 2\na 1 2\nb 3  4\n", ["row 2"]),
     "text, empty word": (b"2 2\na 1 2\n 3 4\n", ["row 2", "the word is empty"]),

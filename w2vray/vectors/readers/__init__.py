@@ -74,10 +74,10 @@ def _header(stream: ByteStream) -> tuple[int, int] | None:
 
 
 def _is_text(stream: ByteStream, dim: int) -> bool:
-    """Tell whether what follows the header is text: a word, then at most ``dim`` numbers to the line's end."""
+    """Tell whether what follows the header is text: a word, then at most ``dim`` fields of which most are numbers."""
     lines = stream.peek(MAX_LINE).split(b"\n", 2)
-    fields = lines[1].split() if len(lines) > 1 else []
-    return len(fields) > 1 and all(is_number(field) for field in fields[1:][-dim:])
+    fields = lines[1].split()[1:][-dim:] if len(lines) > 1 else []
+    return sum(map(is_number, fields)) > len(fields) / 2
 
 
 def _glove(stream: ByteStream) -> Source:
