@@ -14,6 +14,7 @@ from torch import Tensor
 
 from w2vray.batches import pad
 from w2vray.bundle import OVERLAY, REPLACED, Bundle
+from w2vray.epochs import Workers
 from w2vray.errors import BundleError
 from w2vray.examples import NO_EXAMPLES, Examples, Numbering, Part
 from w2vray.fitting import BEST, CURVE, SEARCH, Task, fit
@@ -29,7 +30,7 @@ from w2vray.model_settings import (
 from w2vray.models.classifier import shared_table
 from w2vray.objectives import OneLabel
 from w2vray.scorer import TextScorer
-from w2vray.training import EpochReport, Workers
+from w2vray.training import EpochReport
 from w2vray.vectors import Vectors
 from w2vray.word_vectors import WordVectors
 

@@ -9,10 +9,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from torch import Tensor
 
+from w2vray.epochs import Workers
 from w2vray.examples import Examples
 from w2vray.logistic import LogisticFit, Means, fit_logistic
 from w2vray.objectives import ManyLabels, Objective, OneLabel
-from w2vray.training import Workers
 from w2vray.word_vectors import WordVectors
 
 TABLE_VD = torch.tensor([[1.0, 2.0], [3.0, -4.0]])

@@ -13,12 +13,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from w2vray.epochs import ALONE, Workers
 from w2vray.examples import NO_EXAMPLES, Examples, Numbering, joined
 from w2vray.logistic import Means, fit_logistic
 from w2vray.model_settings import AverageSettings, ModelSettings, StepSettings
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
 from w2vray.objectives import Objective
-from w2vray.training import ALONE, EpochReport, Training, Workers, validate
+from w2vray.training import EpochReport, Training, validate
 from w2vray.word_vectors import WordVectors
 
 __all__ = ["BEST", "CONVERGED", "CURVE", "SEARCH", "Task", "fit"]

@@ -20,9 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from w2vray.batches import length_batches
+from w2vray.epochs import ALONE, Workers
 from w2vray.examples import Examples
 from w2vray.objectives import Objective, OneLabel
-from w2vray.training import ALONE, Workers
 from w2vray.word_vectors import WordVectors
 
 __all__ = ["LogisticFit", "Means", "fit_logistic"]

@@ -28,12 +28,12 @@ from stopwatch import Row, alternate
 from torch import Tensor, nn
 
 from w2vray import tokens
+from w2vray.epochs import ALONE, Workers
 from w2vray.examples import NO_EXAMPLES, Examples
 from w2vray.fitting import Task, fit
 from w2vray.lookup import Lookup
 from w2vray.model_settings import CnnSettings, ModelSettings, RecurrentSettings, StepSettings, model_settings
 from w2vray.objectives import OneLabel
-from w2vray.training import ALONE, Workers
 from w2vray.vectors import Vectors
 
 __all__ = ["NETWORKS", "measure_training"]
