@@ -10,6 +10,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from torch import Tensor
 
 from w2vray.epochs import Workers
+from w2vray.errors import DivergedError
 from w2vray.examples import Examples
 from w2vray.logistic import LogisticFit, Means, fit_logistic
 from w2vray.objectives import ManyLabels, Objective, OneLabel
@@ -179,6 +180,68 @@ def test_two_workers_find_the_optimum_of_one_that_has_all_examples(
     assert one.objectives[-1] == pytest.approx(alone.objectives[-1], abs=1e-8)
 
 
+@pytest.mark.parametrize(
+    ("scale", "offset"),
+    [
+        pytest.param([1e6, 1, 1, 1e-3], 0.0, id="one number far larger"),
+        pytest.param([1e10] * 4, 0.0, id="all large"),
+        pytest.param([1e-10] * 4, 0.0, id="all small"),
+        pytest.param([1.0] * 4, 1e5, id="far from zero"),
+    ],
+)
+def test_the_optimum_is_found_whatever_the_size_of_the_numbers(scale: list[float], offset: float) -> None:
+    """Nowhere does a step of any direction lower the objective; the optimum is told as such."""
+    means_ND, labels_N = make_data(3)
+    means_ND = (means_ND - means_ND.mean(dim=0)) * torch.tensor(scale) + offset
+    # the penalty is of use where numbers are of the size of one
+    C = 1e20 if scale[0] == 1e-10 else 1.0
+
+    found = fit(means_ND, labels_N, 3, C=C)
+
+    assert found.converged
+    at_optimum = penalised(found.weight_CD, found.bias_C, means_ND, labels_N, 0.5 / C)
+    for step in np.random.default_rng(0).normal(size=(40, 3, 4)):
+        for length in (1e-1, 1e-2, -1e-2, -1e-1):
+            weight_CD = found.weight_CD.double() + length * torch.from_numpy(step) / torch.tensor(scale)
+            bias_C = found.bias_C - (weight_CD - found.weight_CD) @ means_ND.mean(dim=0)
+            assert penalised(weight_CD, bias_C, means_ND, labels_N, 0.5 / C) > at_optimum
+
+
+def test_a_number_that_is_the_same_in_all_texts_has_no_weight() -> None:
+    """Whatever the penalty: the intercept says as much, and is free."""
+    means_ND, labels_N = make_data(3)
+    with_constant_ND = torch.cat([means_ND, torch.full((len(means_ND), 1), 0.1)], dim=1)
+
+    for C in (1.0, 1e300):
+        found, without = fit(with_constant_ND, labels_N, 3, C=C), fit(means_ND, labels_N, 3, C=C)
+        assert not found.weight_CD[:, -1].any()
+        assert found.objectives[-1] == pytest.approx(without.objectives[-1], abs=1e-8)
+
+
+@pytest.mark.parametrize("C", [1e-300, 1e-20, 1e300])
+def test_any_penalty_has_a_finite_optimum(C: float) -> None:
+    """So strong that no weight is left but the intercepts, or so weak that there is none."""
+    means_ND, labels_N = make_data(3)
+
+    found = fit(means_ND, labels_N, 3, C=C)
+
+    assert found.converged
+    if C < 1:
+        shares = np.bincount(labels_N.numpy()) / len(labels_N)
+        assert found.weight_CD.abs().max() < 1e-6
+        np.testing.assert_allclose(torch.softmax(found.bias_C, dim=0), shares, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), 1e200])
+def test_means_that_are_no_numbers_are_refused(value: float) -> None:
+    """No weights come of them."""
+    means_ND, labels_N = make_data(3)
+    means_ND[7, 2] = value
+
+    with pytest.raises(DivergedError, match="the means of the texts' vectors are not finite"):
+        fit(means_ND, labels_N, 3)
+
+
 def test_the_limit_of_iterations_is_kept() -> None:
     """Two iterations end well before the optimum."""
     means_ND, labels_N = make_data(3)
@@ -186,6 +249,7 @@ def test_the_limit_of_iterations_is_kept() -> None:
     few, many = fit(means_ND, labels_N, 3, max_iterations=2), fit(means_ND, labels_N, 3)
 
     assert len(few.objectives) <= 8
+    assert (few.converged, many.converged) == (False, True)
     assert few.objectives[-1] > many.objectives[-1] + 1e-3
 
 

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from w2vray.batches import length_batches
 from w2vray.epochs import ALONE, Workers
+from w2vray.errors import DivergedError
 from w2vray.examples import Examples
 from w2vray.objectives import Objective, OneLabel
 from w2vray.word_vectors import WordVectors
@@ -30,12 +31,18 @@ __all__ = ["LogisticFit", "Means", "fit_logistic"]
 _CHUNK_ROWS = 1 << 14
 _IN_MEMORY = 1 << 28
 
+_FLAT = 1e-5
+"""Largest component of the gradient at what counts as the optimum."""
+
+_CONSTANT = 1e-14
+"""A number whose variance is no more than this share of its square is the same in all texts."""
+
 
 @dataclass(frozen=True)
 class LogisticFit:
     """The optimum, and the objective after each evaluation (penalised, a mean over all examples, in nats).
 
-    ``converged`` says whether it is one, or the iterations were over before.
+    ``converged`` says whether it is one; otherwise the iterations were over before, or numbers too coarse.
     """
 
     weight_CD: Tensor
@@ -97,8 +104,11 @@ def fit_logistic(
     difference of our two; ours are +w/2 and -w/2 at the optimum, so that the same penalty on w is twice that on them.
     With many labels it is one such problem of two classes for each label, as ``OneVsRestClassifier`` solves them.
 
+    L-BFGS sees means moved to their average, which the intercept takes up, and weights scaled so that the objective
+    bends alike in all of them: it finds the same optimum, in few iterations, whatever the size of the vectors' numbers.
+
     Args:
-        means: pairs of means_ND and labels; gone through once for each evaluation of the objective.
+        means: pairs of means_ND and labels; gone through twice, and once for each evaluation of the objective.
         dim: width of a mean.
         classes: number of labels.
         objective: gives the loss.
@@ -106,8 +116,18 @@ def fit_logistic(
         C: inverse strength of the penalty.
         max_iterations: L-BFGS iterations at most.
         sum_over_workers: adds a tensor up.
+
+    Raises:
+        DivergedError: the optimum, or what leads to it, is no number; on all workers alike.
     """
     penalty = 1.0 if classes == 2 and isinstance(objective, OneLabel) else 0.5
+    decay = penalty / C / examples
+    centre_D = _average_row(means, lambda means_ND: means_ND, dim, examples, sum_over_workers)
+    variance_D = _average_row(means, lambda means_ND: (means_ND - centre_D).square(), dim, examples, sum_over_workers)
+    if not variance_D.isfinite().all():
+        raise DivergedError("the means of the texts' vectors are not finite; numbers of the vectors are too large")
+    varies_D = variance_D > _CONSTANT * centre_D.square()
+    scale_D = torch.where(varies_D, (variance_D / 4 + 2 * decay).rsqrt(), 0.0)
     parameters_CP = torch.zeros(classes, dim + 1, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS(
         [parameters_CP],
@@ -120,23 +140,43 @@ def fit_logistic(
     )
     objectives: list[float] = []
 
+    def solution() -> tuple[Tensor, Tensor]:
+        weight_CD = parameters_CP[:, :-1] * scale_D
+        return weight_CD, parameters_CP[:, -1] - weight_CD @ centre_D
+
     def closure() -> Tensor:
-        weight_CD, bias_C = parameters_CP[:, :-1], parameters_CP[:, -1]
         sums = torch.zeros(1 + parameters_CP.numel(), dtype=torch.float64)
         for means_ND, labels in means:
-            loss = objective.loss(F.linear(means_ND.double(), weight_CD, bias_C), labels) * C
+            loss = objective.loss(F.linear(means_ND.double(), *solution()), labels) / examples
             (gradient_CP,) = torch.autograd.grad(loss, parameters_CP)
             sums += torch.cat([loss.detach().reshape(1), gradient_CP.reshape(-1)])
         summed = sum_over_workers(sums)
-        scale = 1.0 / (C * examples)
-        gradient_CP = summed[1:].reshape(parameters_CP.shape).clone()
-        gradient_CP[:, :-1] += 2 * penalty * weight_CD.detach()
-        parameters_CP.grad = gradient_CP * scale
-        value = (summed[0] + penalty * weight_CD.detach().square().sum()) * scale
+        penalised = decay * solution()[0].square().sum()
+        (gradient_CP,) = torch.autograd.grad(penalised, parameters_CP)
+        parameters_CP.grad = gradient_CP + summed[1:].reshape(parameters_CP.shape)
+        value = summed[0] + penalised.detach()
         objectives.append(float(value))
         return value
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
-    solution_CP = parameters_CP.detach().float()
-    converged = optimizer.state[parameters_CP]["n_iter"] < max_iterations
-    return LogisticFit(solution_CP[:, :-1].clone(), solution_CP[:, -1].clone(), objectives, converged)
+    weight_CD, bias_C = (part.detach().float() for part in solution())
+    if not (weight_CD.isfinite().all() and bias_C.isfinite().all() and math.isfinite(objectives[-1])):
+        raise DivergedError(f"logistic regression comes to no numbers with --C {C:g}; name another")
+    assert parameters_CP.grad is not None
+    steepest = float(parameters_CP.grad.abs().max())
+    converged = optimizer.state[parameters_CP]["n_iter"] < max_iterations and steepest <= _FLAT
+    return LogisticFit(weight_CD, bias_C, objectives, converged)
+
+
+def _average_row(
+    means: Iterable[tuple[Tensor, Tensor]],
+    of: Callable[[Tensor], Tensor],
+    dim: int,
+    examples: int,
+    sum_over_workers: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """Return the average over all examples of what ``of`` makes of means in float64, shape [D]."""
+    sum_D = torch.zeros(dim, dtype=torch.float64)
+    for means_ND, _ in means:
+        sum_D += of(means_ND.double()).sum(dim=0)
+    return sum_over_workers(sum_D) / examples
