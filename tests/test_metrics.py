@@ -12,9 +12,8 @@ from w2vray.metrics import NO_LABEL, NO_ROWS, Confusion, LabelCounts, count_labe
 CLASSES = 4
 LABELS = ["a", "b", "c", "d"]
 
-some_rows = st.lists(
-    st.tuples(st.integers(0, CLASSES - 1), st.integers(NO_LABEL, CLASSES - 1)), min_size=1, max_size=60
-)
+some_rows = st.lists(st.tuples(st.integers(NO_LABEL, CLASSES - 1), st.integers(NO_LABEL, CLASSES - 1)), max_size=60)
+"""True and predicted classes: none is true where the model does not know the label, none given where no word is."""
 
 
 def test_confusion_counts_rows_by_true_and_predicted_class_with_unlabelled_ones_last() -> None:
@@ -26,10 +25,10 @@ def test_confusion_counts_rows_by_true_and_predicted_class_with_unlabelled_ones_
 
 
 def dense(counted: Confusion, classes: int) -> Any:
-    """Rows by true and predicted class, those without a label in the last column."""
-    table = np.zeros((classes, classes + 1), dtype=np.int64)
-    table[counted.true_M, counted.predicted_M] = counted.rows_M  # NO_LABEL is the last column
-    return table
+    """Rows by true and predicted class; no label is the last column, and an unknown one the last row, if any."""
+    table = np.zeros((classes + 1, classes + 1), dtype=np.int64)
+    table[counted.true_M, counted.predicted_M] = counted.rows_M  # NO_LABEL is the last
+    return table if table[classes].any() else table[:classes]
 
 
 def sparse(table: list[list[int]]) -> Confusion:
@@ -42,7 +41,7 @@ def sparse(table: list[list[int]]) -> Confusion:
 @given(st.lists(some_rows, max_size=4))
 def test_confusions_of_parts_add_up_to_that_of_all(parts: list[list[tuple[int, int]]]) -> None:
     """A worker may have nothing to count."""
-    total = sum((Confusion.of(*np.array(rows).T) for rows in parts), NO_ROWS)
+    total = sum((Confusion.of(*np.array(rows, dtype=np.int64).reshape(-1, 2).T) for rows in parts), NO_ROWS)
     flat = np.array([row for rows in parts for row in rows], dtype=np.int64).reshape(-1, 2)
 
     assert np.array_equal(dense(total, CLASSES), dense(Confusion.of(*flat.T), CLASSES))
@@ -71,31 +70,38 @@ def test_metrics_of_a_small_confusion_matrix() -> None:
     assert found.macro_f1 == pytest.approx((no.f1 + yes.f1) / 2)
 
 
-@given(rows=some_rows)
+@given(rows=some_rows.filter(lambda rows: any(max(row) != NO_LABEL for row in rows)))
 def test_metrics_equal_scikit_learns(rows: list[tuple[int, int]]) -> None:
-    """Macro-F1 is over the classes that are there, in truth or in prediction; no label is no class."""
+    """Macro-F1 is over the classes that are there, in truth or in prediction; no label is no class.
+
+    To scikit-learn, a label that the model does not know and no answer are two more classes.
+    """
     true_N, predicted_N = np.array(rows).T
     present = sorted({*true_N, *predicted_N} - {NO_LABEL})
+    unknown = CLASSES
 
     counted = Confusion.of(true_N, predicted_N)
     found = metrics(counted, LABELS)
 
     assert found.rows == len(rows)
     assert found.rows_no_evidence == np.count_nonzero(predicted_N == NO_LABEL)
+    true_N = np.where(true_N == NO_LABEL, unknown, true_N)
     assert found.accuracy == pytest.approx(accuracy_score(true_N, predicted_N))
     macro_f1 = f1_score(true_N, predicted_N, labels=present, average="macro", zero_division=0)
     assert found.macro_f1 == pytest.approx(macro_f1)
     expected = precision_recall_fscore_support(true_N, predicted_N, labels=range(CLASSES), zero_division=0)
     mine = [(item.precision, item.recall, item.f1, item.rows) for item in found.classes]
     np.testing.assert_allclose(np.array(mine).T, np.array(expected, dtype=float))
-    square = confusion_matrix(true_N, predicted_N, labels=[*range(CLASSES), NO_LABEL])[:CLASSES]
-    np.testing.assert_array_equal(dense(counted, CLASSES), square)
+    assert sum(item.rows for item in found.classes) == np.count_nonzero(true_N != unknown)
+    if (known := true_N != unknown).any():
+        square = confusion_matrix(true_N[known], predicted_N[known], labels=[*range(CLASSES), NO_LABEL])[:CLASSES]
+        np.testing.assert_array_equal(dense(counted, CLASSES)[:CLASSES], square)
 
 
 @given(rows=some_rows, unlabelled=st.integers(1, 20))
 def test_rows_that_got_no_label_are_wrong(rows: list[tuple[int, int]], unlabelled: int) -> None:
     """They are in the denominators of accuracy and recall, and in no class's precision."""
-    true_N, predicted_N = np.array(rows).T
+    true_N, predicted_N = np.array(rows, dtype=np.int64).reshape(-1, 2).T
     before = metrics(Confusion.of(true_N, predicted_N), LABELS)
     more_true_N = np.concatenate((true_N, np.zeros(unlabelled, dtype=np.int64)))
     more_predicted_N = np.concatenate((predicted_N, np.full(unlabelled, NO_LABEL)))
@@ -111,14 +117,20 @@ def test_rows_that_got_no_label_are_wrong(rows: list[tuple[int, int]], unlabelle
 
 
 def test_rows_whose_true_label_is_unknown_are_wrong_whatever_was_predicted() -> None:
-    """Three right ones of five rows, and five more that could not be right."""
+    """Three right ones of five rows, and five more that could not be right, which "b" was given to twice."""
     counted = sparse([[2, 1, 0], [0, 1, 1]])
+    more = Confusion.of(np.full(2, NO_LABEL), np.array([1, NO_LABEL]), np.array([2, 3]))
 
-    known, both = metrics(counted, ["a", "b"]), metrics(counted, ["a", "b"], rows_unknown_label=5)
+    known, both = metrics(counted, ["a", "b"]), metrics(counted + more, ["a", "b"])
 
-    assert (known.rows, known.accuracy) == (5, 3 / 5)
-    assert (both.rows, both.accuracy) == (10, 3 / 10)
-    assert both.classes == known.classes
+    assert (known.rows, known.accuracy, known.rows_no_evidence) == (5, 3 / 5, 1)
+    assert (both.rows, both.accuracy, both.rows_no_evidence) == (10, 3 / 10, 4)
+    assert [item.precision for item in known.classes] == [1, 1 / 2]
+    assert [item.precision for item in both.classes] == [1, 1 / 4]
+    assert [item.recall for item in both.classes] == [item.recall for item in known.classes]
+    pairs = both.as_dict()["confusion"]
+    assert {"label": None, "predicted": "b", "rows": 2} in pairs
+    assert {"label": None, "predicted": None, "rows": 3} in pairs
 
 
 def test_metrics_of_no_rows_are_zero() -> None:

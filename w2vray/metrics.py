@@ -29,7 +29,10 @@ NO_LABEL = -1
 
 @dataclass(frozen=True)
 class Confusion:
-    """How many rows of each class were given which: the pairs that there are, by class, ``NO_LABEL`` first."""
+    """How many rows of each class were given which: the pairs that there are, by class, ``NO_LABEL`` first.
+
+    That is the true class of a row whose label the model does not know, and is given to one without a known word.
+    """
 
     true_M: npt.NDArray[np.int64]
     predicted_M: npt.NDArray[np.int64]
@@ -86,6 +89,10 @@ class Metrics:
         """Return the metrics as JSON can hold them: of the confusion, each pair of labels that there is."""
         labels = [item.label for item in self.classes]
         counted = self.confusion
+
+        def named(place: int) -> str | None:
+            return None if place == NO_LABEL else labels[place]
+
         pairs = zip(counted.true_M.tolist(), counted.predicted_M.tolist(), counted.rows_M.tolist(), strict=True)
         return {
             "rows": self.rows,
@@ -94,33 +101,32 @@ class Metrics:
             "macro_f1": self.macro_f1,
             "classes": [vars(item) for item in self.classes],
             "confusion": [
-                {"label": labels[true], "predicted": None if given == NO_LABEL else labels[given], "rows": rows}
-                for true, given, rows in pairs
+                {"label": named(true), "predicted": named(given), "rows": rows} for true, given, rows in pairs
             ],
         }
 
 
-def metrics(counted: Confusion, labels: Sequence[str], *, rows_unknown_label: int = 0) -> Metrics:
+def metrics(counted: Confusion, labels: Sequence[str]) -> Metrics:
     """Compute accuracy, macro-F1 (the plain mean of the classes' F1, as scikit-learn's) and a row per class.
 
-    Rows whose true label is none of ``labels`` are wrong whatever was predicted.
+    A row whose true label is none of ``labels`` is wrong whatever was predicted, also for the precision of that.
     """
 
     def of_classes(classes_M: npt.NDArray[np.int64], counts_M: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         return np.bincount(classes_M[counts_M], counted.rows_M[counts_M], len(labels)).astype(np.int64)
 
-    labelled_M = counted.predicted_M != NO_LABEL
-    right_C = of_classes(counted.true_M, counted.true_M == counted.predicted_M).astype(np.float64)
-    true_C = of_classes(counted.true_M, np.ones_like(labelled_M))
-    predicted_C = of_classes(counted.predicted_M, labelled_M)
+    known_M, answered_M = counted.true_M != NO_LABEL, counted.predicted_M != NO_LABEL
+    right_C = of_classes(counted.true_M, known_M & (counted.true_M == counted.predicted_M)).astype(np.float64)
+    true_C = of_classes(counted.true_M, known_M)
+    predicted_C = of_classes(counted.predicted_M, answered_M)
     precision_C = right_C / np.maximum(predicted_C, 1)
     recall_C = right_C / np.maximum(true_C, 1)
     f1_C = 2 * right_C / np.maximum(true_C + predicted_C, 1)
     seen_C = (true_C + predicted_C) > 0
-    rows = int(counted.rows_M.sum()) + rows_unknown_label
+    rows = int(counted.rows_M.sum())
     return Metrics(
         rows=rows,
-        rows_no_evidence=int(counted.rows_M[~labelled_M].sum()),
+        rows_no_evidence=int(counted.rows_M[~answered_M].sum()),
         accuracy=float(right_C.sum() / max(rows, 1)),
         macro_f1=float(f1_C[seen_C].mean()) if seen_C.any() else 0.0,
         classes=[

@@ -13,7 +13,7 @@ from w2vray.bundle import Bundle, ModelConfig
 from w2vray.examples import NO_EXAMPLES, Examples
 from w2vray.fitting import BEST, CURVE, SEARCH, Task, fit
 from w2vray.lookup import Lookup
-from w2vray.metrics import Confusion, metrics
+from w2vray.metrics import NO_LABEL, Confusion, metrics
 from w2vray.model_settings import ModelSettings, StepSettings, model_settings
 from w2vray.objectives import OneLabel
 from w2vray.scorer import TextScorer
@@ -79,10 +79,8 @@ def measure_model(
 def outcome(predicted_N: npt.NDArray[np.integer[Any]], labelled: LabelledSet, epochs: int = 0) -> Outcome:
     """Compare numbers of labels with the test rows' labels; a label that was never learnt counts as wrong."""
     number = {label: index for index, label in enumerate(labelled.labels)}
-    true_N = np.array([number.get(label, -1) for label in labelled.test.labels])
-    known_N = true_N >= 0
-    counted = Confusion.of(true_N[known_N], predicted_N[known_N])
-    measured = metrics(counted, labelled.labels, rows_unknown_label=int((~known_N).sum()))
+    true_N = np.array([number.get(label, NO_LABEL) for label in labelled.test.labels])
+    measured = metrics(Confusion.of(true_N, predicted_N), labelled.labels)
     return Outcome(measured.accuracy, measured.macro_f1, epochs)
 
 

@@ -120,22 +120,28 @@ def _kind(multi_label: bool) -> str:
     return "lists of labels" if multi_label else "one label a row"
 
 
+def _and_where(settings: EvaluateSettings) -> str:
+    return f", or another --where: {settings.where!r} holds for no other row" if settings.where else ""
+
+
 def _one_label(rows: Iterable[dict[str, Any]], labels: Sequence[str], settings: EvaluateSettings) -> EvaluationSummary:
     """Add up what the workers counted."""
     total = NO_ROWS
-    without = unknown = 0
+    without = 0
     for row in rows:
         total += Confusion(*(np.array(pairs, dtype=np.int64) for pairs in row["confusion"]))
         without += row["without_label"]
-        unknown += row["unknown_label"]
-    if not len(total.rows_M):
+    known_M = total.true_M != NO_LABEL
+    unknown = int(total.rows_M[~known_M].sum())
+    if not known_M.any():
         some = ", ".join(labels[:10]) + (f" and {len(labels) - 10:,} others" if len(labels) > 10 else "")
         raise CorpusError(
             f"no row of {settings.label_column!r} has a label that the model knows ({some}); "
             f"{without:,} rows have none, {unknown:,} another; name another --label-column or another --model"
+            + _and_where(settings)
         )
     return EvaluationSummary(
-        metrics=metrics(total, labels, rows_unknown_label=unknown),
+        metrics=metrics(total, labels),
         rows_without_label=without,
         rows_unknown_label=unknown,
     )
@@ -153,7 +159,10 @@ def _many_labels(
         counts_3C = np.array(row.pop("counts"), dtype=np.int64).reshape(3, len(labels))
         total += LabelCounts(counts_3C, **row)
     if not total.rows:
-        raise CorpusError(f"no row of {settings.label_column!r} has a list of labels; {without:,} rows have none")
+        raise CorpusError(
+            f"no row of {settings.label_column!r} has a list of labels; {without:,} rows have none"
+            + _and_where(settings)
+        )
     return EvaluationSummary(
         metrics=multi_label_metrics(total, labels), rows_without_label=without, rows_unknown_label=unknown
     )
@@ -190,19 +199,19 @@ class OneLabelWorker(_EvaluationWorker):
     """Counts which label was given for which."""
 
     def __call__(self, unit: Unit) -> dict[str, Any]:
-        """Return the pairs of labels of a unit, and what could not be counted in them."""
+        """Return the pairs of labels of a unit, and how many rows have no label."""
         total = NO_ROWS
-        without = unknown = 0
+        without = 0
         for batch, scores, rows_N in self.answers(unit):
             predicted = np.full(len(batch), NO_LABEL, dtype=np.int64)
             predicted[rows_N] = scores.label_N
             label = label_strings(batch.column(self.label_column), self.label_column)
-            true = pc.index_in(label, pa.array(self.labels, pa.string())).fill_null(-1).to_numpy()
+            true = pc.index_in(label, pa.array(self.labels, pa.string())).fill_null(NO_LABEL).to_numpy()
+            labelled = label.is_valid().to_numpy(zero_copy_only=False)
             without += label.null_count
-            unknown += int((true < 0).sum()) - label.null_count
-            total += Confusion.of(true[true >= 0], predicted[true >= 0])
+            total += Confusion.of(true[labelled], predicted[labelled])
         pairs = [total.true_M.tolist(), total.predicted_M.tolist(), total.rows_M.tolist()]
-        return {"confusion": pairs, "without_label": without, "unknown_label": unknown}
+        return {"confusion": pairs, "without_label": without}
 
 
 class ManyLabelsWorker(_EvaluationWorker):
