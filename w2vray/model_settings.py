@@ -36,7 +36,7 @@ def _whole(value: object) -> bool:
 class AverageSettings:
     """Settings of ``average``."""
 
-    C: float = documented("inverse strength of the penalty on the weights, as scikit-learn's.", 1.0)
+    C: float = documented("inverse strength of the penalty on the weights, as scikit-learn's (its default: 1).", 10.0)
     iterations: int = documented("L-BFGS iterations at most.", 1000)
 
     def __post_init__(self) -> None:

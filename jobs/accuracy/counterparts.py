@@ -25,11 +25,12 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it
 
 from w2vray.errors import W2vrayError
 from w2vray.lookup import Lookup
+from w2vray.model_settings import AverageSettings
 from w2vray.vectors import Vectors
 
 __all__ = ["FASTTEXT", "SKLEARN", "TFIDF", "measure_fasttext", "measure_sklearn", "measure_tfidf"]
 
-SKLEARN: dict[str, Any] = {"C": 1.0, "max_iter": 5000, "tol": 1e-8}
+SKLEARN: dict[str, Any] = {"C": AverageSettings().C, "max_iter": 5000, "tol": 1e-8}
 TFIDF: dict[str, Any] = {"C": 10.0, "max_iter": 5000, "ngram_range": [1, 2], "token_pattern": r"\S+"}
 FASTTEXT: dict[str, Any] = {"wordNgrams": 2, "lr": 0.5, "epoch": 25, "thread": 1, "verbose": 0}
 
