@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from w2vray.cluster.train_worker import STATE, last_state
+from w2vray.cluster.train_worker import STATE, last_state, state_if_whole
 from w2vray.cluster.trainer import forget_damaged
 
 SNAPSHOT = "checkpoint_manager_snapshot.json"
@@ -41,6 +43,28 @@ def test_a_worker_goes_on_from_the_last_whole_checkpoint(
     assert last_state(tmp_path) == {"epoch": 1}
     damage(first / STATE, how)
     assert last_state(tmp_path) is None
+
+
+@given(place=st.integers(0, 1 << 20), bit=st.integers(0, 7))
+def test_a_checkpoint_with_a_flipped_bit_is_whole_or_none(place: int, bit: int, flipped: Path) -> None:
+    """Some bits of its archive say nothing; no other state comes of any."""
+    whole = (flipped.parent / STATE).read_bytes()
+    changed = bytearray(whole)
+    changed[place % len(whole)] ^= 1 << bit
+    flipped.mkdir(exist_ok=True)
+    (flipped / STATE).write_bytes(changed)
+
+    found = state_if_whole(flipped)
+
+    assert found is None or (found["epoch"] == 1 and torch.equal(found["weights"], torch.arange(400.0)))
+
+
+@pytest.fixture(scope="module")
+def flipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for changed checkpoints; beside it lies the one that they are of."""
+    folder = tmp_path_factory.mktemp("flipped")
+    torch.save({"epoch": 1, "weights": torch.arange(400.0)}, folder / STATE)
+    return folder / "changed"
 
 
 def latest(name: str) -> dict[str, Any]:
