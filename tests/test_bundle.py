@@ -466,7 +466,7 @@ def test_what_a_killed_process_leaves_lies_where_it_is_cleared_away(
     (tmp_path / "training").mkdir()
 
     def look(weights: Any) -> bytes:
-        seen.append(sorted(place.parent.name for place in tmp_path.rglob("*.partial-*")))
+        seen.append(sorted(place.parent.name for place in tmp_path.rglob("partial-*")))
         return save(weights)
 
     monkeypatch.setattr("w2vray.bundle.save_weights", look)

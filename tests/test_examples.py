@@ -1,5 +1,7 @@
+import errno
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -7,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from w2vray.errors import W2vrayError
 from w2vray.examples import NO_EXAMPLES, ExampleCounts, ExampleFile, Examples, Part, joined
 
 some_rows = st.lists(
@@ -137,4 +140,19 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     file = ExampleFile(tmp_path / "unit.arrow")
     with pytest.raises(ValueError, match="not all the same length"):
         file.write((columns(TRAIN)[0], columns(KEPT)[1]), columns(KEPT), [], COUNTS)  # columns of different lengths
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("call", ["replace", "mkdir"])
+def test_a_disk_that_takes_no_more_is_told_with_the_file(
+    call: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "as the system says it")
+
+    file = ExampleFile(tmp_path / "unit.arrow")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, call, full)
+        with pytest.raises(W2vrayError, match=r"unit\.arrow cannot be written \(No space left on device\)"):
+            file.write(columns(TRAIN), columns(KEPT), [], COUNTS)
     assert list(tmp_path.iterdir()) == []

@@ -27,7 +27,7 @@ from w2vray.model_settings import (
     ModelSettings,
     TunedAverageSettings,
 )
-from w2vray.models.classifier import shared_table
+from w2vray.models.classifier import shared_table, special_row
 from w2vray.objectives import OneLabel
 from w2vray.scorer import TextScorer
 from w2vray.training import EpochReport
@@ -123,6 +123,43 @@ def test_batches_of_several_parts_bring_the_made_rows_they_use() -> None:
 def test_the_words_that_are_tuned_are_those_of_the_examples(vectors: Vectors) -> None:
     assert examples(vectors).table_rows(6).tolist() == [GOOD, BAD, FILM, DULL, GREAT]
     assert NO_EXAMPLES.table_rows(6).tolist() == []
+
+
+# What a task says
+
+
+NETWORKS = [kind for kind in MODELS if kind != "average"]
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_the_row_of_unknown_words_is_learnt_and_that_of_zeros_is_not(kind: str, vectors: Vectors) -> None:
+    """It starts as the same row that an untrained model has."""
+    unknown, zero = (fitted(make_task(MODELS[kind], policy=policy), vectors)[BEST] for policy in ("unknown", "zero"))
+
+    start = special_row("unknown", vectors.table_VD)
+    assert unknown[OVERLAY].shape == start.shape == (1, vectors.dim)
+    assert (unknown[OVERLAY] != start).any()
+    assert not zero[OVERLAY].any()
+
+
+@pytest.mark.parametrize("tune_vectors", [False, True], ids=["frozen", "tuned"])
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_the_precision_that_is_asked_for_is_that_of_the_products(
+    kind: str, tune_vectors: bool, vectors: Vectors
+) -> None:
+    """Losses come out near those of float32, weights are float32, and not the same."""
+    model = replace(MODELS[kind], learning_rate=1e-3)
+    exact, coarse = (
+        fitted(make_task(model, tune_vectors=tune_vectors, precision=precision), vectors)
+        for precision in ("float32", "bfloat16")
+    )
+
+    assert not equal_weights(exact[BEST], coarse[BEST])
+    assert {name: value.dtype for name, value in coarse[BEST].items()} == {
+        name: value.dtype for name, value in exact[BEST].items()
+    }
+    losses = [[line["validation_loss"] for line in state[CURVE]] for state in (exact, coarse)]
+    assert losses[1] == pytest.approx(losses[0], abs=0.01)
 
 
 # Tuned words

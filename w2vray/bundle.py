@@ -217,9 +217,10 @@ def save_bundle(
         BundleError: there is something at ``output`` already, or it cannot be written.
     """
     output = Path(output)
-    if output.exists():
+    if os.path.lexists(output):
         raise BundleError(f"{output} is already there; name another --output, or remove it first")
-    partial = (beside or output.parent) / f".{output.name}.partial-{uuid.uuid4().hex[:8]}"
+    unfinished = f"partial-{uuid.uuid4().hex[:8]}"
+    partial = beside / unfinished if beside else output.parent / f".{output.name}.{unfinished}"
     try:
         partial.mkdir(parents=True)
         in_order = {name: np.asarray(array, order="C") for name, array in weights.items()}  # safetensors takes it as so

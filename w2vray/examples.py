@@ -13,6 +13,7 @@ import os
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ import torch
 from torch import Tensor
 
 from w2vray.batches import RaggedIds
+from w2vray.errors import W2vrayError
 from w2vray.lookup import overlaid
 
 __all__ = ["NO_EXAMPLES", "ExampleCounts", "ExampleFile", "Examples", "Numbering", "Part", "joined"]
@@ -219,12 +221,15 @@ class ExampleFile:
 
         Rows made for words that have none lie in a file beside it, which is written first. ``source`` is the hash of
         the rows that the examples were made from.
+
+        Raises:
+            W2vrayError: it cannot be written.
         """
         stated = json.dumps({**vars(counts), "names": list(labels), "source": source})
         schema = _SCHEMA.with_metadata({_COUNTS: stated.encode()})
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}")
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             if made_MD is not None:
                 with partial.open("wb") as sink:
                     np.save(sink, made_MD)
@@ -233,8 +238,12 @@ class ExampleFile:
                 for columns in (train, validation):
                     writer.write_batch(pa.RecordBatch.from_arrays(list(columns), schema=schema))
             partial.replace(self.path)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else error
+            raise W2vrayError(f"{self.path} cannot be written ({reason})") from error
         finally:
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
 
     @property
     def made_path(self) -> Path:

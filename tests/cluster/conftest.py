@@ -23,7 +23,7 @@ from w2vray.cluster.examples import ExampleReader, ReadingJob
 from w2vray.cluster.labelled import labelled_units
 from w2vray.examples import ExampleCounts, ExampleFile, Examples
 from w2vray.fitting import Task, fit
-from w2vray.model_settings import MODEL_SETTINGS, CnnSettings
+from w2vray.model_settings import MODEL_SETTINGS, CnnSettings, GruSettings, LstmSettings
 from w2vray.models.classifier import build_model, special_row
 from w2vray.objectives import objective
 from w2vray.vectors import Vectors, VectorsWriter
@@ -159,28 +159,42 @@ def read_parts() -> Callable[..., pa.Table]:
 def fit_here(word_vectors: Vectors, tmp_path: Path) -> Callable[..., Mapping[str, Any]]:
     """Train on a store without Ray and without disturbance, and return the last state."""
 
-    def fitted(store: Path, model: CnnSettings, *, policy: str = "skip", balanced: bool = False) -> Mapping[str, Any]:
-        labelled = labelled_units([str(store)], ("text",), "label")
+    def fitted(
+        store: Path,
+        model: CnnSettings | LstmSettings | GruSettings,
+        *,
+        label_column: str = "label",
+        policy: str = "skip",
+        balanced: bool = False,
+        seed: int = 0,
+        **task_options: Any,
+    ) -> Mapping[str, Any]:
+        labelled = labelled_units([str(store)], ("text",), label_column)
         job = ReadingJob(
             roots=labelled.corpus.roots,
             text_columns=("text",),
-            label_column="label",
+            label_column=label_column,
             where=None,
-            multi_label=False,
+            multi_label=labelled.multi_label,
             rules=word_vectors.rules,
             policy=policy,
             validation_share=0.1,
-            seed=0,
+            seed=seed,
         )
         here: Any = SimpleNamespace(get=lambda: word_vectors)
         reader = ExampleReader(here, job, str(tmp_path / "here"))
         files = [ExampleFile(tmp_path / "here" / f"{reader(unit)['unit']}.arrow") for unit in labelled.units]
         counts = sum((file.counts() or ExampleCounts() for file in files), ExampleCounts())
         labels = sorted(counts.labels)
-        weighted = objective(labels, counts.labels, counts.train, multi_label=False, balanced=balanced, weights={})
-        task = Task(model=model, classes=len(labels), objective=weighted, policy=policy, refit=model.refit)
-        parts = [file.parts(labels, multi_label=False) for file in files]
-        train, validation = (Examples(tuple(part[kind] for part in parts), len(labels)) for kind in range(2))
+        weighted = objective(
+            labels, counts.labels, counts.train, multi_label=labelled.multi_label, balanced=balanced, weights={}
+        )
+        stated: dict[str, Any] = {"refit": model.refit, "policy": policy, "seed": seed} | task_options
+        task = Task(model=model, classes=len(labels), objective=weighted, **stated)
+        parts = [file.parts(labels, multi_label=labelled.multi_label) for file in files]
+        train, validation = (
+            Examples(tuple(part[kind] for part in parts), len(labels), labelled.multi_label) for kind in range(2)
+        )
         return fit(task, word_vectors.table_VD, train, validation)
 
     return fitted

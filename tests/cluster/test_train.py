@@ -1,10 +1,13 @@
 """Training on Ray Train, and evaluation: what is learnt, what is counted, what is refused."""
 
+import hashlib
 import json
 import os
+import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -27,10 +30,10 @@ from w2vray.cluster.trainer import run_trainer
 from w2vray.cluster.wholefiles import WholeFiles
 from w2vray.config import EvaluateSettings, TrainSettings
 from w2vray.errors import BundleError, ClusterError, ConfigError, CorpusError, DivergedError, RunError
-from w2vray.fitting import BEST, SEARCH
+from w2vray.fitting import BEST, CURVE, SEARCH
 from w2vray.lookup import Lookup
 from w2vray.metrics import MultiLabelMetrics
-from w2vray.model_settings import CnnSettings
+from w2vray.model_settings import model_settings
 from w2vray.scorer import TextScorer
 from w2vray.vectors import Vectors
 
@@ -38,7 +41,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 MakeStore = Callable[..., Path]
 
-SMALL = {"filters": 8, "epochs": 4, "widths": (2, 3), "batch_size": 16, "learning_rate": 0.01}
+SMALL: dict[str, Any] = {"filters": 8, "epochs": 4, "widths": (2, 3), "batch_size": 16, "learning_rate": 0.01}
 
 
 def run_train(store: Path, vectors: Vectors, output: Path, **options: Any) -> TrainSummary:
@@ -105,21 +108,66 @@ def test_a_training_repeated_with_one_worker_gives_the_same_weights_and_leaves_t
     assert word_vectors.table_VD.tobytes() == before
 
 
-def test_one_worker_of_rays_is_the_plain_function(
-    make_store: MakeStore, word_vectors: Vectors, fit_here: Callable[..., Any], tmp_path: Path
-) -> None:
-    """Bit for bit, and so is the second fit on all rows."""
+@pytest.fixture
+def store_with_lists(make_store: MakeStore) -> Path:
+    """A store of texts with one label, and with a list of them."""
     store = make_store(files=2, rows=100)
-    options: dict[str, Any] = {**SMALL, "refit": True}
-    summary = run_train(store, word_vectors, tmp_path / "model", oov="unknown", balanced=True, model_settings=options)
+    for path in store.glob("*.parquet"):
+        table = pq.read_table(path)
+        lists = [[label, "even"] if row % 2 == 0 else [label] for row, label in enumerate(table["label"].to_pylist())]
+        pq.write_table(table.append_column("labels", pa.array(lists)), path)
+    return store
 
-    state = fit_here(store, CnnSettings(**options), policy="unknown", balanced=True)
 
-    assert state[SEARCH] == summary.curve
-    weights = Bundle.load(tmp_path / "model").weights
-    assert weights.keys() == state[BEST].keys()
-    for name, value in weights.items():
+def file_hashes(folder: Path) -> dict[str, str]:
+    """What the files of a folder hold."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+GRU = {"hidden": 5, "epochs": 3, "bidirectional": True, "pooling": "max", "learning_rate": 0.02}
+LSTM = {"hidden": 5, "epochs": 2, "batch_size": 16}
+OTHER = {"tune_vectors": True, "label_column": "labels", "seed": 3}
+
+
+@pytest.mark.parametrize(
+    ("model", "stated", "options"),
+    [
+        pytest.param("cnn", {**SMALL, "refit": True}, {"balanced": True}, id="cnn, balanced, twice"),
+        pytest.param("gru", GRU, OTHER, id="gru both ways, tuned, many labels, another seed"),
+        pytest.param("lstm", LSTM, {}, id="lstm"),
+    ],
+)
+def test_one_worker_of_rays_is_the_plain_function(  # noqa: PLR0917 - fixtures
+    model: str,
+    stated: dict[str, Any],
+    options: dict[str, Any],
+    store_with_lists: Path,
+    word_vectors: Vectors,
+    fit_here: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    """Bit for bit, and so is the second fit on all rows; no byte of the vectors is another."""
+    assert word_vectors.path is not None
+    before, table_before = file_hashes(word_vectors.path), word_vectors.table_VD.tobytes()
+
+    summary = run_train(
+        store_with_lists, word_vectors, tmp_path / "model", model=model, oov="unknown", model_settings=stated, **options
+    )
+
+    assert file_hashes(word_vectors.path) == before
+    assert word_vectors.table_VD.tobytes() == table_before
+    state = fit_here(store_with_lists, model_settings(model, stated), policy="unknown", **options)
+    assert (state[SEARCH] if "refit" in stated else state[CURVE]) == summary.curve
+    bundle = Bundle.load(tmp_path / "model")
+    assert bundle.weights.keys() == state[BEST].keys()
+    for name, value in bundle.weights.items():
         assert np.array_equal(value, state[BEST][name].numpy()), name
+    told = bundle.config.training
+    assert told["settings"] | options == told["settings"]
+    assert told["versions"] == {
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("w2vray", "ray", "torch", "numpy", "pyarrow")},
+    }
 
 
 def test_labels_in_lists_are_learnt_each_by_itself(
@@ -372,6 +420,30 @@ class TestRefusals:
     def test_an_output_that_is_there(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
         with pytest.raises(BundleError, match="is already there"):
             run_train(store, word_vectors, tmp_path)
+        (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+        with pytest.raises(BundleError, match="link is already there"):
+            run_train(store, word_vectors, tmp_path / "link")
+
+    def test_an_output_whose_name_is_too_long(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+        """Of what the filesystem takes, the training needs ten bytes; all others will do."""
+        with pytest.raises(ConfigError, match=r"--output '.*nn' cannot be looked for \(File name too long\); name"):
+            run_train(store, word_vectors, tmp_path / ("n" * 246), model="average")
+        run_train(store, word_vectors, tmp_path / ("n" * 245), model="average")
+        assert {place.name for place in tmp_path.iterdir()} >= {"n" * 245}
+
+    def test_a_set_for_validation_without_a_known_word(
+        self, store: Path, word_vectors: Vectors, tmp_path: Path
+    ) -> None:
+        pq.write_table(pa.table({"text": ["zzz", None], "label": ["high", "low"]}), tmp_path / "a.parquet")
+        with pytest.raises(CorpusError, match="--validation holds no row that has a label, and a word with a vector"):
+            run_train(store, word_vectors, tmp_path / "model", validation=(str(tmp_path / "a.parquet"),))
+
+    def test_a_condition_that_holds_for_no_row(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+        with pytest.raises(CorpusError, match=r"--where \"label == 'no'\" holds for no other row: name another"):
+            run_train(store, word_vectors, tmp_path / "model", where="label == 'no'", model="average")
+        run_train(store, word_vectors, tmp_path / "model", model="average")
+        with pytest.raises(CorpusError, match=r"or another --where: \"label == 'no'\" holds for no other row"):
+            run_evaluate(store, tmp_path / "model", where="label == 'no'")
 
     def test_an_option_of_another_model(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="--filters is not an option of the model average"):

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray.train
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from w2vray.cluster.train_worker import STATE, last_state, state_if_whole
-from w2vray.cluster.trainer import forget_damaged
+from w2vray.cluster.trainer import failure, forget_damaged
 
 SNAPSHOT = "checkpoint_manager_snapshot.json"
 
@@ -103,3 +104,14 @@ def test_a_list_that_names_a_damaged_checkpoint_is_removed(how: str, tmp_path: P
 def test_where_there_is_no_list_nothing_is_removed(tmp_path: Path) -> None:
     forget_damaged(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_training_tells_what_the_system_refused_and_else_all_that_ray_says() -> None:
+    """A full disk is no error in the code, of which the traceback would be wanted."""
+    refused = 'Traceback (most recent call last):\n  File "a.py"\nOSError: [Errno 28] No space left on device\n'
+    wrong = 'Traceback (most recent call last):\n  File "a.py"\nKeyError: 3\n'
+
+    told = failure(ray.train.WorkerGroupError("both", {0: RuntimeError(wrong), 1: RuntimeError(refused)}))
+    assert told == "OSError: [Errno 28] No space left on device"
+    assert wrong in failure(ray.train.WorkerGroupError(wrong, {0: RuntimeError(wrong)}))
+    assert "gone" in failure(ray.train.ControllerError(RuntimeError("gone")))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -85,7 +86,8 @@ def train(
             "with --validation there are none: leave one of them out"
         )
     output = Path(settings.output).absolute()
-    if output.exists():
+    storage = _storage(output)
+    if os.path.lexists(output):
         raise BundleError(f"{output} is already there; name another --output, or remove it first")
     vectors = Vectors.open(settings.vectors).for_policy(settings.oov)
     columns = (settings.text_column, settings.label_column, settings.where)
@@ -94,7 +96,6 @@ def train(
         raise CorpusError(f"column {settings.label_column!r} holds lists in one of LABELLED and --validation only")
     if origin:
         origin.require_vectors(settings, vectors.fingerprint)
-    storage = _storage(output)
     with _only_training(storage):
         return _train(
             settings,
@@ -247,14 +248,16 @@ def _require_usable(
     where = f"column {settings.label_column!r}"
     if not counts.train:
         raise CorpusError(
-            f"no row to train on: {counts.without_label:,} rows have no label in {where}, and no word of "
-            f"{counts.without_evidence:,} has a vector"
-            + (f"; --where {settings.where!r} holds for no other row" if settings.where else "")
+            f"no row to train on: {counts.without_label:,} rows have no label in {where}, and "
+            f"{counts.without_evidence:,} have a label but no word with a vector"
+            + (f"; --where {settings.where!r} holds for no other row: name another" if settings.where else "")
         )
     if multi_label and not labels:
         raise CorpusError(f"{where} holds empty lists only; a classifier needs at least one label")
     if not multi_label and len(labels) < 2:
         raise CorpusError(f"{where} holds one class only ({labels[0]!r}); a classifier needs at least two")
+    if isinstance(model, StepSettings) and not counts.validation and settings.validation:
+        raise CorpusError("--validation holds no row that has a label, and a word with a vector; name another set")
     if isinstance(model, StepSettings) and not counts.validation:
         raise CorpusError(
             f"no rows for validation: {counts.train:,} rows, of which a share of "
@@ -325,8 +328,17 @@ def _task(
 
 
 def _storage(output: Path) -> Path:
-    """Return where checkpoints lie until the model is complete."""
-    return output.parent / f".{output.name}.training"
+    """Return where checkpoints lie until the model is complete.
+
+    Raises:
+        ConfigError: its name would be too long.
+    """
+    storage = output.parent / f".{output.name}.training"
+    try:
+        storage.exists()
+    except OSError as error:
+        raise ConfigError(f"--output {str(output)!r} cannot be looked for ({error.strerror}); name another") from error
+    return storage
 
 
 def _fingerprint(settings: TrainSettings, stores: list[Labelled], vectors: Vectors) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -109,6 +110,10 @@ def run_trainer(
     return load_state(result.checkpoint)
 
 
+_REFUSED = re.compile(r"\w*Error: \[Errno \d+\]")
+"""The last line of the traceback of an OSError."""
+
+
 class _Trainer(TorchTrainer):
     """Ray's trainer, without its own answer to an interrupt, which ends the program as if all had gone well."""
 
@@ -136,7 +141,19 @@ def _fit(trainer: Callable[[], TorchTrainer], folder: Path) -> ray.train.Result:
             return trainer().fit()
         except ray.train.TrainingFailedError as error:
             if _latest(folder) == before:
-                raise W2vrayError(f"training failed: {error}; the same command goes on from its last epoch") from error
+                raise W2vrayError(
+                    f"training failed: {failure(error)}; the same command goes on from its last epoch"
+                ) from error
+
+
+def failure(error: ray.train.TrainingFailedError) -> str:
+    """Return what a failed training is told with: where the system refused a worker something, that alone."""
+    failures: dict[int, Exception] = getattr(error, "worker_failures", {})
+    for text in map(str, failures.values()):
+        last = text.strip().splitlines()[-1:]
+        if last and _REFUSED.match(last[0]):
+            return last[0]
+    return str(error)
 
 
 def forget_damaged(folder: Path) -> None:
