@@ -119,17 +119,18 @@ class TestFormats:
         ("content", "name", "family"),
         [
             (binary(ROWS), "vectors.bin", None),
+            (binary(ROWS), "vectors.vec", None),
             (text(ROWS), "vectors.txt", None),
             (text(ROWS), "vectors.vec", "fasttext"),
             (gzip.compress(text(ROWS)), "vectors.vec.gz", "fasttext"),
             (glove(ROWS), "vectors.txt", "glove"),
         ],
-        ids=["word2vec binary", "word2vec text", "fastText", "fastText gzip", "GloVe"],
+        ids=["word2vec binary", "binary named .vec", "word2vec text", "fastText", "fastText gzip", "GloVe"],
     )
     def test_a_format_comes_with_its_token_rules(
         self, content: bytes, name: str, family: str | None, tmp_path: Path
     ) -> None:
-        """All GloVe files were made with GloVe's rules, fastText's have a name of their own; others tell none."""
+        """All GloVe files were made with GloVe's rules, fastText's text has a name of its own; others tell none."""
         (tmp_path / name).write_bytes(content)
         with open_source(tmp_path / name) as source:
             assert source.family == family

@@ -53,9 +53,10 @@ def _word2vec_or_glove(stream: ByteStream, format: str) -> Source:  # noqa: A002
         )
     rows, dim = header
     stream.until(b"\n", MAX_LINE)
-    read = read_text if format == "word2vec-text" else read_word2vec_binary
+    if format == "word2vec-binary":
+        return Source(stream.path, format, dim, rows, None, read_word2vec_binary(stream, rows, dim))
     family = "fasttext" if ".vec" in stream.path.suffixes else None  # the name that fastText gives its text files
-    return Source(stream.path, format, dim, rows, family, read(stream, rows, dim))
+    return Source(stream.path, format, dim, rows, family, read_text(stream, rows, dim))
 
 
 def _header(stream: ByteStream) -> tuple[int, int] | None:
