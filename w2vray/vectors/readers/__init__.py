@@ -15,6 +15,8 @@ from w2vray.vectors.readers.word2vec_binary import read_word2vec_binary
 
 __all__ = ["Block", "Source", "open_source"]
 
+_ZIP = b"PK\x03\x04"
+
 
 @contextmanager
 def open_source(path: str | Path, format: str = "auto", *, trust_pickle: bool = False) -> Iterator[Source]:  # noqa: A002 - the option's own name
@@ -29,6 +31,8 @@ def open_source(path: str | Path, format: str = "auto", *, trust_pickle: bool = 
         raise VectorsError(f"{path} is a directory; expected a file of word vectors")
     with open_bytes(path) as stream:
         head = stream.peek(64)
+        if head.startswith(_ZIP):
+            raise VectorsError(f"{path} is a zip archive; unpack it first, and name the file of word vectors in it")
         if format == "gensim" or (format == "auto" and is_pickle(head)):
             yield gensim_source(path, head, trusted=trust_pickle)
         elif format == "fasttext-binary" or (format == "auto" and is_fasttext_binary(head)):
