@@ -27,8 +27,8 @@ def is_number(text: bytes) -> bool:
     return b"_" not in text
 
 
-def read_text(stream: ByteStream, rows: int | None, dim: int) -> Iterator[Block]:
-    """Read the lines behind the header, where there is one (``rows`` is then what it promises).
+def read_text(stream: ByteStream, rows: int | None, dim: int, limit: int | None = None) -> Iterator[Block]:
+    """Read the first ``limit`` lines behind the header, where there is one (``rows`` is then what it promises).
 
     Raises:
         VectorsError: a row is of another width, not of numbers, has an empty word, or there are more or fewer rows
@@ -38,7 +38,7 @@ def read_text(stream: ByteStream, rows: int | None, dim: int) -> Iterator[Block]
     numbers: list[bytes] = []
     row, block_rows = 0, rows_per_block(dim)
     first = None  # the first word, where nothing but its row says how many numbers there are
-    while stream.peek(1):
+    while row != limit and stream.peek(1):
         line = stream.until(b"\n", MAX_LINE).rstrip(b" \t\r")
         row += 1
         if rows is not None and row > rows:
@@ -53,7 +53,7 @@ def read_text(stream: ByteStream, rows: int | None, dim: int) -> Iterator[Block]
             words, numbers = [], []
     if words:
         yield Block(words, _parse(stream, row, numbers, dim))
-    if rows is not None and row < rows:
+    if rows is not None and row < rows and row != limit:
         raise VectorsError(f"{stream.path}: the file ends after row {row:,}; its header promises {rows:,}")
 
 
