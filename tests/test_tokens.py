@@ -214,6 +214,7 @@ def test_rules_that_were_stored_before_a_rule_was_there_read_texts_as_they_did()
     earlier = TokenRules.from_dict(stored)
     assert earlier == replace(GOOGLE_NEWS, lone_clitics=False)
     assert tokenizer(earlier)("they 've John 's") == ["they", "ve", "John", "s"]
+    assert earlier.as_dict() == stored
     assert (earlier.name, GOOGLE_NEWS.name) == ("googlenews of an earlier version", "googlenews")
 
 

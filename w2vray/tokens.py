@@ -75,8 +75,11 @@ class TokenRules:
     split_unknown: str = ""  # in parts, split at these marks
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the rules as JSON can hold them."""
-        return asdict(self)
+        """Return the rules as JSON can hold them.
+
+        A later rule that is off is left out, as it was before it was there: what is made of this stays the same.
+        """
+        return {name: value for name, value in asdict(self).items() if value or name not in _OFF_BEFORE}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
