@@ -16,7 +16,22 @@ from w2vray.vocabulary import MISSING, Vocabulary
 GOOGLE_NEWS_FILE = Path(__file__).resolve().parents[2] / "shared" / "vectors" / "GoogleNews-8007words-300d.bin"
 GOOGLE_NEWS = family("googlenews")
 ENTRIES = ["A", "And", "Of", "To", "the", "film", "London", "NATO", "John", "####", "#.#", "##th", "#,###", "7", "1st"]
-ENTRIES += ["3D", "e_mail", "co_op", "mother_in_law", "B_##", "maker", "U.S.", "don't", "$", "May"]
+ENTRIES += [
+    "3D",
+    "e_mail",
+    "co_op",
+    "mother_in_law",
+    "B_##",
+    "maker",
+    "U.S.",
+    "don't",
+    "$",
+    "May",
+    "'ve",
+    "D",
+    "S",
+    "s",
+]
 
 PIECES = ["a", "and", "film", "FILM", "Film", "london", "nato", "john", "us", "7", "10", "1999", "1.5", "-", "/", "'s"]
 PIECES += ["'S", "th", "e", "mail", "E", "é", "É"]
@@ -47,6 +62,8 @@ def found(words: list[str], asked: str, rules: TokenRules = GOOGLE_NEWS) -> list
     [
         ("film", "film", "exact"),
         ("don't", "don't", "exact"),
+        ("'ve", "'ve", "exact"),
+        ("'VE", "'ve", "case"),
         ("1999", "####", "number"),
         ("1.5", "#.#", "number"),
         ("10th", "##th", "number"),
@@ -78,7 +95,9 @@ def test_each_way_finds_what_was_worked_out_by_hand(word: str, entry: str, way: 
     assert found(ENTRIES, word) == [(entry, way)]
 
 
-@pytest.mark.parametrize("word", ["a", "and", "of", "to", "AND", "may", "A's", "9", "8th", "films", "and's"])
+@pytest.mark.parametrize(
+    "word", ["a", "and", "of", "to", "AND", "may", "A's", "9", "8th", "films", "and's", "'s", "'S", "'d", "'M"]
+)
 def test_what_no_way_should_find_is_not_found(word: str) -> None:
     """Closed-class words are no headline words or names; one digit is no number; there is no stemming."""
     words = [entry for entry in ENTRIES if entry != word and (entry, word) != ("A", "A's")]

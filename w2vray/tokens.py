@@ -12,9 +12,10 @@ model reads text in the same way for ever.
     ``u.s.``, ``1,000`` and ``e-mail`` whole.
 ``googlenews``
     As the published GoogleNews vectors, and for cased word2vec vectors in general: case is kept, ``don't``, ``U.S.``
-    and ``10th`` are whole, curly quotes and dashes are made plain, of the marks only ``$ % & @`` are tokens. A word
-    that has no row is looked for under other spellings (``10th`` as ``##th``, ``Film`` as ``film``, ``John's`` as
-    ``John``, ``e-mail`` as ``e_mail``), see ``resolution.py``.
+    and ``10th`` are whole, curly quotes and dashes are made plain, of the marks only ``$ % & @`` are tokens. In text
+    that is split already (``they 've``) ``'ve`` is a token, and not the word ``ve``. A word that has no row is looked
+    for under other spellings (``10th`` as ``##th``, ``Film`` as ``film``, ``John's`` as ``John``, ``e-mail`` as
+    ``e_mail``), see ``resolution.py``.
 ``fasttext``
     As fastText reads its files: what ASCII white space parts, and nothing else; case and marks are kept. Text from
     elsewhere is composed first (NFC), a no-break space is a space, and a line's end is one too.
@@ -45,7 +46,7 @@ _STRAIGHT_MARKS = {
 }
 _NOT_WHITESPACE = r"[^ \t\n\v\f\r\0]"  # what fastText's reader does not part words at
 _NO_BREAK_SPACE = "\u00a0"
-_CLITICS = "(?:s|m|d|re|ve|ll)"
+_CLITICS = "(?:[sSmMdD]|[rRvV][eE]|[lL][lL])"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,7 @@ class TokenRules:
     punctuation: bool = False  # each mark is a token; otherwise marks are dropped
     kept_marks: str = ""  # marks that are tokens even so
     clitics: bool = False  # 's 'm 'd 're 've 'll n't are tokens of their own
+    lone_clitics: bool = False  # 's 'm 'd 're 've 'll are so only where they stand alone
     acronyms: bool = False  # u.s. is one token
     joiners: str = ""  # marks that may stand inside a word
     number_joiners: str = ""  # marks that may stand between digits
@@ -73,27 +75,40 @@ class TokenRules:
     split_unknown: str = ""  # in parts, split at these marks
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the rules as JSON can hold them."""
-        return asdict(self)
+        """Return the rules as JSON can hold them.
+
+        A later rule that is off is left out, as it was before it was there: what is made of this stays the same.
+        """
+        return {name: value for name, value in asdict(self).items() if value or name not in _OFF_BEFORE}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Self:
-        """Rebuild stored rules.
+        """Rebuild stored rules; those of an earlier version read texts as they did in that version.
 
         Raises:
             BundleError: a rule is missing, unknown or of another type, so that texts would be read differently.
         """
         expected = {item.name: item.type for item in fields(cls)}
-        if not isinstance(stored, Mapping) or set(stored) != set(expected):
+        if not isinstance(stored, Mapping) or set(stored) | set(_OFF_BEFORE) != set(expected):
             raise BundleError(
                 f"the stored token rules are {stored!r}; this version of w2vray knows exactly the rules "
                 f"{', '.join(expected)}. Use the version that wrote them"
             )
+        stored = {**_OFF_BEFORE, **stored}
         for name, declared in expected.items():
             kind = bool if declared in (bool, "bool") else str
             if not isinstance(stored[name], kind):
                 raise BundleError(f"the stored token rule {name} is {stored[name]!r}; expected a {kind.__name__}")
         return cls(**stored)
+
+    @property
+    def name(self) -> str:
+        """The family's name, and whether these are its rules of an earlier version."""
+        return self.family if self == _FAMILIES.get(self.family) else f"{self.family} of an earlier version"
+
+
+_OFF_BEFORE = {"lone_clitics": False}
+"""Rules that stored ones may lack: they came later, and were not in force before."""
 
 
 # Words without a meaning of their own: in another case they are headlines' (And, Of) or other words (US, May, IT).
@@ -120,6 +135,7 @@ _FAMILIES = {
         lowercase=False,
         straighten_marks=True,
         kept_marks="$%&@",
+        lone_clitics=True,
         acronyms=True,
         joiners="-/&'",
         number_joiners=".,:",
@@ -182,12 +198,22 @@ def _pattern(rules: TokenRules, *, ascii_only: bool) -> re.Pattern[str]:
         choices.append(r"(?:[a-zA-Z]\.){2,}")
     if rules.clitics:
         choices += [f"{W}+?(?=n't(?!{W}))", f"n't(?!{W})", f"'{_CLITICS}(?!{W})"]
+    if rules.lone_clitics:
+        choices.append(f"'{_CLITICS}(?!{_going_on(rules)}{W})")
     choices.append(word)
     if rules.punctuation:
         choices += [r"\.{3}", "--", "''", "``", r"[^\s]"]
     elif rules.kept_marks:
         choices.append(f"[{re.escape(rules.kept_marks)}]")
     return re.compile("|".join(choices))
+
+
+def _going_on(rules: TokenRules) -> str:
+    """Return the expression for the mark, or none, over which what looks like a clitic may be more than that.
+
+    So ``'re-elected'``, ``'D.C.'`` and ``'d've`` are read as they are without the apostrophe before them.
+    """
+    return f"[{re.escape(rules.joiners + '.' * rules.acronyms)}]?" if rules.joiners or rules.acronyms else ""
 
 
 @cache

@@ -1,6 +1,7 @@
 import random
 import re
 import unicodedata
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from w2vray.kernels import looking_up
 from w2vray.kernels.compiling import usable
 from w2vray.kernels.looking_up import FastLookup
 from w2vray.lookup import Ids, Lookup
-from w2vray.tokens import family, tokenizer
+from w2vray.tokens import TokenRules, family, tokenizer
 from w2vray.vectors.ngrams import NGrams
 from w2vray.vocabulary import Vocabulary
 
@@ -36,7 +37,17 @@ PIECES = [
 pieces = st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
 characters = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 latin = st.text(st.characters(max_codepoint=0x17F), max_size=40)
-some_texts = st.lists(pieces | characters | latin, max_size=6)
+# What looks like a clitic, with what may stand before and behind it.
+clitic = st.tuples(
+    st.sampled_from(["", " ", " ", "he", "U.S.", "'", "-", "1", "é"]),
+    st.sampled_from(["'", "'", "\u2019", ""]),
+    st.sampled_from(["s", "M", "d", "re", "VE", "Ll", "S", "t", "n't"]),
+    st.sampled_from(
+        ["", " ", " ", "'", "-", ".", "&", ",", "_", "$", "e", "1", "é", "\u0301", "'ve", "'e", ".C.", "-e"]
+    ),
+)
+clitics = st.lists(clitic.map("".join), max_size=5).map("".join)
+some_texts = st.lists(pieces | clitics | characters | latin, max_size=6)
 policies = st.sampled_from(["skip", "zero", "unknown", "subword"])
 
 
@@ -73,6 +84,27 @@ def test_any_text_has_the_ids_of_the_plain_look_up(
 
     assert_same(fast(array(texts)), lookup(texts))
     assert_same(fast(array(texts[::-1])), lookup(texts[::-1]))
+
+
+GOOGLE_NEWS = family("googlenews")
+CLITIC_RULES = {
+    "googlenews": GOOGLE_NEWS,
+    "no acronyms": replace(GOOGLE_NEWS, acronyms=False),
+    "no apostrophe inside": replace(GOOGLE_NEWS, joiners="-", kept_marks="."),
+    "none": replace(GOOGLE_NEWS, lone_clitics=False),
+    "always, case kept": replace(family("glove"), lowercase=False),
+    "lower-case": replace(family("plain"), lone_clitics=True),
+}
+
+
+@pytest.mark.parametrize("rules", CLITIC_RULES.values(), ids=CLITIC_RULES)
+@given(texts=st.lists(clitics, min_size=1, max_size=6))
+def test_clitics_are_read_as_the_plain_look_up_reads_them(rules: TokenRules, texts: list[str]) -> None:
+    """Alone, attached, and where they only look like ones; every token has a row, so that each is told from others."""
+    words = sorted({token for text in texts for token in tokenizer(rules)(text)}) or ["film"]
+    lookup = Lookup(Vocabulary.build(words), rules, "zero")
+
+    assert_same(FastLookup(lookup)(array(texts)), lookup(texts))
 
 
 @pytest.mark.parametrize("name", FAMILIES)

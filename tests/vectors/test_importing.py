@@ -98,6 +98,23 @@ def test_limit_stops_reading(limit: int, tmp_path: Path) -> None:
     assert len(vectors) == limit
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"a 1 2\nb 3 4\nc 5 x\n", id="GloVe, not a number"),
+        pytest.param(b"a 1 2\nb 3 4\nc 5\n", id="GloVe, another width"),
+        pytest.param(b"3 2\na 1 2\nb 3 4\n\xff 5 6\n", id="word2vec text, not UTF-8"),
+        pytest.param(b"9 2\na 1 2\nb 3 4\n", id="word2vec text, fewer rows than promised"),
+        pytest.param(b"2 2\na 1 2\nb 3 4\nc 5 6\n", id="word2vec text, more rows than promised"),
+        pytest.param(BINARY.replace(b"the", b"a").replace(b"film", b"b")[:-1], id="word2vec binary, cut"),
+        pytest.param(b"2 1\na 1234b 1234c", id="word2vec binary, more behind"),
+    ],
+)
+def test_what_is_wrong_just_behind_the_limit_is_not_looked_at(content: bytes, tmp_path: Path) -> None:
+    """No more rows are parsed than were asked for."""
+    assert list(imported(tmp_path, content, limit=2).vocabulary) == ["a", "b"]
+
+
 def test_limit_counts_rows_of_the_file(tmp_path: Path) -> None:
     """A word that comes twice is two of them."""
     vectors = imported(tmp_path, TEXT, limit=3)

@@ -1,5 +1,6 @@
 import gzip
 import io
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from w2vray.errors import VectorsError
 from w2vray.vectors.readers import open_source, stream
 from w2vray.vectors.readers.block import BLOCK_ROWS
 from w2vray.vectors.readers.stream import MAX_LINE, ByteStream
+from w2vray.vectors_config import FORMATS
 
 Rows = Mapping[str, Sequence[float]]
 Table = npt.NDArray[np.float32]
@@ -119,17 +121,18 @@ class TestFormats:
         ("content", "name", "family"),
         [
             (binary(ROWS), "vectors.bin", None),
+            (binary(ROWS), "vectors.vec", None),
             (text(ROWS), "vectors.txt", None),
             (text(ROWS), "vectors.vec", "fasttext"),
             (gzip.compress(text(ROWS)), "vectors.vec.gz", "fasttext"),
             (glove(ROWS), "vectors.txt", "glove"),
         ],
-        ids=["word2vec binary", "word2vec text", "fastText", "fastText gzip", "GloVe"],
+        ids=["word2vec binary", "binary named .vec", "word2vec text", "fastText", "fastText gzip", "GloVe"],
     )
     def test_a_format_comes_with_its_token_rules(
         self, content: bytes, name: str, family: str | None, tmp_path: Path
     ) -> None:
-        """All GloVe files were made with GloVe's rules, fastText's have a name of their own; others tell none."""
+        """All GloVe files were made with GloVe's rules, fastText's text has a name of its own; others tell none."""
         (tmp_path / name).write_bytes(content)
         with open_source(tmp_path / name) as source:
             assert source.family == family
@@ -225,7 +228,9 @@ BAD_FILES: dict[str, tuple[bytes, list[str]]] = {
     "empty file": (b"", ["the first line is b''", "expected word2vec", "GloVe"]),
     "prose": (b"It was the best of times,\nit was the worst", ["b'It was the best of times,'", "expected word2vec"]),
     "random bytes": (np.random.default_rng(1).bytes(3000), ["the first line is", "expected word2vec"]),
-    "zip archive": (b"PK\x03\x04" + bytes(200), ["b'PK\\x03\\x04", "expected word2vec"]),
+    "zip archive": (b"PK\x03\x04" + bytes(200), ["is a zip archive; unpack it first"]),
+    "zip archive that has what a row has": (b"PK\x03\x04\xff 1 2\n", ["is a zip archive; unpack it first"]),
+    "zip archive in gzip": (gzip.compress(b"PK\x03\x04\n"), ["is a zip archive; unpack it first"]),
     "one word": (b"word", ["b'word'", "expected word2vec"]),
     "header alone": (b"2 2\n", ["row 1", "promises 2 rows of 2 numbers"]),
     "no rows in header": (b"0 2\n", ["the header says 0 rows of 2 numbers", "at least 1 row"]),
@@ -258,6 +263,10 @@ BAD_FILES: dict[str, tuple[bytes, list[str]]] = {
     "text, endless line": (b"2 2\na 1 2\n" + b"1 " * MAX_LINE, ["no b'\\n' within 4,194,304 bytes"]),
     "GloVe, too few numbers in a row": (ROW_2_TOO_SHORT, ["row 2 (b'b 3')", "1 numbers; expected 2"]),
     "GloVe, too many numbers in a row": (ROW_2_TOO_LONG, ["row 2 (b'b 3 4 5')", "3 numbers; expected 2"]),
+    "GloVe, not a number in the first row": (
+        b"a 0x10 1\nb 2 3\n",
+        ["row 2 (b'b 2 3'): 2 numbers; expected 1, as row 1 has behind its word b'a 0x10'; is that all a word?"],
+    ),
     "GloVe, not a number": (b"a 1 2\nb c x 4\n", ["row 2, number 1", "b'x' is not a number"]),
     "GloVe, empty word": (b"a 1 2\n 3 4\n", ["row 2", "the word is empty"]),
     "GloVe, word not UTF-8": (b"a 1 2\n\xe9t\xe9 3 4\n", ["row 2", "is not UTF-8"]),
@@ -288,6 +297,13 @@ class TestBadFiles:
         (tmp_path / "vectors").write_bytes(b"\n".join(lines))
         message = refusal(tmp_path / "vectors")
         assert f"row {BLOCK_ROWS + 1234}, number 3: b'none' is not a number" in message
+
+    @pytest.mark.parametrize("format_", FORMATS)
+    def test_a_zip_archive_is_called_one_whatever_is_asked_for(self, format_: str, tmp_path: Path) -> None:
+        """What is in it may well be of the format asked for."""
+        with zipfile.ZipFile(tmp_path / "vectors.zip", "w") as archive:
+            archive.writestr("vectors.txt", glove(ROWS))
+        assert "vectors.zip is a zip archive; unpack it first" in refusal(tmp_path / "vectors.zip", format_)
 
     @pytest.mark.parametrize("format_", ["word2vec-binary", "word2vec-text"])
     def test_a_file_without_the_header_of_the_format_asked_for_is_refused(self, format_: str, tmp_path: Path) -> None:

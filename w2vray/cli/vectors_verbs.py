@@ -81,7 +81,7 @@ def vectors_info(output: Output, /, **arguments: Any) -> None:
     rules = family(settings.family) if settings.family else opened.rules
     found = measure_coverage(opened.vocabulary, rules, corpus_texts(settings.corpus, settings.text_column))
     value = {**_vectors_value(opened), **found.as_dict(), "measured_with": rules.family}
-    share = f"{found.found:,} of {found.tokens:,} tokens have a vector ({found.coverage:.2%}), read as {rules.family}"
+    share = f"{found.found:,} of {found.tokens:,} tokens have a vector ({found.coverage:.2%}), read as {rules.name}"
     ways = [(way, number, f"{number / found.tokens:.2%}") for way, number in found.found_by.items()]
     output.result(
         value,
@@ -108,7 +108,7 @@ def _vectors_value(opened: Any) -> dict[str, Any]:
 def _vectors_lines(opened: Any) -> list[str]:
     duplicates = opened.source.get("duplicates", 0)
     lines = [
-        f"{opened.path}: {len(opened):,} words x {opened.dim}, {opened.table_VD.dtype}, family {opened.rules.family}",
+        f"{opened.path}: {len(opened):,} words x {opened.dim}, {opened.table_VD.dtype}, family {opened.rules.name}",
         f"fingerprint {opened.fingerprint[:16]}",
     ]
     if opened.ngrams is not None:

@@ -50,6 +50,7 @@ class Alphabet(NamedTuple):
     apostrophe: bool  # joins
     marks: bool  # ... -- '' and `` are tokens
     clitics: bool
+    lone_clitics: bool
     acronyms: bool
 
     @classmethod
@@ -62,7 +63,7 @@ class Alphabet(NamedTuple):
         _set(bits, WORD, word_character(rules, ascii_only=True))
         if rules.whitespace_only:
             bits[bits & WORD == 0] |= PARTS
-            return cls(read_only(bits), read_only(lower), False, False, False, False)
+            return cls(read_only(bits), read_only(lower), False, False, False, False, False)
         bits[MARK] = TOKEN
         _set(bits, LETTER, "[a-zA-Z]")
         _set(bits, DIGIT, "[0-9]")
@@ -78,10 +79,9 @@ class Alphabet(NamedTuple):
         parting = bits & (WORD | JOINER | NUMBER_JOINER) == 0
         parting[going_on] = False
         bits[parting] |= PARTS
-        marks_together = rules.punctuation
-        return cls(
-            read_only(bits), read_only(lower), "'" in rules.joiners, marks_together, rules.clitics, rules.acronyms
-        )
+        apostrophe, marks_together = "'" in rules.joiners, rules.punctuation
+        in_force = (apostrophe, marks_together, rules.clitics, rules.lone_clitics, rules.acronyms)
+        return cls(read_only(bits), read_only(lower), *in_force)
 
 
 def _set(bits: npt.NDArray[np.uint8], bit: int, pattern: str) -> None:

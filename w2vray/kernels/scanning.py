@@ -48,6 +48,7 @@ class Misses(NamedTuple):
 
 _LATELY_BYTES = 16
 _APOSTROPHE = 0x27
+_SMALL = 0x20  # set in a letter of ASCII, and only there makes one
 
 
 @inlined
@@ -63,20 +64,29 @@ def _is(data: npt.NDArray[np.uint8], at: int, stop: int, character: int) -> bool
 
 
 @inlined
-def _clitic_end(
-    data: npt.NDArray[np.uint8], at: int, stop: int, bits: npt.NDArray[np.uint8], lower: npt.NDArray[np.uint8]
-) -> int:
-    """Return where s, m, d, re, ve or ll ends that starts here and no longer word follows, or -1."""
+def _clitic_end(data: npt.NDArray[np.uint8], at: int, stop: int, bits: npt.NDArray[np.uint8]) -> int:
+    """Return where s, m, d, re, ve or ll ends, in any case, that starts here and no longer word follows, or -1."""
     if at >= stop:
         return -1
-    first = lower[data[at]]
+    first = data[at] | _SMALL
     end = at + 1
-    second = lower[data[end]] if end < stop else 0
+    second = data[end] | _SMALL if end < stop else 0
     if (first in (0x72, 0x76) and second == 0x65) or (first == 0x6C and second == 0x6C):  # re ve ll
         end += 1
     elif first not in (0x73, 0x6D, 0x64):  # s m d
         return -1
     return -1 if end < stop and bits[data[end]] & WORD else end
+
+
+@inlined
+def _goes_on(
+    data: npt.NDArray[np.uint8], at: int, stop: int, bits: npt.NDArray[np.uint8], apostrophe: bool, acronyms: bool
+) -> bool:
+    """Tell whether a mark that may stand inside a word is here, and a word character behind it."""
+    if at + 1 >= stop or not bits[data[at + 1]] & WORD:
+        return False
+    mark = data[at]
+    return bits[mark] & JOINER != 0 or (apostrophe and mark == _APOSTROPHE) or (acronyms and mark == 0x2E)
 
 
 @inlined
@@ -120,15 +130,15 @@ def token_end(
     stop: int,
     bits: npt.NDArray[np.uint8],
     lower: npt.NDArray[np.uint8],
-    rules: tuple[bool, bool, bool, bool],
+    rules: tuple[bool, bool, bool, bool, bool],
 ) -> int:
     """Return where the token that starts here ends; ``at`` itself where none does."""
-    apostrophe, marks, clitics, acronyms = rules
+    apostrophe, marks, clitics, lone_clitics, acronyms = rules
     kind = bits[data[at]]
     if not kind & WORD:
-        if clitics and data[at] == 0x27:
-            end = _clitic_end(data, at + 1, stop, bits, lower)
-            if end >= 0:
+        if (clitics or lone_clitics) and data[at] == 0x27:
+            end = _clitic_end(data, at + 1, stop, bits)
+            if end >= 0 and (clitics or not _goes_on(data, end, stop, bits, apostrophe, acronyms)):
                 return end
         if not kind & TOKEN:
             return at
@@ -145,7 +155,7 @@ def token_end(
     while end + 1 < stop and bits[data[end + 1]] & WORD:
         joiner = data[end]
         if joiner == 0x27:
-            joins = apostrophe and not (clitics and _clitic_end(data, end + 1, stop, bits, lower) >= 0)
+            joins = apostrophe and not (clitics and _clitic_end(data, end + 1, stop, bits) >= 0)
         else:
             joins = bits[joiner] & JOINER != 0
         if not joins and bits[joiner] & NUMBER_JOINER:
@@ -299,7 +309,7 @@ def scan(
         The text and byte to go on from (``len(ends)`` when all is done), tokens written, misses.
     """
     bits, lower = alphabet.bits, alphabet.lower
-    rules = (alphabet.apostrophe, alphabet.marks, alphabet.clitics, alphabet.acronyms)
+    rules = (alphabet.apostrophe, alphabet.marks, alphabet.clitics, alphabet.lone_clitics, alphabet.acronyms)
     data, offsets = texts.data, texts.offsets
     words, word_offsets, slot_rows, slot_tags = index.blob, index.offsets, index.slot_rows, index.slot_tags
     token = 0

@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 
-import numpy as np
-
 from w2vray import tokens
 from w2vray.vectors.directory import Vectors
 from w2vray.vectors.families import FIRST_WORDS, guess_family
-from w2vray.vectors.readers import Block, open_source
+from w2vray.vectors.readers import open_source
 from w2vray.vectors.writer import VectorsWriter
 from w2vray.vectors_config import ImportSettings
 
@@ -27,20 +25,19 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
     """
     with (
         VectorsWriter(settings.output, dtype=settings.dtype) as writer,
-        open_source(settings.source, settings.format, trust_pickle=settings.trust_pickle) as source,
+        open_source(
+            settings.source, settings.format, trust_pickle=settings.trust_pickle, limit=settings.limit
+        ) as source,
     ):
         total = source.rows if settings.limit is None else min(settings.limit, source.rows or settings.limit)
         read = 0
         first_words: list[str] = []
         for block in source.blocks:
-            wanted = len(block.words) if settings.limit is None else settings.limit - read
-            writer.append(Block(block.words[:wanted], np.asarray(block.vectors_ND[:wanted])), origin=source.path)
+            writer.append(block, origin=source.path)
             first_words += block.words[: FIRST_WORDS - len(first_words)]
-            read += min(wanted, len(block.words))
+            read += len(block.words)
             if progress is not None:
                 progress(read, total)
-            if read == settings.limit:
-                break
         origin = {"path": str(source.path), "format": source.format, "rows": read, "header_rows": source.rows}
         family = settings.family or source.family or guess_family(first_words)
         return writer.finish(tokens.family(family), origin, source.ngrams)

@@ -68,7 +68,7 @@ def _stated(part: Vectors) -> dict[str, Any]:
 
 def _common_rules(paths: Sequence[str], parts: Sequence[Vectors]) -> TokenRules:
     if any(part.rules != parts[0].rules for part in parts):
-        named = ", ".join(f"{path} ({part.rules.family})" for path, part in zip(paths, parts, strict=True))
+        named = ", ".join(f"{path} ({part.rules.name})" for path, part in zip(paths, parts, strict=True))
         raise VectorsError(
             f"the parts have different token rules: {named}. A text is split in one way only: say with --family in "
             "which, or import the parts again with one --family"

@@ -15,10 +15,20 @@ from w2vray.vectors.readers.word2vec_binary import read_word2vec_binary
 
 __all__ = ["Block", "Source", "open_source"]
 
+_ZIP = b"PK\x03\x04"
+
 
 @contextmanager
-def open_source(path: str | Path, format: str = "auto", *, trust_pickle: bool = False) -> Iterator[Source]:  # noqa: A002 - the option's own name
+def open_source(
+    path: str | Path,
+    format: str = "auto",  # noqa: A002 - the option's own name
+    *,
+    trust_pickle: bool = False,
+    limit: int | None = None,
+) -> Iterator[Source]:
     """Open a file of word vectors; ``format`` is one of ``vectors_config.FORMATS``.
+
+    Of the rows behind the first ``limit`` none is read: whatever is wrong with them is not told.
 
     Raises:
         VectorsError: it is not such a file; the message names the file, the row and what was expected. A file that can
@@ -29,23 +39,25 @@ def open_source(path: str | Path, format: str = "auto", *, trust_pickle: bool = 
         raise VectorsError(f"{path} is a directory; expected a file of word vectors")
     with open_bytes(path) as stream:
         head = stream.peek(64)
+        if head.startswith(_ZIP):
+            raise VectorsError(f"{path} is a zip archive; unpack it first, and name the file of word vectors in it")
         if format == "gensim" or (format == "auto" and is_pickle(head)):
-            yield gensim_source(path, head, trusted=trust_pickle)
+            yield gensim_source(path, head, limit, trusted=trust_pickle)
         elif format == "fasttext-binary" or (format == "auto" and is_fasttext_binary(head)):
-            with fasttext_source(stream) as source:
+            with fasttext_source(stream, limit) as source:
                 yield source
         else:
-            yield _word2vec_or_glove(stream, format)
+            yield _word2vec_or_glove(stream, format, limit)
 
 
-def _word2vec_or_glove(stream: ByteStream, format: str) -> Source:  # noqa: A002
+def _word2vec_or_glove(stream: ByteStream, format: str, limit: int | None) -> Source:  # noqa: A002
     if stream.peek(len(BOM_UTF8)) == BOM_UTF8:
         stream.read(len(BOM_UTF8))
     header = _header(stream)
     if format == "auto":
         format = "glove" if header is None else "word2vec-text" if _is_text(stream, header[1]) else "word2vec-binary"  # noqa: A001
     if format == "glove":
-        return _glove(stream)
+        return _glove(stream, limit)
     if header is None:
         first = stream.peek(60)
         raise VectorsError(
@@ -53,9 +65,10 @@ def _word2vec_or_glove(stream: ByteStream, format: str) -> Source:  # noqa: A002
         )
     rows, dim = header
     stream.until(b"\n", MAX_LINE)
-    read = read_text if format == "word2vec-text" else read_word2vec_binary
+    if format == "word2vec-binary":
+        return Source(stream.path, format, dim, rows, None, read_word2vec_binary(stream, rows, dim, limit))
     family = "fasttext" if ".vec" in stream.path.suffixes else None  # the name that fastText gives its text files
-    return Source(stream.path, format, dim, rows, family, read(stream, rows, dim))
+    return Source(stream.path, format, dim, rows, family, read_text(stream, rows, dim, limit))
 
 
 def _header(stream: ByteStream) -> tuple[int, int] | None:
@@ -80,7 +93,7 @@ def _is_text(stream: ByteStream, dim: int) -> bool:
     return sum(map(is_number, fields)) > len(fields) / 2
 
 
-def _glove(stream: ByteStream) -> Source:
+def _glove(stream: ByteStream, limit: int | None) -> Source:
     line = stream.peek(MAX_LINE).split(b"\n", 1)[0].rstrip(b" \t\r")
     dim = 0
     for field in reversed(line.split(b" ")[1:]):
@@ -92,4 +105,4 @@ def _glove(stream: ByteStream) -> Source:
             f"{stream.path}: the first line is {line[:60]!r}; expected word2vec (a line of rows and width), GloVe (a "
             "word and its numbers, parted by spaces), fastText's .bin or gensim's save()"
         )
-    return Source(stream.path, "glove", dim, None, "glove", read_text(stream, None, dim))
+    return Source(stream.path, "glove", dim, None, "glove", read_text(stream, None, dim, limit))

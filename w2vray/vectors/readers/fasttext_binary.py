@@ -41,7 +41,8 @@ class _Header:
     buckets: int
     shortest: int
     longest: int
-    words: list[str]
+    rows: int  # of words
+    words: list[str]  # the first of them
     new: bool  # with a magic number, and what came with it
 
 
@@ -60,26 +61,26 @@ def is_fasttext_binary(head: bytes) -> bool:
 
 
 @contextmanager
-def fasttext_source(stream: ByteStream) -> Iterator[Source]:
-    """Open a file at its start.
+def fasttext_source(stream: ByteStream, limit: int | None = None) -> Iterator[Source]:
+    """Open a file at its start, and read the vectors of its first ``limit`` words.
 
     Raises:
         VectorsError: it is truncated, quantised, supervised, or of a later version; its numbers contradict each other.
     """
-    header = _read_header(stream)
+    header = _read_header(stream, limit)
     with _rows(stream, header) as rows_RD:
-        words = len(header.words)
         ngrams = None
         if header.buckets and header.longest:
-            ngrams = NGrams(rows_RD[words:], header.shortest, header.longest)
-        blocks = _blocks(header.words, rows_RD[:words], ngrams)
-        yield Source(stream.path, FORMAT, header.dim, words, "fasttext", blocks, ngrams)
+            ngrams = NGrams(rows_RD[header.rows :], header.shortest, header.longest)
+        blocks = _blocks(header.words, rows_RD[: header.rows], ngrams)
+        yield Source(stream.path, FORMAT, header.dim, header.rows, "fasttext", blocks, ngrams)
 
 
 def _blocks(words: list[str], own_VD: npt.NDArray[np.float32], ngrams: NGrams | None) -> Iterator[Block]:
     step = rows_per_block(own_VD.shape[1])
     for start in range(0, len(words), step):
-        block, own_ND = words[start : start + step], own_VD[start : start + step]
+        block = words[start : start + step]
+        own_ND = own_VD[start : start + len(block)]
         with np.errstate(all="ignore"):  # whoever reads checks what comes of numbers that are not finite
             vectors_ND = own_ND if ngrams is None else ngrams.composed(block, own_ND)
         if _LINE_END in block:
@@ -88,7 +89,7 @@ def _blocks(words: list[str], own_VD: npt.NDArray[np.float32], ngrams: NGrams | 
         yield Block(block, vectors_ND)
 
 
-def _read_header(stream: ByteStream) -> _Header:
+def _read_header(stream: ByteStream, limit: int | None) -> _Header:
     new = struct.unpack("<i", stream.peek(4))[0] == _MAGIC if len(stream.peek(4)) == 4 else False
     if new:
         _, version = _read(stream, "<2i")
@@ -108,7 +109,11 @@ def _read_header(stream: ByteStream) -> _Header:
             f"{stream.path}: {words:,} of {size:,} words of {dim} numbers, {buckets:,} buckets, {pruned:,} of them "
             f"pruned; expected at least 1 word, 1 to {MAX_DIM:,} numbers, and nothing pruned"
         )
-    read = [_read_word(stream, row) for row in range(1, words + 1)]
+    read = []
+    for row in range(1, words + 1):
+        word = _read_word(stream)
+        if limit is None or row <= limit:
+            read.append(decode_word(stream.path, row, word))
     if new and _read(stream, "<?")[0]:
         raise VectorsError(f"{stream.path}: quantised (.ftz); expected the .bin file that it was made from")
     rows, width = _read(stream, "<2q")
@@ -117,13 +122,13 @@ def _read_header(stream: ByteStream) -> _Header:
             f"{stream.path}: a table of {rows:,} x {width:,}; expected {words + buckets:,} x {dim}: a row for each of "
             f"{words:,} words and {buckets:,} buckets of n-grams"
         )
-    return _Header(dim, buckets, shortest, longest, read, new)
+    return _Header(dim, buckets, shortest, longest, words, read, new)
 
 
-def _read_word(stream: ByteStream, row: int) -> str:
+def _read_word(stream: ByteStream) -> bytes:
     word = stream.until(b"\0", _MAX_WORD)
     _read(stream, "<qb")  # how often it was seen; whether it is a label
-    return decode_word(stream.path, row, word)
+    return word
 
 
 def _read(stream: ByteStream, layout: str, where: str = "settings or dictionary") -> tuple[int, ...]:
@@ -136,8 +141,8 @@ def _read(stream: ByteStream, layout: str, where: str = "settings or dictionary"
 
 @contextmanager
 def _rows(stream: ByteStream, header: _Header) -> Iterator[npt.NDArray[np.float32]]:
-    """Map the rows of words and buckets, [words + buckets, D]; of a gzip file, after unpacking them to disk."""
-    shape = (len(header.words) + header.buckets, header.dim)
+    """Map the rows of words and buckets, [rows + buckets, D]; of a gzip file, after unpacking them to disk."""
+    shape = (header.rows + header.buckets, header.dim)
     size = shape[0] * shape[1] * 4
     if not stream.zipped:
         start = stream.position

@@ -25,8 +25,10 @@ def is_pickle(head: bytes) -> bool:
     return len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5
 
 
-def gensim_source(path: Path, head: bytes, *, trusted: bool) -> Source:
+def gensim_source(path: Path, head: bytes, limit: int | None = None, *, trusted: bool) -> Source:
     """Load a file by gensim; ``head`` are its first bytes, out of gzip where it is packed so.
+
+    Only the first ``limit`` of its rows are handed on.
 
     Raises:
         VectorsError: nobody said that it is trusted, or it holds no word vectors that this version of gensim can load.
@@ -41,7 +43,7 @@ def gensim_source(path: Path, head: bytes, *, trusted: bool) -> Source:
         )
     vectors = _load(path)
     words, table_VD = list(vectors.index_to_key), np.asarray(vectors.vectors)
-    odd = [word for word in words if not isinstance(word, str) or not word]
+    odd = [word for word in words[:limit] if not isinstance(word, str) or not word]
     if odd or table_VD.ndim != 2 or len(words) != len(table_VD) or not 1 <= table_VD.shape[1] <= MAX_DIM:
         raise VectorsError(
             f"{path}: {len(words):,} words ({odd[:1]} is none of them) and a table of {table_VD.shape}; expected a row "
@@ -49,7 +51,7 @@ def gensim_source(path: Path, head: bytes, *, trusted: bool) -> Source:
         )
     ngrams = _ngrams(path, vectors)
     family = None if ngrams is None else "fasttext"
-    return Source(path, FORMAT, table_VD.shape[1], len(words), family, _blocks(words, table_VD), ngrams)
+    return Source(path, FORMAT, table_VD.shape[1], len(words), family, _blocks(words[:limit], table_VD), ngrams)
 
 
 def _ngrams(path: Path, vectors: Any) -> NGrams | None:
@@ -88,4 +90,5 @@ def _load(path: Path) -> Any:
 def _blocks(words: list[str], table_VD: Any) -> Iterator[Block]:
     step = rows_per_block(table_VD.shape[1])
     for start in range(0, len(words), step):
-        yield Block(words[start : start + step], table_VD[start : start + step].astype(np.float32))
+        block = words[start : start + step]
+        yield Block(block, table_VD[start : start + len(block)].astype(np.float32))

@@ -27,8 +27,8 @@ def is_number(text: bytes) -> bool:
     return b"_" not in text
 
 
-def read_text(stream: ByteStream, rows: int | None, dim: int) -> Iterator[Block]:
-    """Read the lines behind the header, where there is one (``rows`` is then what it promises).
+def read_text(stream: ByteStream, rows: int | None, dim: int, limit: int | None = None) -> Iterator[Block]:
+    """Read the first ``limit`` lines behind the header, where there is one (``rows`` is then what it promises).
 
     Raises:
         VectorsError: a row is of another width, not of numbers, has an empty word, or there are more or fewer rows
@@ -37,12 +37,15 @@ def read_text(stream: ByteStream, rows: int | None, dim: int) -> Iterator[Block]
     words: list[str] = []
     numbers: list[bytes] = []
     row, block_rows = 0, rows_per_block(dim)
-    while stream.peek(1):
+    first = None  # the first word, where nothing but its row says how many numbers there are
+    while row != limit and stream.peek(1):
         line = stream.until(b"\n", MAX_LINE).rstrip(b" \t\r")
         row += 1
         if rows is not None and row > rows:
             raise VectorsError(f"{stream.path}, row {row}: the header promises {rows:,} rows only; correct the header")
-        word, values = _split(stream, row, line, dim)
+        word, values = _split(stream, row, line, dim, first)
+        if rows is None and row == 1:
+            first = word
         words.append(decode_word(stream.path, row, word))
         numbers.append(values)
         if len(words) == block_rows:
@@ -50,18 +53,19 @@ def read_text(stream: ByteStream, rows: int | None, dim: int) -> Iterator[Block]
             words, numbers = [], []
     if words:
         yield Block(words, _parse(stream, row, numbers, dim))
-    if rows is not None and row < rows:
+    if rows is not None and row < rows and row != limit:
         raise VectorsError(f"{stream.path}: the file ends after row {row:,}; its header promises {rows:,}")
 
 
-def _split(stream: ByteStream, row: int, line: bytes, dim: int) -> tuple[bytes, bytes]:
+def _split(stream: ByteStream, row: int, line: bytes, dim: int, first: bytes | None) -> tuple[bytes, bytes]:
     """Part a line into its word and the text of its ``dim`` numbers; a number before those is one too many."""
     fields = line.rsplit(b" ", dim)
     word = fields[0].strip(b" ")  # two spaces in a row part once; those inside of a word are its own
     too_many = b" " in word and is_number(word.rsplit(b" ", 1)[1])
     if len(fields) != dim + 1 or too_many:
         count = len(line.split(b" ")) - 1
-        raise VectorsError(f"{stream.path}, row {row} ({line[:40]!r}): {count} numbers; expected {dim}")
+        why = f", as row 1 has behind its word {first[:40]!r}; is that all a word?" if first and b" " in first else ""
+        raise VectorsError(f"{stream.path}, row {row} ({line[:40]!r}): {count} numbers; expected {dim}{why}")
     return word, line[len(fields[0]) + 1 :]
 
 

@@ -16,8 +16,8 @@ __all__ = ["read_word2vec_binary"]
 _MAX_WORD = 1 << 16
 
 
-def read_word2vec_binary(stream: ByteStream, rows: int, dim: int) -> Iterator[Block]:
-    """Read the rows behind the header.
+def read_word2vec_binary(stream: ByteStream, rows: int, dim: int, limit: int | None = None) -> Iterator[Block]:
+    """Read the first ``limit`` rows behind the header, which promises ``rows``.
 
     Raises:
         VectorsError: the file ends early, goes on behind the last row, or a word is empty or not UTF-8.
@@ -25,7 +25,8 @@ def read_word2vec_binary(stream: ByteStream, rows: int, dim: int) -> Iterator[Bl
     words: list[str] = []
     vectors: list[bytes] = []
     block_rows = rows_per_block(dim)
-    for row in range(1, rows + 1):
+    last = rows if limit is None else min(rows, limit)
+    for row in range(1, last + 1):
         word = stream.until(b" ", _MAX_WORD).lstrip(b"\n")
         vector = stream.read(4 * dim)
         if len(vector) < 4 * dim:
@@ -35,10 +36,10 @@ def read_word2vec_binary(stream: ByteStream, rows: int, dim: int) -> Iterator[Bl
             )
         words.append(decode_word(stream.path, row, word))
         vectors.append(vector)
-        if len(words) == block_rows or row == rows:
+        if len(words) == block_rows or row == last:
             yield Block(words, np.frombuffer(b"".join(vectors), dtype="<f4").reshape(-1, dim))
             words, vectors = [], []
-    if stream.peek(2) not in {b"", b"\n"}:
+    if last != limit and stream.peek(2) not in {b"", b"\n"}:
         raise VectorsError(
             f"{stream.path}: there is more behind row {rows:,}, the last that its header promises; "
             "the header counts too few rows, or this is another format"
