@@ -157,6 +157,8 @@ class Refused(NamedTuple):
         Refused("verify nowhere", "holds no run"),
         Refused("verify s3://", "s3:// names no place there; give a bucket or a folder"),
         Refused("predict --model nowhere text", "nowhere is not a model directory"),
+        Refused("submit --address localhost:8265 -- verify /r", "'localhost:8265'; write http://HOST:8265"),
+        Refused("submit --address ray://localhost:10001 -- verify /r", "write http://HOST:8265"),
         Refused("submit --address http://127.0.0.1:1 -- dance", "'dance' is not a verb that can be submitted"),
         Refused("submit --address http://127.0.0.1:1 -- verify run", "'run' is a relative path"),
         Refused("submit --address http://127.0.0.1:1 -- score /c --model /m", "Missing option '--output'"),
