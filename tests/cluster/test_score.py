@@ -1,6 +1,7 @@
 """A scoring run on Ray: every row once, equal to one process, resumed after a kill, refused when anything differs."""
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -62,6 +63,7 @@ def test_a_run_equals_one_process_row_by_row(
     assert found["id"].to_pylist() == texts["id"].to_pylist()
     assert found["gold"].to_pylist() == texts["label"].to_pylist()
     alone = TextScorer.load(model).score(texts["text"].to_pylist())
+    assert tuple(json.loads((tmp_path / "run" / "run.json").read_text())["labels"]) == alone.labels
     probabilities = np.stack(found["probabilities"].to_numpy())
     np.testing.assert_allclose(probabilities, alone.probabilities_NC, atol=1e-5)
     best_two = np.sort(alone.probabilities_NC, axis=1)[:, -2:]

@@ -27,7 +27,7 @@ from w2vray.scorer import SCORING_VERSION
 
 __all__ = ["RunPlan", "fingerprint", "require_outside", "resume_run", "run_identity", "split_failed", "start_run"]
 
-RUN_FORMAT = 3
+RUN_FORMAT = 4
 
 _OF_A_RUN = (RUN, PLAN, MANIFEST, TOTALS, f"{SCORES}/{part_name('0' * 20)}", f"{REJECTED}/{part_name('0' * 20)}")
 """Files that a run has, or will have."""
@@ -58,6 +58,7 @@ def run_identity(settings: ScoreSettings, bundle: Bundle) -> dict[str, Any]:
         "format": RUN_FORMAT,
         "scoring_version": SCORING_VERSION,
         "model": bundle.fingerprint,
+        "labels": bundle.config.labels,  # the order of a row's probabilities
         "vectors": bundle.config.vectors_fingerprint,
         "options": options,
     }
