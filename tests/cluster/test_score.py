@@ -266,6 +266,18 @@ class TestRefusals:
             run_score(make_store(), make_model(), tmp_path / "new" / "run", text_column=("body",))
         assert not (tmp_path / "new").exists()
 
+    def test_a_column_that_is_a_folder_above_what_was_named(
+        self, make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+    ) -> None:
+        shutil.copytree(make_store(files=1), tmp_path / "store" / "lang=en")
+        store, where = tmp_path / "store", {"where": "lang == 'en'"}
+        for named in (store / "lang=en", store / "lang=en" / "part-0.parquet"):
+            with pytest.raises(CorpusError, match=r"no column 'lang' .* label, text\. .*name the one above lang=en"):
+                run_score(named, make_model(), tmp_path / "run", **where)
+        with pytest.raises(CorpusError, match=r"no column 'body' .* label, text$"):
+            run_score(store / "lang=en", make_model(), tmp_path / "run", text_column=("body",))
+        assert run_score(store, make_model(), tmp_path / "run", **where).rows_in == 300
+
     def test_a_column_that_is_no_text(self, make_model: MakeModel, tmp_path: Path) -> None:
         pq.write_table(pa.table({"text": [1, 2]}), tmp_path / "a.parquet")
         with pytest.raises(CorpusError, match=r"column 'text' is int64; expected strings"):

@@ -94,7 +94,7 @@ def start_run(run: RunDirectory, identity: Mapping[str, Any], corpus: Corpus, se
     footers, unreadable = read_footers(corpus, corpus.files, settings.text_column)
     if not footers:
         raise CorpusError(f"{corpus.place(unreadable[0].file)}: {unreadable[0].detail}; no file can be read")
-    schema = store_schema(footers, columns)
+    schema = store_schema(footers, columns, corpus.roots)
     if settings.where:
         parse_where(settings.where).check(schema_as_read(schema))
     good, unfit = check_footers(footers, columns, schema)
