@@ -21,7 +21,7 @@ from rich.table import Table
 
 from w2vray.errors import W2vrayError
 
-__all__ = ["Output", "ReaderGone", "progress_bar", "table"]
+__all__ = ["Output", "ReaderGone", "counted", "progress_bar", "table"]
 
 _LINE_SECONDS = 10.0
 
@@ -74,6 +74,11 @@ class _Results(Console):
     def on_broken_pipe(self) -> None:
         """Let the error through, which rich would answer with an exit code of its own."""
         raise  # noqa: PLE0704 - it is called while the error is handled
+
+
+def counted(number: int, noun: str) -> str:
+    """Spell a number of things: ``1 row``, ``1,234 rows``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
