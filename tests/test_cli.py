@@ -21,7 +21,7 @@ import pytest
 import w2vray
 from w2vray import cli
 from w2vray.cli.command import Terminated, terminate
-from w2vray.cli.console import counted
+from w2vray.cli.console import counted, progress_bar
 from w2vray.metrics import count_labels, multi_label_metrics
 
 TINY = "3 2\nfilm 1.0 0.5\ngood 0.5 -1\nbad -0.5 1\n"
@@ -132,6 +132,18 @@ def test_accuracy_of_a_multi_label_model_is_told_as_what_it_is(run: Run, monkeyp
 @pytest.mark.parametrize(("number", "text"), [(0, "0 rows"), (1, "1 row"), (1234, "1,234 rows")])
 def test_one_thing_is_told_in_the_singular(number: int, text: str) -> None:
     assert counted(number, "row") == text
+
+
+def test_one_thing_done_is_told_in_the_singular(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2vray.cli.console._LINE_SECONDS", 0.0)
+    with progress_bar("scoring") as update:
+        update(1, 1, "units, 1 row")
+        update(1, 2, "units, 1 row")
+        update(1, None, "epochs, validation loss 0.5")
+    lines = ["scoring: 1 of 1 unit, 1 row", "scoring: 1 of 2 units, 1 row", "scoring: 1 epoch, validation loss 0.5"]
+    assert capsys.readouterr().err.splitlines() == lines
 
 
 class Refused(NamedTuple):

@@ -1,6 +1,7 @@
 """What a person sees: progress on stderr, summaries on stdout; with ``--json`` one object on stdout, nothing else."""
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -112,6 +113,8 @@ def _lines(title: str) -> Update:
             return
         last = time.monotonic()
         count = f"{done:,} of {total:,} " if total else f"{done:,} " if done else ""
+        if (total or done) == 1:
+            text = re.sub("^(epoch|unit)s", r"\1", text)
         sys.stderr.write(f"{title}: {count}{text}".rstrip() + "\n")
 
     return update

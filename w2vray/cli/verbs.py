@@ -121,7 +121,7 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
     started = time.monotonic()
 
     def show(done: int, total: int, rows: int) -> None:
-        update(done, total, f"units, {rows:,} rows, {rows / (time.monotonic() - started):,.0f} rows/s")
+        update(done, total, f"units, {counted(rows, 'row')}, {rows / (time.monotonic() - started):,.0f} rows/s")
 
     with progress_bar("scoring") as update:
         summary = score_store(settings, address=address, progress=show, note=output.note)
