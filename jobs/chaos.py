@@ -5,6 +5,7 @@ killed, or the second node with all that is on it, or the driver (with SIGKILL o
 tables must be equal byte for byte, and ``verify`` must find nothing.
 
 Example:
+    pip install '.[bench]'
     python jobs/chaos.py --runs 8 --kills 8 --output chaos-output --json
 """
 
@@ -27,12 +28,12 @@ from typing import Any
 
 import click
 import numpy as np
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
 from w2vray.bundle import ModelConfig, save_bundle
+from w2vray.cli.extras import extra
 from w2vray.cluster.verify import verify
 from w2vray.config import VerifySettings
 from w2vray.model_settings import MODEL_SETTINGS
@@ -40,6 +41,9 @@ from w2vray.models.classifier import build_model
 from w2vray.tokens import family
 from w2vray.vectors import VectorsWriter
 from w2vray.vectors.readers import Block
+
+with extra("bench"):
+    import psutil
 
 WORDS = [f"{a}{b}{c}" for a in "bdfghklmnprst" for b in "aeiou" for c in "bdgklmnprst"]
 DIM = 32
@@ -339,15 +343,15 @@ def undisturbed_run(folder: Path, store: Path, model: Path, unit_bytes: int) -> 
     return runs.run
 
 
-@click.command()
+@click.command(context_settings={"show_default": True})
 @click.option("--runs", default=8, help="Runs, each with another seed.")
 @click.option("--kills", default=8, help="Kills of each run.")
 @click.option("--files", default=60, help="Files of the store.")
 @click.option("--rows", default=1000, help="Rows of each file.")
 @click.option("--unit-bytes", default=50_000, help="Text of a unit.")
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), default=KINDS, help="What is killed.")
-@click.option("--seed", default=0)
-@click.option("--output", default="chaos-output", type=click.Path(path_type=Path))
+@click.option("--seed", default=0, help="Of when and what is killed.")
+@click.option("--output", default="chaos-output", type=click.Path(path_type=Path), help="Folder to make.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and only that, on stdout.")
 def main(  # noqa: PLR0917 - click gives them by name
     runs: int,

@@ -10,8 +10,10 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -19,6 +21,8 @@ import pytest
 import w2vray
 from w2vray import cli
 from w2vray.cli.command import Terminated, terminate
+from w2vray.cli.console import counted, progress_bar
+from w2vray.metrics import count_labels, multi_label_metrics
 
 TINY = "3 2\nfilm 1.0 0.5\ngood 0.5 -1\nbad -0.5 1\n"
 
@@ -112,6 +116,36 @@ def test_help_tells_each_option_with_its_default(run: Run) -> None:
     assert "0: any length. Default: 0.0 for cnn, average with --tune-vectors; 5.0 for lstm, gru." in text
 
 
+def test_predict_does_not_promise_one_object_for_all_texts(run: Run) -> None:
+    assert "answers are such in any case, one a text" in " ".join(run("predict", "--help").out.split())
+
+
+def test_accuracy_of_a_multi_label_model_is_told_as_what_it_is(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    true, given = np.array([[True, True]]), np.array([[True, False]])
+    found = multi_label_metrics(count_labels(true, given, unknown_N=np.array([0]), rows_no_evidence=0), ("a", "b"))
+    summary = SimpleNamespace(metrics=found, rows_unknown_label=0, rows_without_label=0, as_dict=dict)
+    monkeypatch.setattr("w2vray.cluster.evaluate.evaluate", lambda *_, **__: summary)
+    text = run("evaluate", "a.parquet", "--model", "m").out
+    assert "accuracy 0.0000 (exact match), micro-F1 0.6667, macro-F1 0.5000 on 1 row (0 without" in text
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 rows"), (1, "1 row"), (1234, "1,234 rows")])
+def test_one_thing_is_told_in_the_singular(number: int, text: str) -> None:
+    assert counted(number, "row") == text
+
+
+def test_one_thing_done_is_told_in_the_singular(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2vray.cli.console._LINE_SECONDS", 0.0)
+    with progress_bar("scoring") as update:
+        update(1, 1, "units, 1 row")
+        update(1, 2, "units, 1 row")
+        update(1, None, "epochs, validation loss 0.5")
+    lines = ["scoring: 1 of 1 unit, 1 row", "scoring: 1 of 2 units, 1 row", "scoring: 1 epoch, validation loss 0.5"]
+    assert capsys.readouterr().err.splitlines() == lines
+
+
 class Refused(NamedTuple):
     """A command that cannot be carried out, and what it says."""
 
@@ -150,6 +184,7 @@ class Refused(NamedTuple):
         Refused("train a.parquet --vectors vectors --output m --label-column text", "is also a --text-column"),
         Refused("score a.parquet --model nowhere --output r", "nowhere is not a model directory"),
         Refused("score a.parquet --model m --output r --top-k 2 --probabilities", "exclude each other"),
+        Refused("predict --model m --threshold 2 text", "--threshold is 2.0; allowed: 0 to 1"),
         Refused("score a.parquet --model m --output r --threshold 2", "--threshold is 2.0; allowed: 0 to 1"),
         Refused("evaluate a.parquet --model nowhere", "nowhere is not a model directory"),
         Refused("evaluate a.parquet --model nowhere --output tiny.txt", "--output is 'tiny.txt'; allowed: a folder"),
@@ -157,6 +192,8 @@ class Refused(NamedTuple):
         Refused("verify nowhere", "holds no run"),
         Refused("verify s3://", "s3:// names no place there; give a bucket or a folder"),
         Refused("predict --model nowhere text", "nowhere is not a model directory"),
+        Refused("submit --address localhost:8265 -- verify /r", "'localhost:8265'; write http://HOST:8265"),
+        Refused("submit --address ray://localhost:10001 -- verify /r", "write http://HOST:8265"),
         Refused("submit --address http://127.0.0.1:1 -- dance", "'dance' is not a verb that can be submitted"),
         Refused("submit --address http://127.0.0.1:1 -- verify run", "'run' is a relative path"),
         Refused("submit --address http://127.0.0.1:1 -- score /c --model /m", "Missing option '--output'"),
@@ -403,7 +440,7 @@ def test_vectors_are_trained_on_a_store_and_repeatable_with_one_thread(run: Run,
     one, two = json.loads(first.out), json.loads(second.out)
     assert one["words"] == 8
     assert one["fingerprint"] == two["fingerprint"]
-    assert "1 rows have no readable text" in first.err
+    assert "1 row without a readable text left out" in first.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet", "one", "two"]
 
 

@@ -93,6 +93,12 @@ def test_texts_are_arguments_too(model: str, capsys: pytest.CaptureFixture[str])
     assert third["token_count"] == 2
 
 
+def test_a_score_below_the_threshold_is_marked(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for threshold, status in (("0", "scored"), ("1", "below_threshold")):
+        assert cli.run(["predict", "--model", model, "--threshold", threshold, "good film"]) == 0
+        assert json.loads(capsys.readouterr().out)["status"] == status
+
+
 def test_whoever_has_read_enough_ends_it_without_a_word(model: str, tmp_path: Path) -> None:
     (tmp_path / "lines").write_bytes(b"good film\n" * 250_000)  # more than is read at once
     command = f"{' '.join(program(model))} < {tmp_path}/lines | head -1; echo ${{PIPESTATUS[0]}}"

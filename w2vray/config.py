@@ -85,6 +85,11 @@ def require_text_columns(columns: tuple[str, ...]) -> None:
 CORPUS_HELP = "Parquet: files, directories (searched recursively), globs or URIs."
 TEXT_COLUMN_HELP = "Column that holds the text; repeat it to join several by a newline."
 
+THRESHOLD_HELP = (
+    "Mark rows whose score is lower as below_threshold: they count as abstained, as do those without evidence. A "
+    "multi-label model gives each label whose score is not lower, 0.5 where nothing is said, and marks no row."
+)
+
 LABEL_COLUMN_HELP = "Column of strings, integers or booleans, or of lists of them: any number of labels to a row."
 
 
@@ -117,9 +122,9 @@ class TrainSettings:
         "Let the rows of LABEL count W times as much. May be repeated.", (), metavar="LABEL=W"
     )
     oov: str = documented(
-        "What becomes of words that have no vector: skip leaves them out; zero puts zeros in their place; unknown "
-        "one row for all, started from the table's mean and learnt (average without --tune-vectors keeps the mean); "
-        "subword makes each a row of its n-grams, where VECTORS have such.",
+        "What becomes of out-of-vocabulary words, which have no vector: skip leaves them out; zero puts zeros in their "
+        "place; unknown one row for all, started from the table's mean and learnt (average without --tune-vectors "
+        "keeps the mean); subword makes each a row of its n-grams, where VECTORS have such.",
         "skip",
         choices=POLICIES,
     )
@@ -211,11 +216,7 @@ class ScoreSettings:
     )
     probabilities: bool = documented("Write the probability of every label; not together with --top-k.", False)
     top_k: int | None = documented("Write the K best labels and their probabilities.", None, metavar="K")
-    threshold: float | None = documented(
-        "Mark rows whose score is lower as below_threshold. A multi-label model gives each label whose score is not "
-        "lower; 0.5 where nothing is said.",
-        None,
-    )
+    threshold: float | None = documented(THRESHOLD_HELP, None)
     where: str | None = documented(
         "Score only rows for which this holds, such as \"lang == 'en' and year >= 2020\".",
         None,
@@ -265,7 +266,7 @@ class ScoreSettings:
         if self.gpu and "projection_cache" in changed:
             raise ConfigError("--projection-cache is for CPUs; leave it out, or --gpu")
         require(self.projection_cache >= 0, "projection_cache", self.projection_cache, "0 or more")
-        require(self.threshold is None or 0 <= self.threshold <= 1, "threshold", self.threshold, "0 to 1")
+        _require_threshold(self.threshold)
         require(
             self.max_rejected is None or self.max_rejected >= 0,
             "max_rejected",
@@ -299,6 +300,12 @@ class PredictSettings:
     model: str = documented("Model directory.", metavar="MODEL")
     vectors: str | None = documented("Where the vectors are now, if they were moved.", None, metavar="VECTORS")
     top_k: int | None = documented("Print the K best labels too.", None, metavar="K")
+    threshold: float | None = documented(THRESHOLD_HELP, None)
 
     def __post_init__(self) -> None:
         require(self.top_k is None or self.top_k > 0, "top_k", self.top_k, "a whole number above 0")
+        _require_threshold(self.threshold)
+
+
+def _require_threshold(value: float | None) -> None:
+    require(value is None or 0 <= value <= 1, "threshold", value, "0 to 1")

@@ -58,7 +58,9 @@ class StepSettings:
     learning_rate: float = documented("AdamW's step size.", 1e-3)
     weight_decay: float = documented("decoupled weight decay (AdamW).", 0.01)
     clip_norm: float = documented("longest gradient of a step; a longer one is scaled down to it. 0: any length.", 0.0)
-    averaging: float = documented("share of the running average of the weights kept in each step.", 0.998)
+    averaging: float = documented(
+        "decay of the exponential moving average of the weights, which becomes the model; 0: no average.", 0.998
+    )
     refit: bool = documented(
         "when the best number of epochs is known, train again that long on all of LABELLED, the share kept for "
         "validation included.",

@@ -120,7 +120,7 @@ class VectorsInfoSettings:
 
     vectors: str = documented("Vectors directory.", positional=True)
     corpus: tuple[str, ...] = documented(
-        "Parquet whose coverage is measured: how many of its tokens have a vector.", (), metavar="PATH"
+        "Parquet whose coverage is measured: how many of its tokens have a vector. May be repeated.", (), metavar="PATH"
     )
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
     family: str | None = documented(

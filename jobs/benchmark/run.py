@@ -5,7 +5,7 @@ not depend on what a model has learned: weights and vectors are random.
 
 Example::
 
-    pip install 'w2vray[bench]'
+    pip install '.[bench]'
     python jobs/benchmark/run.py --json > benchmark.json
     python jobs/benchmark/run.py --only look-up models --corpus reviews/ --text-column body
 """
@@ -15,18 +15,21 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
-import kernel_speed
 import torch
-import whole_jobs
-from gpu_speed import measure_gpu
-from material import Material
-from memory import measure_memory
-from stopwatch import Row
-from training_bench import NETWORKS, measure_training
-from training_memory import measure_training_memory
-from vectors_bench import measure_vectors
 
 from w2vray.cli.console import Output, table
+from w2vray.cli.extras import extra
+
+with extra("bench"):
+    import kernel_speed
+    import whole_jobs
+    from gpu_speed import measure_gpu
+    from material import Material
+    from memory import measure_memory
+    from stopwatch import Row
+    from training_bench import NETWORKS, measure_training
+    from training_memory import measure_training_memory
+    from vectors_bench import measure_vectors
 
 DOCUMENTS, TOKENS = 10**9, 100
 """What the cost is told for: so many documents of so many tokens."""
@@ -58,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ),
         "gpu": lambda: measure_gpu(material, options.runs),
     }
-    rows = [row for name in options.only or sections for row in _told(name, sections[name])]
+    rows = [row for name in options.only for row in _told(name, sections[name])]
     costs = _costs(rows, options)
     title = f"{material.name}: {len(material.texts):,} texts, {material.megabytes:,.1f} MB, {distinct:,} distinct words"
     Output(options.json).result(
@@ -71,26 +74,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure w2vray against what people would use instead.")
     sections = ("look-up", "models", "job", "memory", "growth", "vectors", "training", "training-memory", "gpu")
-    parser.add_argument("--only", nargs="+", choices=sections)
-    parser.add_argument("--corpus", help="any Parquet instead of botocore's descriptions")
-    parser.add_argument("--text-column", default="text")
-    parser.add_argument("--megabytes", type=float, default=16, help="text of the corpus that is used")
-    parser.add_argument("--job-megabytes", type=float, default=4000, help="text of the whole jobs' store: copies of it")
-    parser.add_argument("--words", type=int, nargs="+", default=[100_000, 1_000_000, 3_000_000], help="sizes of tables")
-    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, help="that are trained")
+
+    def number(option: str, default: float, text: str) -> None:
+        parser.add_argument(option, type=type(default), default=default, help=f"{text} (default: {default:g})")
+
+    parser.add_argument("--only", nargs="+", choices=sections, default=sections, help="what is measured (default: all)")
+    parser.add_argument("--corpus", help="any Parquet (default: botocore's descriptions)")
+    parser.add_argument("--text-column", default="text", help="of the corpus (default: text)")
+    number("--megabytes", 16.0, "text of the corpus that is used")
+    number("--job-megabytes", 4000.0, "text of the whole jobs' store: copies of it")
+    words = [100_000, 1_000_000, 3_000_000]
+    parser.add_argument("--words", type=int, nargs="+", default=words, help=f"sizes of tables (default: {words})")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, help="to train (default: all)")
     parser.add_argument("--batch-size", type=int, help="texts of a step of training (default: the network's own)")
-    parser.add_argument(
-        "--training-megabytes", type=float, default=1000, help="text of the labelled set that memory is measured with"
-    )
-    parser.add_argument(
-        "--training-seconds", type=float, default=600, help="steps that memory is watched in, at most so long"
-    )
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--core-hour", type=float, default=0.04, help="price of a core for an hour")
-    parser.add_argument(
-        "--gpu-hour", type=float, default=1.0, help="price of a GPU and the cores beside it for an hour"
-    )
-    parser.add_argument("--json", action="store_true")
+    number("--training-megabytes", 1000.0, "text of the labelled set that memory is measured with")
+    number("--training-seconds", 600.0, "steps that memory is watched in, at most so long")
+    number("--runs", 5, "of each rival, of which the median counts")
+    number("--core-hour", 0.04, "price of a core for an hour")
+    number("--gpu-hour", 1.0, "price of a GPU and the cores beside it for an hour")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, and only that, on stdout")
     return parser.parse_args(arguments)
 
 

@@ -158,6 +158,21 @@ def test_an_option_that_changes_answers_is_refused_by_name(change: dict[str, Any
         taken.score(**change)
 
 
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda stored: {**stored, "labels": stored["labels"][::-1]}, r"another labels \("),
+        (lambda stored: {name: stored[name] for name in stored if name != "labels"} | {"format": 3}, "another format"),
+    ],
+    ids=["labels in another order", "a run of before"],
+)
+def test_a_run_that_names_its_labels_otherwise_is_refused(change: Callable[..., Any], named: str, taken: Taken) -> None:
+    taken.interrupt()
+    (taken.run / "run.json").write_text(json.dumps(change(json.loads((taken.run / "run.json").read_text()))))
+    with pytest.raises(RunError, match=named):
+        taken.score()
+
+
 def test_options_that_change_no_answer_may_differ_at_each_call(taken: Taken) -> None:
     taken.score()
     expected = taken.parts()

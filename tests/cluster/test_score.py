@@ -1,6 +1,7 @@
 """A scoring run on Ray: every row once, equal to one process, resumed after a kill, refused when anything differs."""
 
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -62,6 +63,7 @@ def test_a_run_equals_one_process_row_by_row(
     assert found["id"].to_pylist() == texts["id"].to_pylist()
     assert found["gold"].to_pylist() == texts["label"].to_pylist()
     alone = TextScorer.load(model).score(texts["text"].to_pylist())
+    assert tuple(json.loads((tmp_path / "run" / "run.json").read_text())["labels"]) == alone.labels
     probabilities = np.stack(found["probabilities"].to_numpy())
     np.testing.assert_allclose(probabilities, alone.probabilities_NC, atol=1e-5)
     best_two = np.sort(alone.probabilities_NC, axis=1)[:, -2:]
@@ -263,6 +265,18 @@ class TestRefusals:
         with pytest.raises(CorpusError, match=r"no column 'body' in the store; its columns are id, label, text"):
             run_score(make_store(), make_model(), tmp_path / "new" / "run", text_column=("body",))
         assert not (tmp_path / "new").exists()
+
+    def test_a_column_that_is_a_folder_above_what_was_named(
+        self, make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+    ) -> None:
+        shutil.copytree(make_store(files=1), tmp_path / "store" / "lang=en")
+        store, where = tmp_path / "store", {"where": "lang == 'en'"}
+        for named in (store / "lang=en", store / "lang=en" / "part-0.parquet"):
+            with pytest.raises(CorpusError, match=r"no column 'lang' .* label, text\. .*name the one above lang=en"):
+                run_score(named, make_model(), tmp_path / "run", **where)
+        with pytest.raises(CorpusError, match=r"no column 'body' .* label, text$"):
+            run_score(store / "lang=en", make_model(), tmp_path / "run", text_column=("body",))
+        assert run_score(store, make_model(), tmp_path / "run", **where).rows_in == 300
 
     def test_a_column_that_is_no_text(self, make_model: MakeModel, tmp_path: Path) -> None:
         pq.write_table(pa.table({"text": [1, 2]}), tmp_path / "a.parquet")

@@ -5,8 +5,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ray.exceptions import AuthenticationError
+from ray.exceptions import AuthenticationError, RpcError
 from ray.job_submission import JobStatus
+from requests import Timeout
 
 from w2vray.cluster.submit import submit
 from w2vray.errors import ClusterError, W2vrayError
@@ -110,7 +111,18 @@ def test_a_head_that_refuses_a_job_is_told_of(
 ) -> None:
     monkeypatch.setattr("w2vray.cluster.submit._PATIENCE_SECONDS", -1)
     play(LOG, 0, [refusal])
-    with pytest.raises(ClusterError, match=f"no job could be sent to http://head: {refusal}"):
+    told = str(refusal).removesuffix(".")
+    with pytest.raises(ClusterError, match=f"^no job could be sent to http://head: {told}(; another Ray on .*)?$"):
+        submit("http://head", ["verify", "r"], submission_id="job-1")
+
+
+@pytest.mark.parametrize("error", [RpcError("timed out"), Timeout("timed out"), ConnectionError("timed out.")])
+def test_no_error_of_ray_is_a_traceback(error: Exception, play: Play) -> None:
+    play(LOG, refusals=[error])
+    with pytest.raises(ClusterError, match=r"^no job could be sent to http://head: timed out$"):
+        submit("http://head", ["verify", "r"])
+    play(LOG, error)
+    with pytest.raises(W2vrayError, match=r"^the connection to http://head was lost .timed out.; job job-1 may go on"):
         submit("http://head", ["verify", "r"], submission_id="job-1")
 
 

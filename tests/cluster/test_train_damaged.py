@@ -111,7 +111,9 @@ def test_a_failed_training_tells_what_the_system_refused_and_else_all_that_ray_s
     refused = 'Traceback (most recent call last):\n  File "a.py"\nOSError: [Errno 28] No space left on device\n'
     wrong = 'Traceback (most recent call last):\n  File "a.py"\nKeyError: 3\n'
 
-    told = failure(ray.train.WorkerGroupError("both", {0: RuntimeError(wrong), 1: RuntimeError(refused)}))
+    errors: Any = ray.train  # its types are declared for its version 1
+
+    told = failure(errors.WorkerGroupError("both", {0: RuntimeError(wrong), 1: RuntimeError(refused)}))
     assert told == "OSError: [Errno 28] No space left on device"
-    assert wrong in failure(ray.train.WorkerGroupError(wrong, {0: RuntimeError(wrong)}))
-    assert "gone" in failure(ray.train.ControllerError(RuntimeError("gone")))
+    assert wrong in failure(errors.WorkerGroupError(wrong, {0: RuntimeError(wrong)}))
+    assert "gone" in failure(errors.ControllerError(RuntimeError("gone")))

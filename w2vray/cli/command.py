@@ -17,6 +17,8 @@ __all__ = ["GOES_ON", "PLACES", "Stopped", "Terminated", "terminate", "verb"]
 
 GOES_ON = "the same command goes on with what is missing"
 
+JSON_HELP = "Print one JSON object, and only that, on stdout."
+
 PLACES = ("source", "corpus", "labelled", "validation", "vectors", "repeat", "model", "output", "run")
 """Parameters whose values are paths or URIs, in every verb that has them."""
 
@@ -49,7 +51,7 @@ def terminate(_: int, __: FrameType | None) -> NoReturn:
 
 
 def verb(
-    name: str, settings: type, *, on_cluster: bool = False, when_stopped: str = ""
+    name: str, settings: type, *, on_cluster: bool = False, when_stopped: str = "", json_help: str = JSON_HELP
 ) -> Callable[[Verb], click.Command]:
     """Make a command of a verb: its settings' options, ``--json`` and, where it uses Ray, ``--address``.
 
@@ -58,6 +60,7 @@ def verb(
         settings: the class that documents its options.
         on_cluster: whether it uses Ray.
         when_stopped: how things stand where it was told to stop.
+        json_help: what ``--json`` does.
     """
 
     def decorate(function: Verb) -> click.Command:
@@ -72,9 +75,7 @@ def verb(
             except (BrokenPipeError, EOFError) as error:  # click would end without a word: it takes them for a person's
                 raise W2vrayError(f"a file or a connection has ended too early ({error!r})") from error
 
-        command = click.option("--json", "json", is_flag=True, help="Print one JSON object, and only that, on stdout.")(
-            run
-        )
+        command = click.option("--json", "json", is_flag=True, help=json_help)(run)
         if on_cluster:
             text = "Ray cluster to use, such as HEAD:6379 or auto. Default: RAY_ADDRESS, or Ray on this machine."
             command = click.option("--address", help=text)(command)

@@ -1,6 +1,7 @@
 """What a person sees: progress on stderr, summaries on stdout; with ``--json`` one object on stdout, nothing else."""
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from rich.table import Table
 
 from w2vray.errors import W2vrayError
 
-__all__ = ["Output", "ReaderGone", "progress_bar", "table"]
+__all__ = ["Output", "ReaderGone", "counted", "progress_bar", "table"]
 
 _LINE_SECONDS = 10.0
 
@@ -76,6 +77,11 @@ class _Results(Console):
         raise  # noqa: PLE0704 - it is called while the error is handled
 
 
+def counted(number: int, noun: str) -> str:
+    """Spell a number of things: ``1 row``, ``1,234 rows``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     """Return a table; every column but the first is aligned to the right."""
     made = Table(title=title, title_justify="left")
@@ -107,6 +113,8 @@ def _lines(title: str) -> Update:
             return
         last = time.monotonic()
         count = f"{done:,} of {total:,} " if total else f"{done:,} " if done else ""
+        if (total or done) == 1:
+            text = re.sub("^(epoch|unit)s", r"\1", text)
         sys.stderr.write(f"{title}: {count}{text}".rstrip() + "\n")
 
     return update

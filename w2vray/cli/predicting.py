@@ -53,7 +53,8 @@ def predict_lines(settings: PredictSettings, blocks: Iterable[list[bytes]]) -> I
     for block in blocks:
         batch = pa.record_batch({"text": pa.array([line.rstrip(b"\r\n") for line in block], pa.large_binary())})
         texts = read_texts(batch, ["text"])
-        columns = scorer.score_array(texts.values).columns(top_k=settings.top_k or 0)
+        answer = scorer.score_array(texts.values)
+        columns = answer.columns(threshold=settings.threshold, top_k=settings.top_k or 0)
         answers: list[dict[str, Any]] = [{}] * len(block)
         for item in texts.rejected:
             answers[item.row] = {"status": "rejected", "reason": item.reason.value, "detail": item.detail}

@@ -1,5 +1,7 @@
 """``w2vray submit``: a verb as a Ray job; its arguments are checked before anything is sent."""
 
+import re
+
 import click
 
 from w2vray.cli.command import PLACES, Stopped
@@ -14,6 +16,7 @@ __all__ = ["submit"]
 @click.argument("verb", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- VERB ...")
 def submit(address: str, submission_id: str | None, verb: tuple[str, ...]) -> int:
     """Run a verb as a Ray job: ship the code, follow the logs, return the exit code."""
+    _require_url(address)
     _require_runnable(verb)
     from w2vray.cluster.submit import submit as submit_job
 
@@ -23,6 +26,12 @@ def submit(address: str, submission_id: str | None, verb: tuple[str, ...]) -> in
         raise Stopped(stop) from None
     except BrokenPipeError:
         raise ReaderGone from None
+
+
+def _require_url(address: str) -> None:
+    """Ray would take what has no scheme for a cluster's own port, and wait there."""
+    if not re.match("https?://[^/]", address):
+        raise click.UsageError(f"--address is {address!r}; write http://HOST:8265, the URL of the cluster's dashboard")
 
 
 def _require_runnable(verb: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ import click
 
 from w2vray import vectors_config
 from w2vray.cli.command import verb
-from w2vray.cli.console import Output, progress_bar, table
+from w2vray.cli.console import Output, counted, progress_bar, table
 
 __all__ = ["vectors"]
 
@@ -42,7 +42,7 @@ def vectors_train(output: Output, /, **arguments: Any) -> None:
     with progress_bar(settings.algorithm) as update:
         made = fit_vectors(settings, texts, update)
     if texts.rejected:
-        output.note(f"{texts.rejected:,} rows have no readable text and were left out")
+        output.note(f"{counted(texts.rejected, 'row')} without a readable text left out")
     _vectors_result(output, made)
 
 
@@ -107,15 +107,16 @@ def _vectors_value(opened: Any) -> dict[str, Any]:
 
 def _vectors_lines(opened: Any) -> list[str]:
     duplicates = opened.source.get("duplicates", 0)
+    words = counted(len(opened), "word")
     lines = [
-        f"{opened.path}: {len(opened):,} words x {opened.dim}, {opened.table_VD.dtype}, family {opened.rules.name}",
+        f"{opened.path}: {words} x {opened.dim}, {opened.table_VD.dtype}, family {opened.rules.name}",
         f"fingerprint {opened.fingerprint[:16]}",
     ]
     if opened.ngrams is not None:
         lengths = f"{opened.ngrams.shortest} to {opened.ngrams.longest}"
         lines.append(f"{len(opened.ngrams.table_GD):,} buckets of n-grams, {lengths} characters long")
     if duplicates:
-        lines.append(f"{duplicates:,} duplicate words left out")
+        lines.append(f"{counted(duplicates, 'duplicate word')} left out")
     return lines
 
 

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from w2vray import config
 from w2vray.cli.command import GOES_ON, verb
-from w2vray.cli.console import Output, progress_bar, table
+from w2vray.cli.console import Output, counted, progress_bar, table
 from w2vray.cli.options import model_options
 
 __all__ = ["evaluate", "predict", "score", "train", "verify"]
@@ -58,18 +58,18 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
             note=output.note,
         )
     best = min(summary.curve, key=lambda line: line["validation_loss"] or 0.0)
-    rows = f"{summary.rows:,} rows trained on, {summary.rows_validation:,} kept for validation"
+    rows = f"{counted(summary.rows, 'row')} trained on, {summary.rows_validation:,} kept for validation"
     if summary.refit:
         rows += ", then on all of them"
-    unlabelled, unusable = summary.rows_without_label, summary.rows_without_evidence
+    unlabelled, unusable = counted(summary.rows_without_label, "row"), summary.rows_without_evidence
     lines = [
         f"{summary.model}: {settings.model}, {len(summary.labels)} classes, {rows}",
-        f"left out: {unlabelled:,} rows without a label, {unusable:,} without a known word or a text that can be read",
+        f"left out: {unlabelled} without a label, {unusable:,} without a known word or a text that can be read",
     ]
     for label, count in _commonest(summary.labels_unknown):
-        output.note(f"--validation: {label} is no label of the rows to learn from; {count:,} rows have it")
+        output.note(f"--validation: {label} is no label of the rows to learn from; of it: {counted(count, 'row')}")
     for label, count in _commonest(summary.labels_not_learnt):
-        kept = f"{count:,} rows have it, and all are kept for validation; give another --seed, or --validation"
+        kept = f"what has it ({counted(count, 'row')}) is kept for validation; give another --seed, or --validation"
         output.note(f"{label} is in no row that is learnt from: {kept}")
     if best["validation_loss"] is not None:
         lines.append(
@@ -102,11 +102,11 @@ def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> Non
     summary = evaluate_model(settings, address=address, note=output.note)
     found = summary.metrics
     rows = [(item.label, item.rows, item.precision, item.recall, item.f1) for item in found.classes]
-    micro = f"micro-F1 {found.micro_f1:.4f}, " if isinstance(found, MultiLabelMetrics) else ""
+    micro = f" (exact match), micro-F1 {found.micro_f1:.4f}" if isinstance(found, MultiLabelMetrics) else ""
     output.result(
         summary.as_dict(),
         table("classes", ["class", "rows", "precision", "recall", "F1"], rows),
-        f"accuracy {found.accuracy:.4f}, {micro}macro-F1 {found.macro_f1:.4f} on {found.rows:,} rows "
+        f"accuracy {found.accuracy:.4f}{micro}, macro-F1 {found.macro_f1:.4f} on {counted(found.rows, 'row')} "
         f"({found.rows_no_evidence:,} without a known word or a readable text, {summary.rows_unknown_label:,} of a "
         f"label that the model does not know; {summary.rows_without_label:,} without a label left out)",
     )
@@ -121,7 +121,7 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
     started = time.monotonic()
 
     def show(done: int, total: int, rows: int) -> None:
-        update(done, total, f"units, {rows:,} rows, {rows / (time.monotonic() - started):,.0f} rows/s")
+        update(done, total, f"units, {counted(rows, 'row')}, {rows / (time.monotonic() - started):,.0f} rows/s")
 
     with progress_bar("scoring") as update:
         summary = score_store(settings, address=address, progress=show, note=output.note)
@@ -132,13 +132,15 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
     if len(summary.new_files) > _NEW_FILES_TOLD:
         output.note(f"and {len(summary.new_files) - _NEW_FILES_TOLD:,} more that came later")
     if settings.max_rejected is not None and summary.rows_rejected > settings.max_rejected:
-        output.note(f"{summary.rows_rejected:,} rows are rejected; --max-rejected allows {settings.max_rejected:,}")
+        output.note(
+            f"rejected: {counted(summary.rows_rejected, 'row')}; --max-rejected allows {settings.max_rejected:,}"
+        )
     done = summary.units - summary.units_skipped - summary.units_failed
     output.result(
         summary.as_dict(),
-        f"{summary.run}: {summary.rows_in:,} rows in, {summary.rows_scored:,} scored "
+        f"{summary.run}: {counted(summary.rows_in, 'row')} in, {summary.rows_scored:,} scored "
         f"({summary.rows_abstained:,} of them abstained), {summary.rows_rejected:,} rejected",
-        f"{done:,} units done now, {summary.units_skipped:,} before, {summary.units_failed:,} failed, "
+        f"{counted(done, 'unit')} done now, {summary.units_skipped:,} before, {summary.units_failed:,} failed, "
         f"in {summary.seconds:.1f} s",
         _completeness(summary.left_out, accepted=summary.gaps_accepted),
     )
@@ -166,14 +168,18 @@ def verify(output: Output, /, **arguments: Any) -> int:
         *summary.problems,
         *(f"accepted as a gap: {gap}" for gap in summary.gaps),
         *(f"in the store, and not in the run: {name}; add it with `score --new-files`" for name in summary.new_files),
-        f"{summary.run}: {summary.rows_in:,} rows in = {summary.rows_scored:,} scored + "
-        f"{summary.rows_rejected:,} rejected, {summary.units:,} units; "
+        f"{summary.run}: {counted(summary.rows_in, 'row')} in = {summary.rows_scored:,} scored + "
+        f"{summary.rows_rejected:,} rejected, {counted(summary.units, 'unit')}; "
         + ("everything is in order" if summary.ok else f"problems: {len(summary.problems):,}"),
     )
     return 0 if summary.ok else 4
 
 
-@verb("predict", config.PredictSettings)
+@verb(
+    "predict",
+    config.PredictSettings,
+    json_help="Print an error as a JSON object too; answers are such in any case, one a text.",
+)
 def predict(output: Output, /, **arguments: Any) -> None:
     """Classify texts, or the lines of stdin: one JSON object a line."""
     settings = config.PredictSettings(**arguments)

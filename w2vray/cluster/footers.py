@@ -86,7 +86,8 @@ def read_tail(handle: Any) -> bytes:
         started = bytes(handle.read_at(min(size, 4), 0)) == _MAGIC
         if started:
             raise FileError("it starts as Parquet and does not end as Parquet", reason=FileReason.TRUNCATED)
-        raise FileError("it neither starts nor ends as Parquet", reason=FileReason.NOT_PARQUET)
+        what = "it neither starts nor ends as Parquet, which alone is read: convert it first (pyarrow reads CSV, JSON)"
+        raise FileError(what, reason=FileReason.NOT_PARQUET)
     length = int.from_bytes(tail[-_END:-4], "little") + _END
     if length > size - len(_MAGIC):
         raise FileError(

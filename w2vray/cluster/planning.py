@@ -27,7 +27,7 @@ from w2vray.scorer import SCORING_VERSION
 
 __all__ = ["RunPlan", "fingerprint", "require_outside", "resume_run", "run_identity", "split_failed", "start_run"]
 
-RUN_FORMAT = 3
+RUN_FORMAT = 4
 
 _OF_A_RUN = (RUN, PLAN, MANIFEST, TOTALS, f"{SCORES}/{part_name('0' * 20)}", f"{REJECTED}/{part_name('0' * 20)}")
 """Files that a run has, or will have."""
@@ -58,6 +58,7 @@ def run_identity(settings: ScoreSettings, bundle: Bundle) -> dict[str, Any]:
         "format": RUN_FORMAT,
         "scoring_version": SCORING_VERSION,
         "model": bundle.fingerprint,
+        "labels": bundle.config.labels,  # the order of a row's probabilities
         "vectors": bundle.config.vectors_fingerprint,
         "options": options,
     }
@@ -93,7 +94,7 @@ def start_run(run: RunDirectory, identity: Mapping[str, Any], corpus: Corpus, se
     footers, unreadable = read_footers(corpus, corpus.files, settings.text_column)
     if not footers:
         raise CorpusError(f"{corpus.place(unreadable[0].file)}: {unreadable[0].detail}; no file can be read")
-    schema = store_schema(footers, columns)
+    schema = store_schema(footers, columns, corpus.roots)
     if settings.where:
         parse_where(settings.where).check(schema_as_read(schema))
     good, unfit = check_footers(footers, columns, schema)

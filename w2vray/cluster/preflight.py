@@ -41,8 +41,13 @@ class Columns:
         return list(dict.fromkeys([*self.texts, *self.labels, *self.others]))
 
 
-def store_schema(footers: Sequence[Footer], columns: Columns) -> pa.Schema:
+def store_schema(footers: Sequence[Footer], columns: Columns, roots: Sequence[str]) -> pa.Schema:
     """Return the schema of the columns asked for, as the first file that has them all gives it.
+
+    Args:
+        footers: of the store's files.
+        columns: that are asked for.
+        roots: of the store: their own folders are no columns.
 
     Raises:
         CorpusError: no file has them all; the message lists the columns that there are.
@@ -55,7 +60,19 @@ def store_schema(footers: Sequence[Footer], columns: Columns) -> pa.Schema:
     if twice := [name for name in columns.all if any(_with_folders(one).names.count(name) > 1 for one in footers)]:
         raise CorpusError(f"column {twice[0]!r} is there more than once in a file; rename one of them")
     missing = [name for name in columns.all if not seen[name]] or columns.all
-    raise CorpusError(f"no column {', '.join(map(repr, missing))} in the store; its columns are {', '.join(seen)}")
+    raise CorpusError(
+        f"no column {', '.join(map(repr, missing))} in the store; its columns are {', '.join(seen)}"
+        + _above(missing, roots)
+    )
+
+
+def _above(missing: Sequence[str], roots: Sequence[str]) -> str:
+    """Say where a column that is missing is a folder that was named, or one above it."""
+    folders = (folder for root in roots for folder in root.partition("?")[0].split("/"))
+    found = next((folder for folder in folders if "=" in folder and folder.partition("=")[0] in missing), None)
+    if found is None:
+        return ""
+    return f". Only folders below the one that is named are columns: name the one above {found} to have it"
 
 
 def whole_store(
@@ -77,7 +94,7 @@ def whole_store(
     corpus = find_corpus(arguments)
     footers, bad = read_footers(corpus, corpus.files, columns.texts)
     if footers:
-        schema = store_schema(footers, columns)
+        schema = store_schema(footers, columns, corpus.roots)
         check(schema)
         footers, unfit = check_footers(footers, columns, schema)
         bad = [*bad, *unfit]

@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import aiohttp
-from ray.exceptions import AuthenticationError
+from ray.exceptions import AuthenticationError, RayError
 from ray.job_submission import JobStatus, JobSubmissionClient
+from requests import RequestException
 
 import w2vray
 from w2vray.cluster.resources import AUTHENTICATION
@@ -41,8 +42,8 @@ def submit(address: str, verb: Sequence[str], *, submission_id: str | None = Non
         job = _send(client, verb, submission_id or f"w2vray-{uuid.uuid4().hex[:16]}")
     except AuthenticationError as error:
         raise ClusterError(f"{address} asks for Ray's token; {AUTHENTICATION}") from error
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise ClusterError(f"no job could be sent to {address}: {error}") from error
+    except (RayError, RequestException, ConnectionError, RuntimeError, ValueError) as error:
+        raise ClusterError(f"no job could be sent to {address}: {_sentence(error)}") from error
     sys.stderr.write(f"job {job} at {address}\n")
     how = f"follow it with `ray job logs {job} --follow`, end it with `ray job stop {job}`"
     try:
@@ -51,8 +52,9 @@ def submit(address: str, verb: Sequence[str], *, submission_id: str | None = Non
     except (KeyboardInterrupt, BrokenPipeError):
         sys.stderr.write(f"job {job} goes on; {how}\n")
         raise
-    except (ConnectionError, RuntimeError, aiohttp.ClientError) as error:
-        raise W2vrayError(f"the connection to {address} was lost ({error}); job {job} may go on: {how}") from error
+    except (RayError, RequestException, ConnectionError, RuntimeError, aiohttp.ClientError) as error:
+        lost = f"the connection to {address} was lost ({_sentence(error)})"
+        raise W2vrayError(f"{lost}; job {job} may go on: {how}") from error
 
 
 def _send(client: JobSubmissionClient, verb: Sequence[str], job: str) -> str:
@@ -72,9 +74,14 @@ def _send(client: JobSubmissionClient, verb: Sequence[str], job: str) -> str:
                 raise
             if time.monotonic() > deadline:
                 hint = "another Ray on that machine may hold its agent's port (ray start --dashboard-agent-listen-port)"
-                raise RuntimeError(f"{error}; {hint}") from error
+                raise RuntimeError(f"{_sentence(error)}; {hint}") from error
             asked = True
             time.sleep(_POLL_SECONDS)
+
+
+def _sentence(error: Exception) -> str:
+    """Return what an error says, without full stops at its end: Ray puts one behind that of the head."""
+    return str(error).rstrip(".")
 
 
 def _print(lines: Iterator[str], verb: Sequence[str]) -> None:
