@@ -226,6 +226,7 @@ def damages() -> list[Any]:
         "token rule missing": edit_inside("tokens", lowercase=None),
         "token rule unknown": edit_inside("tokens", stemming=True),
         "token rule of another type": edit_inside("tokens", lowercase="yes"),
+        "token rule of another value": edit_inside("tokens", normalization="NFKC"),
         "no vectors": edit(vectors=None),
         "no fingerprint": edit_inside("vectors", fingerprint=None),
         "no width": edit_inside("vectors", dim=None),

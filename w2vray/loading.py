@@ -27,7 +27,7 @@ def require_fitting(bundle: Bundle) -> None:
     """Compare the weights with what config.json describes, before any memory is taken for a model of that size.
 
     Raises:
-        BundleError: one is missing, too many, or of another shape.
+        BundleError: one is missing, too many, or of another shape, or holds what is no number.
     """
     config = bundle.config
     overlay_KD = bundle.weights.get(OVERLAY)
@@ -46,6 +46,9 @@ def require_fitting(bundle: Bundle) -> None:
     known = {OVERLAY, REPLACED, *(_PREFIX + name for name in described)}
     if more := sorted(bundle.weights.keys() - known):
         raise BundleError(f"{_UNFIT}: it has no {', '.join(more)}")
+    for name, array in bundle.weights.items():
+        if not np.isfinite(array).all():
+            raise BundleError(f"the model's {name.removeprefix(_PREFIX)} holds what is no number; train it again")
 
 
 def tuned_rows(bundle: Bundle, vectors: Vectors) -> npt.NDArray[np.int64]:

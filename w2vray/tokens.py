@@ -99,6 +99,8 @@ class TokenRules:
             kind = bool if declared in (bool, "bool") else str
             if not isinstance(stored[name], kind):
                 raise BundleError(f"the stored token rule {name} is {stored[name]!r}; expected a {kind.__name__}")
+        if stored["normalization"] != "NFC":
+            raise BundleError(f"the stored token rule normalization is {stored['normalization']!r}; expected 'NFC'")
         return cls(**stored)
 
     @property
