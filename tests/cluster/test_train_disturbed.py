@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ MARK = 123.0
 
 
 class Killer:
-    """Ends the worker of a training once, when this many epochs are done; keeps what it was told."""
+    """Ends a worker of a training once, when this many epochs are done; keeps what it was told."""
 
     def __init__(self, epoch: int) -> None:
         self.epoch = epoch
@@ -52,6 +53,7 @@ class Killer:
                 if process.name().startswith("ray::RayTrainW"):
                     process.kill()
                     self.killed += 1
+                    break
 
 
 class Others:
@@ -99,6 +101,27 @@ def test_a_training_whose_worker_is_killed_goes_on_from_the_last_whole_epoch(  #
     state = fit_here(store, CnnSettings(**LONG))
     assert summary.curve == state[CURVE]
     require_weights(tmp_path / "model", state)
+
+
+def test_a_training_one_of_whose_two_workers_is_killed_ends_as_an_undisturbed_one(
+    make_store: Callable[..., Path], word_vectors: Vectors, tmp_path: Path
+) -> None:
+    """Bit for bit: what dropout leaves out depends on the epoch and on which worker it is."""
+    settings = TrainSettings(
+        labelled=(str(make_store(files=2, rows=100)),),
+        vectors=str(word_vectors.path),
+        output=str(tmp_path / "undisturbed"),
+        workers=2,
+        tune_vectors=True,
+        model_settings={**LONG, "epochs": 5},
+    )
+    undisturbed = train(settings)
+    killer = Killer(2)
+    summary = train(replace(settings, output=str(tmp_path / "killed")), progress=killer)
+    assert killer.killed == 1
+    assert killer.told == sorted(killer.told), "no epoch before the last whole one is done again"
+    assert summary.curve == undisturbed.curve
+    assert Bundle.load(tmp_path / "killed").fingerprint == Bundle.load(tmp_path / "undisturbed").fingerprint
 
 
 @pytest.mark.parametrize(("told", "half_written"), [(signal.SIGKILL, False), (signal.SIGINT, True)])
