@@ -1,6 +1,8 @@
 """Networks as one would write them in plain torch, on the same frozen vectors and tokens as w2vray's own.
 
-``plain-cnn`` is the network of Kim, Convolutional Neural Networks for Sentence Classification (2014), with one channel.
+``plain-cnn`` is the network of Kim, Convolutional Neural Networks for Sentence Classification (2014), vectors static,
+texts padded before their start, too; but Adam trains it, and its weights' norms are not bounded.
+
 ``plain-lstm`` and ``plain-gru`` answer from the state at the last step of a batch that is padded on the right, a common
 mistake: of all texts but the longest they have read the padding, too, and a text's answer depends on those beside it.
 
@@ -35,19 +37,17 @@ PLAIN_NETWORKS: dict[str, dict[str, Any]] = {
 
 
 class PlainCnn(nn.Module):
-    """Filters over so many words at a time, their maxima over the text, dropout, and a dense layer."""
+    """Filters over so many words at a time, beyond both ends too, their maxima, dropout, and a dense layer."""
 
     def __init__(self, dim: int, classes: int, widths: list[int], filters: int, dropout: float) -> None:
         super().__init__()
-        self.convolutions = nn.ModuleList(nn.Conv1d(dim, filters, width) for width in widths)
+        self.convolutions = nn.ModuleList(nn.Conv1d(dim, filters, width, padding=width - 1) for width in widths)
         self.dropout = nn.Dropout(dropout)
         self.dense = nn.Linear(len(widths) * filters, classes)
-        self.widest = max(widths)
 
     def forward(self, vectors_BTD: Tensor) -> Tensor:
         """Return logits_BC."""
-        missing = max(0, self.widest - vectors_BTD.shape[1])
-        vectors_BDT = F.pad(vectors_BTD.transpose(1, 2), (0, missing))
+        vectors_BDT = vectors_BTD.transpose(1, 2)
         found = [convolution(vectors_BDT).relu().amax(dim=2) for convolution in self.convolutions]
         logits_BC: Tensor = self.dense(self.dropout(torch.cat(found, dim=1)))
         return logits_BC
