@@ -11,6 +11,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +27,7 @@ import classifiers
 import counterparts
 import labelled_sets
 import make_table
+import plain_networks
 import word_vectors
 
 GOOD, BAD = ("fine", "lovely"), ("awful", "dull")
@@ -137,6 +139,70 @@ def test_what_is_easy_is_learnt(model: str, tmp_path: Path, vectors: Vectors) ->
     assert (line["accuracy"], line["macro_f1"]) == (1.0, 1.0)
 
 
+@pytest.mark.parametrize("model", plain_networks.PLAIN_NETWORKS)
+def test_what_is_easy_is_learnt_by_plain_networks_too(model: str, tmp_path: Path, vectors: Vectors) -> None:
+    """In ten epochs of forty steps."""
+    write_set(tmp_path / "small.parquet", ["train"] * 2000 + ["test"] * 9)
+    assert len(vectors) == 4
+    (cell,) = cells.cells_of(wanted(model, seeds=1), places(tmp_path))
+    line = cells.compute(cell, places(tmp_path))
+    assert (line["accuracy"], line["macro_f1"], line["epochs"]) == (1.0, 1.0, 10)
+
+
+@pytest.mark.parametrize("model", plain_networks.PLAIN_NETWORKS)
+def test_the_seed_decides_what_a_plain_network_comes_to(
+    model: str, tmp_path: Path, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On labels that words do not tell: the same again with the same seed, something else with another."""
+    monkeypatch.setitem(plain_networks.PLAIN_NETWORKS[model], "learning_rate", 0.05)  # in 40 steps it goes somewhere
+    rng = np.random.default_rng(0)
+    columns = {
+        "split": ["train"] * 200 + ["test"] * 500,
+        "label": rng.choice(["yes", "no"], 700).tolist(),
+        "text": [" ".join(words) for words in rng.choice([*GOOD, *BAD, "new"], (700, 6))],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "s.parquet")
+    labelled = labelled_sets.read_set(tmp_path / "s.parquet")
+    first, again, other = (plain_networks.measure_plain_network(labelled, vectors, model, seed) for seed in (0, 0, 1))
+    assert first == again
+    assert first != other
+
+
+def test_a_plain_network_learns_from_no_row_that_is_kept_or_tested(tmp_path: Path, vectors: Vectors) -> None:
+    """Whatever labels these have, it says the same of the test rows: all of them right, then none."""
+    words = [GOOD[0], BAD[0]] * 500
+    rows = {"split": ["train"] * 980 + ["dev"] * 10 + ["test"] * 10, "text": words}
+    right, wrong = ["yes", "no"] * 500, ["yes", "no"] * 490 + ["no", "yes"] * 10
+    for name, labels in {"right": right, "wrong": wrong}.items():
+        pq.write_table(pa.table({**rows, "label": labels}), tmp_path / name)
+    found = [
+        plain_networks.measure_plain_network(labelled_sets.read_set(tmp_path / name), vectors, "plain-gru", 0)
+        for name in ("right", "wrong")
+    ]
+    assert [outcome.accuracy for outcome in found] == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("model", ["plain-lstm", "plain-gru"])
+def test_a_plain_recurrent_network_reads_the_padding(model: str, vectors: Vectors) -> None:
+    """A short text's answer is another beside a long one; the long one's is not."""
+    torch.manual_seed(0)
+    short, long = plain_networks._texts(labelled_sets.Rows(["fine", "dull dull awful"], ["a", "b"]), vectors)
+    network = plain_networks._network(model, vectors.dim, 2)
+    alone = [network(plain_networks._padded([text], vectors)) for text in (short, long)]
+    beside_BC = network(plain_networks._padded([short, long], vectors))
+    assert (beside_BC[0] - alone[0][0]).abs().max() > 1e-3
+    assert torch.allclose(beside_BC[1], alone[1][0], atol=1e-6)
+
+
+@pytest.mark.parametrize("model", plain_networks.PLAIN_NETWORKS)
+def test_plain_networks_answer_also_for_texts_without_a_known_word(model: str, vectors: Vectors) -> None:
+    """They are a step of padding; scikit-learn has the mean zero for them."""
+    (text,) = plain_networks._texts(labelled_sets.Rows(["unheard of"], ["a"]), vectors)
+    padded_BTD = plain_networks._padded([text, text], vectors)
+    assert padded_BTD.shape == (2, 1, 2)
+    assert plain_networks._network(model, vectors.dim, 3)(padded_BTD).shape == (2, 3)
+
+
 def test_a_label_that_was_never_learnt_counts_as_wrong(tmp_path: Path) -> None:
     """Two rows right of three."""
     columns = {"split": ["train", "train", "test", "test", "test"], "label": list("ababc"), "text": ["x"] * 5}
@@ -161,7 +227,9 @@ def test_means_are_those_of_the_known_words(vectors: Vectors) -> None:
 
 def test_what_has_no_vectors_is_in_the_table_once() -> None:
     """And what knows no tuning is frozen only."""
-    rows = cells.rows_of(cells.Wanted(["mr"], ["glove50", "joined"], ["cnn", "sklearn", "tfidf"], cells.WORDS, 3))
+    rows = cells.rows_of(
+        cells.Wanted(["mr"], ["glove50", "joined"], ["cnn", "sklearn", "plain-cnn", "tfidf"], cells.WORDS, 3)
+    )
     told = [(row.model, row.vectors, row.words) for row in rows]
     assert told == [
         ("cnn", "glove50", "frozen"),
@@ -170,6 +238,8 @@ def test_what_has_no_vectors_is_in_the_table_once() -> None:
         ("cnn", "joined", "tuned"),
         ("sklearn", "glove50", "frozen"),
         ("sklearn", "joined", "frozen"),
+        ("plain-cnn", "glove50", "frozen"),
+        ("plain-cnn", "joined", "frozen"),
         ("tfidf", "-", "-"),
     ]
 
@@ -178,8 +248,10 @@ def test_what_is_not_random_is_computed_once_and_the_rest_for_each_seed(tmp_path
     """The average is at its optimum whatever the seed."""
     write_set(tmp_path / "small.parquet", ["all"] * 30)
     assert vectors.dim == 2
-    made = cells.cells_of(wanted("average", "cnn", "sklearn", "tfidf", "fasttext", seeds=3), places(tmp_path))
-    assert [cell.row.model for cell in made] == ["average", *["cnn"] * 3, "sklearn", "tfidf", *["fasttext"] * 3]
+    random = ("cnn", *plain_networks.PLAIN_NETWORKS, "fasttext")
+    made = cells.cells_of(wanted("average", "sklearn", "tfidf", *random, seeds=3), places(tmp_path))
+    assert [cell.row.model for cell in made] == ["average", "sklearn", "tfidf", *np.repeat(random, 3).tolist()]
+    assert len({cell.key for cell in made}) == len(made)
 
 
 def test_another_file_of_the_set_is_another_cell(tmp_path: Path) -> None:
@@ -188,6 +260,19 @@ def test_another_file_of_the_set_is_another_cell(tmp_path: Path) -> None:
     (before,) = cells.cells_of(wanted("tfidf"), places(tmp_path))
     write_set(tmp_path / "small.parquet", ["all"] * 31)
     (after,) = cells.cells_of(wanted("tfidf"), places(tmp_path))
+    assert before.row == after.row
+    assert before.key != after.key
+
+
+def test_other_settings_of_a_plain_network_are_another_cell(
+    tmp_path: Path, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its settings are part of what the figure depends on."""
+    write_set(tmp_path / "small.parquet", ["all"] * 30)
+    assert vectors.dim == 2
+    (before,) = cells.cells_of(wanted("plain-gru", seeds=1), places(tmp_path))
+    monkeypatch.setitem(plain_networks.PLAIN_NETWORKS["plain-gru"], "hidden", 64)
+    (after,) = cells.cells_of(wanted("plain-gru", seeds=1), places(tmp_path))
     assert before.row == after.row
     assert before.key != after.key
 

@@ -15,6 +15,7 @@ import torch
 from classifiers import Outcome, measure_model, table_settings
 from counterparts import FASTTEXT, SKLEARN, TFIDF, measure_fasttext, measure_sklearn, measure_tfidf
 from labelled_sets import LabelledSet, read_set
+from plain_networks import PLAIN_NETWORKS, measure_plain_network
 from word_vectors import make_vectors
 
 from w2vray.config import MODELS
@@ -22,7 +23,7 @@ from w2vray.errors import CorpusError
 
 __all__ = ["COUNTERPARTS", "Cell", "Places", "Row", "Wanted", "append", "cells_of", "compute", "read_done", "rows_of"]
 
-COUNTERPARTS = ("sklearn", "tfidf", "fasttext")
+COUNTERPARTS = ("sklearn", *PLAIN_NETWORKS, "tfidf", "fasttext")
 WORDS = ("frozen", "tuned")
 NONE = "-"
 """Of a classifier without vectors."""
@@ -82,9 +83,9 @@ def rows_of(wanted: Wanted) -> list[Row]:
     rows = []
     for name in wanted.sets:
         for model in wanted.models:
-            plain = model in {"tfidf", "fasttext"}
-            for vectors in [NONE] if plain else wanted.vectors:
-                words = [NONE] if plain else ["frozen"] if model == "sklearn" else wanted.words
+            without = model in {"tfidf", "fasttext"}
+            for vectors in [NONE] if without else wanted.vectors:
+                words = [NONE] if without else wanted.words if model in MODELS else ["frozen"]
                 rows += [Row(name, vectors, model, kind) for kind in words]
     return rows
 
@@ -112,7 +113,7 @@ def _depends(row: Row, labelled: LabelledSet, places: Places) -> str:
     if row.model in MODELS:
         settings: dict[str, Any] = asdict(table_settings(row.model, tuned=row.words == "tuned"))
     else:
-        settings = {"sklearn": SKLEARN, "tfidf": TFIDF, "fasttext": FASTTEXT}[row.model]
+        settings = {"sklearn": SKLEARN, "tfidf": TFIDF, "fasttext": FASTTEXT, **PLAIN_NETWORKS}[row.model]
     vectors = None
     if row.vectors != NONE:
         vectors = make_vectors(row.vectors, labelled, places.output / "vectors", places.googlenews).fingerprint[:16]
@@ -139,6 +140,8 @@ def _measure(cell: Cell, places: Places) -> Outcome:
     vectors = make_vectors(row.vectors, labelled, places.output / "vectors", places.googlenews)
     if row.model == "sklearn":
         return measure_sklearn(labelled, vectors)
+    if row.model in PLAIN_NETWORKS:
+        return measure_plain_network(labelled, vectors, row.model, cell.seed)
     tuned = row.words == "tuned"
     settings = table_settings(row.model, tuned=tuned)
     return measure_model(labelled, vectors, row.model, settings, tuned=tuned, seed=cell.seed)
