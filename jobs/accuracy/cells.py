@@ -116,7 +116,8 @@ def _depends(row: Row, labelled: LabelledSet, places: Places) -> str:
         settings = {"sklearn": SKLEARN, "tfidf": TFIDF, "fasttext": FASTTEXT, **PLAIN_NETWORKS}[row.model]
     vectors = None
     if row.vectors != NONE:
-        vectors = make_vectors(row.vectors, labelled, places.output / "vectors", places.googlenews).fingerprint[:16]
+        made = make_vectors(row.vectors, labelled, places.output / "vectors", places.googlenews)
+        vectors = {"fingerprint": made.fingerprint[:16], "rules": made.rules.as_dict()}
     return json.dumps({"data": labelled.fingerprint[:16], "vectors": vectors, "settings": settings})
 
 

@@ -21,12 +21,14 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from cells import COUNTERPARTS, WORDS, Cell, Places, Row, Wanted, append, cells_of, compute, read_done, rows_of
-from word_vectors import VECTORS
-
 from w2vray.cli.console import Output, table
+from w2vray.cli.extras import extra
 from w2vray.config import MODELS
 from w2vray.errors import ConfigError, W2vrayError
+
+with extra("peers"):
+    from cells import COUNTERPARTS, WORDS, Cell, Places, Row, Wanted, append, cells_of, compute, read_done, rows_of
+    from word_vectors import VECTORS
 
 SETS = ("trec6", "sst2", "subj", "mr", "r8", "movie_reviews_v2")
 

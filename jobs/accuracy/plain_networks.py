@@ -1,7 +1,8 @@
 """Networks as one would write them in plain torch, on the same frozen vectors and tokens as w2vray's own.
 
-``plain-cnn`` is the network of Kim, Convolutional Neural Networks for Sentence Classification (2014), vectors static,
-texts padded before their start, too; but Adam trains it, and its weights' norms are not bounded.
+``plain-cnn`` is the network of Kim, Convolutional Neural Networks for Sentence Classification (2014), vectors static;
+but Adam trains it, and its weights' norms are not bounded. ``padded-cnn`` lets filters reach beyond both ends of texts,
+as Kim's program does, so that they see where these begin and end; w2vray's ``cnn`` does not.
 
 ``plain-lstm`` and ``plain-gru`` answer from the state at the last step of a batch that is padded on the right, a common
 mistake: of all texts but the longest they have read the padding, too, and a text's answer depends on those beside it.
@@ -30,24 +31,31 @@ __all__ = ["PLAIN_NETWORKS", "measure_plain_network"]
 
 _TRAINING: dict[str, Any] = {"batch": 50, "epochs": 10, "learning_rate": 1e-3}
 PLAIN_NETWORKS: dict[str, dict[str, Any]] = {
-    "plain-cnn": {**_TRAINING, "widths": [3, 4, 5], "filters": 100, "dropout": 0.5},
+    "plain-cnn": {**_TRAINING, "widths": [3, 4, 5], "filters": 100, "dropout": 0.5, "padded": False},
+    "padded-cnn": {**_TRAINING, "widths": [3, 4, 5], "filters": 100, "dropout": 0.5, "padded": True},
     "plain-lstm": {**_TRAINING, "hidden": 128},
     "plain-gru": {**_TRAINING, "hidden": 128},
 }
 
 
 class PlainCnn(nn.Module):
-    """Filters over so many words at a time, beyond both ends too, their maxima, dropout, and a dense layer."""
+    """Filters over so many words at a time, maybe beyond both ends too, their maxima, dropout, and a dense layer."""
 
-    def __init__(self, dim: int, classes: int, widths: list[int], filters: int, dropout: float) -> None:
+    def __init__(
+        self, dim: int, classes: int, widths: list[int], filters: int, *, dropout: float, padded: bool
+    ) -> None:
         super().__init__()
-        self.convolutions = nn.ModuleList(nn.Conv1d(dim, filters, width, padding=width - 1) for width in widths)
+        self.widest = max(widths)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(dim, filters, width, padding=(width - 1) * padded) for width in widths
+        )
         self.dropout = nn.Dropout(dropout)
         self.dense = nn.Linear(len(widths) * filters, classes)
 
     def forward(self, vectors_BTD: Tensor) -> Tensor:
         """Return logits_BC."""
-        vectors_BDT = vectors_BTD.transpose(1, 2)
+        too_short = max(self.widest - vectors_BTD.shape[1], 0)
+        vectors_BDT = F.pad(vectors_BTD.transpose(1, 2), (0, too_short))
         found = [convolution(vectors_BDT).relu().amax(dim=2) for convolution in self.convolutions]
         logits_BC: Tensor = self.dense(self.dropout(torch.cat(found, dim=1)))
         return logits_BC
@@ -99,8 +107,9 @@ def _train(model: nn.Module, labelled: LabelledSet, vectors: Vectors, settings: 
 
 def _network(name: str, dim: int, classes: int) -> PlainCnn | PlainRecurrent:
     settings = PLAIN_NETWORKS[name]
-    if name == "plain-cnn":
-        return PlainCnn(dim, classes, settings["widths"], settings["filters"], settings["dropout"])
+    if "filters" in settings:
+        sizes = settings["widths"], settings["filters"]
+        return PlainCnn(dim, classes, *sizes, dropout=settings["dropout"], padded=settings["padded"])
     return PlainRecurrent(dim, classes, nn.LSTM if name == "plain-lstm" else nn.GRU, settings["hidden"])
 
 
