@@ -33,7 +33,7 @@ from w2vray.errors import BundleError, ClusterError, ConfigError, CorpusError, D
 from w2vray.fitting import BEST, CURVE, SEARCH
 from w2vray.lookup import Lookup
 from w2vray.metrics import MultiLabelMetrics
-from w2vray.model_settings import model_settings
+from w2vray.model_settings import AverageSettings, model_settings
 from w2vray.scorer import TextScorer
 from w2vray.vectors import Vectors
 
@@ -194,7 +194,9 @@ def test_labels_in_lists_are_learnt_each_by_itself(
     for index, label in enumerate(summary.labels):
         truth = [label in (lists[row] or ()) for row in rows]
         weight = {False: 1.0, True: 3.0 if label == "a" else 1.0}
-        oracle = LogisticRegression(class_weight=weight, tol=1e-8, max_iter=5000).fit(means, truth)
+        oracle = LogisticRegression(C=AverageSettings().C, class_weight=weight, tol=1e-8, max_iter=5000).fit(
+            means, truth
+        )
         np.testing.assert_allclose(bundle.weights["model.dense.weight"][index], oracle.coef_[0], atol=5e-3)
     found = run_evaluate(tmp_path / "many.parquet", tmp_path / "model", label_column="labels").metrics
     assert isinstance(found, MultiLabelMetrics)
@@ -216,7 +218,7 @@ def test_average_is_logistic_regression_on_the_means_over_all_rows(
     assert (summary.rows, summary.rows_validation) == (302, 0)
     table = pq.read_table(store)
     means = text_means(word_vectors, table["text"].to_pylist())
-    oracle = LogisticRegression(tol=1e-8, max_iter=5000).fit(means, table["label"].to_pylist())
+    oracle = LogisticRegression(C=AverageSettings().C, tol=1e-8, max_iter=5000).fit(means, table["label"].to_pylist())
     weights = Bundle.load(tmp_path / "model").weights
     np.testing.assert_allclose(weights["model.dense.weight"], oracle.coef_, atol=2e-3)
     assert (tmp_path / "model" / "vectors" / "vectors.json").exists()
