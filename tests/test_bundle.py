@@ -208,11 +208,11 @@ def truncate(model: Path) -> None:
 def damages() -> list[Any]:
     """What can be wrong with a model directory, and the file that the message must name."""
     config = {
-        "not JSON": overwrite("config.json", b'{"format_version": 1'),
+        "not JSON": overwrite("config.json", b'{"format_version": 2'),
         "not UTF-8": overwrite("config.json", b'{"format_version": "\xff"}'),
         "empty": overwrite("config.json", b""),
         "a list": overwrite("config.json", b"[1]"),
-        "format version of the future": edit(format_version=2),
+        "format version of the future": edit(format_version=3),
         "no format version": edit(format_version=None),
         "no model": edit(model=None),
         "unknown model": edit(model="transformer"),
@@ -295,7 +295,7 @@ def test_a_foreign_format_version_is_named_with_the_one_that_is_read(model: Path
     """It says which of the two is the newer."""
     edit(format_version=7)(model)
 
-    with pytest.raises(BundleError, match=r"format version 7; this version of w2vray reads 1"):
+    with pytest.raises(BundleError, match=r"format version 7; this version of w2vray reads 2: train"):
         Bundle.load(model)
 
 

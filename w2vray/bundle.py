@@ -34,7 +34,7 @@ from w2vray.vectors import Vectors
 
 __all__ = ["Bundle", "ModelConfig", "save_bundle"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 OVERLAY = "words.overlay_KD"
 REPLACED = "words.replaced_rows"
 _CONFIG = "config.json"
@@ -82,7 +82,10 @@ class ModelConfig:
         """
         if not isinstance(stored, dict) or stored.get("format_version") != FORMAT_VERSION:
             found = stored.get("format_version") if isinstance(stored, dict) else None
-            raise BundleError(f"format version {found!r}; this version of w2vray reads {FORMAT_VERSION}")
+            raise BundleError(
+                f"format version {found!r}; this version of w2vray reads {FORMAT_VERSION}: train the model again, by "
+                "`w2vray train --from MODEL/config.json --output NEW`"
+            )
         try:
             model, labels, vectors, policy = (
                 stored["model"],

@@ -2,7 +2,7 @@
 
 ``plain-cnn`` is the network of Kim, Convolutional Neural Networks for Sentence Classification (2014), vectors static;
 but Adam trains it, and its weights' norms are not bounded. ``padded-cnn`` lets filters reach beyond both ends of texts,
-as Kim's program does, so that they see where these begin and end; w2vray's ``cnn`` does not.
+as Kim's program and w2vray's ``cnn`` do, so that they see where these begin and end.
 
 ``plain-lstm`` and ``plain-gru`` answer from the state at the last step of a batch that is padded on the right, a common
 mistake: of all texts but the longest they have read the padding, too, and a text's answer depends on those beside it.

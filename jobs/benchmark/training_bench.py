@@ -174,7 +174,9 @@ def _plain_epoch(set_up: _Training, number_of: Mapping[str, int]) -> None:
 class _PlainCnn(nn.Module):
     def __init__(self, settings: CnnSettings) -> None:
         super().__init__()
-        self.convolutions = nn.ModuleList(nn.Conv1d(DIM, settings.filters, width) for width in settings.widths)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(DIM, settings.filters, width, padding=width - 1) for width in settings.widths
+        )
         self.dropout = nn.Dropout(settings.dropout)
         self.dense = nn.Linear(settings.filters * len(settings.widths), len(LABELS))
 

@@ -19,13 +19,14 @@ def highest_of(text: list[int], widths: list[int], filters: int, rows_RP: npt.ND
     highest: list[float] = []
     column = 0
     for width in widths:
-        windows = [text[start : start + width] for start in range(max(1, len(text) - width + 1))] if text else []
+        starts = range(1 - width, len(text)) if text else []
+        windows = [[(j, start + j) for j in range(width) if 0 <= start + j < len(text)] for start in starts]
         maximum_F = np.full(filters, -np.inf, dtype=np.float32)
         for window in windows:
             sum_F = np.zeros(filters, dtype=np.float32)
-            for j, place in enumerate(window):
+            for j, position in window:
                 first = column + j * filters
-                sum_F += rows_RP[place, first : first + filters]
+                sum_F += rows_RP[text[position], first : first + filters]
             maximum_F = np.maximum(maximum_F, sum_F)
         highest.extend(maximum_F)
         column += width * filters

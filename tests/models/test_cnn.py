@@ -62,11 +62,12 @@ def loop_logits(model: CnnModel, text: Sequence[tuple[float, float]]) -> list[fl
     features = []
     for width, convolution in zip(model.widths, model.convolutions, strict=True):
         weight_FDK, bias_F = (parameter.tolist() for parameter in convolution.parameters())
-        words = [*text, *[(0.0, 0.0)] * (width - len(text))]
+        edge = [(0.0, 0.0)] * (width - 1)
+        words = [*edge, *(text or [(0.0, 0.0)]), *edge]
         for weight_DK, bias in zip(weight_FDK, bias_F, strict=True):
             windows = [
                 bias + sum(weight_DK[d][k] * words[start + k][d] for k in range(width) for d in range(DIM))
-                for start in range(max(len(text) - width, 0) + 1)
+                for start in range(len(words) - width + 1)
             ]
             features.append(max(max(window, 0.0) for window in windows))
     weight_CF, bias_C = model.dense.weight.tolist(), model.dense.bias.tolist()
@@ -81,8 +82,8 @@ def test_logits_come_from_the_best_window_of_each_filter(model: CnnModel) -> Non
     logits_BC = model(*padded([[(1, 0), (0, 2), (3, 1)]]))
 
     one = max(1 + 0, 0 + 2, 3 + 1)
-    # window 0: words 0 and 1; window 1: words 1 and 2
-    two = max((1 - 0) + (2 * 0) - 1, (0 - 2) + (2 * 3) - 1)
+    # what starts one word before the text, then at word 0, 1 and 2; each with the numbers of its first and second word
+    two = max(0 + (2 * 1), (1 - 0) + (2 * 0), (0 - 2) + (2 * 3), (3 - 1) + 0) - 1
     assert (one, two) == (4, 3)
     assert logits_BC.tolist() == [[1 * 4 + 1 * 3 + 0, 0.5 * 4 - 1 * 3 + 1]]
 
@@ -91,24 +92,24 @@ def test_a_negative_window_counts_as_zero(model: CnnModel) -> None:
     """ReLU comes before the maximum."""
     logits_BC = model(*padded([[(0, 2), (0, 2)]]))
 
-    # width 1: 2 and 2; width 2: (0 - 2) + 0 - 1 = -3
+    # width 1: 2 and 2; width 2: 0 + 0 - 1, (0 - 2) + 0 - 1, (0 - 2) + 0 - 1
     assert logits_BC.tolist() == [[1 * 2 + 1 * 0 + 0, 0.5 * 2 - 1 * 0 + 1]]
 
 
-def test_a_text_shorter_than_a_filter_is_one_window_with_zeros_on_its_right(model: CnnModel) -> None:
-    """The same alone, where the tensor is narrower than the filter, and beside a longer text."""
+def test_filters_reach_beyond_both_ends_of_a_text(model: CnnModel) -> None:
+    """The same alone, where the text is shorter than the filter, and beside a longer text."""
     short = [(3.0, 1.0)]
 
     alone_BC = model(*padded([short]))
     beside_BC = model(*padded([short, [(9, 9)] * 5]))
 
-    # width 1: 3 + 1; width 2: (3 - 1) + 2 * 0 - 1
-    expected = [1 * 4 + 1 * 1 + 0, 0.5 * 4 - 1 * 1 + 1]
+    # width 1: 3 + 1; width 2: 0 + 2 * 3 - 1, which starts before the text, is more than (3 - 1) + 0 - 1
+    expected = [1 * 4 + 1 * 5 + 0, 0.5 * 4 - 1 * 5 + 1]
     assert alone_BC.tolist() == [expected]
     assert beside_BC[0].tolist() == expected
 
 
-def test_a_text_without_words_is_one_window_of_zeros(model: CnnModel) -> None:
+def test_a_text_without_words_is_a_word_of_zeros(model: CnnModel) -> None:
     """Each filter gives its bias, or zero."""
     logits_BC = model(*padded([[], [(1, 0)]]))
 
@@ -118,7 +119,7 @@ def test_a_text_without_words_is_one_window_of_zeros(model: CnnModel) -> None:
 
 @given(texts=some_texts, widths=some_widths)
 def test_the_model_equals_loops_over_each_text(texts: list[list[tuple[float, float]]], widths: tuple[int, ...]) -> None:
-    """No window sees padding, but the one of a text shorter than the filter, whatever stands beside it."""
+    """No window sees another text, whatever stands beside it."""
     model = random_model(widths).eval()
 
     logits_BC = model(*padded(texts))

@@ -19,13 +19,14 @@ some_widths = st.lists(st.integers(1, 6), min_size=1, max_size=3, unique=True).m
 
 
 def plain(vectors_LD: Tensor, lengths_B: Tensor, *weights: Tensor) -> Tensor:
-    """Text by text and width by width, convolve all windows within the words, and take the maximum."""
-    rows = [max(length, weights[0].shape[2]) for length in lengths_B.tolist()]
+    """Text by text and width by width, convolve all windows that see a word, and take the maximum."""
+    before = weights[0].shape[2] - 1
+    rows = [max(length, 1) + before for length in lengths_B.tolist()]
     best = []
-    for text_TD, length in zip(vectors_LD.split(rows), lengths_B.tolist(), strict=True):
+    for text_TD in vectors_LD.split(rows):
         of_text = []
         for weight_FDK in weights:
-            windows_FW = F.conv1d(text_TD[: max(length, weight_FDK.shape[2])].T, weight_FDK)
+            windows_FW = F.conv1d(text_TD[before:].T, weight_FDK, padding=weight_FDK.shape[2] - 1)
             of_text.append(windows_FW.amax(dim=1))
         best.append(torch.cat(of_text))
     return torch.stack(best)
@@ -42,10 +43,10 @@ def pooled(vectors_LD: Tensor, lengths_B: Tensor, *weights: Tensor) -> Tensor:
 def made(lengths: list[int], widths: list[int], filters: int, dim: int, *, tuned: bool) -> tuple[Tensor, ...]:
     """Vectors of double precision, lengths and weights."""
     random = torch.Generator().manual_seed(sum(widths) + 10 * filters + 100 * dim + sum(lengths))
-    rows = [max(length, widths[0]) for length in lengths]
-    texts = [torch.randn(count, dim, generator=random, dtype=torch.float64) for count in rows]
-    for text_TD, length in zip(texts, lengths, strict=True):
-        text_TD[length:] = 0.0
+    texts = []
+    for length in lengths:
+        words_TD = torch.randn(length, dim, generator=random, dtype=torch.float64)
+        texts.append(F.pad(words_TD, (0, 0, widths[0] - 1, 0 if length else 1)))
     weights = [torch.randn(filters, dim, width, generator=random, dtype=torch.float64) for width in widths]
     vectors_LD = torch.cat(texts).requires_grad_(tuned)
     return vectors_LD, torch.tensor(lengths), *(weight.requires_grad_() for weight in weights)
@@ -59,7 +60,10 @@ def test_they_equal_the_plain_ones(lengths: list[int], widths: list[int], filter
     torch.testing.assert_close(found.double(), wanted, atol=1e-4, rtol=1e-4)
     weigh_BF = torch.linspace(-1, 1, wanted.numel(), dtype=torch.float64).view_as(wanted)
     learnt = [value for value in inputs if value.requires_grad]
-    gradients = [torch.autograd.grad((best * weigh_BF).sum(), learnt) for best in (found, wanted)]
+    gradients = [list(torch.autograd.grad((best * weigh_BF).sum(), learnt)) for best in (found, wanted)]
+    if tuned:  # of rows that are no word's, nobody wants a gradient
+        for of_all in gradients:
+            of_all[0] = of_all[0] * inputs[0].detach().any(dim=1, keepdim=True)
     torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
 
 
@@ -69,7 +73,7 @@ def test_whole_numbers_have_their_very_values(lengths: list[int], widths: list[i
     vectors_LD, lengths_B, *weights = (value.detach() for value in made(lengths, widths, filters, dim, tuned=False))
     vectors_LD = (vectors_LD * 8).round().float()
     weights = [(weight_FDK * 8).round().float() for weight_FDK in weights]
-    rows_B = lengths_B.clamp(min=widths[0])
+    rows_B = lengths_B.clamp(min=1) + widths[0] - 1
     first_B = rows_B.cumsum(0) - rows_B
 
     roomy_LD = F.pad(vectors_LD, (0, 0, 0, widths[0] + ROOM))
@@ -80,8 +84,8 @@ def test_whole_numbers_have_their_very_values(lengths: list[int], widths: list[i
     start = 0
     for weight_FDK in weights:
         of_width = slice(start, start + filters)
-        assert (rows_BF[:, of_width] <= (first_B + (lengths_B - weight_FDK.shape[2]).clamp(min=0))[:, None]).all()
-        values_FL = F.conv1d(vectors_LD.T, weight_FDK)
+        assert (rows_BF[:, of_width] < (first_B + rows_B)[:, None]).all()
+        values_FL = F.conv1d(roomy_LD.T, weight_FDK)
         assert torch.equal(values_FL.T.gather(0, rows_BF[:, of_width]), best_BF[:, of_width])
         start += filters
 
@@ -92,7 +96,7 @@ def test_what_is_no_number_has_no_values() -> None:
     weights[0][0] = torch.nan
     assert pooled(vectors_LD, lengths_B, *weights).isnan().tolist() == [[True, False, False, False]] * 2
     vectors_LD, lengths_B, *weights = (value.detach() for value in made([5, 9], [2], 40, 3, tuned=False))
-    vectors_LD[1, 0] = torch.nan
+    vectors_LD[2, 0] = torch.nan
     assert pooled(vectors_LD, lengths_B, *weights).isnan().tolist() == [[True] * 40, [False] * 40]
 
 

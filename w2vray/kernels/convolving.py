@@ -106,45 +106,37 @@ _window_of_1, _window_of_2, _window_of_3, _window_of_4, _window_of_5 = (_window_
 
 
 @inlined
-def _highest(
+def _raise_to(
     places_L: npt.NDArray[np.int32],
-    start: int,
-    stop: int,
-    last: int,
-    end: int,
-    width: int,
+    position: int,
+    words: int,
+    ahead: int,
     rows_RP: npt.NDArray[np.float32],
     column: int,
     highest_F: npt.NDArray[np.float32],
+    sums_F: npt.NDArray[np.float32],
 ) -> None:
-    """Raise ``highest_F`` to the windows that start from ``start`` to ``stop`` in a text that goes to ``end``.
-
-    ``last`` is the last id whose row is in place.
-    """
+    """Raise ``highest_F`` to the window of so many words, whose pieces lie from ``column`` on."""
     filters = len(highest_F)
-    sums_F = np.empty(filters, dtype=np.float32)
-    for position in range(start, stop):
-        words = min(width, end - position)
-        ahead = min(position + _AHEAD, last)
-        fast = words if filters >= _LANES else 0
-        if fast == 1:
-            _window_of_1(rows_RP, places_L, position, ahead, column, highest_F)
-        elif fast == 2:
-            _window_of_2(rows_RP, places_L, position, ahead, column, highest_F)
-        elif fast == 3:
-            _window_of_3(rows_RP, places_L, position, ahead, column, highest_F)
-        elif fast == 4:
-            _window_of_4(rows_RP, places_L, position, ahead, column, highest_F)
-        elif fast == 5:
-            _window_of_5(rows_RP, places_L, position, ahead, column, highest_F)
-        else:
-            sums_F[:] = rows_RP[places_L[position], column : column + filters]
-            for j in range(1, words):
-                row_j = rows_RP[places_L[position + j], column + j * filters : column + (j + 1) * filters]
-                for f in range(filters):
-                    sums_F[f] += row_j[f]
+    fast = words if filters >= _LANES else 0
+    if fast == 1:
+        _window_of_1(rows_RP, places_L, position, ahead, column, highest_F)
+    elif fast == 2:
+        _window_of_2(rows_RP, places_L, position, ahead, column, highest_F)
+    elif fast == 3:
+        _window_of_3(rows_RP, places_L, position, ahead, column, highest_F)
+    elif fast == 4:
+        _window_of_4(rows_RP, places_L, position, ahead, column, highest_F)
+    elif fast == 5:
+        _window_of_5(rows_RP, places_L, position, ahead, column, highest_F)
+    else:
+        sums_F[:] = rows_RP[places_L[position], column : column + filters]
+        for j in range(1, words):
+            row_j = rows_RP[places_L[position + j], column + j * filters : column + (j + 1) * filters]
             for f in range(filters):
-                highest_F[f] = max(highest_F[f], sums_F[f])
+                sums_F[f] += row_j[f]
+        for f in range(filters):
+            highest_F[f] = max(highest_F[f], sums_F[f])
 
 
 @kernel
@@ -160,26 +152,24 @@ def keep_highest(
 ) -> None:
     """Raise each filter's maximum over time to the windows that start from ``start`` to ``stop``.
 
-    A text shorter than a filter has one window, which ends where the text does.
+    Windows reach beyond both ends of a text: of one that starts before it, the last pieces are added alone.
     """
     filters = highest_NS.shape[1] // len(widths_K)
+    sums_F = np.empty(filters, dtype=np.float32)
     text = first_text
     while text < len(offsets_N1) - 1 and offsets_N1[text] < stop:
         begin, end = offsets_N1[text], offsets_N1[text + 1]
         column = 0
         for k in range(len(widths_K)):
-            width = widths_K[k]
-            windows_end = max(end - width + 1, begin + 1) if end > begin else begin
-            _highest(
-                places_L,
-                max(start, begin),
-                min(stop, windows_end),
-                stop - 1,
-                end,
-                width,
-                rows_RP,
-                column,
-                highest_NS[text, k * filters : (k + 1) * filters],
-            )
+            width, highest_F = widths_K[k], highest_NS[text, k * filters : (k + 1) * filters]
+            if start <= begin < end:
+                ahead = min(begin + _AHEAD, stop - 1)
+                for before in range(1, width):
+                    words = min(width - before, end - begin)
+                    _raise_to(places_L, begin, words, ahead, rows_RP, column + before * filters, highest_F, sums_F)
+            for position in range(max(start, begin), min(stop, end)):
+                ahead = min(position + _AHEAD, stop - 1)
+                words = min(width, end - position)
+                _raise_to(places_L, position, words, ahead, rows_RP, column, highest_F, sums_F)
             column += width * filters
         text += 1

@@ -35,13 +35,13 @@ def fill_panels(weight_FDK: npt.NDArray[np.float32], start: int, panels_PHC: npt
 def _keep_higher(
     values_C: npt.NDArray[np.float32],
     window: np.int32,
-    last_C: npt.NDArray[np.int32],
+    first_C: npt.NDArray[np.int32],
     highest_C: npt.NDArray[np.float32],
     at_C: npt.NDArray[np.int32],
 ) -> None:
     for c in range(len(values_C)):
         # a NaN is higher than any number, and stays
-        higher = (not values_C[c] <= highest_C[c]) & (highest_C[c] == highest_C[c]) & (window <= last_C[c])
+        higher = (not values_C[c] <= highest_C[c]) & (highest_C[c] == highest_C[c]) & (window >= first_C[c])
         highest_C[c] = values_C[c] if higher else highest_C[c]
         at_C[c] = window if higher else at_C[c]
 
@@ -60,34 +60,35 @@ def highest_windows(
 
     Args:
         windows_LH: windows of the widest filter, with a tile's rows behind the last text's.
-        first_B: the windows that texts start with.
-        lengths_B: words of texts; one that is shorter than a filter has one window.
+        first_B: the windows that texts start with, one word less than the widest filter before their first.
+        lengths_B: words of texts; of one without any, a word of zeros is read.
         panels_PHC: the filters, the widest first, zeros behind the words of the narrower ones.
         words_F: words of each filter; what fills the last panel is as the narrowest.
         highest_BF: written.
         at_BF: written.
     """
-    dim = windows_LH.shape[1] // words_F[0]
+    widest = words_F[0]
+    dim = windows_LH.shape[1] // widest
     tile_TC = np.empty((TILE_ROWS, TILE_COLUMNS), dtype=np.float32)
-    last_C = np.empty(TILE_COLUMNS, dtype=np.int32)
+    first_C = np.empty(TILE_COLUMNS, dtype=np.int32)
     highest_BF[:] = -np.inf
     at_BF[:] = 0
     first_text = 0
-    for start in range(0, first_B[-1] + lengths_B[-1] + 1, _BLOCK):
+    for start in range(0, first_B[-1] + widest - 1 + max(lengths_B[-1], 1), _BLOCK):
         while first_text + 1 < len(first_B) and first_B[first_text + 1] <= start:
             first_text += 1
         for panel in range(len(panels_PHC)):
             column = panel * TILE_COLUMNS
             panel_HC = panels_PHC[panel, : words_F[column] * dim]
+            for c in range(TILE_COLUMNS):
+                first_C[c] = widest - words_F[column + c]
             text = first_text
             while text < len(first_B) and first_B[text] < start + _BLOCK:
-                for c in range(TILE_COLUMNS):
-                    last_C[c] = max(lengths_B[text] - words_F[column + c], 0)
                 highest_C = highest_BF[text, column : column + TILE_COLUMNS]
                 at_C = at_BF[text, column : column + TILE_COLUMNS]
-                stop = min(start + _BLOCK - first_B[text], last_C[-1] + 1)
-                for window in range(max(start - first_B[text], 0), stop, TILE_ROWS):
+                stop = min(start + _BLOCK - first_B[text], widest - 1 + max(lengths_B[text], 1))
+                for window in range(max(start - first_B[text], first_C[0]), stop, TILE_ROWS):
                     multiply_tile(windows_LH[first_B[text] + window :], panel_HC, tile_TC, False)
                     for row in range(min(TILE_ROWS, stop - window)):
-                        _keep_higher(tile_TC[row], np.int32(window + row), last_C, highest_C, at_C)
+                        _keep_higher(tile_TC[row], np.int32(window + row), first_C, highest_C, at_C)
                 text += 1

@@ -18,7 +18,7 @@ __all__ = ["CnnModel"]
 
 
 class CnnModel(nn.Module):
-    """Convolutions over the words; no window but the one of a text shorter than the filter sees padding."""
+    """Convolutions over the words; filters reach beyond both ends of a text, where there are zeros."""
 
     def __init__(self, dim: int, classes: int, settings: CnnSettings) -> None:
         super().__init__()
@@ -31,25 +31,25 @@ class CnnModel(nn.Module):
     def forward(self, vectors_BTD: Tensor, lengths_B: Tensor) -> Tensor:
         """Return logits_BC; vectors behind a text's length must be zero.
 
-        Width k over L words has the windows 0 .. max(L - k, 0): a text shorter than k has one, zero-extended on the
-        right.
+        Width k over L words has the windows that start from 1 - k to L - 1: each sees a word at least. A text without
+        words is a word of zeros.
         """
         vectors_BTD = self.input_dropout(vectors_BTD)
         pooled = []
         for width, convolution in zip(self.widths, self.convolutions, strict=True):
-            long_enough_BTD = F.pad(vectors_BTD, (0, 0, 0, max(0, width - vectors_BTD.shape[1])))
-            pooled.append(_pool(long_enough_BTD, convolution, (lengths_B - width).clamp(min=0)))
+            with_edges_BTD = F.pad(vectors_BTD, (0, 0, width - 1, width - 1))
+            pooled.append(_pool(with_edges_BTD, convolution, lengths_B.clamp(min=1) + width - 2))
         logits_BC: Tensor = self.dense(self.dropout(torch.cat(pooled, dim=1)))
         return logits_BC
 
     def read(self, words: ReadWords, lengths_B: Tensor) -> Tensor:
         """Return the same of one text or more, on a CPU in less time."""
         widest = max(self.widths)
-        rows_B = lengths_B.clamp(min=widest)
+        rows_B = lengths_B.clamp(min=1) + widest - 1
         starts_B, starts_row_B = lengths_B.cumsum(0) - lengths_B, rows_B.cumsum(0) - rows_B
-        word_L = torch.arange(int(rows_B.sum())) - starts_row_B.repeat_interleave(rows_B)
+        word_L = torch.arange(int(rows_B.sum())) - starts_row_B.repeat_interleave(rows_B) - (widest - 1)
         places_L = starts_B.repeat_interleave(rows_B) + word_L
-        places_L[word_L >= lengths_B.repeat_interleave(rows_B)] = -1
+        places_L[(word_L < 0) | (word_L >= lengths_B.repeat_interleave(rows_B))] = -1
         vectors_LD = words(F.pad(places_L, (0, widest + ROOM), value=-1), self.input_dropout.p * self.training)
         order = sorted(range(len(self.widths)), key=lambda index: -self.widths[index])
         weights, biases = zip(*(self.convolutions[index].parameters() for index in order), strict=True)

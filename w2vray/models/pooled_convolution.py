@@ -26,11 +26,11 @@ ROOM = TILE_ROWS
 
 
 def pooled_convolutions(vectors_LD: Tensor, lengths_B: Tensor, weights: Sequence[Tensor]) -> Tensor:
-    """Return best_BF: each filter's largest value over the windows of a text that are within its words.
+    """Return best_BF: each filter's largest value over the windows that see a word of a text.
 
     Args:
-        vectors_LD: of one text or more, each as many rows as it has words and the widest filter at least, zero behind
-            its words, and behind the last one as many rows as the widest filter has words, and ``ROOM``, of zeros.
+        vectors_LD: of one text or more, one row of zeros less than the widest filter has words before the rows of each
+            one's words (one row of zeros where it has none), and behind the last one as many, and ``ROOM``.
         lengths_B: words of each text.
         weights: of filters of one width each, weight_FDK as ``torch.nn.Conv1d`` holds it, the widest first.
     """
@@ -41,7 +41,7 @@ def pooled_convolutions(vectors_LD: Tensor, lengths_B: Tensor, weights: Sequence
 class _PooledConvolutions(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, vectors_LD: Tensor, lengths_B: Tensor, *weights: Tensor) -> Tensor:
-        rows_B = lengths_B.clamp(min=weights[0].shape[2])
+        rows_B = lengths_B.clamp(min=1) + weights[0].shape[2] - 1
         first_B = rows_B.cumsum(0) - rows_B
         best_BF, rows_BF = _best(vectors_LD, first_B, lengths_B, weights)
         ctx.save_for_backward(vectors_LD, rows_BF, *weights)
