@@ -57,7 +57,7 @@ class CnnHead:
     def logits(self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return logits_NC."""
         highest_NS = np.full((len(ids), len(self._bias_S)), -np.inf, dtype=np.float32)
-        highest_NS[ids.lengths_N == 0] = 0.0  # its one window is all padding
+        highest_NS[ids.lengths_N == 0] = 0.0  # it is a word of zeros
         for span in rows.spans(ids.ids_L, made_MD, lambda stop: stop - self._overlap):
             first = _text_at(ids, span.start)
             keep_highest(
