@@ -242,6 +242,23 @@ def test_means_that_are_no_numbers_are_refused(value: float) -> None:
         fit(means_ND, labels_N, 3)
 
 
+def test_a_long_memory_of_steps_saves_evaluations_where_labels_are_rare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is as short as it can be where weights are so many that it would take much room: the optimum is the same."""
+    random = np.random.default_rng(1)
+    labels_N = torch.from_numpy(random.choice(5, size=600, p=[0.7, 0.2, 0.07, 0.02, 0.01]))
+    mixed_DD = random.normal(size=(40, 40)) / np.arange(1, 41)[:, None]
+    means_ND = torch.from_numpy((random.normal(size=(600, 40)) + 0.3 * labels_N.numpy()[:, None]) @ mixed_DD)
+
+    long = fit(means_ND, labels_N, 5, max_iterations=5000)
+    monkeypatch.setattr("w2vray.logistic._HISTORY_BYTES", 1)
+    short = fit(means_ND, labels_N, 5, max_iterations=5000)
+
+    assert len(short.objectives) > 2 * len(long.objectives)
+    assert short.converged
+    assert long.converged
+    assert short.objectives[-1] == pytest.approx(long.objectives[-1], abs=1e-7)
+
+
 def test_the_limit_of_iterations_is_kept() -> None:
     """Two iterations end well before the optimum."""
     means_ND, labels_N = make_data(3)
