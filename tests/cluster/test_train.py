@@ -1,4 +1,4 @@
-"""Training on Ray Train, and evaluation: what is learnt, what is counted, what is refused."""
+"""Training on Ray Train, and evaluation: what is learnt, and what is counted."""
 
 import hashlib
 import json
@@ -22,14 +22,12 @@ from sklearn.preprocessing import MultiLabelBinarizer
 
 from w2vray.bundle import Bundle
 from w2vray.cluster.evaluate import EvaluationSummary, evaluate
-from w2vray.cluster.leases import only_writer
 from w2vray.cluster.repeating import repeated
 from w2vray.cluster.train import TrainSummary, train
 from w2vray.cluster.train_worker import DIVERGED
 from w2vray.cluster.trainer import run_trainer
-from w2vray.cluster.wholefiles import WholeFiles
 from w2vray.config import EvaluateSettings, TrainSettings
-from w2vray.errors import BundleError, ClusterError, ConfigError, CorpusError, DivergedError, RunError
+from w2vray.errors import CorpusError, DivergedError
 from w2vray.fitting import BEST, CURVE, SEARCH
 from w2vray.lookup import Lookup
 from w2vray.metrics import MultiLabelMetrics
@@ -349,112 +347,3 @@ def test_labels_that_are_in_no_row_to_learn_from_are_told(
     summary = run_train(tmp_path / "rare.parquet", word_vectors, tmp_path / "b", **options)
     assert (summary.labels_unknown, summary.labels_not_learnt) == ({}, {"rare": 1})
     assert summary.labels == Bundle.load(tmp_path / "b").config.labels == ("high", "low", "mid", "rare")
-
-
-class TestRefusals:
-    """What cannot be trained is refused with what to change."""
-
-    @pytest.fixture
-    def store(self, make_store: MakeStore) -> Path:
-        return make_store(files=1, rows=20)
-
-    def test_one_class_only(self, word_vectors: Vectors, tmp_path: Path) -> None:
-        pq.write_table(pa.table({"text": ["bab", "dab"], "label": ["x", "x"]}), tmp_path / "a.parquet")
-        with pytest.raises(CorpusError, match=r"column 'label' holds one class only \('x'\)"):
-            run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average")
-        assert [place.name for place in tmp_path.iterdir() if "model" in place.name] == []
-
-    def test_a_set_for_validation_with_other_labels(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
-        pq.write_table(pa.table({"text": ["bab", "dab"], "label": ["1", "0"]}), tmp_path / "a.parquet")
-        with pytest.raises(
-            CorpusError, match="column 'label' has '0', '1' there, and 'high', 'low', 'mid' in LABELLED"
-        ):
-            run_train(store, word_vectors, tmp_path / "model", validation=(str(tmp_path / "a.parquet"),))
-
-    def test_a_second_fit_where_no_row_was_kept(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
-        options = {"model_settings": {"refit": True}, "validation": (str(store),)}
-        with pytest.raises(ConfigError, match=r"--refit learns from .* with --validation there are none"):
-            run_train(store, word_vectors, tmp_path / "model", **options)
-
-    def test_no_label_at_all(self, word_vectors: Vectors, tmp_path: Path) -> None:
-        labels = pa.array([None, None], pa.string())
-        pq.write_table(pa.table({"text": ["bab", "dab"], "label": labels}), tmp_path / "a.parquet")
-        with pytest.raises(CorpusError, match="2 rows have no label"):
-            run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average")
-
-    def test_labels_of_another_type(self, word_vectors: Vectors, tmp_path: Path) -> None:
-        pq.write_table(pa.table({"text": ["bab", "dab"], "label": [0.5, 1.5]}), tmp_path / "a.parquet")
-        with pytest.raises(CorpusError, match="column 'label' is double; expected strings, UTF-8 bytes, integers or"):
-            run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average")
-
-    def test_a_wrong_label_column(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
-        with pytest.raises(CorpusError, match=r"no column 'klass' in the store; its columns are id, label, text"):
-            run_train(store, word_vectors, tmp_path / "model", label_column="klass")
-
-    def test_a_condition_that_does_not_fit_the_columns(
-        self, store: Path, word_vectors: Vectors, tmp_path: Path
-    ) -> None:
-        with pytest.raises(CorpusError, match="no column 'year' in the store"):
-            run_train(store, word_vectors, tmp_path / "model", where="year > 2020")
-        with pytest.raises(ConfigError, match="--where 'id > 2020' does not fit the store's columns"):
-            run_train(store, word_vectors, tmp_path / "model", where="id > 2020")
-
-    def test_a_broken_file_among_the_labelled(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
-        (store / "broken.parquet").write_bytes(b"")
-        with pytest.raises(CorpusError, match=r"broken.parquet: it has zero bytes"):
-            run_train(store, word_vectors, tmp_path / "model")
-        (store / "broken.parquet").unlink()
-
-    def test_a_weight_of_no_class_leaves_nothing(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
-        """Not even the folders that the model was to lie in; what stands beside them stays."""
-        (tmp_path / "beside").mkdir()
-        with pytest.raises(ConfigError, match="--class-weight: 'nope' is no label of the examples"):
-            run_train(store, word_vectors, tmp_path / "new" / "deep" / "m", model="average", class_weight=("nope=2",))
-        assert {place.name for place in tmp_path.iterdir()} == {"beside"}
-
-    def test_a_second_training_at_the_same_time(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
-        with (
-            only_writer(WholeFiles(str(tmp_path / ".model.training"))),
-            pytest.raises(RunError, match=r"\.model\.training: another run is writing here; wait for it to end"),
-        ):
-            run_train(store, word_vectors, tmp_path / "model", model="average")
-
-    def test_an_output_that_is_there(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
-        with pytest.raises(BundleError, match="is already there"):
-            run_train(store, word_vectors, tmp_path)
-        (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-        with pytest.raises(BundleError, match="link is already there"):
-            run_train(store, word_vectors, tmp_path / "link")
-
-    def test_an_output_whose_name_is_too_long(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
-        """Of what the filesystem takes, the training needs ten bytes; all others will do."""
-        with pytest.raises(ConfigError, match=r"--output '.*nn' cannot be looked for \(File name too long\); name"):
-            run_train(store, word_vectors, tmp_path / ("n" * 246), model="average")
-        run_train(store, word_vectors, tmp_path / ("n" * 245), model="average")
-        assert {place.name for place in tmp_path.iterdir()} >= {"n" * 245}
-
-    def test_a_set_for_validation_without_a_known_word(
-        self, store: Path, word_vectors: Vectors, tmp_path: Path
-    ) -> None:
-        pq.write_table(pa.table({"text": ["zzz", None], "label": ["high", "low"]}), tmp_path / "a.parquet")
-        with pytest.raises(CorpusError, match="--validation holds no row that has a label, and a word with a vector"):
-            run_train(store, word_vectors, tmp_path / "model", validation=(str(tmp_path / "a.parquet"),))
-
-    def test_a_condition_that_holds_for_no_row(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
-        with pytest.raises(CorpusError, match=r"--where \"label == 'no'\" holds for no other row: name another"):
-            run_train(store, word_vectors, tmp_path / "model", where="label == 'no'", model="average")
-        run_train(store, word_vectors, tmp_path / "model", model="average")
-        with pytest.raises(CorpusError, match=r"or another --where: \"label == 'no'\" holds for no other row"):
-            run_evaluate(store, tmp_path / "model", where="label == 'no'")
-
-    def test_an_option_of_another_model(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError, match="--filters is not an option of the model average"):
-            run_train(store, word_vectors, tmp_path / "m", model="average", model_settings={"filters": 3})
-
-    def test_more_workers_than_cpus(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
-        with pytest.raises(ClusterError, match=r"--workers is 9, and this Ray has 2 CPUs"):
-            run_train(store, word_vectors, tmp_path / "model", workers=9)
-
-    def test_a_gpu_where_there_is_none(self, store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
-        with pytest.raises(ClusterError, match="this Ray has 0"):
-            run_train(store, word_vectors, tmp_path / "model", gpu=True)

@@ -1,0 +1,142 @@
+"""Trainings that cannot be: refused with what to change, and nothing is left of them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from w2vray.cluster.evaluate import evaluate
+from w2vray.cluster.leases import only_writer
+from w2vray.cluster.train import train
+from w2vray.cluster.wholefiles import WholeFiles
+from w2vray.config import EvaluateSettings, TrainSettings
+from w2vray.errors import BundleError, ClusterError, ConfigError, CorpusError, RunError
+from w2vray.vectors import Vectors
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+
+
+def run_train(store: Path, vectors: Vectors, output: Path, **options: Any) -> None:
+    """Train on a store."""
+    train(TrainSettings(labelled=(str(store),), vectors=str(vectors.path), output=str(output), **options))
+
+
+@pytest.fixture
+def store(make_store: Callable[..., Path]) -> Path:
+    """Twenty rows of three labels."""
+    return make_store(files=1, rows=20)
+
+
+def test_one_class_only(word_vectors: Vectors, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["bab", "dab"], "label": ["x", "x"]}), tmp_path / "a.parquet")
+    with pytest.raises(CorpusError, match=r"column 'label' holds one class only \('x'\)"):
+        run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average")
+    assert [place.name for place in tmp_path.iterdir() if "model" in place.name] == []
+
+
+def test_a_set_for_validation_with_other_labels(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["bab", "dab"], "label": ["1", "0"]}), tmp_path / "a.parquet")
+    with pytest.raises(CorpusError, match="column 'label' has '0', '1' there, and 'high', 'low', 'mid' in LABELLED"):
+        run_train(store, word_vectors, tmp_path / "model", validation=(str(tmp_path / "a.parquet"),))
+
+
+def test_a_second_fit_where_no_row_was_kept(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+    options = {"model_settings": {"refit": True}, "validation": (str(store),)}
+    with pytest.raises(ConfigError, match=r"--refit learns from .* with --validation there are none"):
+        run_train(store, word_vectors, tmp_path / "model", **options)
+
+
+def test_no_label_at_all(word_vectors: Vectors, tmp_path: Path) -> None:
+    labels = pa.array([None, None], pa.string())
+    pq.write_table(pa.table({"text": ["bab", "dab"], "label": labels}), tmp_path / "a.parquet")
+    with pytest.raises(CorpusError, match="2 rows have no label"):
+        run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average")
+
+
+def test_labels_of_another_type(word_vectors: Vectors, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["bab", "dab"], "label": [0.5, 1.5]}), tmp_path / "a.parquet")
+    with pytest.raises(CorpusError, match="column 'label' is double; expected strings, UTF-8 bytes, integers or"):
+        run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average")
+
+
+def test_a_wrong_label_column(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"no column 'klass' in the store; its columns are id, label, text"):
+        run_train(store, word_vectors, tmp_path / "model", label_column="klass")
+
+
+def test_a_condition_that_does_not_fit_the_columns(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match="no column 'year' in the store"):
+        run_train(store, word_vectors, tmp_path / "model", where="year > 2020")
+    with pytest.raises(ConfigError, match="--where 'id > 2020' does not fit the store's columns"):
+        run_train(store, word_vectors, tmp_path / "model", where="id > 2020")
+
+
+def test_a_broken_file_among_the_labelled(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+    (store / "broken.parquet").write_bytes(b"")
+    with pytest.raises(CorpusError, match=r"broken.parquet: it has zero bytes"):
+        run_train(store, word_vectors, tmp_path / "model")
+    (store / "broken.parquet").unlink()
+
+
+def test_a_weight_of_no_class_leaves_nothing(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+    """Not even the folders that the model was to lie in; what stands beside them stays."""
+    (tmp_path / "beside").mkdir()
+    with pytest.raises(ConfigError, match="--class-weight: 'nope' is no label of the examples"):
+        run_train(store, word_vectors, tmp_path / "new" / "deep" / "m", model="average", class_weight=("nope=2",))
+    assert {place.name for place in tmp_path.iterdir()} == {"beside"}
+
+
+def test_a_second_training_at_the_same_time(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+    with (
+        only_writer(WholeFiles(str(tmp_path / ".model.training"))),
+        pytest.raises(RunError, match=r"\.model\.training: another run is writing here; wait for it to end"),
+    ):
+        run_train(store, word_vectors, tmp_path / "model", model="average")
+
+
+def test_an_output_that_is_there(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="is already there"):
+        run_train(store, word_vectors, tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(BundleError, match="link is already there"):
+        run_train(store, word_vectors, tmp_path / "link")
+
+
+def test_an_output_whose_name_is_too_long(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+    """Of what the filesystem takes, the training needs ten bytes; all others will do."""
+    with pytest.raises(ConfigError, match=r"--output '.*nn' cannot be looked for \(File name too long\); name"):
+        run_train(store, word_vectors, tmp_path / ("n" * 246), model="average")
+    run_train(store, word_vectors, tmp_path / ("n" * 245), model="average")
+    assert {place.name for place in tmp_path.iterdir()} >= {"n" * 245}
+
+
+def test_a_set_for_validation_without_a_known_word(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["zzz", None], "label": ["high", "low"]}), tmp_path / "a.parquet")
+    with pytest.raises(CorpusError, match="--validation holds no row that has a label, and a word with a vector"):
+        run_train(store, word_vectors, tmp_path / "model", validation=(str(tmp_path / "a.parquet"),))
+
+
+def test_a_condition_that_holds_for_no_row(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+    with pytest.raises(CorpusError, match=r"--where \"label == 'no'\" holds for no other row: name another"):
+        run_train(store, word_vectors, tmp_path / "model", where="label == 'no'", model="average")
+    run_train(store, word_vectors, tmp_path / "model", model="average")
+    with pytest.raises(CorpusError, match=r"or another --where: \"label == 'no'\" holds for no other row"):
+        evaluate(EvaluateSettings(labelled=(str(store),), model=str(tmp_path / "model"), where="label == 'no'"))
+
+
+def test_an_option_of_another_model(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--filters is not an option of the model average"):
+        run_train(store, word_vectors, tmp_path / "m", model="average", model_settings={"filters": 3})
+
+
+def test_more_workers_than_cpus(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match=r"--workers is 9, and this Ray has 2 CPUs"):
+        run_train(store, word_vectors, tmp_path / "model", workers=9)
+
+
+def test_a_gpu_where_there_is_none(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match="this Ray has 0"):
+        run_train(store, word_vectors, tmp_path / "model", gpu=True)
