@@ -21,6 +21,7 @@ from w2vray import tokens
 from w2vray.bundle import Bundle, ModelConfig, save_bundle
 from w2vray.cluster.examples import ExampleReader, ReadingJob
 from w2vray.cluster.labelled import labelled_units
+from w2vray.cluster.runtime import _few_processes
 from w2vray.examples import ExampleCounts, ExampleFile, Examples
 from w2vray.fitting import Task, fit
 from w2vray.model_settings import MODEL_SETTINGS, CnnSettings, GruSettings, LstmSettings
@@ -38,16 +39,17 @@ MakeModel = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
-    """A Ray of two CPUs with a temporary directory of its own."""
+    """A Ray of two CPUs with a temporary directory of its own, started with no more than a run starts."""
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # sockets need a short path
-    ray.init(
-        address="local",
-        num_cpus=2,
-        include_dashboard=False,
-        _temp_dir=folder,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
+    with _few_processes():
+        ray.init(
+            address="local",
+            num_cpus=2,
+            include_dashboard=False,
+            _temp_dir=folder,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
     yield
     ray.shutdown()
     shutil.rmtree(folder, ignore_errors=True)

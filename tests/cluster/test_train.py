@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from ray.train import ScalingConfig
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
@@ -25,7 +26,7 @@ from w2vray.cluster.evaluate import EvaluationSummary, evaluate
 from w2vray.cluster.repeating import repeated
 from w2vray.cluster.train import TrainSummary, train
 from w2vray.cluster.train_worker import DIVERGED
-from w2vray.cluster.trainer import run_trainer
+from w2vray.cluster.trainer import _Trainer, run_trainer
 from w2vray.config import EvaluateSettings, TrainSettings
 from w2vray.errors import CorpusError, DivergedError
 from w2vray.fitting import BEST, CURVE, SEARCH
@@ -298,6 +299,20 @@ def test_a_word_of_divergence_from_a_killed_call_ends_no_other(tmp_path: Path, m
     with pytest.raises(DivergedError, match="this one"):
         run_trainer(settings, worker, tmp_path, "name", **told)
     assert not diverged.parent.exists()
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_nothing_is_started_that_only_takes_time(monkeypatch: pytest.MonkeyPatch, asked: bool) -> None:
+    """Who looks after the controller is of use where somebody can say how it is; datasets there are none."""
+    if asked:
+        monkeypatch.setattr("w2vray.cluster.trainer.has_state_api", lambda: True)
+    trainer = _Trainer(print, scaling_config=ScalingConfig(num_workers=1))
+
+    names = {type(callback).__name__ for callback in trainer._create_default_callbacks()}
+
+    assert ("PlacementGroupCleanerCallback" in names) == asked
+    assert "DatasetsCallback" not in names
+    assert "BackendSetupCallback" in names
 
 
 def test_iterations_that_end_before_the_optimum_are_told(

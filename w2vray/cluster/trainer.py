@@ -15,8 +15,10 @@ import ray.train
 from ray.actor import ActorHandle
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
+from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 
-from w2vray.cluster.resources import can_grow, cluster_cpus, require_gpus, worker_cpus
+from w2vray.cluster.resources import can_grow, cluster_cpus, has_state_api, require_gpus, worker_cpus
 from w2vray.cluster.train_worker import DIVERGED, WorkerConfig, load_state, state_if_whole, train_loop_per_worker
 from w2vray.cluster.waiting import Note, told_of_waiting, training_waits_for
 from w2vray.config import TrainSettings
@@ -115,9 +117,19 @@ _REFUSED = re.compile(r"\w*Error: \[Errno \d+\]")
 
 
 class _Trainer(TorchTrainer):
-    """Ray's trainer, without its own answer to an interrupt, which ends the program as if all had gone well."""
+    """Ray's trainer, without what is of no use here, and takes its time.
+
+    Its own answer to an interrupt ends the program as if all had gone well. One process of its own hands out datasets;
+    workers map files instead. Another asks the state API whether the trainer's controller lives: where there is nobody
+    to answer, the end of a training would wait 12 s for it.
+    """
 
     _controller: ActorHandle[Any] | None = None
+
+    def _create_default_callbacks(self) -> list[Any]:
+        needless = (DatasetsCallback,) if has_state_api() else (DatasetsCallback, PlacementGroupCleanerCallback)
+        callbacks = super()._create_default_callbacks()  # type: ignore[misc]  # declared for its version 1
+        return [callback for callback in callbacks if not isinstance(callback, needless)]
 
     def _register_sigint_handler(self, controller: ActorHandle[Any]) -> None:
         self._controller = controller
