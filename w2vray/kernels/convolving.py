@@ -106,37 +106,49 @@ _window_of_1, _window_of_2, _window_of_3, _window_of_4, _window_of_5 = (_window_
 
 
 @inlined
-def _raise_to(
+def _highest(
     places_L: npt.NDArray[np.int32],
-    position: int,
-    words: int,
-    ahead: int,
+    start: int,
+    stop: int,
+    last: int,
+    begin: int,
+    end: int,
+    width: int,
     rows_RP: npt.NDArray[np.float32],
     column: int,
     highest_F: npt.NDArray[np.float32],
-    sums_F: npt.NDArray[np.float32],
 ) -> None:
-    """Raise ``highest_F`` to the window of so many words, whose pieces lie from ``column`` on."""
+    """Raise ``highest_F`` to the windows that start from ``start`` to ``stop`` in a text from ``begin`` to ``end``.
+
+    ``last`` is the last id whose row is in place.
+    """
     filters = len(highest_F)
-    fast = words if filters >= _LANES else 0
-    if fast == 1:
-        _window_of_1(rows_RP, places_L, position, ahead, column, highest_F)
-    elif fast == 2:
-        _window_of_2(rows_RP, places_L, position, ahead, column, highest_F)
-    elif fast == 3:
-        _window_of_3(rows_RP, places_L, position, ahead, column, highest_F)
-    elif fast == 4:
-        _window_of_4(rows_RP, places_L, position, ahead, column, highest_F)
-    elif fast == 5:
-        _window_of_5(rows_RP, places_L, position, ahead, column, highest_F)
-    else:
-        sums_F[:] = rows_RP[places_L[position], column : column + filters]
-        for j in range(1, words):
-            row_j = rows_RP[places_L[position + j], column + j * filters : column + (j + 1) * filters]
+    sums_F = np.empty(filters, dtype=np.float32)
+    for window in range(start, stop):
+        position = max(window, begin)
+        missing = position - window
+        words = min(width - missing, end - position)
+        first = column + missing * filters
+        ahead = min(position + _AHEAD, last)
+        fast = words if filters >= _LANES else 0
+        if fast == 1:
+            _window_of_1(rows_RP, places_L, position, ahead, first, highest_F)
+        elif fast == 2:
+            _window_of_2(rows_RP, places_L, position, ahead, first, highest_F)
+        elif fast == 3:
+            _window_of_3(rows_RP, places_L, position, ahead, first, highest_F)
+        elif fast == 4:
+            _window_of_4(rows_RP, places_L, position, ahead, first, highest_F)
+        elif fast == 5:
+            _window_of_5(rows_RP, places_L, position, ahead, first, highest_F)
+        else:
+            sums_F[:] = rows_RP[places_L[position], first : first + filters]
+            for j in range(1, words):
+                row_j = rows_RP[places_L[position + j], first + j * filters : first + (j + 1) * filters]
+                for f in range(filters):
+                    sums_F[f] += row_j[f]
             for f in range(filters):
-                sums_F[f] += row_j[f]
-        for f in range(filters):
-            highest_F[f] = max(highest_F[f], sums_F[f])
+                highest_F[f] = max(highest_F[f], sums_F[f])
 
 
 @kernel
@@ -150,26 +162,29 @@ def keep_highest(
     rows_RP: npt.NDArray[np.float32],
     highest_NS: npt.NDArray[np.float32],
 ) -> None:
-    """Raise each filter's maximum over time to the windows that start from ``start`` to ``stop``.
+    """Raise each filter's maximum over time to the windows whose first word of the text is from ``start`` to ``stop``.
 
     Windows reach beyond both ends of a text: of one that starts before it, the last pieces are added alone.
     """
     filters = highest_NS.shape[1] // len(widths_K)
-    sums_F = np.empty(filters, dtype=np.float32)
     text = first_text
     while text < len(offsets_N1) - 1 and offsets_N1[text] < stop:
         begin, end = offsets_N1[text], offsets_N1[text + 1]
         column = 0
         for k in range(len(widths_K)):
-            width, highest_F = widths_K[k], highest_NS[text, k * filters : (k + 1) * filters]
-            if start <= begin < end:
-                ahead = min(begin + _AHEAD, stop - 1)
-                for before in range(1, width):
-                    words = min(width - before, end - begin)
-                    _raise_to(places_L, begin, words, ahead, rows_RP, column + before * filters, highest_F, sums_F)
-            for position in range(max(start, begin), min(stop, end)):
-                ahead = min(position + _AHEAD, stop - 1)
-                words = min(width, end - position)
-                _raise_to(places_L, position, words, ahead, rows_RP, column, highest_F, sums_F)
+            width = widths_K[k]
+            before = width - 1 if start <= begin < end else 0
+            _highest(
+                places_L,
+                max(start, begin) - before,
+                min(stop, end),
+                stop - 1,
+                begin,
+                end,
+                width,
+                rows_RP,
+                column,
+                highest_NS[text, k * filters : (k + 1) * filters],
+            )
             column += width * filters
         text += 1
