@@ -47,6 +47,11 @@ _POLL_SECONDS = "0.25"
 epoch of a few thousand texts."""
 
 
+_PLACE_SECONDS = "10"
+"""How long an elastic training waits for the CPUs that its controller took to be free. When a node dies, the workers
+notice before Ray does, so that they are sought once more where they were: Ray's own 60 s would be lost."""
+
+
 def require_workers(settings: TrainSettings) -> None:
     """Refuse at once what Ray would wait for in vain.
 
@@ -83,6 +88,8 @@ def run_trainer(
     least, most = settings.worker_range
     each = _resources(worker_cpus(most), settings.gpu)
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", _POLL_SECONDS)
+    if least < most:
+        os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", _PLACE_SECONDS)
     folder = storage / name
     trainer = partial(
         _Trainer,
