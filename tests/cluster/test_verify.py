@@ -74,7 +74,7 @@ def test_parts_that_changed_places(run: Path) -> None:
 
 def test_no_success_file(run: Path) -> None:
     (run / "_SUCCESS").unlink()
-    assert check(run).problems == ["not there: _SUCCESS; the run is not finished, run the same score again"]
+    assert check(run).problems == ["not there: _SUCCESS; run the same score again (--on-bad skip accepts gaps)"]
 
 
 def test_wrong_totals(run: Path) -> None:

@@ -152,7 +152,7 @@ def _completeness(left_out: object, *, accepted: bool) -> str:
         return "complete"
     if accepted:
         return "complete, but for the gaps above"
-    return "not complete: see above; the same command tries again what is missing"
+    return "not complete: see above; the same command tries again what is missing, --on-bad skip accepts the gaps"
 
 
 @verb("verify", config.VerifySettings, when_stopped="nothing was proved, and the run is as it was")

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import ray
-from ray._private import ray_constants
-from ray.experimental import internal_kv
 
 from w2vray.errors import ClusterError
 
@@ -18,7 +16,6 @@ __all__ = [
     "cluster_cpus",
     "cluster_gpus",
     "gpu_workers",
-    "has_state_api",
     "reading_workers",
     "require_gpus",
     "scoring_workers",
@@ -58,14 +55,6 @@ def require_gpus(workers: object, least: int) -> None:
 def cluster_gpus() -> float:
     """Return the GPUs that the cluster has now."""
     return float(ray.cluster_resources().get("GPU", 0))
-
-
-def has_state_api() -> bool:
-    """Tell whether the cluster answers questions for its actors: one that is started here has no such server."""
-    address: bytes | None = internal_kv._internal_kv_get(
-        ray_constants.DASHBOARD_ADDRESS, namespace=ray_constants.KV_NAMESPACE_DASHBOARD
-    )
-    return address is not None
 
 
 def gpu_workers(asked: int | None, share: GpuShare) -> int:

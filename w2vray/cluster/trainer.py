@@ -18,7 +18,7 @@ from ray.train.torch import TorchTrainer
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 
-from w2vray.cluster.resources import can_grow, cluster_cpus, has_state_api, require_gpus, worker_cpus
+from w2vray.cluster.resources import can_grow, cluster_cpus, require_gpus, worker_cpus
 from w2vray.cluster.train_worker import DIVERGED, WorkerConfig, load_state, state_if_whole, train_loop_per_worker
 from w2vray.cluster.waiting import Note, told_of_waiting, training_waits_for
 from w2vray.config import TrainSettings
@@ -127,14 +127,15 @@ class _Trainer(TorchTrainer):
     """Ray's trainer, without what is of no use here, and takes its time.
 
     Its own answer to an interrupt ends the program as if all had gone well. One process of its own hands out datasets;
-    workers map files instead. Another asks the state API whether the trainer's controller lives: where there is nobody
-    to answer, the end of a training would wait 12 s for it.
+    workers map files instead. Another frees the workers' CPUs where the controller has died alone, which ends the
+    program, and so frees them, anyway: on a Ray without a state API the end of a training would wait 12 s for it, and
+    where a machine has another Ray, it asks that one, and stays behind.
     """
 
     _controller: ActorHandle[Any] | None = None
 
     def _create_default_callbacks(self) -> list[Any]:
-        needless = (DatasetsCallback,) if has_state_api() else (DatasetsCallback, PlacementGroupCleanerCallback)
+        needless = (DatasetsCallback, PlacementGroupCleanerCallback)
         callbacks = super()._create_default_callbacks()  # type: ignore[misc]  # declared for its version 1
         return [callback for callback in callbacks if not isinstance(callback, needless)]
 
