@@ -291,11 +291,12 @@ def test_a_pickle_planted_as_weights_is_refused_and_runs_nothing(model: Path, tm
     assert not trace.exists()
 
 
-def test_a_foreign_format_version_is_named_with_the_one_that_is_read(model: Path) -> None:
-    """It says which of the two is the newer."""
-    edit(format_version=7)(model)
+@pytest.mark.parametrize(("version", "remedy"), [(1, "train the model again"), (7, "install the w2vray that made it")])
+def test_a_foreign_format_version_is_named_with_the_one_that_is_read(model: Path, version: int, remedy: str) -> None:
+    """And what to do, which depends on which of the two is the newer."""
+    edit(format_version=version)(model)
 
-    with pytest.raises(BundleError, match=r"format version 7; this version of w2vray reads 2: train"):
+    with pytest.raises(BundleError, match=rf"format version {version}; this version of w2vray reads 2: {remedy}"):
         Bundle.load(model)
 
 

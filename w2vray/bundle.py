@@ -82,10 +82,13 @@ class ModelConfig:
         """
         if not isinstance(stored, dict) or stored.get("format_version") != FORMAT_VERSION:
             found = stored.get("format_version") if isinstance(stored, dict) else None
-            raise BundleError(
-                f"format version {found!r}; this version of w2vray reads {FORMAT_VERSION}: train the model again, by "
-                "`w2vray train --from MODEL/config.json --output NEW`"
+            newer = isinstance(found, int) and found > FORMAT_VERSION
+            remedy = (
+                "install the w2vray that made it"
+                if newer
+                else "train the model again, by `w2vray train --from MODEL/config.json --output NEW`"
             )
+            raise BundleError(f"format version {found!r}; this version of w2vray reads {FORMAT_VERSION}: {remedy}")
         try:
             model, labels, vectors, policy = (
                 stored["model"],

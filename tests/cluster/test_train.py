@@ -26,7 +26,7 @@ from w2vray.cluster.evaluate import EvaluationSummary, evaluate
 from w2vray.cluster.repeating import repeated
 from w2vray.cluster.train import TrainSummary, train
 from w2vray.cluster.train_worker import DIVERGED
-from w2vray.cluster.trainer import _Trainer, run_trainer
+from w2vray.cluster.trainer import _impatient, _Trainer, run_trainer
 from w2vray.config import EvaluateSettings, TrainSettings
 from w2vray.errors import CorpusError, DivergedError
 from w2vray.fitting import BEST, CURVE, SEARCH
@@ -309,6 +309,21 @@ def test_nothing_is_started_that_only_takes_time() -> None:
 
     assert names.isdisjoint({"PlacementGroupCleanerCallback", "DatasetsCallback"})
     assert "BackendSetupCallback" in names
+
+
+@pytest.mark.parametrize("elastic", [False, True])
+def test_what_a_training_asks_of_ray_is_not_asked_of_the_next_one(
+    monkeypatch: pytest.MonkeyPatch, elastic: bool
+) -> None:
+    """And what the user has asked stays."""
+    poll, place = "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"
+    monkeypatch.setenv(poll, "7")
+    monkeypatch.delenv(place, raising=False)
+
+    with _impatient(elastic=elastic):
+        assert (os.environ[poll], os.environ.get(place)) == ("7", "10" if elastic else None)
+
+    assert (os.environ[poll], os.environ.get(place)) == ("7", None)
 
 
 def test_iterations_that_end_before_the_optimum_are_told(

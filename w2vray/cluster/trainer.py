@@ -46,7 +46,6 @@ _POLL_SECONDS = "0.25"
 """Between two looks of Ray Train at its workers. Each epoch's report waits for one; Ray's own 2 s are longer than an
 epoch of a few thousand texts."""
 
-
 _PLACE_SECONDS = "10"
 """How long an elastic training waits for the CPUs that its controller took to be free. When a node dies, the workers
 notice before Ray does, so that they are sought once more where they were: Ray's own 60 s would be lost."""
@@ -87,9 +86,6 @@ def run_trainer(
     """
     least, most = settings.worker_range
     each = _resources(worker_cpus(most), settings.gpu)
-    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", _POLL_SECONDS)
-    if least < most:
-        os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", _PLACE_SECONDS)
     folder = storage / name
     trainer = partial(
         _Trainer,
@@ -109,7 +105,8 @@ def run_trainer(
         ),
     )
     (folder / DIVERGED).unlink(missing_ok=True)  # of a call that was killed before it read this
-    with _watched(folder, progress), told_of_waiting(partial(training_waits_for, least, each), note):
+    waiting = told_of_waiting(partial(training_waits_for, least, each), note)
+    with _impatient(elastic=least < most), _watched(folder, progress), waiting:
         result = _fit(trainer, folder)
     if (folder / DIVERGED).exists():
         reason = (folder / DIVERGED).read_text(encoding="utf-8")
@@ -117,6 +114,21 @@ def run_trainer(
         raise DivergedError(reason)
     assert result.checkpoint is not None, "a training that ends well has reported at least once"
     return load_state(result.checkpoint)
+
+
+@contextmanager
+def _impatient(*, elastic: bool) -> Iterator[None]:
+    """Shorten what Ray Train waits for, unless the user has said how long; a later training finds nothing changed."""
+    ours = {"RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": _POLL_SECONDS}
+    if elastic:
+        ours["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = _PLACE_SECONDS
+    added = {name: value for name, value in ours.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
 
 
 _REFUSED = re.compile(r"\w*Error: \[Errno \d+\]")
