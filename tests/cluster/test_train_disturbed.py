@@ -192,8 +192,22 @@ def latest_checkpoint(folder: Path) -> tuple[int, Path]:
     return (latest["metrics"]["epoch"], snapshots[0].parent / latest["checkpoint_dir_name"]) if latest else (0, folder)
 
 
-def test_a_training_whose_workers_die_of_one_epoch_is_given_up(
-    make_store: Callable[..., Path], word_vectors: Vectors, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("death", "told"),
+    [
+        pytest.param(ray.train.WorkerGroupError("killed", {}), ".*killed", id="workers, of one epoch"),
+        pytest.param(
+            ray.exceptions.ActorDiedError(), "the process of Ray's that controls it has died.*", id="controller"
+        ),
+    ],
+)
+def test_a_training_that_cannot_go_on_is_given_up(  # noqa: PLR0917 - fixtures
+    make_store: Callable[..., Path],
+    word_vectors: Vectors,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    death: Exception,
+    told: str,
 ) -> None:
     """What is there of it is kept for the same command."""
     begun: list[str] = []
@@ -203,7 +217,7 @@ def test_a_training_whose_workers_die_of_one_epoch_is_given_up(
             begun.append("")
 
         def fit(self) -> None:
-            raise ray.train.WorkerGroupError("killed", {})
+            raise death
 
     monkeypatch.setattr("w2vray.cluster.trainer._Trainer", Dying)
     settings = TrainSettings(
@@ -213,7 +227,7 @@ def test_a_training_whose_workers_die_of_one_epoch_is_given_up(
         model_settings=LONG,
     )
     with pytest.raises(
-        W2vrayError, match=r"(?s)training failed: .*killed; the same command goes on from its last epoch"
+        W2vrayError, match=rf"(?s)training failed: {told}; the same command goes on from its last epoch"
     ):
         train(settings)
     assert len(begun) == 1

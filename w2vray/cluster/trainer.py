@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
+import ray.exceptions
 import ray.train
 from ray.actor import ActorHandle
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
@@ -176,6 +177,11 @@ def _fit(trainer: Callable[[], TorchTrainer], folder: Path) -> ray.train.Result:
                 raise W2vrayError(
                     f"training failed: {failure(error)}; the same command goes on from its last epoch"
                 ) from error
+        except ray.exceptions.RayActorError as error:
+            raise W2vrayError(
+                "training failed: the process of Ray's that controls it has died (killed, or for want of memory); the "
+                "same command goes on from its last epoch"
+            ) from error
 
 
 def failure(error: ray.train.TrainingFailedError) -> str:
