@@ -32,13 +32,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from w2vray.bundle import ModelConfig, save_bundle
 from w2vray.cli.extras import extra
-from w2vray.cluster.verify import verify
-from w2vray.config import VerifySettings
-from w2vray.model_settings import MODEL_SETTINGS
 from w2vray.models.classifier import build_model
-from w2vray.tokens import family
+from w2vray.models.directory import ModelConfig, save_bundle
+from w2vray.models.kinds import MODEL_SETTINGS
+from w2vray.run.verify import verify
+from w2vray.settings.verbs import VerifySettings
+from w2vray.text.tokens import family
 from w2vray.vectors import VectorsWriter
 from w2vray.vectors.readers import Block
 
@@ -51,7 +51,7 @@ KINDS = ("worker", "node", "driver", "terminate", "head")
 ENDS_DRIVER = {"driver", "terminate", "head"}
 DRIVER = """
 import sys
-from w2vray.cluster import units
+from w2vray.store import units
 units.SMALLEST_UNIT = units.LARGEST_UNIT = int(sys.argv.pop(1))
 from w2vray.cli import main
 main()

@@ -33,16 +33,16 @@ import pyarrow.parquet as pq
 from rich.table import Table
 
 from w2vray.cli.console import Output, progress_bar, table
-from w2vray.cluster.corpus_texts import corpus_texts
 from w2vray.cluster.evaluate import evaluate
 from w2vray.cluster.runtime import connected
 from w2vray.cluster.score import score
 from w2vray.cluster.train import train
-from w2vray.cluster.verify import verify
-from w2vray.config import EvaluateSettings, ScoreSettings, TrainSettings, VerifySettings
 from w2vray.errors import UnusableInputError, W2vrayError
+from w2vray.run.verify import verify
+from w2vray.settings.vectors import FitVectorsSettings
+from w2vray.settings.verbs import EvaluateSettings, ScoreSettings, TrainSettings, VerifySettings
+from w2vray.store.corpus_texts import corpus_texts
 from w2vray.vectors.fitting import fit_vectors
-from w2vray.vectors_config import FitVectorsSettings
 
 STORE_FILES = 8
 ROW_GROUPS_PER_FILE = 4

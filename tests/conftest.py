@@ -1,7 +1,6 @@
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,18 @@ import torch
 from hypothesis import settings
 from torch import Tensor, nn
 
-from w2vray.bundle import Bundle, ModelConfig, save_bundle
-from w2vray.model_settings import AverageSettings, CnnSettings, GruSettings, LstmSettings, ModelSettings
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
-from w2vray.tokens import family
+from w2vray.models.directory import Bundle, ModelConfig, save_bundle
+from w2vray.models.kinds import AverageSettings, CnnSettings, GruSettings, LstmSettings, ModelSettings
+from w2vray.models.word_vectors import WordVectors
+from w2vray.text.tokens import family
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.readers import Block
-from w2vray.word_vectors import WordVectors
 
 settings.register_profile("w2vray", deadline=None, max_examples=50)  # the first call of a torch operation is slow
 settings.load_profile("w2vray")
+
+pytest_plugins = ["tests.fixtures.rays", "tests.fixtures.stores", "tests.fixtures.trainings"]
 
 WORDS = ["good", "bad", "film", "dull", "great", "the"]
 TABLE_VD = np.array(
@@ -170,30 +171,3 @@ def run_workers() -> Callable[..., list[Any]]:
         return [future.result() for future in futures]
 
     return run
-
-
-class _Here:
-    """Stands for shared vectors where there is one process only."""
-
-    def __init__(self, vectors: Vectors) -> None:
-        self.vectors = vectors
-
-    def get(self) -> Vectors:
-        return self.vectors
-
-
-@pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let ``score`` hand its units to one worker in this process instead of to Ray's: starting those takes seconds."""
-
-    def run_units(
-        units: Sequence[Any], worker: Any, arguments: Any, *, workers: int | None, gpu: object, note: object
-    ) -> Iterator[Any]:
-        assert workers is None
-        assert gpu is None
-        del note  # there is nothing to wait for
-        return map(worker(**arguments), units)
-
-    monkeypatch.setattr("w2vray.cluster.score.connected", lambda _: nullcontext())
-    monkeypatch.setattr("w2vray.cluster.score.share", _Here)
-    monkeypatch.setattr("w2vray.cluster.score.run_units", run_units)

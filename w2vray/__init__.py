@@ -7,11 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from w2vray.bundle import Bundle
     from w2vray.errors import UnusableInputError, W2vrayError
-    from w2vray.lookup import Lookup
-    from w2vray.scorer import TextScorer
-    from w2vray.scores import Scores
+    from w2vray.models.directory import Bundle
+    from w2vray.scoring.answers import Scores
+    from w2vray.scoring.scorer import TextScorer
+    from w2vray.text.lookup import Lookup
     from w2vray.vectors import Vectors
 
 __all__ = [
@@ -28,10 +28,10 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOME = {
-    "Bundle": "w2vray.bundle",
-    "Lookup": "w2vray.lookup",
-    "Scores": "w2vray.scores",
-    "TextScorer": "w2vray.scorer",
+    "Bundle": "w2vray.models.directory",
+    "Lookup": "w2vray.text.lookup",
+    "Scores": "w2vray.scoring.answers",
+    "TextScorer": "w2vray.scoring.scorer",
     "UnusableInputError": "w2vray.errors",
     "Vectors": "w2vray.vectors",
     "W2vrayError": "w2vray.errors",

@@ -18,8 +18,8 @@ from labelled_sets import LabelledSet, read_set
 from plain_networks import PLAIN_NETWORKS, measure_plain_network
 from word_vectors import make_vectors
 
-from w2vray.config import MODELS
 from w2vray.errors import CorpusError
+from w2vray.settings.verbs import MODELS
 
 __all__ = ["COUNTERPARTS", "Cell", "Places", "Row", "Wanted", "append", "cells_of", "compute", "read_done", "rows_of"]
 

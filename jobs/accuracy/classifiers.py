@@ -9,14 +9,14 @@ import numpy.typing as npt
 import pyarrow as pa
 from labelled_sets import LabelledSet, Rows
 
-from w2vray.bundle import Bundle, ModelConfig
-from w2vray.examples import NO_EXAMPLES, Examples
-from w2vray.fitting import BEST, CURVE, SEARCH, Task, fit
-from w2vray.lookup import Lookup
-from w2vray.metrics import NO_LABEL, Confusion, metrics
-from w2vray.model_settings import ModelSettings, StepSettings, model_settings
-from w2vray.objectives import OneLabel
-from w2vray.scorer import TextScorer
+from w2vray.models.directory import Bundle, ModelConfig
+from w2vray.models.kinds import ModelSettings, StepSettings, model_settings
+from w2vray.scoring.metrics import NO_LABEL, Confusion, metrics
+from w2vray.scoring.scorer import TextScorer
+from w2vray.text.lookup import Lookup
+from w2vray.training.examples import NO_EXAMPLES, Examples
+from w2vray.training.fit import BEST, CURVE, SEARCH, Task, fit
+from w2vray.training.objectives import OneLabel
 from w2vray.vectors import Vectors
 
 __all__ = ["Outcome", "measure_model", "outcome", "table_settings"]

@@ -23,8 +23,8 @@ from typing import Any
 
 from w2vray.cli.console import Output, table
 from w2vray.cli.extras import extra
-from w2vray.config import MODELS
 from w2vray.errors import ConfigError, W2vrayError
+from w2vray.settings.verbs import MODELS
 
 with extra("peers"):
     from cells import COUNTERPARTS, WORDS, Cell, Places, Row, Wanted, append, cells_of, compute, read_done, rows_of

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
-from w2vray.lookup import Lookup
+from w2vray.text.lookup import Lookup
 from w2vray.vectors import Vectors
 
 __all__ = ["PLAIN_NETWORKS", "measure_plain_network"]

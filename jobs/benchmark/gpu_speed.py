@@ -14,13 +14,13 @@ from kernel_speed import DIM
 from material import Material, make_model, random_vectors
 from stopwatch import Row, alternate
 
-from w2vray.config import BATCH_TOKENS, SCORE_PRECISIONS
-from w2vray.device import Device
-from w2vray.device_scorer import DeviceScorer
-from w2vray.lookup import Ids
-from w2vray.model_settings import MODEL_SETTINGS
-from w2vray.scorer import TextScorer
-from w2vray.texts import blocks
+from w2vray.models.kinds import MODEL_SETTINGS
+from w2vray.scoring.device_scorer import DeviceScorer
+from w2vray.scoring.scorer import TextScorer
+from w2vray.settings.device import Device
+from w2vray.settings.verbs import BATCH_TOKENS, SCORE_PRECISIONS
+from w2vray.text.columns import blocks
+from w2vray.text.lookup import Ids
 
 __all__ = ["measure_gpu"]
 

@@ -11,15 +11,15 @@ from material import Material, make_model, random_vectors
 from peers import fasttext_model, lines_of
 from stopwatch import Row, alternate
 
-from w2vray import tokens
-from w2vray.batches import Batch, by_length, pad
-from w2vray.kernels.looking_up import FastLookup
-from w2vray.lookup import Ids, Lookup
-from w2vray.model_settings import MODEL_SETTINGS
-from w2vray.models.recurrent import RecurrentModel
-from w2vray.scorer import TextScorer
-from w2vray.texts import blocks
-from w2vray.vocabulary import Vocabulary
+from w2vray.models.batches import Batch, by_length, pad
+from w2vray.models.kinds import MODEL_SETTINGS
+from w2vray.models.recurrent.network import RecurrentModel
+from w2vray.scoring.scorer import TextScorer
+from w2vray.text import tokens
+from w2vray.text.columns import blocks
+from w2vray.text.fast.looking_up import FastLookup
+from w2vray.text.lookup import Ids, Lookup
+from w2vray.text.vocabulary import Vocabulary
 
 __all__ = ["measure_lookup", "measure_models"]
 

@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
-from w2vray import tokens
-from w2vray.bundle import Bundle, ModelConfig, save_bundle
-from w2vray.cluster.corpus_texts import corpus_texts
-from w2vray.model_settings import MODEL_SETTINGS
 from w2vray.models.classifier import build_model, special_row
+from w2vray.models.directory import Bundle, ModelConfig, save_bundle
+from w2vray.models.kinds import MODEL_SETTINGS
+from w2vray.store.corpus_texts import corpus_texts
+from w2vray.text import tokens
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.readers import Block
 

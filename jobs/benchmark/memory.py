@@ -16,10 +16,10 @@ from material import make_model
 from memory_worker import Worker, own_memory
 from stopwatch import Row
 
-from w2vray import tokens
-from w2vray.bundle import Bundle
 from w2vray.cli.console import progress_bar
 from w2vray.cluster.runtime import share
+from w2vray.models.directory import Bundle
+from w2vray.text import tokens
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.readers import Block
 

@@ -27,13 +27,13 @@ from material import LABELS, Material, random_vectors
 from stopwatch import Row, alternate
 from torch import Tensor, nn
 
-from w2vray import tokens
-from w2vray.epochs import ALONE, Workers
-from w2vray.examples import NO_EXAMPLES, Examples
-from w2vray.fitting import Task, fit
-from w2vray.lookup import Lookup
-from w2vray.model_settings import CnnSettings, ModelSettings, RecurrentSettings, StepSettings, model_settings
-from w2vray.objectives import OneLabel
+from w2vray.models.kinds import CnnSettings, ModelSettings, RecurrentSettings, StepSettings, model_settings
+from w2vray.text import tokens
+from w2vray.text.lookup import Lookup
+from w2vray.training.epochs import ALONE, Workers
+from w2vray.training.examples import NO_EXAMPLES, Examples
+from w2vray.training.fit import Task, fit
+from w2vray.training.objectives import OneLabel
 from w2vray.vectors import Vectors
 
 __all__ = ["NETWORKS", "measure_training"]

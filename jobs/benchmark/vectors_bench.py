@@ -12,8 +12,8 @@ from gensim.models import KeyedVectors
 from stopwatch import Row
 
 from w2vray.cluster.runtime import connected, share
+from w2vray.settings.vectors import ImportSettings
 from w2vray.vectors import Vectors, import_vectors
-from w2vray.vectors_config import ImportSettings
 
 __all__ = ["measure_vectors"]
 

@@ -17,16 +17,16 @@ from material import Material, make_model, random_vectors, write_store
 from peers import fasttext_model, fasttext_script, tfidf_script
 from stopwatch import Row, alternate
 
-from w2vray.bundle import Bundle
-from w2vray.cluster.corpus import find_corpus
-from w2vray.cluster.ledger import RunDirectory
-from w2vray.cluster.planning import fingerprint, run_identity, start_run
 from w2vray.cluster.runtime import connected
 from w2vray.cluster.score import score, scoring_job
-from w2vray.cluster.scoring import ScoringJob, score_unit
-from w2vray.cluster.units import Unit
-from w2vray.config import ScoreSettings
-from w2vray.scorer import TextScorer
+from w2vray.models.directory import Bundle
+from w2vray.run.directory import RunDirectory
+from w2vray.run.one_unit import ScoringJob, score_unit
+from w2vray.run.planning import fingerprint, run_identity, start_run
+from w2vray.scoring.scorer import TextScorer
+from w2vray.settings.verbs import ScoreSettings
+from w2vray.store.corpus import find_corpus
+from w2vray.store.units import Unit
 
 __all__ = ["measure_growth", "measure_jobs"]
 

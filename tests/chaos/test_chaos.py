@@ -17,9 +17,9 @@ from types import ModuleType
 import psutil
 import pytest
 
-from w2vray.cluster import units
 from w2vray.cluster.score import score
-from w2vray.config import ScoreSettings
+from w2vray.settings.verbs import ScoreSettings
+from w2vray.store import units
 
 JOBS = Path(__file__).parents[2] / "jobs"
 UNIT_BYTES = 15_000

@@ -9,15 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from w2vray.cluster import footer_process, scoring
-from w2vray.cluster.corpus import find_corpus
-from w2vray.cluster.footer_process import read_footers
-from w2vray.cluster.ledger import MOST_ATTEMPTS, RunDirectory
 from w2vray.cluster.score import ScoreSummary, score
-from w2vray.cluster.units import Unit
-from w2vray.cluster.verify import VerifySummary, verify
-from w2vray.config import ScoreSettings, VerifySettings
 from w2vray.errors import CorpusError, FileError, RunError
+from w2vray.run import one_unit as scoring
+from w2vray.run.directory import MOST_ATTEMPTS, RunDirectory
+from w2vray.run.verify import VerifySummary, verify
+from w2vray.settings.verbs import ScoreSettings, VerifySettings
+from w2vray.store import footer_process
+from w2vray.store.corpus import find_corpus
+from w2vray.store.footer_process import read_footers
+from w2vray.store.units import Unit
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
@@ -163,7 +164,7 @@ def test_a_mistake_of_ours_is_not_taken_for_a_damaged_file(
     def wrong(*_: Any) -> Any:
         raise pa.ArrowInvalid("Schema at index 0 was different")
 
-    monkeypatch.setattr("w2vray.cluster.scoring._scored", wrong)
+    monkeypatch.setattr("w2vray.run.one_unit._scored", wrong)
     with pytest.raises(pa.ArrowInvalid, match="Schema at index 0 was different"):
         run_score(store, make_model(), tmp_path / "run", on_bad="skip")
 
@@ -315,7 +316,7 @@ def test_a_unit_that_has_ended_three_workers_is_set_aside_and_named(
 def test_a_footer_that_ends_the_process_that_reads_it_is_a_bad_file(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    killer = "import os; from w2vray.cluster import footer_process as f; read = f.read_footer\n"
+    killer = "import os; from w2vray.store import footer_process as f; read = f.read_footer\n"
     killer += "def die(store, base, file, columns):\n"
     killer += "    return os.abort() if file.name == 'part-1.parquet' else read(store, base, file, columns)\n"
     killer += "f.read_footer = die; f.serve()"

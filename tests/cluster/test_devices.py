@@ -11,16 +11,16 @@ import pyarrow as pa
 import pytest
 import ray
 
-from w2vray.bundle import Bundle
 from w2vray.cluster.runtime import share
 from w2vray.cluster.score import ScoringWorker, score
-from w2vray.cluster.scoring import ScoringJob
-from w2vray.cluster.verify import verify
-from w2vray.config import ScoreSettings, VerifySettings
-from w2vray.device import Device
 from w2vray.errors import ClusterError, RunError
-from w2vray.scorer import numeric_profile
-from w2vray.texts import TextLimits
+from w2vray.models.directory import Bundle
+from w2vray.run.one_unit import ScoringJob
+from w2vray.run.verify import verify
+from w2vray.scoring.scorer import numeric_profile
+from w2vray.settings.device import Device
+from w2vray.settings.verbs import ScoreSettings, VerifySettings
+from w2vray.text.columns import TextLimits
 
 Make = Callable[..., Path]
 ON_CPU = Device(batch_tokens=2048)

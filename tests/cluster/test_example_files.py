@@ -12,17 +12,17 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from w2vray.batches import pad
 from w2vray.cluster.examples import ExampleReader, ReadingJob, read_examples
-from w2vray.cluster.labelled import labelled_units
-from w2vray.cluster.units import Unit
 from w2vray.errors import CorpusError
-from w2vray.examples import ExampleCounts, ExampleFile, Examples, Numbering
-from w2vray.lookup import Lookup
+from w2vray.models.batches import pad
 from w2vray.models.classifier import shared_table
+from w2vray.models.word_vectors import WordVectors
+from w2vray.store.labelled import labelled_units
+from w2vray.store.units import Unit
+from w2vray.text.lookup import Lookup
+from w2vray.training.examples import ExampleCounts, ExampleFile, Examples, Numbering
 from w2vray.vectors import Vectors
 from w2vray.vectors.ngrams import NGrams
-from w2vray.word_vectors import WordVectors
 
 Read = Callable[..., tuple[list[Path], ExampleCounts, str]]
 
@@ -173,7 +173,7 @@ def test_what_is_there_is_not_read_again(read: Read, units_read: list[str], tmp_
 def test_a_folder_that_the_workers_do_not_share_is_told_of(
     read: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("w2vray.examples.ExampleFile.write", lambda *_, **__: None)
+    monkeypatch.setattr("w2vray.training.examples.ExampleFile.write", lambda *_, **__: None)
     with pytest.raises(CorpusError, match="is not there, though a worker wrote it: the folder has to be one that all"):
         read(write_store(tmp_path / "a.parquet"))
 

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from w2vray.cluster.score import ScoreSummary, score
-from w2vray.cluster.verify import VerifySummary, verify
-from w2vray.config import ScoreSettings, VerifySettings
 from w2vray.errors import CorpusError
+from w2vray.run.verify import VerifySummary, verify
+from w2vray.settings.verbs import ScoreSettings, VerifySettings
 
 MakeModel = Callable[..., Path]
 ReadParts = Callable[..., pa.Table]

@@ -15,13 +15,13 @@ import pytest
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
 
-from w2vray.cluster import leases
-from w2vray.cluster.leases import only_writer
-from w2vray.cluster.ledger import RunDirectory
 from w2vray.cluster.score import ScoreSummary, score
-from w2vray.cluster.verify import VerifySummary, verify
-from w2vray.config import ScoreSettings, VerifySettings
 from w2vray.errors import CorpusError, RunError
+from w2vray.run import leases
+from w2vray.run.directory import RunDirectory
+from w2vray.run.leases import only_writer
+from w2vray.run.verify import VerifySummary, verify
+from w2vray.settings.verbs import ScoreSettings, VerifySettings
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
@@ -228,8 +228,8 @@ class TestLease:
 
     def test_the_lease_of_a_dead_process_of_this_machine_is_free_at_once(self, bucket: Bucket) -> None:
         program = (
-            "import os, sys; from w2vray.cluster.leases import only_writer\n"
-            "from w2vray.cluster.ledger import RunDirectory\n"
+            "import os, sys; from w2vray.run.leases import only_writer\n"
+            "from w2vray.run.directory import RunDirectory\n"
             "with only_writer(RunDirectory(sys.argv[1])): os._exit(9)"
         )
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from w2vray.bundle import Bundle
 from w2vray.cluster.repeating import Origin, repeated
-from w2vray.config import TrainSettings
 from w2vray.errors import BundleError, ConfigError, CorpusError
+from w2vray.models.directory import Bundle
+from w2vray.settings.verbs import TrainSettings
 
 STORED = {
     "labelled": ["/data/labelled"],

@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from w2vray.cluster import units
-from w2vray.cluster.ledger import RunDirectory
 from w2vray.cluster.score import ScoreSummary, score
-from w2vray.cluster.verify import verify
-from w2vray.config import ScoreSettings, VerifySettings
 from w2vray.errors import BundleError, RunError, W2vrayError
+from w2vray.run.directory import RunDirectory
+from w2vray.run.verify import verify
+from w2vray.settings.verbs import ScoreSettings, VerifySettings
+from w2vray.store import units
 
 pytestmark = pytest.mark.usefixtures("in_process")
 

@@ -17,13 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from w2vray.cluster.leases import only_writer
-from w2vray.cluster.ledger import RunDirectory
 from w2vray.cluster.score import ScoreSummary, score
-from w2vray.cluster.verify import VerifySummary, verify
-from w2vray.config import ScoreSettings, VerifySettings
 from w2vray.errors import ClusterError, ConfigError, CorpusError, RunError
-from w2vray.scorer import TextScorer
+from w2vray.run.directory import RunDirectory
+from w2vray.run.leases import only_writer
+from w2vray.run.verify import VerifySummary, verify
+from w2vray.scoring.scorer import TextScorer
+from w2vray.settings.verbs import ScoreSettings, VerifySettings
 
 MakeStore = Callable[..., Path]
 MakeModel = Callable[..., Path]

@@ -8,14 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from w2vray.bundle import Bundle
 from w2vray.cluster.evaluate import evaluate
 from w2vray.cluster.score import score
 from w2vray.cluster.train import train
-from w2vray.config import EvaluateSettings, ScoreSettings, TrainSettings
 from w2vray.errors import VectorsError
-from w2vray.scorer import TextScorer
-from w2vray.tokens import family
+from w2vray.models.directory import Bundle
+from w2vray.scoring.scorer import TextScorer
+from w2vray.settings.verbs import EvaluateSettings, ScoreSettings, TrainSettings
+from w2vray.text.tokens import family
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.ngrams import NGrams
 from w2vray.vectors.readers import Block

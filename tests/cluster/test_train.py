@@ -21,19 +21,19 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from w2vray.bundle import Bundle
 from w2vray.cluster.evaluate import EvaluationSummary, evaluate
 from w2vray.cluster.repeating import repeated
 from w2vray.cluster.train import TrainSummary, train
 from w2vray.cluster.train_worker import DIVERGED
 from w2vray.cluster.trainer import _impatient, _Trainer, run_trainer
-from w2vray.config import EvaluateSettings, TrainSettings
 from w2vray.errors import CorpusError, DivergedError
-from w2vray.fitting import BEST, CURVE, SEARCH
-from w2vray.lookup import Lookup
-from w2vray.metrics import MultiLabelMetrics
-from w2vray.model_settings import AverageSettings, model_settings
-from w2vray.scorer import TextScorer
+from w2vray.models.directory import Bundle
+from w2vray.models.kinds import AverageSettings, model_settings
+from w2vray.scoring.metrics import MultiLabelMetrics
+from w2vray.scoring.scorer import TextScorer
+from w2vray.settings.verbs import EvaluateSettings, TrainSettings
+from w2vray.text.lookup import Lookup
+from w2vray.training.fit import BEST, CURVE, SEARCH
 from w2vray.vectors import Vectors
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]

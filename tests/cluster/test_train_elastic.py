@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 import torch
 
-from w2vray.fitting import CURVE
-from w2vray.model_settings import CnnSettings
+from w2vray.models.kinds import CnnSettings
+from w2vray.training.fit import CURVE
 from w2vray.vectors import Vectors
 
 NODES = """

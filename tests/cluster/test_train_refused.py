@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from w2vray.cluster.evaluate import evaluate
-from w2vray.cluster.leases import only_writer
 from w2vray.cluster.train import train
-from w2vray.cluster.wholefiles import WholeFiles
-from w2vray.config import EvaluateSettings, TrainSettings
 from w2vray.errors import BundleError, ClusterError, ConfigError, CorpusError, RunError
+from w2vray.run.leases import only_writer
+from w2vray.run.wholefiles import WholeFiles
+from w2vray.settings.verbs import EvaluateSettings, TrainSettings
 from w2vray.vectors import Vectors
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]

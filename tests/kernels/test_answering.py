@@ -7,8 +7,8 @@ from hypothesis.extra import numpy as arrays
 
 from w2vray.kernels.answering import answer
 from w2vray.kernels.compiling import read_only
-from w2vray.metrics import NO_LABEL
-from w2vray.scores import plain_answer
+from w2vray.scoring.answers import plain_answer
+from w2vray.scoring.metrics import NO_LABEL
 
 some_logits = arrays.arrays(
     np.float32,

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can 
 
 SCRIPT = """
 import numpy as np
-from w2vray.kernels.averaging import add_rows
+from w2vray.models.average.adding import add_rows
 add_rows(np.zeros(1, "i4"), 0, 1, np.array([0, 1]), 0, np.ones((1, 3), "f4"), np.zeros((1, 3)))
 print(sum(add_rows.stats.cache_hits.values()), sum(add_rows.stats.cache_misses.values()))
 """
@@ -47,7 +47,9 @@ def test_a_second_process_loads_what_the_first_compiled_though_its_code_lies_els
 
 def test_who_imports_kernels_makes_no_folder(tmp_path: Path) -> None:
     environment = {**os.environ, CACHE_VARIABLE: str(tmp_path / "cache")}
-    subprocess.run([sys.executable, "-c", "import w2vray.scorer, w2vray.kernels.folding"], env=environment, check=True)
+    subprocess.run(
+        [sys.executable, "-c", "import w2vray.scoring.scorer, w2vray.models.folding"], env=environment, check=True
+    )
     assert not (tmp_path / "cache").exists()
 
 
@@ -97,7 +99,7 @@ def test_threads_that_need_the_same_kernel_do_not_close_each_others_files(tmp_pa
     script = """
 import threading
 import numpy as np
-from w2vray.kernels.averaging import add_rows
+from w2vray.models.average.adding import add_rows
 failed = []
 def call():
     try:

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from w2vray.word_vectors import ReadWords
+from w2vray.models.word_vectors import ReadWords
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from w2vray.batches import Batch, RaggedIds
-from w2vray.bundle import Bundle
-from w2vray.model_settings import (
+from w2vray.models.average.network import AverageModel
+from w2vray.models.batches import Batch, RaggedIds
+from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
+from w2vray.models.cnn.network import CnnModel
+from w2vray.models.directory import Bundle
+from w2vray.models.kinds import (
     AverageSettings,
     CnnSettings,
     GruSettings,
@@ -20,12 +23,9 @@ from w2vray.model_settings import (
     ModelSettings,
     TunedAverageSettings,
 )
-from w2vray.models.averaging import AverageModel
-from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
-from w2vray.models.cnn import CnnModel
-from w2vray.models.recurrent import RecurrentModel
+from w2vray.models.recurrent.network import RecurrentModel
 from w2vray.models.weights import weight_shapes
-from w2vray.scorer import TextScorer
+from w2vray.scoring.scorer import TextScorer
 from w2vray.vectors import Vectors
 
 KINDS = ("average", "cnn", "lstm", "gru")

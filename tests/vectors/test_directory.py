@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from w2vray.errors import VectorsError
-from w2vray.tokens import TokenRules, family
+from w2vray.text.tokens import TokenRules, family
+from w2vray.text.vocabulary import MISSING
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.readers import Block
-from w2vray.vocabulary import MISSING
 
 WORDS = ["the", "ﬁlm", "日本", "a b"]
 TABLE = [[0.5, -1.25], [3.0, 1e-3], [1 / 3, 2e4], [0.0, -0.0]]

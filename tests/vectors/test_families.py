@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 from gensim.test.utils import datapath
 
-from w2vray.config import FAMILIES
+from w2vray.settings.verbs import FAMILIES
 from w2vray.vectors.families import FIRST_WORDS, guess_family
 from w2vray.vectors.readers import open_source
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2vray.errors import VectorsError
+from w2vray.settings.vectors import ImportSettings
 from w2vray.vectors import Vectors, import_vectors
 from w2vray.vectors.ngrams import NGrams
 from w2vray.vectors.readers import open_source
-from w2vray.vectors_config import ImportSettings
 
 WORDS = ["</s>", "film", "日本"]
 ROWS_RD = np.linspace(0, 2, 14, dtype=np.float32).reshape(7, 2)  # three words, four buckets

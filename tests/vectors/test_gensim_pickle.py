@@ -8,8 +8,8 @@ import pytest
 from gensim.models import FastText, KeyedVectors, Word2Vec
 
 from w2vray.errors import VectorsError
+from w2vray.settings.vectors import ImportSettings
 from w2vray.vectors import Vectors, import_vectors
-from w2vray.vectors_config import ImportSettings
 
 TEXTS = [["a", "good", "film"], ["a", "bad", "film"], ["the", "film"]] * 5
 WORDS = ["a", "good", "film", "bad", "the"]

@@ -8,9 +8,9 @@ from gensim.models import KeyedVectors
 from gensim.test.utils import datapath
 
 from w2vray.errors import VectorsError
-from w2vray.tokens import family
+from w2vray.settings.vectors import ImportSettings
+from w2vray.text.tokens import family
 from w2vray.vectors import Vectors, import_vectors
-from w2vray.vectors_config import ImportSettings
 
 GOOGLE_NEWS = Path(__file__).resolve().parents[3] / "shared" / "vectors" / "GoogleNews-8007words-300d.bin"
 TEXT = b"4 2\nthe 0.5 -1.25\nfilm 3 1\nthe 7 8\nof 0.25 2\n"

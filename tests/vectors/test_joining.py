@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from w2vray.errors import VectorsError
-from w2vray.tokens import family
+from w2vray.settings.vectors import JoinVectorsSettings
+from w2vray.text.tokens import family
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.joining import join_vectors
 from w2vray.vectors.ngrams import NGrams
 from w2vray.vectors.readers import Block
-from w2vray.vectors_config import JoinVectorsSettings
 
 words = st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=6, unique=True)
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2vray.errors import VectorsError
+from w2vray.settings.vectors import FORMATS
 from w2vray.vectors.readers import open_source, stream
 from w2vray.vectors.readers.block import BLOCK_ROWS
 from w2vray.vectors.readers.stream import MAX_LINE, ByteStream
-from w2vray.vectors_config import FORMATS
 
 Rows = Mapping[str, Sequence[float]]
 Table = npt.NDArray[np.float32]

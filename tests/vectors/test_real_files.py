@@ -13,8 +13,8 @@ from gensim.models.fasttext import load_facebook_vectors
 from gensim.test.utils import datapath
 
 from w2vray.errors import VectorsError
+from w2vray.settings.vectors import ImportSettings
 from w2vray.vectors import Vectors, import_vectors
-from w2vray.vectors_config import ImportSettings
 
 FOLDER = Path(datapath(""))
 FILES = sorted(

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from w2vray.config import flag
-from w2vray.model_settings import option_owners
+from w2vray.models.kinds import option_owners
+from w2vray.settings.verbs import flag
 
 __all__ = ["model_options", "settings_options"]
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from w2vray.config import PredictSettings
 from w2vray.errors import UnusableInputError
-from w2vray.scorer import TextScorer
-from w2vray.texts import read_texts
+from w2vray.scoring.scorer import TextScorer
+from w2vray.settings.verbs import PredictSettings
+from w2vray.text.columns import read_texts
 
 __all__ = ["given_lines", "predict_lines", "waiting_lines"]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from w2vray import vectors_config
 from w2vray.cli.command import verb
 from w2vray.cli.console import Output, counted, progress_bar, table
+from w2vray.settings import vectors as vectors_config
 
 __all__ = ["vectors"]
 
@@ -34,7 +34,7 @@ def vectors_import(output: Output, /, **arguments: Any) -> None:
 @verb("train", vectors_config.FitVectorsSettings, when_stopped=_NONE_WRITTEN)
 def vectors_train(output: Output, /, **arguments: Any) -> None:
     """Train word2vec or fastText vectors on the text of a Parquet store."""
-    from w2vray.cluster.corpus_texts import corpus_texts
+    from w2vray.store.corpus_texts import corpus_texts
     from w2vray.vectors.fitting import fit_vectors
 
     settings = vectors_config.FitVectorsSettings(**arguments)
@@ -68,9 +68,9 @@ def vectors_join(output: Output, /, **arguments: Any) -> None:
 @verb("info", vectors_config.VectorsInfoSettings)
 def vectors_info(output: Output, /, **arguments: Any) -> None:
     """Show a vectors directory, and how much of a corpus it covers."""
-    from w2vray.cluster.corpus_texts import corpus_texts
-    from w2vray.lookup import measure_coverage
-    from w2vray.tokens import family
+    from w2vray.store.corpus_texts import corpus_texts
+    from w2vray.text.lookup import measure_coverage
+    from w2vray.text.tokens import family
     from w2vray.vectors import Vectors
 
     settings = vectors_config.VectorsInfoSettings(**arguments)

@@ -11,10 +11,10 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from w2vray import config
 from w2vray.cli.command import GOES_ON, verb
 from w2vray.cli.console import Output, counted, progress_bar, table
 from w2vray.cli.options import model_options
+from w2vray.settings import verbs as config
 
 __all__ = ["evaluate", "predict", "score", "train", "verify"]
 
@@ -32,7 +32,7 @@ _NEW_FILES_TOLD = 5
 @model_options
 def train(output: Output, /, *, address: str | None, repeat: str | None, **arguments: Any) -> None:
     """Train a classifier on labelled Parquet."""
-    from w2vray.model_settings import option_owners
+    from w2vray.models.kinds import option_owners
 
     given = {name: arguments.pop(name) for name in option_owners()}
     given = {name: value for name, value in given.items() if value not in (None, ())}
@@ -97,7 +97,7 @@ def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> Non
     """Measure a model on labelled Parquet: accuracy, F1, a row per class."""
     settings = config.EvaluateSettings(**arguments)
     from w2vray.cluster.evaluate import evaluate as evaluate_model
-    from w2vray.metrics import MultiLabelMetrics
+    from w2vray.scoring.metrics import MultiLabelMetrics
 
     summary = evaluate_model(settings, address=address, note=output.note)
     found = summary.metrics
@@ -159,7 +159,7 @@ def _completeness(left_out: object, *, accepted: bool) -> str:
 def verify(output: Output, /, **arguments: Any) -> int:
     """Prove from a run's files that each row of the store is in it exactly once."""
     settings = config.VerifySettings(**arguments)
-    from w2vray.cluster.verify import verify as verify_run
+    from w2vray.run.verify import verify as verify_run
 
     with progress_bar("verifying") as update:
         summary = verify_run(settings, progress=lambda done, total: update(done, total, "units"))

@@ -12,18 +12,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from w2vray.bundle import Bundle
-from w2vray.cluster.filters import parse_where
-from w2vray.cluster.labelled import labelled_units
-from w2vray.cluster.labels import label_lists, label_matrix, label_strings
-from w2vray.cluster.reading import read_unit
 from w2vray.cluster.resources import use_one_thread
 from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
-from w2vray.cluster.units import Unit
 from w2vray.cluster.waiting import Note
-from w2vray.config import EvaluateSettings
 from w2vray.errors import ConfigError, CorpusError, RunError
-from w2vray.metrics import (
+from w2vray.models.directory import Bundle
+from w2vray.scoring.answers import Scores
+from w2vray.scoring.metrics import (
     NO_LABEL,
     NO_ROWS,
     Confusion,
@@ -34,9 +29,14 @@ from w2vray.metrics import (
     metrics,
     multi_label_metrics,
 )
-from w2vray.scorer import TextScorer
-from w2vray.scores import Scores
-from w2vray.texts import read_texts
+from w2vray.scoring.scorer import TextScorer
+from w2vray.settings.verbs import EvaluateSettings
+from w2vray.store.filters import parse_where
+from w2vray.store.labelled import labelled_units
+from w2vray.store.labels import label_lists, label_matrix, label_strings
+from w2vray.store.reading import read_unit
+from w2vray.store.units import Unit
+from w2vray.text.columns import read_texts
 
 __all__ = ["EvaluationSummary", "evaluate"]
 

@@ -13,19 +13,19 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from w2vray.cluster.filters import parse_where
-from w2vray.cluster.labelled import Labelled
-from w2vray.cluster.labels import label_lists, label_strings
-from w2vray.cluster.reading import FILE_COLUMN, ROW_COLUMN, read_unit
 from w2vray.cluster.resources import use_one_thread
 from w2vray.cluster.runtime import SharedVectors, run_units
-from w2vray.cluster.units import Unit
 from w2vray.cluster.waiting import Note
 from w2vray.errors import CorpusError
-from w2vray.examples import ExampleCounts, ExampleFile
-from w2vray.lookup import Ids
-from w2vray.texts import Texts, blocks, read_texts
-from w2vray.tokens import TokenRules
+from w2vray.store.filters import parse_where
+from w2vray.store.labelled import Labelled
+from w2vray.store.labels import label_lists, label_strings
+from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN, read_unit
+from w2vray.store.units import Unit
+from w2vray.text.columns import Texts, blocks, read_texts
+from w2vray.text.lookup import Ids
+from w2vray.text.tokens import TokenRules
+from w2vray.training.examples import ExampleCounts, ExampleFile
 
 __all__ = ["ExampleReader", "ReadingJob", "read_examples"]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from w2vray.artefacts import read_json
-from w2vray.bundle import VECTORS, ModelConfig
-from w2vray.config import TrainSettings
 from w2vray.errors import BundleError, ConfigError, CorpusError
-from w2vray.model_settings import settings_class
+from w2vray.models.directory import VECTORS, ModelConfig
+from w2vray.models.kinds import settings_class
+from w2vray.settings.verbs import TrainSettings
 
 __all__ = ["Origin", "repeated"]
 

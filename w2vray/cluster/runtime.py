@@ -34,10 +34,10 @@ from w2vray.cluster.resources import (
     scoring_workers,
     worker_cpus,
 )
-from w2vray.cluster.units import Unit
 from w2vray.cluster.waiting import Note, pool_waits_for, told_of_waiting
 from w2vray.errors import ClusterError, W2vrayError
-from w2vray.tokens import TokenRules
+from w2vray.store.units import Unit
+from w2vray.text.tokens import TokenRules
 from w2vray.vectors import Vectors
 
 __all__ = [

@@ -12,13 +12,16 @@ from typing import Any
 
 import pyarrow as pa
 
-from w2vray.bundle import Bundle
-from w2vray.cluster.corpus import Corpus, find_corpus
-from w2vray.cluster.filters import parse_where
-from w2vray.cluster.leases import StillOurs, only_writer
-from w2vray.cluster.ledger import MOST_ATTEMPTS, NOTED, SUCCESS, TOTALS, Failure, RunDirectory
-from w2vray.cluster.parts import COUNTS, PartFooter
-from w2vray.cluster.planning import (
+from w2vray.cluster.resources import GpuShare, use_one_thread
+from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
+from w2vray.cluster.waiting import Note
+from w2vray.errors import CorpusError, FileError, RunError
+from w2vray.models.directory import Bundle
+from w2vray.run.directory import MOST_ATTEMPTS, NOTED, SUCCESS, TOTALS, Failure, RunDirectory
+from w2vray.run.leases import StillOurs, only_writer
+from w2vray.run.one_unit import ScoringJob, damaged, score_unit
+from w2vray.run.parts import COUNTS, PartFooter
+from w2vray.run.planning import (
     RunPlan,
     fingerprint,
     require_outside,
@@ -27,20 +30,18 @@ from w2vray.cluster.planning import (
     split_failed,
     start_run,
 )
-from w2vray.cluster.preflight import kept_columns, require_room
-from w2vray.cluster.resources import GpuShare, use_one_thread
-from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
-from w2vray.cluster.scoring import ScoringJob, damaged, score_unit
-from w2vray.cluster.stores import absolute
-from w2vray.cluster.units import Unit
-from w2vray.cluster.waiting import Note
-from w2vray.config import ScoreSettings
-from w2vray.device import Device
-from w2vray.device_scorer import DeviceScorer
-from w2vray.errors import CorpusError, FileError, RunError
+from w2vray.run.room import require_room
 from w2vray.schema import MAY_PASS, FileReason
-from w2vray.scorer import TextScorer
-from w2vray.texts import TextLimits
+from w2vray.scoring.device_scorer import DeviceScorer
+from w2vray.scoring.scorer import TextScorer
+from w2vray.settings.device import Device
+from w2vray.settings.verbs import ScoreSettings
+from w2vray.store.corpus import Corpus, find_corpus
+from w2vray.store.filters import parse_where
+from w2vray.store.places import absolute
+from w2vray.store.preflight import kept_columns
+from w2vray.store.units import Unit
+from w2vray.text.columns import TextLimits
 
 __all__ = ["ScoreSummary", "score", "scoring_job"]
 

@@ -12,25 +12,25 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from w2vray.bundle import ModelConfig, save_bundle
 from w2vray.cluster.examples import ReadingJob, read_examples
-from w2vray.cluster.labelled import Labelled, labelled_units
-from w2vray.cluster.labels import label_order
-from w2vray.cluster.leases import only_writer
 from w2vray.cluster.repeating import Origin
 from w2vray.cluster.resources import reading_workers
 from w2vray.cluster.runtime import SharedVectors, connected, share
-from w2vray.cluster.stores import absolute, without_secrets
 from w2vray.cluster.train_worker import WorkerConfig
 from w2vray.cluster.trainer import Progress, require_workers, run_trainer
 from w2vray.cluster.waiting import Note
-from w2vray.cluster.wholefiles import WholeFiles
-from w2vray.config import TrainSettings
 from w2vray.errors import BundleError, ConfigError, CorpusError, UnusableInputError
-from w2vray.examples import ExampleCounts
-from w2vray.fitting import BEST, CONVERGED, CURVE, SEARCH, Task
-from w2vray.model_settings import AverageSettings, ModelSettings, StepSettings, model_settings
-from w2vray.objectives import label_weights, objective
+from w2vray.models.directory import ModelConfig, save_bundle
+from w2vray.models.kinds import AverageSettings, ModelSettings, StepSettings, model_settings
+from w2vray.run.leases import only_writer
+from w2vray.run.wholefiles import WholeFiles
+from w2vray.settings.verbs import TrainSettings
+from w2vray.store.labelled import Labelled, labelled_units
+from w2vray.store.labels import label_order
+from w2vray.store.places import absolute, without_secrets
+from w2vray.training.examples import ExampleCounts
+from w2vray.training.fit import BEST, CONVERGED, CURVE, SEARCH, Task
+from w2vray.training.objectives import label_weights, objective
 from w2vray.vectors import Vectors
 
 __all__ = ["TrainSummary", "train"]

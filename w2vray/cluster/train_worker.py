@@ -16,11 +16,11 @@ from torch import Tensor
 
 from w2vray.cluster.resources import use_one_thread
 from w2vray.cluster.runtime import SharedVectors
-from w2vray.epochs import Workers
 from w2vray.errors import DivergedError
-from w2vray.examples import ExampleFile, Examples, Part
-from w2vray.fitting import Task, fit
-from w2vray.training import EpochReport
+from w2vray.training.epochs import Workers
+from w2vray.training.examples import ExampleFile, Examples, Part
+from w2vray.training.fit import Task, fit
+from w2vray.training.steps import EpochReport
 
 __all__ = ["DIVERGED", "STATE", "WorkerConfig", "last_state", "load_state", "state_if_whole", "train_loop_per_worker"]
 

@@ -9,6 +9,7 @@ it belongs to this user and nobody else may write to it. numba keys it by proces
 import fcntl
 import hashlib
 import os
+import re
 import stat
 import tempfile
 import time
@@ -41,6 +42,7 @@ __all__ = [
     "inlined",
     "intrinsic",
     "kernel",
+    "kernel_sources",
     "lanes",
     "processor",
     "read_only",
@@ -54,6 +56,9 @@ PATIENCE_SECONDS = 60.0
 """So long a process waits for another one to compile, before it compiles by itself."""
 
 _LOOK_SECONDS = 0.05
+
+_PACKAGE = Path(__file__).parents[1]
+_COMPILED = re.compile(rb"^@(kernel|inlined|arithmetic|intrinsic)\b", re.MULTILINE)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -207,10 +212,22 @@ def cache_folder() -> Path | None:
     return folder if os.access(folder, os.W_OK) else None
 
 
+@cache
+def kernel_sources() -> tuple[Path, ...]:
+    """Return every source file that machine code may be made from: all those in a folder where something is compiled.
+
+    A kernel takes constants and functions from the files beside it, so one changed file renews its whole folder.
+    """
+    every = sorted(_PACKAGE.rglob("*.py"))
+    folders = {source.parent for source in every if _COMPILED.search(source.read_bytes())}
+    return tuple(source for source in every if source.parent in folders)
+
+
+@cache
 def _sources_hash() -> str:
     digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    for source in kernel_sources():
+        digest.update(source.relative_to(_PACKAGE).as_posix().encode() + b"\0" + source.read_bytes())
     return digest.hexdigest()[:16]
 
 

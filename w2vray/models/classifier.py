@@ -11,9 +11,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from w2vray.batches import Batch, RaggedIds
-from w2vray.config import SPECIAL_POLICIES
-from w2vray.model_settings import (
+from w2vray.models.average.network import AverageModel
+from w2vray.models.batches import Batch, RaggedIds
+from w2vray.models.cnn.network import CnnModel
+from w2vray.models.compiled import can_compile
+from w2vray.models.kinds import (
     AverageSettings,
     CnnSettings,
     GruSettings,
@@ -21,11 +23,9 @@ from w2vray.model_settings import (
     ModelSettings,
     TunedAverageSettings,
 )
-from w2vray.models.averaging import AverageModel
-from w2vray.models.cnn import CnnModel
-from w2vray.models.compiled import can_compile
-from w2vray.models.recurrent import RecurrentModel
-from w2vray.word_vectors import WordVectors
+from w2vray.models.recurrent.network import RecurrentModel
+from w2vray.models.word_vectors import WordVectors
+from w2vray.settings.verbs import SPECIAL_POLICIES
 
 __all__ = ["Classifier", "build_model", "shared_table", "special_row"]
 

@@ -1,6 +1,6 @@
 """The weights that each model stores, by the names and shapes that torch gives them, without torch."""
 
-from w2vray.model_settings import (
+from w2vray.models.kinds import (
     AverageSettings,
     CnnSettings,
     GruSettings,

@@ -21,12 +21,12 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.artefacts import plain_file, read_json
-from w2vray.config import DTYPES
 from w2vray.errors import BundleError, VectorsError
-from w2vray.lookup import Lookup
-from w2vray.tokens import TokenRules
+from w2vray.settings.verbs import DTYPES
+from w2vray.text.lookup import Lookup
+from w2vray.text.tokens import TokenRules
+from w2vray.text.vocabulary import MISSING, Vocabulary
 from w2vray.vectors.ngrams import NGrams
-from w2vray.vocabulary import MISSING, Vocabulary
 
 __all__ = ["FORMAT_VERSION", "JOINED", "META", "Vectors"]
 

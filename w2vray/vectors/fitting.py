@@ -14,14 +14,14 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from w2vray import tokens
 from w2vray.errors import VectorsError
+from w2vray.settings.vectors import FitVectorsSettings
+from w2vray.text import tokens
 from w2vray.vectors.directory import Vectors
 from w2vray.vectors.ngrams import NGrams
 from w2vray.vectors.readers import Block
 from w2vray.vectors.readers.block import BLOCK_ROWS
 from w2vray.vectors.writer import VectorsWriter
-from w2vray.vectors_config import FitVectorsSettings
 
 __all__ = ["TextSource", "fit_vectors"]
 

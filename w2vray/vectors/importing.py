@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from w2vray import tokens
+from w2vray.settings.vectors import ImportSettings
+from w2vray.text import tokens
 from w2vray.vectors.directory import Vectors
 from w2vray.vectors.families import FIRST_WORDS, guess_family
 from w2vray.vectors.readers import open_source
 from w2vray.vectors.writer import VectorsWriter
-from w2vray.vectors_config import ImportSettings
 
 __all__ = ["import_vectors"]
 

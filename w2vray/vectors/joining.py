@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.errors import VectorsError
-from w2vray.tokens import TokenRules, family
+from w2vray.settings.vectors import JoinVectorsSettings
+from w2vray.text.tokens import TokenRules, family
+from w2vray.text.vocabulary import MISSING
 from w2vray.vectors.directory import JOINED, Vectors
 from w2vray.vectors.readers.block import MAX_DIM, Block, rows_per_block
 from w2vray.vectors.writer import VectorsWriter
-from w2vray.vectors_config import JoinVectorsSettings
-from w2vray.vocabulary import MISSING
 
 __all__ = ["join_vectors"]
 

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.errors import VectorsError
-from w2vray.tokens import TokenRules
+from w2vray.text.tokens import TokenRules
+from w2vray.text.vocabulary import Vocabulary
 from w2vray.vectors.directory import FORMAT_VERSION, META, Vectors
 from w2vray.vectors.ngrams import NGrams
 from w2vray.vectors.readers.block import BLOCK_ROWS, Block
-from w2vray.vocabulary import Vocabulary
 
 __all__ = ["VectorsWriter"]
 

@@ -1,0 +1,266 @@
+from dataclasses import replace
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from w2vray.schema import PLAN_SCHEMA, FileReason
+from w2vray.store import units
+from w2vray.store.corpus import SourceFile
+from w2vray.store.footers import BadFile, Footer
+from w2vray.store.units import Piece, Unit, plan_from_table, plan_table, plan_units
+
+MEGABYTE = 1 << 20
+PIECE = Piece(0, "a.parquet", 0, 2, 0, 10, 1000, 5000, 123)
+
+# Rows and text bytes of each row group of a file; some have no rows, some are larger than a unit.
+row_groups = st.lists(
+    st.tuples(st.integers(0, 4), st.sampled_from([0, 1, MEGABYTE // 3, 2 * MEGABYTE, 200 * MEGABYTE])), max_size=6
+)
+stores = st.lists(row_groups, max_size=6)
+
+
+def footers(shape: list[list[tuple[int, int]]], *, root: int = 0) -> list[Footer]:
+    """Footers of files of these row groups; a group without rows has no text."""
+    made = []
+    for number, groups in enumerate(shape):
+        file = SourceFile(root, f"{number}.parquet", 1000 + number, 1)
+        sizes = tuple(size if rows else 0 for rows, size in groups)
+        made.append(Footer(file, pa.schema([]), tuple(rows for rows, _ in groups), sizes))
+    return made
+
+
+def rows_of(plan: list[Unit]) -> list[tuple[str, int]]:
+    """Each row that a plan covers, as file and position, in the plan's order."""
+    return [
+        (piece.file, row)
+        for unit in plan
+        for piece in unit.pieces
+        for row in range(piece.row_start, piece.row_start + piece.rows)
+    ]
+
+
+def all_rows(made: list[Footer]) -> list[tuple[str, int]]:
+    """Each row of a store, in order."""
+    return [(footer.file.name, row) for footer in made for row in range(sum(footer.rows))]
+
+
+# The plan
+
+
+@given(shape=stores)
+def test_a_plan_covers_each_row_once_in_order(shape: list[list[tuple[int, int]]]) -> None:
+    made = footers(shape)
+
+    plan = plan_units(made)
+
+    assert rows_of(plan) == all_rows(made)
+    assert all(unit.rows == len(rows_of([unit])) > 0 for unit in plan)
+    assert len({unit.id for unit in plan}) == len(plan)
+
+
+@given(shape=stores)
+def test_a_plan_covers_each_row_group_with_rows_once_and_knows_where_it_starts(
+    shape: list[list[tuple[int, int]]],
+) -> None:
+    made = footers(shape)
+
+    plan = plan_units(made)
+
+    planned = []
+    for piece in (piece for unit in plan for piece in unit.pieces):
+        footer = made[int(piece.file.removesuffix(".parquet"))]
+        groups = range(piece.row_group_start, piece.row_group_stop)
+        starts = [0, *accumulate(footer.rows)]
+        assert piece.row_start == starts[piece.row_group_start]
+        assert piece.rows == sum(footer.rows[group] for group in groups)
+        assert piece.text_bytes == sum(footer.text_bytes[group] for group in groups)
+        assert piece.source == footer.file
+        planned += [(piece.file, group) for group in groups if footer.rows[group]]
+    assert planned == [(footer.file.name, group) for footer in made for group, rows in enumerate(footer.rows) if rows]
+
+
+@given(shape=stores, limit=st.integers(1, 40))
+def test_a_limit_takes_the_first_rows_of_the_store(shape: list[list[tuple[int, int]]], limit: int) -> None:
+    made = footers(shape)
+
+    plan = plan_units(made, limit=limit)
+
+    assert rows_of(plan) == all_rows(made)[:limit]
+
+
+@given(shape=stores)
+def test_units_are_as_large_as_is_aimed_at(shape: list[list[tuple[int, int]]]) -> None:
+    made = footers(shape)
+    total = sum(size for footer in made for size in footer.text_bytes)
+    target = max(units.SMALLEST_UNIT, min(units.LARGEST_UNIT, total // units.UNITS_AT_LEAST))
+
+    sizes = []
+    for unit in plan_units(made):
+        groups = sum(piece.row_group_stop - piece.row_group_start for piece in unit.pieces)
+        size = sum(piece.text_bytes for piece in unit.pieces)
+        assert size <= target * 4 / 3 or groups == 1 or max_group(made, unit) == size
+        sizes.append(size)
+
+    # No two neighbours could have been one unit of the size that is aimed at.
+    assert all(first + second > target for first, second in pairwise(sizes))
+
+
+def test_rows_that_take_few_bytes_are_cut_by_their_number() -> None:
+    million = 1_000_000
+    plan = plan_units(footers([[(million, 100)] * 5, [(3 * million, 100)]]))
+
+    assert [unit.rows // million for unit in plan] == [2, 2, 1, 3]
+
+
+def max_group(made: list[Footer], unit: Unit) -> int:
+    """The text bytes of a unit's largest row group."""
+    return max(
+        made[int(piece.file.removesuffix(".parquet"))].text_bytes[group]
+        for piece in unit.pieces
+        for group in range(piece.row_group_start, piece.row_group_stop)
+    )
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "groups"),
+    [
+        pytest.param(10, 10, id="ten are 100, the first sum from 96 on"),
+        pytest.param(30, 4, id="four are 120, the first sum from 96 on"),
+        pytest.param(60, 2, id="two are 120, less than a third above 96"),
+        pytest.param(70, 1, id="two would be 140, more than a third above"),
+        pytest.param(300, 1, id="one is too large and cannot be cut"),
+    ],
+)
+def test_a_large_file_is_cut_at_row_groups_near_the_largest_unit(megabytes: int, groups: int) -> None:
+    plan = plan_units(footers([[(10, megabytes * MEGABYTE)] * 480]))
+
+    pieces = [piece for unit in plan for piece in unit.pieces]
+    assert len(pieces) == len(plan) == 480 // groups
+    assert {piece.row_group_stop - piece.row_group_start for piece in pieces} == {groups}
+
+
+def test_small_files_are_packed_together_and_large_ones_cut_at_row_groups() -> None:
+    large = [(10, 40 * MEGABYTE)] * 200
+    small = [[(5, MEGABYTE)]] * 200
+
+    plan = plan_units(footers([large, *small]))
+
+    # 8000 MB and 200 MB: the aim is the largest unit, 96 MB; three row groups are the first to reach it
+    assert [(p.row_group_start, p.row_group_stop) for p in plan[0].pieces] == [(0, 3)]
+    assert {len(unit.pieces) for unit in plan[:66]} == {1}
+    assert len(plan[-2].pieces) > 50
+    assert rows_of(plan) == all_rows(footers([large, *small]))
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        pytest.param([], id="no files"),
+        pytest.param([[]], id="file without row groups"),
+        pytest.param([[(0, 0)], [(0, 0), (0, 0)]], id="row groups without rows"),
+    ],
+)
+def test_a_store_without_rows_has_no_units(shape: list[list[tuple[int, int]]]) -> None:
+    assert plan_units(footers(shape)) == []
+
+
+def test_a_row_group_without_rows_does_not_part_its_neighbours() -> None:
+    (unit,) = plan_units(footers([[(0, 0), (3, 10), (0, 0), (2, 10), (0, 0)]]))
+
+    assert unit.pieces == (Piece(0, "0.parquet", 1, 4, 0, 5, 20, 1000, 1),)
+
+
+def test_a_limit_in_the_middle_of_a_row_group_keeps_the_group_and_counts_its_first_rows() -> None:
+    (unit,) = plan_units(footers([[(4, 40), (4, 80)]]), limit=6)
+
+    assert unit.pieces == (Piece(0, "0.parquet", 0, 2, 0, 6, 80, 1000, 1),)
+
+
+def test_rows_whose_text_columns_are_folders_still_make_a_plan() -> None:
+    made = footers([[(3, 0), (4, 0)], [(5, 0)]])
+
+    assert rows_of(plan_units(made)) == all_rows(made)
+
+
+# Ids
+
+
+def test_a_units_id_does_not_depend_on_the_rest_of_the_store() -> None:
+    first, second = footers([[(5, 2 * MEGABYTE)], [(7, 2 * MEGABYTE)]])
+
+    alone, together = plan_units([first]), plan_units([first, second])
+
+    assert len(together) == 2
+    assert together[0].id == alone[0].id
+    assert together[1].id == plan_units([second])[0].id
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"root": 1},
+        {"file": "b.parquet"},
+        {"row_group_start": 1},
+        {"row_group_stop": 3},
+        {"row_start": 1},
+        {"rows": 9},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_units_id_changes_with_its_list(change: dict[str, Any]) -> None:
+    unit = Unit((PIECE,))
+
+    assert Unit((replace(PIECE, **change),)).id != unit.id
+
+
+@pytest.mark.parametrize("change", [{"text_bytes": 1}, {"file_size": 1}, {"file_mtime_ns": None}], ids=str)
+def test_a_units_id_names_its_rows_and_not_what_was_measured_of_their_files(change: dict[str, Any]) -> None:
+    assert Unit((replace(PIECE, **change),)).id == Unit((PIECE,)).id
+
+
+def test_a_units_id_depends_on_the_order_and_number_of_its_pieces() -> None:
+    other = replace(PIECE, file="b.parquet")
+
+    ids = {Unit(pieces).id for pieces in [(PIECE, other), (other, PIECE), (PIECE,), (PIECE, other, other)]}
+
+    assert len(ids) == 4
+    assert all(len(id_) == 20 and set(id_) <= set("0123456789abcdef") for id_ in ids)
+
+
+def test_a_units_id_is_the_same_in_every_process_and_version() -> None:
+    # sha256 of [[0, "a.parquet", 0, 2, 0, 10]]: parts of earlier runs are found by this name
+    assert Unit((PIECE,)).id == "6b583df9934db3afefe0"
+
+
+# On the way and on disk
+
+
+@given(shape=stores)
+def test_a_unit_is_the_same_after_the_way_through_json(shape: list[list[tuple[int, int]]]) -> None:
+    for unit in plan_units(footers(shape)):
+        assert Unit.from_json(unit.as_json()) == unit
+
+
+def test_a_plan_is_the_same_after_the_way_through_parquet(tmp_path: Path) -> None:
+    shape = [[(5, 2 * MEGABYTE), (0, 0), (3, MEGABYTE)], [(1, 10)], [(2, 10), (2, 200 * MEGABYTE)]]
+    plan = plan_units(footers(shape))
+    without_time = Unit((replace(PIECE, root=1, file="größe=1/a.parquet", file_mtime_ns=None),))
+    empty, text = SourceFile(0, "bad.parquet", 0, None), SourceFile(1, "x.txt", 7, 8)
+    bad = [BadFile(empty, FileReason.ZERO_BYTES, "it has zero bytes"), BadFile(text, FileReason.NOT_PARQUET, "no")]
+    assert len(plan) > 1
+
+    pq.write_table(plan_table([*plan, without_time], bad), tmp_path / "plan.parquet")
+
+    stored = pq.read_table(tmp_path / "plan.parquet")
+    assert stored.schema == PLAN_SCHEMA
+    assert plan_from_table(stored) == ([*plan, without_time], {item.file: item for item in bad})
+
+
+def test_a_plan_of_nothing_is_a_table_of_no_rows() -> None:
+    assert plan_from_table(plan_table([], [])) == ([], {})

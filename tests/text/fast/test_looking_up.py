@@ -1,0 +1,168 @@
+import random
+import re
+import unicodedata
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from w2vray.kernels.compiling import usable
+from w2vray.settings.verbs import FAMILIES
+from w2vray.text.fast import looking_up
+from w2vray.text.fast.looking_up import FastLookup
+from w2vray.text.lookup import Ids, Lookup
+from w2vray.text.tokens import TokenRules, family, tokenizer
+from w2vray.text.vocabulary import Vocabulary
+from w2vray.vectors.ngrams import NGrams
+
+pytestmark = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
+
+ENGLISH = """
+good Film DON'T n't can't I'll rock'n'roll x's 's 're re ll s e-mail U.S. a.b i.e.x 10th 1,000.50
+3:45 7 1. 2-3 and/or R&D John's naïve İstanbul ΣΑΣ straße ŽIVOT क्षि 日本 😀 _ a_b
+. ... .... - -- --- ' '' ``` " , $ % & @ # / ://
+"""
+PIECES = [
+    *ENGLISH.split(),
+    *("e\u0301", "\u0301", "A\u030a", "\u1100\u1161\u11a8", "\uac00\u11a8"),
+    *("\U00020000", "\U000e0100", "\U0001d400"),
+    *map(chr, (0x2018, 0x2019, 0x201C, 0x201D, 0x2013, 0x2014, 0x2026, 0x2212, 0x2BC, 0xB4, 0xAB, 0xFEFF, 0x200B)),
+    *("don\u2019t", "\xa0", "\u2003", "\u2028", "w" * 16, "w" * 17, "é" * 9),
+    *(" ", " ", " ", "\t", "\n", "\r\n", "\x00", "\x1c", "\x85", "\x0b", "\x7f"),
+]
+pieces = st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
+characters = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+latin = st.text(st.characters(max_codepoint=0x17F), max_size=40)
+# What looks like a clitic, with what may stand before and behind it.
+clitic = st.tuples(
+    st.sampled_from(["", " ", " ", "he", "U.S.", "'", "-", "1", "é"]),
+    st.sampled_from(["'", "'", "\u2019", ""]),
+    st.sampled_from(["s", "M", "d", "re", "VE", "Ll", "S", "t", "n't"]),
+    st.sampled_from(
+        ["", " ", " ", "'", "-", ".", "&", ",", "_", "$", "e", "1", "é", "\u0301", "'ve", "'e", ".C.", "-e"]
+    ),
+)
+clitics = st.lists(clitic.map("".join), max_size=5).map("".join)
+some_texts = st.lists(pieces | clitics | characters | latin, max_size=6)
+policies = st.sampled_from(["skip", "zero", "unknown", "subword"])
+
+
+def words_of(texts: list[str], name: str, chosen: random.Random) -> list[str]:
+    """Some of the words that the texts have, and some that they have when looked for in other ways."""
+    found = {token for text in texts for token in tokenizer(family(name))(text)}
+    found |= {"film", "Film", "do", "n't", "##th", "e_mail", "John", ".", "re"}
+    return sorted(word for word in found if chosen.random() < 0.5) or ["film"]
+
+
+def assert_same(fast: Ids, plain: Ids) -> None:
+    assert fast.made_words == plain.made_words
+    for name in ("ids_L", "offsets_N1", "token_counts_N", "found_counts_N", "evidence_N"):
+        ours, theirs = getattr(fast, name), getattr(plain, name)
+        assert ours.tolist() == theirs.tolist(), name
+        assert ours.dtype == theirs.dtype, name
+
+
+def array(texts: list[str]) -> pa.LargeStringArray:
+    return pa.array(texts, pa.large_string())
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@given(texts=some_texts, policy=policies, shortest=st.integers(1, 7), seed=st.integers(0, 1000))
+def test_any_text_has_the_ids_of_the_plain_look_up(
+    name: str, texts: list[str], policy: str, shortest: int, seed: int
+) -> None:
+    """Whatever the family, the vocabulary, the policy and the n-grams; again, when words are remembered, too."""
+    words = words_of(texts, name, random.Random(seed))
+    replaced = np.array([row for row in range(len(words)) if (row * 7 + seed) % 3 == 0], dtype=np.int64)
+    covers = NGrams(np.empty((1, 1)), shortest, 7).covers
+    lookup = Lookup(Vocabulary.build(words), family(name), policy, replaced if seed % 2 else replaced[:0], covers)
+    fast = FastLookup(lookup)
+
+    assert_same(fast(array(texts)), lookup(texts))
+    assert_same(fast(array(texts[::-1])), lookup(texts[::-1]))
+
+
+GOOGLE_NEWS = family("googlenews")
+CLITIC_RULES = {
+    "googlenews": GOOGLE_NEWS,
+    "no acronyms": replace(GOOGLE_NEWS, acronyms=False),
+    "no apostrophe inside": replace(GOOGLE_NEWS, joiners="-", kept_marks="."),
+    "none": replace(GOOGLE_NEWS, lone_clitics=False),
+    "always, case kept": replace(family("glove"), lowercase=False),
+    "lower-case": replace(family("plain"), lone_clitics=True),
+}
+
+
+@pytest.mark.parametrize("rules", CLITIC_RULES.values(), ids=CLITIC_RULES)
+@given(texts=st.lists(clitics, min_size=1, max_size=6))
+def test_clitics_are_read_as_the_plain_look_up_reads_them(rules: TokenRules, texts: list[str]) -> None:
+    """Alone, attached, and where they only look like ones; every token has a row, so that each is told from others."""
+    words = sorted({token for text in texts for token in tokenizer(rules)(text)}) or ["film"]
+    lookup = Lookup(Vocabulary.build(words), rules, "zero")
+
+    assert_same(FastLookup(lookup)(array(texts)), lookup(texts))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_character_is_read_as_the_plain_look_up_reads_it(name: str) -> None:
+    """Each one between two letters, and by itself, as far as Unicode goes."""
+    points = [point for point in range(0x110000) if not 0xD800 <= point < 0xE000]
+    texts = [f"a{c}b {c} B{c}'s {c}." for c in map(chr, [*points[:0x3000], *points[0x3000::37]])]
+    rules = family(name)
+    words = {token for text in texts[::2] for token in tokenizer(rules)(text)}
+    lookup = Lookup(Vocabulary.build(sorted(words)), rules, "zero")
+
+    assert_same(FastLookup(lookup)(array(texts)), lookup(texts))
+
+
+def test_texts_are_read_where_they_lie_in_a_slice() -> None:
+    """Blocks are slices of larger arrays."""
+    lookup = Lookup(Vocabulary.build(["good", "film"]), family("plain"), "skip")
+    whole = array(["film", "good film", "", "bad", "good good"])
+
+    assert_same(FastLookup(lookup)(whole[1:4]), lookup(["good film", "", "bad"]))
+    assert_same(FastLookup(lookup)(whole[2:2]), lookup([]))
+
+
+@pytest.mark.parametrize("name", ["plain", "googlenews"])
+def test_more_unknown_words_than_there_is_room_for(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Room grows in the middle of a text, and between blocks all is forgotten; no answer changes."""
+    monkeypatch.setattr(looking_up, "_CODES", 8)
+    monkeypatch.setattr(looking_up, "_MISSES", 2)
+    monkeypatch.setattr(looking_up, "_MISS_BYTES", 4)
+    monkeypatch.setattr(looking_up, "REMEMBERED", 20)
+    chosen = random.Random(0)
+    blocks = [
+        [" ".join(f"{'w' * chosen.randrange(40)}{chosen.randrange(50)}é-film" for _ in range(9)) for _ in range(5)]
+        for _ in range(6)
+    ]
+    lookup = Lookup(Vocabulary.build(["film", "w7é-film", "##é"]), family(name), "zero")
+    fast = FastLookup(lookup)
+
+    for block in blocks:
+        assert_same(fast(array(block)), lookup(block))
+
+
+def test_a_text_that_is_one_long_word_and_one_that_is_all_marks() -> None:
+    """Nothing but bytes bounds a token's length, or a text's tokens."""
+    texts = ["x" * 300_000, "!?" * 100_000, "\u2019" * 100_000]
+    lookup = Lookup(Vocabulary.build(["!", "x" * 300_000]), family("glove"), "zero")
+
+    assert_same(FastLookup(lookup)(array(texts)), lookup(texts))
+
+
+def test_tables_say_which_characters_python_must_prepare() -> None:
+    """A combining accent joins the letter before it; most letters of most texts stand by themselves."""
+    from w2vray.text.fast.alphabet import COMPLEX, PACKED, Characters  # noqa: PLC0415 - only this test looks inside
+
+    written: Any = Characters.of(family("googlenews")).written
+    for point in (0x301, 0x3A3, 0x130, 0x212B, 0x1161, 0x11A8):
+        assert (written[point] == COMPLEX) == (point != 0x130), unicodedata.name(chr(point))
+    assert written[0x2026] == PACKED | 0x2E2E2E
+    assert written[ord("é")] == ord("é")
+    letters = [chr(point) for point in range(0x80, 0x250) if re.match(r"\w", chr(point))]
+    assert all(written[ord(letter)] == ord(letter) for letter in letters)

@@ -1,0 +1,247 @@
+"""The model directory: everything a model is but its frozen vectors, which it names by their content.
+
+::
+
+    config.json            model, settings, labels, token rules, policy, which vectors, how it was trained
+    weights.safetensors    the model's weights and the overlay
+    vectors/               only with --with-vectors: a vectors directory, so that the model can be moved as one
+
+Nothing in it is pickled: loading a model cannot run code. It is made beside its final name and renamed when complete.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load as load_weights
+from safetensors.numpy import save as save_weights
+
+from w2vray.artefacts import plain_file, read_json
+from w2vray.errors import BundleError, ConfigError
+from w2vray.models.kinds import MODEL_SETTINGS, ModelSettings, model_settings
+from w2vray.settings.verbs import POLICIES
+from w2vray.text.tokens import TokenRules
+from w2vray.vectors import Vectors
+
+__all__ = ["Bundle", "ModelConfig", "save_bundle"]
+
+FORMAT_VERSION = 2
+OVERLAY = "words.overlay_KD"
+REPLACED = "words.replaced_rows"
+_CONFIG = "config.json"
+_WEIGHTS = "weights.safetensors"
+VECTORS = "vectors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """What a model is, apart from its weights. ``training`` tells how it came to be and changes no answer."""
+
+    model: str
+    settings: ModelSettings
+    tuned_vectors: bool = False  # the overlay holds words of the training set, tuned with the model
+    labels: tuple[str, ...]
+    multi_label: bool = False  # a text may have any number of the labels, or none
+    rules: TokenRules
+    policy: str
+    dim: int
+    vectors_fingerprint: str
+    vectors_path: str
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the content of config.json."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "model": self.model,
+            "settings": asdict(self.settings),
+            "tuned_vectors": self.tuned_vectors,
+            "labels": list(self.labels),
+            "multi_label": self.multi_label,
+            "tokens": self.rules.as_dict(),
+            "oov": self.policy,
+            "vectors": {"fingerprint": self.vectors_fingerprint, "path": self.vectors_path, "dim": self.dim},
+            "training": dict(self.training),
+        }
+
+    @classmethod
+    def from_dict(cls, stored: Any) -> Self:
+        """Rebuild from the content of config.json.
+
+        Raises:
+            BundleError: something is missing or of another kind.
+        """
+        if not isinstance(stored, dict) or stored.get("format_version") != FORMAT_VERSION:
+            found = stored.get("format_version") if isinstance(stored, dict) else None
+            newer = isinstance(found, int) and found > FORMAT_VERSION
+            remedy = (
+                "install the w2vray that made it"
+                if newer
+                else "train the model again, by `w2vray train --from MODEL/config.json --output NEW`"
+            )
+            raise BundleError(f"format version {found!r}; this version of w2vray reads {FORMAT_VERSION}: {remedy}")
+        try:
+            model, labels, vectors, policy = (
+                stored["model"],
+                stored["labels"],
+                stored["vectors"],
+                stored["oov"],
+            )
+            if model not in MODEL_SETTINGS:
+                raise BundleError(f"model {model!r}; this version of w2vray knows {', '.join(MODEL_SETTINGS)}")
+            if policy not in POLICIES:
+                raise BundleError(f"oov {policy!r}; this version of w2vray knows {', '.join(POLICIES)}")
+            multi_label, tuned = stored["multi_label"], stored["tuned_vectors"]
+            for name, value in (("multi_label", multi_label), ("tuned_vectors", tuned)):
+                if not isinstance(value, bool):
+                    raise BundleError(f"{name} is {value!r}; expected true or false")
+            least = 1 if multi_label else 2
+            if not isinstance(labels, list) or len(labels) < least or not all(isinstance(item, str) for item in labels):
+                raise BundleError(f"labels are {labels!r}; expected a list of at least {least} strings")
+            dim = vectors["dim"]
+            if not isinstance(dim, int) or not 1 <= dim <= 100_000:
+                raise BundleError(f"vectors.dim is {dim!r}; expected 1 to 100000")
+            return cls(
+                model=model,
+                settings=model_settings(model, dict(stored["settings"]), tuned=tuned),
+                tuned_vectors=tuned,
+                labels=tuple(labels),
+                multi_label=multi_label,
+                rules=TokenRules.from_dict(stored["tokens"]),
+                policy=policy,
+                dim=dim,
+                vectors_fingerprint=str(vectors["fingerprint"]),
+                vectors_path=str(vectors["path"]),
+                training=dict(stored.get("training", {})),
+            )
+        except (KeyError, TypeError, ValueError, ConfigError) as error:
+            raise BundleError(f"{type(error).__name__}: {error}") from error
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A model: its configuration and its weights, by the names torch gives them."""
+
+    config: ModelConfig
+    weights: Mapping[str, npt.NDArray[Any]]
+    path: Path | None = None
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a model directory.
+
+        Raises:
+            BundleError: it is not one, or a file of it is damaged.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise BundleError(f"{path} is not a model directory; make one with `w2vray train`")
+        file = path / _CONFIG
+        if not file.exists():
+            raise BundleError(f"{path} is not a model directory: it has no {_CONFIG}")
+        stored = read_json(path, _CONFIG, BundleError)
+        try:
+            config = ModelConfig.from_dict(stored)
+        except (ValueError, KeyError, BundleError) as error:
+            raise BundleError(f"{file} cannot be used: {error}") from error
+        file = plain_file(path, _WEIGHTS, BundleError)
+        try:
+            weights = load_weights(file.read_bytes())
+        except OSError as error:
+            raise BundleError(f"{file} cannot be read ({error.strerror})") from error
+        except (ValueError, KeyError, SafetensorError) as error:  # KeyError: a dtype that numpy has not
+            raise BundleError(f"{file} cannot be used: {error}") from error
+        return cls(config, weights, path.resolve())
+
+    @property
+    def replaced_rows(self) -> npt.NDArray[np.int64]:
+        """The table rows that the overlay's last rows stand for, ascending; none where words are not tuned."""
+        return np.asarray(self.weights.get(REPLACED, np.empty(0)), dtype=np.int64)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all that answers depend on: the configuration without its history, the weights, the vectors."""
+        stored = self.config.as_dict()
+        del stored["training"], stored["vectors"]["path"]
+        digest = hashlib.sha256(json.dumps(stored, sort_keys=True).encode())
+        for name in sorted(self.weights):
+            array = np.ascontiguousarray(self.weights[name])
+            digest.update(f"{name} {array.dtype} {array.shape}".encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    def open_vectors(self, path: str | Path | None = None) -> Vectors:
+        """Open the model's vectors: at ``path``, or inside the model directory, or where they were at training.
+
+        Raises:
+            BundleError: what is there has another content than the vectors the model was trained with.
+            VectorsError: nothing is there.
+        """
+        inside = self.path / VECTORS if self.path else None
+        if inside and inside.is_symlink():
+            raise BundleError(f"{inside} leads out of the model directory; name the vectors with --vectors instead")
+        place = Path(path) if path else inside if inside and inside.is_dir() else Path(self.config.vectors_path)
+        if path is None and not place.exists():
+            raise BundleError(f"the model's vectors are not at {place} any more; say where they are with --vectors")
+        vectors = Vectors.open(place)
+        if vectors.fingerprint != self.config.vectors_fingerprint:
+            raise BundleError(
+                f"{place} holds other vectors than the model was trained with: fingerprint {vectors.fingerprint[:16]}, "
+                f"expected {self.config.vectors_fingerprint[:16]}; name the right ones with --vectors"
+            )
+        return vectors.for_policy(self.config.policy)
+
+
+def save_bundle(
+    output: str | Path,
+    config: ModelConfig,
+    weights: Mapping[str, npt.NDArray[Any]],
+    *,
+    with_vectors: bool = False,
+    beside: Path | None = None,
+) -> Bundle:
+    """Write a model directory, whole or not at all.
+
+    Args:
+        output: where it is to be.
+        config: what it is.
+        weights: by the names torch gives them.
+        with_vectors: whether the vectors are copied into it.
+        beside: a folder of the same filesystem where it is made, and left where the process dies; the one that
+            ``output`` lies in, where nothing is said.
+
+    Raises:
+        BundleError: there is something at ``output`` already, or it cannot be written.
+    """
+    output = Path(output)
+    if os.path.lexists(output):
+        raise BundleError(f"{output} is already there; name another --output, or remove it first")
+    unfinished = f"partial-{uuid.uuid4().hex[:8]}"
+    partial = beside / unfinished if beside else output.parent / f".{output.name}.{unfinished}"
+    try:
+        partial.mkdir(parents=True)
+        in_order = {name: np.asarray(array, order="C") for name, array in weights.items()}  # safetensors takes it as so
+        (partial / _WEIGHTS).write_bytes(save_weights(in_order))
+        text = json.dumps(config.as_dict(), indent=2, ensure_ascii=False) + "\n"
+        (partial / _CONFIG).write_text(text, encoding="utf-8")
+        if with_vectors:
+            shutil.copytree(config.vectors_path, partial / VECTORS)
+        for file in partial.rglob("*"):
+            if file.is_file():
+                with file.open("rb") as handle:
+                    os.fsync(handle.fileno())
+        partial.rename(output)
+    except OSError as error:
+        raise BundleError(f"{output} cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Bundle.load(output)

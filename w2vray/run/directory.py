@@ -1,0 +1,258 @@
+"""The directory of a scoring run: what is planned, what is done, and how each file of it comes to be.
+
+A unit is done when its part is in ``scores``. Each file is there whole or not at all, a unit's rejected rows before its
+part, so that whatever dies, a part that is there is complete and nothing else has to be remembered. A part's footer
+carries the unit's record; the manifest is made from these.
+"""
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import fs
+
+from w2vray.errors import RunError, W2vrayError
+from w2vray.run.leases import LEASES, LOCK
+from w2vray.run.parts import COUNTS, PartFooter, UnitRecord, part_name, read_footer, serialise_part, unit_of
+from w2vray.run.sealed import read_sealed, seal
+from w2vray.run.wholefiles import TEMPORARY, WholeFiles
+from w2vray.schema import MANIFEST_SCHEMA
+from w2vray.store.corpus import SourceFile
+from w2vray.store.footers import BadFile
+from w2vray.store.units import Unit, plan_from_table, plan_table
+
+__all__ = ["Failure", "RunDirectory"]
+
+RUN, PLAN, SUCCESS = "run.json", "plan.parquet", "_SUCCESS"
+MANIFEST, TOTALS = "manifest.parquet", "manifest.json"
+NOTED = "failures.json"
+"""What has failed so far, for a run that is killed before its manifest is written; removed when it is."""
+
+INSTEAD = "put back what it was, or name another --output"
+"""What to do where a file is unusable that makes a run, and that nothing else tells the content of."""
+
+SCORES, REJECTED = "scores", "rejected"
+MOST_ATTEMPTS = 3
+_ATTEMPTS = f"{TEMPORARY}/attempts"
+_OF_NO_ACCOUNT = frozenset({TEMPORARY, LEASES, LOCK})
+_THREADS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """What could not be scored, and why: a unit, a unit because of a file, or a file that is in no unit."""
+
+    unit: str | None
+    file: str | None
+    reason: str
+    detail: str
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return self.file or f"unit {self.unit}"
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
+
+@contextmanager
+def _told_what_to_do() -> Iterator[None]:
+    """Add it to an error."""
+    try:
+        yield
+    except RunError as error:
+        raise RunError(f"{error}; {INSTEAD}") from error
+
+
+class RunDirectory(WholeFiles):
+    """A run's files, on a local or network filesystem or an object store."""
+
+    # Reading
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """Read a JSON file of the run."""
+        try:
+            value = json.loads(self.read(name))
+        except (ValueError, RecursionError) as error:
+            raise RunError(f"{self.name}: {name} is damaged ({error})") from error
+        if not isinstance(value, dict):
+            raise RunError(f"{self.name}: {name} is damaged (it holds no object)")
+        return value
+
+    def read_table(self, *parts: str) -> pa.Table:
+        """Read a sealed Parquet file of the run."""
+        data = self.read(*parts)
+        try:
+            return read_sealed(data)
+        except W2vrayError as error:
+            raise RunError(f"{self.name}: {'/'.join(parts)} is damaged ({error})") from error
+
+    def identity(self) -> dict[str, Any] | None:
+        """Return run.json, None where there is no run yet.
+
+        Raises:
+            RunError: something else is there.
+        """
+        if self.exists(RUN):
+            with _told_what_to_do():
+                return self.read_json(RUN)
+        if foreign := self._names() - {PLAN, *_OF_NO_ACCOUNT}:
+            raise RunError(
+                f"{self.name} is not empty and holds no run: {', '.join(sorted(foreign)[:5])}. Name another --output"
+            )
+        return None
+
+    def is_only_planned(self) -> bool:
+        """Tell whether no unit has been scored yet, and none has failed."""
+        return self._names() <= {RUN, PLAN, *_OF_NO_ACCOUNT}
+
+    def _names(self) -> set[str]:
+        return {info.base_name for info in self.list()}
+
+    def plan(self) -> tuple[list[Unit], dict[SourceFile, BadFile]]:
+        """Return the units of the run, and the files that are in none with the reason."""
+        with _told_what_to_do():
+            table = self.read_table(PLAN)
+        try:
+            return plan_from_table(table)
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{self.name}: {PLAN} is of another version ({error})") from error
+
+    def finished(self) -> set[str]:
+        """Return the ids of the units whose part is there; a listing, nothing is opened."""
+        files = (info for info in self.list(SCORES) if info.type == fs.FileType.File)
+        units = (unit_of(info.base_name) for info in files)
+        return {unit for unit in units if unit is not None}
+
+    def __contains__(self, unit: str) -> bool:
+        return self.exists(SCORES, part_name(unit))
+
+    def parts(self, folder: str) -> set[str]:
+        """Return the file names of a folder of parts."""
+        return {info.base_name for info in self.list(folder)}
+
+    def footers(self, units: Iterable[str]) -> list[PartFooter]:
+        """Read the records of finished units, many at a time."""
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return list(pool.map(self.footer, units))
+
+    def footer(self, unit: str) -> PartFooter:
+        """Read the record of a finished unit from the end of its part.
+
+        Raises:
+            RunError: the part is damaged, or another unit's.
+        """
+        name = part_name(unit)
+        try:
+            with self.store.open_input_file(self.path(SCORES, name)) as handle:
+                footer = read_footer(handle)
+        except (OSError, W2vrayError, TypeError) as error:
+            raise self._unfit(name, f"is damaged ({error})") from error
+        if footer.record.unit != unit:
+            raise self._unfit(name, f"is the part of unit {footer.record.unit}")
+        return footer
+
+    def require_rejected(self, footers: Iterable[PartFooter]) -> None:
+        """Look whether the rejected rows that finished units tell of are there; a listing, nothing is opened.
+
+        Raises:
+            RunError: some are not.
+        """
+        names = (part_name(footer.record.unit) for footer in footers if footer.record.rows_rejected)
+        if lost := sorted({*names} - self.parts(REJECTED)):
+            raise self._unfit(lost[0], f"tells of rows in {REJECTED}/{lost[0]}, which is gone")
+
+    def _unfit(self, part: str, what: str) -> RunError:
+        return RunError(f"{self.name}: {SCORES}/{part} {what}; remove {SCORES}/{part} and run the same score again")
+
+    def failures(self) -> list[Failure]:
+        """Return what the last call could not score, as its manifest says; nothing where that is missing or damaged."""
+        try:
+            rows = self.read_table(MANIFEST).to_pylist() if self.exists(MANIFEST) else []
+        except RunError:
+            rows = []  # it is made anew from the parts
+        failed = [row for row in rows if row["state"] != "done"]
+        return [Failure(**{name: row[name] for name in ("unit", "file", "reason", "detail")}) for row in failed]
+
+    def noted(self) -> list[Failure]:
+        """Return what a call that was killed had seen fail."""
+        if not self.exists(NOTED):
+            return []
+        try:
+            return [Failure(**item) for item in self.read_json(NOTED)["failures"]]
+        except (RunError, KeyError, TypeError):
+            return []  # it only spares a person a new run
+
+    # Writing
+
+    def note(self, failures: Sequence[Failure]) -> None:
+        """Note what has failed so far."""
+        self.write_json({"failures": [asdict(failure) for failure in failures]}, NOTED)
+
+    def clear_temporary(self) -> None:
+        """Remove what killed runs left half-written, and the marks of their attempts; only as the only writer."""
+        self.clear(TEMPORARY)
+
+    def write_json(self, value: Mapping[str, Any], name: str) -> None:
+        """Write a JSON file of the run."""
+        self.write((json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode(), name)
+
+    def write_plan(self, units: Sequence[Unit], left_out: Iterable[BadFile]) -> None:
+        """Write what ``plan`` returns."""
+        self.write(seal(plan_table(units, left_out))[0], PLAN)
+
+    def begin(self, unit: str) -> str | None:
+        """Mark that a unit is being tried: the mark stays where the process dies.
+
+        Returns:
+            The mark, for ``end``; None where ``MOST_ATTEMPTS`` workers have died of the unit in this run.
+        """
+        folder = f"{_ATTEMPTS}/{unit}"
+        if len(self.list(folder)) >= MOST_ATTEMPTS:
+            return None
+        mark = uuid.uuid4().hex
+        self.write(b"", folder, mark)
+        return mark
+
+    def end(self, unit: str, mark: str) -> None:
+        """Take a mark away: the process lives."""
+        with suppress(OSError, RunError):  # one that stays counts as an attempt, no more
+            self.remove(f"{_ATTEMPTS}/{unit}", mark)
+
+    def commit(self, record: UnitRecord, scores: pa.Table, rejected: pa.Table) -> PartFooter:
+        """Write a unit's rejected rows, where it has any, then its scores, which commits it."""
+        name = part_name(record.unit)
+        if len(rejected):
+            data, _ = seal(rejected)
+            record = replace(record, rejected_sha256=sha256(data).hexdigest())
+            self.write(data, REJECTED, name)
+        data, footer = serialise_part(record, scores)
+        self.write(data, SCORES, name)
+        return footer
+
+    def keep_rejected(self, footers: Iterable[PartFooter]) -> None:
+        """Remove the rejected rows of units that ended before their part was written: others may have them now."""
+        kept = {part_name(footer.record.unit) for footer in footers if footer.record.rows_rejected}
+        for name in self.parts(REJECTED) - kept:
+            if unit_of(name) is not None:
+                self.remove(REJECTED, name)
+
+    def write_manifest(self, footers: Iterable[PartFooter], failures: Iterable[Failure], *, accepted: bool) -> None:
+        """Write a row for each unit, and each file that is in none: the finished ones from their records."""
+        rows = [_manifest_row(footer) for footer in footers]
+        state = "accepted" if accepted else "failed"
+        rows += [{"state": state, **asdict(failure), **dict.fromkeys(COUNTS, 0)} for failure in failures]
+        ordered = sorted(rows, key=lambda row: (str(row["unit"]), str(row.get("file"))))
+        self.write(seal(pa.Table.from_pylist(ordered, schema=MANIFEST_SCHEMA))[0], MANIFEST)
+
+
+def _manifest_row(footer: PartFooter) -> dict[str, Any]:
+    record = asdict(footer.record) | asdict(footer.seal)
+    return {"state": "done", **{name: record[name] for name in MANIFEST_SCHEMA.names if name in record}}

@@ -1,0 +1,142 @@
+"""One unit, scored: what a worker does, without Ray, so that it can be read and tested by itself."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from w2vray.run.parts import UnitRecord
+from w2vray.schema import REJECTED_SCHEMA, SOURCE_FILE, SOURCE_ROW, Status, scores_schema
+from w2vray.scoring.answers import Scores
+from w2vray.scoring.scorer import TextScorer, numeric_profile
+from w2vray.settings.device import Device
+from w2vray.store.ahead import read_ahead
+from w2vray.store.filters import Where
+from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN, read_unit
+from w2vray.store.units import Unit
+from w2vray.text.columns import TextLimits, Texts, read_texts
+
+__all__ = ["ScoringJob", "damaged", "score_unit"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringJob:
+    """What every unit of a run has in common. ``kept`` maps a name in the scores to the column of the store."""
+
+    output: str
+    roots: tuple[str, ...]
+    text_columns: tuple[str, ...]
+    kept: Mapping[str, str]
+    kept_schema: pa.Schema  # by the names in the scores
+    where: Where | None
+    multi_label: bool
+    probabilities: bool
+    top_k: int
+    threshold: float | None
+    limits: TextLimits
+    projection_cache: int
+    run: str
+    device: Device | None  # None for the compiled kernels
+    threads: int  # that feed the device
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns to read from the store, beside those of the condition."""
+        return list(dict.fromkeys([*self.text_columns, *self.kept.values()]))
+
+    @property
+    def carried(self) -> list[str]:
+        """Columns that a row's scores are given, beside the answer."""
+        return list(dict.fromkeys([FILE_COLUMN, ROW_COLUMN, *self.kept.values()]))
+
+    @property
+    def scores_schema(self) -> pa.Schema:
+        """Schema of the scores."""
+        return scores_schema(
+            list(self.kept_schema), multi_label=self.multi_label, probabilities=self.probabilities, top_k=self.top_k
+        )
+
+
+def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRecord, pa.Table, pa.Table]:
+    """Read, score and account for a unit.
+
+    Returns:
+        Its record, its scores and its rejected rows, each in input order.
+
+    Raises:
+        FileError: a file cannot be read.
+    """
+    scores: list[pa.RecordBatch] = []
+    rejected: list[pa.RecordBatch] = []
+    rows_in = truncated = 0
+    waiting: deque[tuple[pa.RecordBatch, Texts]] = deque()
+
+    def arrays() -> Iterator[pa.LargeStringArray]:
+        for batch in read_ahead(read_unit(unit, job.roots, job.columns, job.where)):
+            texts = read_texts(batch, job.text_columns, job.limits)
+            waiting.append((batch, texts))
+            yield texts.values
+
+    for answers in scorer.score_arrays(arrays()):
+        batch, texts = waiting.popleft()
+        rows_in += len(batch)
+        truncated += texts.truncated
+        rows = batch.select(job.carried)  # not the text: it need not be copied
+        scores.append(_scored(rows.take(pa.array(texts.rows_N)) if texts.rejected else rows, answers, job))
+        rejected.append(_reject(batch, texts))
+    score_table = pa.Table.from_batches(scores, job.scores_schema)
+    rejected_table = pa.Table.from_batches(rejected, REJECTED_SCHEMA)
+    abstained = pc.sum(pc.not_equal(score_table["status"], Status.SCORED.value)).as_py() or 0
+    record = UnitRecord(
+        unit=unit.id,
+        rows_read=unit.rows,
+        rows_in=rows_in,
+        rows_scored=len(score_table),
+        rows_rejected=len(rejected_table),
+        rows_abstained=abstained,
+        rows_truncated=truncated,
+        run=job.run,
+        profile=numeric_profile(job.device),
+    )
+    return record, score_table, rejected_table
+
+
+def damaged(unit: Unit, job: ScoringJob) -> str | None:
+    """Read a unit again that Arrow could not go through, and return the first file whose values are none of their type.
+
+    None says that all are as they should be: then the fault is not the file's.
+    """
+    filtered = job.where.columns if job.where else ()
+    for batch in read_unit(unit, job.roots, [*job.columns, *filtered]):
+        try:
+            batch.validate(full=True)
+        except pa.ArrowException:
+            return str(batch.column(FILE_COLUMN)[0].as_py())
+    return None
+
+
+def _scored(rows: pa.RecordBatch, answers: Scores, job: ScoringJob) -> pa.RecordBatch:
+    columns = answers.columns(threshold=job.threshold, probabilities=job.probabilities, top_k=job.top_k)
+    columns |= {SOURCE_FILE: rows.column(FILE_COLUMN), SOURCE_ROW: rows.column(ROW_COLUMN)}
+    columns |= {name: rows.column(stored) for name, stored in job.kept.items()}
+    schema = job.scores_schema
+    return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+
+def _reject(batch: pa.RecordBatch, texts: Texts) -> pa.RecordBatch:
+    rows = batch.select([FILE_COLUMN, ROW_COLUMN]).take(pa.array([item.row for item in texts.rejected], pa.int64()))
+    return pa.RecordBatch.from_arrays(
+        [
+            rows.column(FILE_COLUMN),
+            rows.column(ROW_COLUMN),
+            _strings([item.reason.value for item in texts.rejected]),
+            _strings([item.detail for item in texts.rejected]),
+        ],
+        schema=REJECTED_SCHEMA,
+    )
+
+
+def _strings(values: Sequence[str]) -> pa.StringArray:
+    return pa.array(values, pa.string())

@@ -1,0 +1,67 @@
+"""A unit's part: its name, and the record in its footer that proves what the unit did."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from w2vray.run.sealed import Seal, read_seal, seal
+
+__all__ = ["COUNTS", "PartFooter", "UnitRecord", "part_name", "read_footer", "serialise_part", "unit_of"]
+
+
+COUNTS = ("rows_in", "rows_scored", "rows_rejected", "rows_abstained", "rows_truncated")
+"""What is counted of a unit, and added up over a run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnitRecord:
+    """What a unit's part says of itself."""
+
+    unit: str
+    rows_read: int
+    rows_in: int  # rows_read less those that --where left out
+    rows_scored: int
+    rows_rejected: int
+    rows_abstained: int  # of the scored ones
+    rows_truncated: int  # of the scored ones
+    run: str  # fingerprint of the run's identity: model, vectors, options that change answers
+    profile: Mapping[str, Any]
+    rejected_sha256: str | None = None  # of the whole rejected part, None where there is none
+
+
+@dataclass(frozen=True)
+class PartFooter:
+    """A finished unit's record, and the hashes of the part that carries it."""
+
+    record: UnitRecord
+    seal: Seal
+
+
+def part_name(unit: str) -> str:
+    """Return the file name of a unit's part."""
+    return f"part-{unit}.parquet"
+
+
+def unit_of(name: str) -> str | None:
+    """Return the unit of a part by its file name, None where it is no part's name."""
+    unit = name.removeprefix("part-").removesuffix(".parquet")
+    return unit if name == part_name(unit) else None
+
+
+def serialise_part(record: UnitRecord, scores: pa.Table) -> tuple[memoryview, PartFooter]:
+    """Return a unit's scores as the bytes of a sealed Parquet file, and what its footer carries."""
+    data, made = seal(scores, asdict(record))
+    return data, PartFooter(record, made)
+
+
+def read_footer(handle: Any) -> PartFooter:
+    """Read the record at the end of an opened part; its rows are not read.
+
+    Raises:
+        W2vrayError: the part is damaged.
+        TypeError: it is sealed, and no part.
+    """
+    footer = read_seal(handle)
+    return PartFooter(UnitRecord(**footer.record), footer.seal)

@@ -1,0 +1,69 @@
+"""``verify --deep``: is the store still the one that was scored?"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from w2vray.errors import RunError
+from w2vray.store.corpus import SourceFile, find_corpus
+from w2vray.store.footer_process import read_footers
+from w2vray.store.footers import BadFile
+from w2vray.store.units import Piece, Unit, unit_pieces
+
+__all__ = ["store_problems"]
+
+
+def store_problems(
+    identity: Mapping[str, Any],
+    units: Sequence[Unit],
+    left_out: Mapping[SourceFile, BadFile],
+    places: Sequence[str],
+) -> tuple[list[str], list[str]]:
+    """Compare each planned file with what is there now: size, time, etag, footer, rows.
+
+    Args:
+        identity: run.json; its ``corpus`` says where the store was.
+        units: of the plan.
+        left_out: files that are in no unit.
+        places: where the store is now; empty for where it was.
+
+    Returns:
+        What is not as it was, and the files that are in the store and not in the plan.
+
+    Raises:
+        RunError: there are not as many places as the store had.
+    """
+    roots = list(identity["corpus"])
+    if places and len(places) != len(roots):
+        raise RunError(f"--corpus names {len(places)} places; the run was made from {len(roots)}: {', '.join(roots)}")
+    corpus = find_corpus(places or roots)
+    pieces = unit_pieces(units)
+    present = {(file.root, file.name): file for file in corpus.files}
+    footers, bad = read_footers(corpus, [file for place, file in present.items() if place in pieces], ())
+    found = {(footer.file.root, footer.file.name): footer for footer in footers}
+    problems = [f"{item.file.name}: {item.detail}; it could be read when it was scored" for item in bad]
+    limited = identity["options"].get("limit") is not None
+    for place, of_file in pieces.items():
+        planned = of_file[0]
+        if place not in present:
+            problems.append(f"{planned.file} is gone from the store")
+        elif place in found:
+            rows = sum(found[place].rows)
+            problems += _differences(planned, present[place], found[place].sha256, found[place].etag)
+            if not limited and rows != sum(piece.rows for piece in of_file):
+                problems.append(f"{planned.file} has {rows:,} rows; the plan has {sum(p.rows for p in of_file):,}")
+    known = {*pieces, *((file.root, file.name) for file in left_out)}
+    return problems, [file.name for place, file in present.items() if place not in known]
+
+
+def _differences(planned: Piece, now: SourceFile, footer_sha256: str, etag: str | None) -> list[str]:
+    pairs = {
+        "size": (planned.file_size, now.size),
+        "modification time in ns": (planned.file_mtime_ns, now.mtime_ns),
+        "etag": (planned.file_etag, etag),
+        "footer": (planned.footer_sha256, footer_sha256),
+    }
+    return [
+        f"{planned.file} has changed since it was scored: its {what} was {was}, and is {is_now}"
+        for what, (was, is_now) in pairs.items()
+        if was != is_now
+    ]

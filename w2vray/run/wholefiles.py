@@ -1,0 +1,130 @@
+"""Files of a directory that are there whole, or not at all: on local and network filesystems and in object stores.
+
+A filesystem's file is written under another name, flushed and renamed. An object is put at once, from memory: a stream
+that is closed half-way would publish what it has.
+"""
+
+import os
+import uuid
+from contextlib import suppress
+
+import pyarrow as pa
+from pyarrow import fs
+
+from w2vray.errors import RunError
+from w2vray.store.places import open_store, without_secrets
+
+__all__ = ["TEMPORARY", "WholeFiles"]
+
+TEMPORARY = "_temporary"
+_OBJECT_STORES = frozenset({"s3", "gcs", "abfs"})
+
+
+class WholeFiles:
+    """The files of a directory; ``parts`` of a path are relative to it."""
+
+    def __init__(self, place: str) -> None:
+        self.name = without_secrets(place)
+        self.store, self.base = open_store(place)
+        self.is_local = isinstance(self.store, fs.LocalFileSystem)
+        self.is_object_store = self.store.type_name in _OBJECT_STORES
+
+    def path(self, *parts: str) -> str:
+        """Return a path inside the directory."""
+        return "/".join([self.base.rstrip("/"), *parts])
+
+    def exists(self, *parts: str) -> bool:
+        """Tell whether a file is there."""
+        try:
+            return bool(self.store.get_file_info(self.path(*parts)).type == fs.FileType.File)
+        except OSError as error:
+            raise RunError(f"{self.name}: {'/'.join(parts)} cannot be looked up ({error})") from error
+
+    def read(self, *parts: str) -> bytes:
+        """Read a whole small file."""
+        try:
+            with self.store.open_input_file(self.path(*parts)) as handle:
+                return bytes(handle.read())
+        except OSError as error:
+            raise RunError(f"{self.name}: {'/'.join(parts)} cannot be read ({error})") from error
+
+    def list(self, *parts: str) -> list[fs.FileInfo]:
+        """List a folder; one that is not there is empty."""
+        try:
+            return list(self.store.get_file_info(fs.FileSelector(self.path(*parts), allow_not_found=True)))
+        except OSError as error:
+            raise RunError(f"{'/'.join([self.name, *parts])} cannot be listed ({error})") from error
+
+    def write(self, data: bytes | memoryview, *parts: str) -> None:
+        """Write a file whole or not at all.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        target = self.path(*parts)
+        try:
+            if self.is_object_store:
+                self._put(data, target)
+                return
+            temporary = self.path(TEMPORARY, f"{parts[-1]}.{uuid.uuid4().hex}")
+            for path in (temporary, target):
+                self.store.create_dir(path.rpartition("/")[0])
+            try:
+                if self.is_local:
+                    _write_through(data, temporary, target)
+                else:
+                    self._put(data, temporary)
+                    self.store.move(temporary, target)
+            except OSError:
+                with suppress(OSError):  # a full disk gets its room back
+                    self.store.delete_file(temporary)
+                raise
+        except (OSError, pa.ArrowException) as error:
+            raise RunError(f"{self.name}: {'/'.join(parts)} cannot be written ({error})") from error
+
+    def _put(self, data: bytes | memoryview, target: str) -> None:
+        """Write in one call, then look whether all of it has arrived."""
+        stream = self.store.open_output_stream(target)
+        stream.write(data)
+        stream.close()  # not by `with`: an error must not publish a part of it
+        size = self.store.get_file_info(target).size
+        if size != len(data):
+            raise OSError(f"{size} bytes have arrived, of {len(data)}")
+
+    def remove(self, *parts: str) -> None:
+        """Remove a file, where it is there.
+
+        Raises:
+            RunError: it cannot be.
+        """
+        if not self.exists(*parts):
+            return
+        try:
+            self.store.delete_file(self.path(*parts))
+        except FileNotFoundError:
+            pass  # somebody else has
+        except OSError as error:
+            raise RunError(f"{self.name}: {'/'.join(parts)} cannot be removed ({error})") from error
+
+    def clear(self, folder: str) -> None:
+        """Remove what is in a folder; what somebody else removes or adds meanwhile is left to the next time."""
+        for info in self.list(folder):
+            with suppress(OSError):
+                if info.type == fs.FileType.Directory:
+                    self.store.delete_dir(info.path)
+                else:
+                    self.store.delete_file(info.path)
+
+
+def _write_through(data: bytes | memoryview, temporary: str, target: str) -> None:
+    """Write to the disk itself, rename, and write the folder too: it holds the name."""
+    with open(temporary, "wb") as handle:  # noqa: PTH123 - Arrow's streams cannot be flushed to the disk
+        handle.write(data)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(temporary, target)  # noqa: PTH105 - plain strings, as Arrow's filesystems take
+    folder = os.open(target.rpartition("/")[0], os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,1 @@
+"""Scoring in one process: a model directory and texts to answers."""

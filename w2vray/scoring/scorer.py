@@ -1,0 +1,196 @@
+"""Texts to scores in one process, without Ray: what every run on a cluster must equal, row by row.
+
+Legend: N texts, C classes.
+"""
+
+import platform
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from w2vray.errors import BundleError, UnusableInputError
+from w2vray.kernels.answering import answer
+from w2vray.kernels.compiling import compiler, processor, usable
+from w2vray.models.checking import model_weights, require_fitting, tuned_rows
+from w2vray.models.directory import OVERLAY, Bundle
+from w2vray.models.folding import Folded, fold
+from w2vray.scoring.answers import Scores, plain_answer
+from w2vray.scoring.metrics import NO_LABEL
+from w2vray.settings.device import Device
+from w2vray.settings.verbs import PROJECTION_CACHE
+from w2vray.text.columns import blocks
+from w2vray.text.fast.looking_up import FastLookup
+from w2vray.text.lookup import Ids
+from w2vray.vectors import Vectors
+
+if TYPE_CHECKING:
+    from w2vray.models.classifier import Classifier
+    from w2vray.scoring.device_model import DeviceModel
+
+Answer = Callable[
+    [npt.NDArray[np.float32], npt.NDArray[np.bool_], bool, int], tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]
+]
+
+__all__ = ["SCORING_VERSION", "TextScorer", "numeric_profile"]
+
+SCORING_VERSION = 6
+"""Raised when the same model gives another answer to the same text."""
+
+_WARMING = ["Caf\u00e9 e\u0301 a-b xyzzy"]
+_ONE_WORD = Ids(np.zeros(1, dtype=np.int32), np.arange(2), np.ones(1, dtype=np.int32), np.ones(1, dtype=np.int32))
+"""What makes every kernel compile, or load, before the first real text."""
+
+
+class TextScorer:
+    """A model and its vectors, ready to classify texts.
+
+    ``kernels=False`` computes all of it in plain Python and torch: the plain model of the compiled kernels, which may
+    keep up to ``projection_cache`` MiB of words' projected rows. With a ``device``, torch computes there, and only the
+    look-up is compiled.
+
+    Example:
+        >>> scorer = TextScorer.load("model")  # doctest: +SKIP
+        >>> scorer.score(["a moving, beautifully acted film"]).columns()["label"]  # doctest: +SKIP
+        ["positive"]
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        vectors: Vectors,
+        *,
+        device: Device | None = None,
+        kernels: bool = True,
+        projection_cache: int = PROJECTION_CACHE,
+    ) -> None:
+        config = bundle.config
+        if vectors.dim != config.dim:
+            raise BundleError(f"the vectors have {vectors.dim} numbers, the model was trained on {config.dim}")
+        require_fitting(bundle)
+        self.labels = config.labels
+        self.multi_label = config.multi_label
+        self.device = device
+        self._bundle, self._vectors = bundle, vectors.for_policy(config.policy)
+        vectors = self._vectors
+        self.ngrams = vectors.ngrams
+        self.lookup = vectors.lookup(config.rules, config.policy, tuned_rows(bundle, vectors))
+        self.look_up: Callable[[pa.LargeStringArray], Ids] = self.lookup
+        self.answer: Answer = plain_answer
+        self.folded: Folded | None = None
+        if kernels and not usable():
+            self.look_up = FastLookup(self.lookup)
+            self.answer = answer
+            if device is None:
+                overlay_KD = bundle.weights[OVERLAY].astype(np.float32)
+                bound = projection_cache << 20
+                self.folded = fold(config.settings, model_weights(bundle), vectors.table_VD, overlay_KD, bound=bound)
+            self.look_up(pa.array(_WARMING, pa.large_string()))
+            self.score_ids(_ONE_WORD)
+        if self.folded is None:
+            _ = self.on_device  # built now, so that what a device lacks is told before the first text
+
+    @cached_property
+    def on_device(self) -> "DeviceModel":
+        """The model in torch: the plain model of the kernels where there is no device."""
+        # torch's import takes a second and 150 MB, which scoring by kernels does without
+        from w2vray.scoring.device_model import DeviceModel, stored_classifier
+
+        return DeviceModel(stored_classifier(self._bundle, self._vectors), self.device or Device())
+
+    @property
+    def classifier(self) -> "Classifier":
+        """The torch module of ``on_device``."""
+        return self.on_device.classifier
+
+    @classmethod
+    def load(cls, model: str | Path, vectors: str | Path | None = None) -> Self:
+        """Open a model directory and its vectors (at ``vectors``, where they were moved).
+
+        Raises:
+            BundleError: the model directory, or the vectors for it, cannot be used.
+        """
+        bundle = Bundle.load(model)
+        return cls(bundle, bundle.open_vectors(vectors))
+
+    def score(self, texts: Sequence[str]) -> Scores:
+        """Classify texts.
+
+        Raises:
+            UnusableInputError: a text is not a string of Unicode characters; the message says which.
+        """
+        for index, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise UnusableInputError(f"text {index} is a {type(text).__name__}; expected a str")
+            if not text.isascii():
+                try:
+                    text.encode()
+                except UnicodeEncodeError as error:
+                    raise UnusableInputError(f"text {index} holds a lone surrogate at {error.start}") from error
+        return self.score_array(pa.array(texts, pa.large_string()))
+
+    def score_array(self, texts: pa.LargeStringArray) -> Scores:
+        """Classify an Arrow array of texts, without nulls, block by block."""
+        return self._join([self.score_ids(self.look_up(block)) for block in blocks(texts)])
+
+    def score_arrays(self, arrays: Iterable[pa.LargeStringArray]) -> Iterator[Scores]:
+        """Classify one array after another."""
+        return map(self.score_array, arrays)
+
+    def score_ids(self, ids: Ids) -> Scores:
+        """Run the model over the looked-up texts of a block."""
+        made_MD = self._made_rows(ids.made_words)
+        if self.folded:
+            return self._answers(ids, self.folded.logits(ids, made_MD))
+        return self._answers(ids, self.on_device.queue(ids, made_MD, len(self.labels)).wait())
+
+    def _answers(self, ids: Ids, logits_NC: npt.NDArray[np.float32]) -> Scores:
+        probabilities_NC, label_N = self.answer(logits_NC, ids.evidence_N, self.multi_label, NO_LABEL)
+        return Scores(self.labels, label_N, probabilities_NC, ids.token_counts_N, ids.found_counts_N, self.multi_label)
+
+    def _made_rows(self, words: tuple[str, ...]) -> npt.NDArray[np.float32] | None:
+        """Return made_MD for the words of a block that have no row."""
+        return self.ngrams.rows(words) if words and self.ngrams is not None else None
+
+    def _join(self, scores: list[Scores]) -> Scores:
+        if not scores:
+            empty = np.empty(0, dtype=np.int32)
+            none_NC = np.empty((0, len(self.labels)), dtype=np.float32)
+            return Scores(self.labels, empty, none_NC, empty, empty, self.multi_label)
+        return Scores(
+            self.labels,
+            np.concatenate([part.label_N for part in scores]),
+            np.concatenate([part.probabilities_NC for part in scores]),
+            np.concatenate([part.token_counts_N for part in scores]),
+            np.concatenate([part.found_counts_N for part in scores]),
+            self.multi_label,
+        )
+
+
+def numeric_profile(device: Device | None = None) -> Mapping[str, Any]:
+    """Return what answers may differ by in their last bits, as it is in this process; by kernels without a device."""
+    where = device or Device()
+    return {
+        "device": where.name,
+        "instructions": _instructions(device),
+        "dtype": where.precision,
+        "batch_tokens": where.batch_tokens,
+        "torch": version("torch"),
+        "kernels": compiler(),
+        "libm": " ".join(platform.libc_ver()),
+        "scoring_version": SCORING_VERSION,
+    }
+
+
+def _instructions(device: Device | None) -> str:
+    if device is None and not usable():
+        return processor()
+    import torch  # as in TextScorer.on_device
+
+    on_cpu = (device or Device()).name == "cpu"
+    return torch.backends.cpu.get_cpu_capability() if on_cpu else torch.cuda.get_device_name()

@@ -1,0 +1,1 @@
+"""Settings of each verb: frozen, keyword-only, checked on construction; the one place that documents an option."""

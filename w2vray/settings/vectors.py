@@ -1,0 +1,134 @@
+"""Settings of the ``vectors`` verbs; see ``w2vray/settings/verbs.py``."""
+
+from dataclasses import dataclass
+
+from w2vray.errors import ConfigError
+from w2vray.settings.verbs import (
+    CORPUS_HELP,
+    DTYPES,
+    FAMILIES,
+    TEXT_COLUMN_HELP,
+    documented,
+    flag,
+    require,
+    require_choices,
+    require_text_columns,
+)
+
+__all__ = ["FitVectorsSettings", "ImportSettings", "JoinVectorsSettings", "VectorsInfoSettings"]
+
+ALGORITHMS = ("word2vec", "fasttext")
+FORMATS = ("auto", "word2vec-binary", "word2vec-text", "glove", "fasttext-binary", "gensim")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSettings:
+    """Settings of ``vectors import``."""
+
+    source: str = documented("File of word vectors, plain or gzip.", positional=True)
+    output: str = documented("Vectors directory to make.", metavar="VECTORS")
+    format: str = documented("Format of the file; auto looks at it.", "auto", choices=FORMATS)
+    trust_pickle: bool = documented(
+        "Load gensim's own files, which are Python pickles: such a file can run any code, so only one whose maker you "
+        "trust.",
+        False,
+    )
+    limit: int | None = documented("Take only the first N words.", None, metavar="N")
+    dtype: str = documented("How the table is stored.", "float32", choices=DTYPES)
+    family: str | None = documented(
+        "Token rules the vectors were made with. Guessed where not given: from format and words, and for word2vec text "
+        "from the ending .vec too, which is fastText's.",
+        None,
+        choices=FAMILIES,
+    )
+
+    def __post_init__(self) -> None:
+        require_choices(self)
+        require(self.limit is None or self.limit > 0, "limit", self.limit, "a whole number above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitVectorsSettings:
+    """Settings of ``vectors train``."""
+
+    corpus: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
+    output: str = documented("Vectors directory to make.", metavar="VECTORS")
+    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
+    algorithm: str = documented(
+        "word2vec; or fasttext, which learns vectors of n-grams too, for --oov subword.", "word2vec", choices=ALGORITHMS
+    )
+    dim: int = documented("Numbers in each vector.", 100)
+    epochs: int = documented("Times the corpus is gone through.", 5)
+    window: int = documented("Words to each side that are a word's context.", 5)
+    min_count: int = documented("Leave out words seen fewer times than this.", 5)
+    negative: int = documented("Negative samples for each word.", 5)
+    skip_gram: bool = documented("Skip-gram instead of continuous bag of words.", False)
+    shortest: int | None = documented("fasttext: characters of the shortest n-grams. Default: 3.", None)
+    longest: int | None = documented("fasttext: characters of the longest n-grams. Default: 6.", None)
+    buckets: int | None = documented("fasttext: vectors that n-grams share by hash. Default: 200000.", None)
+    threads: int | None = documented("Training threads; 1 makes the result repeatable. Default: one a CPU.", None)
+    seed: int = documented("Seed of all that is random.", 0)
+    dtype: str = documented("How the table is stored.", "float32", choices=DTYPES)
+    family: str = documented("Token rules to split the text with.", "plain", choices=FAMILIES)
+
+    def __post_init__(self) -> None:
+        require_choices(self)
+        require_text_columns(self.text_column)
+        for name in ("dim", "epochs", "window", "min_count", "negative"):
+            require(getattr(self, name) > 0, name, getattr(self, name), "a whole number above 0")
+        require(self.threads is None or self.threads > 0, "threads", self.threads, "a whole number above 0")
+        for name in ("shortest", "longest", "buckets"):
+            value = getattr(self, name)
+            if value is not None and self.algorithm != "fasttext":
+                raise ConfigError(f"{flag(name)} is of --algorithm fasttext; leave it out, or choose that")
+            require(value is None or value > 0, name, value, "a whole number above 0")
+        shortest, longest = self.ngram_lengths
+        require(shortest <= longest, "shortest", shortest, f"up to --longest, which is {longest}")
+        require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
+
+    @property
+    def ngram_lengths(self) -> tuple[int, int]:
+        """Characters of the shortest and of the longest n-grams."""
+        return self.shortest or 3, self.longest or max(self.shortest or 3, 6)
+
+    @property
+    def ngram_buckets(self) -> int:
+        """Vectors that n-grams share."""
+        return self.buckets or 200_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinVectorsSettings:
+    """Settings of ``vectors join``."""
+
+    vectors: tuple[str, ...] = documented("Vectors directories, at least two.", positional=True)
+    output: str = documented("Vectors directory to make.", metavar="VECTORS")
+    dtype: str | None = documented(
+        "How the table is stored. Default: as the parts, or the wider.", None, choices=DTYPES
+    )
+    family: str | None = documented("Token rules, where those of the parts differ.", None, choices=FAMILIES)
+
+    def __post_init__(self) -> None:
+        require_choices(self)
+        if len(self.vectors) < 2:
+            raise ConfigError(f"VECTORS are {len(self.vectors)}; allowed: at least two, to be joined side by side")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VectorsInfoSettings:
+    """Settings of ``vectors info``."""
+
+    vectors: str = documented("Vectors directory.", positional=True)
+    corpus: tuple[str, ...] = documented(
+        "Parquet whose coverage is measured: how many of its tokens have a vector. May be repeated.", (), metavar="PATH"
+    )
+    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
+    family: str | None = documented(
+        "Measure with these token rules in place of the ones stored with the vectors.", None, choices=FAMILIES
+    )
+
+    def __post_init__(self) -> None:
+        require_choices(self)
+        require_text_columns(self.text_column)
+        if self.family is not None and not self.corpus:
+            raise ConfigError("--family measures a corpus; name one with --corpus, or leave it out")

@@ -1,0 +1,46 @@
+"""The texts of a store, one after another, in this process."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from w2vray.store.preflight import Columns, whole_store
+from w2vray.store.reading import read_unit
+from w2vray.store.units import Unit, plan_units
+from w2vray.text.columns import read_texts
+
+__all__ = ["CorpusTexts", "corpus_texts"]
+
+
+@dataclass
+class CorpusTexts:
+    """Iterate over Arrow arrays of texts; ``rejected`` counts rows without a readable one so far."""
+
+    roots: tuple[str, ...]
+    units: list[Unit]
+    text_columns: tuple[str, ...]
+    rejected: int = field(default=0)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the store."""
+        return sum(unit.rows for unit in self.units)
+
+    def __iter__(self) -> Iterator[pa.LargeStringArray]:
+        self.rejected = 0
+        for unit in self.units:
+            for batch in read_unit(unit, self.roots, list(self.text_columns)):
+                texts = read_texts(batch, self.text_columns)
+                self.rejected += len(texts.rejected)
+                yield texts.values
+
+
+def corpus_texts(arguments: Sequence[str], text_columns: tuple[str, ...]) -> CorpusTexts:
+    """Open a store for its texts.
+
+    Raises:
+        CorpusError: a file cannot be read, or has no such column.
+    """
+    corpus, footers, _ = whole_store(arguments, Columns(text_columns))
+    return CorpusTexts(corpus.roots, plan_units(footers), text_columns)

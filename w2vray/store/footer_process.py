@@ -1,0 +1,166 @@
+"""Footers read by another process, which a damaged one may end: then the file is known, and this process goes on.
+
+The other process is started once and serves until this one ends. Requests and answers are JSON, a line each, over
+pipes: where files are may be secret, and arguments of a process are not.
+"""
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
+from typing import IO, Any
+
+from w2vray.errors import W2vrayError
+from w2vray.schema import FileReason
+from w2vray.store.corpus import Corpus, SourceFile
+from w2vray.store.footers import BadFile, Footer, read_footer
+from w2vray.store.places import open_store
+
+__all__ = ["read_footers"]
+
+_THREADS = 16
+_READY = b"ready\n"
+PROGRAM = f"from {__name__} import serve; serve()"
+
+
+def read_footers(
+    corpus: Corpus, files: Iterable[SourceFile], text_columns: Sequence[str]
+) -> tuple[list[Footer], list[BadFile]]:
+    """Read the footers of files, many at a time; good and bad ones in the order asked for."""
+    files = list(files)
+    answers = _READER.read(corpus.roots, files, list(text_columns))
+    results = [answers[index] for index in range(len(files))]
+    footers = [result for result in results if isinstance(result, Footer)]
+    return footers, [result for result in results if isinstance(result, BadFile)]
+
+
+class _Reader:
+    """The other process, started when it is first needed."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def read(self, roots: Sequence[str], files: list[SourceFile], columns: list[str]) -> dict[int, Footer | BadFile]:
+        """Read all files: after a death the unanswered ones in halves, until the one that is to blame is alone."""
+        answers: dict[int, Footer | BadFile] = {}
+        waiting = [list(range(len(files)))] if files else []
+        suspects: set[int] = set()
+        with self._lock, self._whole_answers():
+            while waiting:
+                asked = waiting.pop()
+                for index, value in self._ask(roots, [files[index] for index in asked], columns):
+                    answers[asked[index]] = _from_json(files[asked[index]], value)
+                left = [index for index in asked if index not in answers]
+                if len(left) == 1 and left[0] in suspects:
+                    detail = "to parse its footer ends the process"
+                    answers[left[0]] = BadFile(files[left[0]], FileReason.DAMAGED_FOOTER, detail)
+                elif len(left) == 1:
+                    suspects.add(left[0])  # the process may have been ended by something else
+                    waiting.append(left)
+                elif left:
+                    half = (len(left) + 1) // 2
+                    waiting += [left[half:], left[:half]]
+        return answers
+
+    @contextmanager
+    def _whole_answers(self) -> Iterator[None]:
+        """End the other process where it is not asked to the end: its next answers would be those to this question."""
+        try:
+            yield
+        except BaseException:
+            if self._process is not None:
+                self._process.kill()
+            self.close()
+            raise
+
+    def _ask(
+        self, roots: Sequence[str], files: list[SourceFile], columns: list[str]
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield answers as they come, until all are there or the process has died."""
+        process = self._running()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        request = {"roots": roots, "columns": columns, "files": [[f.root, f.name, f.size, f.mtime_ns] for f in files]}
+        try:
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            self.close()
+            return
+        for _ in files:
+            line = process.stdout.readline()
+            if not line.endswith(b"\n"):
+                self.close()
+                return
+            index, value = json.loads(line)
+            yield index, value
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None or self._process.poll() is not None:
+            self.close()
+            atexit.register(self.close)
+            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, and code of ours
+                [sys.executable, "-c", PROGRAM],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                start_new_session=True,  # Ctrl-C is for this process; the other one ends when its pipe does
+            )
+            assert self._process.stdout is not None
+            if self._process.stdout.readline() != _READY:
+                raise W2vrayError(f"the process that reads footers cannot start ({sys.executable})")
+        return self._process
+
+    def close(self) -> None:
+        """End the other process."""
+        atexit.unregister(self.close)
+        if self._process is not None:
+            for pipe in (self._process.stdin, self._process.stdout):
+                assert pipe is not None
+                with suppress(BrokenPipeError):  # of a request that the process did not live to read
+                    pipe.close()
+            self._process.wait()
+            self._process = None
+
+
+_READER = _Reader()
+
+
+def _from_json(file: SourceFile, value: dict[str, Any]) -> Footer | BadFile:
+    if "reason" in value:
+        return BadFile(file, FileReason(value["reason"]), value["detail"])
+    return Footer.from_json(file, value)
+
+
+def serve() -> None:
+    """Answer requests until their end; what this runs in is the other process."""
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else is printed is no answer
+    output.write(_READY)
+    output.flush()
+    for line in sys.stdin.buffer:
+        _answer(json.loads(line), output)
+
+
+def _answer(request: dict[str, Any], output: IO[bytes]) -> None:
+    stores = [open_store(root) for root in request["roots"]]
+    files = [SourceFile(*file) for file in request["files"]]
+
+    def read(index: int) -> tuple[int, dict[str, Any]]:
+        file = files[index]
+        found = read_footer(*stores[file.root], file, request["columns"])
+        if isinstance(found, BadFile):
+            return index, {"reason": found.reason, "detail": found.detail}
+        return index, found.as_json()
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for future in as_completed([pool.submit(read, index) for index in range(len(files))]):
+            output.write(json.dumps(future.result()).encode() + b"\n")
+            output.flush()

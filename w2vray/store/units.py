@@ -1,0 +1,192 @@
+"""Units of work: lists of row-group ranges, planned from the input's identity alone.
+
+Small files are packed together, large ones are cut at row groups. A unit, not a block of Ray's, is what is written,
+retried, resumed and verified.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import pyarrow as pa
+
+from w2vray.schema import PLAN_SCHEMA, FileReason
+from w2vray.store.corpus import SourceFile
+from w2vray.store.footers import BadFile, Footer
+
+__all__ = [
+    "Piece",
+    "Unit",
+    "plan_from_table",
+    "plan_table",
+    "plan_units",
+    "split_unit",
+    "unit_pieces",
+]
+
+LARGEST_UNIT = 96 << 20
+"""Text of a unit that is aimed at, in bytes."""
+
+LARGEST_UNIT_ROWS = 1 << 21
+"""Rows of a unit, unless one row group has more: texts that repeat take few bytes of a file, and rows take memory."""
+
+SMALLEST_UNIT = 1 << 20
+UNITS_AT_LEAST = 32
+"""A small store is cut finer, into about this many units, so that several workers have something to do."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some row groups of a file, or the first ``rows`` rows of them; ``row_start`` is where they start in the file."""
+
+    root: int
+    file: str
+    row_group_start: int
+    row_group_stop: int
+    row_start: int
+    rows: int
+    text_bytes: int
+    file_size: int
+    file_mtime_ns: int | None
+    file_etag: str | None = None
+    footer_sha256: str = ""
+
+    @property
+    def source(self) -> SourceFile:
+        """The file that the piece is of, with the identity it had when the plan was made."""
+        return SourceFile(self.root, self.file, self.file_size, self.file_mtime_ns)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Pieces that are read, scored and written together."""
+
+    pieces: tuple[Piece, ...]
+
+    @property
+    def id(self) -> str:
+        """Hash of the unit's own list: its name in the plan and of its parts."""
+        listed = [[p.root, p.file, p.row_group_start, p.row_group_stop, p.row_start, p.rows] for p in self.pieces]
+        return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:20]
+
+    @property
+    def rows(self) -> int:
+        """Rows of the input that the unit covers."""
+        return sum(piece.rows for piece in self.pieces)
+
+    def as_json(self) -> str:
+        """Return the unit as it travels through Ray."""
+        return json.dumps([asdict(piece) for piece in self.pieces])
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Rebuild a unit that ``as_json`` gave."""
+        return cls(tuple(Piece(**piece) for piece in json.loads(text)))
+
+
+def plan_units(footers: Sequence[Footer], *, limit: int | None = None) -> list[Unit]:
+    """Cut the files into units, in order; with ``limit``, only the first rows of the store."""
+    pieces = [piece for footer in footers for piece in _row_groups(footer)]
+    if limit is not None:
+        pieces = _first_rows(pieces, limit)
+    total = sum(piece.text_bytes for piece in pieces)
+    target = max(SMALLEST_UNIT, min(LARGEST_UNIT, total // UNITS_AT_LEAST))
+    units: list[Unit] = []
+    current: list[Piece] = []
+    size = rows = 0
+    for piece in pieces:
+        if current and (size + piece.text_bytes > target * 4 // 3 or rows + piece.rows > LARGEST_UNIT_ROWS):
+            units.append(Unit(tuple(current)))
+            current, size, rows = [], 0, 0
+        _add(current, piece)
+        size, rows = size + piece.text_bytes, rows + piece.rows
+        if size >= target or rows >= LARGEST_UNIT_ROWS:
+            units.append(Unit(tuple(current)))
+            current, size, rows = [], 0, 0
+    if current:
+        units.append(Unit(tuple(current)))
+    return units
+
+
+def _row_groups(footer: Footer) -> Iterator[Piece]:
+    """Yield a piece for each row group that has rows."""
+    file, start = footer.file, 0
+    for index, (rows, text_bytes) in enumerate(zip(footer.rows, footer.text_bytes, strict=True)):
+        if rows:
+            where = (file.root, file.name, index, index + 1, start, rows, text_bytes)
+            yield Piece(*where, file.size, file.mtime_ns, footer.etag, footer.sha256)
+        start += rows
+
+
+def _first_rows(pieces: Sequence[Piece], limit: int) -> list[Piece]:
+    kept: list[Piece] = []
+    for piece in pieces:
+        if limit <= 0:
+            break
+        rows = min(limit, piece.rows)
+        kept.append(Piece(**{**asdict(piece), "rows": rows, "text_bytes": piece.text_bytes * rows // piece.rows}))
+        limit -= rows
+    return kept
+
+
+def _add(pieces: list[Piece], piece: Piece) -> None:
+    """Append a piece, as part of the last one where it goes on where that one ends."""
+    last = pieces[-1] if pieces else None
+    if last is None or last.source != piece.source or last.row_start + last.rows != piece.row_start:
+        pieces.append(piece)
+        return
+    merged = {"row_group_stop": piece.row_group_stop, "rows": last.rows + piece.rows}
+    pieces[-1] = Piece(**{**asdict(last), **merged, "text_bytes": last.text_bytes + piece.text_bytes})
+
+
+def unit_pieces(units: Iterable[Unit]) -> dict[tuple[int, str], list[Piece]]:
+    """Return the pieces of each file, by its root and name."""
+    pieces: dict[tuple[int, str], list[Piece]] = {}
+    for unit in units:
+        for piece in unit.pieces:
+            pieces.setdefault((piece.root, piece.file), []).append(piece)
+    return pieces
+
+
+def split_unit(unit: Unit, footers: Mapping[SourceFile, Footer]) -> list[Unit]:
+    """Cut a unit that could not be scored, so that what is bad of it stands alone: by pieces, one piece by row groups.
+
+    Returns:
+        The smaller units; none where nothing is smaller, or the only file is not in ``footers``.
+    """
+    if len(unit.pieces) > 1:
+        return [Unit((piece,)) for piece in unit.pieces]
+    (piece,) = unit.pieces
+    footer = footers.get(piece.source)
+    if footer is None or piece.row_group_stop - piece.row_group_start < 2:
+        return []
+    groups = [
+        group for group in _row_groups(footer) if piece.row_group_start <= group.row_group_start < piece.row_group_stop
+    ]
+    return [Unit((group,)) for group in _first_rows(groups, piece.rows)]
+
+
+def plan_table(units: Sequence[Unit], left_out: Iterable[BadFile]) -> pa.Table:
+    """Return a plan as Parquet holds it: a row a piece, then a row a file that is in no unit."""
+    rows: list[dict[str, Any]] = [{"unit": unit.id, **asdict(piece)} for unit in units for piece in unit.pieces]
+    for bad in left_out:
+        file = bad.file
+        piece = Piece(file.root, file.name, 0, 0, 0, 0, 0, file.size, file.mtime_ns)
+        rows.append({**asdict(piece), "left_out": bad.reason.value, "detail": bad.detail})
+    return pa.Table.from_pylist(rows, schema=PLAN_SCHEMA)
+
+
+def plan_from_table(table: pa.Table) -> tuple[list[Unit], dict[SourceFile, BadFile]]:
+    """Rebuild the plan that ``plan_table`` gave, in its order."""
+    pieces: dict[str, list[Piece]] = {}
+    left_out: dict[SourceFile, BadFile] = {}
+    for row in table.to_pylist():
+        unit, reason, detail = row.pop("unit"), row.pop("left_out"), row.pop("detail")
+        piece = Piece(**row)
+        if unit is None:
+            left_out[piece.source] = BadFile(piece.source, FileReason(reason), detail)
+        else:
+            pieces.setdefault(unit, []).append(piece)
+    return [Unit(tuple(of_unit)) for of_unit in pieces.values()], left_out

@@ -1,0 +1,160 @@
+"""Texts to ids in compiled code: the same ``Ids`` as ``Lookup`` gives, many times sooner.
+
+Words that have a row as they are written never leave compiled code. The others are resolved by ``Lookup`` itself, each
+once, and remembered for later blocks; memory of them is bounded, and no answer depends on it.
+
+Legend: N texts, L tokens, M misses, E entries of all misses.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from w2vray.kernels.compiling import read_only
+from w2vray.text.fast.alphabet import Alphabet, Characters
+from w2vray.text.fast.assembling import Entries, Policy, assemble
+from w2vray.text.fast.scanning import LATELY, Index, Misses, empty_misses, grown, scan
+from w2vray.text.fast.writing import BY_PYTHON, FlatTexts, ways_to_read, write
+from w2vray.text.lookup import Ids, Lookup
+from w2vray.text.tokens import prepared
+
+__all__ = ["FastLookup"]
+
+_CODES, _KEPT_CODES = 1 << 16, 1 << 22
+_MISSES, _MISS_BYTES = 1 << 12, 1 << 16
+_NO_TABLE = read_only(np.empty(0, dtype=np.uint32))
+_NO_WORD = np.uint64(0xFFFFFFFFFFFFFFFF)  # no text has such bytes
+REMEMBERED, REMEMBERED_BYTES = 1 << 18, 1 << 23
+"""Misses that are remembered from block to block, and bytes of them; with more, all are forgotten."""
+
+
+class FastLookup:
+    """Look up blocks of texts as ``lookup`` does."""
+
+    _count: int  # of misses
+    _resolved: int  # of them
+    _misses: Misses
+    _lately: npt.NDArray[np.uint64]
+    _rows: npt.NDArray[np.int64]  # of their entries
+    _made: npt.NDArray[np.int64]
+    _words: dict[str, int]  # entries that rows are made for
+    _offsets: npt.NDArray[np.int64]
+
+    def __init__(self, lookup: Lookup) -> None:
+        vocabulary = lookup.vocabulary
+        self.lookup = lookup
+        self._alphabet = Alphabet.of(lookup.rules)
+        self._characters: Characters | None = None
+        self._index = Index(
+            read_only(vocabulary.blob),
+            read_only(vocabulary.offsets),
+            read_only(vocabulary.slot_rows),
+            read_only(vocabulary.slot_tags),
+        )
+        self._policy = _policy(lookup)
+        self._codes = np.empty(_CODES, dtype=np.int32)
+        self._forget()
+
+    def __call__(self, texts: pa.LargeStringArray) -> Ids:
+        """Look up texts (no nulls)."""
+        if self._count > REMEMBERED or len(self._misses.blob) > REMEMBERED_BYTES:
+            self._forget()
+        flat = self._ascii(_flat(texts))
+        ends_N = np.empty(len(texts), dtype=np.int64)
+        text, at, tokens = 0, int(flat.offsets[0]), 0
+        while True:
+            text_before = text
+            text, at, more, self._count = scan(
+                flat,
+                text,
+                at,
+                self._alphabet,
+                self._index,
+                self._misses,
+                self._count,
+                self._lately,
+                self._codes[tokens:],
+                ends_N,
+            )
+            ends_N[text_before:text] += tokens
+            tokens += more
+            if text == len(texts):
+                break
+            if tokens == len(self._codes):
+                self._codes = np.concatenate([self._codes, np.empty_like(self._codes)])
+            else:
+                self._misses = grown(self._misses, self._count)
+        self._resolve()
+        entries = Entries(self._rows, self._made, self._offsets)
+        ids_L, offsets_N1, token_counts_N, found_counts_N, made = assemble(
+            self._codes[:tokens], ends_N, entries, self._policy, len(self._words)
+        )
+        words = list(self._words) if len(made) else []
+        if tokens > _KEPT_CODES:
+            self._codes = np.empty(_CODES, dtype=np.int32)
+        return Ids(ids_L, offsets_N1, token_counts_N, found_counts_N, tuple(words[word] for word in made.tolist()))
+
+    def _forget(self) -> None:
+        self._count = 0
+        self._resolved = 0
+        self._lately = np.full((LATELY, 3), _NO_WORD)
+        self._misses = empty_misses(_MISSES, _MISS_BYTES)
+        self._rows = np.empty(0, dtype=np.int64)
+        self._made = np.empty(0, dtype=np.int64)
+        self._words = {}
+        self._offsets = np.zeros(1, dtype=np.int64)
+
+    def _ascii(self, texts: FlatTexts) -> FlatTexts:
+        """Write texts anew where any is not ASCII."""
+        rules = self.lookup.rules
+        ways_N = ways_to_read(texts, _NO_TABLE if self._characters is None else self._characters.written)
+        if not ways_N.any():
+            return texts
+        if self._characters is None:
+            self._characters = Characters.of(rules)
+            ways_N = ways_to_read(texts, self._characters.written)
+        characters = self._characters
+        by_python = [
+            prepared(rules, texts.data[texts.offsets[text] : texts.offsets[text + 1]].tobytes().decode())
+            for text in np.flatnonzero(ways_N == BY_PYTHON)
+        ]
+        if any(ord(max(text)) >= len(characters.kinds) for text in by_python):
+            self._characters = characters = characters.with_all_kinds(rules)
+        return write(texts, ways_N, FlatTexts.of(by_python), characters)
+
+    def _resolve(self) -> None:
+        """Let ``Lookup`` resolve the misses that are new."""
+        if self._resolved == self._count:
+            return
+        ends = self._misses.ends
+        new = self._misses.blob[ends[self._resolved] : ends[self._count]].tobytes()
+        starts = ends[self._resolved : self._count + 1] - ends[self._resolved]
+        words = [new[start:stop].decode() for start, stop in pairwise(starts.tolist())]
+        found = self.lookup.resolve(words)
+        rows, offsets = found.rows_E, found.offsets_W1
+        entries = self.lookup.made_entries(found)
+        made = np.full(len(rows), -1, dtype=np.int64)
+        made[entries] = [self._words.setdefault(found.entries[entry], len(self._words)) for entry in entries]
+        self._offsets = np.concatenate([self._offsets, offsets[1:] + self._offsets[-1]])
+        self._rows = np.concatenate([self._rows, rows])
+        self._made = np.concatenate([self._made, made])
+        self._resolved = self._count
+
+
+def _flat(texts: pa.LargeStringArray) -> FlatTexts:
+    _, offsets, data = texts.buffers()
+    bytes_ = np.frombuffer(data, dtype=np.uint8) if data is not None else np.empty(0, dtype=np.uint8)
+    if offsets is None or not len(texts):
+        return FlatTexts(read_only(bytes_), read_only(np.zeros(1, dtype=np.int64)))
+    starts = np.frombuffer(offsets, dtype=np.int64, count=len(texts) + 1, offset=8 * texts.offset)
+    return FlatTexts(read_only(bytes_), read_only(starts))
+
+
+def _policy(lookup: Lookup) -> Policy:
+    rows, special = len(lookup.vocabulary), lookup.special_id
+    replaced = np.full(rows if lookup.replaced_rows.size else 0, -1, dtype=np.int32)
+    replaced[lookup.replaced_rows] = rows + (special is not None) + np.arange(len(lookup.replaced_rows))
+    first_made = rows + len(lookup.replaced_rows) if lookup.policy == "subword" else -1
+    return Policy(-1 if special is None else special, first_made, replaced)

@@ -1,0 +1,147 @@
+"""Texts that are not ASCII, written anew so that each byte says what it is (see ``alphabet.py``).
+
+Most such texts hold only characters that can be prepared one by one, from a table. A text with others, such as
+combining accents, is prepared by Python's own functions first; what it becomes is the same.
+
+Legend: N texts, M of them prepared by Python.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from w2vray.kernels.compiling import inlined, kernel
+from w2vray.text.fast.alphabet import BLANK_KIND, COMPLEX, MARK, PACKED, WORD_KIND, Characters
+
+__all__ = ["AS_IT_IS", "BY_PYTHON", "BY_TABLE", "FlatTexts", "ways_to_read", "write"]
+
+AS_IT_IS, BY_TABLE, BY_PYTHON = 0, 1, 2
+"""How a text is written anew."""
+
+_ASCII, _SPACE = 0x80, 0x20
+
+
+class FlatTexts(NamedTuple):
+    """Texts as Arrow holds them: text i is ``data[offsets[i] : offsets[i + 1]]``."""
+
+    data: npt.NDArray[np.uint8]
+    offsets: npt.NDArray[np.int64]  # [N + 1]
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> "FlatTexts":
+        """Lay strings out flat."""
+        encoded = [text.encode() for text in texts]
+        offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
+        np.cumsum([len(text) for text in encoded], out=offsets[1:])
+        return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets)
+
+
+@inlined
+def _decode(data: npt.NDArray[np.uint8], at: int) -> tuple[int, int]:
+    """Return the code point at a place, and how many bytes it has; the bytes are valid UTF-8."""
+    first = np.int64(data[at])
+    if first < 0x80:
+        return first, 1
+    if first < 0xE0:
+        return (first & 0x1F) << 6 | np.int64(data[at + 1]) & 0x3F, 2
+    if first < 0xF0:
+        return (first & 0x0F) << 12 | (np.int64(data[at + 1]) & 0x3F) << 6 | np.int64(data[at + 2]) & 0x3F, 3
+    high = (first & 0x07) << 18 | (np.int64(data[at + 1]) & 0x3F) << 12
+    return high | (np.int64(data[at + 2]) & 0x3F) << 6 | np.int64(data[at + 3]) & 0x3F, 4
+
+
+@inlined
+def _encode(point: int, out: npt.NDArray[np.uint8], at: int) -> int:
+    """Write a code point as UTF-8 and return where it ends."""
+    if point < 0x80:
+        out[at] = point
+        return at + 1
+    if point < 0x800:
+        out[at] = 0xC0 | point >> 6
+        out[at + 1] = 0x80 | point & 0x3F
+        return at + 2
+    if point < 0x10000:
+        out[at] = 0xE0 | point >> 12
+        out[at + 1] = 0x80 | point >> 6 & 0x3F
+        out[at + 2] = 0x80 | point & 0x3F
+        return at + 3
+    out[at] = 0xF0 | point >> 18
+    out[at + 1] = 0x80 | point >> 12 & 0x3F
+    out[at + 2] = 0x80 | point >> 6 & 0x3F
+    out[at + 3] = 0x80 | point & 0x3F
+    return at + 4
+
+
+@kernel
+def ways_to_read(texts: FlatTexts, written: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
+    """Tell of each text how it is to be written: as it is, from the table of characters, or by Python."""
+    data, offsets = texts.data, texts.offsets
+    ways_N = np.zeros(len(offsets) - 1, dtype=np.uint8)
+    for text in range(len(ways_N)):
+        at, stop = offsets[text], offsets[text + 1]
+        seen = np.uint8(0)
+        for byte in range(at, stop):
+            seen |= data[byte]
+        if seen < _ASCII:
+            continue
+        ways_N[text] = BY_TABLE
+        while at < stop:
+            if data[at] < _ASCII:
+                at += 1
+                continue
+            point, size = _decode(data, at)
+            if point >= len(written) or written[point] == COMPLEX:
+                ways_N[text] = BY_PYTHON
+                break
+            at += size
+    return ways_N
+
+
+@kernel
+def write(texts: FlatTexts, ways_N: npt.NDArray[np.uint8], prepared: FlatTexts, characters: Characters) -> FlatTexts:
+    """Write texts anew; those that Python has prepared are taken from the M texts of ``prepared``."""
+    bytes_in = texts.offsets[-1] - texts.offsets[0] + prepared.offsets[-1]
+    out = np.empty(2 * bytes_in, dtype=np.uint8)  # two bytes may become a mark and three: no character grows more
+    offsets = np.zeros(len(texts.offsets), dtype=np.int64)
+    end = 0
+    taken = 0
+    for text in range(len(ways_N)):
+        if ways_N[text] == AS_IT_IS:
+            size = texts.offsets[text + 1] - texts.offsets[text]
+            out[end : end + size] = texts.data[texts.offsets[text] : texts.offsets[text + 1]]
+            end += size
+            offsets[text + 1] = end
+            continue
+        if ways_N[text] == BY_PYTHON:
+            source, at, stop = prepared.data, prepared.offsets[taken], prepared.offsets[taken + 1]
+            taken += 1
+        else:
+            source, at, stop = texts.data, texts.offsets[text], texts.offsets[text + 1]
+        while at < stop:
+            if source[at] < _ASCII:
+                out[end] = source[at]
+                end += 1
+                at += 1
+                continue
+            point, size = _decode(source, at)
+            at += size
+            if ways_N[text] == BY_TABLE:
+                point = np.int64(characters.written[point])
+                if point >= PACKED:
+                    for shift in (16, 8, 0):
+                        if point >> shift & 0xFF:
+                            out[end] = point >> shift & 0xFF
+                            end += 1
+                    continue
+            kind = characters.kinds[point]
+            if point >= _ASCII and kind != WORD_KIND:
+                is_token = characters.punctuation and kind != BLANK_KIND
+                out[end] = MARK if is_token else _SPACE
+                end += 1
+                if not is_token:
+                    continue
+            end = _encode(point, out, end)
+        offsets[text + 1] = end
+    return FlatTexts(out[:end], offsets)

@@ -1,0 +1,219 @@
+"""Texts to ids: tokenise, find each word's row, apply the policy for words that have none.
+
+Ids: ``id < V`` is a row of the shared table; ``V <= id < V + K`` a row of the model's own overlay, whose first row is
+the special one of the policies ``zero`` and ``unknown``, and whose others replace table rows; from ``V + K`` on come
+the rows that the policy ``subword`` has made for one block; a word that it can make none for is skipped. Models see ids
+and a way to rows, so that neither a policy nor tuned words change them.
+
+Legend: V rows of the table, K of the overlay, M words that rows are made for, N texts, E entries of a block's distinct
+words, L tokens of all texts.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from w2vray.settings.verbs import SPECIAL_POLICIES
+from w2vray.text.resolution import WAYS, Resolution, resolve
+from w2vray.text.tokens import TokenRules, tokenizer
+from w2vray.text.vocabulary import MISSING, Vocabulary
+
+__all__ = ["Coverage", "Ids", "Lookup", "measure_coverage", "overlaid"]
+
+_ID = np.int32
+
+
+@dataclass(frozen=True)
+class Ids:
+    """The ids of N texts, one text after another.
+
+    ``token_counts_N`` counts tokens after resolution, with or without a vector; ``found_counts_N`` those with a row of
+    the table (a replaced row is still one). Under ``skip`` a text has as many ids as found tokens, otherwise as many as
+    tokens, less those that ``subword`` can make no row for.
+
+    ``made_words`` are the M distinct words of these texts that rows are made for, only under ``subword``: their rows,
+    which the vectors' n-grams give, have the ids from ``V + K`` on, in this order.
+    """
+
+    ids_L: npt.NDArray[np.int32]
+    offsets_N1: npt.NDArray[np.int64]
+    token_counts_N: npt.NDArray[np.int32]
+    found_counts_N: npt.NDArray[np.int32]
+    made_words: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.token_counts_N)
+
+    @property
+    def lengths_N(self) -> npt.NDArray[np.int64]:
+        """Number of ids of each text."""
+        return np.diff(self.offsets_N1)
+
+    @property
+    def evidence_N(self) -> npt.NDArray[np.bool_]:
+        """Whether a token of the text has a vector: one of the table, or a made one, but not the special row."""
+        return self.lengths_N > 0 if self.made_words else self.found_counts_N > 0
+
+
+class _Numbers(dict[str, int]):
+    """Numbers of a block's distinct tokens, given in order of first sight."""
+
+    def __missing__(self, token: str) -> int:
+        number = self[token] = len(self)
+        return number
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup:
+    """The look-up that belongs to a model: its token rules, the vocabulary, its policy and its overlay.
+
+    ``replaced_rows`` are the table rows that the overlay's last rows stand for, ascending. ``covers`` tells which words
+    ``subword`` can make a row for: those with n-grams; None where it can for all.
+    """
+
+    vocabulary: Vocabulary
+    rules: TokenRules
+    policy: str
+    replaced_rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    covers: Callable[[str], bool] | None = None
+
+    @property
+    def special_id(self) -> int | None:
+        """Id of words without a vector; None where no row stands for all of them."""
+        return len(self.vocabulary) if self.policy in SPECIAL_POLICIES else None
+
+    def __call__(self, texts: pa.LargeStringArray | Sequence[str]) -> Ids:
+        """Look up texts (no nulls)."""
+        tokenize = tokenizer(self.rules)
+        numbers = _Numbers()
+        codes: list[int] = []
+        lengths = []
+        for text in texts.to_pylist() if isinstance(texts, pa.Array) else texts:
+            tokens = tokenize(text)
+            lengths.append(len(tokens))
+            codes.extend(map(numbers.__getitem__, tokens))
+        found = self.resolve(list(numbers))
+        return self._assemble(np.array(codes, dtype=np.int64), np.array(lengths, dtype=np.int64), found)
+
+    def resolve(self, words: list[str]) -> Resolution:
+        """Find the entries of distinct words: the one place that knows how a written word becomes rows."""
+        return resolve(self.vocabulary, self.rules, words)
+
+    def entry_ids(self, found: Resolution) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
+        """Apply the policy: return the id of each entry, ``MISSING`` where it is skipped, and the words to make."""
+        ids_E = self._overlaid(found.rows_E)
+        made = _Numbers()
+        if self.special_id is not None:
+            ids_E[found.rows_E == MISSING] = self.special_id
+        elif entries := self.made_entries(found):
+            first = len(self.vocabulary) + len(self.replaced_rows)
+            ids_E[entries] = [first + made[found.entries[entry]] for entry in entries]
+        return ids_E, tuple(made)
+
+    def made_entries(self, found: Resolution) -> list[int]:
+        """Return the entries that rows are made for: the one place that knows which those are."""
+        if self.policy != "subword":
+            return []
+        missing = np.flatnonzero(found.rows_E == MISSING).tolist()
+        return [entry for entry in missing if self.covers is None or self.covers(found.entries[entry])]
+
+    def _assemble(self, codes: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], found: Resolution) -> Ids:
+        """Write each token's ids in place of the token, and count."""
+        ids_E, made_words = self.entry_ids(found)
+        counts = np.diff(found.offsets_W1)[codes]  # entries of each token
+        ends = np.cumsum(counts)
+        within = np.arange(ends[-1] if len(ends) else 0) - np.repeat(ends - counts, counts)
+        entries_L = np.repeat(found.offsets_W1[codes], counts) + within
+        token_ends = np.concatenate(([0], ends))[np.concatenate(([0], np.cumsum(lengths)))]  # [N + 1]
+        token_counts = np.diff(token_ends)
+        found_L = (found.rows_E != MISSING)[entries_L]
+        found_before = np.concatenate(([0], np.cumsum(found_L)))
+        found_counts = np.diff(found_before[token_ends])
+        ids_L = ids_E[entries_L]
+        kept_L = ids_L != MISSING
+        kept_before = np.concatenate(([0], np.cumsum(kept_L)))
+        return Ids(
+            ids_L[kept_L],
+            kept_before[token_ends].astype(np.int64),
+            token_counts.astype(np.int32),
+            found_counts.astype(np.int32),
+            made_words,
+        )
+
+    def _overlaid(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """Turn table rows into ids: a replaced row becomes its overlay row's id."""
+        return overlaid(rows, len(self.vocabulary) + (self.special_id is not None), self.replaced_rows)
+
+
+def overlaid(
+    ids_L: npt.NDArray[np.integer[Any]], first: int, replaced_rows: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int32]:
+    """Give each replaced row the id of the overlay's row in its place; the first of those has the id ``first``."""
+    if not replaced_rows.size:
+        return ids_L.astype(_ID)
+    place_L = np.minimum(np.searchsorted(replaced_rows, ids_L), len(replaced_rows) - 1)
+    return np.where(replaced_rows[place_L] == ids_L, first + place_L, ids_L).astype(_ID)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How many tokens of some texts have a vector, and the commonest words that have none, with how often they came.
+
+    Those counts may be too low where such words are very many (see ``measure_coverage``). ``found_by`` counts the
+    tokens that each way of looking found (see ``resolution.py``).
+    """
+
+    tokens: int
+    found: int
+    found_by: dict[str, int]
+    missing: dict[str, int]
+
+    @property
+    def coverage(self) -> float:
+        """Share of the tokens that have a vector."""
+        return self.found / max(self.tokens, 1)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the coverage as JSON can hold it."""
+        return {
+            "tokens": self.tokens,
+            "found": self.found,
+            "coverage": self.coverage,
+            "found_by": self.found_by,
+            "missing": self.missing,
+        }
+
+
+def measure_coverage(
+    vocabulary: Vocabulary, rules: TokenRules, texts: Iterable[pa.LargeStringArray], *, words: int = 20
+) -> Coverage:
+    """Measure the coverage of texts; ``words`` of the commonest missing words are listed.
+
+    So that memory stays bounded, the rarest are forgotten where there are more than ``_MISSING_WORDS``. A word that
+    comes again is then counted anew: its count is too low, never too high, and it may not be listed at all.
+    """
+    tokenize = tokenizer(rules)
+    missing: Counter[str] = Counter()
+    ways = np.zeros(len(WAYS), dtype=np.int64)
+    tokens = 0
+    for array in texts:
+        counts = Counter(token for text in array.to_pylist() for token in tokenize(text))
+        resolved = resolve(vocabulary, rules, list(counts))
+        counts_E = np.repeat(np.array(list(counts.values()), dtype=np.int64), np.diff(resolved.offsets_W1))
+        tokens += int(counts_E.sum())
+        known_E = resolved.rows_E != MISSING
+        np.add.at(ways, resolved.ways_E[known_E], counts_E[known_E])
+        for index in np.flatnonzero(~known_E):
+            missing[resolved.entries[index]] += int(counts_E[index])
+        if len(missing) > _MISSING_WORDS:
+            missing = Counter(dict(missing.most_common(_MISSING_WORDS // 2)))
+    found_by = {way: number for way, number in zip(WAYS, ways.tolist(), strict=True) if number}
+    return Coverage(tokens, int(ways.sum()), found_by, dict(missing.most_common(words)))
+
+
+_MISSING_WORDS = 1 << 20

@@ -1,0 +1,256 @@
+"""Text to tokens: the rules that a family of word vectors was made with.
+
+The rules belong to the vectors, not to the corpus: a text is split the way the text was split that the vectors were
+trained on. A family is a named set of rules; the whole set is stored with the vectors and with each model, so that a
+model reads text in the same way for ever.
+
+``plain``
+    Lower-cased runs of letters, marks and digits, with apostrophes inside words; punctuation is dropped. For vectors
+    trained here, and for vectors whose rules nobody remembers.
+``glove``
+    As the published GloVe vectors: lower-cased, every punctuation mark a token, ``'s`` and ``n't`` tokens of their own,
+    ``u.s.``, ``1,000`` and ``e-mail`` whole.
+``googlenews``
+    As the published GoogleNews vectors, and for cased word2vec vectors in general: case is kept, ``don't``, ``U.S.``
+    and ``10th`` are whole, curly quotes and dashes are made plain, of the marks only ``$ % & @`` are tokens. In text
+    that is split already (``they 've``) ``'ve`` is a token, and not the word ``ve``. A word that has no row is looked
+    for under other spellings (``10th`` as ``##th``, ``Film`` as ``film``, ``John's`` as ``John``, ``e-mail`` as
+    ``e_mail``), see ``resolution.py``.
+``fasttext``
+    As fastText reads its files: what ASCII white space parts, and nothing else; case and marks are kept. Text from
+    elsewhere is composed first (NFC), a no-break space is a space, and a line's end is one too.
+
+Texts in scripts that are written without spaces (Chinese, Japanese, Thai) are not split into words.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from itertools import chain
+from typing import Any, Literal, Self
+
+from w2vray.errors import BundleError
+from w2vray.settings.verbs import FAMILIES
+
+__all__ = ["TokenRules", "family", "prepared", "tokenizer", "word_character"]
+
+_STRAIGHT_APOSTROPHES = {0x2018: "'", 0x2019: "'", 0x02BC: "'"}
+_STRAIGHT_MARKS = {
+    **dict.fromkeys((0x201C, 0x201D, 0x201E, 0x2033), '"'),  # double quotes
+    **dict.fromkeys((0x201A, 0x201B, 0x2032), "'"),  # more single ones
+    **dict.fromkeys((0x2010, 0x2011, 0x2012, 0x2013, 0x2212), "-"),  # hyphens, en dash, minus
+    **dict.fromkeys((0x2014, 0x2015), "--"),  # em dash: it parts words
+    0x2026: "...",
+}
+_NOT_WHITESPACE = r"[^ \t\n\v\f\r\0]"  # what fastText's reader does not part words at
+_NO_BREAK_SPACE = "\u00a0"
+_CLITICS = "(?:[sSmMdD]|[rRvV][eE]|[lL][lL])"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenRules:
+    """The rules of a family, each one stated, none left to code that reads only the family's name."""
+
+    family: str
+    normalization: Literal["NFC"] = "NFC"
+    lowercase: bool = True
+    straighten_apostrophes: bool = True  # U+2018, U+2019 and U+02BC become '
+    straighten_marks: bool = False  # curly double quotes become ", dashes - or --
+    whitespace_only: bool = False  # split at ASCII white space, a no-break space being one; no rule on marks applies
+    punctuation: bool = False  # each mark is a token; otherwise marks are dropped
+    kept_marks: str = ""  # marks that are tokens even so
+    clitics: bool = False  # 's 'm 'd 're 've 'll n't are tokens of their own
+    lone_clitics: bool = False  # 's 'm 'd 're 've 'll are so only where they stand alone
+    acronyms: bool = False  # u.s. is one token
+    joiners: str = ""  # marks that may stand inside a word
+    number_joiners: str = ""  # marks that may stand between digits
+    # A word that has no row of its own is looked for in other ways (see resolution.py), in this order:
+    mask_digits: bool = False  # two or more digits: each of them as #
+    other_case: bool = False  # lower-cased, capitalised, upper-cased
+    closed_class: str = ""  # words, parted by spaces, that are never looked for with a capital
+    strip_possessive: bool = False  # without 's
+    hyphen_as: str = ""  # hyphens as this mark
+    split_unknown: str = ""  # in parts, split at these marks
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the rules as JSON can hold them.
+
+        A later rule that is off is left out, as it was before it was there: what is made of this stays the same.
+        """
+        return {name: value for name, value in asdict(self).items() if value or name not in _OFF_BEFORE}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Self:
+        """Rebuild stored rules; those of an earlier version read texts as they did in that version.
+
+        Raises:
+            BundleError: a rule is missing, unknown or of another type, so that texts would be read differently.
+        """
+        expected = {item.name: item.type for item in fields(cls)}
+        if not isinstance(stored, Mapping) or set(stored) | set(_OFF_BEFORE) != set(expected):
+            raise BundleError(
+                f"the stored token rules are {stored!r}; this version of w2vray knows exactly the rules "
+                f"{', '.join(expected)}. Use the version that wrote them"
+            )
+        stored = {**_OFF_BEFORE, **stored}
+        for name, declared in expected.items():
+            kind = bool if declared in (bool, "bool") else str
+            if not isinstance(stored[name], kind):
+                raise BundleError(f"the stored token rule {name} is {stored[name]!r}; expected a {kind.__name__}")
+        if stored["normalization"] != "NFC":
+            raise BundleError(f"the stored token rule normalization is {stored['normalization']!r}; expected 'NFC'")
+        return cls(**stored)
+
+    @property
+    def name(self) -> str:
+        """The family's name, and whether these are its rules of an earlier version."""
+        return self.family if self == _FAMILIES.get(self.family) else f"{self.family} of an earlier version"
+
+
+_OFF_BEFORE = {"lone_clitics": False}
+"""Rules that stored ones may lack: they came later, and were not in force before."""
+
+
+# Words without a meaning of their own: in another case they are headlines' (And, Of) or other words (US, May, IT).
+_CLOSED_CLASS = (
+    "a about after all am an and any are as at be been before but by can could did do does for from had has have he "
+    "her hers him his how if in into is it its may me might must my no nor not of off on or our ours out over shall "
+    "she should so some than that the their theirs them then there these they this those to too under up us was we "
+    "were what when where which who whom whose why will with would you your yours"
+)
+
+_FAMILIES = {
+    "plain": TokenRules(family="plain", joiners="'"),
+    "glove": TokenRules(
+        family="glove",
+        punctuation=True,
+        clitics=True,
+        acronyms=True,
+        joiners="-/&'",
+        number_joiners=".,:",
+        split_unknown="-/&",
+    ),
+    "googlenews": TokenRules(
+        family="googlenews",
+        lowercase=False,
+        straighten_marks=True,
+        kept_marks="$%&@",
+        lone_clitics=True,
+        acronyms=True,
+        joiners="-/&'",
+        number_joiners=".,:",
+        mask_digits=True,
+        other_case=True,
+        closed_class=_CLOSED_CLASS,
+        strip_possessive=True,
+        hyphen_as="_",
+        split_unknown="-/&",
+    ),
+    "fasttext": TokenRules(
+        family="fasttext",
+        lowercase=False,
+        straighten_apostrophes=False,
+        whitespace_only=True,
+    ),
+}
+assert tuple(_FAMILIES) == FAMILIES
+
+
+def family(name: str) -> TokenRules:
+    """Return the rules of a named family."""
+    return _FAMILIES[name]
+
+
+@cache
+def _marks() -> str:
+    """Return the combining marks as the inside of a character class: ``re`` counts them to no word."""
+    ranges: list[list[int]] = []
+    some = chain(range(0x300, 0x20000), range(0xE0100, 0xE01F0))  # what lies between are ideographs, or not given yet
+    for point in [point for point in some if unicodedata.category(chr(point))[0] == "M"]:
+        if ranges and ranges[-1][1] == point - 1:
+            ranges[-1][1] = point
+        else:
+            ranges.append([point, point])
+    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
+
+
+def word_character(rules: TokenRules, *, ascii_only: bool) -> str:
+    """Return the expression for one character that words are made of."""
+    if rules.whitespace_only:
+        return _NOT_WHITESPACE
+    return "[a-zA-Z0-9]" if ascii_only else rf"(?:[^\W_]|[{_marks()}])"
+
+
+def _pattern(rules: TokenRules, *, ascii_only: bool) -> re.Pattern[str]:
+    """Build the expression that finds the tokens in a prepared text, longest rule first."""
+    W = word_character(rules, ascii_only=ascii_only)
+    if rules.whitespace_only:
+        return re.compile(f"{W}+")
+    joiners = re.escape(rules.joiners.replace("'", ""))
+    inner = [f"[{joiners}]"] if joiners else []
+    if "'" in rules.joiners:
+        inner.append(f"'(?!{_CLITICS}(?!{W}))" if rules.clitics else "'")
+    if rules.number_joiners:
+        inner.append(rf"(?<=[0-9])[{re.escape(rules.number_joiners)}](?=[0-9])")
+    word = f"{W}+(?:(?:{'|'.join(inner)}){W}+)*" if inner else f"{W}+"
+    choices = []
+    if rules.acronyms:
+        choices.append(r"(?:[a-zA-Z]\.){2,}")
+    if rules.clitics:
+        choices += [f"{W}+?(?=n't(?!{W}))", f"n't(?!{W})", f"'{_CLITICS}(?!{W})"]
+    if rules.lone_clitics:
+        choices.append(f"'{_CLITICS}(?!{_going_on(rules)}{W})")
+    choices.append(word)
+    if rules.punctuation:
+        choices += [r"\.{3}", "--", "''", "``", r"[^\s]"]
+    elif rules.kept_marks:
+        choices.append(f"[{re.escape(rules.kept_marks)}]")
+    return re.compile("|".join(choices))
+
+
+def _going_on(rules: TokenRules) -> str:
+    """Return the expression for the mark, or none, over which what looks like a clitic may be more than that.
+
+    So ``'re-elected'``, ``'D.C.'`` and ``'d've`` are read as they are without the apostrophe before them.
+    """
+    return f"[{re.escape(rules.joiners + '.' * rules.acronyms)}]?" if rules.joiners or rules.acronyms else ""
+
+
+@cache
+def tokenizer(rules: TokenRules) -> Callable[[str], list[str]]:
+    """Return the function that splits a text by these rules; the plain model of every faster path.
+
+    Example:
+        >>> tokenizer(family("glove"))("The U.S. don't e-mail.")
+        ['the', 'u.s.', 'do', "n't", 'e-mail', '.']
+    """
+    find_ascii = _pattern(rules, ascii_only=True).findall
+    find_any: Callable[[str], list[str]] | None = None
+
+    def tokenize(text: str) -> list[str]:
+        nonlocal find_any
+        if text.isascii():
+            return find_ascii(prepared(rules, text))
+        if find_any is None:
+            find_any = _pattern(rules, ascii_only=False).findall
+        return find_any(prepared(rules, text))
+
+    return tokenize
+
+
+def prepared(rules: TokenRules, text: str) -> str:
+    """Return a text as the rules read it, before it is split."""
+    if text.isascii():
+        return text.lower() if rules.lowercase else text
+    text = unicodedata.normalize(rules.normalization, text)
+    if rules.whitespace_only:
+        text = text.replace(_NO_BREAK_SPACE, " ")
+    if rules.straighten_apostrophes:
+        text = text.translate(_STRAIGHT_APOSTROPHES)
+    if rules.straighten_marks:
+        text = text.translate(_STRAIGHT_MARKS)
+    if rules.lowercase:  # J and a caron are one character as a small letter only: normalise again
+        text = unicodedata.normalize(rules.normalization, text.lower())
+    return text
