@@ -197,7 +197,7 @@ class TwoNodes:
     def kill_head(self) -> None:
         """Kill the whole cluster, head first; another one comes up."""
         for node in [self.cluster.head_node, *self.cluster.worker_nodes]:
-            node.kill_all_processes(check_alive=False, allow_graceful=False)
+            self.cluster.remove_node(node, allow_graceful=False)
         self._start()
 
     def stop(self) -> None:

@@ -23,6 +23,7 @@ import psutil
 from material import Material, random_vectors, write_labelled_store
 from stopwatch import Row
 
+from w2vray.cluster.ray_internals import READER_PROCESS, TRAINER_PROCESS
 from w2vray.cluster.train import train
 from w2vray.settings.verbs import TrainSettings
 
@@ -37,7 +38,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 SHARES = (0.25, 1.0)
 SAMPLE_SECONDS = 0.5
-KINDS = {"ray::MapWorker": "reader", "ray::RayTrainW": "trainer"}
+KINDS = {READER_PROCESS: "reader", TRAINER_PROCESS: "trainer"}
 """What the processes are called that do the work, cut to the length that the kernel keeps."""
 
 

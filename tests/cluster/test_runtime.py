@@ -7,12 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import ray
+from ray._private.node import Node
+from ray.exceptions import AuthenticationError
 
-from w2vray.cluster.runtime import connected
+from w2vray.cluster.runtime import connected, start_here
 from w2vray.errors import ClusterError
 
 PROGRAM = """
@@ -79,6 +83,7 @@ def test_who_stops_a_command_while_ray_starts_is_answered_by_the_command(monkeyp
 
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     monkeypatch.setattr("ray.init", starting)
+    monkeypatch.setattr("ray.shutdown", lambda: None)
     before = signal.signal(signal.SIGTERM, answer)
     try:
         with pytest.raises(KeyboardInterrupt, match="ours"), connected("local"):
@@ -86,6 +91,107 @@ def test_who_stops_a_command_while_ray_starts_is_answered_by_the_command(monkeyp
         assert signal.getsignal(signal.SIGTERM) is answer
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+LATE = (
+    "The current node timed out during startup. This could happen because some of the raylet failed to startup or the "
+    "GCS has become overloaded."
+)
+
+
+@pytest.fixture
+def starts(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]:
+    """Let ray.init raise these errors, one a start, and then come up; return what it was called with."""
+
+    def starting(*errors: Exception) -> list[dict[str, Any]]:
+        left, calls = list(errors), list[dict[str, Any]]()
+
+        def start(**options: Any) -> None:
+            calls.append(options)
+            if left:
+                raise left.pop(0)
+
+        monkeypatch.setattr("ray.is_initialized", lambda: False)
+        monkeypatch.setattr("ray.init", start)
+        monkeypatch.setattr("ray.shutdown", lambda: None)
+        return calls
+
+    return starting
+
+
+@pytest.mark.parametrize("error", [Exception(LATE), RuntimeError("Failed to start GCS."), ConnectionError("refused")])
+def test_a_ray_that_does_not_come_up_in_time_is_started_again(
+    starts: Callable[..., list[dict[str, Any]]], error: Exception
+) -> None:
+    calls = starts(error, error)
+    with connected("local"):
+        assert [call["address"] for call in calls] == ["local"] * 3
+
+
+def test_a_ray_that_never_comes_up_is_told_in_one_sentence(starts: Callable[..., list[dict[str, Any]]]) -> None:
+    calls = starts(*[Exception(LATE)] * 4)
+    with (
+        pytest.raises(
+            ClusterError,
+            match=r"^Ray did not start on this machine, tried 3 times: The current node timed out during startup; .* "
+            r"name a Ray that runs already with --address$",
+        ),
+        connected(),
+    ):
+        pass
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("no such thing"), PermissionError(13, "Permission denied"), AuthenticationError("no token")]
+)
+def test_what_would_fail_again_is_not_tried_again(
+    starts: Callable[..., list[dict[str, Any]]], error: Exception
+) -> None:
+    calls = starts(error)
+    with pytest.raises(ClusterError, match="did not start on this machine, tried 1 time: "), connected("local"):
+        pass
+    assert len(calls) == 1
+
+
+def test_a_ray_that_needs_what_we_leave_out_is_started_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where that is not what is wrong, the error is a fault in the code, and is shown as one."""
+    whole = Node.start_monitor
+    begun: list[bool] = []
+
+    def start(**_: object) -> None:
+        begun.append(Node.start_monitor is whole)
+        if not begun[-1]:
+            raise AttributeError("of what start_monitor returns")
+
+    monkeypatch.setattr("ray.init", start)
+    monkeypatch.setattr("ray.shutdown", lambda: None)
+    start_here(2)
+    assert begun == [False, True]
+
+    monkeypatch.setattr(Node, "start_monitor", None)
+    monkeypatch.setattr("ray.init", lambda **_: int(Node))  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="int"):
+        start_here(2)
+
+
+def test_the_processes_of_a_start_that_failed_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray itself leaves them to the end of the program."""
+    killed: list[Node] = []
+
+    class Half(Node):
+        def __init__(self) -> None:
+            raise Exception(LATE)  # noqa: TRY002 - as Ray does
+
+        def kill_all_processes(self, *, check_alive: bool) -> None:  # type: ignore[override]
+            assert not check_alive
+            killed.append(self)
+
+    monkeypatch.setattr("ray.init", lambda **_: Half())
+    monkeypatch.setattr("ray.shutdown", lambda: None)
+    with pytest.raises(ClusterError, match="tried 3 times"):
+        start_here(2)
+    assert len({id(node) for node in killed}) == 3
 
 
 @pytest.mark.ray

@@ -17,15 +17,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from ray.train import ScalingConfig
+from ray.train.torch import TorchTrainer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
 from w2vray.cluster.evaluate import EvaluationSummary, evaluate
+from w2vray.cluster.ray_internals import lean
 from w2vray.cluster.repeating import repeated
 from w2vray.cluster.train import TrainSummary, train
 from w2vray.cluster.train_worker import DIVERGED
-from w2vray.cluster.trainer import _impatient, _Trainer, run_trainer
+from w2vray.cluster.trainer import _impatient, run_trainer
 from w2vray.errors import CorpusError, DivergedError
 from w2vray.models.directory import Bundle
 from w2vray.models.kinds import AverageSettings, model_settings
@@ -303,7 +305,7 @@ def test_a_word_of_divergence_from_a_killed_call_ends_no_other(tmp_path: Path, m
 
 def test_nothing_is_started_that_only_takes_time() -> None:
     """Who would look after the controller, and datasets where there are none."""
-    trainer = _Trainer(print, scaling_config=ScalingConfig(num_workers=1))
+    trainer = lean(TorchTrainer)(print, scaling_config=ScalingConfig(num_workers=1))
 
     names = {type(callback).__name__ for callback in trainer._create_default_callbacks()}
 

@@ -1,6 +1,5 @@
-"""What is left of a training and was damaged: its last whole checkpoint counts, and what stops Ray is removed."""
+"""What is left of a training and was damaged: its last whole checkpoint counts, and nothing stops a new attempt."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2vray.cluster.train_worker import STATE, last_state, state_if_whole
-from w2vray.cluster.trainer import failure, forget_damaged
-
-SNAPSHOT = "checkpoint_manager_snapshot.json"
+from w2vray.cluster.trainer import _last_epoch, _LastEpoch, failure, next_attempt
 
 
 def checkpoint(folder: Path, name: str, epoch: int) -> Path:
-    """Write a checkpoint as a training does."""
-    place = folder / f"checkpoint_{name}"
-    place.mkdir()
+    """Write a checkpoint as an attempt does."""
+    place = folder / name
+    place.mkdir(parents=True)
     torch.save({"epoch": epoch}, place / STATE)
     return place
 
@@ -37,7 +34,8 @@ def test_a_worker_goes_on_from_the_last_whole_checkpoint(
     how: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Where Ray knows of none; it starts anew where all are damaged."""
-    first, second = checkpoint(tmp_path, "2026-01", 1), checkpoint(tmp_path, "2026-02", 2)
+    first = checkpoint(tmp_path, "attempt-0001/checkpoint_2026-02", 1)
+    second = checkpoint(tmp_path, "attempt-0002/checkpoint_2026-01", 2)  # by a machine whose clock is late
     monkeypatch.setattr("ray.train.get_checkpoint", lambda: None)
     assert last_state(tmp_path) == {"epoch": 2}
     damage(second / STATE, how)
@@ -68,42 +66,34 @@ def flipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "changed"
 
 
-def latest(name: str) -> dict[str, Any]:
-    """What Ray's list says of its last checkpoint, as far as it is looked at."""
-    return {"latest_checkpoint_result": {"checkpoint_dir_name": name, "metrics": {"epoch": 1}}}
+def test_each_attempt_has_a_name_that_ray_has_not_seen(tmp_path: Path) -> None:
+    """What it had listed in a folder may be damaged, and it would stop there."""
+    assert next_attempt(tmp_path) == "attempt-0001"
+    for name in ("attempt-0001", "attempt-0009", "attempt-old", "examples-1"):
+        (tmp_path / name).mkdir()
+    assert next_attempt(tmp_path) == "attempt-0010"
 
 
-@pytest.mark.parametrize(
-    ("text", "stays"),
-    [
-        (json.dumps(latest("checkpoint_2026-01")), True),
-        (json.dumps({"latest_checkpoint_result": None}), True),
-        (json.dumps(latest("checkpoint_2026-02")), False),  # which is gone
-        (json.dumps(latest("checkpoint_2026-01"))[:-1], False),
-        ("", False),
-        ("{}", False),
-        ("[]", False),
-        ('{"latest_checkpoint_result": {}}', False),
-    ],
-)
-def test_a_list_of_checkpoints_that_ray_would_not_go_on_with_is_removed(text: str, stays: bool, tmp_path: Path) -> None:
-    checkpoint(tmp_path, "2026-01", 1)
-    (tmp_path / SNAPSHOT).write_text(text)
-    forget_damaged(tmp_path)
-    assert (tmp_path / SNAPSHOT).exists() is stays
+def test_an_epoch_is_written_down_when_it_has_a_checkpoint_and_earlier_attempts_go(tmp_path: Path) -> None:
+    """Until then theirs is the last whole one."""
+    places = [checkpoint(tmp_path, f"attempt-000{attempt}/checkpoint_2026-01", attempt) for attempt in (1, 2, 3)]
+    told: list[dict[str, Any]] = [{"epoch": 4}, {"epoch": 4, "of": "another worker"}]
+    last = _LastEpoch(tmp_path, "attempt-0002")
+
+    last.after_report(run_context=None, metrics=told, checkpoint=None)
+    assert all(place.exists() for place in places)
+    assert _last_epoch(tmp_path) is None
+
+    last.after_report(run_context=None, metrics=told, checkpoint=ray.train.Checkpoint(str(places[1])))
+    assert [place.exists() for place in places] == [False, True, True]
+    assert _last_epoch(tmp_path) == {"attempt": "attempt-0002", "metrics": {"epoch": 4}}
 
 
-@pytest.mark.parametrize("how", ["cut", "emptied", "removed"])
-def test_a_list_that_names_a_damaged_checkpoint_is_removed(how: str, tmp_path: Path) -> None:
-    damage(checkpoint(tmp_path, "2026-01", 1) / STATE, how)
-    (tmp_path / SNAPSHOT).write_text(json.dumps(latest("checkpoint_2026-01")))
-    forget_damaged(tmp_path)
-    assert not (tmp_path / SNAPSHOT).exists()
-
-
-def test_where_there_is_no_list_nothing_is_removed(tmp_path: Path) -> None:
-    forget_damaged(tmp_path)
-    assert list(tmp_path.iterdir()) == []
+def test_an_epoch_that_cannot_be_written_down_stops_no_training(tmp_path: Path) -> None:
+    place = checkpoint(tmp_path, "attempt-0001/checkpoint_2026-01", 1)
+    (tmp_path / "last-epoch.json").mkdir()
+    _LastEpoch(tmp_path, "attempt-0001").after_report(None, [{"epoch": 1}], ray.train.Checkpoint(str(place)))
+    assert _last_epoch(tmp_path) is None
 
 
 def test_a_failed_training_tells_what_the_system_refused_and_else_all_that_ray_says() -> None:

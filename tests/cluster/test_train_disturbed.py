@@ -17,7 +17,9 @@ import pytest
 import ray
 import torch
 
+from w2vray.cluster.ray_internals import TRAINER_PROCESS
 from w2vray.cluster.train import train
+from w2vray.cluster.train_worker import last_whole
 from w2vray.errors import W2vrayError
 from w2vray.models.directory import Bundle
 from w2vray.models.kinds import CnnSettings
@@ -50,7 +52,7 @@ class Killer:
         self.told.append(epoch)
         if epoch >= self.epoch and not self.killed:
             for process in psutil.Process().children(recursive=True):
-                if process.name().startswith("ray::RayTrainW"):
+                if process.name().startswith(TRAINER_PROCESS):
                     process.kill()
                     self.killed += 1
                     break
@@ -136,7 +138,7 @@ def test_a_training_whose_driver_is_killed_is_gone_on_with_by_the_same_command( 
 ) -> None:
     """A mark that is put into its last checkpoint is there in the end: the epochs before are not done again.
 
-    Also where it was interrupted, and where the list of checkpoints and a further one were being written.
+    Also where it was interrupted, and where a further checkpoint was being written.
     """
     store, model = make_store(files=2, rows=100), tmp_path / "model"
     options = [
@@ -163,9 +165,7 @@ def test_a_training_whose_driver_is_killed_is_gone_on_with_by_the_same_command( 
     assert 2 <= done < LONG["epochs"]
     assert not model.exists()
     if half_written:
-        snapshot = checkpoint.parent / "checkpoint_manager_snapshot.json"
-        snapshot.write_bytes(snapshot.read_bytes()[:100])
-        checkpoint = max(checkpoint.parent.glob("checkpoint_2*"))  # which the list may not have had yet
+        (checkpoint.parents[1] / "last-epoch.json").write_bytes(b"{")
         later = checkpoint.parent / "checkpoint_9999-01-01_00-00-00.000000"
         later.mkdir()
         (later / "state.pt").write_bytes((checkpoint / "state.pt").read_bytes()[:-1000])
@@ -184,12 +184,8 @@ def test_a_training_whose_driver_is_killed_is_gone_on_with_by_the_same_command( 
 
 def latest_checkpoint(folder: Path) -> tuple[int, Path]:
     """Return the epoch and the place of a training's last whole checkpoint; epoch 0 where there is none yet."""
-    snapshots = list(folder.glob(".model.training/*/checkpoint_manager_snapshot.json"))
-    try:
-        latest = json.loads(snapshots[0].read_text())["latest_checkpoint_result"] if snapshots else None
-    except ValueError:  # it is being written
-        latest = None
-    return (latest["metrics"]["epoch"], snapshots[0].parent / latest["checkpoint_dir_name"]) if latest else (0, folder)
+    found = next(filter(None, map(last_whole, folder.glob(".model.training/*"))), None)
+    return (0, folder) if found is None else (len(found[1][CURVE]), found[0])
 
 
 @pytest.mark.parametrize(
@@ -219,7 +215,7 @@ def test_a_training_that_cannot_go_on_is_given_up(  # noqa: PLR0917 - fixtures
         def fit(self) -> None:
             raise death
 
-    monkeypatch.setattr("w2vray.cluster.trainer._Trainer", Dying)
+    monkeypatch.setattr("w2vray.cluster.trainer.TorchTrainer", Dying)
     settings = TrainSettings(
         labelled=(str(make_store(files=1, rows=60)),),
         vectors=str(word_vectors.path),

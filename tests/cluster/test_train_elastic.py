@@ -1,6 +1,5 @@
 """An elastic training on a cluster whose nodes come and go."""
 
-import json
 import os
 import secrets
 import shutil
@@ -159,11 +158,15 @@ def test_a_training_goes_on_with_more_workers_and_with_fewer_as_nodes_come_and_g
 
 def curve(folder: Path) -> list[dict[str, Any]]:
     """Return the learning curve of a training's last whole checkpoint; nothing where there is none yet."""
+    places = sorted(folder.glob(".model.training/*/*/checkpoint_*/state.pt"))
     try:
-        (snapshot,) = folder.glob(".model.training/*/checkpoint_manager_snapshot.json")
-        latest = json.loads(snapshot.read_text())["latest_checkpoint_result"]
-        state = torch.load(snapshot.parent / latest["checkpoint_dir_name"] / "state.pt", weights_only=True)
-    except (OSError, ValueError, TypeError):  # there is none yet, or another takes its place
+        state = torch.load(places[-1], weights_only=True)
+    except (
+        IndexError,
+        OSError,
+        EOFError,
+        RuntimeError,
+    ):  # there is none yet, it is being written, or another takes its place
         return []
     lines: list[dict[str, Any]] = state[CURVE]
     return lines

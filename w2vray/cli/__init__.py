@@ -23,6 +23,11 @@ from w2vray.errors import W2vrayError
 __all__ = ["main", "run"]
 
 
+_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""With 0, the Ray that is started in this process listens on the loopback only; Ray reads it when it is imported. A
+cluster is joined in the same way with it: the address of this machine comes from there."""
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="w2vray")
 def w2vray() -> None:
@@ -36,6 +41,7 @@ for _command in (vectors, train, evaluate, score, verify, predict, submit):
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a verb and end the process: 0 done, 1 failed, 2 unusable input, 3 something left out, 4 verify's problems."""
     ending = Ending()
+    os.environ.setdefault(_LOOPBACK, "0")
     signal.signal(signal.SIGTERM, terminate)
     _open_streams()
     ending.code = run(sys.argv[1:] if arguments is None else arguments)

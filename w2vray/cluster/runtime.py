@@ -5,12 +5,10 @@ import gc
 import logging
 import os
 import pickle
-import signal
 import socket
 import sys
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -21,10 +19,14 @@ import pyarrow as pa
 import ray
 import ray.data
 import ray.exceptions
-from ray._private import ray_constants
-from ray._private.node import Node
 from ray.data import DataContext
 
+from w2vray.cluster.ray_internals import (
+    clear_failed_start,
+    keeping_sigterm,
+    listening_on_loopback,
+    starting_few_processes,
+)
 from w2vray.cluster.resources import (
     AUTHENTICATION,
     GpuShare,
@@ -45,10 +47,16 @@ __all__ = [
     "connected",
     "run_units",
     "share",
+    "start_here",
 ]
 
 _STALL_SECONDS = 600
 _CONNECT_SECONDS = 20
+
+_SILENT: Mapping[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+
+_STARTS = 3
+"""How often Ray is started before it is given up: on a busy machine it may take longer than the 30 s that Ray waits."""
 
 
 @contextmanager
@@ -68,23 +76,80 @@ def connected(address: str | None = None) -> Iterator[None]:
         yield
         return
     address = address or os.environ.get("RAY_ADDRESS")
-    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address is None or address == "local":
-        options |= {"address": "local", "num_cpus": len(os.sched_getaffinity(0)), "include_dashboard": False}
+        start_here(len(os.sched_getaffinity(0)))
     else:
-        _require_listener(address)
-        options["address"] = address
-    try:
-        with _quiet_start(), _own_signals(), _on_loopback(), _few_processes():
-            ray.init(**options)
-    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.AuthenticationError) as error:
-        hint = "" if address in (None, "local") else f"; if that Ray asks for a token, {AUTHENTICATION}"
-        raise ClusterError(f"no Ray at {address}: {error}; check --address, or leave it out{hint}") from error
+        _join(address)
     try:
         _quieten()
         yield
     finally:
         ray.shutdown()
+
+
+def _join(address: str) -> None:
+    """Connect to a cluster that is there."""
+    _require_listener(address)
+    try:
+        with _quiet_start(), keeping_sigterm():
+            ray.init(address=address, **_SILENT)
+    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.AuthenticationError) as error:
+        raise ClusterError(
+            f"no Ray at {address}: {error}; check --address, or leave it out; if that Ray asks for a token, "
+            f"{AUTHENTICATION}"
+        ) from error
+
+
+def start_here(cpus: int) -> None:
+    """Start a Ray on this machine that nobody else can reach; again where it does not come up in time.
+
+    Raises:
+        ClusterError: it does not come up at all.
+    """
+    failed = 0
+    few_processes: Callable[[], AbstractContextManager[None]] = starting_few_processes
+    while True:
+        try:
+            with _quiet_start(), keeping_sigterm(), listening_on_loopback(), few_processes(), _cleared_if_failed():
+                ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_SILENT)
+        except (AttributeError, TypeError):
+            if few_processes is nullcontext:
+                raise
+            few_processes = nullcontext  # this Ray uses what was not started
+        except Exception as error:  # Ray raises a plain Exception where it is late
+            failed += 1
+            if failed == _STARTS or not _may_come_up(error):
+                raise ClusterError(
+                    f"Ray did not start on this machine, tried {failed} {'time' if failed == 1 else 'times'}: "
+                    f"{_first_sentence(error)}; see that it has memory, room in /tmp and a CPU to spare, or name a Ray "
+                    "that runs already with --address"
+                ) from error
+        else:
+            return
+
+
+@contextmanager
+def _cleared_if_failed() -> Iterator[None]:
+    """Leave nothing of a start that fails, or is interrupted."""
+    try:
+        yield
+    except BaseException as error:
+        clear_failed_start(error)
+        ray.shutdown()
+        raise
+
+
+def _may_come_up(error: Exception) -> bool:
+    """Tell whether Ray may come up when it is started again: where it was late, its error has no type of its own."""
+    if isinstance(error, ray.exceptions.AuthenticationError):
+        return False
+    return isinstance(error, ConnectionError | RuntimeError | ray.exceptions.RayError) or type(error) is Exception
+
+
+def _first_sentence(error: Exception) -> str:
+    """Return what an error says first: Ray's go on for lines, with those of its logs."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].split(". ")[0].rstrip(".")
 
 
 def _is_same(address: str, other: str) -> bool:
@@ -131,46 +196,6 @@ def _quiet_start() -> Iterator[None]:
         os.close(terminal)
         if level is None:
             os.environ.pop("RAY_BACKEND_LOG_LEVEL", None)
-
-
-@contextmanager
-def _on_loopback() -> Iterator[None]:
-    """Let what is started here listen on the loopback: elsewhere than on Linux Ray does so by itself."""
-    everywhere = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = False
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = everywhere
-
-
-@contextmanager
-def _few_processes() -> Iterator[None]:
-    """Start without what serves clusters and people who look on: it would take seconds of the CPUs that are to work."""
-    needless = [name for name in ("start_api_server", "start_log_monitor", "start_monitor") if hasattr(Node, name)]
-    own = {name: getattr(Node, name) for name in needless}
-    try:
-        for name in needless:
-            setattr(Node, name, lambda *_, **__: None)
-        yield
-    finally:
-        for name, start in own.items():
-            setattr(Node, name, start)
-
-
-@contextmanager
-def _own_signals() -> Iterator[None]:
-    """Keep the program's own answer to SIGTERM: Ray's end the process, one of them by SIGABRT, and say nothing."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    own, set_handler = signal.getsignal(signal.SIGTERM), ray._private.utils.set_sigterm_handler
-    ray._private.utils.set_sigterm_handler = lambda _: None
-    try:
-        yield
-    finally:
-        ray._private.utils.set_sigterm_handler = set_handler
-        signal.signal(signal.SIGTERM, own)
 
 
 def _quieten() -> None:

@@ -22,7 +22,16 @@ from w2vray.training.examples import ExampleFile, Examples, Part
 from w2vray.training.fit import Task, fit
 from w2vray.training.steps import EpochReport
 
-__all__ = ["DIVERGED", "STATE", "WorkerConfig", "last_state", "load_state", "state_if_whole", "train_loop_per_worker"]
+__all__ = [
+    "DIVERGED",
+    "STATE",
+    "WorkerConfig",
+    "last_state",
+    "last_whole",
+    "load_state",
+    "state_if_whole",
+    "train_loop_per_worker",
+]
 
 STATE = "state.pt"
 """The file of a checkpoint."""
@@ -33,7 +42,7 @@ DIVERGED = "diverged.txt"
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerConfig:
-    """What every worker is told: ``files`` are the example files of each store, ``checkpoints`` the folder of those."""
+    """What every worker gets: ``files`` are the example files of each store, ``checkpoints`` the attempts' folder."""
 
     shared: SharedVectors
     task: Task
@@ -81,12 +90,26 @@ def train_loop_per_worker(arguments: Mapping[str, Any]) -> None:
 
 
 def last_state(folder: Path) -> dict[str, Any] | None:
-    """Read the last whole checkpoint: the one that Ray Train knows, else the last in its folder, if there is any."""
+    """Read the last whole checkpoint: the one that Ray Train knows, else the last in the folder, if there is any."""
     known = ray.train.get_checkpoint()
     if known is not None:
         return load_state(known)
-    places = sorted(folder.glob("checkpoint_*"), reverse=True)  # they are named by the time
-    return next((state for state in map(state_if_whole, places) if state is not None), None)
+    found = last_whole(folder)
+    return None if found is None else found[1]
+
+
+def last_whole(folder: Path) -> tuple[Path, dict[str, Any]] | None:
+    """Find the last whole checkpoint of a training's attempts, and read it; None where there is none.
+
+    They lie in a folder for each attempt, and both are named in the order in which they were made::
+
+        attempt-0001/checkpoint_2026-01-31_12-00-00.000000/state.pt
+    """
+    for place in sorted(folder.glob("*/checkpoint_*"), reverse=True):
+        state = state_if_whole(place)
+        if state is not None:
+            return place, state
+    return None
 
 
 def state_if_whole(place: Path) -> dict[str, Any] | None:

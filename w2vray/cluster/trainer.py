@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from threading import Event, Thread
@@ -13,19 +13,17 @@ from typing import Any
 
 import ray.exceptions
 import ray.train
-from ray.actor import ActorHandle
-from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
 from ray.train.torch import TorchTrainer
-from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
-from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 
+from w2vray.cluster.ray_internals import lean
 from w2vray.cluster.resources import can_grow, cluster_cpus, require_gpus, worker_cpus
-from w2vray.cluster.train_worker import DIVERGED, WorkerConfig, load_state, state_if_whole, train_loop_per_worker
+from w2vray.cluster.train_worker import DIVERGED, WorkerConfig, last_whole, load_state, train_loop_per_worker
 from w2vray.cluster.waiting import Note, told_of_waiting, training_waits_for
 from w2vray.errors import ClusterError, DivergedError, W2vrayError
 from w2vray.settings.verbs import TrainSettings
 
-__all__ = ["Progress", "forget_damaged", "require_workers", "run_trainer"]
+__all__ = ["Progress", "next_attempt", "require_workers", "run_trainer"]
 
 Progress = Callable[[int, str], None]
 """Called with epochs done and a few words."""
@@ -40,8 +38,8 @@ from the last checkpoint, which costs them a part of an epoch."""
 
 _WATCH_SECONDS = 1.0
 
-_SNAPSHOT = "checkpoint_manager_snapshot.json"
-"""The file in which Ray Train keeps what checkpoints there are."""
+_LAST_EPOCH = "last-epoch.json"
+"""The file, in the folder of the attempts, of the last epoch that has a checkpoint: which attempt, and its metrics."""
 
 _POLL_SECONDS = "0.25"
 """Between two looks of Ray Train at its workers. Each epoch's report waits for one; Ray's own 2 s are longer than an
@@ -77,7 +75,7 @@ def run_trainer(
         settings: how many workers, and on what.
         worker: what each is told.
         storage: a folder that all machines share.
-        name: of the training's folder in it; where it is there, it is gone on with.
+        name: of the training's folder in it; where that has a whole checkpoint, it is gone on with.
         progress: told of epochs.
         note: told where workers have to wait for CPUs.
 
@@ -88,23 +86,27 @@ def run_trainer(
     least, most = settings.worker_range
     each = _resources(worker_cpus(most), settings.gpu)
     folder = storage / name
-    trainer = partial(
-        _Trainer,
-        train_loop_per_worker,
-        train_loop_config={"config": worker},
-        scaling_config=ScalingConfig(  # type: ignore[call-arg]  # declared for its version 1
-            num_workers=most if least == most else (least, most),  # type: ignore[arg-type]  # the same
-            use_gpu=settings.gpu,
-            resources_per_worker=each,
-            elastic_resize_monitor_interval_s=RESIZE_SECONDS,
-        ),
-        run_config=RunConfig(
-            name=name,
-            storage_path=str(storage),
-            failure_config=FailureConfig(max_failures=MAX_FAILURES),
-            checkpoint_config=CheckpointConfig(num_to_keep=1),
-        ),
-    )
+
+    def trainer(attempt: str) -> TorchTrainer:
+        made: TorchTrainer = lean(TorchTrainer)(
+            train_loop_per_worker,
+            train_loop_config={"config": worker},
+            scaling_config=ScalingConfig(  # type: ignore[call-arg]  # declared for its version 1
+                num_workers=most if least == most else (least, most),  # type: ignore[arg-type]  # the same
+                use_gpu=settings.gpu,
+                resources_per_worker=each,
+                elastic_resize_monitor_interval_s=RESIZE_SECONDS,
+            ),
+            run_config=RunConfig(
+                name=attempt,
+                storage_path=str(folder),
+                failure_config=FailureConfig(max_failures=MAX_FAILURES),
+                checkpoint_config=CheckpointConfig(num_to_keep=1),
+                callbacks=[_LastEpoch(folder, attempt)],  # type: ignore[list-item]  # the same
+            ),
+        )
+        return made
+
     (folder / DIVERGED).unlink(missing_ok=True)  # of a call that was killed before it read this
     waiting = told_of_waiting(partial(training_waits_for, least, each), note)
     with _impatient(elastic=least < most), _watched(folder, progress), waiting:
@@ -113,8 +115,11 @@ def run_trainer(
         reason = (folder / DIVERGED).read_text(encoding="utf-8")
         shutil.rmtree(folder)
         raise DivergedError(reason)
-    assert result.checkpoint is not None, "a training that ends well has reported at least once"
-    return load_state(result.checkpoint)
+    if result.checkpoint is not None:
+        return load_state(result.checkpoint)
+    found = last_whole(folder)
+    assert found is not None, "an attempt that had nothing left to do has found the end of an earlier one"
+    return found[1]
 
 
 @contextmanager
@@ -136,44 +141,36 @@ _REFUSED = re.compile(r"\w*Error: \[Errno \d+\]")
 """The last line of the traceback of an OSError."""
 
 
-class _Trainer(TorchTrainer):
-    """Ray's trainer, without what is of no use here, and takes its time.
+class _LastEpoch(UserCallback):
+    """Writes down each epoch that has a checkpoint, in a process of Ray's; the driver reads it there.
 
-    Its own answer to an interrupt ends the program as if all had gone well. One process of its own hands out datasets;
-    workers map files instead. Another frees the workers' CPUs where the controller has died alone, which ends the
-    program, and so frees them, anyway: on a Ray without a state API the end of a training would wait 12 s for it, and
-    where a machine has another Ray, it asks that one, and stays behind.
+    So an epoch is said to be done only when it is safe. The checkpoints of earlier attempts are not needed then.
     """
 
-    _controller: ActorHandle[Any] | None = None
+    def __init__(self, folder: Path, attempt: str) -> None:
+        self.folder, self.attempt = folder, attempt
 
-    def _create_default_callbacks(self) -> list[Any]:
-        needless = (DatasetsCallback, PlacementGroupCleanerCallback)
-        callbacks = super()._create_default_callbacks()  # type: ignore[misc]  # declared for its version 1
-        return [callback for callback in callbacks if not isinstance(callback, needless)]
-
-    def _register_sigint_handler(self, controller: ActorHandle[Any]) -> None:
-        self._controller = controller
-
-    def fit(self) -> ray.train.Result:
-        """Train to the end; where that is interrupted, let go of the workers at once."""
-        try:
-            return super().fit()
-        except KeyboardInterrupt:
-            if self._controller is not None:
-                ray.kill(self._controller)
-            raise
+    def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Checkpoint | None) -> None:  # noqa: ARG002 - Ray's own
+        """Write the first worker's metrics, whole or not at all."""
+        if checkpoint is None:
+            return
+        with suppress(OSError):  # a full disk: the checkpoint is there, so that the work goes on and this is not said
+            half = self.folder / f"{_LAST_EPOCH}.half"
+            half.write_text(json.dumps({"attempt": self.attempt, "metrics": metrics[0]}))
+            half.replace(self.folder / _LAST_EPOCH)
+        for earlier in _attempts(self.folder):
+            if earlier.name < self.attempt:
+                shutil.rmtree(earlier, ignore_errors=True)
 
 
-def _fit(trainer: Callable[[], TorchTrainer], folder: Path) -> ray.train.Result:
-    """Train to the end; a new trainer, which goes on where the last one has failed, while there are epochs between."""
+def _fit(trainer: Callable[[str], TorchTrainer], folder: Path) -> ray.train.Result:
+    """Train to the end; a new attempt, which goes on where the last one has failed, while there are epochs between."""
     while True:
-        forget_damaged(folder)
-        before = _latest(folder)
+        before = _last_epoch(folder)
         try:
-            return trainer().fit()
+            return trainer(next_attempt(folder)).fit()
         except ray.train.TrainingFailedError as error:
-            if _latest(folder) == before:
+            if _last_epoch(folder) == before:
                 raise W2vrayError(
                     f"training failed: {failure(error)}; the same command goes on from its last epoch"
                 ) from error
@@ -194,31 +191,27 @@ def failure(error: ray.train.TrainingFailedError) -> str:
     return str(error)
 
 
-def forget_damaged(folder: Path) -> None:
-    """Remove Ray Train's list of checkpoints where Ray would not go on with it.
+def next_attempt(folder: Path) -> str:
+    """Name an attempt that Ray Train has not seen.
 
-    Ray writes it in place, so that its end may be missing; or what it names may be gone or damaged. That is decided
-    here, for all workers, which find the last whole checkpoint without it.
+    In a folder that it knows, Ray would look for the checkpoints that it listed there, and stop where one of them, or
+    the list, is damaged. In a new one the workers themselves look for the last whole checkpoint.
     """
-    snapshot = folder / _SNAPSHOT
-    try:
-        latest = json.loads(snapshot.read_text())["latest_checkpoint_result"]
-        usable = latest is None or state_if_whole(folder / latest["checkpoint_dir_name"]) is not None
-    except FileNotFoundError:
-        return
-    except (ValueError, KeyError, TypeError):
-        usable = False
-    if not usable:
-        snapshot.unlink()
+    attempts = _attempts(folder)
+    return f"attempt-{int(attempts[-1].name[-4:]) + 1 if attempts else 1:04d}"
 
 
-def _latest(folder: Path) -> dict[str, Any] | None:
-    """Return Ray's word of the last checkpoint; None where there is none yet, or it is being written."""
+def _attempts(folder: Path) -> list[Path]:
+    return sorted(folder.glob("attempt-[0-9][0-9][0-9][0-9]"))
+
+
+def _last_epoch(folder: Path) -> dict[str, Any] | None:
+    """Return what is written of the last epoch; None where nothing is."""
     try:
-        latest: dict[str, Any] | None = json.loads((folder / _SNAPSHOT).read_text())["latest_checkpoint_result"]
-    except (OSError, ValueError, KeyError):
+        last: dict[str, Any] = json.loads((folder / _LAST_EPOCH).read_text())
+    except (OSError, ValueError):
         return None
-    return latest
+    return last
 
 
 @contextmanager
@@ -229,11 +222,11 @@ def _watched(folder: Path, progress: Progress) -> Iterator[None]:
     def watch() -> None:
         told = None
         while not done.wait(_WATCH_SECONDS):
-            latest = _latest(folder)
-            if latest is not None and latest != told:
-                epoch, loss = latest["metrics"]["epoch"], latest["metrics"]["validation_loss"]
+            last = _last_epoch(folder)
+            if last is not None and last != told:
+                epoch, loss = last["metrics"]["epoch"], last["metrics"]["validation_loss"]
                 progress(epoch, "epochs" if loss is None else f"epochs, validation loss {loss:.4f}")
-                told = latest
+                told = last
 
     thread = Thread(target=watch, daemon=True)
     thread.start()

@@ -6,8 +6,9 @@ from contextlib import contextmanager, suppress
 
 import ray
 import ray.exceptions
-from ray._private.state import state as cluster_state
 from ray.util import placement_group_table
+
+from w2vray.cluster.ray_internals import pool_has_no_cpus
 
 __all__ = ["Note", "pool_waits_for", "told_of_waiting", "training_waits_for"]
 
@@ -53,12 +54,7 @@ def told_of_waiting(waits_for: Callable[[], str], note: Note) -> Iterator[None]:
 
 def pool_waits_for(each: Mapping[str, float]) -> str:
     """Say what a pool of this driver waits for whose workers take ``each``; nothing where it has one."""
-    job = ray.get_runtime_context().get_job_id()
-    actors = cluster_state.actor_table(None, ray.JobID.from_hex(job), None).values()
-    pool = [actor for actor in actors if actor["ActorClassName"].startswith("MapWorker") and actor["State"] != "DEAD"]
-    if not pool or any(actor["Address"]["IPAddress"] for actor in pool):  # it is being started, or has its CPUs
-        return ""
-    return _lacking(1, each)
+    return _lacking(1, each) if pool_has_no_cpus() else ""
 
 
 def training_waits_for(least: int, each: Mapping[str, float]) -> str:

@@ -1,0 +1,252 @@
+"""Every private name of Ray that we use: an upgrade of Ray is looked at here, and nowhere else.
+
+A name is looked up when it is used. Where it is gone the work is done without it, as the last column says.
+
+    name                            what it is for                    without it
+    ------------------------------  --------------------------------  ---------------------------------------
+    ENABLE_RAY_CLUSTER              listen on the loopback only       from Python: on all addresses, with a token
+    start_api_server                start no dashboard                starting takes a few CPU seconds longer
+    start_log_monitor               start no log reader               the same
+    start_monitor                   start no autoscaler               the same
+    kill_all_processes              clear away a failed start         its processes end with this one
+    set_sigterm_handler             keep our answer to SIGTERM        during a start, SIGTERM ends us silently
+    actor_table, _MapWorker         say what a pool waits for         a pool waits silently
+    _create_default_callbacks       leave callbacks out of training   the end of a training takes up to 12 s longer
+    DatasetsCallback                leave it out                      training has one idle process more
+    PlacementGroupCleanerCallback   leave it out                      the end of a training takes up to 12 s longer
+    _register_sigint_handler        answer Ctrl-C, end the workers    they end with the program, not at once
+    RayTrainWorker                  benchmarks find its processes     they measure the driver only
+
+Two supported ways were tried and do not do. ``ray.init`` in a thread of its own installs no answer to SIGTERM, but
+Linux kills what that thread has started when it ends. RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 is read once, when ray is
+imported: the command line sets it, whose process is all ours; a Python program may have imported ray before us.
+
+``tests/cluster/test_ray_internals.py`` holds all of this.
+"""
+
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import Any
+
+import ray
+
+__all__ = [
+    "INTERNALS",
+    "READER_PROCESS",
+    "TRAINER_PROCESS",
+    "Internal",
+    "clear_failed_start",
+    "find",
+    "keeping_sigterm",
+    "lean",
+    "listening_on_loopback",
+    "pool_has_no_cpus",
+    "starting_few_processes",
+]
+
+
+@dataclass(frozen=True)
+class Internal:
+    """A private name: what it is for, and what happens where Ray no longer has it."""
+
+    name: str
+    why: str
+    without: str
+
+
+_LOOPBACK = "ray._private.ray_constants.ENABLE_RAY_CLUSTER"
+_API_SERVER = "ray._private.node.Node.start_api_server"
+_LOG_MONITOR = "ray._private.node.Node.start_log_monitor"
+_MONITOR = "ray._private.node.Node.start_monitor"
+_KILL = "ray._private.node.Node.kill_all_processes"
+_SIGTERM = "ray._private.utils.set_sigterm_handler"
+_ACTORS = "ray._private.state.state.actor_table"
+_READER = "ray.data._internal.execution.operators.actor_pool_map_operator._MapWorker"
+_CALLBACKS = "ray.train.torch.TorchTrainer._create_default_callbacks"
+_DATASETS = "ray.train.v2._internal.callbacks.datasets.DatasetsCallback"
+_CLEANER = "ray.train.v2._internal.callbacks.placement_group_callback.PlacementGroupCleanerCallback"
+_SIGINT = "ray.train.torch.TorchTrainer._register_sigint_handler"
+_TRAINER = "ray.train.v2._internal.execution.worker_group.worker.RayTrainWorker"
+
+_NO_WAITING = "a pool that waits for CPUs says nothing"
+_SLOWER_START = "each start takes a few CPU seconds longer"
+_SLOWER_END = "on a Ray that we started, the end of a training takes up to 12 s longer"
+
+INTERNALS = (
+    Internal(_LOOPBACK, "what we start listens on the loopback", "started from Python, it listens on all addresses"),
+    Internal(_API_SERVER, "start no dashboard", _SLOWER_START),
+    Internal(_LOG_MONITOR, "start nothing that reads logs", _SLOWER_START),
+    Internal(_MONITOR, "start no autoscaler", _SLOWER_START),
+    Internal(_KILL, "end the processes of a start that failed", "they end when this process does"),
+    Internal(_SIGTERM, "keep our answer to SIGTERM", "while Ray starts, SIGTERM ends the program without a word"),
+    Internal(_ACTORS, "see whether a pool's workers have CPUs", _NO_WAITING),
+    Internal(_READER, "tell a pool's workers from other actors", _NO_WAITING),
+    Internal(_CALLBACKS, "leave callbacks out of a training", _SLOWER_END),
+    Internal(_DATASETS, "leave out the process that hands out datasets", "it is started, and idles"),
+    Internal(_CLEANER, "leave out the process that looks after the controller", _SLOWER_END),
+    Internal(_SIGINT, "answer Ctrl-C ourselves, and end the workers at once", "they end with the program"),
+    Internal(_TRAINER, "benchmarks find the processes that train", "they measure the driver only"),
+)
+"""All of them, by their full names."""
+
+READER_PROCESS, TRAINER_PROCESS = "ray::MapWorker", "ray::RayTrainW"
+"""What Linux calls the processes of a pool and of a training: it keeps so many letters of Ray's names for them."""
+
+
+def find(name: str) -> Any:
+    """Return what has this full name; None where there is no such thing in this Ray."""
+    with suppress(ImportError, AttributeError):
+        return resolve_name(name)
+    return None
+
+
+# Starting Ray
+
+
+@contextmanager
+def listening_on_loopback() -> Iterator[None]:
+    """Let what is started inside listen on the loopback: elsewhere than on Linux Ray does so by itself."""
+    with _replaced(_LOOPBACK, by=False):
+        yield
+
+
+@contextmanager
+def starting_few_processes() -> Iterator[None]:
+    """Start without what serves clusters and people who look on: it would take seconds of the CPUs that are to work."""
+    with ExitStack() as stack:
+        for name in (_API_SERVER, _LOG_MONITOR, _MONITOR):
+            stack.enter_context(_replaced(name, by=lambda *_, **__: None))
+        yield
+
+
+@contextmanager
+def keeping_sigterm() -> Iterator[None]:
+    """Keep the program's own answer to SIGTERM: Ray's end the process, one of them by SIGABRT, and say nothing."""
+    if threading.current_thread() is not threading.main_thread():  # where Ray changes nothing
+        yield
+        return
+    own = signal.getsignal(signal.SIGTERM)
+    try:
+        with _replaced(_SIGTERM, by=lambda *_, **__: None):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, own)
+
+
+@contextmanager
+def _replaced(name: str, *, by: Any) -> Iterator[None]:
+    """Put something else in the place of a name; do nothing where there is no such name."""
+    before = find(name)
+    if before is None:
+        yield
+        return
+    place, _, last = name.rpartition(".")
+    owner = find(place)
+    setattr(owner, last, by)
+    try:
+        yield
+    finally:
+        setattr(owner, last, before)
+
+
+def clear_failed_start(error: BaseException) -> None:
+    """End the processes of a start that ended in this error: Ray leaves them to the end of this process.
+
+    Ray's object for them is found in the frames of the error; nothing else refers to it.
+    """
+    node: Any = find(_KILL.rpartition(".")[0])
+    if find(_KILL) is None or not isinstance(node, type):
+        return
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        half: Any = frame.f_locals.get("self")
+        if isinstance(half, node):
+            with suppress(Exception):  # it is as far as it came
+                half.kill_all_processes(check_alive=False)  # type: ignore[attr-defined]
+
+
+# What is waited for
+
+
+def pool_has_no_cpus() -> bool:
+    """Tell whether this driver has a pool none of whose workers has its CPUs; not where Ray does not say."""
+    table, worker = find(_ACTORS), find(_READER)
+    if table is None or worker is None:
+        return False
+    kind = worker.__name__.lstrip("_")
+    with suppress(AttributeError, KeyError, TypeError):  # another Ray asks and answers in another way
+        job = ray.JobID.from_hex(ray.get_runtime_context().get_job_id())
+        actors = table(None, job, None).values()
+        pool = [actor for actor in actors if actor["ActorClassName"].startswith(kind) and actor["State"] != "DEAD"]
+        return bool(pool) and not any(actor["Address"]["IPAddress"] for actor in pool)
+    return False
+
+
+# Training
+
+
+def lean(trainer: type[Any]) -> type[Any]:
+    """Derive from Ray's trainer one without what is of no use here, and takes its time.
+
+    Its own answer to an interrupt ends the program as if all had gone well. One process of its own hands out datasets;
+    workers map files instead. Another frees the workers' CPUs where the controller has died alone, which ends the
+    program, and so frees them, anyway: on a Ray without a state API the end of a training would wait 12 s for it, and
+    where a machine has another Ray, it asks that one, and stays behind.
+    """
+    fewer = (_FewCallbacks,) if find(_CALLBACKS) else ()
+    interrupted = _OwnInterrupt if find(_SIGINT) else _InThread
+    return type("LeanTrainer", (*fewer, interrupted, trainer), {})
+
+
+class _FewCallbacks:
+    """Leaves callbacks out."""
+
+    def _create_default_callbacks(self, *arguments: Any, **options: Any) -> Any:
+        callbacks = super()._create_default_callbacks(*arguments, **options)  # type: ignore[misc]
+        needless = tuple(kind for kind in map(find, (_DATASETS, _CLEANER)) if isinstance(kind, type))
+        return [callback for callback in callbacks if not isinstance(callback, needless)]
+
+
+class _OwnInterrupt:
+    """Lets go of the workers at once where a training is interrupted."""
+
+    _controller: Any = None
+
+    def _register_sigint_handler(self, controller: Any, *_: Any, **__: Any) -> None:
+        self._controller = controller
+
+    def fit(self) -> Any:
+        """Train to the end."""
+        try:
+            return super().fit()  # type: ignore[misc]
+        except KeyboardInterrupt:
+            if self._controller is not None:
+                ray.kill(self._controller)
+            raise
+
+
+class _InThread:
+    """Trains in a thread of its own, where Ray does not answer interrupts."""
+
+    def fit(self) -> Any:
+        """Train to the end; what is raised there is raised here."""
+        came: list[Any] = []
+        failed: list[BaseException] = []
+        train: Callable[[], Any] = super().fit  # type: ignore[misc]
+
+        def work() -> None:
+            try:
+                came.append(train())
+            except BaseException as error:  # noqa: BLE001 - raised again by who waits
+                failed.append(error)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        thread.join()
+        if failed:
+            raise failed[0]
+        return came[0]
