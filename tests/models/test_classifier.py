@@ -11,19 +11,15 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from w2vray.models.average.network import AverageModel
+from w2vray.models.average.settings import AverageSettings, TunedAverageSettings
 from w2vray.models.batches import Batch, RaggedIds
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
 from w2vray.models.cnn.network import CnnModel
+from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.directory import Bundle
-from w2vray.models.kinds import (
-    AverageSettings,
-    CnnSettings,
-    GruSettings,
-    LstmSettings,
-    ModelSettings,
-    TunedAverageSettings,
-)
+from w2vray.models.kinds import ModelSettings
 from w2vray.models.recurrent.network import RecurrentModel
+from w2vray.models.recurrent.settings import GruSettings, LstmSettings
 from w2vray.models.weights import weight_shapes
 from w2vray.scoring.scorer import TextScorer
 from w2vray.vectors import Vectors

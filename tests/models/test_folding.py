@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 
 from w2vray.kernels import projecting
 from w2vray.kernels.compiling import usable
+from w2vray.models.average.settings import AverageSettings
 from w2vray.models.batches import by_length
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
+from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.directory import Bundle, ModelConfig
 from w2vray.models.folding import Folded, fold
-from w2vray.models.kinds import AverageSettings, CnnSettings, GruSettings, LstmSettings, ModelSettings
+from w2vray.models.kinds import ModelSettings
+from w2vray.models.recurrent.settings import GruSettings, LstmSettings
 from w2vray.models.word_vectors import WordVectors
 from w2vray.scoring.answers import Scores
 from w2vray.scoring.scorer import TextScorer

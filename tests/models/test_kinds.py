@@ -4,14 +4,10 @@ from typing import Any
 import pytest
 
 from w2vray.errors import ConfigError
-from w2vray.models.kinds import (
-    MODEL_SETTINGS,
-    AverageSettings,
-    CnnSettings,
-    GruSettings,
-    LstmSettings,
-    model_settings,
-)
+from w2vray.models.average.settings import AverageSettings
+from w2vray.models.cnn.settings import CnnSettings
+from w2vray.models.kinds import MODEL_SETTINGS, model_settings
+from w2vray.models.recurrent.settings import GruSettings, LstmSettings
 
 NAN, INFINITY = float("nan"), float("inf")
 

@@ -16,8 +16,11 @@ from w2vray.errors import DivergedError
 from w2vray.models.average.network import AverageModel
 from w2vray.models.classifier import Classifier, shared_table
 from w2vray.models.cnn.network import CnnModel
-from w2vray.models.kinds import CnnSettings, GruSettings, LstmSettings, ModelSettings, StepSettings
+from w2vray.models.cnn.settings import CnnSettings
+from w2vray.models.kinds import ModelSettings
+from w2vray.models.recurrent.settings import GruSettings, LstmSettings
 from w2vray.models.word_vectors import WordVectors
+from w2vray.settings.steps import StepSettings
 from w2vray.training.epochs import ALONE, Workers, epoch_batches
 from w2vray.training.examples import NO_EXAMPLES, Examples, Numbering, Part, joined
 from w2vray.training.objectives import ManyLabels, OneLabel

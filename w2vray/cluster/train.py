@@ -20,10 +20,12 @@ from w2vray.cluster.train_worker import WorkerConfig
 from w2vray.cluster.trainer import Progress, require_workers, run_trainer
 from w2vray.cluster.waiting import Note
 from w2vray.errors import BundleError, ConfigError, CorpusError, UnusableInputError
+from w2vray.models.average.settings import AverageSettings
 from w2vray.models.directory import ModelConfig, save_bundle
-from w2vray.models.kinds import AverageSettings, ModelSettings, StepSettings, model_settings
+from w2vray.models.kinds import ModelSettings, model_settings
 from w2vray.run.leases import only_writer
 from w2vray.run.wholefiles import WholeFiles
+from w2vray.settings.steps import StepSettings
 from w2vray.settings.verbs import TrainSettings
 from w2vray.store.labelled import Labelled, labelled_units
 from w2vray.store.labels import label_order

@@ -12,18 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from w2vray.models.average.network import AverageModel
+from w2vray.models.average.settings import AverageSettings, TunedAverageSettings
 from w2vray.models.batches import Batch, RaggedIds
 from w2vray.models.cnn.network import CnnModel
+from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.compiled import can_compile
-from w2vray.models.kinds import (
-    AverageSettings,
-    CnnSettings,
-    GruSettings,
-    LstmSettings,
-    ModelSettings,
-    TunedAverageSettings,
-)
+from w2vray.models.kinds import ModelSettings
 from w2vray.models.recurrent.network import RecurrentModel
+from w2vray.models.recurrent.settings import GruSettings, LstmSettings
 from w2vray.models.word_vectors import WordVectors
 from w2vray.settings.verbs import SPECIAL_POLICIES
 

@@ -10,16 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.projecting import ProjectedRows
-from w2vray.models.dense import AverageHead, CnnHead
-from w2vray.models.kinds import (
-    AverageSettings,
-    CnnSettings,
-    GruSettings,
-    LstmSettings,
-    ModelSettings,
-    TunedAverageSettings,
-)
+from w2vray.models.average.head import AverageHead
+from w2vray.models.average.settings import AverageSettings, TunedAverageSettings
+from w2vray.models.cnn.head import CnnHead
+from w2vray.models.cnn.settings import CnnSettings
+from w2vray.models.kinds import ModelSettings
 from w2vray.models.recurrent.head import RecurrentHead
+from w2vray.models.recurrent.settings import GruSettings, LstmSettings
 from w2vray.text.lookup import Ids
 
 __all__ = ["Folded", "fold"]

@@ -1,13 +1,9 @@
 """The weights that each model stores, by the names and shapes that torch gives them, without torch."""
 
-from w2vray.models.kinds import (
-    AverageSettings,
-    CnnSettings,
-    GruSettings,
-    LstmSettings,
-    ModelSettings,
-    TunedAverageSettings,
-)
+from w2vray.models.average.settings import AverageSettings, TunedAverageSettings
+from w2vray.models.cnn.settings import CnnSettings
+from w2vray.models.kinds import ModelSettings
+from w2vray.models.recurrent.settings import GruSettings, LstmSettings
 
 __all__ = ["weight_shapes"]
 

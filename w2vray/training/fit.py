@@ -13,9 +13,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from w2vray.models.average.settings import AverageSettings
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
-from w2vray.models.kinds import AverageSettings, ModelSettings, StepSettings
+from w2vray.models.kinds import ModelSettings
 from w2vray.models.word_vectors import WordVectors
+from w2vray.settings.steps import StepSettings
 from w2vray.training.epochs import ALONE, Workers
 from w2vray.training.examples import NO_EXAMPLES, Examples, Numbering, joined
 from w2vray.training.logistic import Means, fit_logistic

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from w2vray.kernels.compiling import usable
 from w2vray.models.cnn.network import CnnModel
-from w2vray.models.kinds import CnnSettings
+from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.word_vectors import ReadWords
 
 DIM = 2

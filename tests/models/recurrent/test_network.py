@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from w2vray.kernels.compiling import usable
-from w2vray.models.kinds import GruSettings, LstmSettings, RecurrentSettings
 from w2vray.models.recurrent.network import RecurrentModel
+from w2vray.models.recurrent.settings import GruSettings, LstmSettings, RecurrentSettings
 from w2vray.models.word_vectors import ReadWords
 
 DIM, HIDDEN = 2, 3
