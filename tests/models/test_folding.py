@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2vray.kernels import projecting
-from w2vray.kernels.compiling import usable
+from w2vray.kernels.compiling import why_no_kernels
 from w2vray.models.average.settings import AverageSettings
 from w2vray.models.batches import by_length
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
@@ -28,7 +28,7 @@ from w2vray.text.lookup import Ids
 from w2vray.vectors import Vectors
 from w2vray.vectors.importing import import_vectors
 
-pytestmark = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
+pytestmark = pytest.mark.skipif(bool(why_no_kernels()), reason=why_no_kernels() or "kernels can be compiled")
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 V, K, M, D, C = 40, 3, 5, 7, 4

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from w2vray.errors import BundleError, UnusableInputError
 from w2vray.kernels.answering import answer
-from w2vray.kernels.compiling import compiler, processor, usable
+from w2vray.kernels.compiling import compiler, processor, why_no_kernels
 from w2vray.models.checking import model_weights, require_fitting, tuned_rows
 from w2vray.models.directory import OVERLAY, Bundle
 from w2vray.models.folding import Folded, fold
@@ -83,7 +83,7 @@ class TextScorer:
         self.look_up: Callable[[pa.LargeStringArray], Ids] = self.lookup
         self.answer: Answer = plain_answer
         self.folded: Folded | None = None
-        if kernels and not usable():
+        if kernels and not why_no_kernels():
             self.look_up = FastLookup(self.lookup)
             self.answer = answer
             if device is None:
@@ -188,7 +188,7 @@ def numeric_profile(device: Device | None = None) -> Mapping[str, Any]:
 
 
 def _instructions(device: Device | None) -> str:
-    if device is None and not usable():
+    if device is None and not why_no_kernels():
         return processor()
     import torch  # as in TextScorer.on_device
 
