@@ -18,7 +18,7 @@ from w2vray.models.classifier import Classifier, build_model, shared_table, spec
 from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.directory import Bundle, ModelConfig
 from w2vray.models.folding import Folded, fold
-from w2vray.models.kinds import ModelSettings
+from w2vray.models.kinds import ModelSettings, kind_of
 from w2vray.models.recurrent.settings import GruSettings, LstmSettings
 from w2vray.models.word_vectors import WordVectors
 from w2vray.scoring.answers import Scores
@@ -74,7 +74,8 @@ def both(model: ModelSettings, *, bound: int = 1 << 20, dtype: str = "float32") 
         for parameter in classifier.model.parameters():
             torch.nn.init.normal_(parameter, std=0.5)
     weights = {name: value.numpy() for name, value in classifier.model.state_dict().items()}
-    folded = fold(model, weights, table_VD, overlay_KD, bound=bound)
+    folded = fold(kind_of(model), model, weights, table_VD, overlay_KD, bound=bound)
+    assert folded is not None
     return classifier, folded
 
 

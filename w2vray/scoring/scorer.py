@@ -52,7 +52,7 @@ class TextScorer:
 
     ``kernels=False`` computes all of it in plain Python and torch: the plain model of the compiled kernels, which may
     keep up to ``projection_cache`` MiB of words' projected rows. With a ``device``, torch computes there, and only the
-    look-up is compiled.
+    look-up is compiled; so it is on a CPU where the kind of model has nothing else to score with.
 
     Example:
         >>> scorer = TextScorer.load("model")  # doctest: +SKIP
@@ -89,7 +89,8 @@ class TextScorer:
             if device is None:
                 overlay_KD = bundle.weights[OVERLAY].astype(np.float32)
                 bound = projection_cache << 20
-                self.folded = fold(config.settings, model_weights(bundle), vectors.table_VD, overlay_KD, bound=bound)
+                weights = model_weights(bundle)
+                self.folded = fold(config.kind, config.settings, weights, vectors.table_VD, overlay_KD, bound=bound)
             self.look_up(pa.array(_WARMING, pa.large_string()))
             self.score_ids(_ONE_WORD)
         if self.folded is None:
@@ -97,7 +98,7 @@ class TextScorer:
 
     @cached_property
     def on_device(self) -> "DeviceModel":
-        """The model in torch: the plain model of the kernels where there is no device."""
+        """The model in torch: on a device, or the plain model of the kernels."""
         # torch's import takes a second and 150 MB, which scoring by kernels does without
         from w2vray.scoring.device_model import DeviceModel, stored_classifier
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from w2vray.kernels.projecting import ProjectedRows
 from w2vray.models.average.adding import add_rows
+from w2vray.models.average.settings import AverageSettings, TunedAverageSettings
 from w2vray.text.lookup import Ids
 
 __all__ = ["AverageHead"]
@@ -19,7 +20,7 @@ __all__ = ["AverageHead"]
 class AverageHead:
     """Mean of projected rows, and the bias."""
 
-    def __init__(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
+    def __init__(self, weights: Mapping[str, npt.NDArray[Any]], _: AverageSettings | TunedAverageSettings) -> None:
         self.weights_DP = np.ascontiguousarray(weights["dense.weight"].T)
         self.bias_P = np.zeros(self.weights_DP.shape[1], dtype=np.float32)
         self._bias_C = weights["dense.bias"].astype(np.float64)

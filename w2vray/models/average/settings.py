@@ -2,24 +2,16 @@
 
 from dataclasses import dataclass
 
-from w2vray.settings.steps import StepSettings, is_whole
-from w2vray.settings.verbs import documented, require
+from w2vray.settings.logistic import LogisticSettings
+from w2vray.settings.steps import StepSettings
+from w2vray.settings.verbs import documented
 
 __all__ = ["AverageSettings", "TunedAverageSettings"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class AverageSettings:
+class AverageSettings(LogisticSettings):
     """Settings of ``average``."""
-
-    C: float = documented("inverse strength of the penalty on the weights, as scikit-learn's (its default: 1).", 10.0)
-    iterations: int = documented("L-BFGS iterations at most.", 1000)
-
-    def __post_init__(self) -> None:
-        require(0 < self.C < float("inf"), "C", self.C, "a number above 0")
-        require(
-            is_whole(self.iterations) and self.iterations > 0, "iterations", self.iterations, "a whole number above 0"
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
