@@ -25,7 +25,7 @@ from w2vray.settings.verbs import TrainSettings
 from w2vray.training.fit import BEST, CURVE
 from w2vray.vectors import Vectors
 
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+on_ray = [pytest.mark.ray, pytest.mark.long, pytest.mark.usefixtures("local_ray")]
 
 LONG: dict[str, Any] = {
     "filters": 8,

@@ -16,7 +16,7 @@ from w2vray.run.wholefiles import WholeFiles
 from w2vray.settings.verbs import EvaluateSettings, TrainSettings
 from w2vray.vectors import Vectors
 
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+pytestmark = pytest.mark.usefixtures("here_and_on_ray")
 
 
 def run_train(store: Path, vectors: Vectors, output: Path, **options: Any) -> None:
