@@ -21,7 +21,7 @@ from w2vray import cli
 from w2vray.models.directory import Bundle
 from w2vray.vectors import Vectors
 
-pytestmark = pytest.mark.usefixtures("in_process")
+pytestmark = pytest.mark.usefixtures("training_in_process")
 
 SCORE = "score store --model model --output new --json"
 AGAIN = "score store --model model --output run --json --max-bytes 99"

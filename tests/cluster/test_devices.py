@@ -88,7 +88,7 @@ def test_gpus_that_are_not_there_are_an_error_at_once(
 @pytest.mark.ray
 @pytest.mark.usefixtures("local_ray")
 @pytest.mark.parametrize("device", [None, ON_CPU])
-@pytest.mark.parametrize("cpus", [1, 2])
+@pytest.mark.parametrize("cpus", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_a_worker_takes_no_more_cpus_than_it_was_given(
     cpus: int, device: Device | None, make_model: Make, tmp_path: Path
 ) -> None:

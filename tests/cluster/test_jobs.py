@@ -101,6 +101,7 @@ def submit(head: Head, *verb: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=dict(head.environment), capture_output=True, text=True, timeout=400, check=False)
 
 
+@pytest.mark.long
 def test_train_then_score_as_jobs_and_exit_codes_come_back(
     head: Head, make_store: MakeStore, word_vectors: Vectors, tmp_path: Path
 ) -> None:

@@ -292,6 +292,7 @@ def test_the_same_command_again_computes_nothing(tmp_path: Path, capsys: pytest.
     assert (tmp_path / "out" / "cells.jsonl").read_bytes() == kept
 
 
+@pytest.mark.long
 def test_a_command_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
     """Whatever its processes are at."""
     write_set(tmp_path / "small.parquet", ["all"] * 60)
