@@ -68,6 +68,7 @@ def test_the_public_names_are_pinned_and_there() -> None:
         "VerifySummary",
         "W2vrayError",
         "__version__",
+        "connected",
         *sorted(FUNCTIONS),
     ]
     for name in w2vray.__all__:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from w2vray.cluster.evaluate import EvaluationSummary
+    from w2vray.cluster.runtime import connected
     from w2vray.cluster.score import ScoreSummary
     from w2vray.cluster.train import TrainSummary
     from w2vray.errors import UnusableInputError, W2vrayError
@@ -41,6 +42,7 @@ __all__ = [
     "VerifySummary",
     "W2vrayError",
     "__version__",
+    "connected",
     "evaluate",
     "import_vectors",
     "join_vectors",
@@ -64,6 +66,7 @@ _HOME = {
     "Vectors": "w2vray.vectors",
     "VerifySummary": "w2vray.run.verify",
     "W2vrayError": "w2vray.errors",
+    "connected": "w2vray.cluster.runtime",
     "evaluate": "w2vray.verbs",
     "import_vectors": "w2vray.verbs",
     "join_vectors": "w2vray.verbs",
