@@ -57,14 +57,16 @@ _BROKEN_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")
 
 
 def _helped(kind: type) -> Callable[[F], F]:
-    """Add the help of a settings class's fields to a function's docstring."""
+    """Add the help of a settings class's fields to a function's docstring, as far as it is the same every time."""
 
     def decorate(function: F) -> F:
         lines = [inspect.cleandoc(function.__doc__ or ""), "", "Options:"]
         for item in fields(kind):
             if "help" in item.metadata:
-                choices = ", ".join(item.metadata["choices"])
-                lines.append(f"    {item.name}: {item.metadata['help']}" + (f" One of: {choices}." if choices else ""))
+                text, choices = item.metadata["help"], item.metadata["choices"]
+                stated = text if isinstance(text, str) else "`--help` on the command line says it."
+                one_of = f" One of: {', '.join(choices)}." if choices and isinstance(choices, tuple) else ""
+                lines.append(f"    {item.name}: {stated}{one_of}")
         function.__doc__ = "\n".join(lines)
         return function
 
@@ -405,7 +407,7 @@ def _value(name: str, value: Any, hint: Any, *, place: bool = False) -> Any:
     if typing.get_origin(hint) is tuple:
         base = typing.get_args(hint)[0]
         return tuple(_plain(name, one, base, place=place) for one in _several(name, value))
-    kinds = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    kinds = typing.get_args(hint) if typing.get_origin(hint) in {types.UnionType, typing.Union} else (hint,)
     if value is None and type(None) in kinds:
         return None
     plain = [kind for kind in kinds if kind is not type(None)]
@@ -424,6 +426,8 @@ def _several(name: str, value: Any) -> Iterable[Any]:
 def _plain(name: str, value: Any, kind: type, *, place: bool) -> Any:
     if place:
         return _place(name, value)
+    if kind not in _EXPECTED:
+        return value  # of a type that only its settings know how to check
     if isinstance(value, bool):
         if kind is bool:
             return value
