@@ -12,8 +12,8 @@ from pyarrow import fs
 from w2vray.errors import CorpusError
 from w2vray.store import corpus as corpus_module
 from w2vray.store.corpus import Corpus, SourceFile, find_corpus, names_what_is_in
-from w2vray.store.footer_process import read_footers
-from w2vray.store.footers import BadFile
+from w2vray.store.describing import describe_files
+from w2vray.store.failures import Failure
 from w2vray.store.places import absolute, open_store
 
 FILES = (
@@ -265,9 +265,9 @@ def test_a_link_to_nothing_is_listed_and_told_as_a_bad_file(folder: Path) -> Non
     (folder / "gone.parquet").symlink_to(folder / "nowhere.parquet")
     found = find_corpus([f"{folder}/gone*"])
 
-    _, bad = read_footers(found, found.files, ["text"])
+    _, bad = describe_files(found, found.files, ["text"])
 
-    assert [item.file.name for item in bad] == ["gone.parquet"]
+    assert [file.name for file in bad] == ["gone.parquet"]
 
 
 def test_pipes_are_no_files(folder: Path) -> None:
@@ -307,8 +307,8 @@ def test_a_file_behind_a_percent_encoded_uri_is_found_by_its_real_name(tmp_path:
     found = find_corpus([f"file://{tmp_path}/a%20folder/a%20file.parquet"])
 
     assert [file.name for file in found.files] == ["a file.parquet"]
-    footers, bad = read_footers(found, found.files, ["text"])
-    assert (len(footers), bad) == (1, [])
+    files, bad = describe_files(found, found.files, ["text"])
+    assert (len(files), bad) == (1, {})
 
 
 @pytest.mark.parametrize(
@@ -404,12 +404,12 @@ def parquet_folder(tmp_path: Path) -> Path:
 def test_footers_tell_schema_and_rows_of_each_row_group(parquet_folder: Path) -> None:
     found = find_corpus([str(parquet_folder)])
 
-    footers, _ = read_footers(found, found.files, ["text"])
+    files, _ = describe_files(found, found.files, ["text"])
 
-    assert [footer.file.name for footer in footers] == ["a.parquet", "c.parquet"]
-    assert footers[0].rows == (2, 2, 1)
-    assert sum(footers[1].rows) == 0
-    assert footers[0].schema.names == ["text", "title", "n"]
+    assert [described.file.name for described in files] == ["a.parquet", "c.parquet"]
+    assert [stretch.rows for stretch in files[0].stretches] == [2, 2, 1]
+    assert files[1].rows == 0
+    assert files[0].schema.names == ["text", "title", "n"]
 
 
 def test_text_bytes_are_those_of_the_text_columns_only(parquet_folder: Path) -> None:
@@ -417,8 +417,8 @@ def test_text_bytes_are_those_of_the_text_columns_only(parquet_folder: Path) -> 
     metadata = pq.read_metadata(parquet_folder / "a.parquet")
 
     def text_bytes(*columns: str) -> tuple[int, ...]:
-        ((footer,), _) = read_footers(found, found.files, columns)
-        return footer.text_bytes
+        ((described,), _) = describe_files(found, found.files, columns)
+        return tuple(stretch.text_bytes for stretch in described.stretches)
 
     sizes = [
         [metadata.row_group(group).column(column).total_uncompressed_size for column in range(3)] for group in range(3)
@@ -431,27 +431,27 @@ def test_text_bytes_are_those_of_the_text_columns_only(parquet_folder: Path) -> 
 def test_files_that_are_not_parquet_are_told_with_the_reason_and_stop_nothing(parquet_folder: Path) -> None:
     found = find_corpus([str(parquet_folder)])
 
-    footers, bad = read_footers(found, found.files, ["text"])
+    files, bad = describe_files(found, found.files, ["text"])
 
-    assert {item.file.name for item in bad} == {"b.parquet", "d.parquet", "e.parquet"}
-    assert all(isinstance(item, BadFile) for item in bad)
-    assert {item.file.name: item.reason for item in bad} == {
+    assert {file.name for file in bad} == {"b.parquet", "d.parquet", "e.parquet"}
+    assert all(isinstance(item, Failure) for item in bad.values())
+    assert {file.name: item.reason for file, item in bad.items()} == {
         "b.parquet": "zero_bytes",
         "d.parquet": "not_parquet",
         "e.parquet": "truncated",
     }
-    assert all("\n" not in item.detail for item in bad)
-    assert len(footers) + len(bad) == len(found.files)
+    assert all("\n" not in item.detail for item in bad.values())
+    assert len(files) + len(bad) == len(found.files)
 
 
 def test_a_file_that_vanished_is_a_bad_file(parquet_folder: Path) -> None:
     found = find_corpus([str(parquet_folder / "a.parquet")])
     (parquet_folder / "a.parquet").unlink()
 
-    footers, bad = read_footers(found, found.files, ["text"])
+    files, bad = describe_files(found, found.files, ["text"])
 
-    assert footers == []
-    assert [item.file.name for item in bad] == ["a.parquet"]
+    assert files == []
+    assert [file.name for file in bad] == ["a.parquet"]
 
 
 def test_a_column_name_that_is_not_utf8_makes_a_bad_file(tmp_path: Path) -> None:
@@ -461,19 +461,19 @@ def test_a_column_name_that_is_not_utf8_makes_a_bad_file(tmp_path: Path) -> None
     (tmp_path / "a.parquet").write_bytes(data.replace("größe".encode(), b"gr\xff\xff\xff\xffe"[:7]))
     found = find_corpus([str(tmp_path)])
 
-    footers, bad = read_footers(found, found.files, ["text"])
+    files, bad = describe_files(found, found.files, ["text"])
 
-    assert footers == []
-    assert [item.file.name for item in bad] == ["a.parquet"]
+    assert files == []
+    assert [file.name for file in bad] == ["a.parquet"]
 
 
 def test_only_the_files_asked_for_are_read(parquet_folder: Path) -> None:
     found = find_corpus([str(parquet_folder)])
 
-    footers, bad = read_footers(found, found.files[:1], ["text"])
+    files, bad = describe_files(found, found.files[:1], ["text"])
 
-    assert [footer.file.name for footer in footers] == ["a.parquet"]
-    assert bad == []
+    assert [described.file.name for described in files] == ["a.parquet"]
+    assert bad == {}
 
 
 @pytest.mark.parametrize("make", [str, lambda folder: f"file://{folder}"], ids=["path", "URI"])

@@ -42,5 +42,5 @@ def corpus_texts(arguments: Sequence[str], text_columns: tuple[str, ...]) -> Cor
     Raises:
         CorpusError: a file cannot be read, or has no such column.
     """
-    corpus, footers, _ = whole_store(arguments, Columns(text_columns))
-    return CorpusTexts(corpus.roots, plan_units(footers), text_columns)
+    corpus, files, _ = whole_store(arguments, Columns(text_columns))
+    return CorpusTexts(corpus.roots, plan_units(files), text_columns)

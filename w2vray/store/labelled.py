@@ -41,5 +41,5 @@ def labelled_units(
             condition.check(schema_as_read(schema))
 
     columns = Columns(text_columns, tuple(condition.columns) if condition else (), (label_column,))
-    corpus, footers, schema = whole_store(arguments, columns, check)
-    return Labelled(corpus, plan_units(footers), holds_lists(schema.field(label_column).type))
+    corpus, files, schema = whole_store(arguments, columns, check)
+    return Labelled(corpus, plan_units(files), holds_lists(schema.field(label_column).type))

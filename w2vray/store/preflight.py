@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from w2vray.errors import ConfigError, CorpusError
-from w2vray.schema import RESERVED_COLUMNS, FileReason
-from w2vray.store.corpus import Corpus, find_corpus
-from w2vray.store.footer_process import read_footers
-from w2vray.store.footers import BadFile, Footer
+from w2vray.errors import CorpusError
+from w2vray.schema import FileReason
+from w2vray.store.corpus import Corpus, SourceFile, find_corpus
+from w2vray.store.describing import describe_files
+from w2vray.store.description import Description
+from w2vray.store.failures import Failure
 from w2vray.store.labels import holds_lists, require_label_type
 from w2vray.text.columns import is_text_type
 
-__all__ = ["Columns", "check_footers", "kept_columns", "store_schema", "whole_store"]
+__all__ = ["Columns", "fitting_files", "store_schema", "whole_store"]
 
 
 @dataclass(frozen=True)
@@ -34,23 +35,23 @@ class Columns:
         return list(dict.fromkeys([*self.texts, *self.labels, *self.others]))
 
 
-def store_schema(footers: Sequence[Footer], columns: Columns, roots: Sequence[str]) -> pa.Schema:
+def store_schema(files: Sequence[Description], columns: Columns, roots: Sequence[str]) -> pa.Schema:
     """Return the schema of the columns asked for, as the first file that has them all gives it.
 
     Args:
-        footers: of the store's files.
+        files: of the store.
         columns: that are asked for.
         roots: of the store: their own folders are no columns.
 
     Raises:
         CorpusError: no file has them all; the message lists the columns that there are.
     """
-    for footer in footers:
-        schema = _with_folders(footer)
+    schemas = [_with_folders(file) for file in files]
+    for schema in schemas:
         if all(schema.names.count(name) == 1 for name in columns.all):
             return pa.schema([schema.field(name) for name in columns.all])
-    seen = Counter(name for footer in footers for name in _with_folders(footer).names)
-    if twice := [name for name in columns.all if any(_with_folders(one).names.count(name) > 1 for one in footers)]:
+    seen = Counter(name for schema in schemas for name in schema.names)
+    if twice := [name for name in columns.all if any(schema.names.count(name) > 1 for schema in schemas)]:
         raise CorpusError(f"column {twice[0]!r} is there more than once in a file; rename one of them")
     missing = [name for name in columns.all if not seen[name]] or columns.all
     raise CorpusError(
@@ -70,8 +71,8 @@ def _above(missing: Sequence[str], roots: Sequence[str]) -> str:
 
 def whole_store(
     arguments: Sequence[str], columns: Columns, check: Callable[[pa.Schema], None] = lambda _: None
-) -> tuple[Corpus, list[Footer], pa.Schema]:
-    """List a store of which every file is needed, and read the footers of all.
+) -> tuple[Corpus, list[Description], pa.Schema]:
+    """List a store of which every file is needed, and describe all of them.
 
     Args:
         arguments: that name its files.
@@ -79,89 +80,69 @@ def whole_store(
         check: looks at the columns' schema before any file is held against it.
 
     Returns:
-        The store, its footers, and the schema of the columns.
+        The store, its files described, and the schema of the columns.
 
     Raises:
         CorpusError: a file cannot be read or used; the message names the first, and says how many there are.
     """
     corpus = find_corpus(arguments)
-    footers, bad = read_footers(corpus, corpus.files, columns.texts)
-    if footers:
-        schema = store_schema(footers, columns, corpus.roots)
+    files, bad = describe_files(corpus, corpus.files, columns.texts)
+    if files:
+        schema = store_schema(files, columns, corpus.roots)
         check(schema)
-        footers, unfit = check_footers(footers, columns, schema)
-        bad = [*bad, *unfit]
+        files, unfit = fitting_files(files, columns, schema)
+        bad |= unfit
     if bad:
-        more = f", and {len(bad) - 1:,} more like it" if len(bad) > 1 else ""
-        raise CorpusError(f"{corpus.place(bad[0].file)}: {bad[0].detail}{more}; mend or leave out the file")
-    return corpus, footers, schema
+        (file, failure), *others = bad.items()
+        more = f", and {len(others):,} more like it" if others else ""
+        raise CorpusError(f"{corpus.place(file)}: {failure.detail}{more}; mend or leave out the file")
+    return corpus, files, schema
 
 
-def check_footers(footers: Iterable[Footer], columns: Columns, schema: pa.Schema) -> tuple[list[Footer], list[BadFile]]:
+def fitting_files(
+    files: Iterable[Description], columns: Columns, schema: pa.Schema
+) -> tuple[list[Description], dict[SourceFile, Failure]]:
     """Part the files into those that have the columns, in a type that can be used, and the others with the reason."""
-    good, bad = [], []
-    for footer in footers:
-        unfit = _unfit(footer, columns, schema)
+    good: list[Description] = []
+    bad: dict[SourceFile, Failure] = {}
+    for described in files:
+        unfit = _unfit(described, columns, schema)
         if unfit is None:
-            good.append(footer)
+            good.append(described)
         else:
-            bad.append(unfit)
+            reason, detail = unfit
+            bad[described.file] = Failure(reason=reason, detail=detail, file=described.file.name)
     return good, bad
 
 
-def _unfit(footer: Footer, columns: Columns, schema: pa.Schema) -> BadFile | None:
-    found = _with_folders(footer)
+def _unfit(described: Description, columns: Columns, schema: pa.Schema) -> tuple[FileReason, str] | None:
+    found = _with_folders(described)
     for name in columns.all:
-        if found.names.count(name) != 1:
-            count = found.names.count(name)
+        if (count := found.names.count(name)) != 1:
             detail = f"column {name!r} is there {count} times" if count else f"it has no column {name!r}"
-            return BadFile(footer.file, FileReason.NO_COLUMN, detail)
-        kind = found.field(name).type
-        if name in columns.texts and not is_text_type(kind):
-            detail = f"column {name!r} is {kind}; expected strings or UTF-8 bytes"
-            return BadFile(footer.file, FileReason.WRONG_TYPE, detail)
-        if name in columns.labels:
-            try:
-                require_label_type(kind, name)
-            except CorpusError as error:
-                return BadFile(footer.file, FileReason.WRONG_TYPE, str(error))
-            if holds_lists(kind) != holds_lists(schema.field(name).type):
-                detail = f"column {name!r} is {kind}; in the files before it is {schema.field(name).type}"
-                return BadFile(footer.file, FileReason.WRONG_TYPE, detail)
-        if name in columns.others and kind != schema.field(name).type:
-            detail = f"column {name!r} is {kind}; in the files before it is {schema.field(name).type}"
-            return BadFile(footer.file, FileReason.WRONG_TYPE, detail)
+            return FileReason.NO_COLUMN, detail
+        if wrong := _wrong_type(name, found.field(name).type, schema, columns):
+            return FileReason.WRONG_TYPE, wrong
     return None
 
 
-def _with_folders(footer: Footer) -> pa.Schema:
-    fields = list(footer.schema)
-    return pa.schema(
-        [
-            *fields,
-            *(pa.field(k, pa.string()) for k in footer.file.partition_values if k not in footer.schema.names),
-        ]
-    )
+def _wrong_type(name: str, kind: pa.DataType, schema: pa.Schema, columns: Columns) -> str:
+    """Say why a column of a file cannot be used; nothing where it can."""
+    if name in columns.texts and not is_text_type(kind):
+        return f"column {name!r} is {kind}; expected strings or UTF-8 bytes"
+    if name in columns.labels:
+        try:
+            require_label_type(kind, name)
+        except CorpusError as error:
+            return str(error)
+        if holds_lists(kind) != holds_lists(schema.field(name).type):
+            return f"column {name!r} is {kind}; in the files before it is {schema.field(name).type}"
+    if name in columns.others and kind != schema.field(name).type:
+        return f"column {name!r} is {kind}; in the files before it is {schema.field(name).type}"
+    return ""
 
 
-def kept_columns(keep: Sequence[str]) -> dict[str, str]:
-    """Parse ``--keep COLUMN`` and ``--keep OLD=NEW``.
-
-    Returns:
-        Output name -> name in the store.
-
-    Raises:
-        ConfigError: a name is one of ours, or comes twice.
-    """
-    names: dict[str, str] = {}
-    for item in keep:
-        old, _, new = item.partition("=")
-        name = new or old
-        if name in RESERVED_COLUMNS:
-            raise ConfigError(
-                f"--keep {item}: {name!r} is a column of the scores; rename it, as --keep {old}={old}_in_store"
-            )
-        if name in names:
-            raise ConfigError(f"--keep {item}: {name!r} is kept already; each name may be there once")
-        names[name] = old
-    return names
+def _with_folders(described: Description) -> pa.Schema:
+    stored = described.schema
+    folders = (name for name in described.file.partition_values if name not in stored.names)
+    return pa.schema([*stored, *(pa.field(name, pa.string()) for name in folders)])

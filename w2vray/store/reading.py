@@ -1,28 +1,24 @@
 """A unit read back row by row, if its files are still those that were planned."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from w2vray.errors import FileError
 from w2vray.schema import FileReason, without_views
 from w2vray.store.filters import Where
-from w2vray.store.footers import etag_of, file_error, footer_metadata, read_tail
+from w2vray.store.formats import FORMATS
+from w2vray.store.opening import UNREADABLE, etag_of, file_error
 from w2vray.store.places import open_store
 from w2vray.store.units import Piece, Unit
-from w2vray.text.columns import BLOCK_ROWS
 
 __all__ = ["FILE_COLUMN", "ROW_COLUMN", "read_unit", "schema_as_read"]
 
 FILE_COLUMN, ROW_COLUMN = "w2vray.source_file", "w2vray.source_row"
 """Where a row is, among the columns that are read: names that no column of a store has."""
-
-LARGEST_READ = 64 << 20
-"""Text that is read together, in bytes, unless a row's is longer; by the average of the piece."""
 
 
 def schema_as_read(schema: pa.Schema) -> pa.Schema:
@@ -37,7 +33,7 @@ def read_unit(
 
     Yields:
         ``FILE_COLUMN``, ``ROW_COLUMN`` and the asked columns, which may be ``key=value`` folders; at most
-        ``BLOCK_ROWS`` rows. What is yielded depends on the unit alone.
+        ``text.columns.BLOCK_ROWS`` rows. What is yielded depends on the unit alone.
 
     Raises:
         FileError: a file is not what it was when the plan was made, or cannot be read.
@@ -54,7 +50,7 @@ def read_unit(
             ]
             for name in columns:
                 if name not in batch.schema.names and name not in folders:
-                    raise _changed(piece, f"has no column {name!r}; it had one when planned")
+                    raise piece.changed(f"has no column {name!r}; it had one when planned")
                 stored = name in batch.schema.names
                 column = batch.column(name) if stored else pa.repeat(pa.scalar(folders[name]), len(batch))
                 arrays.append(column.cast(without_views(column.type)))
@@ -63,8 +59,7 @@ def read_unit(
             yield where.rows(rows) if where else rows
         if row != piece.row_start + piece.rows:
             raise FileError(
-                f"{piece.file}: {row - piece.row_start} rows in row groups {piece.row_group_start} to "
-                f"{piece.row_group_stop - 1}; its footer promised {piece.rows}",
+                f"{piece.file}: {row - piece.row_start} rows from {piece.row_start} on; it promised {piece.rows}",
                 file=piece.file,
                 reason=FileReason.DAMAGED_DATA,
             )
@@ -75,39 +70,20 @@ def _read_piece(piece: Piece, root: str, columns: Sequence[str]) -> Iterator[pa.
     left = piece.rows
     try:
         with store.open_input_file(f"{base}/{piece.file}") as handle:
-            metadata = _planned_metadata(piece, handle)
-            with pq.ParquetFile(handle, metadata=metadata, pre_buffer=True, page_checksum_verification=True) as parquet:
-                stored = [name for name in columns if name in parquet.schema_arrow.names]
-                groups = list(range(piece.row_group_start, piece.row_group_stop))
-                for batch in parquet.iter_batches(_rows_at_once(piece), row_groups=groups, columns=stored):
+            _require_planned(piece, handle)
+            with closing(FORMATS[piece.format].read(handle, piece, columns)) as batches:
+                for batch in batches:
                     yield batch.slice(0, left)
                     left -= len(batch)
                     if left <= 0:
                         return
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise file_error(piece.file, error, FileReason.DAMAGED_DATA) from error
 
 
-def _rows_at_once(piece: Piece) -> int:
-    """Return how many rows to read together: fewer where texts are long, so that memory stays bounded."""
-    bytes_a_row = piece.text_bytes // max(piece.rows, 1) + 1
-    return max(1, min(BLOCK_ROWS, LARGEST_READ // bytes_a_row))
-
-
-def _planned_metadata(piece: Piece, handle: Any) -> pq.FileMetaData:
-    """Read a file's footer, if the file is still the one that was planned."""
+def _require_planned(piece: Piece, handle: Any) -> None:
+    """Look whether an opened file is as large as the one that was planned, and has its name in an object store."""
     if handle.size() != piece.file_size:
-        raise _changed(piece, f"has {handle.size()} bytes; it had {piece.file_size} when planned")
+        raise piece.changed(f"has {handle.size()} bytes; it had {piece.file_size} when planned")
     if etag_of(handle) != piece.file_etag:
-        raise _changed(piece, f"has the etag {etag_of(handle)}; it had {piece.file_etag} when planned")
-    try:
-        tail = read_tail(handle)
-    except FileError as error:
-        raise _changed(piece, f"is not what it was when planned: {error}") from error
-    if hashlib.sha256(tail).hexdigest() != piece.footer_sha256:
-        raise _changed(piece, "has another footer than when planned")
-    return footer_metadata(tail)
-
-
-def _changed(piece: Piece, what: str) -> FileError:
-    return FileError(f"{piece.file} {what}", file=piece.file, reason=FileReason.CHANGED)
+        raise piece.changed(f"has the etag {etag_of(handle)}; it had {piece.file_etag} when planned")
