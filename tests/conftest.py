@@ -10,9 +10,12 @@ import torch
 from hypothesis import settings
 from torch import Tensor, nn
 
+from w2vray.models.average.settings import AverageSettings
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
+from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.directory import Bundle, ModelConfig, save_bundle
-from w2vray.models.kinds import AverageSettings, CnnSettings, GruSettings, LstmSettings, ModelSettings
+from w2vray.models.kinds import ModelSettings
+from w2vray.models.recurrent.settings import GruSettings, LstmSettings
 from w2vray.models.word_vectors import WordVectors
 from w2vray.text.tokens import family
 from w2vray.vectors import Vectors, VectorsWriter

@@ -24,7 +24,7 @@ from material import Material, random_vectors, write_labelled_store
 from stopwatch import Row
 
 from w2vray.cluster.train import train
-from w2vray.settings.verbs import TrainSettings
+from w2vray.training.settings import TrainSettings
 
 __all__ = ["measure_training_memory"]
 

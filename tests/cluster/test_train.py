@@ -27,13 +27,15 @@ from w2vray.cluster.train import TrainSummary, train
 from w2vray.cluster.train_worker import DIVERGED
 from w2vray.cluster.trainer import _impatient, _Trainer, run_trainer
 from w2vray.errors import CorpusError, DivergedError
+from w2vray.models.average.settings import AverageSettings
 from w2vray.models.directory import Bundle
-from w2vray.models.kinds import AverageSettings, model_settings
+from w2vray.models.kinds import model_settings
 from w2vray.scoring.metrics import MultiLabelMetrics
 from w2vray.scoring.scorer import TextScorer
-from w2vray.settings.verbs import EvaluateSettings, TrainSettings
+from w2vray.settings.verbs import EvaluateSettings
 from w2vray.text.lookup import Lookup
 from w2vray.training.fit import BEST, CURVE, SEARCH
+from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]

@@ -19,10 +19,10 @@ import torch
 
 from w2vray.cluster.train import train
 from w2vray.errors import W2vrayError
+from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.directory import Bundle
-from w2vray.models.kinds import CnnSettings
-from w2vray.settings.verbs import TrainSettings
 from w2vray.training.fit import BEST, CURVE
+from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]

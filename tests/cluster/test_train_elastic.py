@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 
-from w2vray.models.kinds import CnnSettings
+from w2vray.models.cnn.settings import CnnSettings
 from w2vray.training.fit import CURVE
 from w2vray.vectors import Vectors
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from w2vray.kernels import compiling
-from w2vray.kernels.compiling import CACHE_VARIABLE, cache_folder, read_only, usable
+from w2vray.kernels.compiling import CACHE_VARIABLE, cache_folder, read_only, why_no_kernels
 
-pytestmark = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
+pytestmark = pytest.mark.skipif(bool(why_no_kernels()), reason=why_no_kernels() or "kernels can be compiled")
 
 SCRIPT = """
 import numpy as np
@@ -165,7 +165,7 @@ def test_without_room_for_machine_code_it_is_used_all_the_same(monkeypatch: pyte
 
 def test_where_numba_is_told_not_to_compile_the_plain_models_do_the_work() -> None:
     """As is done to debug a kernel."""
-    code = "from w2vray.kernels.compiling import usable; print(usable())"
+    code = "from w2vray.kernels.compiling import why_no_kernels; print(why_no_kernels())"
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(Path(compiling.__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "NUMBA_DISABLE_JIT tells numba not to compile"

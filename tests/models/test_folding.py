@@ -11,12 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2vray.kernels import projecting
-from w2vray.kernels.compiling import usable
+from w2vray.kernels.compiling import why_no_kernels
+from w2vray.models.average.settings import AverageSettings
 from w2vray.models.batches import by_length
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
+from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.directory import Bundle, ModelConfig
 from w2vray.models.folding import Folded, fold
-from w2vray.models.kinds import AverageSettings, CnnSettings, GruSettings, LstmSettings, ModelSettings
+from w2vray.models.kinds import ModelSettings, kind_of
+from w2vray.models.recurrent.settings import GruSettings, LstmSettings
 from w2vray.models.word_vectors import WordVectors
 from w2vray.scoring.answers import Scores
 from w2vray.scoring.scorer import TextScorer
@@ -25,7 +28,7 @@ from w2vray.text.lookup import Ids
 from w2vray.vectors import Vectors
 from w2vray.vectors.importing import import_vectors
 
-pytestmark = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
+pytestmark = pytest.mark.skipif(bool(why_no_kernels()), reason=why_no_kernels() or "kernels can be compiled")
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 V, K, M, D, C = 40, 3, 5, 7, 4
@@ -71,7 +74,8 @@ def both(model: ModelSettings, *, bound: int = 1 << 20, dtype: str = "float32") 
         for parameter in classifier.model.parameters():
             torch.nn.init.normal_(parameter, std=0.5)
     weights = {name: value.numpy() for name, value in classifier.model.state_dict().items()}
-    folded = fold(model, weights, table_VD, overlay_KD, bound=bound)
+    folded = fold(kind_of(model), model, weights, table_VD, overlay_KD, bound=bound)
+    assert folded is not None
     return classifier, folded
 
 

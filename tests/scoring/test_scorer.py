@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from w2vray.errors import BundleError, UnusableInputError, VectorsError
+from w2vray.models.average.settings import AverageSettings
 from w2vray.models.directory import OVERLAY, Bundle
-from w2vray.models.kinds import AverageSettings
 from w2vray.scoring.answers import Answer
 from w2vray.scoring.metrics import NO_LABEL
 from w2vray.scoring.scorer import SCORING_VERSION, TextScorer, numeric_profile
