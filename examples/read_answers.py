@@ -76,7 +76,7 @@ def make_store(store: Path) -> None:
 def make_model(folder: Path) -> None:
     """Train a small model, as train_and_score.py explains it."""
     write_reviews(folder / "labelled.parquet", 500, seed=10)
-    w2vray.train_vectors(folder / "store", output=folder / "vectors", dim=50, epochs=50, skip_gram=True, threads=1)
+    w2vray.train_vectors(folder / "store", output=folder / "vectors", dim=50, epochs=200, skip_gram=True, threads=1)
     w2vray.train(
         folder / "labelled.parquet", vectors=folder / "vectors", output=folder / "model", model="average", C=100
     )

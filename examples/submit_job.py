@@ -28,7 +28,7 @@ def main(address: str, folder: Path) -> None:
     for part in range(3):
         write_reviews(store / f"part-{part}.parquet", 400, seed=part)
     write_reviews(labelled, 500, seed=10)
-    w2vray.train_vectors(store, output=vectors, dim=50, epochs=50, skip_gram=True, threads=1)
+    w2vray.train_vectors(store, output=vectors, dim=50, epochs=200, skip_gram=True, threads=1)
 
     # The verbs and options are those of the command line.
     code = submit(address, f"train {labelled} --vectors {vectors} --output {model} --model average")

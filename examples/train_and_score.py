@@ -25,9 +25,9 @@ def main(folder: Path) -> None:
     write_reviews(folder / "labelled.parquet", 500, seed=10)
     write_reviews(folder / "test.parquet", 200, seed=11)
 
-    # Word vectors, here learnt from the store's own text. With one thread they are the same each time. Published ones
-    # know more words: w2vray.import_vectors("glove.6B.100d.txt.gz", output=...) reads them.
-    vectors = w2vray.train_vectors(store, output=folder / "vectors", dim=50, epochs=50, skip_gram=True, threads=1)
+    # Word vectors, here learnt from the store's own text: so little of it that it takes many epochs. With one thread
+    # they are the same each time. Published ones know more: w2vray.import_vectors("glove.6B.100d.txt.gz", output=...).
+    vectors = w2vray.train_vectors(store, output=folder / "vectors", dim=50, epochs=200, skip_gram=True, threads=1)
     print(f"vectors: {len(vectors)} words of {vectors.dim} numbers")
 
     # The verbs start a Ray on this machine and end it again; here all share one. connected("HEAD:6379") uses a cluster.

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from w2vray.errors import ConfigError
 from w2vray.models.kinds import option_owners, settings_class
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings
-from w2vray.settings.verbs import EvaluateSettings, ScoreSettings, TrainSettings, VerifySettings
+from w2vray.settings.verbs import EvaluateSettings, ScoreSettings, VerifySettings
+from w2vray.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from w2vray.cluster.evaluate import EvaluationSummary

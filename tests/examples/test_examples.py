@@ -1,5 +1,6 @@
 """Each script in examples/ runs as it is and prints what it says."""
 
+import os
 import re
 import subprocess
 import sys
@@ -63,3 +64,21 @@ def test_a_job_without_an_address_is_told_how_to_give_one() -> None:
     )
     assert done.returncode == 1
     assert done.stderr == "usage: python examples/submit_job.py http://HEAD:8265 [FOLDER]\n"
+
+
+@pytest.mark.ray
+@pytest.mark.long
+def test_own_model(tmp_path: Path) -> None:
+    printed = run_example("own_model.py", str(tmp_path))
+    accuracy = re.search(r"^accuracy (\S+)$", printed, re.MULTILINE)
+    assert accuracy
+    assert float(accuracy[1]) > 0.8  # three texts in ten cannot be told
+    assert printed.endswith("alone as among others: True\n")
+
+
+def test_the_command_line_knows_the_model_of_ones_own_by_the_variable_that_the_example_names() -> None:
+    environment = {**os.environ, "PYTHONPATH": f"{EXAMPLES}{os.pathsep}{ROOT}", "W2VRAY_MODELS": "own_model:DAN"}
+    command = [sys.executable, "-m", "w2vray", "train", "--help"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "hidden layers over the mean vector" in " ".join(done.stdout.split())
+    assert "--layers" in done.stdout
