@@ -23,6 +23,7 @@ import w2vray
 from w2vray import verbs
 from w2vray.cli import run as run_command
 from w2vray.errors import ConfigError, RunError
+from w2vray.models.kinds import names
 from w2vray.verbs import Names, Place, Places
 
 ROOT = Path(w2vray.__file__).parent
@@ -109,6 +110,19 @@ def test_gensim_is_imported_where_vectors_are_trained_and_where_its_files_are_re
 
     found = {str(file.relative_to(ROOT)) for file in ROOT.rglob("*.py") if imports_gensim(file)}
     assert found == {"vectors/fitting.py", "vectors/readers/gensim_pickle.py"}
+
+
+def test_only_the_wing_of_models_knows_a_model_by_name() -> None:
+    """So that a new one is a room and a row there, and no other file."""
+    found = [
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for file in ROOT.rglob("*.py")
+        if "models" not in file.relative_to(ROOT).parts
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value in names()
+    ]
+    assert len(names()) >= 4
+    assert found == []
 
 
 # The signatures
