@@ -14,6 +14,7 @@ from w2vray.store import corpus as corpus_module
 from w2vray.store.corpus import Corpus, SourceFile, find_corpus, names_what_is_in
 from w2vray.store.describing import describe_files
 from w2vray.store.failures import Failure
+from w2vray.store.listing import list_folder
 from w2vray.store.places import absolute, open_store
 
 FILES = (
@@ -296,8 +297,8 @@ def test_the_order_of_files_and_the_fingerprint_do_not_depend_on_the_listing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = find_corpus([str(folder)])
-    listed = corpus_module.list_folder
-    monkeypatch.setattr(corpus_module, "list_folder", lambda *arguments: list(listed(*arguments))[::-1])
+    listed = list_folder
+    monkeypatch.setattr("w2vray.store.corpus.list_folder", lambda *arguments: list(listed(*arguments))[::-1])
 
     after = find_corpus([str(folder)])
 
@@ -436,7 +437,7 @@ def test_the_secrets_of_a_uri_are_in_no_message_and_no_place(folder: Path) -> No
         with pytest.raises(CorpusError) as refused:
             find_corpus([f"file://{folder}/{argument}"])
         assert "s3cr3t" not in str(refused.value)
-    with pytest.raises(CorpusError, match="rows could not be told apart") as refused:
+    with pytest.raises(CorpusError, match="its rows would be read twice") as refused:
         find_corpus([found.roots[0], found.roots[0]])
     assert "s3cr3t" not in str(refused.value)
 
@@ -515,20 +516,20 @@ def test_footers_tell_schema_and_rows_of_each_row_group(parquet_folder: Path) ->
     assert files[0].schema.names == ["text", "title", "n"]
 
 
-def test_text_bytes_are_those_of_the_text_columns_only(parquet_folder: Path) -> None:
+def test_read_bytes_are_those_of_the_text_columns_only(parquet_folder: Path) -> None:
     found = find_corpus([str(parquet_folder / "a.parquet")])
     metadata = pq.read_metadata(parquet_folder / "a.parquet")
 
-    def text_bytes(*columns: str) -> tuple[int, ...]:
+    def read_bytes(*columns: str) -> tuple[int, ...]:
         ((described,), _) = describe_files(found, found.files, columns)
-        return tuple(stretch.text_bytes for stretch in described.stretches)
+        return tuple(stretch.read_bytes for stretch in described.stretches)
 
     sizes = [
         [metadata.row_group(group).column(column).total_uncompressed_size for column in range(3)] for group in range(3)
     ]
-    assert text_bytes("text") == tuple(size[0] for size in sizes)
-    assert text_bytes("text", "title") == tuple(size[0] + size[1] for size in sizes)
-    assert text_bytes("nowhere") == (0, 0, 0)
+    assert read_bytes("text") == tuple(size[0] for size in sizes)
+    assert read_bytes("text", "title") == tuple(size[0] + size[1] for size in sizes)
+    assert read_bytes("nowhere") == (0, 0, 0)
 
 
 def test_files_that_are_not_parquet_are_told_with_the_reason_and_stop_nothing(parquet_folder: Path) -> None:

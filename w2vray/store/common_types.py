@@ -39,7 +39,7 @@ def common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
     The order of the two makes no difference.
     """
     if one == other:
-        return _with_null_fields(one, other)
+        return one
     if pa.types.is_null(one) or pa.types.is_null(other):
         return other if pa.types.is_null(one) else one
     if pa.types.is_dictionary(one) or pa.types.is_dictionary(other):
@@ -48,12 +48,6 @@ def common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
         if (found := rule(one, other)) is not None:
             return found
     return None
-
-
-def _with_null_fields(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    """Return a type that two are equal in but for what may be null inside: equality of Arrow's looks at that too."""
-    del other
-    return one
 
 
 def _decoded(kind: pa.DataType) -> pa.DataType:
@@ -135,7 +129,7 @@ def _time(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
 
 
 def _finer(one: pa.DataType, other: pa.DataType) -> str:
-    return max(one.unit, other.unit, key=_UNITS.index)
+    return max(str(one.unit), str(other.unit), key=_UNITS.index)
 
 
 def _list(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:

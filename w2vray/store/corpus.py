@@ -46,6 +46,7 @@ class Corpus:
     roots: tuple[str, ...]
     files: tuple[SourceFile, ...]
     ignored: Ignored = field(default_factory=Ignored, compare=False)
+    named: frozenset[SourceFile] = frozenset()  # those that an argument names by themselves
 
     def place(self, file: SourceFile) -> str:
         """Return where a file is, for people to read."""
@@ -66,6 +67,7 @@ def find_corpus(arguments: Sequence[str]) -> Corpus:
     """
     roots: list[str] = []
     files: list[SourceFile] = []
+    named: list[SourceFile] = []
     ignored = Ignored()
     stores: list[fs.FileSystem] = []
     places: dict[tuple[int, str], str] = {}  # where a file really is -> the argument that named it
@@ -83,6 +85,9 @@ def find_corpus(arguments: Sequence[str]) -> Corpus:
             places[same, real] = argument
         roots.append(root)
         files += found.values()
+        named += [
+            file for file in found.values() if argument.rstrip("/").endswith("/" + file.name) or argument == file.name
+        ]
     seen: dict[str, SourceFile] = {}
     for file in files:
         if (other_file := seen.setdefault(file.name, file)) is not file:
@@ -91,7 +96,7 @@ def find_corpus(arguments: Sequence[str]) -> Corpus:
                 f"{file.name} is in {first} and in {second}: rows could not be told apart. "
                 "Name a directory above both, or take them one after the other"
             )
-    return Corpus(tuple(roots), tuple(sorted(files)), ignored)
+    return Corpus(tuple(roots), tuple(sorted(files)), ignored, frozenset(named))
 
 
 def names_what_is_in(argument: str, store: fs.FileSystem, folder: str, files: Iterable[str]) -> bool:
