@@ -99,7 +99,7 @@ def test_a_worker_takes_no_more_cpus_than_it_was_given(
     bundle = Bundle.load(make_model("cnn"))
     settings = ScoreSettings(corpus=("store",), model="model", output=str(tmp_path / "run"), projection_cache=1)
     request = replace(Request.of(settings, bundle), device=device, threads=cpus)
-    job = ScoringJob(request=request, roots=(), kept_schema=pa.schema([]))
+    job = ScoringJob(request=request, roots=(), schema=pa.schema([]), kept_schema=pa.schema([]))
 
     def pools(shared: Any) -> dict[str, Any]:
         import os  # noqa: PLC0415 - of the other process
