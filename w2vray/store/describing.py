@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-import w2vray
 from w2vray.errors import W2vrayError
 from w2vray.schema import FileReason
 from w2vray.store.corpus import Corpus, SourceFile
@@ -155,7 +154,7 @@ _READER = _Reader()
 
 def _import_path() -> list[str]:
     """Return where this process imports from, but for the folder that it happens to stand in."""
-    package = str(Path(w2vray.__file__).parents[1])
+    package = str(Path(__file__).parents[2])
     here = {"", str(Path.cwd())} - {package}
     return [place for place in dict.fromkeys([package, *sys.path]) if place not in here]
 
