@@ -46,7 +46,7 @@ def test_a_run_on_a_device_gives_each_row_what_a_run_on_cpus_gives(  # noqa: PLR
     store, model = make_store(text=texts), make_model(kind, "unknown")
     options: dict[str, Any] = {"where": "id != '0-1'", "keep": ("id",)}
     here = read_parts(run_score(store, model, tmp_path / "here", **options))
-    monkeypatch.setattr("w2vray.cluster.score._device", lambda _: ON_CPU)
+    monkeypatch.setattr("w2vray.run.request._device", lambda _: ON_CPU)
     run = run_score(store, model, tmp_path / "there", **options)
     there = read_parts(run)
 
