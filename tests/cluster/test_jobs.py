@@ -141,6 +141,7 @@ def test_a_head_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert f"no job could be sent to {address}" in result.stderr
 
 
+@pytest.mark.long
 def test_the_example_of_jobs_trains_and_scores_on_a_cluster(head: Head, tmp_path: Path) -> None:
     script = Path(__file__).parents[2] / "examples" / "submit_job.py"
     command = [sys.executable, str(script), head.dashboard, str(tmp_path)]

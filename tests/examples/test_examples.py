@@ -30,6 +30,7 @@ def test_each_example_is_run_by_a_test() -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.long
 def test_train_and_score(tmp_path: Path) -> None:
     printed = run_example("train_and_score.py", str(tmp_path))
     assert "model: ('negative', 'positive'), trained on 500 rows\n" in printed
