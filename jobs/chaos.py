@@ -35,7 +35,7 @@ import torch
 from w2vray.cli.extras import extra
 from w2vray.models.classifier import build_model
 from w2vray.models.directory import ModelConfig, save_bundle
-from w2vray.models.kinds import MODEL_SETTINGS
+from w2vray.models.kinds import settings_class
 from w2vray.run.verify import verify
 from w2vray.settings.verbs import VerifySettings
 from w2vray.text.tokens import family
@@ -135,7 +135,7 @@ def make_model(folder: Path) -> Path:
         writer.append(Block(list(WORDS), numbers), origin="made up")
         vectors = writer.finish(family("plain"), {})
     torch.manual_seed(3)
-    settings = MODEL_SETTINGS["average"]()
+    settings = settings_class("average")()
     built = build_model(settings, DIM, 3)
     weights = {f"model.{name}": torch.randn_like(value).numpy() for name, value in built.state_dict().items()}
     weights["words.overlay_KD"] = np.empty((0, DIM), dtype=np.float32)

@@ -1,3 +1,4 @@
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +11,12 @@ import torch
 from hypothesis import settings
 from torch import Tensor, nn
 
+from w2vray.models.average.settings import AverageSettings
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
+from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.directory import Bundle, ModelConfig, save_bundle
-from w2vray.models.kinds import AverageSettings, CnnSettings, GruSettings, LstmSettings, ModelSettings
+from w2vray.models.kinds import ModelSettings
+from w2vray.models.recurrent.settings import GruSettings, LstmSettings
 from w2vray.models.word_vectors import WordVectors
 from w2vray.text.tokens import family
 from w2vray.vectors import Vectors, VectorsWriter
@@ -21,7 +25,7 @@ from w2vray.vectors.readers import Block
 settings.register_profile("w2vray", deadline=None, max_examples=50)  # the first call of a torch operation is slow
 settings.load_profile("w2vray")
 
-pytest_plugins = ["tests.fixtures.rays", "tests.fixtures.stores", "tests.fixtures.trainings"]
+pytest_plugins = ["tests.fixtures.rays", "tests.fixtures.real", "tests.fixtures.stores", "tests.fixtures.trainings"]
 
 WORDS = ["good", "bad", "film", "dull", "great", "the"]
 TABLE_VD = np.array(
@@ -44,6 +48,20 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts() -> Iterator[None]:
+    """Take SIGINT as a terminal's shell leaves it.
+
+    A shell that starts the tests in the background ignores it, and all processes that a test starts and interrupts
+    would inherit that.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,9 @@
 """Column names and Arrow schemas at each boundary between stages.
 
-What a person reads in the output of a run is fixed here and nowhere else: the columns of ``scores`` and
-``rejected`` parts, of the plan and of the manifest.
+What a person reads in the output of a run is fixed here, but for the columns of an answer: those are in
+``scoring/answers.py``.
 """
 
-from collections.abc import Sequence
 from enum import StrEnum
 
 import pyarrow as pa
@@ -14,15 +13,14 @@ __all__ = [
     "MAY_PASS",
     "NOTHING_AMISS",
     "PLAN_SCHEMA",
+    "POSITION",
     "REJECTED_SCHEMA",
-    "RESERVED_COLUMNS",
     "SOURCE_FILE",
     "SOURCE_ROW",
     "FileReason",
     "Reason",
     "Status",
     "holds_views",
-    "scores_schema",
     "without_views",
 ]
 
@@ -51,6 +49,8 @@ class FileReason(StrEnum):
 
     ZERO_BYTES = "zero_bytes"
     NOT_PARQUET = "not_parquet"
+    ENCRYPTED = "encrypted"
+    UNSUPPORTED = "unsupported"  # Arrow cannot read how it is compressed
     TRUNCATED = "truncated"  # it starts as Parquet and does not end as it
     DAMAGED_FOOTER = "damaged_footer"
     DAMAGED_DATA = "damaged_data"  # rows that cannot be decoded, or are not as many as the footer says
@@ -62,43 +62,23 @@ class FileReason(StrEnum):
     UNREADABLE = "unreadable"  # the filesystem says no for another reason
     OUT_OF_MEMORY = "out_of_memory"  # a worker's memory did not hold a unit of it
     KILLED_WORKERS = "killed_workers"  # a unit that ended every worker that tried it
+    NOT_DATA = "not_data"  # nothing is amiss: neither content nor name says that it is data
     NO_ROWS = "no_rows"  # nothing is amiss
     BEYOND_LIMIT = "beyond_limit"  # nothing is amiss: --limit ends before it
 
 
-NOTHING_AMISS = frozenset({FileReason.NO_ROWS, FileReason.BEYOND_LIMIT})
+NOTHING_AMISS = frozenset({FileReason.NOT_DATA, FileReason.NO_ROWS, FileReason.BEYOND_LIMIT})
 """Why a file is in no unit although it is as it should be."""
 
 MAY_PASS = frozenset({FileReason.UNREADABLE, FileReason.OUT_OF_MEMORY})
 """What may be otherwise the next time, with the file as it is: such a gap is never accepted for good."""
 
 
-_POSITION = [
+POSITION = (
     pa.field(SOURCE_FILE, pa.string(), nullable=False),
     pa.field(SOURCE_ROW, pa.int64(), nullable=False),
-]
-_ONE_LABEL = [pa.field("label", pa.string()), pa.field("score", pa.float32())]
-_MANY_LABELS = [pa.field("labels", pa.list_(pa.string())), pa.field("scores", pa.list_(pa.float32()))]
-_EVIDENCE = [
-    pa.field("status", pa.string(), nullable=False),
-    pa.field("token_count", pa.int32(), nullable=False),
-    pa.field("coverage", pa.float32(), nullable=False),
-]
-_PROBABILITIES = [pa.field("probabilities", pa.list_(pa.float32()))]
-_TOP = [pa.field("top_labels", pa.list_(pa.string())), pa.field("top_scores", pa.list_(pa.float32()))]
-
-_ALL = [*_POSITION, *_ONE_LABEL, *_MANY_LABELS, *_EVIDENCE, *_PROBABILITIES, *_TOP]
-
-RESERVED_COLUMNS = frozenset(field.name for field in _ALL)
-
-
-def scores_schema(
-    kept: Sequence[pa.Field], *, multi_label: bool = False, probabilities: bool = False, top_k: int = 0
-) -> pa.Schema:
-    """Schema of a part of ``scores``: where the row is, the kept columns, the answer."""
-    answer = _MANY_LABELS if multi_label else _ONE_LABEL
-    extra = _PROBABILITIES if probabilities else _TOP if top_k else []
-    return pa.schema([*_POSITION, *kept, *answer, *_EVIDENCE, *extra])
+)
+"""Where a row is: the first columns of scores and of rejected rows."""
 
 
 def without_views(kind: pa.DataType) -> pa.DataType:
@@ -142,7 +122,7 @@ def _nested_type(kind: pa.DataType, fields: list[pa.Field]) -> pa.DataType:
 
 REJECTED_SCHEMA = pa.schema(
     [
-        *_POSITION,
+        *POSITION,
         pa.field("reason", pa.string(), nullable=False),
         pa.field("detail", pa.string(), nullable=False),
     ]
@@ -153,15 +133,16 @@ PLAN_SCHEMA = pa.schema(
         pa.field("unit", pa.string()),  # HASH of the unit's own list of pieces; null: the file is in no unit
         pa.field("root", pa.int32(), nullable=False),  # which of the run's corpus arguments the file belongs to
         pa.field("file", pa.string(), nullable=False),  # relative to that root
-        pa.field("row_group_start", pa.int32(), nullable=False),
-        pa.field("row_group_stop", pa.int32(), nullable=False),
+        pa.field("format", pa.string(), nullable=False),
+        pa.field("start", pa.int64(), nullable=False),  # as the format counts: of Parquet, row groups
+        pa.field("stop", pa.int64(), nullable=False),
         pa.field("row_start", pa.int64(), nullable=False),  # position in the file of the piece's first row
         pa.field("rows", pa.int64(), nullable=False),
-        pa.field("text_bytes", pa.int64(), nullable=False),  # uncompressed, as the footer tells
+        pa.field("read_bytes", pa.int64(), nullable=False),  # of the columns that are read, uncompressed
         pa.field("file_size", pa.int64(), nullable=False),
         pa.field("file_mtime_ns", pa.int64()),
         pa.field("file_etag", pa.string()),  # what an object store calls the file's content
-        pa.field("footer_sha256", pa.string()),
+        pa.field("fingerprint", pa.string()),  # of the content: of Parquet, SHA-256 of the footer
         pa.field("left_out", pa.string()),  # why the file is in no unit: a FileReason
         pa.field("detail", pa.string()),
     ]

@@ -19,7 +19,7 @@ from plain_networks import PLAIN_NETWORKS, measure_plain_network
 from word_vectors import make_vectors
 
 from w2vray.errors import CorpusError
-from w2vray.settings.verbs import MODELS
+from w2vray.models import kinds
 
 __all__ = ["COUNTERPARTS", "Cell", "Places", "Row", "Wanted", "append", "cells_of", "compute", "read_done", "rows_of"]
 
@@ -85,7 +85,7 @@ def rows_of(wanted: Wanted) -> list[Row]:
         for model in wanted.models:
             without = model in {"tfidf", "fasttext"}
             for vectors in [NONE] if without else wanted.vectors:
-                words = [NONE] if without else wanted.words if model in MODELS else ["frozen"]
+                words = [NONE] if without else wanted.words if model in kinds.names() else ["frozen"]
                 rows += [Row(name, vectors, model, kind) for kind in words]
     return rows
 
@@ -110,7 +110,7 @@ def _exact(row: Row) -> bool:
 
 
 def _depends(row: Row, labelled: LabelledSet, places: Places) -> str:
-    if row.model in MODELS:
+    if row.model in kinds.names():
         settings: dict[str, Any] = asdict(table_settings(row.model, tuned=row.words == "tuned"))
     else:
         settings = {"sklearn": SKLEARN, "tfidf": TFIDF, "fasttext": FASTTEXT, **PLAIN_NETWORKS}[row.model]

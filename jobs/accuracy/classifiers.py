@@ -10,9 +10,10 @@ import pyarrow as pa
 from labelled_sets import LabelledSet, Rows
 
 from w2vray.models.directory import Bundle, ModelConfig
-from w2vray.models.kinds import ModelSettings, StepSettings, model_settings
+from w2vray.models.kinds import ModelSettings, model_settings
 from w2vray.scoring.metrics import NO_LABEL, Confusion, metrics
 from w2vray.scoring.scorer import TextScorer
+from w2vray.settings.steps import StepSettings
 from w2vray.text.lookup import Lookup
 from w2vray.training.examples import NO_EXAMPLES, Examples
 from w2vray.training.fit import BEST, CURVE, SEARCH, Task, fit

@@ -24,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it has no types
 
 from w2vray.errors import W2vrayError
-from w2vray.models.kinds import AverageSettings
+from w2vray.models.average.settings import AverageSettings
 from w2vray.text.lookup import Lookup
 from w2vray.vectors import Vectors
 

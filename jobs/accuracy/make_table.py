@@ -24,7 +24,7 @@ from typing import Any
 from w2vray.cli.console import Output, table
 from w2vray.cli.extras import extra
 from w2vray.errors import ConfigError, W2vrayError
-from w2vray.settings.verbs import MODELS
+from w2vray.models import kinds
 
 with extra("peers"):
     from cells import COUNTERPARTS, WORDS, Cell, Places, Row, Wanted, append, cells_of, compute, read_done, rows_of
@@ -144,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    models = (*MODELS, *COUNTERPARTS)
+    models = (*kinds.names(), *COUNTERPARTS)
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of SET.parquet files")
     parser.add_argument("--output", type=Path, default=Path("accuracy-output"), metavar="DIR", help="what is done")

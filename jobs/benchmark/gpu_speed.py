@@ -14,7 +14,7 @@ from kernel_speed import DIM
 from material import Material, make_model, random_vectors
 from stopwatch import Row, alternate
 
-from w2vray.models.kinds import MODEL_SETTINGS
+from w2vray.models import kinds
 from w2vray.scoring.device_scorer import DeviceScorer
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.device import Device
@@ -43,7 +43,7 @@ def on_device(name: str, material: Material, runs: int, busy: Callable[[], float
         vectors = random_vectors(folder / "vectors", words, DIM)
         parts = blocks(material.texts)
         threads = len(os.sched_getaffinity(0))
-        for model in MODEL_SETTINGS:
+        for model in kinds.names():
             bundle = make_model(folder / model, vectors, model)
             here = TextScorer(bundle, vectors)
             ids = [here.look_up(part) for part in parts]

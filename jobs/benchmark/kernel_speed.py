@@ -11,8 +11,8 @@ from material import Material, make_model, random_vectors
 from peers import fasttext_model, lines_of
 from stopwatch import Row, alternate
 
+from w2vray.models import kinds
 from w2vray.models.batches import Batch, by_length, pad
-from w2vray.models.kinds import MODEL_SETTINGS
 from w2vray.models.recurrent.network import RecurrentModel
 from w2vray.scoring.scorer import TextScorer
 from w2vray.text import tokens
@@ -71,7 +71,7 @@ def measure_models(material: Material, runs: int) -> Iterator[Row]:
         words = [word for word, _ in material.words("glove").most_common(100_000)]
         vectors = random_vectors(folder / "vectors", words, DIM)
         rivals = {f"fastText {n}-grams": _fasttext(folder, material, n) for n in (1, 2)}
-        for model in MODEL_SETTINGS:
+        for model in kinds.names():
             scorer = TextScorer(make_model(folder / model, vectors, model), vectors)
             ids = [scorer.look_up(part) for part in blocks(material.texts)]
             speed = alternate(

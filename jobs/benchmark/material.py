@@ -17,7 +17,7 @@ import torch
 
 from w2vray.models.classifier import build_model, special_row
 from w2vray.models.directory import Bundle, ModelConfig, save_bundle
-from w2vray.models.kinds import MODEL_SETTINGS
+from w2vray.models.kinds import settings_class
 from w2vray.store.corpus_texts import corpus_texts
 from w2vray.text import tokens
 from w2vray.vectors import Vectors, VectorsWriter
@@ -81,7 +81,7 @@ def random_vectors(path: Path, words: list[str], dim: int, family: str = "glove"
 
 def make_model(path: Path, vectors: Vectors, model: str) -> Bundle:
     """Save a model directory of random weights, with the model's default settings."""
-    settings = MODEL_SETTINGS[model]()
+    settings = settings_class(model)()
     torch.manual_seed(0)
     network = build_model(settings, vectors.dim, len(LABELS))
     for parameter in network.parameters():

@@ -27,7 +27,10 @@ from material import LABELS, Material, random_vectors
 from stopwatch import Row, alternate
 from torch import Tensor, nn
 
-from w2vray.models.kinds import CnnSettings, ModelSettings, RecurrentSettings, StepSettings, model_settings
+from w2vray.models.cnn.settings import CnnSettings
+from w2vray.models.kinds import ModelSettings, model_settings
+from w2vray.models.recurrent.settings import RecurrentSettings
+from w2vray.settings.steps import StepSettings
 from w2vray.text import tokens
 from w2vray.text.lookup import Lookup
 from w2vray.training.epochs import ALONE, Workers

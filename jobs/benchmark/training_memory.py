@@ -25,7 +25,7 @@ from stopwatch import Row
 
 from w2vray.cluster.ray_internals import READER_PROCESS, TRAINER_PROCESS
 from w2vray.cluster.train import train
-from w2vray.settings.verbs import TrainSettings
+from w2vray.training.settings import TrainSettings
 
 __all__ = ["measure_training_memory"]
 

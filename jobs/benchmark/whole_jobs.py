@@ -18,11 +18,12 @@ from peers import fasttext_model, fasttext_script, tfidf_script
 from stopwatch import Row, alternate
 
 from w2vray.cluster.runtime import connected
-from w2vray.cluster.score import score, scoring_job
+from w2vray.cluster.score import score
 from w2vray.models.directory import Bundle
 from w2vray.run.directory import RunDirectory
 from w2vray.run.one_unit import ScoringJob, score_unit
-from w2vray.run.planning import fingerprint, run_identity, start_run
+from w2vray.run.planning import start_run
+from w2vray.run.request import Request
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.verbs import ScoreSettings
 from w2vray.store.corpus import find_corpus
@@ -90,9 +91,12 @@ def _bare(place: _Place, store: Path, model: str, size: float, processes: int | 
     """Score unit after unit in processes, as many as there are CPUs unless it is said."""
     settings = place.settings(store, model)
     bundle, corpus = Bundle.load(settings.model), find_corpus(settings.corpus)
-    identity = run_identity(settings, bundle)
-    plan = start_run(RunDirectory(settings.output), identity, corpus, settings)
-    arguments = (settings, scoring_job(settings, bundle, corpus, plan, fingerprint(identity)))
+    request = Request.of(settings, bundle)
+    plan = start_run(RunDirectory(settings.output), request, corpus)
+    arguments = (
+        settings,
+        ScoringJob(request=request, roots=corpus.roots, schema=plan.schema, kept_schema=plan.kept_schema),
+    )
     processes = processes or len(os.sched_getaffinity(0))
     with multiprocessing.get_context("spawn").Pool(processes, _start, arguments) as pool:
         pool.map(_score_unit, [unit.as_json() for unit in plan.units], chunksize=1)

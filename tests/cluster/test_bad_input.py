@@ -15,9 +15,9 @@ from w2vray.run import one_unit as scoring
 from w2vray.run.directory import MOST_ATTEMPTS, RunDirectory
 from w2vray.run.verify import VerifySummary, verify
 from w2vray.settings.verbs import ScoreSettings, VerifySettings
-from w2vray.store import footer_process
+from w2vray.store import describing
 from w2vray.store.corpus import find_corpus
-from w2vray.store.footer_process import read_footers
+from w2vray.store.describing import describe_files
 from w2vray.store.units import Unit
 
 pytestmark = pytest.mark.usefixtures("in_process")
@@ -150,7 +150,7 @@ def test_a_gap_that_memory_made_is_tried_again_though_gaps_are_accepted(
         patch.setattr("w2vray.cluster.score.score_unit", short)
         first = run_score(store, model, tmp_path / "run", on_bad="skip")
         assert (first.rows_scored, first.gaps_accepted) == (0, True)
-        assert next(iter(first.left_out.values())).startswith("out_of_memory: part-0.parquet: 100 rows do not go into")
+        assert next(iter(first.left_out.values())).startswith("out_of_memory: part-0.parquet: 100 rows do not fit into")
     assert run_score(store, model, tmp_path / "run", on_bad="skip").rows_scored == 900
     assert check(tmp_path / "run").ok
 
@@ -308,7 +308,7 @@ def test_a_unit_that_has_ended_three_workers_is_set_aside_and_named(
     assert (summary.rows_scored, summary.units_failed, summary.exit_code) == (0, 1, 3)
     ((name, why),) = summary.left_out.items()
     assert name.startswith("unit ")
-    assert why.startswith("killed_workers: 3 workers have died of the unit of 900 rows of part-0.parquet, ")
+    assert why.startswith("killed_workers: 3 workers died while scoring this unit of 900 rows of part-0.parquet, ")
     again = run_score(store, make_model(), tmp_path / "run")
     assert (again.rows_scored, again.exit_code) == (900, 0)
 
@@ -316,20 +316,21 @@ def test_a_unit_that_has_ended_three_workers_is_set_aside_and_named(
 def test_a_footer_that_ends_the_process_that_reads_it_is_a_bad_file(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    killer = "import os; from w2vray.store import footer_process as f; read = f.read_footer\n"
+    killer = "import os; from w2vray.store import describing as f; read = f.describe_file\n"
     killer += "def die(store, base, file, columns):\n"
     killer += "    return os.abort() if file.name == 'part-1.parquet' else read(store, base, file, columns)\n"
-    killer += "f.read_footer = die; f.serve()"
-    reader = type(footer_process._READER)()
-    monkeypatch.setattr(footer_process, "PROGRAM", killer)
-    monkeypatch.setattr(footer_process, "_READER", reader)
+    killer += "f.describe_file = die; f.serve()"
+    reader = type(describing._READER)()
+    monkeypatch.setattr(describing, "PROGRAM", killer)
+    monkeypatch.setattr(describing, "_READER", reader)
     corpus = find_corpus([str(store)])
 
-    footers, bad = read_footers(corpus, corpus.files, ["text"])
+    files, bad = describe_files(corpus, corpus.files, ["text"])
 
-    assert [footer.file.name for footer in footers] == ["part-0.parquet", "part-2.parquet"]
-    assert [(item.file.name, item.reason) for item in bad] == [("part-1.parquet", "damaged_footer")]
-    assert bad[0].detail == "to parse its footer ends the process"
+    assert [described.file.name for described in files] == ["part-0.parquet", "part-2.parquet"]
+    (failure,) = bad.values()
+    assert (failure.file, failure.reason) == ("part-1.parquet", "damaged_footer")
+    assert failure.detail == "to parse its footer ends the process"
     reader.close()
 
 

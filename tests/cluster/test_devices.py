@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ from w2vray.cluster.score import ScoringWorker, score
 from w2vray.errors import ClusterError, RunError
 from w2vray.models.directory import Bundle
 from w2vray.run.one_unit import ScoringJob
+from w2vray.run.request import Request
 from w2vray.run.verify import verify
 from w2vray.scoring.scorer import numeric_profile
 from w2vray.settings.device import Device
 from w2vray.settings.verbs import ScoreSettings, VerifySettings
-from w2vray.text.columns import TextLimits
 
 Make = Callable[..., Path]
 ON_CPU = Device(batch_tokens=2048)
@@ -45,7 +46,7 @@ def test_a_run_on_a_device_gives_each_row_what_a_run_on_cpus_gives(  # noqa: PLR
     store, model = make_store(text=texts), make_model(kind, "unknown")
     options: dict[str, Any] = {"where": "id != '0-1'", "keep": ("id",)}
     here = read_parts(run_score(store, model, tmp_path / "here", **options))
-    monkeypatch.setattr("w2vray.cluster.score._device", lambda _: ON_CPU)
+    monkeypatch.setattr("w2vray.run.request._device", lambda _: ON_CPU)
     run = run_score(store, model, tmp_path / "there", **options)
     there = read_parts(run)
 
@@ -87,7 +88,7 @@ def test_gpus_that_are_not_there_are_an_error_at_once(
 @pytest.mark.ray
 @pytest.mark.usefixtures("local_ray")
 @pytest.mark.parametrize("device", [None, ON_CPU])
-@pytest.mark.parametrize("cpus", [1, 2])
+@pytest.mark.parametrize("cpus", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_a_worker_takes_no_more_cpus_than_it_was_given(
     cpus: int, device: Device | None, make_model: Make, tmp_path: Path
 ) -> None:
@@ -96,23 +97,9 @@ def test_a_worker_takes_no_more_cpus_than_it_was_given(
     numba's pool is never started, for no kernel is parallel.
     """
     bundle = Bundle.load(make_model("cnn"))
-    job = ScoringJob(
-        output=str(tmp_path / "run"),
-        roots=(),
-        text_columns=("text",),
-        kept={},
-        kept_schema=pa.schema([]),
-        where=None,
-        multi_label=False,
-        probabilities=False,
-        top_k=0,
-        threshold=None,
-        limits=TextLimits(),
-        projection_cache=1,
-        run="",
-        device=device,
-        threads=cpus,
-    )
+    settings = ScoreSettings(corpus=("store",), model="model", output=str(tmp_path / "run"), projection_cache=1)
+    request = replace(Request.of(settings, bundle), device=device, threads=cpus)
+    job = ScoringJob(request=request, roots=(), schema=pa.schema([]), kept_schema=pa.schema([]))
 
     def pools(shared: Any) -> dict[str, Any]:
         import os  # noqa: PLC0415 - of the other process

@@ -22,7 +22,8 @@ from w2vray.cluster.evaluate import evaluate
 from w2vray.cluster.ray_internals import INTERNALS, READER_PROCESS, TRAINER_PROCESS, find, lean, pool_has_no_cpus
 from w2vray.cluster.score import score
 from w2vray.cluster.train import train
-from w2vray.settings.verbs import EvaluateSettings, ScoreSettings, TrainSettings
+from w2vray.settings.verbs import EvaluateSettings, ScoreSettings
+from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
 
 ROOT = Path(__file__).parents[2]
@@ -44,8 +45,8 @@ def last(name: str) -> str:
 
 
 def sources() -> Iterator[Path]:
-    """Every file of the package and the jobs but the one that may."""
-    for folder in ("w2vray", "jobs"):
+    """Every file of the package, the jobs and the examples but the one that may."""
+    for folder in ("w2vray", "jobs", "examples"):
         yield from (path for path in (ROOT / folder).rglob("*.py") if path.name != "ray_internals.py")
 
 

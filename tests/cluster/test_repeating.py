@@ -11,7 +11,7 @@ import pytest
 from w2vray.cluster.repeating import Origin, repeated
 from w2vray.errors import BundleError, ConfigError, CorpusError
 from w2vray.models.directory import Bundle
-from w2vray.settings.verbs import TrainSettings
+from w2vray.training.settings import TrainSettings
 
 STORED = {
     "labelled": ["/data/labelled"],

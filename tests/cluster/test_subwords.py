@@ -14,13 +14,12 @@ from w2vray.cluster.train import train
 from w2vray.errors import VectorsError
 from w2vray.models.directory import Bundle
 from w2vray.scoring.scorer import TextScorer
-from w2vray.settings.verbs import EvaluateSettings, ScoreSettings, TrainSettings
+from w2vray.settings.verbs import EvaluateSettings, ScoreSettings
 from w2vray.text.tokens import family
+from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.ngrams import NGrams
 from w2vray.vectors.readers import Block
-
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 STEMS = {"metal": "iron", "fruit": "plum"}
 
@@ -44,6 +43,7 @@ def write_vectors(output: Path, *, ngrams: bool) -> Vectors:
         return writer.finish(family("plain"), {}, made)
 
 
+@pytest.mark.usefixtures("here_and_on_ray")
 def test_unseen_words_are_learnt_and_scored_by_their_ngrams(tmp_path: Path) -> None:
     """In training, evaluation and a run, where each row has what one process gives it."""
     store, vectors = write_store(tmp_path / "store"), write_vectors(tmp_path / "vectors", ngrams=True)

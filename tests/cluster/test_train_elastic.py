@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from w2vray.models.kinds import CnnSettings
+from w2vray.models.cnn.settings import CnnSettings
 from w2vray.training.fit import CURVE
 from w2vray.vectors import Vectors
 
@@ -102,6 +102,7 @@ def nodes(environment: dict[str, str]) -> Iterator[Nodes]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.long
 @pytest.mark.ray
 def test_a_training_goes_on_with_more_workers_and_with_fewer_as_nodes_come_and_go(  # noqa: PLR0917 - fixtures
     nodes: Nodes,

@@ -13,10 +13,11 @@ from w2vray.cluster.train import train
 from w2vray.errors import BundleError, ClusterError, ConfigError, CorpusError, RunError
 from w2vray.run.leases import only_writer
 from w2vray.run.wholefiles import WholeFiles
-from w2vray.settings.verbs import EvaluateSettings, TrainSettings
+from w2vray.settings.verbs import EvaluateSettings
+from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
 
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+pytestmark = pytest.mark.usefixtures("here_and_on_ray")
 
 
 def run_train(store: Path, vectors: Vectors, output: Path, **options: Any) -> None:

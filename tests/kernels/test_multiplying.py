@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from w2vray.kernels.compiling import CACHE_VARIABLE, kernel, usable
+from w2vray.kernels.compiling import CACHE_VARIABLE, kernel, why_no_kernels
 from w2vray.kernels.multiplying import multiply, multiply_rows, multiply_transposed, panels, whole_tiles
 
-pytestmark = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
+pytestmark = pytest.mark.skipif(bool(why_no_kernels()), reason=why_no_kernels() or "kernels can be compiled")
 
 
 ROOT = Path(__file__).parents[2]

@@ -11,20 +11,15 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from w2vray.models.average.network import AverageModel
+from w2vray.models.average.settings import AverageSettings, TunedAverageSettings
 from w2vray.models.batches import Batch, RaggedIds
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
 from w2vray.models.cnn.network import CnnModel
+from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.directory import Bundle
-from w2vray.models.kinds import (
-    AverageSettings,
-    CnnSettings,
-    GruSettings,
-    LstmSettings,
-    ModelSettings,
-    TunedAverageSettings,
-)
+from w2vray.models.kinds import ModelSettings, kind_of
 from w2vray.models.recurrent.network import RecurrentModel
-from w2vray.models.weights import weight_shapes
+from w2vray.models.recurrent.settings import GruSettings, LstmSettings
 from w2vray.scoring.scorer import TextScorer
 from w2vray.vectors import Vectors
 
@@ -91,7 +86,9 @@ def test_the_shapes_of_the_weights_are_told_without_torch(settings: ModelSetting
     """Names and shapes are those of the module."""
     stored = build_model(settings, 7, 4).state_dict()
 
-    assert weight_shapes(settings, 7, 4) == {name: tuple(value.shape) for name, value in stored.items()}
+    assert kind_of(settings).weight_shapes(settings, 7, 4) == {
+        name: tuple(value.shape) for name, value in stored.items()
+    }
 
 
 @pytest.mark.parametrize("kind", KINDS)

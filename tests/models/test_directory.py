@@ -14,8 +14,9 @@ import torch
 from safetensors.numpy import save
 
 from w2vray.errors import BundleError, VectorsError
+from w2vray.models.average.settings import AverageSettings
+from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.directory import OVERLAY, Bundle, ModelConfig, save_bundle
-from w2vray.models.kinds import AverageSettings, CnnSettings
 from w2vray.scoring.scorer import TextScorer
 from w2vray.vectors import Vectors
 

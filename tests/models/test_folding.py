@@ -11,12 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2vray.kernels import projecting
-from w2vray.kernels.compiling import usable
+from w2vray.kernels.compiling import why_no_kernels
+from w2vray.models.average.settings import AverageSettings
 from w2vray.models.batches import by_length
 from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
+from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.directory import Bundle, ModelConfig
 from w2vray.models.folding import Folded, fold
-from w2vray.models.kinds import AverageSettings, CnnSettings, GruSettings, LstmSettings, ModelSettings
+from w2vray.models.kinds import ModelSettings, kind_of
+from w2vray.models.recurrent.settings import GruSettings, LstmSettings
 from w2vray.models.word_vectors import WordVectors
 from w2vray.scoring.answers import Scores
 from w2vray.scoring.scorer import TextScorer
@@ -25,7 +28,7 @@ from w2vray.text.lookup import Ids
 from w2vray.vectors import Vectors
 from w2vray.vectors.importing import import_vectors
 
-pytestmark = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
+pytestmark = pytest.mark.skipif(bool(why_no_kernels()), reason=why_no_kernels() or "kernels can be compiled")
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 V, K, M, D, C = 40, 3, 5, 7, 4
@@ -71,7 +74,8 @@ def both(model: ModelSettings, *, bound: int = 1 << 20, dtype: str = "float32") 
         for parameter in classifier.model.parameters():
             torch.nn.init.normal_(parameter, std=0.5)
     weights = {name: value.numpy() for name, value in classifier.model.state_dict().items()}
-    folded = fold(model, weights, table_VD, overlay_KD, bound=bound)
+    folded = fold(kind_of(model), model, weights, table_VD, overlay_KD, bound=bound)
+    assert folded is not None
     return classifier, folded
 
 
@@ -137,40 +141,42 @@ def test_a_text_of_many_more_words_than_places(model: ModelSettings, monkeypatch
     assert folded._rows.capacity == 16
 
 
-@pytest.fixture(scope="session")
-def google_news(tmp_path_factory: pytest.TempPathFactory) -> Vectors:
-    """Real vectors."""
+@pytest.fixture(scope="session", params=["GloVe and descriptions", "GoogleNews and sentences"])
+def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Vectors, list[str]]:
+    """Real vectors and texts: those of packages, and those that may lie beside the checkout."""
+    if request.param == "GloVe and descriptions":
+        return request.getfixturevalue("real_glove"), request.getfixturevalue("real_texts")[::4]
     source = SHARED / "vectors" / "GoogleNews-8007words-300d.bin"
     if not source.exists():
         pytest.skip(f"{source.name} is not there")
     output = tmp_path_factory.mktemp("google") / "vectors"
-    return import_vectors(ImportSettings(source=str(source), output=str(output)))
+    vectors = import_vectors(ImportSettings(source=str(source), output=str(output)))
+    return vectors, pq.read_table(SHARED / "data" / "subj.parquet")["text"].to_pylist()
 
 
 @pytest.mark.parametrize("kind", ["average", "cnn", "lstm", "gru"])
-def test_every_row_of_a_real_set_has_the_label_that_torch_gives(google_news: Vectors, kind: str) -> None:
+def test_every_row_of_a_real_set_has_the_label_that_torch_gives(real: tuple[Vectors, list[str]], kind: str) -> None:
     """Probabilities agree within 1e-5, and labels do unless the two best are that close."""
-    file = SHARED / "data" / "subj.parquet"
-    rows = pq.read_table(file)["text"].to_pylist()
+    vectors, rows = real
     torch.manual_seed(0)
     model = REAL[kind]
-    state: dict[str, Any] = build_model(model, google_news.dim, 3).state_dict()
+    state: dict[str, Any] = build_model(model, vectors.dim, 3).state_dict()
     weights = {f"model.{name}": torch.nn.init.normal_(value, std=0.2).numpy() for name, value in state.items()}
-    weights["words.overlay_KD"] = special_row("unknown", google_news.table_VD).numpy()
+    weights["words.overlay_KD"] = special_row("unknown", vectors.table_VD).numpy()
     config = ModelConfig(
         model=kind,
         settings=model,
         labels=("a", "b", "c"),
-        rules=google_news.rules,
+        rules=vectors.rules,
         policy="unknown",
-        dim=google_news.dim,
-        vectors_fingerprint=google_news.fingerprint,
-        vectors_path=str(google_news.path),
+        dim=vectors.dim,
+        vectors_fingerprint=vectors.fingerprint,
+        vectors_path=str(vectors.path),
     )
     bundle = Bundle(config, weights)
 
-    fast = TextScorer(bundle, google_news).score(rows)
-    plain = TextScorer(bundle, google_news, kernels=False).score(rows)
+    fast = TextScorer(bundle, vectors).score(rows)
+    plain = TextScorer(bundle, vectors, kernels=False).score(rows)
 
     agree(fast, plain)
 

@@ -4,14 +4,10 @@ from typing import Any
 import pytest
 
 from w2vray.errors import ConfigError
-from w2vray.models.kinds import (
-    MODEL_SETTINGS,
-    AverageSettings,
-    CnnSettings,
-    GruSettings,
-    LstmSettings,
-    model_settings,
-)
+from w2vray.models.average.settings import AverageSettings
+from w2vray.models.cnn.settings import CnnSettings
+from w2vray.models.kinds import model_settings, names
+from w2vray.models.recurrent.settings import GruSettings, LstmSettings
 
 NAN, INFINITY = float("nan"), float("inf")
 
@@ -91,7 +87,7 @@ def test_named_models_get_settings_of_their_own() -> None:
     """The name on the command line chooses the class."""
     assert model_settings("average", {"C": 2.0}) == AverageSettings(C=2.0)
     assert model_settings("cnn", {}) == CnnSettings()
-    assert set(MODEL_SETTINGS) == {"average", "cnn", "lstm", "gru"}
+    assert names() == ("average", "cnn", "lstm", "gru")
 
 
 def test_a_list_from_json_is_the_tuple_it_was() -> None:

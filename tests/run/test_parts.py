@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs
 
-from w2vray.run.parts import PartFooter, UnitRecord, part_name, read_footer, serialise_part, unit_of
+from w2vray.run.parts import CommittedPart, UnitRecord, part_name, read_part, serialise_part, unit_of
 from w2vray.run.sealed import seal
 
 RECORD = UnitRecord(
@@ -32,8 +32,8 @@ SCORES = pa.table(
 )
 
 
-def footer_of(data: bytes | memoryview) -> PartFooter:
-    return read_footer(pa.PythonFile(io.BytesIO(data), mode="r"))
+def footer_of(data: bytes | memoryview) -> CommittedPart:
+    return read_part(pa.PythonFile(io.BytesIO(data), mode="r"))
 
 
 @pytest.mark.parametrize("scores", [SCORES, SCORES[:0]], ids=["rows", "no rows"])
@@ -42,7 +42,7 @@ def test_a_parts_footer_carries_its_units_record(tmp_path: Path, scores: pa.Tabl
     (tmp_path / "part.parquet").write_bytes(data)
 
     with fs.LocalFileSystem().open_input_file(str(tmp_path / "part.parquet")) as handle:
-        footer = read_footer(handle)
+        footer = read_part(handle)
 
     assert footer == written
     assert footer.record == RECORD

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from w2vray.errors import BundleError, UnusableInputError, VectorsError
+from w2vray.models.average.settings import AverageSettings
 from w2vray.models.directory import OVERLAY, Bundle
-from w2vray.models.kinds import AverageSettings
-from w2vray.schema import scores_schema
+from w2vray.scoring.answers import Answer
 from w2vray.scoring.metrics import NO_LABEL
 from w2vray.scoring.scorer import SCORING_VERSION, TextScorer, numeric_profile
 from w2vray.text.columns import BLOCK_ROWS
@@ -68,7 +68,7 @@ def scorers(
 
 def table(columns: dict[str, pa.Array], **options: Any) -> pa.Table:
     """The answer's columns, under the schema of a part of ``scores``; validated."""
-    schema = scores_schema([], **options)
+    schema = Answer(**options).schema()
     rows = len(columns["status"])
     position = {"source_file": pa.array(["f"] * rows, pa.string()), "source_row": pa.array(range(rows), pa.int64())}
     assert set(columns) == set(schema.names) - set(position)

@@ -11,7 +11,7 @@ import pytest
 
 from w2vray.errors import BundleError
 from w2vray.models.directory import OVERLAY, Bundle
-from w2vray.schema import scores_schema
+from w2vray.scoring.answers import Answer
 from w2vray.scoring.scorer import TextScorer
 from w2vray.vectors import Vectors
 
@@ -65,7 +65,7 @@ def test_probabilities_are_each_labels_own_and_the_columns_fit_the_schema(scorer
     scores = scorer.score(["bad", "unheard"])
 
     for options in ({"probabilities": True}, {"top_k": 2}, {}):
-        schema = scores_schema([], multi_label=True, **options)
+        schema = Answer(multi_label=True, **options).schema()
         columns = scores.columns(**options)
         assert set(columns) == set(schema.names) - {"source_file", "source_row"}
         for name, column in columns.items():

@@ -11,10 +11,13 @@ from w2vray.settings.verbs import (
     EvaluateSettings,
     PredictSettings,
     ScoreSettings,
-    TrainSettings,
     VerifySettings,
+    choices_of,
     flag,
+    help_of,
 )
+from w2vray.training import settings as training_config
+from w2vray.training.settings import TrainSettings
 
 NAN = float("nan")
 NO_DEFAULT: dict[type[Any], dict[str, Any]] = {
@@ -121,7 +124,7 @@ def make(kind: type[Any], **given: Any) -> Any:
 
 def test_every_settings_class_is_covered_here() -> None:
     """A verb that is added gets its cases in this file."""
-    names = [*config.__all__, *vectors_config.__all__]
+    names = [*config.__all__, *vectors_config.__all__, *training_config.__all__]
     assert {kind.__name__ for kind in NO_DEFAULT} == {name for name in names if name.endswith("Settings")}
 
 
@@ -235,7 +238,7 @@ def test_settings_cannot_be_changed_nor_given_by_position(kind: type[Any]) -> No
 def test_every_option_has_its_own_help(kind: type[Any]) -> None:
     """The command line's help is made from the fields."""
     options = [item for item in fields(kind) if item.name != "model_settings"]
-    assert [item.name for item in options if not item.metadata["help"].endswith(".")] == []
+    assert [item.name for item in options if not help_of(item).endswith(".")] == []
 
 
 @each_kind
@@ -245,7 +248,7 @@ def test_a_default_is_among_its_own_choices(kind: type[Any]) -> None:
     wrong = [
         item.name
         for item in fields(kind)
-        if item.metadata.get("choices") and getattr(settings, item.name) not in {*item.metadata["choices"], None}
+        if choices_of(item) and getattr(settings, item.name) not in {*choices_of(item), None}
     ]
     assert wrong == []
 

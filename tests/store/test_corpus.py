@@ -12,8 +12,9 @@ from pyarrow import fs
 from w2vray.errors import CorpusError
 from w2vray.store import corpus as corpus_module
 from w2vray.store.corpus import Corpus, SourceFile, find_corpus, names_what_is_in
-from w2vray.store.footer_process import read_footers
-from w2vray.store.footers import BadFile
+from w2vray.store.describing import describe_files
+from w2vray.store.failures import Failure
+from w2vray.store.listing import list_folder
 from w2vray.store.places import absolute, open_store
 
 FILES = (
@@ -159,7 +160,7 @@ def test_a_directory_without_files_is_refused(tmp_path: Path, content: tuple[str
         (tmp_path / "empty" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "empty" / name).write_bytes(b"x")
 
-    with pytest.raises(CorpusError, match=r"empty holds no file; hidden names and names with _ are left out"):
+    with pytest.raises(CorpusError, match=r"empty holds no file; (it is empty|. files? not read: hidden)"):
         find_corpus([str(tmp_path / "empty")])
 
 
@@ -178,26 +179,126 @@ def test_several_arguments_are_several_roots_in_their_order(folder: Path) -> Non
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        pytest.param("lang=en", "lang=de/year=2020", id="two folders"),
         pytest.param("lang=en", "lang=en/1.parquet", id="folder and its file"),
         pytest.param("lang=en", "lang=en", id="the same folder"),
         pytest.param("lang=en/*", "lang=en/1*", id="two globs"),
+        pytest.param(".", "lang=en", id="a folder and one in it"),
+        pytest.param("lang=en", "lang=de/../lang=en", id="a path that goes up and down again"),
     ],
 )
-def test_two_files_of_the_same_relative_name_are_refused(folder: Path, first: str, second: str) -> None:
+def test_a_file_that_two_arguments_name_is_refused_naming_both(folder: Path, first: str, second: str) -> None:
     with pytest.raises(CorpusError) as refused:
         find_corpus([f"{folder}/{first}", f"{folder}/{second}"])
 
+    both = f"{folder}/{first} and {folder}/{second}"
+    assert str(refused.value).endswith(
+        f"1.parquet is in both {both}: its rows would be read twice; leave out one of them"
+    )
+
+
+def test_a_file_that_an_argument_and_a_link_name_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(folder / "lang=en", target_is_directory=True)
+
+    with pytest.raises(CorpusError, match="its rows would be read twice"):
+        find_corpus([str(folder), str(tmp_path / "link")])
+
+
+def test_two_files_of_the_same_relative_name_are_refused(folder: Path) -> None:
+    with pytest.raises(CorpusError) as refused:
+        find_corpus([f"{folder}/lang=en", f"{folder}/lang=de/year=2020"])
+
     assert str(refused.value).startswith("1.parquet is in ")
     assert "rows could not be told apart" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "kept"),
+    [
+        ("snapshots/abc/train.parquet", "../../blobs/0f3c", "blobs/0f3c"),
+        ("aaa.parquet", "blobs/0f3c", "blobs/0f3c"),
+        ("lang=en/train.parquet", "../blobs/0f3c", "lang=en/train.parquet"),
+    ],
+    ids=["link in another folder", "link that comes first", "link that says more"],
+)
+def test_a_file_is_taken_once_whatever_links_lead_to_it(tmp_path: Path, link: str, target: str, kept: str) -> None:
+    for file in (tmp_path / "blobs" / "0f3c", tmp_path / link):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "blobs" / "0f3c").write_bytes(b"x")
+    (tmp_path / link).symlink_to(target)
+
+    found = find_corpus([str(tmp_path)])
+
+    assert [file.name for file in found.files] == [kept]
+    assert found.ignored.files == {"another way to a file that is read": 1}
+
+
+def test_a_folder_reached_by_two_ways_is_taken_once_and_the_other_way_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "x.parquet").write_bytes(b"x")
+    (tmp_path / "again").symlink_to("real", target_is_directory=True)
+
+    found = find_corpus([str(tmp_path)])
+
+    assert [file.name for file in found.files] == ["real/x.parquet"]
+    assert found.ignored.lines() == ["1 file not read: another way to a file that is read (again/x.parquet)"]
+
+
+def test_links_that_put_a_file_into_two_folders_of_one_key_are_refused(tmp_path: Path) -> None:
+    for folder in ("lang=en", "lang=de"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "lang=en" / "x.parquet").write_bytes(b"x")
+    (tmp_path / "lang=de" / "x.parquet").symlink_to("../lang=en/x.parquet")
+
+    with pytest.raises(CorpusError, match="are one file, and lang cannot be both; remove one of the links"):
+        find_corpus([str(tmp_path)])
+
+
+@pytest.mark.parametrize("name", ["run[1]", "only[2024]", "what?", "a*b", "run[1"])
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_path_that_is_there_is_that_path_whatever_its_characters(tmp_path: Path, name: str, scheme: str) -> None:
+    if scheme and "?" in name:
+        pytest.skip("a question mark begins the options of a URI")
+    for folder in (name, "run1", "only2", "what1", "axb"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"of {folder}.parquet").write_bytes(b"x")
+
+    assert names(f"{scheme}{tmp_path}/{name}") == [f"of {name}.parquet"]
+    assert names(f"{scheme}{tmp_path}/{name}/*.parquet") == [f"of {name}.parquet"]
+
+
+def test_brackets_are_a_glob_where_no_such_name_is_there(tmp_path: Path) -> None:
+    for folder in ("run1", "run2", "run3"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{folder}.parquet").write_bytes(b"x")
+
+    assert names(f"{tmp_path}/run[12]") == ["run1/run1.parquet", "run2/run2.parquet"]
+
+
+@pytest.mark.parametrize("folder", ["my folder", "100%", "a#b", "größe"])
+def test_a_uri_may_be_written_as_its_path_is_read(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "x.parquet").write_bytes(b"x")
+
+    assert names(f"file://{tmp_path}/{folder}") == ["x.parquet"]
+
+
+def test_a_key_value_folder_may_begin_with_an_underscore_and_what_is_hidden_is_counted(tmp_path: Path) -> None:
+    for name in ("lang=en/_batch=1/x.parquet", "_temporary/y.parquet", "_SUCCESS", ".x.crc", "_x=1.parquet"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+
+    found = find_corpus([str(tmp_path)])
+
+    assert [file.name for file in found.files] == ["_x=1.parquet", "lang=en/_batch=1/x.parquet"]
+    assert list(found.ignored.files.values()) == [3]
 
 
 def test_the_order_of_files_and_the_fingerprint_do_not_depend_on_the_listing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = find_corpus([str(folder)])
-    walk = corpus_module._walk
-    monkeypatch.setattr(corpus_module, "_walk", lambda *arguments: walk(*arguments)[::-1])
+    listed = list_folder
+    monkeypatch.setattr("w2vray.store.corpus.list_folder", lambda *arguments: list(listed(*arguments))[::-1])
 
     after = find_corpus([str(folder)])
 
@@ -265,9 +366,9 @@ def test_a_link_to_nothing_is_listed_and_told_as_a_bad_file(folder: Path) -> Non
     (folder / "gone.parquet").symlink_to(folder / "nowhere.parquet")
     found = find_corpus([f"{folder}/gone*"])
 
-    _, bad = read_footers(found, found.files, ["text"])
+    _, bad = describe_files(found, found.files, ["text"])
 
-    assert [item.file.name for item in bad] == ["gone.parquet"]
+    assert [file.name for file in bad] == ["gone.parquet"]
 
 
 def test_pipes_are_no_files(folder: Path) -> None:
@@ -307,8 +408,8 @@ def test_a_file_behind_a_percent_encoded_uri_is_found_by_its_real_name(tmp_path:
     found = find_corpus([f"file://{tmp_path}/a%20folder/a%20file.parquet"])
 
     assert [file.name for file in found.files] == ["a file.parquet"]
-    footers, bad = read_footers(found, found.files, ["text"])
-    assert (len(footers), bad) == (1, [])
+    files, bad = describe_files(found, found.files, ["text"])
+    assert (len(files), bad) == (1, {})
 
 
 @pytest.mark.parametrize(
@@ -336,7 +437,7 @@ def test_the_secrets_of_a_uri_are_in_no_message_and_no_place(folder: Path) -> No
         with pytest.raises(CorpusError) as refused:
             find_corpus([f"file://{folder}/{argument}"])
         assert "s3cr3t" not in str(refused.value)
-    with pytest.raises(CorpusError, match="rows could not be told apart") as refused:
+    with pytest.raises(CorpusError, match="its rows would be read twice") as refused:
         find_corpus([found.roots[0], found.roots[0]])
     assert "s3cr3t" not in str(refused.value)
 
@@ -378,9 +479,12 @@ def test_a_store_may_lie_in_the_filesystems_root(
         ("formula=a=b/a.parquet", {"formula": "a=b"}),
         ("empty=/a.parquet", {"empty": ""}),
         ("lang=en/year=2020.parquet", {"lang": "en"}),
+        ("lang=__HIVE_DEFAULT_PARTITION__/x.parquet", {"lang": None}),
+        ("a%20key=pt%20BR/x.parquet", {"a key": "pt BR"}),
+        ("lang=a%2Fb/x.parquet", {"lang": "a/b"}),
     ],
 )
-def test_key_value_folders_are_columns_with_decoded_values(name: str, expected: dict[str, str]) -> None:
+def test_key_value_folders_are_columns_with_decoded_values(name: str, expected: dict[str, str | None]) -> None:
     assert SourceFile(0, name, 1, None).partition_values == expected
 
 
@@ -404,54 +508,54 @@ def parquet_folder(tmp_path: Path) -> Path:
 def test_footers_tell_schema_and_rows_of_each_row_group(parquet_folder: Path) -> None:
     found = find_corpus([str(parquet_folder)])
 
-    footers, _ = read_footers(found, found.files, ["text"])
+    files, _ = describe_files(found, found.files, ["text"])
 
-    assert [footer.file.name for footer in footers] == ["a.parquet", "c.parquet"]
-    assert footers[0].rows == (2, 2, 1)
-    assert sum(footers[1].rows) == 0
-    assert footers[0].schema.names == ["text", "title", "n"]
+    assert [described.file.name for described in files] == ["a.parquet", "c.parquet"]
+    assert [stretch.rows for stretch in files[0].stretches] == [2, 2, 1]
+    assert files[1].rows == 0
+    assert files[0].schema.names == ["text", "title", "n"]
 
 
-def test_text_bytes_are_those_of_the_text_columns_only(parquet_folder: Path) -> None:
+def test_read_bytes_are_those_of_the_text_columns_only(parquet_folder: Path) -> None:
     found = find_corpus([str(parquet_folder / "a.parquet")])
     metadata = pq.read_metadata(parquet_folder / "a.parquet")
 
-    def text_bytes(*columns: str) -> tuple[int, ...]:
-        ((footer,), _) = read_footers(found, found.files, columns)
-        return footer.text_bytes
+    def read_bytes(*columns: str) -> tuple[int, ...]:
+        ((described,), _) = describe_files(found, found.files, columns)
+        return tuple(stretch.read_bytes for stretch in described.stretches)
 
     sizes = [
         [metadata.row_group(group).column(column).total_uncompressed_size for column in range(3)] for group in range(3)
     ]
-    assert text_bytes("text") == tuple(size[0] for size in sizes)
-    assert text_bytes("text", "title") == tuple(size[0] + size[1] for size in sizes)
-    assert text_bytes("nowhere") == (0, 0, 0)
+    assert read_bytes("text") == tuple(size[0] for size in sizes)
+    assert read_bytes("text", "title") == tuple(size[0] + size[1] for size in sizes)
+    assert read_bytes("nowhere") == (0, 0, 0)
 
 
 def test_files_that_are_not_parquet_are_told_with_the_reason_and_stop_nothing(parquet_folder: Path) -> None:
     found = find_corpus([str(parquet_folder)])
 
-    footers, bad = read_footers(found, found.files, ["text"])
+    files, bad = describe_files(found, found.files, ["text"])
 
-    assert {item.file.name for item in bad} == {"b.parquet", "d.parquet", "e.parquet"}
-    assert all(isinstance(item, BadFile) for item in bad)
-    assert {item.file.name: item.reason for item in bad} == {
+    assert {file.name for file in bad} == {"b.parquet", "d.parquet", "e.parquet"}
+    assert all(isinstance(item, Failure) for item in bad.values())
+    assert {file.name: item.reason for file, item in bad.items()} == {
         "b.parquet": "zero_bytes",
         "d.parquet": "not_parquet",
         "e.parquet": "truncated",
     }
-    assert all("\n" not in item.detail for item in bad)
-    assert len(footers) + len(bad) == len(found.files)
+    assert all("\n" not in item.detail for item in bad.values())
+    assert len(files) + len(bad) == len(found.files)
 
 
 def test_a_file_that_vanished_is_a_bad_file(parquet_folder: Path) -> None:
     found = find_corpus([str(parquet_folder / "a.parquet")])
     (parquet_folder / "a.parquet").unlink()
 
-    footers, bad = read_footers(found, found.files, ["text"])
+    files, bad = describe_files(found, found.files, ["text"])
 
-    assert footers == []
-    assert [item.file.name for item in bad] == ["a.parquet"]
+    assert files == []
+    assert [file.name for file in bad] == ["a.parquet"]
 
 
 def test_a_column_name_that_is_not_utf8_makes_a_bad_file(tmp_path: Path) -> None:
@@ -461,19 +565,19 @@ def test_a_column_name_that_is_not_utf8_makes_a_bad_file(tmp_path: Path) -> None
     (tmp_path / "a.parquet").write_bytes(data.replace("größe".encode(), b"gr\xff\xff\xff\xffe"[:7]))
     found = find_corpus([str(tmp_path)])
 
-    footers, bad = read_footers(found, found.files, ["text"])
+    files, bad = describe_files(found, found.files, ["text"])
 
-    assert footers == []
-    assert [item.file.name for item in bad] == ["a.parquet"]
+    assert files == []
+    assert [file.name for file in bad] == ["a.parquet"]
 
 
 def test_only_the_files_asked_for_are_read(parquet_folder: Path) -> None:
     found = find_corpus([str(parquet_folder)])
 
-    footers, bad = read_footers(found, found.files[:1], ["text"])
+    files, bad = describe_files(found, found.files[:1], ["text"])
 
-    assert [footer.file.name for footer in footers] == ["a.parquet"]
-    assert bad == []
+    assert [described.file.name for described in files] == ["a.parquet"]
+    assert bad == {}
 
 
 @pytest.mark.parametrize("make", [str, lambda folder: f"file://{folder}"], ids=["path", "URI"])

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from w2vray.errors import CorpusError
 from w2vray.schema import FileReason
-from w2vray.store import reading
+from w2vray.store import parquet
 from w2vray.store.corpus import Corpus, find_corpus
-from w2vray.store.footer_process import read_footers
-from w2vray.store.footers import file_error, read_footer
+from w2vray.store.describing import describe_files
+from w2vray.store.formats import describe_file
+from w2vray.store.opening import file_error
 from w2vray.store.places import open_store
 from w2vray.store.reading import read_unit
 from w2vray.store.units import Unit, plan_units
@@ -32,8 +33,8 @@ def write(file: Path, numbers: range, *, row_group: int = 3, **columns: Any) -> 
 def planned(folder: Path, *, limit: int | None = None) -> tuple[Corpus, list[Unit]]:
     """The corpus and the plan of a folder."""
     corpus = find_corpus([str(folder)])
-    found, bad = read_footers(corpus, corpus.files, ["text"])
-    assert bad == []
+    found, bad = describe_files(corpus, corpus.files, ["text"])
+    assert bad == {}
     return corpus, plan_units(found, limit=limit)
 
 
@@ -73,7 +74,7 @@ def test_a_unit_is_read_row_by_row_in_order_with_each_rows_place(store: Path) ->
 
 def test_a_unit_that_starts_inside_of_a_file_counts_rows_from_the_files_start(store: Path) -> None:
     corpus, (unit,) = planned(store)
-    later = Unit((replace(unit.pieces[0], row_group_start=1, row_group_stop=3, row_start=3, rows=5),))
+    later = Unit((replace(unit.pieces[0], start=1, stop=3, row_start=3, rows=5),))
 
     assert read(corpus, [later], "text", "n") == expected_rows("a.parquet", range(8))[3:]
 
@@ -103,7 +104,7 @@ def test_files_of_any_row_groups_are_read_completely_in_bounded_batches(
     corpus, plan = planned(folder)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "BLOCK_ROWS", rows)
+        patch.setattr(parquet, "BLOCK_ROWS", rows)
         batches = [batch for unit in plan for batch in read_unit(unit, corpus.roots, ["text"])]
 
     assert [text for batch in batches for text in batch.column("text").to_pylist()] == expected
@@ -116,7 +117,7 @@ def test_long_texts_are_read_fewer_together(tmp_path: Path, monkeypatch: pytest.
     for name, letters in (("long", 1000), ("longer", 5000)):
         pq.write_table(pa.table({"text": [chr(97 + row) * letters for row in range(20)]}), tmp_path / f"{name}.parquet")
     corpus, plan = planned(tmp_path)
-    monkeypatch.setattr(reading, "LARGEST_READ", 4500)
+    monkeypatch.setattr(parquet, "LARGEST_READ", 4500)
 
     batches = [batch for unit in plan for batch in read_unit(unit, corpus.roots, ["text"])]
 
@@ -190,7 +191,7 @@ def test_files_of_several_roots_are_each_read_from_their_own(tmp_path: Path) -> 
     write(tmp_path / "one" / "a.parquet", range(2))
     write(tmp_path / "two" / "b.parquet", range(5, 7))
     corpus = find_corpus([str(tmp_path / "one"), f"file://{tmp_path}/two"])
-    found, _ = read_footers(corpus, corpus.files, ["text"])
+    found, _ = describe_files(corpus, corpus.files, ["text"])
 
     rows = read(corpus, plan_units(found), "text")
 
@@ -245,8 +246,8 @@ def test_a_change_of_size_is_told_with_both_sizes(store: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        pytest.param({"rows": 9}, "8 rows in row groups 0 to 2; its footer promised 9", id="fewer rows"),
-        pytest.param({"row_group_start": 3, "row_group_stop": 4}, "cannot be read", id="fewer row groups"),
+        pytest.param({"rows": 9}, "8 rows from 0 on; it promised 9", id="fewer rows"),
+        pytest.param({"start": 3, "stop": 4}, "cannot be read", id="fewer row groups"),
     ],
 )
 def test_another_file_of_the_same_size_is_told_by_its_shape(store: Path, change: dict[str, Any], reason: str) -> None:
@@ -290,25 +291,25 @@ def test_memory_that_is_short_is_no_damage(store: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("pyarrow.parquet.ParquetFile", short)
     with pytest.raises(MemoryError):
         read(corpus, plan, "text")
-    monkeypatch.setattr("w2vray.store.footers.footer_metadata", short)
+    monkeypatch.setattr("w2vray.store.parquet.footer_metadata", short)
     with pytest.raises(MemoryError):
-        read_footer(*open_store(corpus.roots[0]), corpus.files[0], ["text"])
+        describe_file(*open_store(corpus.roots[0]), corpus.files[0], ["text"])
 
 
-def test_footers_after_a_question_that_was_broken_off_are_those_asked_for(
+def test_descriptions_after_a_question_that_was_broken_off_are_those_asked_for(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other process must not answer with what it had left to say."""
     corpus = find_corpus([str(store)])
-    rows = [footer.rows for footer in read_footers(corpus, corpus.files, ["text"])[0]]
+    rows = [described.rows for described in describe_files(corpus, corpus.files, ["text"])[0]]
 
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("w2vray.store.footer_process._from_json", interrupted)
+        patch.setattr("w2vray.store.describing._from_json", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            read_footers(corpus, corpus.files[::-1], ["text"])
+            describe_files(corpus, corpus.files[::-1], ["text"])
 
-    again, bad = read_footers(corpus, corpus.files, ["text"])
-    assert ([footer.rows for footer in again], bad) == (rows, [])
+    again, bad = describe_files(corpus, corpus.files, ["text"])
+    assert ([described.rows for described in again], bad) == (rows, {})

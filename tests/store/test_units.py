@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from w2vray.schema import PLAN_SCHEMA, FileReason
 from w2vray.store import units
 from w2vray.store.corpus import SourceFile
-from w2vray.store.footers import BadFile, Footer
+from w2vray.store.description import Description, Stretch
+from w2vray.store.failures import Failure
 from w2vray.store.units import Piece, Unit, plan_from_table, plan_table, plan_units
 
 MEGABYTE = 1 << 20
@@ -25,13 +26,15 @@ row_groups = st.lists(
 stores = st.lists(row_groups, max_size=6)
 
 
-def footers(shape: list[list[tuple[int, int]]], *, root: int = 0) -> list[Footer]:
-    """Footers of files of these row groups; a group without rows has no text."""
+def files_of(shape: list[list[tuple[int, int]]], *, root: int = 0) -> list[Description]:
+    """Files of these row groups; a group without rows has no text."""
     made = []
     for number, groups in enumerate(shape):
         file = SourceFile(root, f"{number}.parquet", 1000 + number, 1)
-        sizes = tuple(size if rows else 0 for rows, size in groups)
-        made.append(Footer(file, pa.schema([]), tuple(rows for rows, _ in groups), sizes))
+        stretches = tuple(
+            Stretch(index, index + 1, rows, size if rows else 0) for index, (rows, size) in enumerate(groups)
+        )
+        made.append(Description(file=file, format="parquet", schema=pa.schema([]), stretches=stretches))
     return made
 
 
@@ -45,9 +48,9 @@ def rows_of(plan: list[Unit]) -> list[tuple[str, int]]:
     ]
 
 
-def all_rows(made: list[Footer]) -> list[tuple[str, int]]:
+def all_rows(made: list[Description]) -> list[tuple[str, int]]:
     """Each row of a store, in order."""
-    return [(footer.file.name, row) for footer in made for row in range(sum(footer.rows))]
+    return [(described.file.name, row) for described in made for row in range(described.rows)]
 
 
 # The plan
@@ -55,7 +58,7 @@ def all_rows(made: list[Footer]) -> list[tuple[str, int]]:
 
 @given(shape=stores)
 def test_a_plan_covers_each_row_once_in_order(shape: list[list[tuple[int, int]]]) -> None:
-    made = footers(shape)
+    made = files_of(shape)
 
     plan = plan_units(made)
 
@@ -68,26 +71,28 @@ def test_a_plan_covers_each_row_once_in_order(shape: list[list[tuple[int, int]]]
 def test_a_plan_covers_each_row_group_with_rows_once_and_knows_where_it_starts(
     shape: list[list[tuple[int, int]]],
 ) -> None:
-    made = footers(shape)
+    made = files_of(shape)
 
     plan = plan_units(made)
 
     planned = []
     for piece in (piece for unit in plan for piece in unit.pieces):
-        footer = made[int(piece.file.removesuffix(".parquet"))]
-        groups = range(piece.row_group_start, piece.row_group_stop)
-        starts = [0, *accumulate(footer.rows)]
-        assert piece.row_start == starts[piece.row_group_start]
-        assert piece.rows == sum(footer.rows[group] for group in groups)
-        assert piece.text_bytes == sum(footer.text_bytes[group] for group in groups)
-        assert piece.source == footer.file
-        planned += [(piece.file, group) for group in groups if footer.rows[group]]
-    assert planned == [(footer.file.name, group) for footer in made for group, rows in enumerate(footer.rows) if rows]
+        described = made[int(piece.file.removesuffix(".parquet"))]
+        covered = described.stretches[piece.start : piece.stop]
+        starts = [0, *accumulate(stretch.rows for stretch in described.stretches)]
+        assert piece.row_start == starts[piece.start]
+        assert piece.rows == sum(stretch.rows for stretch in covered)
+        assert piece.read_bytes == sum(stretch.read_bytes for stretch in covered)
+        assert piece.source == described.file
+        planned += [(piece.file, stretch.start) for stretch in covered if stretch.rows]
+    assert planned == [
+        (described.file.name, stretch.start) for described in made for stretch in described.stretches if stretch.rows
+    ]
 
 
 @given(shape=stores, limit=st.integers(1, 40))
 def test_a_limit_takes_the_first_rows_of_the_store(shape: list[list[tuple[int, int]]], limit: int) -> None:
-    made = footers(shape)
+    made = files_of(shape)
 
     plan = plan_units(made, limit=limit)
 
@@ -96,14 +101,14 @@ def test_a_limit_takes_the_first_rows_of_the_store(shape: list[list[tuple[int, i
 
 @given(shape=stores)
 def test_units_are_as_large_as_is_aimed_at(shape: list[list[tuple[int, int]]]) -> None:
-    made = footers(shape)
-    total = sum(size for footer in made for size in footer.text_bytes)
+    made = files_of(shape)
+    total = sum(stretch.read_bytes for described in made for stretch in described.stretches)
     target = max(units.SMALLEST_UNIT, min(units.LARGEST_UNIT, total // units.UNITS_AT_LEAST))
 
     sizes = []
     for unit in plan_units(made):
-        groups = sum(piece.row_group_stop - piece.row_group_start for piece in unit.pieces)
-        size = sum(piece.text_bytes for piece in unit.pieces)
+        groups = sum(piece.stop - piece.start for piece in unit.pieces)
+        size = sum(piece.read_bytes for piece in unit.pieces)
         assert size <= target * 4 / 3 or groups == 1 or max_group(made, unit) == size
         sizes.append(size)
 
@@ -113,17 +118,17 @@ def test_units_are_as_large_as_is_aimed_at(shape: list[list[tuple[int, int]]]) -
 
 def test_rows_that_take_few_bytes_are_cut_by_their_number() -> None:
     million = 1_000_000
-    plan = plan_units(footers([[(million, 100)] * 5, [(3 * million, 100)]]))
+    plan = plan_units(files_of([[(million, 100)] * 5, [(3 * million, 100)]]))
 
     assert [unit.rows // million for unit in plan] == [2, 2, 1, 3]
 
 
-def max_group(made: list[Footer], unit: Unit) -> int:
+def max_group(made: list[Description], unit: Unit) -> int:
     """The text bytes of a unit's largest row group."""
     return max(
-        made[int(piece.file.removesuffix(".parquet"))].text_bytes[group]
+        made[int(piece.file.removesuffix(".parquet"))].stretches[group].read_bytes
         for piece in unit.pieces
-        for group in range(piece.row_group_start, piece.row_group_stop)
+        for group in range(piece.start, piece.stop)
     )
 
 
@@ -138,24 +143,24 @@ def max_group(made: list[Footer], unit: Unit) -> int:
     ],
 )
 def test_a_large_file_is_cut_at_row_groups_near_the_largest_unit(megabytes: int, groups: int) -> None:
-    plan = plan_units(footers([[(10, megabytes * MEGABYTE)] * 480]))
+    plan = plan_units(files_of([[(10, megabytes * MEGABYTE)] * 480]))
 
     pieces = [piece for unit in plan for piece in unit.pieces]
     assert len(pieces) == len(plan) == 480 // groups
-    assert {piece.row_group_stop - piece.row_group_start for piece in pieces} == {groups}
+    assert {piece.stop - piece.start for piece in pieces} == {groups}
 
 
 def test_small_files_are_packed_together_and_large_ones_cut_at_row_groups() -> None:
     large = [(10, 40 * MEGABYTE)] * 200
     small = [[(5, MEGABYTE)]] * 200
 
-    plan = plan_units(footers([large, *small]))
+    plan = plan_units(files_of([large, *small]))
 
     # 8000 MB and 200 MB: the aim is the largest unit, 96 MB; three row groups are the first to reach it
-    assert [(p.row_group_start, p.row_group_stop) for p in plan[0].pieces] == [(0, 3)]
+    assert [(p.start, p.stop) for p in plan[0].pieces] == [(0, 3)]
     assert {len(unit.pieces) for unit in plan[:66]} == {1}
     assert len(plan[-2].pieces) > 50
-    assert rows_of(plan) == all_rows(footers([large, *small]))
+    assert rows_of(plan) == all_rows(files_of([large, *small]))
 
 
 @pytest.mark.parametrize(
@@ -167,23 +172,23 @@ def test_small_files_are_packed_together_and_large_ones_cut_at_row_groups() -> N
     ],
 )
 def test_a_store_without_rows_has_no_units(shape: list[list[tuple[int, int]]]) -> None:
-    assert plan_units(footers(shape)) == []
+    assert plan_units(files_of(shape)) == []
 
 
 def test_a_row_group_without_rows_does_not_part_its_neighbours() -> None:
-    (unit,) = plan_units(footers([[(0, 0), (3, 10), (0, 0), (2, 10), (0, 0)]]))
+    (unit,) = plan_units(files_of([[(0, 0), (3, 10), (0, 0), (2, 10), (0, 0)]]))
 
     assert unit.pieces == (Piece(0, "0.parquet", 1, 4, 0, 5, 20, 1000, 1),)
 
 
 def test_a_limit_in_the_middle_of_a_row_group_keeps_the_group_and_counts_its_first_rows() -> None:
-    (unit,) = plan_units(footers([[(4, 40), (4, 80)]]), limit=6)
+    (unit,) = plan_units(files_of([[(4, 40), (4, 80)]]), limit=6)
 
     assert unit.pieces == (Piece(0, "0.parquet", 0, 2, 0, 6, 80, 1000, 1),)
 
 
 def test_rows_whose_text_columns_are_folders_still_make_a_plan() -> None:
-    made = footers([[(3, 0), (4, 0)], [(5, 0)]])
+    made = files_of([[(3, 0), (4, 0)], [(5, 0)]])
 
     assert rows_of(plan_units(made)) == all_rows(made)
 
@@ -192,7 +197,7 @@ def test_rows_whose_text_columns_are_folders_still_make_a_plan() -> None:
 
 
 def test_a_units_id_does_not_depend_on_the_rest_of_the_store() -> None:
-    first, second = footers([[(5, 2 * MEGABYTE)], [(7, 2 * MEGABYTE)]])
+    first, second = files_of([[(5, 2 * MEGABYTE)], [(7, 2 * MEGABYTE)]])
 
     alone, together = plan_units([first]), plan_units([first, second])
 
@@ -206,8 +211,8 @@ def test_a_units_id_does_not_depend_on_the_rest_of_the_store() -> None:
     [
         {"root": 1},
         {"file": "b.parquet"},
-        {"row_group_start": 1},
-        {"row_group_stop": 3},
+        {"start": 1},
+        {"stop": 3},
         {"row_start": 1},
         {"rows": 9},
     ],
@@ -219,7 +224,7 @@ def test_a_units_id_changes_with_its_list(change: dict[str, Any]) -> None:
     assert Unit((replace(PIECE, **change),)).id != unit.id
 
 
-@pytest.mark.parametrize("change", [{"text_bytes": 1}, {"file_size": 1}, {"file_mtime_ns": None}], ids=str)
+@pytest.mark.parametrize("change", [{"read_bytes": 1}, {"file_size": 1}, {"file_mtime_ns": None}], ids=str)
 def test_a_units_id_names_its_rows_and_not_what_was_measured_of_their_files(change: dict[str, Any]) -> None:
     assert Unit((replace(PIECE, **change),)).id == Unit((PIECE,)).id
 
@@ -243,24 +248,27 @@ def test_a_units_id_is_the_same_in_every_process_and_version() -> None:
 
 @given(shape=stores)
 def test_a_unit_is_the_same_after_the_way_through_json(shape: list[list[tuple[int, int]]]) -> None:
-    for unit in plan_units(footers(shape)):
+    for unit in plan_units(files_of(shape)):
         assert Unit.from_json(unit.as_json()) == unit
 
 
 def test_a_plan_is_the_same_after_the_way_through_parquet(tmp_path: Path) -> None:
     shape = [[(5, 2 * MEGABYTE), (0, 0), (3, MEGABYTE)], [(1, 10)], [(2, 10), (2, 200 * MEGABYTE)]]
-    plan = plan_units(footers(shape))
+    plan = plan_units(files_of(shape))
     without_time = Unit((replace(PIECE, root=1, file="größe=1/a.parquet", file_mtime_ns=None),))
     empty, text = SourceFile(0, "bad.parquet", 0, None), SourceFile(1, "x.txt", 7, 8)
-    bad = [BadFile(empty, FileReason.ZERO_BYTES, "it has zero bytes"), BadFile(text, FileReason.NOT_PARQUET, "no")]
+    bad = {
+        empty: Failure(reason=FileReason.ZERO_BYTES, detail="it has zero bytes", file="bad.parquet"),
+        text: Failure(reason=FileReason.NOT_PARQUET, detail="no", file="x.txt"),
+    }
     assert len(plan) > 1
 
     pq.write_table(plan_table([*plan, without_time], bad), tmp_path / "plan.parquet")
 
     stored = pq.read_table(tmp_path / "plan.parquet")
     assert stored.schema == PLAN_SCHEMA
-    assert plan_from_table(stored) == ([*plan, without_time], {item.file: item for item in bad})
+    assert plan_from_table(stored) == ([*plan, without_time], bad)
 
 
 def test_a_plan_of_nothing_is_a_table_of_no_rows() -> None:
-    assert plan_from_table(plan_table([], [])) == ([], {})
+    assert plan_from_table(plan_table([], {})) == ([], {})

@@ -13,17 +13,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from w2vray.errors import BundleError
+from w2vray.models.average.settings import AverageSettings, TunedAverageSettings
 from w2vray.models.batches import pad
 from w2vray.models.classifier import shared_table, special_row
+from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.directory import OVERLAY, REPLACED, Bundle
-from w2vray.models.kinds import (
-    AverageSettings,
-    CnnSettings,
-    GruSettings,
-    LstmSettings,
-    ModelSettings,
-    TunedAverageSettings,
-)
+from w2vray.models.kinds import ModelSettings
+from w2vray.models.recurrent.settings import GruSettings, LstmSettings
 from w2vray.models.word_vectors import WordVectors
 from w2vray.scoring.scorer import TextScorer
 from w2vray.text.lookup import Lookup

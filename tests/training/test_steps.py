@@ -14,10 +14,14 @@ from torch import Tensor, nn
 
 from w2vray.errors import DivergedError
 from w2vray.models.average.network import AverageModel
+from w2vray.models.average.settings import AverageSettings
 from w2vray.models.classifier import Classifier, shared_table
 from w2vray.models.cnn.network import CnnModel
-from w2vray.models.kinds import CnnSettings, GruSettings, LstmSettings, ModelSettings, StepSettings
+from w2vray.models.cnn.settings import CnnSettings
+from w2vray.models.kinds import ModelSettings
+from w2vray.models.recurrent.settings import GruSettings, LstmSettings
 from w2vray.models.word_vectors import WordVectors
+from w2vray.settings.steps import StepSettings
 from w2vray.training.epochs import ALONE, Workers, epoch_batches
 from w2vray.training.examples import NO_EXAMPLES, Examples, Numbering, Part, joined
 from w2vray.training.objectives import ManyLabels, OneLabel
@@ -175,7 +179,7 @@ def test_training_stops_patience_epochs_after_the_best_and_keeps_its_weights(vec
 
     def fresh() -> Classifier:
         words = WordVectors(shared_table(vectors.table_VD), torch.zeros(0, vectors.dim), trainable=False)
-        return Classifier(words, AverageModel(vectors.dim, 2))  # starts with even odds
+        return Classifier(words, AverageModel(vectors.dim, 2, AverageSettings()))  # starts with even odds
 
     def make(epochs: int) -> Training:
         return make_training(fresh(), learning_rate=0.01, epochs=epochs, patience=patience)
@@ -432,7 +436,9 @@ def test_a_step_of_long_texts_is_added_up_from_parts(
     parts = make_training(without_chance(network), **settings)
     monkeypatch.setattr("w2vray.training.steps.WORDS_AT_ONCE", {"cpu": 5})
     sizes: list[int] = []
-    parts.classifier.model.dense.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    parts.classifier.model.get_submodule("dense").register_forward_pre_hook(
+        lambda _, inputs: sizes.append(len(inputs[0]))
+    )
 
     list(parts.run(train, validation))
 

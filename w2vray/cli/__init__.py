@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from typing import NoReturn
 
 import click
@@ -15,9 +16,6 @@ import click
 from w2vray.cli.command import Stopped, terminate
 from w2vray.cli.console import ReaderGone
 from w2vray.cli.ending import Ending
-from w2vray.cli.submitting import submit
-from w2vray.cli.vectors_verbs import vectors
-from w2vray.cli.verbs import evaluate, predict, score, train, verify
 from w2vray.errors import W2vrayError
 
 __all__ = ["main", "run"]
@@ -34,8 +32,20 @@ def w2vray() -> None:
     """Train text classifiers on word vectors, then classify whole Parquet stores with them."""
 
 
-for _command in (vectors, train, evaluate, score, verify, predict, submit):
-    w2vray.add_command(_command)
+@cache
+def _with_verbs() -> click.Group:
+    """Return the program with its verbs.
+
+    They are imported when one is called, and not before: their options are those of all models, and a model of the
+    user's own that cannot be used is then an error as any other.
+    """
+    from w2vray.cli.submitting import submit
+    from w2vray.cli.vectors_verbs import vectors
+    from w2vray.cli.verbs import evaluate, predict, score, train, verify
+
+    for command in (vectors, train, evaluate, score, verify, predict, submit):
+        w2vray.add_command(command)
+    return w2vray
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -51,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run a verb in this process and return its exit code; errors are told on stderr, with ``--json`` on stdout too."""
     try:
-        code = w2vray.main(args=list(arguments), prog_name="w2vray", standalone_mode=False)
+        code = _with_verbs().main(args=list(arguments), prog_name="w2vray", standalone_mode=False)
         sys.stdout.flush()  # --help and --version
     except click.ClickException as error:
         error.show()

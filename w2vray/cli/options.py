@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 
 import click
 
+from w2vray.errors import ConfigError
 from w2vray.models.kinds import option_owners
-from w2vray.settings.verbs import flag
+from w2vray.settings.verbs import choices_of, flag, help_of
+from w2vray.training.settings import TrainSettings
 
 __all__ = ["model_options", "settings_options"]
 
@@ -35,8 +37,14 @@ def model_options(command: F) -> F:
     """Decorate ``train`` with the options of every model; one that is not given is None and left to the model.
 
     An option that several models have is there once, with the default of each.
+
+    Raises:
+        ConfigError: a model has an option that ``train`` itself has.
     """
+    taken = {item.name for item in fields(TrainSettings)}
     for name, owners in reversed(option_owners().items()):
+        if name in taken:
+            raise ConfigError(f"{flag(name)} is an option of train; the model {next(iter(owners))} cannot have it too")
         command = _model_option(name, owners)(command)
     return command
 
@@ -45,7 +53,7 @@ def _model_option(name: str, owners: Mapping[str, type]) -> Callable[[F], F]:
     items = {model: next(item for item in fields(kind) if item.name == name) for model, kind in owners.items()}
     first = next(iter(items.values()))
     base, several = _base(typing.get_type_hints(next(iter(owners.values())))[name])
-    text = f"{', '.join(items)}: {first.metadata['help']}"
+    text = f"{', '.join(items)}: {help_of(first)}"
     if base is bool:
         return click.option(_switch(name), name, is_flag=True, default=None, help=text)
     models_of: dict[str, list[str]] = {}
@@ -57,7 +65,7 @@ def _model_option(name: str, owners: Mapping[str, type]) -> Callable[[F], F]:
     return click.option(
         flag(name),
         name,
-        type=click.Choice(first.metadata["choices"]) if first.metadata["choices"] else base,
+        type=click.Choice(choices_of(first)) if choices_of(first) else base,
         multiple=several,
         default=None,
         metavar=first.metadata["metavar"],
@@ -77,9 +85,9 @@ def _parameter(item: Field[Any], hint: Any) -> Callable[[F], F]:
             required=required,
             metavar=f"{metavar}..." if several else metavar,
         )
-    choices = item.metadata["choices"]
+    choices = choices_of(item)
     options: dict[str, Any] = {
-        "help": item.metadata["help"],
+        "help": help_of(item),
         "metavar": item.metadata["metavar"],
         "required": required,
     }

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from w2vray.errors import UnusableInputError
+from w2vray.scoring.answers import Answer
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.verbs import PredictSettings
 from w2vray.text.columns import read_texts
@@ -53,8 +54,8 @@ def predict_lines(settings: PredictSettings, blocks: Iterable[list[bytes]]) -> I
     for block in blocks:
         batch = pa.record_batch({"text": pa.array([line.rstrip(b"\r\n") for line in block], pa.large_binary())})
         texts = read_texts(batch, ["text"])
-        answer = scorer.score_array(texts.values)
-        columns = answer.columns(threshold=settings.threshold, top_k=settings.top_k or 0)
+        scores = scorer.score_array(texts.values)
+        columns = Answer.asked(settings, multi_label=scores.multi_label).columns(scores)
         answers: list[dict[str, Any]] = [{}] * len(block)
         for item in texts.rejected:
             answers[item.row] = {"status": "rejected", "reason": item.reason.value, "detail": item.detail}

@@ -15,6 +15,7 @@ from w2vray.cli.command import GOES_ON, verb
 from w2vray.cli.console import Output, counted, progress_bar, table
 from w2vray.cli.options import model_options
 from w2vray.settings import verbs as config
+from w2vray.training.settings import TrainSettings
 
 __all__ = ["evaluate", "predict", "score", "train", "verify"]
 
@@ -22,7 +23,7 @@ _NEW_FILES_TOLD = 5
 """Of those that came after a run was planned: a store may have got thousands."""
 
 
-@verb("train", config.TrainSettings, on_cluster=True, when_stopped=GOES_ON)
+@verb("train", TrainSettings, on_cluster=True, when_stopped=GOES_ON)
 @click.option(
     "--from",
     "repeat",
@@ -40,7 +41,7 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
         for name, word in (("labelled", "argument 'LABELLED...'"), ("vectors", "option '--vectors'")):
             if not arguments[name]:
                 raise click.UsageError(f"Missing {word}; --from takes it from a model.")
-        settings, origin = config.TrainSettings(**arguments, model_settings=given), None
+        settings, origin = TrainSettings(**arguments, model_settings=given), None
     else:
         from w2vray.cluster.repeating import repeated
 
@@ -125,6 +126,8 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
 
     with progress_bar("scoring") as update:
         summary = score_store(settings, address=address, progress=show, note=output.note)
+    for line in summary.notes:
+        output.note(line)
     for file, reason in summary.left_out.items():
         output.note(f"left out: {file}: {reason}")
     for name in summary.new_files[:_NEW_FILES_TOLD]:
@@ -167,6 +170,7 @@ def verify(output: Output, /, **arguments: Any) -> int:
         summary.as_dict(),
         *summary.problems,
         *(f"accepted as a gap: {gap}" for gap in summary.gaps),
+        *summary.notes,
         *(f"in the store, and not in the run: {name}; add it with `score --new-files`" for name in summary.new_files),
         f"{summary.run}: {counted(summary.rows_in, 'row')} in = {summary.rows_scored:,} scored + "
         f"{summary.rows_rejected:,} rejected, {counted(summary.units, 'unit')}; "

@@ -17,9 +17,13 @@ A name is looked up when it is used. Where it is gone the work is done without i
     _register_sigint_handler        answer Ctrl-C, end the workers    they end with the program, not at once
     RayTrainWorker                  benchmarks find its processes     they measure the driver only
 
-Two supported ways were tried and do not do. ``ray.init`` in a thread of its own installs no answer to SIGTERM, but
-Linux kills what that thread has started when it ends. RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 is read once, when ray is
-imported: the command line sets it, whose process is all ours; a Python program may have imported ray before us.
+Supported ways were tried, and are not enough:
+
+- ``ray.init`` in a thread of its own sets no answer to SIGTERM. But Linux kills what a thread has started when it ends.
+- ``fit`` in a thread of its own sets no answer to Ctrl-C. But then nobody gives us the controller, which has to end for
+  the workers to end; so that is the way only where ``_register_sigint_handler`` is gone.
+- RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0 is read once, when ray is imported. The command line sets it, as its process is
+  all ours; a Python program may have imported ray before us, or want a Ray of its own that others can reach.
 
 ``tests/cluster/test_ray_internals.py`` holds all of this.
 """

@@ -9,7 +9,7 @@ from w2vray.artefacts import read_json
 from w2vray.errors import BundleError, ConfigError, CorpusError
 from w2vray.models.directory import VECTORS, ModelConfig
 from w2vray.models.kinds import settings_class
-from w2vray.settings.verbs import TrainSettings
+from w2vray.training.settings import TrainSettings
 
 __all__ = ["Origin", "repeated"]
 

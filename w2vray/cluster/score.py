@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import pyarrow as pa
 
@@ -17,33 +17,25 @@ from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
 from w2vray.cluster.waiting import Note
 from w2vray.errors import CorpusError, FileError, RunError
 from w2vray.models.directory import Bundle
-from w2vray.run.directory import MOST_ATTEMPTS, NOTED, SUCCESS, TOTALS, Failure, RunDirectory
+from w2vray.run.directory import MOST_ATTEMPTS, NOTED, SUCCESS, TOTALS, RunDirectory
 from w2vray.run.leases import StillOurs, only_writer
 from w2vray.run.one_unit import ScoringJob, damaged, score_unit
-from w2vray.run.parts import COUNTS, PartFooter
-from w2vray.run.planning import (
-    RunPlan,
-    fingerprint,
-    require_outside,
-    resume_run,
-    run_identity,
-    split_failed,
-    start_run,
-)
+from w2vray.run.parts import COUNTS, CommittedPart
+from w2vray.run.planning import RunPlan, require_outside, resume_run, split_failed, start_run
+from w2vray.run.request import Request
 from w2vray.run.room import require_room
 from w2vray.schema import MAY_PASS, FileReason
 from w2vray.scoring.device_scorer import DeviceScorer
 from w2vray.scoring.scorer import TextScorer
-from w2vray.settings.device import Device
 from w2vray.settings.verbs import ScoreSettings
-from w2vray.store.corpus import Corpus, find_corpus
-from w2vray.store.filters import parse_where
+from w2vray.store.corpus import find_corpus
+from w2vray.store.failures import Failure
+from w2vray.store.listing import Ignored
 from w2vray.store.places import absolute
-from w2vray.store.preflight import kept_columns
+from w2vray.store.preflight import NO_DATA
 from w2vray.store.units import Unit
-from w2vray.text.columns import TextLimits
 
-__all__ = ["ScoreSummary", "score", "scoring_job"]
+__all__ = ["ScoreSummary", "ScoringWorker", "score"]
 
 Progress = Callable[[int, int, int], None]
 """Called with units done, units to do, and how many rows are in those done, rejected ones included."""
@@ -65,6 +57,8 @@ class ScoreSummary:
     rows_now: int  # of the units that this call handed out: rejected ones too, and of parts that were there
     seconds: float
     left_out: Mapping[str, str]  # file, or unit -> why
+    ignored: Mapping[str, int]  # why files are no part of the store -> how many: hidden, no data, read by another way
+    notes: Sequence[str]  # for a person: those files by name, and columns that are null where a file has none
     gaps_accepted: bool  # what is left out is meant to be: --on-bad skip
     new_files: Sequence[str]  # in the store, but not in the run's plan
     exit_code: int
@@ -106,7 +100,7 @@ def score(
     vectors = bundle.open_vectors(settings.vectors)
     run = RunDirectory(absolute(settings.output))
     corpus = find_corpus(settings.corpus)
-    identity = run_identity(settings, bundle)
+    request = Request.of(settings, bundle)
     require_outside(settings.corpus, run)
     run.identity()  # nothing is written into a directory that holds something else
     with only_writer(run) as still_ours:
@@ -114,27 +108,27 @@ def score(
         work = _Work(still_ours, progress, note)
         finished, failures = run.finished(), run.failures()
         seen = [*failures, *run.noted()]
-        plan = resume_run(run, identity, corpus, settings, finished=finished, failures=seen)
-        plan = plan or start_run(run, identity, corpus, settings)
+        plan = resume_run(run, request, corpus, finished=finished, failures=seen)
+        plan = plan or start_run(run, request, corpus)
         missing = _missing(plan, finished, failures if settings.on_bad == "skip" else [], work)
-        numbers = len(bundle.config.labels) if settings.probabilities else settings.top_k or 0
-        require_room(run, sum(unit.rows for unit in missing), numbers)
+        require_room(run, sum(unit.rows for unit in missing), request.answer.numbers(len(bundle.config.labels)))
         run.remove(SUCCESS)
         if missing:
-            job = scoring_job(settings, bundle, corpus, plan, fingerprint(identity))
+            job = ScoringJob(request=request, roots=corpus.roots, schema=plan.schema, kept_schema=plan.kept_schema)
             with connected(address):
                 arguments = {"shared": share(vectors), "bundle": bundle, "job": job}
                 while missing:
                     failed = _pass(run, missing, arguments, settings, work)
-                    missing = split_failed(plan, corpus, failed, settings)
+                    missing = split_failed(plan, corpus, failed, request)
                     if missing:
-                        run.write_plan(plan.units, plan.left_out.values())
+                        run.write_plan(plan.units, plan.left_out)
                     planned = {unit.id for unit in plan.units}
                     work.failures += [item for item in failed if item.unit in planned]
         still_ours()
         run.clear_temporary()
         seconds = round(time.monotonic() - started, 3)
-        return _close(run, settings, plan, work, expected=fingerprint(identity), seconds=seconds)
+        corpus.ignored.add_all(_no_data(plan))
+        return _close(run, settings, plan, work, corpus.ignored, expected=request.fingerprint, seconds=seconds)
 
 
 def _missing(plan: RunPlan, finished: Collection[str], accepted: Sequence[Failure], work: _Work) -> list[Unit]:
@@ -171,57 +165,31 @@ def _pass(
     return failed
 
 
-def scoring_job(settings: ScoreSettings, bundle: Bundle, corpus: Corpus, plan: RunPlan, run: str) -> ScoringJob:
-    """Return what every unit of a run has in common."""
-    return ScoringJob(
-        output=absolute(settings.output),
-        roots=corpus.roots,
-        text_columns=settings.text_column,
-        kept=kept_columns(settings.keep),
-        kept_schema=plan.kept_schema,
-        where=parse_where(settings.where) if settings.where else None,
-        multi_label=bundle.config.multi_label,
-        probabilities=settings.probabilities,
-        top_k=settings.top_k or 0,
-        limits=TextLimits(
-            max_bytes=settings.max_bytes, truncate=settings.truncate, null_as_empty=settings.null_as_empty
-        ),
-        threshold=settings.threshold,
-        projection_cache=settings.projection_cache,
-        run=run,
-        device=_device(settings),
-        threads=settings.cpus_per_gpu,
-    )
-
-
-def _device(settings: ScoreSettings) -> Device | None:
-    if not settings.gpu:
-        return None
-    return Device(name="cuda", precision=settings.precision, batch_tokens=settings.batch_tokens)
-
-
-def _scorer(bundle: Bundle, shared: SharedVectors, job: ScoringJob) -> TextScorer:
-    if job.device is None:
-        return TextScorer(bundle, shared.get(), projection_cache=job.projection_cache)
-    return DeviceScorer(bundle, shared.get(), device=job.device, threads=job.threads)
+def _scorer(bundle: Bundle, shared: SharedVectors, request: Request) -> TextScorer:
+    if request.device is None:
+        return TextScorer(bundle, shared.get(), projection_cache=request.projection_cache)
+    return DeviceScorer(bundle, shared.get(), device=request.device, threads=request.threads)
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What became of a unit in this call; ``reason`` is empty where it was scored."""
+    """What a worker made of a unit: how many rows it took, and why the unit was not scored, where it was not."""
 
     unit: str
     rows: int
-    file: str = ""
-    reason: str = ""
-    detail: str = ""
+    failure: Failure | None = None
 
-    @property
-    def failure(self) -> Failure | None:
-        """Why it was not scored."""
-        if not self.reason:
-            return None
-        return Failure(unit=self.unit, file=self.file or None, reason=self.reason, detail=self.detail)
+    def as_row(self) -> dict[str, Any]:
+        """Return the outcome as a row for Ray, whose columns have the same types in each."""
+        failure = "" if self.failure is None else json.dumps(asdict(self.failure))
+        return {"unit": self.unit, "rows": self.rows, "failure": failure}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Rebuild what ``as_row`` gave."""
+        stored = json.loads(row["failure"]) if row["failure"] else None
+        failure = None if stored is None else Failure(**{**stored, "reason": FileReason(stored["reason"])})
+        return cls(row["unit"], row["rows"], failure)
 
 
 class ScoringWorker:
@@ -230,37 +198,54 @@ class ScoringWorker:
     def __init__(self, shared: SharedVectors, bundle: Bundle, job: ScoringJob) -> None:
         use_one_thread()
         self.job = job
-        self.run = RunDirectory(job.output)
-        self.scorer = _scorer(bundle, shared, job)
+        self.run = RunDirectory(job.request.output)
+        self.scorer = _scorer(bundle, shared, job.request)
 
     def __call__(self, unit: Unit) -> dict[str, Any]:
         """Score a unit, unless its part is there already: Ray hands a unit out again when a worker has died."""
+        return self._outcome(unit).as_row()
+
+    def _outcome(self, unit: Unit) -> _Outcome:
         if unit.id in self.run:
-            return asdict(_Outcome(unit.id, self.run.footer(unit.id).record.rows_in))
+            return _Outcome(unit.id, self.run.committed_part(unit.id).record.rows_in)
         mark = self.run.begin(unit.id)
         if mark is None:
-            files = ", ".join(dict.fromkeys(piece.file for piece in unit.pieces))
-            detail = f"{MOST_ATTEMPTS} workers have died of the unit of {unit.rows:,} rows of {files}"
-            return asdict(_Outcome(unit.id, 0, reason=FileReason.KILLED_WORKERS, detail=detail))
+            detail = f"{MOST_ATTEMPTS} workers died while scoring this unit of {unit.rows:,} rows of {_files(unit)}"
+            return _failed(unit, FileReason.KILLED_WORKERS, detail)
         try:
-            try:
-                record, scores, rejected = score_unit(unit, self.scorer, self.job)
-                self.run.commit(record, scores, rejected)
-            except MemoryError:  # Arrow's is an ArrowException too
-                raise
-            except pa.ArrowException as error:
-                if (damage := damaged(unit, self.job)) is None:
-                    raise
-                return asdict(_Outcome(unit.id, 0, damage, FileReason.DAMAGED_DATA, f"{damage}: {error}"))
+            return _Outcome(unit.id, self._commit(unit))
         except FileError as error:
-            return asdict(_Outcome(unit.id, 0, error.file, str(error.reason), str(error)))
+            return _Outcome(unit.id, 0, Failure.of(error, unit=unit.id))
         except MemoryError as error:
-            files = ", ".join(dict.fromkeys(piece.file for piece in unit.pieces))
-            detail = f"{files}: {unit.rows:,} rows do not go into a worker's memory ({error})"
-            return asdict(_Outcome(unit.id, 0, files, FileReason.OUT_OF_MEMORY, detail))
+            detail = f"{_files(unit)}: {unit.rows:,} rows do not fit into a worker's memory ({error})"
+            return _failed(unit, FileReason.OUT_OF_MEMORY, detail, _files(unit))
         finally:
             self.run.end(unit.id, mark)
-        return asdict(_Outcome(unit.id, record.rows_in))
+
+    def _commit(self, unit: Unit) -> int:
+        """Score a unit and write its part; return how many rows it had.
+
+        Raises:
+            FileError: a file of the unit cannot be read, or its values are damaged.
+        """
+        try:
+            record, scores, rejected = score_unit(unit, self.scorer, self.job)
+            self.run.commit(record, scores, rejected)
+        except MemoryError:  # Arrow's is an ArrowException too
+            raise
+        except pa.ArrowException as error:
+            if (damage := damaged(unit, self.job)) is None:
+                raise
+            raise FileError(f"{damage}: {error}", file=damage, reason=FileReason.DAMAGED_DATA) from error
+        return record.rows_in
+
+
+def _files(unit: Unit) -> str:
+    return ", ".join(dict.fromkeys(piece.file for piece in unit.pieces))
+
+
+def _failed(unit: Unit, reason: FileReason, detail: str, file: str | None = None) -> _Outcome:
+    return _Outcome(unit.id, 0, Failure(reason=reason, detail=detail, file=file, unit=unit.id))
 
 
 def _outcomes(
@@ -268,34 +253,50 @@ def _outcomes(
 ) -> Iterator[_Outcome]:
     share = GpuShare(settings.cpus_per_gpu) if settings.gpu else None
     rows = run_units(units, ScoringWorker, arguments, workers=settings.workers, gpu=share, note=note)
-    return (_Outcome(**row) for row in rows)
+    return (_Outcome.from_row(row) for row in rows)
+
+
+def _no_data(plan: RunPlan) -> Ignored:
+    """Count the files of a plan that hold no rows, and were not meant to."""
+    ignored = Ignored()
+    for file, failure in plan.left_out.items():
+        if failure.reason == FileReason.NOT_DATA:
+            ignored.add(NO_DATA, file.name)
+    return ignored
 
 
 def _close(
-    run: RunDirectory, settings: ScoreSettings, plan: RunPlan, work: _Work, *, expected: str, seconds: float
+    run: RunDirectory,
+    settings: ScoreSettings,
+    plan: RunPlan,
+    work: _Work,
+    ignored: Ignored,
+    *,
+    expected: str,
+    seconds: float,
 ) -> ScoreSummary:
     """Write the manifest and, only when nothing is missing or the gaps are accepted, _SUCCESS."""
     failed = {item.unit for item in work.failures}
-    footers = run.footers([unit.id for unit in plan.units if unit.id not in failed])
-    _require_own(run, footers, expected)
-    run.require_rejected(footers)
-    run.keep_rejected(footers)
-    totals = {name: sum(getattr(footer.record, name) for footer in footers) for name in COUNTS}
-    bad = [Failure(unit=None, file=item.file.name, reason=item.reason, detail=item.detail) for item in plan.bad]
-    failures = [*bad, *work.failures]
+    parts = run.committed([unit.id for unit in plan.units if unit.id not in failed])
+    _require_own(run, parts, expected)
+    run.require_rejected(parts)
+    run.keep_rejected(parts)
+    totals = {name: sum(getattr(part.record, name) for part in parts) for name in COUNTS}
+    failures = [*plan.bad.values(), *work.failures]
     left_out: dict[str, str] = {}
     for name, why in dict.fromkeys((item.name, str(item)) for item in failures):
         left_out[name] = f"{left_out[name]}; {why}" if name in left_out else why
     accepted = settings.on_bad == "skip"
     too_many = settings.max_rejected is not None and totals["rows_rejected"] > settings.max_rejected
-    run.write_manifest(footers, failures, accepted=accepted)
+    run.write_manifest(parts, failures, accepted=accepted)
     run.remove(NOTED)
-    profiles = _distinct([footer.record.profile for footer in footers])
+    profiles = _distinct([part.record.profile for part in parts])
     counted = {
         **totals,
         "profiles": profiles,
         "units": len(plan.units),
         "left_out": left_out,
+        "ignored": ignored.files,
         "gaps_accepted": accepted,
     }
     run.write_json(counted, TOTALS)
@@ -311,6 +312,8 @@ def _close(
         rows_now=work.rows,
         seconds=seconds,
         left_out=left_out,
+        ignored=ignored.files,
+        notes=[*ignored.lines(), *plan.notes],
         gaps_accepted=accepted,
         new_files=plan.new_files,
         exit_code=0 if complete and not too_many else 3,
@@ -322,8 +325,8 @@ def _distinct(profiles: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return list({json.dumps(profile, sort_keys=True): profile for profile in profiles}.values())
 
 
-def _require_own(run: RunDirectory, footers: Sequence[PartFooter], expected: str) -> None:
-    foreign = next((footer.record for footer in footers if footer.record.run != expected), None)
+def _require_own(run: RunDirectory, parts: Sequence[CommittedPart], expected: str) -> None:
+    foreign = next((part.record for part in parts if part.record.run != expected), None)
     if foreign is not None:
         raise RunError(
             f"{run.name}: the part of unit {foreign.unit} was made by another model or with other options; remove it"

@@ -21,21 +21,20 @@ from w2vray.cluster.trainer import Progress, require_workers, run_trainer
 from w2vray.cluster.waiting import Note
 from w2vray.errors import BundleError, ConfigError, CorpusError, UnusableInputError
 from w2vray.models.directory import ModelConfig, save_bundle
-from w2vray.models.kinds import AverageSettings, ModelSettings, StepSettings, model_settings
+from w2vray.models.kinds import ModelSettings, model_settings
 from w2vray.run.leases import only_writer
 from w2vray.run.wholefiles import WholeFiles
-from w2vray.settings.verbs import TrainSettings
+from w2vray.settings.steps import StepSettings
 from w2vray.store.labelled import Labelled, labelled_units
 from w2vray.store.labels import label_order
 from w2vray.store.places import absolute, without_secrets
 from w2vray.training.examples import ExampleCounts
 from w2vray.training.fit import BEST, CONVERGED, CURVE, SEARCH, Task
 from w2vray.training.objectives import label_weights, objective
+from w2vray.training.settings import DEFAULT_VALIDATION_SHARE, TrainSettings
 from w2vray.vectors import Vectors
 
 __all__ = ["TrainSummary", "train"]
-
-DEFAULT_VALIDATION_SHARE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +91,8 @@ def train(
     vectors = Vectors.open(settings.vectors).for_policy(settings.oov)
     columns = (settings.text_column, settings.label_column, settings.where)
     stores = [labelled_units(place, *columns) for place in (settings.labelled, settings.validation) if place]
+    for line in [line for store in stores for line in store.notes]:
+        note(line)
     if len({store.multi_label for store in stores}) > 1:
         raise CorpusError(f"column {settings.label_column!r} holds lists in one of LABELLED and --validation only")
     if origin:
@@ -220,7 +221,7 @@ def _examples(
     """
     share_kept = settings.validation_fraction
     if share_kept is None:
-        share_kept = 0.0 if settings.validation or isinstance(model, AverageSettings) else DEFAULT_VALIDATION_SHARE
+        share_kept = 0.0 if settings.validation or not isinstance(model, StepSettings) else DEFAULT_VALIDATION_SHARE
     files, counts, sources = [], [], []
     for store, validation_share in zip(stores, (share_kept, 1.0), strict=False):
         job = ReadingJob(
@@ -228,6 +229,7 @@ def _examples(
             text_columns=settings.text_column,
             label_column=settings.label_column,
             where=settings.where,
+            schema=store.schema,
             multi_label=store.multi_label,
             rules=shared.rules,
             policy=settings.oov,

@@ -21,7 +21,7 @@ from w2vray.cluster.resources import can_grow, cluster_cpus, require_gpus, worke
 from w2vray.cluster.train_worker import DIVERGED, WorkerConfig, last_whole, load_state, train_loop_per_worker
 from w2vray.cluster.waiting import Note, told_of_waiting, training_waits_for
 from w2vray.errors import ClusterError, DivergedError, W2vrayError
-from w2vray.settings.verbs import TrainSettings
+from w2vray.training.settings import TrainSettings
 
 __all__ = ["Progress", "next_attempt", "require_workers", "run_trainer"]
 

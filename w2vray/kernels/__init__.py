@@ -2,5 +2,5 @@
 
 Training's are ``backpropagating``, ``gathering`` and ``pooling``; ``multiplying`` is of both. Importing this package
 imports no numba; its modules do. Where numba cannot be imported, or cannot compile, the plain models do the work: see
-``compiling.usable``.
+``compiling.why_no_kernels``.
 """

@@ -46,7 +46,7 @@ __all__ = [
     "lanes",
     "processor",
     "read_only",
-    "usable",
+    "why_no_kernels",
 ]
 
 CACHE_VARIABLE = "W2VRAY_KERNEL_CACHE"
@@ -167,8 +167,8 @@ def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 @cache
-def usable() -> str:
-    """Return nothing where kernels can be compiled here, otherwise why not."""
+def why_no_kernels() -> str:
+    """Return why kernels cannot be compiled here; empty where they can."""
     if numba is None:
         return _WHY_NOT
     if numba.config.DISABLE_JIT:
@@ -182,7 +182,7 @@ def usable() -> str:
 
 def compiler() -> str:
     """Return what kernels are compiled with here."""
-    return "none" if usable() else f"numba {numba.__version__}"
+    return "none" if why_no_kernels() else f"numba {numba.__version__}"
 
 
 def processor() -> str:

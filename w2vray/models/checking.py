@@ -1,6 +1,7 @@
 """What a model directory holds, checked against its vectors and against its own description.
 
-No torch here: scoring by compiled kernels does without, and so starts sooner and takes less memory.
+No torch here, unless a kind of model does not say the shapes of its weights: scoring by compiled kernels does without,
+and so starts sooner and takes less memory.
 
 Legend: V rows of the table, K of the overlay, D width of a vector.
 """
@@ -13,7 +14,6 @@ import numpy.typing as npt
 
 from w2vray.errors import BundleError
 from w2vray.models.directory import OVERLAY, REPLACED, Bundle
-from w2vray.models.weights import weight_shapes
 from w2vray.settings.verbs import SPECIAL_POLICIES
 from w2vray.vectors import Vectors
 
@@ -37,7 +37,7 @@ def require_fitting(bundle: Bundle) -> None:
             f"the model's overlay is {None if overlay_KD is None else tuple(overlay_KD.shape)}; "
             f"expected {(rows, config.dim)} for the policy {config.policy}"
         )
-    described = weight_shapes(config.settings, config.dim, len(config.labels))
+    described = config.kind.weight_shapes(config.settings, config.dim, len(config.labels))
     for name, shape in described.items():
         stored = bundle.weights.get(_PREFIX + name)
         found = None if stored is None else tuple(stored.shape)

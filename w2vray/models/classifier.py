@@ -11,45 +11,24 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from w2vray.models.average.network import AverageModel
 from w2vray.models.batches import Batch, RaggedIds
-from w2vray.models.cnn.network import CnnModel
 from w2vray.models.compiled import can_compile
-from w2vray.models.kinds import (
-    AverageSettings,
-    CnnSettings,
-    GruSettings,
-    LstmSettings,
-    ModelSettings,
-    TunedAverageSettings,
-)
-from w2vray.models.recurrent.network import RecurrentModel
+from w2vray.models.kinds import ModelSettings, kind_of
 from w2vray.models.word_vectors import WordVectors
 from w2vray.settings.verbs import SPECIAL_POLICIES
 
 __all__ = ["Classifier", "build_model", "shared_table", "special_row"]
 
 
-Model = AverageModel | CnnModel | RecurrentModel
-
-
-def build_model(settings: ModelSettings, dim: int, classes: int) -> Model:
-    """Build the model that the settings belong to, with fresh weights."""
-    match settings:
-        case AverageSettings():
-            return AverageModel(dim, classes)
-        case TunedAverageSettings():
-            return AverageModel(dim, classes, input_dropout=settings.input_dropout, dropout=settings.dropout)
-        case CnnSettings():
-            return CnnModel(dim, classes, settings)
-        case LstmSettings() | GruSettings():
-            return RecurrentModel(dim, classes, settings)
+def build_model(settings: ModelSettings, dim: int, classes: int) -> nn.Module:
+    """Build the network of the kind of model that the settings belong to, with fresh weights."""
+    return kind_of(settings).build(settings, dim, classes)
 
 
 class Classifier(nn.Module):
     """A model on top of word vectors. Its ``state_dict`` is what is stored: the model's weights and the overlay."""
 
-    def __init__(self, words: WordVectors, model: Model) -> None:
+    def __init__(self, words: WordVectors, model: nn.Module) -> None:
         super().__init__()
         self.words = words
         self.model = model
@@ -60,12 +39,14 @@ class Classifier(nn.Module):
         return logits_BC
 
     def read(self, ids: RaggedIds) -> Tensor:
-        """Return logits_BC, the same up to rounding, on this model's device; on a CPU without padding."""
-        device = self.words.overlay_KD.device
-        if not len(ids) or not can_compile(self.words.overlay_KD):
-            logits_BC: Tensor = self(ids.padded().to(device))
-            return logits_BC
-        return self.model.read(self.words.reader(ids), torch.from_numpy(np.diff(ids.offsets_B1)))
+        """Return logits_BC, the same up to rounding, on this model's device; on a CPU by the model's own ``read``."""
+        read = getattr(self.model, "read", None)
+        logits_BC: Tensor
+        if read is None or not len(ids) or not can_compile(self.words.overlay_KD):
+            logits_BC = self(ids.padded().to(self.words.overlay_KD.device))
+        else:
+            logits_BC = read(self.words.reader(ids), torch.from_numpy(np.diff(ids.offsets_B1)))
+        return logits_BC
 
 
 def shared_table(table_VD: npt.NDArray[Any]) -> Tensor:

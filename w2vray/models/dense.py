@@ -1,7 +1,7 @@
-"""What ``average`` and ``cnn`` do behind their first step, which is folded into the words' vectors.
+"""The dense layer of a folded model: what makes logits of its features.
 
-Legend: N texts, L ids, D width of a vector, P numbers of a projected row, C classes, S features, M made rows; T texts
-and what fills up the last tile of them, Q panels of K columns of the weights, F columns of all panels.
+Legend: N texts, C classes, S features; T texts and what fills up the last tile of them, Q panels of K columns of the
+weights, F columns of all panels.
 """
 
 from collections.abc import Mapping
@@ -11,66 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.compiling import kernel, read_only
-from w2vray.kernels.multiplying import multiply, panels, whole_tiles
-from w2vray.kernels.projecting import ProjectedRows
-from w2vray.models.average.adding import add_rows
-from w2vray.models.cnn.convolving import keep_highest
-from w2vray.models.kinds import CnnSettings
-from w2vray.text.lookup import Ids
+from w2vray.kernels.multiplying import multiply, panels
 
-__all__ = ["AverageHead", "CnnHead", "Dense"]
-
-
-class AverageHead:
-    """Mean of projected rows, and the bias."""
-
-    def __init__(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
-        self.weights_DP = np.ascontiguousarray(weights["dense.weight"].T)
-        self.bias_P = np.zeros(self.weights_DP.shape[1], dtype=np.float32)
-        self._bias_C = weights["dense.bias"].astype(np.float64)
-
-    def logits(self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return logits_NC."""
-        sums_NC = np.zeros((len(ids), len(self._bias_C)))
-        for span in rows.spans(ids.ids_L, made_MD, lambda stop: stop):
-            first = _text_at(ids, span.start)
-            add_rows(span.places_L, span.start, span.stop, ids.offsets_N1, first, rows.rows_RP, sums_NC)
-        means_NC = sums_NC / np.maximum(ids.lengths_N, 1)[:, None]
-        return (means_NC + self._bias_C).astype(np.float32)
-
-
-class CnnHead:
-    """Maximum over time of each filter, ReLU, dense layer."""
-
-    def __init__(self, weights: Mapping[str, npt.NDArray[Any]], settings: CnnSettings) -> None:
-        kernels = [weights[f"convolutions.{index}.weight"] for index in range(len(settings.widths))]  # each [F, D, k]
-        self.weights_DP = np.concatenate(
-            [of_width[:, :, j].T for of_width in kernels for j in range(of_width.shape[2])], axis=1
-        )
-        self.bias_P = np.zeros(self.weights_DP.shape[1], dtype=np.float32)
-        self._overlap = max(settings.widths) - 1
-        self._widths_K = read_only(np.array(settings.widths, dtype=np.int64))
-        biases = [weights[f"convolutions.{index}.bias"] for index in range(len(kernels))]
-        self._bias_S = read_only(np.concatenate(biases).astype(np.float32))
-        self._dense = Dense(weights)
-
-    def logits(self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return logits_NC."""
-        highest_NS = np.full((len(ids), len(self._bias_S)), -np.inf, dtype=np.float32)
-        highest_NS[ids.lengths_N == 0] = 0.0  # it is a word of zeros
-        for span in rows.spans(ids.ids_L, made_MD, lambda stop: stop - self._overlap):
-            first = _text_at(ids, span.start)
-            keep_highest(
-                span.places_L, span.start, span.stop, ids.offsets_N1, first, self._widths_K, rows.rows_RP, highest_NS
-            )
-        features_TS = np.empty((whole_tiles(len(ids)), len(self._bias_S)), dtype=np.float32)
-        _rectify(highest_NS, self._bias_S, features_TS)
-        return self._dense.logits(features_TS, len(ids))
-
-
-def _text_at(ids: Ids, position: int) -> int:
-    """Return the text that the id at a position is of."""
-    return int(np.searchsorted(ids.offsets_N1, position, side="right")) - 1
+__all__ = ["Dense"]
 
 
 class Dense:
@@ -95,13 +38,3 @@ def _dense(
     products_TF = np.empty((len(features_TS), panels_QSK.shape[0] * panels_QSK.shape[2]), dtype=np.float32)
     multiply(features_TS, panels_QSK, texts, products_TF)
     return products_TF[:texts, : len(bias_C)] + bias_C
-
-
-@kernel
-def _rectify(
-    highest_NS: npt.NDArray[np.float32], bias_S: npt.NDArray[np.float32], features_TS: npt.NDArray[np.float32]
-) -> None:
-    """Add the bias and apply ReLU."""
-    for text in range(len(highest_NS)):
-        for s in range(len(bias_S)):
-            features_TS[text, s] = max(highest_NS[text, s] + bias_S[s], np.float32(0.0))

@@ -27,7 +27,7 @@ from safetensors.numpy import save as save_weights
 
 from w2vray.artefacts import plain_file, read_json
 from w2vray.errors import BundleError, ConfigError
-from w2vray.models.kinds import MODEL_SETTINGS, ModelSettings, model_settings
+from w2vray.models.kinds import MODELS_VARIABLE, Kind, ModelSettings, kind_named, model_settings, names
 from w2vray.settings.verbs import POLICIES
 from w2vray.text.tokens import TokenRules
 from w2vray.vectors import Vectors
@@ -44,7 +44,11 @@ VECTORS = "vectors"
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """What a model is, apart from its weights. ``training`` tells how it came to be and changes no answer."""
+    """What a model is, apart from its weights. ``training`` tells how it came to be and changes no answer.
+
+    ``kind`` is looked up once, by the model's name, and goes with the configuration to other processes, which need not
+    know the kind otherwise.
+    """
 
     model: str
     settings: ModelSettings
@@ -57,6 +61,10 @@ class ModelConfig:
     vectors_fingerprint: str
     vectors_path: str
     training: Mapping[str, Any] = field(default_factory=dict)
+    kind: Kind = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", kind_named(self.model))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of config.json."""
@@ -96,8 +104,11 @@ class ModelConfig:
                 stored["vectors"],
                 stored["oov"],
             )
-            if model not in MODEL_SETTINGS:
-                raise BundleError(f"model {model!r}; this version of w2vray knows {', '.join(MODEL_SETTINGS)}")
+            if model not in names():
+                raise BundleError(
+                    f"model {model!r}; this version of w2vray knows {', '.join(names())}; name a model of your "
+                    f"own in {MODELS_VARIABLE}"
+                )
             if policy not in POLICIES:
                 raise BundleError(f"oov {policy!r}; this version of w2vray knows {', '.join(POLICIES)}")
             multi_label, tuned = stored["multi_label"], stored["tuned_vectors"]

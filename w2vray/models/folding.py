@@ -10,19 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.projecting import ProjectedRows
-from w2vray.models.dense import AverageHead, CnnHead
-from w2vray.models.kinds import (
-    AverageSettings,
-    CnnSettings,
-    GruSettings,
-    LstmSettings,
-    ModelSettings,
-    TunedAverageSettings,
-)
-from w2vray.models.recurrent.head import RecurrentHead
+from w2vray.models.kind import Kind, ModelSettings
 from w2vray.text.lookup import Ids
 
-__all__ = ["Folded", "fold"]
+__all__ = ["Folded", "Head", "fold"]
 
 Weights = Mapping[str, npt.NDArray[Any]]
 
@@ -62,28 +53,23 @@ class Folded:
 
 
 def fold(
+    kind: Kind,
     settings: ModelSettings,
     weights: Weights,
     table_VD: npt.NDArray[Any],
     overlay_KD: npt.NDArray[np.float32],
     *,
     bound: int,
-) -> Folded:
-    """Fold a model.
+) -> Folded | None:
+    """Fold a model; None where its kind has no head to score with.
 
     Args:
+        kind: of the model.
         settings: of the model.
         weights: of the model, by torch's names.
         table_VD: the shared vectors.
         overlay_KD: the model's own.
         bound: bytes of projected rows that may be kept from block to block.
     """
-    head: Head
-    match settings:
-        case AverageSettings() | TunedAverageSettings():
-            head = AverageHead(weights)
-        case CnnSettings():
-            head = CnnHead(weights, settings)
-        case LstmSettings() | GruSettings():
-            head = RecurrentHead(weights, settings)
-    return Folded(head, table_VD, overlay_KD, bound)
+    head = kind.scoring_head(settings, weights)
+    return None if head is None else Folded(head, table_VD, overlay_KD, bound)

@@ -1,181 +1,233 @@
-"""Settings of each model, free of torch so that the command line can show them at once.
+"""The table of models: a row each, from which ``--model``, its help, building, checking, folding and training read.
 
-An option that several models have is documented once, in the class that they share; a model states only the defaults
-that are its own.
+A model is a room, which is a folder beside this module, and a row here. Its name stands nowhere else.
+
+A model of your own needs no change here: a module with a network and a row is enough. ::
+
+    # my_models.py
+    @dataclass(frozen=True, kw_only=True)
+    class BagSettings(StepSettings):  # of w2vray.settings.steps: epochs, dropout, learning rate and so on
+        hidden: int = documented("numbers in the hidden layer.", 64)  # of w2vray.settings.verbs
+
+    class BagModel(nn.Module):
+        def __init__(self, dim: int, classes: int, settings: BagSettings) -> None: ...
+        def forward(self, vectors_BTD: Tensor, lengths_B: Tensor) -> Tensor: ...  # logits_BC
+
+    BAG = Kind(name="bag", summary="a hidden layer over the sum", settings=BagSettings, network=BagModel)
+
+    $ W2VRAY_MODELS=my_models:BAG w2vray train ... --model bag --hidden 32
+
+Every verb that opens such a model needs the variable, which may name several rows, with commas between them; in Python
+``register(BAG)`` does the same. Ray's workers do not need it: the row travels to them with the model. They import the
+module, which has to be installed on every node, or lie on ``PYTHONPATH`` there.
+
+A model directory holds the name of its model, and nothing that is imported: only models that the program knows by one
+of these ways are loaded.
 """
 
-from dataclasses import dataclass, fields
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import cache
 from typing import Any
 
 from w2vray.errors import ConfigError
-from w2vray.settings.verbs import documented, flag, require, require_choices
+from w2vray.models.average.settings import AverageSettings, TunedAverageSettings
+from w2vray.models.average.weights import average_shapes
+from w2vray.models.cnn.settings import CnnSettings
+from w2vray.models.cnn.weights import cnn_shapes
+from w2vray.models.kind import Kind, ModelSettings, named_object
+from w2vray.models.recurrent.settings import GruSettings, LstmSettings
+from w2vray.models.recurrent.weights import recurrent_shapes
+from w2vray.settings.steps import StepSettings
+from w2vray.settings.verbs import flag
 
 __all__ = [
-    "MODEL_SETTINGS",
-    "AverageSettings",
-    "CnnSettings",
-    "GruSettings",
-    "LstmSettings",
+    "DEFAULT",
+    "MODELS_VARIABLE",
+    "Kind",
     "ModelSettings",
-    "RecurrentSettings",
-    "StepSettings",
-    "TunedAverageSettings",
+    "fitted_at_once",
+    "kind_named",
+    "kind_of",
+    "known",
     "model_settings",
+    "names",
     "option_owners",
+    "register",
     "settings_class",
+    "summaries",
 ]
 
-POOLINGS = ("last", "max")
+_TABLE = (
+    Kind(
+        name="average",
+        summary="logistic regression on the mean of a text's vectors",
+        settings=AverageSettings,
+        tuned=TunedAverageSettings,
+        network="w2vray.models.average.network:AverageModel",
+        shapes=average_shapes,
+        head="w2vray.models.average.head:AverageHead",
+    ),
+    Kind(
+        name="cnn",
+        summary="filters over a few words each, and their maxima over the text",
+        settings=CnnSettings,
+        network="w2vray.models.cnn.network:CnnModel",
+        shapes=cnn_shapes,
+        head="w2vray.models.cnn.head:CnnHead",
+    ),
+    Kind(
+        name="lstm",
+        summary="a recurrent network, whose cells learn what to keep",
+        settings=LstmSettings,
+        network="w2vray.models.recurrent.network:RecurrentModel",
+        shapes=recurrent_shapes,
+        head="w2vray.models.recurrent.head:RecurrentHead",
+    ),
+    Kind(
+        name="gru",
+        summary="a recurrent network of fewer weights",
+        settings=GruSettings,
+        network="w2vray.models.recurrent.network:RecurrentModel",
+        shapes=recurrent_shapes,
+        head="w2vray.models.recurrent.head:RecurrentHead",
+    ),
+)
+
+DEFAULT = "cnn"
+"""What ``--model`` is where nothing is said."""
+
+MODELS_VARIABLE = "W2VRAY_MODELS"
+"""Environment variable: ``MODULE:NAME`` of rows of the user's own, with commas between them."""
+
+_registered: dict[str, Kind] = {}
 
 
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def known() -> Mapping[str, Kind]:
+    """Return every kind of model by its name: those of this table, of the environment, and those registered.
+
+    Raises:
+        ConfigError: the environment names a row that cannot be used.
+    """
+    kinds = {kind.name: kind for kind in _TABLE}
+    for kind in _named(os.environ.get(MODELS_VARIABLE, "")):
+        _require_new(kind, kinds)
+        kinds[kind.name] = kind
+    return kinds | _registered
 
 
-@dataclass(frozen=True, kw_only=True)
-class AverageSettings:
-    """Settings of ``average``."""
+def register(kind: Kind) -> None:
+    """Add a kind of model to those that this process knows.
 
-    C: float = documented("inverse strength of the penalty on the weights, as scikit-learn's (its default: 1).", 10.0)
-    iterations: int = documented("L-BFGS iterations at most.", 1000)
-
-    def __post_init__(self) -> None:
-        require(0 < self.C < float("inf"), "C", self.C, "a number above 0")
-        require(
-            _whole(self.iterations) and self.iterations > 0, "iterations", self.iterations, "a whole number above 0"
-        )
+    Raises:
+        ConfigError: another kind has its name, or its settings.
+    """
+    _require_new(kind, known())
+    _registered[kind.name] = kind
 
 
-@dataclass(frozen=True, kw_only=True)
-class StepSettings:
-    """Settings of every model that learns in steps, by AdamW."""
-
-    dropout: float = documented("share of the features left out in each training step.", 0.5)
-    input_dropout: float = documented("share of the vectors' numbers left out in each training step.", 0.05)
-    epochs: int = documented("times to go through the examples at most.", 30)
-    patience: int = documented("stop after this many epochs without a better validation loss.", 4)
-    batch_size: int = documented("examples a step, over all workers.", 32)
-    learning_rate: float = documented("AdamW's step size.", 1e-3)
-    weight_decay: float = documented("decoupled weight decay (AdamW).", 0.01)
-    clip_norm: float = documented("longest gradient of a step; a longer one is scaled down to it. 0: any length.", 0.0)
-    averaging: float = documented(
-        "decay of the exponential moving average of the weights, which becomes the model; 0: no average.", 0.998
-    )
-    refit: bool = documented(
-        "when the best number of epochs is known, train again that long on all of LABELLED, the share kept for "
-        "validation included.",
-        False,
-    )
-
-    def __post_init__(self) -> None:
-        require_choices(self)
-        for name in ("dropout", "input_dropout", "averaging"):
-            require(0 <= getattr(self, name) < 1, name, getattr(self, name), "0 or more, below 1")
-        for name in ("epochs", "patience", "batch_size"):
-            value = getattr(self, name)
-            require(_whole(value) and value > 0, name, value, "a whole number above 0")
-        require(0 < self.learning_rate < float("inf"), "learning_rate", self.learning_rate, "a number above 0")
-        for name in ("weight_decay", "clip_norm"):
-            require(0 <= getattr(self, name) < float("inf"), name, getattr(self, name), "0 or more")
+@cache
+def _named(references: str) -> tuple[Kind, ...]:
+    kinds = []
+    for reference in filter(None, references.split(",")):
+        try:
+            kind = named_object(reference)
+        except ImportError as error:
+            raise ConfigError(f"{MODELS_VARIABLE} names a model that cannot be imported: {error}") from error
+        if not isinstance(kind, Kind):
+            raise ConfigError(f"{MODELS_VARIABLE} names {reference}, which is a {type(kind).__name__}; expected a Kind")
+        kinds.append(kind)
+    return tuple(kinds)
 
 
-@dataclass(frozen=True, kw_only=True)
-class TunedAverageSettings(StepSettings):
-    """Settings of ``average`` when words are tuned, too: it then learns in steps, as the other models do."""
-
-    dropout: float = documented("share of the features left out in each training step.", 0.0)
-    input_dropout: float = documented("share of the vectors' numbers left out in each training step.", 0.2)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CnnSettings(StepSettings):
-    """Settings of ``cnn``; widths, filters and dropout are Kim's (2014)."""
-
-    widths: tuple[int, ...] = documented(
-        "widths of the filters, in words; given once for each width.", (3, 4, 5), metavar="K"
-    )
-    filters: int = documented("filters of each width.", 100)
-    # on few validation rows the loss goes up and down for longer than the recurrent models' does
-    epochs: int = documented("times to go through the examples at most.", 60)
-    patience: int = documented("stop after this many epochs without a better validation loss.", 8)
-    weight_decay: float = documented("decoupled weight decay (AdamW).", 0.1)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        widths = self.widths
-        require(
-            bool(widths)
-            and all(_whole(width) and 1 <= width <= 64 for width in widths)
-            and len(set(widths)) == len(widths),
-            "widths",
-            widths,
-            "different whole numbers, 1 to 64",
-        )
-        require(_whole(self.filters) and 1 <= self.filters <= 100_000, "filters", self.filters, "1 to 100000")
+def _require_new(kind: Kind, others: Mapping[str, Kind]) -> None:
+    """Refuse a second kind of one name, or of the same settings: these say which kind a model is of."""
+    for other in others.values():
+        if other == kind:
+            continue
+        if other.name == kind.name:
+            raise ConfigError(f"there is a model {kind.name} already; name yours otherwise")
+        if shared := set(_classes(kind)) & set(_classes(other)):
+            raise ConfigError(
+                f"the models {other.name} and {kind.name} have the same settings, {shared.pop().__name__}; derive a "
+                "class of its own"
+            )
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecurrentSettings(StepSettings):
-    """Settings of ``lstm`` and ``gru``."""
-
-    hidden: int = documented("numbers in the state, of each direction.", 128)
-    bidirectional: bool = documented("read the text from its end too, with a state of its own.", False)
-    pooling: str = documented(
-        "features of a text: the state after its last word, or the largest value of each number of the states.",
-        "last",
-        choices=POOLINGS,
-    )
-    input_dropout: float = documented("share of the vectors' numbers left out in each training step.", 0.2)
-    clip_norm: float = documented("longest gradient of a step; a longer one is scaled down to it. 0: any length.", 5.0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(_whole(self.hidden) and 1 <= self.hidden <= 100_000, "hidden", self.hidden, "1 to 100000")
+def _classes(kind: Kind) -> tuple[type[ModelSettings], ...]:
+    return kind.settings_class(), kind.settings_class(tuned=True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LstmSettings(RecurrentSettings):
-    """Settings of ``lstm``."""
+def names() -> tuple[str, ...]:
+    """Return the name of each model."""
+    return tuple(known())
 
 
-@dataclass(frozen=True, kw_only=True)
-class GruSettings(RecurrentSettings):
-    """Settings of ``gru``."""
+def summaries() -> str:
+    """Tell a person what each model is."""
+    return "; ".join(f"{kind.name}, {kind.summary}" for kind in known().values())
 
 
-ModelSettings = AverageSettings | TunedAverageSettings | CnnSettings | LstmSettings | GruSettings
+def fitted_at_once() -> str:
+    """Tell a person which models do not learn in steps."""
+    at_once = [kind.name for kind in known().values() if not issubclass(kind.settings, StepSettings)]
+    return f"{', '.join(at_once)} without --tune-vectors"
 
-MODEL_SETTINGS: dict[str, type[ModelSettings]] = {
-    "average": AverageSettings,
-    "cnn": CnnSettings,
-    "lstm": LstmSettings,
-    "gru": GruSettings,
-}
 
-TUNED_SETTINGS: dict[str, type[ModelSettings]] = {**MODEL_SETTINGS, "average": TunedAverageSettings}
-"""The same where words are tuned (``--tune-vectors``)."""
+def kind_of(settings: ModelSettings) -> Kind:
+    """Return the kind of model that settings are of.
+
+    Raises:
+        ConfigError: they are of none that this process knows.
+    """
+    for kind in known().values():
+        if type(settings) in _classes(kind):
+            return kind
+    raise ConfigError(f"{type(settings).__name__} is not the settings of a model that is known; they are {_all()}")
+
+
+def kind_named(model: str) -> Kind:
+    """Return the kind of model of a name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    try:
+        return known()[model]
+    except KeyError:
+        raise ConfigError(f"--model is {model!r}; allowed: {_all()}") from None
+
+
+def _all() -> str:
+    return ", ".join(known())
 
 
 def option_owners() -> dict[str, dict[str, type[ModelSettings]]]:
     """Return who has each option: its name -> model, as a person is told of it -> settings."""
-    named = {**MODEL_SETTINGS, "average with --tune-vectors": TunedAverageSettings}
+    named = {kind.name: kind.settings for kind in known().values()}
+    tuned = {f"{kind.name} with --tune-vectors": kind.tuned for kind in known().values() if kind.tuned is not None}
     owners: dict[str, dict[str, type[ModelSettings]]] = {}
-    for model, kind in named.items():
+    for model, kind in {**named, **tuned}.items():
         for item in fields(kind):
             owners.setdefault(item.name, {})[model] = kind
     return owners
 
 
 def settings_class(model: str, *, tuned: bool = False) -> type[ModelSettings]:
-    """Return the class of a named model's settings; ``tuned`` where words are tuned."""
-    return (TUNED_SETTINGS if tuned else MODEL_SETTINGS)[model]
+    """Return the class of a named model's settings; ``tuned`` where words are tuned.
+
+    Raises:
+        ConfigError: there is no such model.
+    """
+    return kind_named(model).settings_class(tuned=tuned)
 
 
 def model_settings(model: str, given: dict[str, Any], *, tuned: bool = False) -> ModelSettings:
     """Make the settings of a named model from the options that were given; ``tuned`` where words are tuned.
 
     Raises:
-        ConfigError: an option belongs to another model.
+        ConfigError: there is no such model, or an option belongs to another.
     """
     kind: Any = settings_class(model, tuned=tuned)
     own = {item.name for item in fields(kind)}

@@ -1,8 +1,8 @@
 """The directory of a scoring run: what is planned, what is done, and how each file of it comes to be.
 
 A unit is done when its part is in ``scores``. Each file is there whole or not at all, a unit's rejected rows before its
-part, so that whatever dies, a part that is there is complete and nothing else has to be remembered. A part's footer
-carries the unit's record; the manifest is made from these.
+part, so that whatever dies, a part that is there is complete and nothing else has to be remembered. A part carries
+its unit's record; the manifest is made from these.
 """
 
 import json
@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from hashlib import sha256
 from typing import Any
 
@@ -19,15 +19,15 @@ from pyarrow import fs
 
 from w2vray.errors import RunError, W2vrayError
 from w2vray.run.leases import LEASES, LOCK
-from w2vray.run.parts import COUNTS, PartFooter, UnitRecord, part_name, read_footer, serialise_part, unit_of
+from w2vray.run.parts import COUNTS, CommittedPart, UnitRecord, part_name, read_part, serialise_part, unit_of
 from w2vray.run.sealed import read_sealed, seal
 from w2vray.run.wholefiles import TEMPORARY, WholeFiles
-from w2vray.schema import MANIFEST_SCHEMA
+from w2vray.schema import MANIFEST_SCHEMA, FileReason
 from w2vray.store.corpus import SourceFile
-from w2vray.store.footers import BadFile
+from w2vray.store.failures import Failure
 from w2vray.store.units import Unit, plan_from_table, plan_table
 
-__all__ = ["Failure", "RunDirectory"]
+__all__ = ["RunDirectory"]
 
 RUN, PLAN, SUCCESS = "run.json", "plan.parquet", "_SUCCESS"
 MANIFEST, TOTALS = "manifest.parquet", "manifest.json"
@@ -42,24 +42,6 @@ MOST_ATTEMPTS = 3
 _ATTEMPTS = f"{TEMPORARY}/attempts"
 _OF_NO_ACCOUNT = frozenset({TEMPORARY, LEASES, LOCK})
 _THREADS = 16
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """What could not be scored, and why: a unit, a unit because of a file, or a file that is in no unit."""
-
-    unit: str | None
-    file: str | None
-    reason: str
-    detail: str
-
-    @property
-    def name(self) -> str:
-        """What a person calls it."""
-        return self.file or f"unit {self.unit}"
-
-    def __str__(self) -> str:
-        return f"{self.reason}: {self.detail}"
 
 
 @contextmanager
@@ -116,7 +98,7 @@ class RunDirectory(WholeFiles):
     def _names(self) -> set[str]:
         return {info.base_name for info in self.list()}
 
-    def plan(self) -> tuple[list[Unit], dict[SourceFile, BadFile]]:
+    def plan(self) -> tuple[list[Unit], dict[SourceFile, Failure]]:
         """Return the units of the run, and the files that are in none with the reason."""
         with _told_what_to_do():
             table = self.read_table(PLAN)
@@ -138,12 +120,12 @@ class RunDirectory(WholeFiles):
         """Return the file names of a folder of parts."""
         return {info.base_name for info in self.list(folder)}
 
-    def footers(self, units: Iterable[str]) -> list[PartFooter]:
+    def committed(self, units: Iterable[str]) -> list[CommittedPart]:
         """Read the records of finished units, many at a time."""
         with ThreadPoolExecutor(_THREADS) as pool:
-            return list(pool.map(self.footer, units))
+            return list(pool.map(self.committed_part, units))
 
-    def footer(self, unit: str) -> PartFooter:
+    def committed_part(self, unit: str) -> CommittedPart:
         """Read the record of a finished unit from the end of its part.
 
         Raises:
@@ -152,20 +134,20 @@ class RunDirectory(WholeFiles):
         name = part_name(unit)
         try:
             with self.store.open_input_file(self.path(SCORES, name)) as handle:
-                footer = read_footer(handle)
+                part = read_part(handle)
         except (OSError, W2vrayError, TypeError) as error:
             raise self._unfit(name, f"is damaged ({error})") from error
-        if footer.record.unit != unit:
-            raise self._unfit(name, f"is the part of unit {footer.record.unit}")
-        return footer
+        if part.record.unit != unit:
+            raise self._unfit(name, f"is the part of unit {part.record.unit}")
+        return part
 
-    def require_rejected(self, footers: Iterable[PartFooter]) -> None:
+    def require_rejected(self, parts: Iterable[CommittedPart]) -> None:
         """Look whether the rejected rows that finished units tell of are there; a listing, nothing is opened.
 
         Raises:
             RunError: some are not.
         """
-        names = (part_name(footer.record.unit) for footer in footers if footer.record.rows_rejected)
+        names = (part_name(part.record.unit) for part in parts if part.record.rows_rejected)
         if lost := sorted({*names} - self.parts(REJECTED)):
             raise self._unfit(lost[0], f"tells of rows in {REJECTED}/{lost[0]}, which is gone")
 
@@ -179,15 +161,15 @@ class RunDirectory(WholeFiles):
         except RunError:
             rows = []  # it is made anew from the parts
         failed = [row for row in rows if row["state"] != "done"]
-        return [Failure(**{name: row[name] for name in ("unit", "file", "reason", "detail")}) for row in failed]
+        return [_failure(row) for row in failed]
 
     def noted(self) -> list[Failure]:
         """Return what a call that was killed had seen fail."""
         if not self.exists(NOTED):
             return []
         try:
-            return [Failure(**item) for item in self.read_json(NOTED)["failures"]]
-        except (RunError, KeyError, TypeError):
+            return [_failure(item) for item in self.read_json(NOTED)["failures"]]
+        except (RunError, KeyError, TypeError, ValueError):
             return []  # it only spares a person a new run
 
     # Writing
@@ -204,7 +186,7 @@ class RunDirectory(WholeFiles):
         """Write a JSON file of the run."""
         self.write((json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode(), name)
 
-    def write_plan(self, units: Sequence[Unit], left_out: Iterable[BadFile]) -> None:
+    def write_plan(self, units: Sequence[Unit], left_out: Mapping[SourceFile, Failure]) -> None:
         """Write what ``plan`` returns."""
         self.write(seal(plan_table(units, left_out))[0], PLAN)
 
@@ -226,33 +208,37 @@ class RunDirectory(WholeFiles):
         with suppress(OSError, RunError):  # one that stays counts as an attempt, no more
             self.remove(f"{_ATTEMPTS}/{unit}", mark)
 
-    def commit(self, record: UnitRecord, scores: pa.Table, rejected: pa.Table) -> PartFooter:
+    def commit(self, record: UnitRecord, scores: pa.Table, rejected: pa.Table) -> CommittedPart:
         """Write a unit's rejected rows, where it has any, then its scores, which commits it."""
         name = part_name(record.unit)
         if len(rejected):
             data, _ = seal(rejected)
             record = replace(record, rejected_sha256=sha256(data).hexdigest())
             self.write(data, REJECTED, name)
-        data, footer = serialise_part(record, scores)
+        data, part = serialise_part(record, scores)
         self.write(data, SCORES, name)
-        return footer
+        return part
 
-    def keep_rejected(self, footers: Iterable[PartFooter]) -> None:
+    def keep_rejected(self, parts: Iterable[CommittedPart]) -> None:
         """Remove the rejected rows of units that ended before their part was written: others may have them now."""
-        kept = {part_name(footer.record.unit) for footer in footers if footer.record.rows_rejected}
+        kept = {part_name(part.record.unit) for part in parts if part.record.rows_rejected}
         for name in self.parts(REJECTED) - kept:
             if unit_of(name) is not None:
                 self.remove(REJECTED, name)
 
-    def write_manifest(self, footers: Iterable[PartFooter], failures: Iterable[Failure], *, accepted: bool) -> None:
+    def write_manifest(self, parts: Iterable[CommittedPart], failures: Iterable[Failure], *, accepted: bool) -> None:
         """Write a row for each unit, and each file that is in none: the finished ones from their records."""
-        rows = [_manifest_row(footer) for footer in footers]
+        rows = [_manifest_row(part) for part in parts]
         state = "accepted" if accepted else "failed"
         rows += [{"state": state, **asdict(failure), **dict.fromkeys(COUNTS, 0)} for failure in failures]
         ordered = sorted(rows, key=lambda row: (str(row["unit"]), str(row.get("file"))))
         self.write(seal(pa.Table.from_pylist(ordered, schema=MANIFEST_SCHEMA))[0], MANIFEST)
 
 
-def _manifest_row(footer: PartFooter) -> dict[str, Any]:
-    record = asdict(footer.record) | asdict(footer.seal)
+def _manifest_row(part: CommittedPart) -> dict[str, Any]:
+    record = asdict(part.record) | asdict(part.seal)
     return {"state": "done", **{name: record[name] for name in MANIFEST_SCHEMA.names if name in record}}
+
+
+def _failure(row: Mapping[str, Any]) -> Failure:
+    return Failure(reason=FileReason(row["reason"]), detail=row["detail"], file=row["file"], unit=row["unit"])

@@ -1,62 +1,48 @@
 """One unit, scored: what a worker does, without Ray, so that it can be read and tested by itself."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from w2vray.run.parts import UnitRecord
-from w2vray.schema import REJECTED_SCHEMA, SOURCE_FILE, SOURCE_ROW, Status, scores_schema
+from w2vray.run.request import Request
+from w2vray.schema import REJECTED_SCHEMA, SOURCE_FILE, SOURCE_ROW, Status
 from w2vray.scoring.answers import Scores
 from w2vray.scoring.scorer import TextScorer, numeric_profile
-from w2vray.settings.device import Device
 from w2vray.store.ahead import read_ahead
-from w2vray.store.filters import Where
 from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN, read_unit
 from w2vray.store.units import Unit
-from w2vray.text.columns import TextLimits, Texts, read_texts
+from w2vray.text.columns import Texts, read_texts
 
 __all__ = ["ScoringJob", "damaged", "score_unit"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringJob:
-    """What every unit of a run has in common. ``kept`` maps a name in the scores to the column of the store."""
+    """What every unit of a run has in common: what was asked for, and the store as it was found."""
 
-    output: str
+    request: Request
     roots: tuple[str, ...]
-    text_columns: tuple[str, ...]
-    kept: Mapping[str, str]
+    schema: pa.Schema  # of the columns that are kept or filtered by
     kept_schema: pa.Schema  # by the names in the scores
-    where: Where | None
-    multi_label: bool
-    probabilities: bool
-    top_k: int
-    threshold: float | None
-    limits: TextLimits
-    projection_cache: int
-    run: str
-    device: Device | None  # None for the compiled kernels
-    threads: int  # that feed the device
 
     @property
     def columns(self) -> list[str]:
         """Columns to read from the store, beside those of the condition."""
-        return list(dict.fromkeys([*self.text_columns, *self.kept.values()]))
+        return list(dict.fromkeys([*self.request.text_columns, *self.request.kept.values()]))
 
     @property
     def carried(self) -> list[str]:
         """Columns that a row's scores are given, beside the answer."""
-        return list(dict.fromkeys([FILE_COLUMN, ROW_COLUMN, *self.kept.values()]))
+        return list(dict.fromkeys([FILE_COLUMN, ROW_COLUMN, *self.request.kept.values()]))
 
     @property
     def scores_schema(self) -> pa.Schema:
         """Schema of the scores."""
-        return scores_schema(
-            list(self.kept_schema), multi_label=self.multi_label, probabilities=self.probabilities, top_k=self.top_k
-        )
+        return self.request.answer.schema(list(self.kept_schema))
 
 
 def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRecord, pa.Table, pa.Table]:
@@ -68,14 +54,16 @@ def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRec
     Raises:
         FileError: a file cannot be read.
     """
+    request = job.request
+    where = request.where.fitted(job.schema) if request.where else None
     scores: list[pa.RecordBatch] = []
     rejected: list[pa.RecordBatch] = []
     rows_in = truncated = 0
     waiting: deque[tuple[pa.RecordBatch, Texts]] = deque()
 
     def arrays() -> Iterator[pa.LargeStringArray]:
-        for batch in read_ahead(read_unit(unit, job.roots, job.columns, job.where)):
-            texts = read_texts(batch, job.text_columns, job.limits)
+        for batch in read_ahead(read_unit(unit, job.roots, job.columns, where, job.schema)):
+            texts = read_texts(batch, request.text_columns, request.limits)
             waiting.append((batch, texts))
             yield texts.values
 
@@ -97,8 +85,8 @@ def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRec
         rows_rejected=len(rejected_table),
         rows_abstained=abstained,
         rows_truncated=truncated,
-        run=job.run,
-        profile=numeric_profile(job.device),
+        run=request.fingerprint,
+        profile=numeric_profile(request.device),
     )
     return record, score_table, rejected_table
 
@@ -108,8 +96,7 @@ def damaged(unit: Unit, job: ScoringJob) -> str | None:
 
     None says that all are as they should be: then the fault is not the file's.
     """
-    filtered = job.where.columns if job.where else ()
-    for batch in read_unit(unit, job.roots, [*job.columns, *filtered]):
+    for batch in read_unit(unit, job.roots, job.request.columns.all, schema=job.schema):
         try:
             batch.validate(full=True)
         except pa.ArrowException:
@@ -118,9 +105,9 @@ def damaged(unit: Unit, job: ScoringJob) -> str | None:
 
 
 def _scored(rows: pa.RecordBatch, answers: Scores, job: ScoringJob) -> pa.RecordBatch:
-    columns = answers.columns(threshold=job.threshold, probabilities=job.probabilities, top_k=job.top_k)
+    columns = job.request.answer.columns(answers)
     columns |= {SOURCE_FILE: rows.column(FILE_COLUMN), SOURCE_ROW: rows.column(ROW_COLUMN)}
-    columns |= {name: rows.column(stored) for name, stored in job.kept.items()}
+    columns |= {name: rows.column(stored) for name, stored in job.request.kept.items()}
     schema = job.scores_schema
     return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from w2vray.run.sealed import Seal, read_seal, seal
 
-__all__ = ["COUNTS", "PartFooter", "UnitRecord", "part_name", "read_footer", "serialise_part", "unit_of"]
+__all__ = ["COUNTS", "CommittedPart", "UnitRecord", "part_name", "read_part", "serialise_part", "unit_of"]
 
 
 COUNTS = ("rows_in", "rows_scored", "rows_rejected", "rows_abstained", "rows_truncated")
@@ -32,8 +32,8 @@ class UnitRecord:
 
 
 @dataclass(frozen=True)
-class PartFooter:
-    """A finished unit's record, and the hashes of the part that carries it."""
+class CommittedPart:
+    """What a part says of itself: its unit's record, and the hashes that prove the part."""
 
     record: UnitRecord
     seal: Seal
@@ -50,13 +50,13 @@ def unit_of(name: str) -> str | None:
     return unit if name == part_name(unit) else None
 
 
-def serialise_part(record: UnitRecord, scores: pa.Table) -> tuple[memoryview, PartFooter]:
+def serialise_part(record: UnitRecord, scores: pa.Table) -> tuple[memoryview, CommittedPart]:
     """Return a unit's scores as the bytes of a sealed Parquet file, and what its footer carries."""
     data, made = seal(scores, asdict(record))
-    return data, PartFooter(record, made)
+    return data, CommittedPart(record, made)
 
 
-def read_footer(handle: Any) -> PartFooter:
+def read_part(handle: Any) -> CommittedPart:
     """Read the record at the end of an opened part; its rows are not read.
 
     Raises:
@@ -64,4 +64,4 @@ def read_footer(handle: Any) -> PartFooter:
         TypeError: it is sealed, and no part.
     """
     footer = read_seal(handle)
-    return PartFooter(UnitRecord(**footer.record), footer.seal)
+    return CommittedPart(UnitRecord(**footer.record), footer.seal)

@@ -1,8 +1,6 @@
 """The plan of a scoring run: made once from the store, taken up again by the same command, refused to any other."""
 
 import base64
-import hashlib
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,24 +8,20 @@ from typing import Any
 import pyarrow as pa
 
 from w2vray.errors import CorpusError, RunError
-from w2vray.models.directory import Bundle
-from w2vray.run.directory import INSTEAD, MANIFEST, PLAN, REJECTED, RUN, SCORES, TOTALS, Failure, RunDirectory
+from w2vray.run.directory import INSTEAD, MANIFEST, PLAN, REJECTED, RUN, SCORES, TOTALS, RunDirectory
 from w2vray.run.parts import part_name
+from w2vray.run.request import Request
 from w2vray.schema import MAY_PASS, NOTHING_AMISS, FileReason, holds_views, without_views
-from w2vray.scoring.scorer import SCORING_VERSION
-from w2vray.settings.verbs import ScoreSettings, flag
+from w2vray.settings.verbs import flag
 from w2vray.store.corpus import Corpus, SourceFile, names_what_is_in
-from w2vray.store.filters import parse_where
-from w2vray.store.footer_process import read_footers
-from w2vray.store.footers import BadFile, Footer
+from w2vray.store.describing import describe_files
+from w2vray.store.description import Description
+from w2vray.store.failures import Failure
 from w2vray.store.places import without_secrets
-from w2vray.store.preflight import Columns, check_footers, kept_columns, store_schema
-from w2vray.store.reading import schema_as_read
+from w2vray.store.preflight import fit_files
 from w2vray.store.units import Unit, plan_units, split_unit
 
-__all__ = ["RunPlan", "fingerprint", "require_outside", "resume_run", "run_identity", "split_failed", "start_run"]
-
-RUN_FORMAT = 4
+__all__ = ["RunPlan", "require_outside", "resume_run", "split_failed", "start_run"]
 
 _OF_A_RUN = (RUN, PLAN, MANIFEST, TOTALS, f"{SCORES}/{part_name('0' * 20)}", f"{REJECTED}/{part_name('0' * 20)}")
 """Files that a run has, or will have."""
@@ -38,36 +32,16 @@ class RunPlan:
     """The units of a run, the files that are in none and why, and the schema of the columns that are kept."""
 
     units: list[Unit]
-    left_out: dict[SourceFile, BadFile]
+    left_out: dict[SourceFile, Failure]
     schema: pa.Schema  # of the columns that are read besides the text
     kept_schema: pa.Schema  # by the names in the scores
     new_files: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # for a person
 
     @property
-    def bad(self) -> list[BadFile]:
+    def bad(self) -> dict[SourceFile, Failure]:
         """The files that should be in the plan and cannot."""
-        return [bad for bad in self.left_out.values() if bad.reason not in NOTHING_AMISS]
-
-
-def run_identity(settings: ScoreSettings, bundle: Bundle) -> dict[str, Any]:
-    """Return all that a row's answer depends on, but the row."""
-    names = ["text_column", "keep", "probabilities", "top_k", "threshold", "where", "limit"]
-    names += ["max_bytes", "truncate", "null_as_empty", "precision"]
-    options = {name: getattr(settings, name) for name in names}
-    identity = {
-        "format": RUN_FORMAT,
-        "scoring_version": SCORING_VERSION,
-        "model": bundle.fingerprint,
-        "labels": bundle.config.labels,  # the order of a row's probabilities
-        "vectors": bundle.config.vectors_fingerprint,
-        "options": options,
-    }
-    return dict(json.loads(json.dumps(identity)))  # as it will be read back
-
-
-def fingerprint(identity: Mapping[str, Any]) -> str:
-    """Return one word for an identity."""
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+        return {file: bad for file, bad in self.left_out.items() if bad.reason not in NOTHING_AMISS}
 
 
 def require_outside(arguments: Sequence[str], run: RunDirectory) -> None:
@@ -84,47 +58,42 @@ def require_outside(arguments: Sequence[str], run: RunDirectory) -> None:
             )
 
 
-def start_run(run: RunDirectory, identity: Mapping[str, Any], corpus: Corpus, settings: ScoreSettings) -> RunPlan:
+def start_run(run: RunDirectory, request: Request, corpus: Corpus) -> RunPlan:
     """Plan a new run and write the plan down, then run.json, which makes it a run.
 
     Raises:
         CorpusError: no file can be read, or none has the columns; with ``--on-bad fail``, one cannot.
     """
-    columns = _columns(settings)
-    footers, unreadable = read_footers(corpus, corpus.files, settings.text_column)
-    if not footers:
-        raise CorpusError(f"{corpus.place(unreadable[0].file)}: {unreadable[0].detail}; no file can be read")
-    schema = store_schema(footers, columns, corpus.roots)
-    if settings.where:
-        parse_where(settings.where).check(schema_as_read(schema))
-    good, unfit = check_footers(footers, columns, schema)
-    if not good:
-        raise CorpusError(f"{corpus.place(unfit[0].file)}: {unfit[0].detail}")
-    others = pa.schema([schema.field(name) for name in dict.fromkeys(columns.others)]).remove_metadata()
-    units = plan_units(good, limit=settings.limit)
-    left_out = _left_out(units, footers, [*unreadable, *unfit])
-    plan = RunPlan(units, left_out, others, _kept_schema(settings, others))
-    _stop_at_bad(plan, settings)
+    columns = request.columns
+    files, unreadable = describe_files(corpus, corpus.files, columns.all)
+    if not files:
+        file, failure = next(iter(unreadable.items()))
+        raise CorpusError(f"{corpus.place(file)}: {failure.detail}; no file can be read")
+    found = fit_files(files, columns, corpus)
+    if request.where:
+        request.where.fitted(found.schema)
+    if not found.files:
+        file, failure = next(iter(found.bad.items()))
+        raise CorpusError(f"{corpus.place(file)}: {failure.detail}")
+    units = plan_units(found.files, limit=request.limit)
+    left_out = _left_out(units, files, unreadable | found.bad)
+    plan = RunPlan(units, left_out, found.schema, _kept_schema(request, found.schema), notes=found.notes)
+    _stop_at_bad(plan, request)
     run.remove(RUN)  # of another plan, where there is one: until the new one is there, this is no run
-    run.write_plan(plan.units, plan.left_out.values())
+    run.write_plan(plan.units, plan.left_out)
     stored = {
-        **identity,
+        **request.identity,
         "corpus": [without_secrets(root) for root in corpus.roots],
-        "fingerprint": fingerprint(identity),
-        "schema": base64.b64encode(others.serialize()).decode(),
+        "fingerprint": request.fingerprint,
+        "notes": found.notes,
+        "schema": base64.b64encode(found.schema.serialize()).decode(),
     }
     run.write_json(stored, RUN)
     return plan
 
 
 def resume_run(
-    run: RunDirectory,
-    identity: Mapping[str, Any],
-    corpus: Corpus,
-    settings: ScoreSettings,
-    *,
-    finished: Collection[str],
-    failures: Sequence[Failure],
+    run: RunDirectory, request: Request, corpus: Corpus, *, finished: Collection[str], failures: Sequence[Failure]
 ) -> RunPlan | None:
     """Take up a run that was planned before, None where there is none, or only the plan of another.
 
@@ -132,16 +101,15 @@ def resume_run(
 
     Args:
         run: the run's directory.
-        identity: what its answers depend on.
+        request: what this call asks for.
         corpus: the store as it is now.
-        settings: of this call.
         finished: units whose part is there.
         failures: what the last call could not score: such a file may have been mended, or removed.
 
     Raises:
         RunError: the run is of another model, other options or other files; the message says which.
     """
-    stored = run.identity()
+    stored, identity = run.identity(), request.identity
     if stored is None:
         return None
     differing = next((name for name, now in identity.items() if stored.get(name) != now), None)
@@ -150,32 +118,32 @@ def resume_run(
             return None  # as where its workers were refused: nothing is lost with the plan
         difference = _difference(differing, stored.get(differing), identity[differing])
         raise RunError(f"{run.name} was made with another {difference}; give the same again, or another --output")
-    if stored.get("fingerprint") != fingerprint(identity):
+    if stored.get("fingerprint") != request.fingerprint:
         raise RunError(f"{run.name}: {RUN} is damaged (its fingerprint is not that of what it lists); {INSTEAD}")
     units, left_out = run.plan()
     try:
         schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(stored["schema"])))
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise RunError(f"{run.name}: {RUN} is damaged ({error}); {INSTEAD}") from error
-    plan = RunPlan(units, left_out, schema, _kept_schema(settings, schema))
+    plan = RunPlan(units, left_out, schema, _kept_schema(request, schema), notes=list(stored.get("notes", [])))
     present = {(file.root, file.name): file for file in corpus.files}
     failed = {failure.file: failure.reason for failure in failures}
-    again = _drop_mended(run, plan, present, finished, failed, retry=settings.on_bad != "skip")
-    tried = [bad for bad in plan.bad if settings.on_bad != "skip" or bad.reason in MAY_PASS]
-    again |= {(bad.file.root, bad.file.name) for bad in tried}
+    again = _drop_mended(run, plan, present, finished, failed, retry=request.on_bad != "skip")
+    tried = [file for file, bad in plan.bad.items() if request.on_bad != "skip" or bad.reason in MAY_PASS]
+    again |= {(file.root, file.name) for file in tried}
     known = {(file.root, file.name) for file in [*_planned(plan.units), *plan.left_out]} | again
     new = [file for place, file in present.items() if place not in known]
     plan.new_files = [file.name for file in new]
-    if settings.new_files:
+    if request.new_files:
         again |= {(file.root, file.name) for file in new}
         plan.new_files = []
     if again:
-        _extend(run, plan, corpus, again, settings)
-    _stop_at_bad(plan, settings)
+        _extend(run, plan, corpus, again, request)
+    _stop_at_bad(plan, request)
     return plan
 
 
-def split_failed(plan: RunPlan, corpus: Corpus, failures: Iterable[Failure], settings: ScoreSettings) -> list[Unit]:
+def split_failed(plan: RunPlan, corpus: Corpus, failures: Iterable[Failure], request: Request) -> list[Unit]:
     """Put smaller units into the plan in place of those that a bad file has failed, so that all else gets done.
 
     Returns:
@@ -185,21 +153,15 @@ def split_failed(plan: RunPlan, corpus: Corpus, failures: Iterable[Failure], set
     whole = [unit for unit in plan.units if unit.id in failed]
     divided = {FileReason.DAMAGED_DATA, FileReason.OUT_OF_MEMORY}
     alone = {unit.pieces[0].source for unit in whole if failed[unit.id].reason in divided and len(unit.pieces) == 1}
-    footers, _ = read_footers(corpus, [file for file in corpus.files if file in alone], settings.text_column)
-    unchanged = {footer.file: footer for footer in footers}
+    files, _ = describe_files(corpus, [file for file in corpus.files if file in alone], request.columns.all)
+    unchanged = {described.file: described for described in files}
     smaller = {unit.id: split_unit(unit, unchanged) for unit in whole}
     plan.units = [part for unit in plan.units for part in smaller.get(unit.id) or [unit]]
     return [part for parts in smaller.values() for part in parts]
 
 
-def _columns(settings: ScoreSettings) -> Columns:
-    filtered = parse_where(settings.where).columns if settings.where else ()
-    return Columns(settings.text_column, (*kept_columns(settings.keep).values(), *filtered))
-
-
-def _kept_schema(settings: ScoreSettings, schema: pa.Schema) -> pa.Schema:
-    kept = kept_columns(settings.keep)
-    fields = [(name, schema.field(stored)) for name, stored in kept.items()]
+def _kept_schema(request: Request, schema: pa.Schema) -> pa.Schema:
+    fields = [(name, schema.field(stored)) for name, stored in request.kept.items()]
     for _, column in fields:
         if holds_views(without_views(column.type)):
             raise CorpusError(
@@ -213,24 +175,27 @@ def _planned(units: Iterable[Unit]) -> set[SourceFile]:
     return {piece.source for unit in units for piece in unit.pieces}
 
 
-def _left_out(units: Sequence[Unit], footers: Sequence[Footer], bad: Sequence[BadFile]) -> dict[SourceFile, BadFile]:
+def _left_out(
+    units: Sequence[Unit], files: Sequence[Description], bad: Mapping[SourceFile, Failure]
+) -> dict[SourceFile, Failure]:
     """Say of each file that is in no unit why."""
     planned = _planned(units)
-    left_out = {item.file: item for item in bad}
-    for footer in footers:
-        if footer.file not in planned:
-            rows = sum(footer.rows)
-            reason = FileReason.BEYOND_LIMIT if rows else FileReason.NO_ROWS
-            detail = "--limit ends before it" if rows else "it has no rows"
-            left_out.setdefault(footer.file, BadFile(footer.file, reason, detail))
+    left_out = dict(bad)
+    for described in files:
+        file = described.file
+        if file not in planned and file not in bad:
+            beyond = described.rows > 0
+            reason = FileReason.BEYOND_LIMIT if beyond else FileReason.NO_ROWS
+            detail = "--limit ends before it" if beyond else "it has no rows"
+            left_out[file] = Failure(reason=reason, detail=detail, file=file.name)
     return left_out
 
 
-def _stop_at_bad(plan: RunPlan, settings: ScoreSettings) -> None:
-    if settings.on_bad == "fail" and plan.bad:
-        first, more = plan.bad[0], len(plan.bad) - 1
-        others = f", and {more:,} more like it" if more else ""
-        raise CorpusError(f"{first.file.name}: {first.detail}{others}; mend or remove it, or choose another --on-bad")
+def _stop_at_bad(plan: RunPlan, request: Request) -> None:
+    if request.on_bad == "fail" and plan.bad:
+        first, *more = plan.bad.values()
+        others = f", and {len(more):,} more like it" if more else ""
+        raise CorpusError(f"{first.name}: {first.detail}{others}; mend or remove it, or choose another --on-bad")
 
 
 def _drop_mended(
@@ -252,7 +217,7 @@ def _drop_mended(
     Raises:
         RunError: another file has changed, or one of which rows are scored already.
     """
-    as_it_was = _planned(plan.units) | {bad.file for bad in plan.left_out.values() if bad.reason in NOTHING_AMISS}
+    as_it_was = _planned(plan.units) | (plan.left_out.keys() - plan.bad.keys())
     changed = {file for file in as_it_was if present.get((file.root, file.name)) != file}
     begun = {piece.source for unit in plan.units if unit.id in finished for piece in unit.pieces}
     for file in sorted(changed, key=lambda file: file.name):
@@ -277,18 +242,20 @@ def _changed(run: RunDirectory, planned: SourceFile, now: SourceFile | None) -> 
 
 
 def _extend(
-    run: RunDirectory, plan: RunPlan, corpus: Corpus, places: Collection[tuple[int, str]], settings: ScoreSettings
+    run: RunDirectory, plan: RunPlan, corpus: Corpus, places: Collection[tuple[int, str]], request: Request
 ) -> None:
     """Plan files that are new, or that could not be planned before; those that are gone are forgotten."""
-    files = [file for file in corpus.files if (file.root, file.name) in places]
-    footers, unreadable = read_footers(corpus, files, settings.text_column)
-    good, unfit = check_footers(footers, _columns(settings), plan.schema)
-    limit = None if settings.limit is None else settings.limit - sum(unit.rows for unit in plan.units)
+    again = [file for file in corpus.files if (file.root, file.name) in places]
+    files, unreadable = describe_files(corpus, again, request.columns.all)
+    found = fit_files(files, request.columns, corpus, plan.schema) if files else None
+    good, unfit = (found.files, found.bad) if found else ([], {})
+    limit = None if request.limit is None else request.limit - sum(unit.rows for unit in plan.units)
     plan.units += plan_units(good, limit=limit)
     kept = {file: bad for file, bad in plan.left_out.items() if (file.root, file.name) not in places}
-    plan.left_out = {**kept, **_left_out(plan.units, footers, [*unreadable, *unfit])}
-    _stop_at_bad(plan, settings)
-    run.write_plan(plan.units, plan.left_out.values())
+    plan.notes += found.notes if found else []
+    plan.left_out = {**kept, **_left_out(plan.units, files, unreadable | unfit)}
+    _stop_at_bad(plan, request)
+    run.write_plan(plan.units, plan.left_out)
 
 
 def _difference(name: str, was: Any, now: Any) -> str:

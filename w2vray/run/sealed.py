@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from w2vray.errors import W2vrayError
 from w2vray.schema import SOURCE_ROW
-from w2vray.store.footers import footer_metadata, read_tail
+from w2vray.store.parquet import footer_metadata, read_tail
 
 __all__ = ["Seal", "SealedFooter", "check_rows", "read_seal", "read_sealed", "seal"]
 

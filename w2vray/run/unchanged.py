@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from w2vray.errors import RunError
+from w2vray.schema import FileReason
 from w2vray.store.corpus import SourceFile, find_corpus
-from w2vray.store.footer_process import read_footers
-from w2vray.store.footers import BadFile
+from w2vray.store.describing import describe_files
+from w2vray.store.failures import Failure
+from w2vray.store.listing import Ignored
+from w2vray.store.preflight import NO_DATA
 from w2vray.store.units import Piece, Unit, unit_pieces
 
 __all__ = ["store_problems"]
@@ -15,10 +18,10 @@ __all__ = ["store_problems"]
 def store_problems(
     identity: Mapping[str, Any],
     units: Sequence[Unit],
-    left_out: Mapping[SourceFile, BadFile],
+    left_out: Mapping[SourceFile, Failure],
     places: Sequence[str],
-) -> tuple[list[str], list[str]]:
-    """Compare each planned file with what is there now: size, time, etag, footer, rows.
+) -> tuple[list[str], list[str], Ignored]:
+    """Compare each planned file with what is there now: size, time, etag, fingerprint, rows.
 
     Args:
         identity: run.json; its ``corpus`` says where the store was.
@@ -27,7 +30,7 @@ def store_problems(
         places: where the store is now; empty for where it was.
 
     Returns:
-        What is not as it was, and the files that are in the store and not in the plan.
+        What is not as it was, the files that are in the store and not in the plan, and how many are no part of it.
 
     Raises:
         RunError: there are not as many places as the store had.
@@ -38,29 +41,32 @@ def store_problems(
     corpus = find_corpus(places or roots)
     pieces = unit_pieces(units)
     present = {(file.root, file.name): file for file in corpus.files}
-    footers, bad = read_footers(corpus, [file for place, file in present.items() if place in pieces], ())
-    found = {(footer.file.root, footer.file.name): footer for footer in footers}
-    problems = [f"{item.file.name}: {item.detail}; it could be read when it was scored" for item in bad]
+    files, bad = describe_files(corpus, [file for place, file in present.items() if place in pieces], ())
+    found = {(described.file.root, described.file.name): described for described in files}
+    problems = [f"{item.name}: {item.detail}; it could be read when it was scored" for item in bad.values()]
     limited = identity["options"].get("limit") is not None
     for place, of_file in pieces.items():
         planned = of_file[0]
         if place not in present:
             problems.append(f"{planned.file} is gone from the store")
         elif place in found:
-            rows = sum(found[place].rows)
-            problems += _differences(planned, present[place], found[place].sha256, found[place].etag)
+            rows = found[place].rows
+            problems += _differences(planned, present[place], found[place].fingerprint, found[place].etag)
             if not limited and rows != sum(piece.rows for piece in of_file):
                 problems.append(f"{planned.file} has {rows:,} rows; the plan has {sum(p.rows for p in of_file):,}")
     known = {*pieces, *((file.root, file.name) for file in left_out)}
-    return problems, [file.name for place, file in present.items() if place not in known]
+    for file, failure in left_out.items():
+        if failure.reason == FileReason.NOT_DATA:
+            corpus.ignored.add(NO_DATA, file.name)
+    return problems, [file.name for place, file in present.items() if place not in known], corpus.ignored
 
 
-def _differences(planned: Piece, now: SourceFile, footer_sha256: str, etag: str | None) -> list[str]:
+def _differences(planned: Piece, now: SourceFile, fingerprint: str, etag: str | None) -> list[str]:
     pairs = {
         "size": (planned.file_size, now.size),
         "modification time in ns": (planned.file_mtime_ns, now.mtime_ns),
         "etag": (planned.file_etag, etag),
-        "footer": (planned.footer_sha256, footer_sha256),
+        "fingerprint": (planned.fingerprint, fingerprint),
     }
     return [
         f"{planned.file} has changed since it was scored: its {what} was {was}, and is {is_now}"

@@ -11,13 +11,15 @@ from hashlib import sha256
 from typing import Any
 
 from w2vray.errors import RunError, W2vrayError
-from w2vray.run.directory import MANIFEST, REJECTED, RUN, SCORES, SUCCESS, TOTALS, Failure, RunDirectory
-from w2vray.run.parts import COUNTS, PartFooter, part_name
+from w2vray.run.directory import MANIFEST, REJECTED, RUN, SCORES, SUCCESS, TOTALS, RunDirectory
+from w2vray.run.parts import COUNTS, CommittedPart, part_name
 from w2vray.run.rows import row_problems
 from w2vray.run.sealed import check_rows
 from w2vray.run.unchanged import store_problems
 from w2vray.schema import NOTHING_AMISS
 from w2vray.settings.verbs import VerifySettings
+from w2vray.store.failures import Failure
+from w2vray.store.listing import Ignored
 from w2vray.store.places import absolute
 from w2vray.store.units import Unit, unit_pieces
 
@@ -41,6 +43,8 @@ class VerifySummary:
     problems: list[str]
     gaps: list[str]  # left out, and accepted by --on-bad skip
     new_files: list[str]  # with --deep: in the store, and not in the run
+    ignored: Mapping[str, int]  # with --deep: why files are no part of the store -> how many
+    notes: list[str]  # with --deep: those files, for a person
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as JSON can hold it."""
@@ -54,7 +58,7 @@ class _Found:
     problems: list[str] = field(default_factory=list)
     gaps: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    footers: dict[str, str] = field(default_factory=dict)  # unit -> hash of its part's footer
+    seals: dict[str, str] = field(default_factory=dict)  # unit -> hash that proves its part's record
     accepted: Mapping[str | None, Failure] = field(default_factory=dict)  # unit or file -> why
 
 
@@ -75,10 +79,10 @@ def verify(settings: VerifySettings, *, progress: Progress | None = None) -> Ver
     for bad in left_out.values():
         if bad.reason in NOTHING_AMISS:
             continue
-        if bad.file.name in found.accepted:
-            found.gaps.append(f"{bad.file.name}: {bad}")
+        if bad.file in found.accepted:
+            found.gaps.append(f"{bad.name}: {bad}")
         else:
-            found.problems.append(f"{bad.file.name} is in no part: {bad.detail}; mend or remove the file")
+            found.problems.append(f"{bad.name} is in no part: {bad.detail}; mend or remove the file")
     finished = run.finished()
     for done, unit in enumerate(units, 1):
         _check_unit(run, unit, found, present=unit.id in finished, fingerprint=identity.get("fingerprint"))
@@ -86,7 +90,9 @@ def verify(settings: VerifySettings, *, progress: Progress | None = None) -> Ver
             progress(done, len(units))
     found.problems += _orphans(run, units)
     found.problems += _manifest_problems(run, units, found)
-    changed, new_files = store_problems(identity, units, left_out, settings.corpus) if settings.deep else ([], [])
+    changed, new_files, ignored = (
+        store_problems(identity, units, left_out, settings.corpus) if settings.deep else ([], [], Ignored())
+    )
     found.problems += changed
     return VerifySummary(
         run=run.name,
@@ -96,6 +102,8 @@ def verify(settings: VerifySettings, *, progress: Progress | None = None) -> Ver
         problems=found.problems,
         gaps=found.gaps,
         new_files=new_files,
+        ignored=ignored.files,
+        notes=ignored.lines(),
     )
 
 
@@ -129,22 +137,22 @@ def _check_unit(run: RunDirectory, unit: Unit, found: _Found, *, present: bool, 
             found.problems.append(f"{what}; run the same score again")
         return
     try:
-        footer = run.footer(unit.id)
-        found.footers[unit.id] = footer.seal.footer_sha256
-        found.counts.update({name: getattr(footer.record, name) for name in COUNTS})
-        if footer.record.run != fingerprint:
+        part = run.committed_part(unit.id)
+        found.seals[unit.id] = part.seal.footer_sha256
+        found.counts.update({name: getattr(part.record, name) for name in COUNTS})
+        if part.record.run != fingerprint:
             found.problems.append(f"{SCORES}/{part_name(unit.id)} was made by another model or with other options")
-        found.problems += _unit_problems(run, unit, footer)
+        found.problems += _unit_problems(run, unit, part)
     except (W2vrayError, OSError, ValueError) as error:
         found.problems.append(f"unit {unit.id}: {(str(error) or type(error).__name__).splitlines()[0]}")
 
 
-def _unit_problems(run: RunDirectory, unit: Unit, footer: PartFooter) -> Iterator[str]:
+def _unit_problems(run: RunDirectory, unit: Unit, part: CommittedPart) -> Iterator[str]:
     """Check a finished unit: its record against its rows, its rows against the plan, its bytes against its hashes."""
-    record, name = footer.record, part_name(unit.id)
+    record, name = part.record, part_name(unit.id)
     try:
         with run.store.open_input_file(run.path(SCORES, name)) as handle:
-            check_rows(handle, footer.seal)
+            check_rows(handle, part.seal)
     except W2vrayError as error:
         yield f"{SCORES}/{name}: {error}; remove it and run the same score again"
         return
@@ -189,10 +197,10 @@ def _manifest_problems(run: RunDirectory, units: Sequence[Unit], found: _Found) 
     listed = {row["unit"]: row["footer_sha256"] for row in rows if row["unit"] is not None}
     if set(listed) != {unit.id for unit in units}:
         yield f"{MANIFEST} lists {len(listed):,} units, the plan has {len(units):,}"
-    whole = set(listed) <= set(found.footers)  # without a part of them, the totals cannot be right
+    whole = set(listed) <= set(found.seals)  # without a part of them, the totals cannot be right
     for name in COUNTS:
         if whole and totals.get(name) != found.counts[name]:
             yield f"{TOTALS}: {name} is {totals.get(name)}, the parts have {found.counts[name]:,}"
-    for unit, footer_sha256 in found.footers.items():
-        if unit in listed and listed[unit] != footer_sha256:
+    for unit, proof in found.seals.items():
+        if unit in listed and listed[unit] != proof:
             yield f"{SCORES}/{part_name(unit)}: its footer is not the one that {MANIFEST} knows"

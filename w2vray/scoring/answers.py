@@ -3,17 +3,18 @@
 Legend: N texts, C classes, K labels that are listed of each text.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from w2vray.schema import Status
+from w2vray.schema import POSITION, Status
 from w2vray.scoring.metrics import NO_LABEL
 
-__all__ = ["LABEL_THRESHOLD", "Scores", "plain_answer"]
+__all__ = ["LABEL_THRESHOLD", "RESERVED_COLUMNS", "Answer", "Scores", "plain_answer"]
 
 LABEL_THRESHOLD = 0.5
 """Probability from which on a multi-label model gives a label, where nothing else is asked for."""
@@ -23,7 +24,7 @@ _STATUSES = (Status.SCORED, Status.BELOW_THRESHOLD, Status.NO_EVIDENCE)
 
 @dataclass(frozen=True)
 class Scores:
-    """The answers to N texts. Texts without evidence have the label ``NO_LABEL`` and probabilities of zero.
+    """What a model makes of N texts. Those without evidence have the label ``NO_LABEL`` and probabilities of zero.
 
     ``label_N`` is the most probable label; of a multi-label model, whose probabilities are each label's own, the labels
     that are given follow from a threshold.
@@ -46,59 +47,167 @@ class Scores:
         return given_NC
 
     def columns(
-        self, *, threshold: float | None = None, probabilities: bool = False, top_k: int = 0
+        self, *, threshold: float | None = None, probabilities: bool = False, top_k: int | None = None
     ) -> dict[str, pa.Array]:
-        """Return the answer's columns as ``schema.scores_schema`` names them.
-
-        A multi-label model's ``threshold`` says which labels are given; a text may have none of them.
-        """
-        none_N = self.label_N == NO_LABEL
-        best_N = self.probabilities_NC[np.arange(len(self)), self.label_N]  # of none, any
-        status_N = np.zeros(len(self), dtype=np.int8)  # index into _STATUSES
-        if threshold is not None and not self.multi_label:
-            status_N[best_N < np.float32(threshold)] = _STATUSES.index(Status.BELOW_THRESHOLD)
-        status_N[none_N] = _STATUSES.index(Status.NO_EVIDENCE)
-        names = pa.array(self.labels, pa.string())
-        coverage_N = self.found_counts_N / np.maximum(self.token_counts_N, 1)
-        answer = (
-            self._many_labels(names, threshold, none_N)
-            if self.multi_label
-            else {
-                "label": names.take(pa.array(self.label_N, mask=none_N)),
-                "score": pa.array(best_N, mask=none_N, type=pa.float32()),
-            }
+        """Return the columns of an ``Answer`` with these options."""
+        asked = Answer(
+            multi_label=self.multi_label, threshold=threshold, probabilities=probabilities, top_k=top_k or None
         )
-        columns = {
-            **answer,
-            "status": pa.array([status.value for status in _STATUSES], pa.string()).take(pa.array(status_N)),
-            "token_count": pa.array(self.token_counts_N, pa.int32()),
-            "coverage": pa.array(coverage_N.astype(np.float32)),
+        return asked.columns(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What is said of each text: the label, and whatever else was asked for. It knows its columns and makes them.
+
+    All fields but ``multi_label`` are settings of the same name, which change answers and so are part of a run's
+    identity. A multi-label model's ``threshold`` says which labels are given; a text may have none of them.
+    """
+
+    multi_label: bool = False
+    threshold: float | None = None
+    probabilities: bool = False
+    top_k: int | None = None
+
+    @classmethod
+    def asked(cls, settings: Any, *, multi_label: bool) -> Self:
+        """Return what the settings of a verb ask for; an option that the verb does not have keeps its default."""
+        names = cls.option_names()
+        given = {name: getattr(settings, name) for name in names if hasattr(settings, name)}
+        return cls(multi_label=multi_label, **given)
+
+    @classmethod
+    def option_names(cls) -> list[str]:
+        """Return the names of the settings that decide what is answered."""
+        return [item.name for item in fields(cls) if item.name != "multi_label"]
+
+    @property
+    def fields(self) -> list[pa.Field]:
+        """Fields of the answer's columns, in order."""
+        optional = [field for each in self._optional for field in each.fields]
+        return [*(_MANY_LABELS if self.multi_label else _ONE_LABEL), *_EVIDENCE, *optional]
+
+    def schema(self, kept: Sequence[pa.Field] = ()) -> pa.Schema:
+        """Return the schema of a part of ``scores``: where the row is, the kept columns, the answer."""
+        return pa.schema([*POSITION, *kept, *self.fields])
+
+    def numbers(self, labels: int) -> int:
+        """Return how many numbers a row has beside its label's, at least, where the model has so many labels."""
+        return labels if self.probabilities else min(self.top_k or 0, labels)
+
+    def columns(self, scores: Scores) -> dict[str, pa.Array]:
+        """Return the columns, by the names of ``fields``."""
+        none_N = scores.label_N == NO_LABEL
+        columns = _many_labels(scores, self.threshold) if self.multi_label else _one_label(scores)
+        columns |= {
+            "status": self._status(scores, none_N),
+            "token_count": pa.array(scores.token_counts_N, pa.int32()),
+            "coverage": pa.array((scores.found_counts_N / np.maximum(scores.token_counts_N, 1)).astype(np.float32)),
         }
-        classes = self.probabilities_NC.shape[1]
-        if probabilities:
-            columns["probabilities"] = _lists(
-                pa.array(self.probabilities_NC.ravel()), np.full(len(self), classes), none_N
-            )
-        elif top_k:
-            k = min(top_k, classes)
-            order_NK = np.argsort(-self.probabilities_NC, axis=1, kind="stable")[:, :k]
-            top_NK = np.take_along_axis(self.probabilities_NC, order_NK, axis=1)
-            columns["top_labels"] = _lists(names.take(pa.array(order_NK.ravel())), np.full(len(self), k), none_N)
-            columns["top_scores"] = _lists(pa.array(top_NK.ravel()), np.full(len(self), k), none_N)
+        for each in self._optional:
+            columns |= each.made(self, scores)
         return columns
 
-    def _many_labels(
-        self, names: pa.StringArray, threshold: float | None, none_N: npt.NDArray[np.bool_]
-    ) -> dict[str, pa.Array]:
-        """Return each text's labels, most probable first, and their probabilities."""
-        order_NC = np.argsort(-self.probabilities_NC, axis=1, kind="stable")
-        given_NC = np.take_along_axis(self.given_NC(threshold), order_NC, axis=1)
-        scores_NC = np.take_along_axis(self.probabilities_NC, order_NC, axis=1)
-        counts_N = given_NC.sum(axis=1)
-        return {
-            "labels": _lists(names.take(pa.array(order_NC[given_NC])), counts_N, none_N),
-            "scores": _lists(pa.array(scores_NC[given_NC]), counts_N, none_N),
-        }
+    @property
+    def _optional(self) -> list["_Optional"]:
+        return [each for each in _OPTIONAL if each.is_asked(self)]
+
+    def _status(self, scores: Scores, none_N: npt.NDArray[np.bool_]) -> pa.StringArray:
+        status_N = np.zeros(len(scores), dtype=np.int8)  # index into _STATUSES
+        if self.threshold is not None and not self.multi_label:
+            status_N[_best(scores) < np.float32(self.threshold)] = _STATUSES.index(Status.BELOW_THRESHOLD)
+        status_N[none_N] = _STATUSES.index(Status.NO_EVIDENCE)
+        return pa.array([status.value for status in _STATUSES], pa.string()).take(pa.array(status_N))
+
+
+_ONE_LABEL = (pa.field("label", pa.string()), pa.field("score", pa.float32()))
+_MANY_LABELS = (pa.field("labels", pa.list_(pa.string())), pa.field("scores", pa.list_(pa.float32())))
+_EVIDENCE = (
+    pa.field("status", pa.string(), nullable=False),
+    pa.field("token_count", pa.int32(), nullable=False),
+    pa.field("coverage", pa.float32(), nullable=False),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Optional:
+    """Columns that are there where they are asked for."""
+
+    is_asked: Callable[[Answer], bool]
+    fields: tuple[pa.Field, ...]
+    made: Callable[[Answer, Scores], dict[str, pa.Array]]
+
+
+def _best(scores: Scores) -> npt.NDArray[np.float32]:
+    """Return each text's probability of its label; of a text without a label, any."""
+    best_N: npt.NDArray[np.float32] = scores.probabilities_NC[np.arange(len(scores)), scores.label_N]
+    return best_N
+
+
+def _names(scores: Scores) -> pa.StringArray:
+    return pa.array(scores.labels, pa.string())
+
+
+def _one_label(scores: Scores) -> dict[str, pa.Array]:
+    none_N = scores.label_N == NO_LABEL
+    return {
+        "label": _names(scores).take(pa.array(scores.label_N, mask=none_N)),
+        "score": pa.array(_best(scores), mask=none_N, type=pa.float32()),
+    }
+
+
+def _many_labels(scores: Scores, threshold: float | None) -> dict[str, pa.Array]:
+    """Return each text's labels, most probable first, and their probabilities."""
+    none_N = scores.label_N == NO_LABEL
+    order_NC = np.argsort(-scores.probabilities_NC, axis=1, kind="stable")
+    given_NC = np.take_along_axis(scores.given_NC(threshold), order_NC, axis=1)
+    scores_NC = np.take_along_axis(scores.probabilities_NC, order_NC, axis=1)
+    counts_N = given_NC.sum(axis=1)
+    return {
+        "labels": _lists(_names(scores).take(pa.array(order_NC[given_NC])), counts_N, none_N),
+        "scores": _lists(pa.array(scores_NC[given_NC]), counts_N, none_N),
+    }
+
+
+def _all_probabilities(_: Answer, scores: Scores) -> dict[str, pa.Array]:
+    """Return the probability of every label, in the model's order."""
+    counts_N = np.full(len(scores), scores.probabilities_NC.shape[1])
+    none_N = scores.label_N == NO_LABEL
+    return {"probabilities": _lists(pa.array(scores.probabilities_NC.ravel()), counts_N, none_N)}
+
+
+def _top(answer: Answer, scores: Scores) -> dict[str, pa.Array]:
+    """Return the most probable labels, and their probabilities."""
+    k = min(answer.top_k or 0, scores.probabilities_NC.shape[1])
+    order_NK = np.argsort(-scores.probabilities_NC, axis=1, kind="stable")[:, :k]
+    top_NK = np.take_along_axis(scores.probabilities_NC, order_NK, axis=1)
+    counts_N, none_N = np.full(len(scores), k), scores.label_N == NO_LABEL
+    return {
+        "top_labels": _lists(_names(scores).take(pa.array(order_NK.ravel())), counts_N, none_N),
+        "top_scores": _lists(pa.array(top_NK.ravel()), counts_N, none_N),
+    }
+
+
+_OPTIONAL = (
+    _Optional(
+        is_asked=lambda answer: answer.probabilities,
+        fields=(pa.field("probabilities", pa.list_(pa.float32())),),
+        made=_all_probabilities,
+    ),
+    _Optional(
+        is_asked=lambda answer: answer.top_k is not None,
+        fields=(pa.field("top_labels", pa.list_(pa.string())), pa.field("top_scores", pa.list_(pa.float32()))),
+        made=_top,
+    ),
+)
+"""To add an optional column: a setting in ``settings/verbs.py``; here a field of ``Answer`` of the same name, and an
+entry."""
+
+RESERVED_COLUMNS = frozenset(
+    field.name
+    for field in (*POSITION, *_ONE_LABEL, *_MANY_LABELS, *_EVIDENCE, *(f for each in _OPTIONAL for f in each.fields))
+)
+"""Names that no kept column may have, asked for or not."""
 
 
 def _lists(values: pa.Array, counts_N: npt.NDArray[Any], none_N: npt.NDArray[np.bool_]) -> pa.ListArray:

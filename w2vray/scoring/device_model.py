@@ -14,7 +14,7 @@ from torch import Tensor
 
 from w2vray.errors import ClusterError
 from w2vray.models.batches import Batch, by_length
-from w2vray.models.classifier import Classifier, build_model, shared_table
+from w2vray.models.classifier import Classifier, shared_table
 from w2vray.models.directory import OVERLAY, REPLACED, Bundle
 from w2vray.models.word_vectors import WordVectors
 from w2vray.settings.device import Device
@@ -111,7 +111,7 @@ class DeviceModel:
 
 @contextmanager
 def _bfloat16(device: torch.device) -> Iterator[None]:
-    """Compute products in bfloat16. On CPUs without such instructions oneDNN's LSTM cannot, and torch's own does."""
+    """Compute products in bfloat16. On CPUs without such instructions oneDNN's recurrence cannot; torch's can."""
     without = device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported()
     (before, *_) = torch.backends.mkldnn.set_flags(False) if without else (True,)
     try:
@@ -136,12 +136,12 @@ def _room(device: Device) -> Iterator[None]:
 
 
 def stored_classifier(bundle: Bundle, vectors: Vectors) -> Classifier:
-    """Build the classifier of a model directory that fits its description (``loading.require_fitting``)."""
+    """Build the classifier of a model directory that fits its description (``checking.require_fitting``)."""
     config = bundle.config
     weights = {name: torch.from_numpy(np.array(array)) for name, array in bundle.weights.items()}
     words = WordVectors(
         shared_table(vectors.table_VD), weights[OVERLAY], trainable=False, replaced_rows=weights.get(REPLACED)
     )
-    classifier = Classifier(words, build_model(config.settings, config.dim, len(config.labels)))
+    classifier = Classifier(words, config.kind.build(config.settings, config.dim, len(config.labels)))
     classifier.load_state_dict(weights)
     return classifier

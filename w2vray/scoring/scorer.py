@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from w2vray.errors import BundleError, UnusableInputError
 from w2vray.kernels.answering import answer
-from w2vray.kernels.compiling import compiler, processor, usable
+from w2vray.kernels.compiling import compiler, processor, why_no_kernels
 from w2vray.models.checking import model_weights, require_fitting, tuned_rows
 from w2vray.models.directory import OVERLAY, Bundle
 from w2vray.models.folding import Folded, fold
@@ -52,12 +52,12 @@ class TextScorer:
 
     ``kernels=False`` computes all of it in plain Python and torch: the plain model of the compiled kernels, which may
     keep up to ``projection_cache`` MiB of words' projected rows. With a ``device``, torch computes there, and only the
-    look-up is compiled.
+    look-up is compiled; so it is on a CPU where the kind of model has nothing else to score with.
 
     Example:
         >>> scorer = TextScorer.load("model")  # doctest: +SKIP
-        >>> scorer.score(["a moving, beautifully acted film"]).columns()["label"]  # doctest: +SKIP
-        ["positive"]
+        >>> scorer.score(["a moving, beautifully acted film"]).columns()["label"].to_pylist()  # doctest: +SKIP
+        ['positive']
     """
 
     def __init__(
@@ -83,13 +83,14 @@ class TextScorer:
         self.look_up: Callable[[pa.LargeStringArray], Ids] = self.lookup
         self.answer: Answer = plain_answer
         self.folded: Folded | None = None
-        if kernels and not usable():
+        if kernels and not why_no_kernels():
             self.look_up = FastLookup(self.lookup)
             self.answer = answer
             if device is None:
                 overlay_KD = bundle.weights[OVERLAY].astype(np.float32)
                 bound = projection_cache << 20
-                self.folded = fold(config.settings, model_weights(bundle), vectors.table_VD, overlay_KD, bound=bound)
+                weights = model_weights(bundle)
+                self.folded = fold(config.kind, config.settings, weights, vectors.table_VD, overlay_KD, bound=bound)
             self.look_up(pa.array(_WARMING, pa.large_string()))
             self.score_ids(_ONE_WORD)
         if self.folded is None:
@@ -97,7 +98,7 @@ class TextScorer:
 
     @cached_property
     def on_device(self) -> "DeviceModel":
-        """The model in torch: the plain model of the kernels where there is no device."""
+        """The model in torch: on a device, or the plain model of the kernels."""
         # torch's import takes a second and 150 MB, which scoring by kernels does without
         from w2vray.scoring.device_model import DeviceModel, stored_classifier
 
@@ -188,7 +189,7 @@ def numeric_profile(device: Device | None = None) -> Mapping[str, Any]:
 
 
 def _instructions(device: Device | None) -> str:
-    if device is None and not usable():
+    if device is None and not why_no_kernels():
         return processor()
     import torch  # as in TextScorer.on_device
 

@@ -1,13 +1,12 @@
 """Settings of each verb: frozen, keyword-only, checked on construction.
 
 A field's ``help`` is its documentation; the command line is made from these classes, so an option is described in
-one place. Those of the ``vectors`` verbs are in ``vectors_config.py``; a model's own sit beside the models
-(``model_settings.py``).
+one place. Those of the ``vectors`` verbs are in ``vectors.py``, those of ``train`` in ``w2vray/training/settings.py``,
+above the models that it offers; a model's own stand in its room.
 """
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 
 from w2vray.errors import ConfigError
@@ -16,10 +15,11 @@ __all__ = [
     "EvaluateSettings",
     "PredictSettings",
     "ScoreSettings",
-    "TrainSettings",
     "VerifySettings",
+    "choices_of",
     "documented",
     "flag",
+    "help_of",
     "require",
     "require_choices",
     "require_text_columns",
@@ -27,33 +27,42 @@ __all__ = [
 
 DTYPES = ("float32", "float16")
 FAMILIES = ("plain", "glove", "googlenews", "fasttext")
-MODELS = ("average", "cnn", "lstm", "gru")
 ON_BAD = ("record", "skip", "fail")
-LEAST_WEIGHT, MOST_WEIGHT = 1e-6, 1e6
-"""Of a label, in a loss that is computed in float32."""
 POLICIES = ("skip", "zero", "unknown", "subword")
 SPECIAL_POLICIES = ("zero", "unknown")  # of which one row of the model's own stands for every word without a vector
-PRECISIONS = ("float32", "bfloat16")
 SCORE_PRECISIONS = ("float32", "tf32", "bfloat16")
 
 PROJECTION_CACHE = 128
 BATCH_TOKENS, LEAST_TOKENS, MOST_TOKENS = 1 << 18, 1 << 10, 1 << 24
 """Of a batch on a GPU."""
 
-_WORKERS = re.compile(r"[1-9][0-9]{0,5}(:[1-9][0-9]{0,5})?")
-
 
 def documented(
-    help: str,  # noqa: A002 - the field's own word, as in click and argparse
+    help: str | Callable[[], str],  # noqa: A002 - the field's own word, as in click and argparse
     default: Any = MISSING,
     *,
     metavar: str | None = None,
-    choices: Sequence[str] = (),
+    choices: Sequence[str] | Callable[[], Sequence[str]] = (),
     positional: bool = False,
 ) -> Any:
-    """Declare a field together with the text that ``--help`` shows for it."""
-    metadata = {"help": help, "metavar": metavar, "choices": tuple(choices), "positional": positional}
+    """Declare a field together with the text that ``--help`` shows for it.
+
+    What may change while the program runs, as the models do, is given as a function: see ``help_of``, ``choices_of``.
+    """
+    metadata = {"help": help, "metavar": metavar, "choices": choices, "positional": positional}
     return field(default=default, metadata=metadata)
+
+
+def help_of(item: Field[Any]) -> str:
+    """Return the text that ``--help`` shows for a field that was declared with one."""
+    text: str | Callable[[], str] = item.metadata["help"]
+    return text() if callable(text) else text
+
+
+def choices_of(item: Field[Any]) -> tuple[str, ...]:
+    """Return the values that a field allows; none where it allows any."""
+    choices: Sequence[str] | Callable[[], Sequence[str]] = item.metadata.get("choices", ())
+    return tuple(choices() if callable(choices) else choices)
 
 
 def flag(name: str) -> str:
@@ -71,7 +80,7 @@ def require_choices(settings: Any) -> None:
     """Check each field that declares choices against them."""
     for item in fields(settings):
         value = getattr(settings, item.name)
-        choices = item.metadata.get("choices")
+        choices = choices_of(item)
         if choices and value is not None:
             require(value in choices, item.name, value, ", ".join(choices))
 
@@ -91,95 +100,6 @@ THRESHOLD_HELP = (
 )
 
 LABEL_COLUMN_HELP = "Column of strings, integers or booleans, or of lists of them: any number of labels to a row."
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainSettings:
-    """Settings of ``train``; those of the model chosen stand beside the models."""
-
-    labelled: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
-    vectors: str = documented("Vectors directory.", metavar="VECTORS")
-    output: str = documented("Model directory to make.", metavar="MODEL")
-    model: str = documented("Kind of classifier.", "cnn", choices=MODELS)
-    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
-    label_column: str = documented(LABEL_COLUMN_HELP, "label", metavar="COLUMN")
-    where: str | None = documented(
-        "Take only rows of LABELLED and --validation for which this holds, such as \"lang == 'en' and year >= 2020\".",
-        None,
-        metavar="EXPR",
-    )
-    validation: tuple[str, ...] = documented("Parquet kept for early stopping.", (), metavar="PATH")
-    validation_fraction: float | None = documented(
-        "Share of LABELLED kept for it. Default: 0.1; none with --validation, and none for average without "
-        "--tune-vectors, which needs no early stopping.",
-        None,
-    )
-    tune_vectors: bool = documented(
-        "Give the words of LABELLED vectors of the model's own, started from VECTORS and learnt with the model.", False
-    )
-    balanced: bool = documented("Let each label count as much as any other, however many rows have it.", False)
-    class_weight: tuple[str, ...] = documented(
-        "Let the rows of LABEL count W times as much. May be repeated.", (), metavar="LABEL=W"
-    )
-    oov: str = documented(
-        "What becomes of out-of-vocabulary words, which have no vector: skip leaves them out; zero puts zeros in their "
-        "place; unknown one row for all, started from the table's mean and learnt (average without --tune-vectors "
-        "keeps the mean); subword makes each a row of its n-grams, where VECTORS have such.",
-        "skip",
-        choices=POLICIES,
-    )
-    workers: str | int = documented(
-        "Ray Train workers; MIN:MAX takes as many as there is room for, and goes on from the last epoch with more or "
-        "fewer when that changes.",
-        1,
-        metavar="N|MIN:MAX",
-    )
-    gpu: bool = documented("Give each worker a GPU.", False)
-    precision: str = documented(
-        "Numbers of the training's matrix products; bfloat16 is for GPUs.", "float32", choices=PRECISIONS
-    )
-    seed: int = documented("Seed of all that is random.", 0)
-    with_vectors: bool = documented("Put the vectors into the model directory, so that it can be moved.", False)
-    model_settings: Mapping[str, Any] = field(default_factory=dict)  # checked by model_settings.py
-
-    def __post_init__(self) -> None:
-        require_choices(self)
-        require_text_columns(self.text_column)
-        share = self.validation_fraction
-        require(share is None or 0 < share < 1, "validation_fraction", share, "above 0, below 1")
-        if self.validation and share is not None:
-            raise ConfigError("--validation and --validation-fraction exclude each other; choose one")
-        least, most = self.worker_range if _WORKERS.fullmatch(str(self.workers)) else (1, 0)
-        require(least <= most, "workers", self.workers, "a whole number above 0, or MIN:MAX of two such")
-        require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
-        require(
-            all(_is_weight(item) for item in self.class_weight) and len(set(_labels(self))) == len(self.class_weight),
-            "class_weight",
-            self.class_weight,
-            f"LABEL=W with W from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}, each label once",
-        )
-        if self.precision != "float32" and not self.gpu:
-            raise ConfigError(f"--precision {self.precision} is for GPUs; give --gpu, or leave it out")
-        if self.label_column in self.text_column:
-            raise ConfigError(f"--label-column {self.label_column!r} is also a --text-column; name two columns")
-
-    @property
-    def worker_range(self) -> tuple[int, int]:
-        """The fewest and the most workers."""
-        least, _, most = str(self.workers).partition(":")
-        return int(least), int(most or least)
-
-
-def _labels(settings: TrainSettings) -> list[str]:
-    return [item.rpartition("=")[0] for item in settings.class_weight]
-
-
-def _is_weight(item: str) -> bool:
-    label, _, weight = item.rpartition("=")
-    try:
-        return bool(label) and LEAST_WEIGHT <= float(weight) <= MOST_WEIGHT
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True, kw_only=True)

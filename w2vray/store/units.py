@@ -1,7 +1,7 @@
-"""Units of work: lists of row-group ranges, planned from the input's identity alone.
+"""Units of work: lists of pieces of files, planned from the input's identity alone.
 
-Small files are packed together, large ones are cut at row groups. A unit, not a block of Ray's, is what is written,
-retried, resumed and verified.
+Small files are packed together, large ones are cut between stretches (of Parquet: row groups). A unit, not a block of
+Ray's, is what is written, retried, resumed and verified.
 """
 
 import hashlib
@@ -12,9 +12,11 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from w2vray.errors import FileError
 from w2vray.schema import PLAN_SCHEMA, FileReason
 from w2vray.store.corpus import SourceFile
-from w2vray.store.footers import BadFile, Footer
+from w2vray.store.description import Description, Stretch
+from w2vray.store.failures import Failure
 
 __all__ = [
     "Piece",
@@ -30,7 +32,7 @@ LARGEST_UNIT = 96 << 20
 """Text of a unit that is aimed at, in bytes."""
 
 LARGEST_UNIT_ROWS = 1 << 21
-"""Rows of a unit, unless one row group has more: texts that repeat take few bytes of a file, and rows take memory."""
+"""Rows of a unit, unless one stretch has more: texts that repeat take few bytes of a file, and rows take memory."""
 
 SMALLEST_UNIT = 1 << 20
 UNITS_AT_LEAST = 32
@@ -39,24 +41,32 @@ UNITS_AT_LEAST = 32
 
 @dataclass(frozen=True)
 class Piece:
-    """Some row groups of a file, or the first ``rows`` rows of them; ``row_start`` is where they start in the file."""
+    """Some stretches of a file, or the first ``rows`` rows of them; ``row_start`` is where they start in the file.
+
+    ``start`` and ``stop`` count as the file's format counts: of Parquet they are row groups.
+    """
 
     root: int
     file: str
-    row_group_start: int
-    row_group_stop: int
+    start: int
+    stop: int
     row_start: int
     rows: int
-    text_bytes: int
+    read_bytes: int
     file_size: int
     file_mtime_ns: int | None
     file_etag: str | None = None
-    footer_sha256: str = ""
+    fingerprint: str = ""  # what the format knows the file's content by
+    format: str = "parquet"
 
     @property
     def source(self) -> SourceFile:
         """The file that the piece is of, with the identity it had when the plan was made."""
         return SourceFile(self.root, self.file, self.file_size, self.file_mtime_ns)
+
+    def changed(self, what: str) -> FileError:
+        """Return the error that says how the file differs from the one that was planned."""
+        return FileError(f"{self.file} {what}", file=self.file, reason=FileReason.CHANGED)
 
 
 @dataclass(frozen=True)
@@ -68,7 +78,7 @@ class Unit:
     @property
     def id(self) -> str:
         """Hash of the unit's own list: its name in the plan and of its parts."""
-        listed = [[p.root, p.file, p.row_group_start, p.row_group_stop, p.row_start, p.rows] for p in self.pieces]
+        listed = [[p.root, p.file, p.start, p.stop, p.row_start, p.rows] for p in self.pieces]
         return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:20]
 
     @property
@@ -86,22 +96,22 @@ class Unit:
         return cls(tuple(Piece(**piece) for piece in json.loads(text)))
 
 
-def plan_units(footers: Sequence[Footer], *, limit: int | None = None) -> list[Unit]:
+def plan_units(files: Sequence[Description], *, limit: int | None = None) -> list[Unit]:
     """Cut the files into units, in order; with ``limit``, only the first rows of the store."""
-    pieces = [piece for footer in footers for piece in _row_groups(footer)]
+    pieces = [piece for file in files for piece in _pieces(file)]
     if limit is not None:
         pieces = _first_rows(pieces, limit)
-    total = sum(piece.text_bytes for piece in pieces)
+    total = sum(piece.read_bytes for piece in pieces)
     target = max(SMALLEST_UNIT, min(LARGEST_UNIT, total // UNITS_AT_LEAST))
     units: list[Unit] = []
     current: list[Piece] = []
     size = rows = 0
     for piece in pieces:
-        if current and (size + piece.text_bytes > target * 4 // 3 or rows + piece.rows > LARGEST_UNIT_ROWS):
+        if current and (size + piece.read_bytes > target * 4 // 3 or rows + piece.rows > LARGEST_UNIT_ROWS):
             units.append(Unit(tuple(current)))
             current, size, rows = [], 0, 0
         _add(current, piece)
-        size, rows = size + piece.text_bytes, rows + piece.rows
+        size, rows = size + piece.read_bytes, rows + piece.rows
         if size >= target or rows >= LARGEST_UNIT_ROWS:
             units.append(Unit(tuple(current)))
             current, size, rows = [], 0, 0
@@ -110,14 +120,31 @@ def plan_units(footers: Sequence[Footer], *, limit: int | None = None) -> list[U
     return units
 
 
-def _row_groups(footer: Footer) -> Iterator[Piece]:
-    """Yield a piece for each row group that has rows."""
-    file, start = footer.file, 0
-    for index, (rows, text_bytes) in enumerate(zip(footer.rows, footer.text_bytes, strict=True)):
-        if rows:
-            where = (file.root, file.name, index, index + 1, start, rows, text_bytes)
-            yield Piece(*where, file.size, file.mtime_ns, footer.etag, footer.sha256)
-        start += rows
+def _pieces(described: Description) -> Iterator[Piece]:
+    """Yield a piece for each stretch that has rows."""
+    row = 0
+    for stretch in described.stretches:
+        if stretch.rows:
+            yield _piece(described, stretch, row)
+        row += stretch.rows
+
+
+def _piece(described: Description, stretch: Stretch, row: int) -> Piece:
+    file = described.file
+    return Piece(
+        root=file.root,
+        file=file.name,
+        start=stretch.start,
+        stop=stretch.stop,
+        row_start=row,
+        rows=stretch.rows,
+        read_bytes=stretch.read_bytes,
+        file_size=file.size,
+        file_mtime_ns=file.mtime_ns,
+        file_etag=described.etag,
+        fingerprint=described.fingerprint,
+        format=described.format,
+    )
 
 
 def _first_rows(pieces: Sequence[Piece], limit: int) -> list[Piece]:
@@ -126,7 +153,7 @@ def _first_rows(pieces: Sequence[Piece], limit: int) -> list[Piece]:
         if limit <= 0:
             break
         rows = min(limit, piece.rows)
-        kept.append(Piece(**{**asdict(piece), "rows": rows, "text_bytes": piece.text_bytes * rows // piece.rows}))
+        kept.append(Piece(**{**asdict(piece), "rows": rows, "read_bytes": piece.read_bytes * rows // piece.rows}))
         limit -= rows
     return kept
 
@@ -137,8 +164,8 @@ def _add(pieces: list[Piece], piece: Piece) -> None:
     if last is None or last.source != piece.source or last.row_start + last.rows != piece.row_start:
         pieces.append(piece)
         return
-    merged = {"row_group_stop": piece.row_group_stop, "rows": last.rows + piece.rows}
-    pieces[-1] = Piece(**{**asdict(last), **merged, "text_bytes": last.text_bytes + piece.text_bytes})
+    merged = {"stop": piece.stop, "rows": last.rows + piece.rows}
+    pieces[-1] = Piece(**{**asdict(last), **merged, "read_bytes": last.read_bytes + piece.read_bytes})
 
 
 def unit_pieces(units: Iterable[Unit]) -> dict[tuple[int, str], list[Piece]]:
@@ -150,43 +177,40 @@ def unit_pieces(units: Iterable[Unit]) -> dict[tuple[int, str], list[Piece]]:
     return pieces
 
 
-def split_unit(unit: Unit, footers: Mapping[SourceFile, Footer]) -> list[Unit]:
-    """Cut a unit that could not be scored, so that what is bad of it stands alone: by pieces, one piece by row groups.
+def split_unit(unit: Unit, files: Mapping[SourceFile, Description]) -> list[Unit]:
+    """Cut a unit that could not be scored, so that what is bad of it stands alone: by pieces, one piece by stretches.
 
     Returns:
-        The smaller units; none where nothing is smaller, or the only file is not in ``footers``.
+        The smaller units; none where nothing is smaller, or the only file is not in ``files``.
     """
     if len(unit.pieces) > 1:
         return [Unit((piece,)) for piece in unit.pieces]
     (piece,) = unit.pieces
-    footer = footers.get(piece.source)
-    if footer is None or piece.row_group_stop - piece.row_group_start < 2:
+    described = files.get(piece.source)
+    if described is None:
         return []
-    groups = [
-        group for group in _row_groups(footer) if piece.row_group_start <= group.row_group_start < piece.row_group_stop
-    ]
-    return [Unit((group,)) for group in _first_rows(groups, piece.rows)]
+    parts = [part for part in _pieces(described) if piece.start <= part.start < piece.stop]
+    return [Unit((part,)) for part in _first_rows(parts, piece.rows)] if len(parts) > 1 else []
 
 
-def plan_table(units: Sequence[Unit], left_out: Iterable[BadFile]) -> pa.Table:
+def plan_table(units: Sequence[Unit], left_out: Mapping[SourceFile, Failure]) -> pa.Table:
     """Return a plan as Parquet holds it: a row a piece, then a row a file that is in no unit."""
     rows: list[dict[str, Any]] = [{"unit": unit.id, **asdict(piece)} for unit in units for piece in unit.pieces]
-    for bad in left_out:
-        file = bad.file
+    for file, failure in left_out.items():
         piece = Piece(file.root, file.name, 0, 0, 0, 0, 0, file.size, file.mtime_ns)
-        rows.append({**asdict(piece), "left_out": bad.reason.value, "detail": bad.detail})
+        rows.append({**asdict(piece), "left_out": failure.reason.value, "detail": failure.detail})
     return pa.Table.from_pylist(rows, schema=PLAN_SCHEMA)
 
 
-def plan_from_table(table: pa.Table) -> tuple[list[Unit], dict[SourceFile, BadFile]]:
+def plan_from_table(table: pa.Table) -> tuple[list[Unit], dict[SourceFile, Failure]]:
     """Rebuild the plan that ``plan_table`` gave, in its order."""
     pieces: dict[str, list[Piece]] = {}
-    left_out: dict[SourceFile, BadFile] = {}
+    left_out: dict[SourceFile, Failure] = {}
     for row in table.to_pylist():
         unit, reason, detail = row.pop("unit"), row.pop("left_out"), row.pop("detail")
         piece = Piece(**row)
         if unit is None:
-            left_out[piece.source] = BadFile(piece.source, FileReason(reason), detail)
+            left_out[piece.source] = Failure(reason=FileReason(reason), detail=detail, file=piece.file)
         else:
             pieces.setdefault(unit, []).append(piece)
     return [Unit(tuple(of_unit)) for of_unit in pieces.values()], left_out

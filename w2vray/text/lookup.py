@@ -54,6 +54,10 @@ class Ids:
         """Number of ids of each text."""
         return np.diff(self.offsets_N1)
 
+    def text_at(self, position: int) -> int:
+        """Return the text that the id at a position belongs to."""
+        return int(np.searchsorted(self.offsets_N1, position, side="right")) - 1
+
     @property
     def evidence_N(self) -> npt.NDArray[np.bool_]:
         """Whether a token of the text has a vector: one of the table, or a made one, but not the special row."""

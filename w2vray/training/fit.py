@@ -4,7 +4,7 @@ Legend: V rows of the table, D width of a vector, C classes.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from w2vray.models.classifier import Classifier, build_model, shared_table, special_row
-from w2vray.models.kinds import AverageSettings, ModelSettings, StepSettings
+from w2vray.models.classifier import Classifier, shared_table, special_row
+from w2vray.models.kinds import Kind, ModelSettings, kind_of
 from w2vray.models.word_vectors import WordVectors
+from w2vray.settings.logistic import LogisticSettings
+from w2vray.settings.steps import StepSettings
 from w2vray.training.epochs import ALONE, Workers
 from w2vray.training.examples import NO_EXAMPLES, Examples, Numbering, joined
 from w2vray.training.logistic import Means, fit_logistic
@@ -39,7 +41,11 @@ Report = Callable[[EpochReport, Mapping[str, Any]], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What is to be learnt, but for the examples. ``refit`` asks for a second fit, on the validation rows too."""
+    """What is to be learnt, but for the examples. ``refit`` asks for a second fit, on the validation rows too.
+
+    ``kind`` is looked up once, by the settings, and goes with the task to other processes, which need not know the kind
+    otherwise.
+    """
 
     model: ModelSettings
     classes: int
@@ -49,6 +55,10 @@ class Task:
     refit: bool = False
     seed: int = 0
     precision: str = "float32"
+    kind: Kind = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", kind_of(self.model))
 
 
 def fit(
@@ -79,10 +89,10 @@ def fit(
     words = _Words.of(task, table_VD, joined(train, validation) if task.refit else train)
     train, validation = (replace(examples, numbering=words.numbering) for examples in (train, validation))
     torch.manual_seed(task.seed)  # the same first weights on every worker
-    if isinstance(task.model, AverageSettings):
+    if isinstance(task.model, LogisticSettings):
         classifier = words.classifier(task, table_VD)
         means = Means(classifier.words, train, workers=workers, folder=folder)
-        line, converged = _fit_average(classifier, means, task, task.model, workers=workers, examples=len(train))
+        line, converged = _fit_at_once(classifier, means, task, task.model, workers=workers, examples=len(train))
         loss, accuracy = validate(classifier, validation, task.objective, workers)
         line = replace(line, validation_loss=loss, validation_accuracy=accuracy)
         weights = {name: value.clone() for name, value in classifier.state_dict().items()}
@@ -142,11 +152,11 @@ class _Words:
             replaced_rows=torch.from_numpy(self.numbering.replaced_rows) if task.tune_vectors else None,
             fixed_rows=special if task.policy == "zero" else 0,
         )
-        return Classifier(words, build_model(task.model, words.dim, task.classes))
+        return Classifier(words, task.kind.build(task.model, words.dim, task.classes))
 
 
-def _fit_average(
-    classifier: Classifier, means: Means, task: Task, model: AverageSettings, *, workers: Workers, examples: int
+def _fit_at_once(
+    classifier: Classifier, means: Means, task: Task, model: LogisticSettings, *, workers: Workers, examples: int
 ) -> tuple[EpochReport, bool]:
     """Set the model to the optimum of logistic regression on the means; the special row stays as it is."""
     found = fit_logistic(

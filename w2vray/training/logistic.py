@@ -1,4 +1,4 @@
-"""``average`` with frozen vectors: logistic regression on the texts' means.
+"""Logistic regression on the texts' means, for models whose settings are ``LogisticSettings``.
 
 The problem is convex and is solved to its optimum by full-batch L-BFGS instead of in small steps; loss and gradient are
 summed over the workers.

@@ -21,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel
 from w2vray.errors import DivergedError
 from w2vray.models.batches import RaggedIds, length_batches
 from w2vray.models.classifier import Classifier
-from w2vray.models.kinds import StepSettings
+from w2vray.settings.steps import StepSettings
 from w2vray.training.epochs import ALONE, Workers, epoch_batches
 from w2vray.training.examples import Examples
 from w2vray.training.objectives import Objective

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from w2vray.models.average.network import AverageModel
+from w2vray.models.average.settings import AverageSettings
 from w2vray.models.word_vectors import ReadWords
 
 number = st.floats(-4, 4, width=32)
@@ -16,7 +17,7 @@ some_texts = st.lists(st.lists(st.tuples(number, number), max_size=6), min_size=
 @pytest.fixture
 def model() -> AverageModel:
     """Two numbers a word, two classes, whole numbers for weights."""
-    model = AverageModel(2, 2)
+    model = AverageModel(2, 2, AverageSettings())
     with torch.no_grad():
         model.dense.weight.copy_(torch.tensor([[1.0, 2.0], [3.0, -1.0]]))
         model.dense.bias.copy_(torch.tensor([0.5, -0.5]))
@@ -49,7 +50,7 @@ def test_a_text_without_words_has_the_mean_zero(model: AverageModel) -> None:
 @given(texts=some_texts, extra=st.integers(1, 5))
 def test_more_padding_changes_nothing(texts: list[list[tuple[float, float]]], extra: int) -> None:
     """The sum grows by zeros, and is not divided by the padded width."""
-    model = AverageModel(2, 3)
+    model = AverageModel(2, 3, AverageSettings())
     torch.nn.init.normal_(model.dense.weight)
     vectors_BTD, lengths_B = padded(texts)
     wider_BTD, _ = padded(texts, columns=vectors_BTD.shape[1] + extra)
@@ -60,7 +61,7 @@ def test_more_padding_changes_nothing(texts: list[list[tuple[float, float]]], ex
 @given(texts=some_texts)
 def test_a_text_alone_has_the_logits_it_has_in_a_batch(texts: list[list[tuple[float, float]]]) -> None:
     """Neighbours in a batch do not reach each other."""
-    model = AverageModel(2, 3)
+    model = AverageModel(2, 3, AverageSettings())
     torch.nn.init.normal_(model.dense.weight)
 
     together_BC = model(*padded(texts))
@@ -74,7 +75,7 @@ def test_words_read_one_by_one_give_the_same(
     reader_of: Callable[[Tensor, Tensor], ReadWords], texts: list[list[tuple[float, float]]]
 ) -> None:
     """Logits, and what each word and weight gets; texts without words are among them."""
-    model = AverageModel(2, 3)
+    model = AverageModel(2, 3, AverageSettings())
     torch.nn.init.normal_(model.dense.weight)
     vectors_BTD, lengths_B = padded(texts)
     vectors_BTD.requires_grad_()
@@ -91,6 +92,6 @@ def test_words_read_one_by_one_give_the_same(
 
 def test_a_fresh_model_gives_even_odds() -> None:
     """The first weights are zero: the optimum does not depend on chance."""
-    model = AverageModel(3, 4)
+    model = AverageModel(3, 4, AverageSettings())
 
     assert model(torch.randn(2, 5, 3), torch.tensor([5, 5])).tolist() == [[0] * 4] * 2

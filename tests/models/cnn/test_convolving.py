@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2vray.kernels.compiling import usable
+from w2vray.kernels.compiling import why_no_kernels
 from w2vray.models.cnn.convolving import keep_highest
 
-pytestmark = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
+pytestmark = pytest.mark.skipif(bool(why_no_kernels()), reason=why_no_kernels() or "kernels can be compiled")
 
 R = 30
 texts = st.lists(st.lists(st.integers(0, R - 1), max_size=20), min_size=1, max_size=8)

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from w2vray.kernels.compiling import usable
+from w2vray.kernels.compiling import why_no_kernels
 from w2vray.models.cnn.network import CnnModel
-from w2vray.models.kinds import CnnSettings
+from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.word_vectors import ReadWords
 
 DIM = 2
 
-needs_kernels = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
+needs_kernels = pytest.mark.skipif(bool(why_no_kernels()), reason=why_no_kernels() or "kernels can be compiled")
 
 number = st.floats(-3, 3, width=32)
 some_texts = st.lists(st.lists(st.tuples(number, number), max_size=7), min_size=1, max_size=4)

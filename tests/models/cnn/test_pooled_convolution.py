@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from w2vray.kernels.compiling import usable
+from w2vray.kernels.compiling import why_no_kernels
 from w2vray.models.cnn.pooled_convolution import ROOM, _best, pooled_convolutions
 
-pytestmark = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
+pytestmark = pytest.mark.skipif(bool(why_no_kernels()), reason=why_no_kernels() or "kernels can be compiled")
 
 some_lengths = st.lists(st.integers(0, 9) | st.integers(230, 500), min_size=1, max_size=6)
 some_widths = st.lists(st.integers(1, 6), min_size=1, max_size=3, unique=True).map(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2vray.kernels.compiling import usable
+from w2vray.kernels.compiling import why_no_kernels
 from w2vray.settings.verbs import FAMILIES
 from w2vray.text.fast import looking_up
 from w2vray.text.fast.looking_up import FastLookup
@@ -19,7 +19,7 @@ from w2vray.text.tokens import TokenRules, family, tokenizer
 from w2vray.text.vocabulary import Vocabulary
 from w2vray.vectors.ngrams import NGrams
 
-pytestmark = pytest.mark.skipif(bool(usable()), reason=usable() or "kernels can be compiled")
+pytestmark = pytest.mark.skipif(bool(why_no_kernels()), reason=why_no_kernels() or "kernels can be compiled")
 
 ENGLISH = """
 good Film DON'T n't can't I'll rock'n'roll x's 's 're re ll s e-mail U.S. a.b i.e.x 10th 1,000.50

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from w2vray.models.average.settings import AverageSettings, TunedAverageSettings
 from w2vray.models.word_vectors import ReadWords
 
 __all__ = ["AverageModel"]
@@ -15,10 +16,10 @@ __all__ = ["AverageModel"]
 class AverageModel(nn.Module):
     """Mean of the word vectors, dense layer. A text without ids has the mean zero."""
 
-    def __init__(self, dim: int, classes: int, *, input_dropout: float = 0.0, dropout: float = 0.0) -> None:
+    def __init__(self, dim: int, classes: int, settings: AverageSettings | TunedAverageSettings) -> None:
         super().__init__()
-        self.input_dropout = nn.Dropout(input_dropout)
-        self.dropout = nn.Dropout(dropout)
+        dropouts = (settings.input_dropout, settings.dropout) if isinstance(settings, TunedAverageSettings) else (0, 0)
+        self.input_dropout, self.dropout = map(nn.Dropout, dropouts)
         self.dense = nn.Linear(dim, classes)
         nn.init.zeros_(self.dense.weight)  # the loss is convex: start from even odds
         nn.init.zeros_(self.dense.bias)

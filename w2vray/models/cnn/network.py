@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from w2vray.models.cnn.pooled_convolution import ROOM, pooled_convolutions
-from w2vray.models.kinds import CnnSettings
+from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.word_vectors import ReadWords
 
 __all__ = ["CnnModel"]

@@ -13,8 +13,8 @@ from w2vray.kernels.compiling import read_only
 from w2vray.kernels.multiplying import panels, whole_tiles
 from w2vray.kernels.projecting import ProjectedRows
 from w2vray.models.dense import Dense
-from w2vray.models.kinds import LstmSettings, RecurrentSettings
 from w2vray.models.recurrent.recurring import SIGMOID, TANH, by_step, gru_steps, lstm_steps
+from w2vray.models.recurrent.settings import LstmSettings, RecurrentSettings
 from w2vray.text.lookup import Ids
 
 __all__ = ["RecurrentHead"]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from w2vray.models.kinds import LstmSettings, RecurrentSettings
+from w2vray.models.recurrent.settings import LstmSettings, RecurrentSettings
 from w2vray.models.recurrent.stepped_recurrence import gru_states, lstm_states
 from w2vray.models.word_vectors import ReadWords
 

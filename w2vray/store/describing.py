@@ -1,4 +1,4 @@
-"""Footers read by another process, which a damaged one may end: then the file is known, and this process goes on.
+"""Files described by another process, which a damaged one may end: then it is known, and this process goes on.
 
 The other process is started once and serves until this one ends. Requests and answers are JSON, a line each, over
 pipes: where files are may be secret, and arguments of a process are not.
@@ -13,30 +13,44 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import IO, Any
 
 from w2vray.errors import W2vrayError
 from w2vray.schema import FileReason
 from w2vray.store.corpus import Corpus, SourceFile
-from w2vray.store.footers import BadFile, Footer, read_footer
+from w2vray.store.description import Description
+from w2vray.store.failures import Failure
+from w2vray.store.formats import describe_file
 from w2vray.store.places import open_store
 
-__all__ = ["read_footers"]
+__all__ = ["describe_files"]
 
 _THREADS = 16
 _READY = b"ready\n"
 PROGRAM = f"from {__name__} import serve; serve()"
 
 
-def read_footers(
-    corpus: Corpus, files: Iterable[SourceFile], text_columns: Sequence[str]
-) -> tuple[list[Footer], list[BadFile]]:
-    """Read the footers of files, many at a time; good and bad ones in the order asked for."""
+def describe_files(
+    corpus: Corpus, files: Iterable[SourceFile], columns: Sequence[str]
+) -> tuple[list[Description], dict[SourceFile, Failure]]:
+    """Describe files, many at a time; those that can be used and the others, each in the order asked for.
+
+    Args:
+        corpus: that the files are of.
+        files: of it.
+        columns: that will be read.
+    """
     files = list(files)
-    answers = _READER.read(corpus.roots, files, list(text_columns))
-    results = [answers[index] for index in range(len(files))]
-    footers = [result for result in results if isinstance(result, Footer)]
-    return footers, [result for result in results if isinstance(result, BadFile)]
+    answers = _READER.read(corpus.roots, files, list(columns))
+    results = [(file, answers[index]) for index, file in enumerate(files)]
+    described = [result for _, result in results if isinstance(result, Description)]
+    bad = {file: result for file, result in results if isinstance(result, Failure)}
+    for file in bad.keys() & corpus.named:
+        if bad[file].reason == FileReason.NOT_DATA:
+            bad[file] = replace(bad[file], reason=FileReason.NOT_PARQUET)  # somebody takes it for data
+    return described, bad
 
 
 class _Reader:
@@ -46,9 +60,11 @@ class _Reader:
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
-    def read(self, roots: Sequence[str], files: list[SourceFile], columns: list[str]) -> dict[int, Footer | BadFile]:
+    def read(
+        self, roots: Sequence[str], files: list[SourceFile], columns: list[str]
+    ) -> dict[int, Description | Failure]:
         """Read all files: after a death the unanswered ones in halves, until the one that is to blame is alone."""
-        answers: dict[int, Footer | BadFile] = {}
+        answers: dict[int, Description | Failure] = {}
         waiting = [list(range(len(files)))] if files else []
         suspects: set[int] = set()
         with self._lock, self._whole_answers():
@@ -58,8 +74,11 @@ class _Reader:
                     answers[asked[index]] = _from_json(files[asked[index]], value)
                 left = [index for index in asked if index not in answers]
                 if len(left) == 1 and left[0] in suspects:
-                    detail = "to parse its footer ends the process"
-                    answers[left[0]] = BadFile(files[left[0]], FileReason.DAMAGED_FOOTER, detail)
+                    answers[left[0]] = Failure(
+                        reason=FileReason.DAMAGED_FOOTER,
+                        detail="to parse its footer ends the process",
+                        file=files[left[0]].name,
+                    )
                 elif len(left) == 1:
                     suspects.add(left[0])  # the process may have been ended by something else
                     waiting.append(left)
@@ -106,16 +125,16 @@ class _Reader:
             self.close()
             atexit.register(self.close)
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, and code of ours
-                [sys.executable, "-c", PROGRAM],
+                [sys.executable, "-P", "-c", PROGRAM],  # -P: nothing is imported from the folder one stands in
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
                 start_new_session=True,  # Ctrl-C is for this process; the other one ends when its pipe does
             )
             assert self._process.stdout is not None
             if self._process.stdout.readline() != _READY:
-                raise W2vrayError(f"the process that reads footers cannot start ({sys.executable})")
+                raise W2vrayError(f"the process that describes files cannot start ({sys.executable})")
         return self._process
 
     def close(self) -> None:
@@ -133,10 +152,17 @@ class _Reader:
 _READER = _Reader()
 
 
-def _from_json(file: SourceFile, value: dict[str, Any]) -> Footer | BadFile:
+def _import_path() -> list[str]:
+    """Return where this process imports from, but for the folder that it happens to stand in."""
+    package = str(Path(__file__).parents[2])
+    here = {"", str(Path.cwd())} - {package}
+    return [place for place in dict.fromkeys([package, *sys.path]) if place not in here]
+
+
+def _from_json(file: SourceFile, value: dict[str, Any]) -> Description | Failure:
     if "reason" in value:
-        return BadFile(file, FileReason(value["reason"]), value["detail"])
-    return Footer.from_json(file, value)
+        return Failure(reason=FileReason(value["reason"]), detail=value["detail"], file=file.name)
+    return Description.from_json(file, value)
 
 
 def serve() -> None:
@@ -155,8 +181,8 @@ def _answer(request: dict[str, Any], output: IO[bytes]) -> None:
 
     def read(index: int) -> tuple[int, dict[str, Any]]:
         file = files[index]
-        found = read_footer(*stores[file.root], file, request["columns"])
-        if isinstance(found, BadFile):
+        found = describe_file(*stores[file.root], file, request["columns"])
+        if isinstance(found, Failure):
             return index, {"reason": found.reason, "detail": found.detail}
         return index, found.as_json()
 

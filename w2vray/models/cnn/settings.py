@@ -1,0 +1,35 @@
+"""Settings of ``cnn``."""
+
+from dataclasses import dataclass
+
+from w2vray.settings.steps import StepSettings, is_whole
+from w2vray.settings.verbs import documented, require
+
+__all__ = ["CnnSettings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CnnSettings(StepSettings):
+    """Settings of ``cnn``; widths, filters and dropout are Kim's (2014)."""
+
+    widths: tuple[int, ...] = documented(
+        "widths of the filters, in words; given once for each width.", (3, 4, 5), metavar="K"
+    )
+    filters: int = documented("filters of each width.", 100)
+    # on few validation rows the loss goes up and down for longer than the recurrent models' does
+    epochs: int = documented("times to go through the examples at most.", 60)
+    patience: int = documented("stop after this many epochs without a better validation loss.", 8)
+    weight_decay: float = documented("decoupled weight decay (AdamW).", 0.1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        widths = self.widths
+        require(
+            bool(widths)
+            and all(is_whole(width) and 1 <= width <= 64 for width in widths)
+            and len(set(widths)) == len(widths),
+            "widths",
+            widths,
+            "different whole numbers, 1 to 64",
+        )
+        require(is_whole(self.filters) and 1 <= self.filters <= 100_000, "filters", self.filters, "1 to 100000")

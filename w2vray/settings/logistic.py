@@ -1,0 +1,26 @@
+"""Settings of every model that is fitted at once, without steps; a model's own stand in its room."""
+
+from dataclasses import dataclass
+
+from w2vray.settings.steps import is_whole
+from w2vray.settings.verbs import documented, require
+
+__all__ = ["LogisticSettings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogisticSettings:
+    """Settings of a model that is logistic regression on the mean of a text's vectors, fitted to its optimum by L-BFGS.
+
+    Such a model needs no rows for validation, and the special row of out-of-vocabulary words stays as it starts. Its
+    network has one layer, ``dense``, above the mean.
+    """
+
+    C: float = documented("inverse strength of the penalty on the weights, as scikit-learn's (its default: 1).", 10.0)
+    iterations: int = documented("L-BFGS iterations at most.", 1000)
+
+    def __post_init__(self) -> None:
+        require(0 < self.C < float("inf"), "C", self.C, "a number above 0")
+        require(
+            is_whole(self.iterations) and self.iterations > 0, "iterations", self.iterations, "a whole number above 0"
+        )

@@ -1,0 +1,48 @@
+"""Files opened, and errors of filesystems told as the file's."""
+
+import re
+from typing import Any
+
+import pyarrow as pa
+
+from w2vray.errors import FileError
+from w2vray.schema import FileReason
+
+__all__ = ["UNREADABLE", "etag_of", "file_error", "first_line"]
+
+UNREADABLE = (OSError, pa.ArrowException, UnicodeDecodeError)
+"""What Arrow raises where a file cannot be read; the last where the name of a column is not UTF-8."""
+
+_OF_A_STORE = re.compile(r"AWS Error|google::cloud|Azure|curl", re.IGNORECASE)
+"""Words in the errors of object stores, which carry no number."""
+
+
+def etag_of(handle: Any) -> str | None:
+    """Return what an object store calls the content of an opened file; other filesystems have no such name."""
+    found: bytes | None = (handle.metadata() or {}).get("ETag")
+    return None if found is None else found.decode().strip('"')
+
+
+def file_error(name: str, error: Exception, otherwise: FileReason) -> FileError:
+    """Say which file could not be read, and why; ``otherwise`` is the reason where the filesystem is not to blame.
+
+    Raises:
+        MemoryError: it was one; Arrow's is an ArrowException too, and no fault of the file's.
+    """
+    if isinstance(error, MemoryError):
+        raise error
+    text = first_line(error)
+    if isinstance(error, FileNotFoundError):
+        reason = FileReason.VANISHED
+    elif isinstance(error, PermissionError) or "ACCESS_DENIED" in text or "AccessDenied" in text:
+        reason = FileReason.NO_PERMISSION
+    elif isinstance(error, OSError) and (error.errno is not None or _OF_A_STORE.search(text)):
+        reason = FileReason.UNREADABLE
+    else:
+        reason = otherwise
+    return FileError(f"{name} cannot be read: {text}", file=name, reason=reason)
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says: Arrow adds its own stack."""
+    return (str(error) or type(error).__name__).splitlines()[0]

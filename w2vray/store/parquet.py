@@ -1,0 +1,198 @@
+"""Parquet: what the footer of a file says, and rows read by row groups.
+
+A footer is read as bytes first, once: their hash is part of the file's identity, and whoever knows the hash can refuse
+a damaged footer before Arrow parses it. A few flipped bits can make Arrow end the process.
+"""
+
+import hashlib
+from collections.abc import Generator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from w2vray.errors import FileError
+from w2vray.schema import FileReason
+from w2vray.store.corpus import SourceFile
+from w2vray.store.description import Description, Stretch
+from w2vray.store.opening import UNREADABLE, etag_of, first_line
+from w2vray.store.units import Piece
+from w2vray.text.columns import BLOCK_ROWS
+
+__all__ = ["Parquet", "footer_metadata", "read_tail"]
+
+LARGEST_READ = 64 << 20
+"""What is read together, in bytes, unless a row has more; by the average of the piece."""
+
+_MAGIC, _ENCRYPTED_MAGIC = b"PAR1", b"PARE"
+_END = 8  # the footer's length, and the magic word
+_SIGNATURE = 28  # behind a footer that is signed: columns are encrypted
+_BUFFER = 8 << 20
+_HELD_BY_NS = 9_223_372_036_854_775  # microseconds from 1970 that nanoseconds of 64 bits reach
+_CODECS = {name: name.lower() for name in ("SNAPPY", "GZIP", "BROTLI", "ZSTD", "LZ4")} | {"LZ4_RAW": "lz4_raw"}
+_GUESS = 1 << 16
+"""Read at once from the end of a file: most footers fit."""
+
+
+class Parquet:
+    """The format of a Parquet file; its stretches are row groups, counted from 0."""
+
+    name = "parquet"
+    damaged = FileReason.DAMAGED_FOOTER
+    """Why a file cannot be described where nothing better is known."""
+
+    def describe(self, handle: Any, file: SourceFile, columns: Sequence[str]) -> Description:
+        """Describe an opened file.
+
+        Raises:
+            FileError: it is not a Parquet file, or its footer is damaged.
+        """
+        tail = read_tail(handle)
+        metadata = footer_metadata(tail)
+        if len(tail) - _END - metadata.serialized_size == _SIGNATURE:
+            raise FileError("columns of it are encrypted: decrypt it first", reason=FileReason.ENCRYPTED)
+        wanted = [index for index in range(metadata.num_columns) if _is_of(metadata.schema.column(index).path, columns)]
+        groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+        _require_codecs(groups, wanted)
+        return Description(
+            file=file,
+            format=self.name,
+            schema=_opened(handle, metadata).schema_arrow,
+            stretches=tuple(
+                Stretch(index, index + 1, group.num_rows, _read_bytes(group, wanted))
+                for index, group in enumerate(groups)
+            ),
+            fingerprint=hashlib.sha256(tail).hexdigest(),
+            etag=etag_of(handle),
+        )
+
+    def read(self, handle: Any, piece: Piece, columns: Sequence[str]) -> Generator[pa.RecordBatch, None, None]:
+        """Yield the rows of a piece of an opened file, with those of ``columns`` that it has.
+
+        Raises:
+            FileError: the file is not the one that was planned.
+        """
+        metadata = _planned_metadata(piece, handle)
+        with _opened(handle, metadata) as parquet:
+            stored = [name for name in columns if name in parquet.schema_arrow.names]
+            groups, rows = list(range(piece.start, piece.stop)), _rows_at_once(piece)
+            batches = parquet.iter_batches(rows, row_groups=groups, columns=stored)
+            old = [name for name in stored if name in _int96_columns(metadata)]
+            if not old:
+                yield from batches
+                return
+            with pq.ParquetFile(handle, metadata=metadata) as in_ns:
+                for batch, exact in zip(batches, in_ns.iter_batches(rows, row_groups=groups, columns=old), strict=True):
+                    _require_whole_microseconds(piece, batch, exact)
+                    yield batch
+
+
+def _opened(handle: Any, metadata: pq.FileMetaData) -> pq.ParquetFile:
+    """Open a file to read batch by batch, never more of a row group than a batch needs.
+
+    INT96, the time of old Spark, Impala and Hive, is read in microseconds: in Arrow's default, nanoseconds, only the
+    years 1677 to 2262 fit, and the others wrap around without an error.
+    """
+    return pq.ParquetFile(
+        handle,
+        metadata=metadata,
+        pre_buffer=False,
+        buffer_size=_BUFFER,
+        page_checksum_verification=True,
+        coerce_int96_timestamp_unit="us",
+    )
+
+
+def _is_of(path: str, columns: Sequence[str]) -> bool:
+    """Tell whether a leaf of a file's schema is one of these columns, or inside one of them."""
+    return any(path == name or path.startswith(f"{name}.") for name in columns)
+
+
+def _require_codecs(groups: Sequence[pq.RowGroupMetaData], columns: Sequence[int]) -> None:
+    names = {group.column(index).compression for group in groups for index in columns}
+    for name in sorted(names - {"UNCOMPRESSED"}):
+        if name not in _CODECS or not pa.Codec.is_available(_CODECS[name]):
+            raise FileError(
+                f"it is compressed with {name}, which Arrow cannot read: write it with another compression",
+                reason=FileReason.UNSUPPORTED,
+            )
+
+
+def _int96_columns(metadata: pq.FileMetaData) -> set[str]:
+    leaves = (metadata.schema.column(index) for index in range(metadata.num_columns))
+    return {leaf.path for leaf in leaves if leaf.physical_type == "INT96"}
+
+
+def _require_whole_microseconds(piece: Piece, batch: pa.RecordBatch, exact: pa.RecordBatch) -> None:
+    """Refuse times of which microseconds would lose digits; outside of what nanoseconds hold, none can be told."""
+    for name in exact.schema.names:
+        micros, nanos = batch.column(name).cast(pa.int64()), exact.column(name).cast(pa.int64())
+        held = pc.fill_null(pc.and_(pc.greater(micros, -_HELD_BY_NS), pc.less(micros, _HELD_BY_NS)), False)
+        if pc.any(pc.not_equal(pc.multiply(micros.filter(held), 1000), nanos.filter(held))).as_py():
+            raise FileError(
+                f"{piece.file}: column {name!r} holds INT96 times finer than a microsecond; write it as "
+                "TIMESTAMP_NANOS, or leave it out",
+                file=piece.file,
+                reason=FileReason.UNSUPPORTED,
+            )
+
+
+def _read_bytes(group: pq.RowGroupMetaData, columns: Sequence[int]) -> int:
+    return sum(group.column(index).total_uncompressed_size for index in columns)
+
+
+def _rows_at_once(piece: Piece) -> int:
+    """Return how many rows to read together: fewer where texts are long, so that memory stays bounded."""
+    bytes_a_row = piece.read_bytes // max(piece.rows, 1) + 1
+    return max(1, min(BLOCK_ROWS, LARGEST_READ // bytes_a_row))
+
+
+def _planned_metadata(piece: Piece, handle: Any) -> pq.FileMetaData:
+    """Read a file's footer, if the file is still the one that was planned."""
+    try:
+        tail = read_tail(handle)
+    except FileError as error:
+        raise piece.changed(f"is not what it was when planned: {error}") from error
+    if hashlib.sha256(tail).hexdigest() != piece.fingerprint:
+        raise piece.changed("has another footer than when planned")
+    return footer_metadata(tail)
+
+
+def read_tail(handle: Any) -> bytes:
+    """Read a Parquet file's footer, with the eight bytes behind it.
+
+    Raises:
+        FileError: the file does not end as a Parquet file.
+    """
+    size = handle.size()
+    if size == 0:
+        raise FileError("it has zero bytes", reason=FileReason.ZERO_BYTES)
+    tail = bytes(handle.read_at(min(size, _GUESS), max(size - _GUESS, 0)))
+    if tail[-4:] == _ENCRYPTED_MAGIC:
+        raise FileError("it is encrypted: decrypt it first", reason=FileReason.ENCRYPTED)
+    if size < len(_MAGIC) + _END or tail[-4:] != _MAGIC:
+        started = bytes(handle.read_at(min(size, 4), 0)) == _MAGIC
+        if started:
+            raise FileError("it starts as Parquet and does not end as Parquet", reason=FileReason.TRUNCATED)
+        what = "it neither starts nor ends as Parquet, which alone is read: convert it first (pyarrow reads CSV, JSON)"
+        raise FileError(what, reason=FileReason.NOT_PARQUET)
+    length = int.from_bytes(tail[-_END:-4], "little") + _END
+    if length > size - len(_MAGIC):
+        raise FileError(
+            f"its footer would have {length - _END:,} bytes, and the file has {size:,}",
+            reason=FileReason.DAMAGED_FOOTER,
+        )
+    return tail[-length:] if length <= len(tail) else bytes(handle.read_at(length, size - length))
+
+
+def footer_metadata(tail: bytes) -> pq.FileMetaData:
+    """Parse what ``read_tail`` gave.
+
+    Raises:
+        FileError: it is damaged.
+    """
+    try:
+        return pq.read_metadata(pa.BufferReader(_MAGIC + tail))
+    except UNREADABLE as error:
+        raise FileError(first_line(error), reason=FileReason.DAMAGED_FOOTER) from error

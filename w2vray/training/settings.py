@@ -1,0 +1,127 @@
+"""Settings of ``train``: frozen, keyword-only, checked on construction; no torch, so that ``--help`` answers at once.
+
+They stand above the models, for which models there are is read from their table.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from w2vray.errors import ConfigError
+from w2vray.models import kinds
+from w2vray.settings.verbs import (
+    CORPUS_HELP,
+    LABEL_COLUMN_HELP,
+    POLICIES,
+    TEXT_COLUMN_HELP,
+    documented,
+    require,
+    require_choices,
+    require_text_columns,
+)
+
+__all__ = ["DEFAULT_VALIDATION_SHARE", "TrainSettings"]
+
+DEFAULT_VALIDATION_SHARE = 0.1
+
+PRECISIONS = ("float32", "bfloat16")
+
+LEAST_WEIGHT, MOST_WEIGHT = 1e-6, 1e6
+"""Of a label, in a loss that is computed in float32."""
+
+_WORKERS = re.compile(r"[1-9][0-9]{0,5}(:[1-9][0-9]{0,5})?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """Settings of ``train``; those of the model chosen stand in its room."""
+
+    labelled: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
+    vectors: str = documented("Vectors directory.", metavar="VECTORS")
+    output: str = documented("Model directory to make.", metavar="MODEL")
+    model: str = documented(lambda: f"Kind of classifier: {kinds.summaries()}.", kinds.DEFAULT, choices=kinds.names)
+    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
+    label_column: str = documented(LABEL_COLUMN_HELP, "label", metavar="COLUMN")
+    where: str | None = documented(
+        "Take only rows of LABELLED and --validation for which this holds, such as \"lang == 'en' and year >= 2020\".",
+        None,
+        metavar="EXPR",
+    )
+    validation: tuple[str, ...] = documented("Parquet kept for early stopping.", (), metavar="PATH")
+    validation_fraction: float | None = documented(
+        lambda: (
+            f"Share of LABELLED kept for it. Default: {DEFAULT_VALIDATION_SHARE:g}; none with --validation, and none "
+            f"for {kinds.fitted_at_once()}, which needs no early stopping."
+        ),
+        None,
+    )
+    tune_vectors: bool = documented(
+        "Give the words of LABELLED vectors of the model's own, started from VECTORS and learnt with the model.", False
+    )
+    balanced: bool = documented("Let each label count as much as any other, however many rows have it.", False)
+    class_weight: tuple[str, ...] = documented(
+        "Let the rows of LABEL count W times as much. May be repeated.", (), metavar="LABEL=W"
+    )
+    oov: str = documented(
+        lambda: (
+            "How to treat out-of-vocabulary words, which have no vector: skip leaves them out; zero puts zeros in "
+            "their place; unknown one row for all, started from the table's mean and learnt "
+            f"({kinds.fitted_at_once()} keeps the mean); subword makes each a row of its n-grams, where VECTORS have "
+            "such."
+        ),
+        "skip",
+        choices=POLICIES,
+    )
+    workers: str | int = documented(
+        "Ray Train workers; MIN:MAX takes as many as there is room for, and goes on from the last epoch with more or "
+        "fewer when that changes.",
+        1,
+        metavar="N|MIN:MAX",
+    )
+    gpu: bool = documented("Give each worker a GPU.", False)
+    precision: str = documented(
+        "Numbers of the training's matrix products; bfloat16 is for GPUs.", "float32", choices=PRECISIONS
+    )
+    seed: int = documented("Seed of all that is random.", 0)
+    with_vectors: bool = documented("Put the vectors into the model directory, so that it can be moved.", False)
+    model_settings: Mapping[str, Any] = field(default_factory=dict)  # checked by models/kinds.py
+
+    def __post_init__(self) -> None:
+        require_choices(self)
+        require_text_columns(self.text_column)
+        share = self.validation_fraction
+        require(share is None or 0 < share < 1, "validation_fraction", share, "above 0, below 1")
+        if self.validation and share is not None:
+            raise ConfigError("--validation and --validation-fraction exclude each other; choose one")
+        least, most = self.worker_range if _WORKERS.fullmatch(str(self.workers)) else (1, 0)
+        require(least <= most, "workers", self.workers, "a whole number above 0, or MIN:MAX of two such")
+        require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
+        require(
+            all(_is_weight(item) for item in self.class_weight) and len(set(_labels(self))) == len(self.class_weight),
+            "class_weight",
+            self.class_weight,
+            f"LABEL=W with W from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}, each label once",
+        )
+        if self.precision != "float32" and not self.gpu:
+            raise ConfigError(f"--precision {self.precision} is for GPUs; give --gpu, or leave it out")
+        if self.label_column in self.text_column:
+            raise ConfigError(f"--label-column {self.label_column!r} is also a --text-column; name two columns")
+
+    @property
+    def worker_range(self) -> tuple[int, int]:
+        """The fewest and the most workers."""
+        least, _, most = str(self.workers).partition(":")
+        return int(least), int(most or least)
+
+
+def _labels(settings: TrainSettings) -> list[str]:
+    return [item.rpartition("=")[0] for item in settings.class_weight]
+
+
+def _is_weight(item: str) -> bool:
+    label, _, weight = item.rpartition("=")
+    try:
+        return bool(label) and LEAST_WEIGHT <= float(weight) <= MOST_WEIGHT
+    except ValueError:
+        return False
