@@ -3,9 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format accuracy clean
+.PHONY: demo test test-all check format accuracy clean
 
+# without the tests marked `long`: kills of processes and nodes, jobs on a cluster, whole trainings on Ray
 test: $(VENV)/installed-test
+	$(BIN)/python -m pytest -m "not long" $(PYTEST_ARGS)
+
+test-all: $(VENV)/installed-test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 demo: $(VENV)/installed-demo

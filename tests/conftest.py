@@ -1,3 +1,4 @@
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ from w2vray.vectors.readers import Block
 settings.register_profile("w2vray", deadline=None, max_examples=50)  # the first call of a torch operation is slow
 settings.load_profile("w2vray")
 
-pytest_plugins = ["tests.fixtures.rays", "tests.fixtures.stores", "tests.fixtures.trainings"]
+pytest_plugins = ["tests.fixtures.rays", "tests.fixtures.real", "tests.fixtures.stores", "tests.fixtures.trainings"]
 
 WORDS = ["good", "bad", "film", "dull", "great", "the"]
 TABLE_VD = np.array(
@@ -47,6 +48,20 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts() -> Iterator[None]:
+    """Take SIGINT as a terminal's shell leaves it.
+
+    A shell that starts the tests in the background ignores it, and all processes that a test starts and interrupts
+    would inherit that.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,14 @@
 """Train text classifiers on word vectors, then classify whole Parquet document stores with them, on a Ray cluster.
 
+What the command line does, the functions here do, with the same options as keywords::
+
+    import w2vray
+
+    w2vray.import_vectors("glove.6B.100d.txt.gz", output="vectors")
+    w2vray.train("labelled.parquet", vectors="vectors", output="model")
+    w2vray.score("store/", model="model", output="run", keep=["id"])
+    assert w2vray.verify("run").ok
+
 Importing this package starts nothing and imports neither ray nor torch; each name is loaded when it is first used.
 """
 
@@ -7,34 +16,64 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from w2vray.cluster.evaluate import EvaluationSummary
+    from w2vray.cluster.runtime import connected
+    from w2vray.cluster.score import ScoreSummary
+    from w2vray.cluster.train import TrainSummary
     from w2vray.errors import UnusableInputError, W2vrayError
     from w2vray.models.directory import Bundle
+    from w2vray.run.verify import VerifySummary
     from w2vray.scoring.answers import Scores
     from w2vray.scoring.scorer import TextScorer
     from w2vray.text.lookup import Lookup
     from w2vray.vectors import Vectors
+    from w2vray.verbs import evaluate, import_vectors, join_vectors, score, train, train_vectors, verify
 
 __all__ = [
     "Bundle",
+    "EvaluationSummary",
     "Lookup",
+    "ScoreSummary",
     "Scores",
     "TextScorer",
+    "TrainSummary",
     "UnusableInputError",
     "Vectors",
+    "VerifySummary",
     "W2vrayError",
     "__version__",
+    "connected",
+    "evaluate",
+    "import_vectors",
+    "join_vectors",
+    "score",
+    "train",
+    "train_vectors",
+    "verify",
 ]
 
 __version__ = "0.1.0"
 
 _HOME = {
     "Bundle": "w2vray.models.directory",
+    "EvaluationSummary": "w2vray.cluster.evaluate",
     "Lookup": "w2vray.text.lookup",
+    "ScoreSummary": "w2vray.cluster.score",
     "Scores": "w2vray.scoring.answers",
     "TextScorer": "w2vray.scoring.scorer",
+    "TrainSummary": "w2vray.cluster.train",
     "UnusableInputError": "w2vray.errors",
     "Vectors": "w2vray.vectors",
+    "VerifySummary": "w2vray.run.verify",
     "W2vrayError": "w2vray.errors",
+    "connected": "w2vray.cluster.runtime",
+    "evaluate": "w2vray.verbs",
+    "import_vectors": "w2vray.verbs",
+    "join_vectors": "w2vray.verbs",
+    "score": "w2vray.verbs",
+    "train": "w2vray.verbs",
+    "train_vectors": "w2vray.verbs",
+    "verify": "w2vray.verbs",
 }
 
 
@@ -42,3 +81,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'w2vray' has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

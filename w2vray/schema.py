@@ -49,6 +49,8 @@ class FileReason(StrEnum):
 
     ZERO_BYTES = "zero_bytes"
     NOT_PARQUET = "not_parquet"
+    ENCRYPTED = "encrypted"
+    UNSUPPORTED = "unsupported"  # Arrow cannot read how it is compressed
     TRUNCATED = "truncated"  # it starts as Parquet and does not end as it
     DAMAGED_FOOTER = "damaged_footer"
     DAMAGED_DATA = "damaged_data"  # rows that cannot be decoded, or are not as many as the footer says
@@ -60,11 +62,12 @@ class FileReason(StrEnum):
     UNREADABLE = "unreadable"  # the filesystem says no for another reason
     OUT_OF_MEMORY = "out_of_memory"  # a worker's memory did not hold a unit of it
     KILLED_WORKERS = "killed_workers"  # a unit that ended every worker that tried it
+    NOT_DATA = "not_data"  # nothing is amiss: neither content nor name says that it is data
     NO_ROWS = "no_rows"  # nothing is amiss
     BEYOND_LIMIT = "beyond_limit"  # nothing is amiss: --limit ends before it
 
 
-NOTHING_AMISS = frozenset({FileReason.NO_ROWS, FileReason.BEYOND_LIMIT})
+NOTHING_AMISS = frozenset({FileReason.NOT_DATA, FileReason.NO_ROWS, FileReason.BEYOND_LIMIT})
 """Why a file is in no unit although it is as it should be."""
 
 MAY_PASS = frozenset({FileReason.UNREADABLE, FileReason.OUT_OF_MEMORY})
@@ -135,7 +138,7 @@ PLAN_SCHEMA = pa.schema(
         pa.field("stop", pa.int64(), nullable=False),
         pa.field("row_start", pa.int64(), nullable=False),  # position in the file of the piece's first row
         pa.field("rows", pa.int64(), nullable=False),
-        pa.field("text_bytes", pa.int64(), nullable=False),  # uncompressed
+        pa.field("read_bytes", pa.int64(), nullable=False),  # of the columns that are read, uncompressed
         pa.field("file_size", pa.int64(), nullable=False),
         pa.field("file_mtime_ns", pa.int64()),
         pa.field("file_etag", pa.string()),  # what an object store calls the file's content

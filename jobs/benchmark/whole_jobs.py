@@ -93,7 +93,10 @@ def _bare(place: _Place, store: Path, model: str, size: float, processes: int | 
     bundle, corpus = Bundle.load(settings.model), find_corpus(settings.corpus)
     request = Request.of(settings, bundle)
     plan = start_run(RunDirectory(settings.output), request, corpus)
-    arguments = (settings, ScoringJob(request=request, roots=corpus.roots, kept_schema=plan.kept_schema))
+    arguments = (
+        settings,
+        ScoringJob(request=request, roots=corpus.roots, schema=plan.schema, kept_schema=plan.kept_schema),
+    )
     processes = processes or len(os.sched_getaffinity(0))
     with multiprocessing.get_context("spawn").Pool(processes, _start, arguments) as pool:
         pool.map(_score_unit, [unit.as_json() for unit in plan.units], chunksize=1)

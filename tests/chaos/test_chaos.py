@@ -73,6 +73,7 @@ def in_peace(store: Path, model: Path, run: Path) -> None:
     assert summary.units > 30
 
 
+@pytest.mark.long
 @pytest.mark.ray
 @pytest.mark.usefixtures("in_process")
 def test_a_run_whose_worker_node_and_driver_are_killed_is_in_the_end_the_undisturbed_one(
@@ -95,6 +96,7 @@ def test_a_run_whose_worker_node_and_driver_are_killed_is_in_the_end_the_undistu
     assert report["resumes"] == 1
 
 
+@pytest.mark.long
 @pytest.mark.ray
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_told_to_stop_leaves_nothing_behind_and_says_how_to_go_on(

@@ -68,23 +68,6 @@ def test_import_of_the_package_starts_nothing_heavy() -> None:
     assert result.stdout.strip() == "[]"
 
 
-def test_the_public_names_are_pinned_and_there() -> None:
-    assert w2vray.__all__ == [
-        "Bundle",
-        "Lookup",
-        "Scores",
-        "TextScorer",
-        "UnusableInputError",
-        "Vectors",
-        "W2vrayError",
-        "__version__",
-    ]
-    for name in w2vray.__all__:
-        assert getattr(w2vray, name) is not None
-    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
-        _ = w2vray.Nonsense
-
-
 @pytest.mark.parametrize(
     "verb",
     [

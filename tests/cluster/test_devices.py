@@ -46,7 +46,7 @@ def test_a_run_on_a_device_gives_each_row_what_a_run_on_cpus_gives(  # noqa: PLR
     store, model = make_store(text=texts), make_model(kind, "unknown")
     options: dict[str, Any] = {"where": "id != '0-1'", "keep": ("id",)}
     here = read_parts(run_score(store, model, tmp_path / "here", **options))
-    monkeypatch.setattr("w2vray.cluster.score._device", lambda _: ON_CPU)
+    monkeypatch.setattr("w2vray.run.request._device", lambda _: ON_CPU)
     run = run_score(store, model, tmp_path / "there", **options)
     there = read_parts(run)
 
@@ -88,7 +88,7 @@ def test_gpus_that_are_not_there_are_an_error_at_once(
 @pytest.mark.ray
 @pytest.mark.usefixtures("local_ray")
 @pytest.mark.parametrize("device", [None, ON_CPU])
-@pytest.mark.parametrize("cpus", [1, 2])
+@pytest.mark.parametrize("cpus", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_a_worker_takes_no_more_cpus_than_it_was_given(
     cpus: int, device: Device | None, make_model: Make, tmp_path: Path
 ) -> None:
@@ -99,7 +99,7 @@ def test_a_worker_takes_no_more_cpus_than_it_was_given(
     bundle = Bundle.load(make_model("cnn"))
     settings = ScoreSettings(corpus=("store",), model="model", output=str(tmp_path / "run"), projection_cache=1)
     request = replace(Request.of(settings, bundle), device=device, threads=cpus)
-    job = ScoringJob(request=request, roots=(), kept_schema=pa.schema([]))
+    job = ScoringJob(request=request, roots=(), schema=pa.schema([]), kept_schema=pa.schema([]))
 
     def pools(shared: Any) -> dict[str, Any]:
         import os  # noqa: PLC0415 - of the other process

@@ -51,12 +51,13 @@ def read(monkeypatch: pytest.MonkeyPatch, word_vectors: Vectors, tmp_path: Path,
     def read_store(
         store: Path, vectors: Vectors = word_vectors, /, **changes: Any
     ) -> tuple[list[Path], ExampleCounts, str]:
-        labelled = labelled_units([str(store)], ("text",), "label")
+        labelled = labelled_units([str(store)], ("text",), "label", changes.get("where"))
         job: dict[str, Any] = {
             "roots": labelled.corpus.roots,
             "text_columns": ("text",),
             "label_column": "label",
             "where": None,
+            "schema": labelled.schema,
             "multi_label": labelled.multi_label,
             "rules": word_vectors.rules,
             "policy": "skip",
@@ -192,6 +193,7 @@ def test_words_without_a_row_have_the_rows_that_scoring_makes_for_them(
         text_columns=("text",),
         label_column="label",
         where=None,
+        schema=labelled.schema,
         multi_label=False,
         rules=vectors.rules,
         policy="subword",
@@ -258,5 +260,7 @@ def test_labels_may_be_of_another_type_in_each_file(
 def test_a_file_of_lists_among_files_of_labels_is_named(tmp_path: Path) -> None:
     for name, labels in (("a", ["x"]), ("b", [["x"]])):
         pq.write_table(pa.table({"text": ["bab"], "label": labels}), tmp_path / f"{name}.parquet")
-    with pytest.raises(CorpusError, match=r"b\.parquet: column 'label' is list<.*>; in the files before it is string"):
+    with pytest.raises(
+        CorpusError, match=r"b\.parquet: column 'label' is list<.*>; the other files have one label a row"
+    ):
         labelled_units([str(tmp_path)], ("text",), "label")

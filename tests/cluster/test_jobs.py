@@ -101,6 +101,7 @@ def submit(head: Head, *verb: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=dict(head.environment), capture_output=True, text=True, timeout=400, check=False)
 
 
+@pytest.mark.long
 def test_train_then_score_as_jobs_and_exit_codes_come_back(
     head: Head, make_store: MakeStore, word_vectors: Vectors, tmp_path: Path
 ) -> None:
@@ -138,3 +139,13 @@ def test_a_head_that_is_not_there_is_named(tmp_path: Path) -> None:
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 2
     assert f"no job could be sent to {address}" in result.stderr
+
+
+@pytest.mark.long
+def test_the_example_of_jobs_trains_and_scores_on_a_cluster(head: Head, tmp_path: Path) -> None:
+    script = Path(__file__).parents[2] / "examples" / "submit_job.py"
+    command = [sys.executable, str(script), head.dashboard, str(tmp_path)]
+    done = subprocess.run(command, env=dict(head.environment), capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "500 rows trained on" in done.stdout
+    assert done.stdout.endswith("1200 rows scored, verified\n")

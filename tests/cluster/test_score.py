@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -117,6 +117,7 @@ def test_more_workers_give_the_same_bytes(make_store: MakeStore, make_model: Mak
     assert part_hashes(tmp_path / "one") == part_hashes(tmp_path / "two")
 
 
+@pytest.mark.long
 @pytest.mark.ray
 @pytest.mark.usefixtures("local_ray")
 def test_a_run_killed_in_the_middle_and_run_again_equals_an_undisturbed_one(
@@ -133,9 +134,13 @@ def test_a_run_killed_in_the_middle_and_run_again_equals_an_undisturbed_one(
             assert process.poll() is None, (tmp_path / "log").read_text()
             assert time.monotonic() < deadline, (tmp_path / "log").read_text()
             time.sleep(0.02)
-        os.kill(process.pid, signal.SIGKILL)
+        descendants = psutil.Process(process.pid).children(recursive=True)
+        workers = [each for each in descendants if each.name().startswith("ray::MapWorker")]
+        process.kill()
         process.wait()
-    time.sleep(3)  # its workers notice that the driver is gone
+    assert workers
+    _, left = psutil.wait_procs(workers, timeout=60)
+    assert left == [], "they notice that the driver is gone"
     done = set(part_hashes(killed))
     assert 0 < len(done) < whole.units
     assert not (killed / "_SUCCESS").exists()

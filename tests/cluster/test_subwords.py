@@ -21,8 +21,6 @@ from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.ngrams import NGrams
 from w2vray.vectors.readers import Block
 
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
-
 STEMS = {"metal": "iron", "fruit": "plum"}
 
 
@@ -45,6 +43,7 @@ def write_vectors(output: Path, *, ngrams: bool) -> Vectors:
         return writer.finish(family("plain"), {}, made)
 
 
+@pytest.mark.usefixtures("here_and_on_ray")
 def test_unseen_words_are_learnt_and_scored_by_their_ngrams(tmp_path: Path) -> None:
     """In training, evaluation and a run, where each row has what one process gives it."""
     store, vectors = write_store(tmp_path / "store"), write_vectors(tmp_path / "vectors", ngrams=True)

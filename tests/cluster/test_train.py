@@ -38,8 +38,6 @@ from w2vray.training.fit import BEST, CURVE, SEARCH
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
 
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
-
 MakeStore = Callable[..., Path]
 
 SMALL: dict[str, Any] = {"filters": 8, "epochs": 4, "widths": (2, 3), "batch_size": 16, "learning_rate": 0.01}
@@ -55,6 +53,8 @@ def run_evaluate(store: Path, model: Path, **options: Any) -> EvaluationSummary:
     return evaluate(EvaluateSettings(labelled=(str(store),), model=str(model), **options))
 
 
+@pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
 def test_two_workers_learn_what_the_labels_say(make_store: MakeStore, word_vectors: Vectors, tmp_path: Path) -> None:
     store = make_store(files=4, rows=301)
     model = tmp_path / "model"
@@ -77,6 +77,7 @@ def test_two_workers_learn_what_the_labels_say(make_store: MakeStore, word_vecto
     assert not list(tmp_path.glob(".model*")), "checkpoints are cleared away"
 
 
+@pytest.mark.usefixtures("here_and_on_ray")
 def test_a_training_repeated_with_one_worker_gives_the_same_weights_and_leaves_the_vectors_alone(
     make_store: MakeStore, word_vectors: Vectors, tmp_path: Path
 ) -> None:
@@ -130,15 +131,26 @@ LSTM = {"hidden": 5, "epochs": 2, "batch_size": 16}
 OTHER = {"tune_vectors": True, "label_column": "labels", "seed": 3}
 
 
+RAY: Any = pytest.mark.ray
+LONG: Any = pytest.mark.long
+CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], tuple[Any, ...]]] = {
+    "cnn, balanced, twice": ("cnn", {**SMALL, "refit": True}, {"balanced": True}, (RAY, LONG)),
+    "gru both ways, tuned, many labels, another seed": ("gru", GRU, OTHER, (RAY,)),
+    "lstm": ("lstm", LSTM, {}, (RAY, LONG)),
+}
+"""One of them goes through Ray in the quick suite."""
+
+
 @pytest.mark.parametrize(
-    ("model", "stated", "options"),
+    ("model", "stated", "options", "where"),
     [
-        pytest.param("cnn", {**SMALL, "refit": True}, {"balanced": True}, id="cnn, balanced, twice"),
-        pytest.param("gru", GRU, OTHER, id="gru both ways, tuned, many labels, another seed"),
-        pytest.param("lstm", LSTM, {}, id="lstm"),
+        *(pytest.param(*case, "local_ray", id=name, marks=marks) for name, (*case, marks) in CASES.items()),
+        *(pytest.param(*case, "training_in_process", id=f"{name}, here") for name, (*case, _) in CASES.items()),
     ],
 )
 def test_one_worker_of_rays_is_the_plain_function(  # noqa: PLR0917 - fixtures
+    request: pytest.FixtureRequest,
+    where: str,
     model: str,
     stated: dict[str, Any],
     options: dict[str, Any],
@@ -147,7 +159,11 @@ def test_one_worker_of_rays_is_the_plain_function(  # noqa: PLR0917 - fixtures
     fit_here: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
-    """Bit for bit, and so is the second fit on all rows; no byte of the vectors is another."""
+    """Bit for bit, and so is the second fit on all rows; no byte of the vectors is another.
+
+    It is also with a worker that stands for Ray's: other tests rely on that one.
+    """
+    request.getfixturevalue(where)
     assert word_vectors.path is not None
     before, table_before = file_hashes(word_vectors.path), word_vectors.table_VD.tobytes()
 
@@ -171,6 +187,7 @@ def test_one_worker_of_rays_is_the_plain_function(  # noqa: PLR0917 - fixtures
     }
 
 
+@pytest.mark.usefixtures("here_and_on_ray")
 def test_labels_in_lists_are_learnt_each_by_itself(
     make_store: MakeStore, word_vectors: Vectors, tmp_path: Path
 ) -> None:
@@ -211,6 +228,7 @@ def text_means(vectors: Vectors, texts: list[str]) -> Any:
     return np.array([vectors.table_VD[ids.ids_L[start:stop]].mean(axis=0) for start, stop in ends])
 
 
+@pytest.mark.usefixtures("here_and_on_ray")
 def test_average_is_logistic_regression_on_the_means_over_all_rows(
     make_store: MakeStore, word_vectors: Vectors, tmp_path: Path
 ) -> None:
@@ -225,6 +243,7 @@ def test_average_is_logistic_regression_on_the_means_over_all_rows(
     assert (tmp_path / "model" / "vectors" / "vectors.json").exists()
 
 
+@pytest.mark.usefixtures("here_and_on_ray")
 def test_labels_may_be_integers_or_booleans_and_rows_without_one_are_counted_and_left_out(
     word_vectors: Vectors, make_store: MakeStore, tmp_path: Path
 ) -> None:
@@ -245,6 +264,7 @@ def test_labels_may_be_integers_or_booleans_and_rows_without_one_are_counted_and
     assert (found.rows_without_label, found.metrics.rows, found.metrics.rows_no_evidence) == (10, 50, 2)
 
 
+@pytest.mark.usefixtures("here_and_on_ray")
 def test_a_multi_label_model_is_measured_by_the_labels_it_gives(
     make_store: MakeStore, make_model: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -271,16 +291,27 @@ def test_a_multi_label_model_is_measured_by_the_labels_it_gives(
         run_evaluate(tmp_path / "a.parquet", model, label_column="one")
 
 
-def test_a_training_that_diverges_is_told_plainly_and_leaves_nothing(
-    make_store: MakeStore, word_vectors: Vectors, tmp_path: Path
+@pytest.mark.parametrize(
+    ("where", "workers"),
+    [("training_in_process", 1), pytest.param("local_ray", 2, marks=[pytest.mark.ray, pytest.mark.long])],
+)
+def test_a_training_that_diverges_is_told_plainly_and_leaves_nothing(  # noqa: PLR0917 - fixtures
+    where: str,
+    workers: int,
+    request: pytest.FixtureRequest,
+    make_store: MakeStore,
+    word_vectors: Vectors,
+    tmp_path: Path,
 ) -> None:
     """It would diverge again: nothing is tried again, and there is nothing to go on with."""
+    request.getfixturevalue(where)
     store, options = make_store(files=1, rows=200), {**SMALL, "learning_rate": 1e30}
     with pytest.raises(DivergedError, match=r"^the training loss is nan in epoch \d; lower --learning-rate$"):
-        run_train(store, word_vectors, tmp_path / "new" / "model", workers=2, model_settings=options)
+        run_train(store, word_vectors, tmp_path / "new" / "model", workers=workers, model_settings=options)
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.usefixtures("training_in_process")
 def test_a_word_of_divergence_from_a_killed_call_ends_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The call was killed between what its workers wrote and its own reading."""
     settings = TrainSettings(labelled=("l",), vectors="v", output=str(tmp_path / "model"))
@@ -328,6 +359,7 @@ def test_what_a_training_asks_of_ray_is_not_asked_of_the_next_one(
     assert (os.environ[poll], os.environ.get(place)) == ("7", None)
 
 
+@pytest.mark.usefixtures("here_and_on_ray")
 def test_iterations_that_end_before_the_optimum_are_told(
     make_store: MakeStore, word_vectors: Vectors, tmp_path: Path
 ) -> None:
@@ -347,6 +379,7 @@ def test_iterations_that_end_before_the_optimum_are_told(
     assert Bundle.load(tmp_path / "again").config.training["converged"] is True
 
 
+@pytest.mark.usefixtures("here_and_on_ray")
 def test_labels_that_are_in_no_row_to_learn_from_are_told(
     make_store: MakeStore, word_vectors: Vectors, tmp_path: Path
 ) -> None:

@@ -17,15 +17,15 @@ import pytest
 import ray
 import torch
 
+from w2vray.cluster import train_worker
 from w2vray.cluster.train import train
 from w2vray.errors import W2vrayError
 from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.directory import Bundle
 from w2vray.training.fit import BEST, CURVE
 from w2vray.training.settings import TrainSettings
+from w2vray.training.steps import EpochReport
 from w2vray.vectors import Vectors
-
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 LONG: dict[str, Any] = {
     "filters": 8,
@@ -79,6 +79,9 @@ def require_weights(model: Path, state: Any) -> None:
         assert np.array_equal(value, state[BEST][name].numpy()), name
 
 
+@pytest.mark.ray
+@pytest.mark.long
+@pytest.mark.usefixtures("local_ray")
 @pytest.mark.parametrize("failures", [3, 0])
 def test_a_training_whose_worker_is_killed_goes_on_from_the_last_whole_epoch(  # noqa: PLR0917 - fixtures
     make_store: Callable[..., Path],
@@ -103,6 +106,52 @@ def test_a_training_whose_worker_is_killed_goes_on_from_the_last_whole_epoch(  #
     require_weights(tmp_path / "model", state)
 
 
+@pytest.mark.usefixtures("training_in_process")
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_training_whose_worker_dies_goes_on_from_the_last_whole_epoch(  # noqa: PLR0917 - fixtures
+    make_store: Callable[..., Path],
+    word_vectors: Vectors,
+    fit_here: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    damaged: bool,
+    tmp_path: Path,
+) -> None:
+    """After each of its first three epochs, in this process; anew where the checkpoint is damaged."""
+    deaths, begun = [1, 2, 3], []
+    last_state, report = train_worker.last_state, train_worker._report
+
+    def first_epoch(folder: Path) -> Any:
+        state = last_state(folder)
+        begun.append(len(state[CURVE]) if state else 0)
+        return state
+
+    def dying(told: EpochReport, state: Any) -> None:
+        report(told, state)
+        if told.epoch in deaths:
+            deaths.remove(told.epoch)
+            if damaged:
+                place = max(tmp_path.glob(".model.training/*/checkpoint_1*"))
+                (place / train_worker.STATE).write_bytes(b"")
+            raise ray.train.WorkerGroupError("killed", {})
+
+    monkeypatch.setattr(train_worker, "last_state", first_epoch)
+    monkeypatch.setattr(train_worker, "_report", dying)
+    store = make_store(files=2, rows=100)
+    settings = TrainSettings(
+        labelled=(str(store),), vectors=str(word_vectors.path), output=str(tmp_path / "model"), model_settings=LONG
+    )
+
+    summary = train(settings)
+
+    assert begun == ([0, 0, 0, 0] if damaged else [0, 1, 2, 3])
+    state = fit_here(store, CnnSettings(**LONG))
+    assert summary.curve == state[CURVE]
+    require_weights(tmp_path / "model", state)
+
+
+@pytest.mark.ray
+@pytest.mark.long
+@pytest.mark.usefixtures("local_ray")
 def test_a_training_one_of_whose_two_workers_is_killed_ends_as_an_undisturbed_one(
     make_store: Callable[..., Path], word_vectors: Vectors, tmp_path: Path
 ) -> None:
@@ -124,6 +173,9 @@ def test_a_training_one_of_whose_two_workers_is_killed_ends_as_an_undisturbed_on
     assert Bundle.load(tmp_path / "killed").fingerprint == Bundle.load(tmp_path / "undisturbed").fingerprint
 
 
+@pytest.mark.ray
+@pytest.mark.long
+@pytest.mark.usefixtures("local_ray")
 @pytest.mark.parametrize(("told", "half_written"), [(signal.SIGKILL, False), (signal.SIGINT, True)])
 def test_a_training_whose_driver_is_killed_is_gone_on_with_by_the_same_command(  # noqa: PLR0917 - fixtures
     make_store: Callable[..., Path],
@@ -192,6 +244,7 @@ def latest_checkpoint(folder: Path) -> tuple[int, Path]:
     return (latest["metrics"]["epoch"], snapshots[0].parent / latest["checkpoint_dir_name"]) if latest else (0, folder)
 
 
+@pytest.mark.usefixtures("here_and_on_ray")
 @pytest.mark.parametrize(
     ("death", "told"),
     [
@@ -242,6 +295,9 @@ def put_mark(checkpoint: Path) -> int:
     return len(state[CURVE])
 
 
+@pytest.mark.ray
+@pytest.mark.long
+@pytest.mark.usefixtures("local_ray")
 def test_a_training_that_waits_for_cpus_of_others_says_so(
     make_store: Callable[..., Path], word_vectors: Vectors, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -103,6 +103,7 @@ def nodes(environment: dict[str, str]) -> Iterator[Nodes]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.long
 @pytest.mark.ray
 def test_a_training_goes_on_with_more_workers_and_with_fewer_as_nodes_come_and_go(  # noqa: PLR0917 - fixtures
     nodes: Nodes,

@@ -17,7 +17,7 @@ from w2vray.settings.verbs import EvaluateSettings
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
 
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+pytestmark = pytest.mark.usefixtures("here_and_on_ray")
 
 
 def run_train(store: Path, vectors: Vectors, output: Path, **options: Any) -> None:

@@ -292,8 +292,10 @@ def test_the_same_command_again_computes_nothing(tmp_path: Path, capsys: pytest.
     assert (tmp_path / "out" / "cells.jsonl").read_bytes() == kept
 
 
+@pytest.mark.long
 def test_a_command_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
     """Whatever its processes are at."""
+    pytest.importorskip("fasttext", reason="the extra `peers` is not installed, or has no fastText for this Python")
     write_set(tmp_path / "small.parquet", ["all"] * 60)
     options = ["--data", str(tmp_path), "--output", str(tmp_path / "out"), "--sets", "small", "--models", "fasttext"]
     command = [sys.executable, make_table.__file__, *options, "--processes", "2", "--seeds", "50"]

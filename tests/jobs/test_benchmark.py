@@ -14,6 +14,7 @@ import pytest
 JOBS = Path(__file__).resolve().parents[2] / "jobs"
 
 
+@pytest.mark.long
 def test_one_command_measures_and_prints_json(tmp_path: Path) -> None:
     """On any Parquet; what is asked for is there, and nothing but JSON is on stdout."""
     pytest.importorskip("fasttext", reason="the extra `bench` is not installed")
@@ -85,6 +86,7 @@ def test_a_device_is_measured_with_its_busy_share(monkeypatch: pytest.MonkeyPatc
     assert costs[rows[0].what] == f"{hours:,.1f} GPU-hours, {hours * 3.5:,.2f} at 3.5 an hour"
 
 
+@pytest.mark.long
 def test_training_is_measured_on_one_worker_and_two(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each beside the plain loop, words frozen and tuned; a text without words does no harm."""
     pytest.importorskip("fasttext", reason="the extra `bench` is not installed")

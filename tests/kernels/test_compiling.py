@@ -64,6 +64,7 @@ def test_without_a_safe_folder_kernels_are_compiled_in_each_process(tmp_path: Pa
     assert list(open_to_all.iterdir()) == []
 
 
+@pytest.mark.long
 def test_a_process_that_was_stopped_while_it_compiled_holds_up_others_for_a_while_only(tmp_path: Path) -> None:
     """Once for each kernel that is not there yet; what is there is loaded at once."""
     cache = tmp_path / "cache"
@@ -95,6 +96,7 @@ def test_a_process_loses_patience_once(tmp_path: Path, monkeypatch: pytest.Monke
         assert turn._lock is None
 
 
+@pytest.mark.long
 def test_threads_that_need_the_same_kernel_do_not_close_each_others_files(tmp_path: Path) -> None:
     script = """
 import threading
@@ -135,6 +137,7 @@ def test_the_turn_ends_where_compiling_fails(tmp_path: Path, monkeypatch: pytest
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("suffix", ["nbi", "nbc"])
 def test_damaged_machine_code_is_made_anew(tmp_path: Path, suffix: str) -> None:
     """As a power cut may leave it."""

@@ -141,40 +141,42 @@ def test_a_text_of_many_more_words_than_places(model: ModelSettings, monkeypatch
     assert folded._rows.capacity == 16
 
 
-@pytest.fixture(scope="session")
-def google_news(tmp_path_factory: pytest.TempPathFactory) -> Vectors:
-    """Real vectors."""
+@pytest.fixture(scope="session", params=["GloVe and descriptions", "GoogleNews and sentences"])
+def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Vectors, list[str]]:
+    """Real vectors and texts: those of packages, and those that may lie beside the checkout."""
+    if request.param == "GloVe and descriptions":
+        return request.getfixturevalue("real_glove"), request.getfixturevalue("real_texts")[::4]
     source = SHARED / "vectors" / "GoogleNews-8007words-300d.bin"
     if not source.exists():
         pytest.skip(f"{source.name} is not there")
     output = tmp_path_factory.mktemp("google") / "vectors"
-    return import_vectors(ImportSettings(source=str(source), output=str(output)))
+    vectors = import_vectors(ImportSettings(source=str(source), output=str(output)))
+    return vectors, pq.read_table(SHARED / "data" / "subj.parquet")["text"].to_pylist()
 
 
 @pytest.mark.parametrize("kind", ["average", "cnn", "lstm", "gru"])
-def test_every_row_of_a_real_set_has_the_label_that_torch_gives(google_news: Vectors, kind: str) -> None:
+def test_every_row_of_a_real_set_has_the_label_that_torch_gives(real: tuple[Vectors, list[str]], kind: str) -> None:
     """Probabilities agree within 1e-5, and labels do unless the two best are that close."""
-    file = SHARED / "data" / "subj.parquet"
-    rows = pq.read_table(file)["text"].to_pylist()
+    vectors, rows = real
     torch.manual_seed(0)
     model = REAL[kind]
-    state: dict[str, Any] = build_model(model, google_news.dim, 3).state_dict()
+    state: dict[str, Any] = build_model(model, vectors.dim, 3).state_dict()
     weights = {f"model.{name}": torch.nn.init.normal_(value, std=0.2).numpy() for name, value in state.items()}
-    weights["words.overlay_KD"] = special_row("unknown", google_news.table_VD).numpy()
+    weights["words.overlay_KD"] = special_row("unknown", vectors.table_VD).numpy()
     config = ModelConfig(
         model=kind,
         settings=model,
         labels=("a", "b", "c"),
-        rules=google_news.rules,
+        rules=vectors.rules,
         policy="unknown",
-        dim=google_news.dim,
-        vectors_fingerprint=google_news.fingerprint,
-        vectors_path=str(google_news.path),
+        dim=vectors.dim,
+        vectors_fingerprint=vectors.fingerprint,
+        vectors_path=str(vectors.path),
     )
     bundle = Bundle(config, weights)
 
-    fast = TextScorer(bundle, google_news).score(rows)
-    plain = TextScorer(bundle, google_news, kernels=False).score(rows)
+    fast = TextScorer(bundle, vectors).score(rows)
+    plain = TextScorer(bundle, vectors, kernels=False).score(rows)
 
     agree(fast, plain)
 

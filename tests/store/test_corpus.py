@@ -14,6 +14,7 @@ from w2vray.store import corpus as corpus_module
 from w2vray.store.corpus import Corpus, SourceFile, find_corpus, names_what_is_in
 from w2vray.store.describing import describe_files
 from w2vray.store.failures import Failure
+from w2vray.store.listing import list_folder
 from w2vray.store.places import absolute, open_store
 
 FILES = (
@@ -159,7 +160,7 @@ def test_a_directory_without_files_is_refused(tmp_path: Path, content: tuple[str
         (tmp_path / "empty" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "empty" / name).write_bytes(b"x")
 
-    with pytest.raises(CorpusError, match=r"empty holds no file; hidden names and names with _ are left out"):
+    with pytest.raises(CorpusError, match=r"empty holds no file; (it is empty|. files? not read: hidden)"):
         find_corpus([str(tmp_path / "empty")])
 
 
@@ -178,26 +179,126 @@ def test_several_arguments_are_several_roots_in_their_order(folder: Path) -> Non
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        pytest.param("lang=en", "lang=de/year=2020", id="two folders"),
         pytest.param("lang=en", "lang=en/1.parquet", id="folder and its file"),
         pytest.param("lang=en", "lang=en", id="the same folder"),
         pytest.param("lang=en/*", "lang=en/1*", id="two globs"),
+        pytest.param(".", "lang=en", id="a folder and one in it"),
+        pytest.param("lang=en", "lang=de/../lang=en", id="a path that goes up and down again"),
     ],
 )
-def test_two_files_of_the_same_relative_name_are_refused(folder: Path, first: str, second: str) -> None:
+def test_a_file_that_two_arguments_name_is_refused_naming_both(folder: Path, first: str, second: str) -> None:
     with pytest.raises(CorpusError) as refused:
         find_corpus([f"{folder}/{first}", f"{folder}/{second}"])
 
+    both = f"{folder}/{first} and {folder}/{second}"
+    assert str(refused.value).endswith(
+        f"1.parquet is in both {both}: its rows would be read twice; leave out one of them"
+    )
+
+
+def test_a_file_that_an_argument_and_a_link_name_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(folder / "lang=en", target_is_directory=True)
+
+    with pytest.raises(CorpusError, match="its rows would be read twice"):
+        find_corpus([str(folder), str(tmp_path / "link")])
+
+
+def test_two_files_of_the_same_relative_name_are_refused(folder: Path) -> None:
+    with pytest.raises(CorpusError) as refused:
+        find_corpus([f"{folder}/lang=en", f"{folder}/lang=de/year=2020"])
+
     assert str(refused.value).startswith("1.parquet is in ")
     assert "rows could not be told apart" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "kept"),
+    [
+        ("snapshots/abc/train.parquet", "../../blobs/0f3c", "blobs/0f3c"),
+        ("aaa.parquet", "blobs/0f3c", "blobs/0f3c"),
+        ("lang=en/train.parquet", "../blobs/0f3c", "lang=en/train.parquet"),
+    ],
+    ids=["link in another folder", "link that comes first", "link that says more"],
+)
+def test_a_file_is_taken_once_whatever_links_lead_to_it(tmp_path: Path, link: str, target: str, kept: str) -> None:
+    for file in (tmp_path / "blobs" / "0f3c", tmp_path / link):
+        file.parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "blobs" / "0f3c").write_bytes(b"x")
+    (tmp_path / link).symlink_to(target)
+
+    found = find_corpus([str(tmp_path)])
+
+    assert [file.name for file in found.files] == [kept]
+    assert found.ignored.files == {"another way to a file that is read": 1}
+
+
+def test_a_folder_reached_by_two_ways_is_taken_once_and_the_other_way_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "x.parquet").write_bytes(b"x")
+    (tmp_path / "again").symlink_to("real", target_is_directory=True)
+
+    found = find_corpus([str(tmp_path)])
+
+    assert [file.name for file in found.files] == ["real/x.parquet"]
+    assert found.ignored.lines() == ["1 file not read: another way to a file that is read (again/x.parquet)"]
+
+
+def test_links_that_put_a_file_into_two_folders_of_one_key_are_refused(tmp_path: Path) -> None:
+    for folder in ("lang=en", "lang=de"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "lang=en" / "x.parquet").write_bytes(b"x")
+    (tmp_path / "lang=de" / "x.parquet").symlink_to("../lang=en/x.parquet")
+
+    with pytest.raises(CorpusError, match="are one file, and lang cannot be both; remove one of the links"):
+        find_corpus([str(tmp_path)])
+
+
+@pytest.mark.parametrize("name", ["run[1]", "only[2024]", "what?", "a*b", "run[1"])
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_path_that_is_there_is_that_path_whatever_its_characters(tmp_path: Path, name: str, scheme: str) -> None:
+    if scheme and "?" in name:
+        pytest.skip("a question mark begins the options of a URI")
+    for folder in (name, "run1", "only2", "what1", "axb"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"of {folder}.parquet").write_bytes(b"x")
+
+    assert names(f"{scheme}{tmp_path}/{name}") == [f"of {name}.parquet"]
+    assert names(f"{scheme}{tmp_path}/{name}/*.parquet") == [f"of {name}.parquet"]
+
+
+def test_brackets_are_a_glob_where_no_such_name_is_there(tmp_path: Path) -> None:
+    for folder in ("run1", "run2", "run3"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{folder}.parquet").write_bytes(b"x")
+
+    assert names(f"{tmp_path}/run[12]") == ["run1/run1.parquet", "run2/run2.parquet"]
+
+
+@pytest.mark.parametrize("folder", ["my folder", "100%", "a#b", "größe"])
+def test_a_uri_may_be_written_as_its_path_is_read(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "x.parquet").write_bytes(b"x")
+
+    assert names(f"file://{tmp_path}/{folder}") == ["x.parquet"]
+
+
+def test_a_key_value_folder_may_begin_with_an_underscore_and_what_is_hidden_is_counted(tmp_path: Path) -> None:
+    for name in ("lang=en/_batch=1/x.parquet", "_temporary/y.parquet", "_SUCCESS", ".x.crc", "_x=1.parquet"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+
+    found = find_corpus([str(tmp_path)])
+
+    assert [file.name for file in found.files] == ["_x=1.parquet", "lang=en/_batch=1/x.parquet"]
+    assert list(found.ignored.files.values()) == [3]
 
 
 def test_the_order_of_files_and_the_fingerprint_do_not_depend_on_the_listing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = find_corpus([str(folder)])
-    walk = corpus_module._walk
-    monkeypatch.setattr(corpus_module, "_walk", lambda *arguments: walk(*arguments)[::-1])
+    listed = list_folder
+    monkeypatch.setattr("w2vray.store.corpus.list_folder", lambda *arguments: list(listed(*arguments))[::-1])
 
     after = find_corpus([str(folder)])
 
@@ -336,7 +437,7 @@ def test_the_secrets_of_a_uri_are_in_no_message_and_no_place(folder: Path) -> No
         with pytest.raises(CorpusError) as refused:
             find_corpus([f"file://{folder}/{argument}"])
         assert "s3cr3t" not in str(refused.value)
-    with pytest.raises(CorpusError, match="rows could not be told apart") as refused:
+    with pytest.raises(CorpusError, match="its rows would be read twice") as refused:
         find_corpus([found.roots[0], found.roots[0]])
     assert "s3cr3t" not in str(refused.value)
 
@@ -378,9 +479,12 @@ def test_a_store_may_lie_in_the_filesystems_root(
         ("formula=a=b/a.parquet", {"formula": "a=b"}),
         ("empty=/a.parquet", {"empty": ""}),
         ("lang=en/year=2020.parquet", {"lang": "en"}),
+        ("lang=__HIVE_DEFAULT_PARTITION__/x.parquet", {"lang": None}),
+        ("a%20key=pt%20BR/x.parquet", {"a key": "pt BR"}),
+        ("lang=a%2Fb/x.parquet", {"lang": "a/b"}),
     ],
 )
-def test_key_value_folders_are_columns_with_decoded_values(name: str, expected: dict[str, str]) -> None:
+def test_key_value_folders_are_columns_with_decoded_values(name: str, expected: dict[str, str | None]) -> None:
     assert SourceFile(0, name, 1, None).partition_values == expected
 
 
@@ -412,20 +516,20 @@ def test_footers_tell_schema_and_rows_of_each_row_group(parquet_folder: Path) ->
     assert files[0].schema.names == ["text", "title", "n"]
 
 
-def test_text_bytes_are_those_of_the_text_columns_only(parquet_folder: Path) -> None:
+def test_read_bytes_are_those_of_the_text_columns_only(parquet_folder: Path) -> None:
     found = find_corpus([str(parquet_folder / "a.parquet")])
     metadata = pq.read_metadata(parquet_folder / "a.parquet")
 
-    def text_bytes(*columns: str) -> tuple[int, ...]:
+    def read_bytes(*columns: str) -> tuple[int, ...]:
         ((described,), _) = describe_files(found, found.files, columns)
-        return tuple(stretch.text_bytes for stretch in described.stretches)
+        return tuple(stretch.read_bytes for stretch in described.stretches)
 
     sizes = [
         [metadata.row_group(group).column(column).total_uncompressed_size for column in range(3)] for group in range(3)
     ]
-    assert text_bytes("text") == tuple(size[0] for size in sizes)
-    assert text_bytes("text", "title") == tuple(size[0] + size[1] for size in sizes)
-    assert text_bytes("nowhere") == (0, 0, 0)
+    assert read_bytes("text") == tuple(size[0] for size in sizes)
+    assert read_bytes("text", "title") == tuple(size[0] + size[1] for size in sizes)
+    assert read_bytes("nowhere") == (0, 0, 0)
 
 
 def test_files_that_are_not_parquet_are_told_with_the_reason_and_stop_nothing(parquet_folder: Path) -> None:

@@ -82,7 +82,7 @@ def test_a_plan_covers_each_row_group_with_rows_once_and_knows_where_it_starts(
         starts = [0, *accumulate(stretch.rows for stretch in described.stretches)]
         assert piece.row_start == starts[piece.start]
         assert piece.rows == sum(stretch.rows for stretch in covered)
-        assert piece.text_bytes == sum(stretch.text_bytes for stretch in covered)
+        assert piece.read_bytes == sum(stretch.read_bytes for stretch in covered)
         assert piece.source == described.file
         planned += [(piece.file, stretch.start) for stretch in covered if stretch.rows]
     assert planned == [
@@ -102,13 +102,13 @@ def test_a_limit_takes_the_first_rows_of_the_store(shape: list[list[tuple[int, i
 @given(shape=stores)
 def test_units_are_as_large_as_is_aimed_at(shape: list[list[tuple[int, int]]]) -> None:
     made = files_of(shape)
-    total = sum(stretch.text_bytes for described in made for stretch in described.stretches)
+    total = sum(stretch.read_bytes for described in made for stretch in described.stretches)
     target = max(units.SMALLEST_UNIT, min(units.LARGEST_UNIT, total // units.UNITS_AT_LEAST))
 
     sizes = []
     for unit in plan_units(made):
         groups = sum(piece.stop - piece.start for piece in unit.pieces)
-        size = sum(piece.text_bytes for piece in unit.pieces)
+        size = sum(piece.read_bytes for piece in unit.pieces)
         assert size <= target * 4 / 3 or groups == 1 or max_group(made, unit) == size
         sizes.append(size)
 
@@ -126,7 +126,7 @@ def test_rows_that_take_few_bytes_are_cut_by_their_number() -> None:
 def max_group(made: list[Description], unit: Unit) -> int:
     """The text bytes of a unit's largest row group."""
     return max(
-        made[int(piece.file.removesuffix(".parquet"))].stretches[group].text_bytes
+        made[int(piece.file.removesuffix(".parquet"))].stretches[group].read_bytes
         for piece in unit.pieces
         for group in range(piece.start, piece.stop)
     )
@@ -224,7 +224,7 @@ def test_a_units_id_changes_with_its_list(change: dict[str, Any]) -> None:
     assert Unit((replace(PIECE, **change),)).id != unit.id
 
 
-@pytest.mark.parametrize("change", [{"text_bytes": 1}, {"file_size": 1}, {"file_mtime_ns": None}], ids=str)
+@pytest.mark.parametrize("change", [{"read_bytes": 1}, {"file_size": 1}, {"file_mtime_ns": None}], ids=str)
 def test_a_units_id_names_its_rows_and_not_what_was_measured_of_their_files(change: dict[str, Any]) -> None:
     assert Unit((replace(PIECE, **change),)).id == Unit((PIECE,)).id
 

@@ -203,7 +203,6 @@ OTHER_TYPES = [
     pa.int64(),
     pa.bool_(),
     pa.float32(),
-    pa.null(),
     pa.timestamp("us"),
     pa.list_(pa.string()),
     pa.struct([("text", pa.string())]),
@@ -255,3 +254,11 @@ def test_blocks_have_the_rows_and_bytes_that_the_scoring_version_fixes() -> None
     mebibyte = "a" * (1 << 20)
     assert [len(block) for block in blocks(pa.array([mebibyte] * 33, pa.large_string()))] == [16, 16, 1]
     assert [len(block) for block in blocks(pa.array(["", mebibyte * 17, "", ""], pa.large_string()))] == [1, 1, 2]
+
+
+def test_a_column_of_nulls_alone_is_a_column_of_missing_texts() -> None:
+    """What a writer makes of a column in which it has seen no value."""
+    found = read_texts(pa.table({"text": pa.nulls(2)}), ["text"])
+
+    assert [(item.row, item.reason) for item in found.rejected] == [(0, "null_text"), (1, "null_text")]
+    assert len(found.values) == 0

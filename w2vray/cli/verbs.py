@@ -126,6 +126,8 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
 
     with progress_bar("scoring") as update:
         summary = score_store(settings, address=address, progress=show, note=output.note)
+    for line in summary.notes:
+        output.note(line)
     for file, reason in summary.left_out.items():
         output.note(f"left out: {file}: {reason}")
     for name in summary.new_files[:_NEW_FILES_TOLD]:
@@ -168,6 +170,7 @@ def verify(output: Output, /, **arguments: Any) -> int:
         summary.as_dict(),
         *summary.problems,
         *(f"accepted as a gap: {gap}" for gap in summary.gaps),
+        *summary.notes,
         *(f"in the store, and not in the run: {name}; add it with `score --new-files`" for name in summary.new_files),
         f"{summary.run}: {counted(summary.rows_in, 'row')} in = {summary.rows_scored:,} scored + "
         f"{summary.rows_rejected:,} rejected, {counted(summary.units, 'unit')}; "

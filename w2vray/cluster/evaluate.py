@@ -77,6 +77,8 @@ def evaluate(
             f"column {settings.label_column!r} holds {_kind(labelled.multi_label)}, and the model gives "
             f"{_kind(bundle.config.multi_label)}; name another --label-column or another --model"
         )
+    for line in labelled.notes:
+        note(line)
     with connected(address):
         arguments = {
             "shared": share(vectors),
@@ -85,6 +87,7 @@ def evaluate(
             "text_columns": settings.text_column,
             "label_column": settings.label_column,
             "where": settings.where,
+            "schema": labelled.schema,
         }
         worker = ManyLabelsWorker if labelled.multi_label else OneLabelWorker
         rows = run_units(labelled.units, worker, arguments, workers=settings.workers, note=note)
@@ -180,17 +183,19 @@ class _EvaluationWorker:
         text_columns: tuple[str, ...],
         label_column: str,
         where: str | None,
+        schema: pa.Schema,
     ) -> None:
         use_one_thread()
         self.scorer = TextScorer(bundle, shared.get())
         self.labels = bundle.config.labels
         self.roots, self.text_columns, self.label_column = roots, text_columns, label_column
-        self.where = parse_where(where) if where else None
+        self.where = parse_where(where).fitted(schema) if where else None
+        self.schema = schema
 
     def answers(self, unit: Unit) -> Iterator[tuple[pa.RecordBatch, Scores, npt.NDArray[np.int64]]]:
         """Yield a unit's batches, the answers to their readable texts, and the rows that those are in."""
         columns = list(dict.fromkeys([*self.text_columns, self.label_column]))
-        for batch in read_unit(unit, self.roots, columns, self.where):
+        for batch in read_unit(unit, self.roots, columns, self.where, self.schema):
             texts = read_texts(batch, self.text_columns)
             yield batch, self.scorer.score_array(texts.values), texts.rows_N
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class ReadingJob:
     text_columns: tuple[str, ...]
     label_column: str
     where: str | None
+    schema: pa.Schema  # of the columns that rows are filtered by
     multi_label: bool
     rules: TokenRules
     policy: str
@@ -58,7 +59,8 @@ class ReadingJob:
 
     def folder(self, store: Labelled, vectors_fingerprint: str, place: Path) -> Path:
         """Name a folder for the files by all that is in them: what is there already need not be made again."""
-        stated = [_FORMAT, asdict(self), store.corpus.fingerprint, vectors_fingerprint]
+        own = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in {"schema", "rules"}}
+        stated = [_FORMAT, own, asdict(self.rules), store.corpus.fingerprint, vectors_fingerprint]
         name = hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:16]
         return place / f"examples-{name}"
 
@@ -103,7 +105,7 @@ class ExampleReader:
     def __init__(self, shared: SharedVectors, job: ReadingJob, folder: str) -> None:
         use_one_thread()
         self.job, self.folder = job, Path(folder)
-        self.where = parse_where(job.where) if job.where else None
+        self.where = parse_where(job.where).fitted(job.schema) if job.where else None
         vectors = shared.get().for_policy(job.policy)
         self.lookup = vectors.lookup(job.rules, job.policy)
         self.ngrams = vectors.ngrams
@@ -115,7 +117,7 @@ class ExampleReader:
             job = self.job
             columns = list(dict.fromkeys([*job.text_columns, job.label_column]))
             made, usable, source = _Made(len(self.lookup.vocabulary)), _Usable(), hashlib.sha256()
-            for batch in read_unit(unit, job.roots, columns, self.where):
+            for batch in read_unit(unit, job.roots, columns, self.where, job.schema):
                 texts, labels = read_texts(batch, job.text_columns), self._labels(batch.column(job.label_column))
                 usable.add(self._looked_up(batch, texts, labels, made))
                 source.update(f"{batch.column(FILE_COLUMN)[0]}\n".encode() if len(batch) else b"")

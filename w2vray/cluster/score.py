@@ -30,7 +30,9 @@ from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.verbs import ScoreSettings
 from w2vray.store.corpus import find_corpus
 from w2vray.store.failures import Failure
+from w2vray.store.listing import Ignored
 from w2vray.store.places import absolute
+from w2vray.store.preflight import NO_DATA
 from w2vray.store.units import Unit
 
 __all__ = ["ScoreSummary", "ScoringWorker", "score"]
@@ -55,6 +57,8 @@ class ScoreSummary:
     rows_now: int  # of the units that this call handed out: rejected ones too, and of parts that were there
     seconds: float
     left_out: Mapping[str, str]  # file, or unit -> why
+    ignored: Mapping[str, int]  # why files are no part of the store -> how many: hidden, no data, read by another way
+    notes: Sequence[str]  # for a person: those files by name, and columns that are null where a file has none
     gaps_accepted: bool  # what is left out is meant to be: --on-bad skip
     new_files: Sequence[str]  # in the store, but not in the run's plan
     exit_code: int
@@ -110,7 +114,7 @@ def score(
         require_room(run, sum(unit.rows for unit in missing), request.answer.numbers(len(bundle.config.labels)))
         run.remove(SUCCESS)
         if missing:
-            job = ScoringJob(request=request, roots=corpus.roots, kept_schema=plan.kept_schema)
+            job = ScoringJob(request=request, roots=corpus.roots, schema=plan.schema, kept_schema=plan.kept_schema)
             with connected(address):
                 arguments = {"shared": share(vectors), "bundle": bundle, "job": job}
                 while missing:
@@ -123,7 +127,8 @@ def score(
         still_ours()
         run.clear_temporary()
         seconds = round(time.monotonic() - started, 3)
-        return _close(run, settings, plan, work, expected=request.fingerprint, seconds=seconds)
+        corpus.ignored.add_all(_no_data(plan))
+        return _close(run, settings, plan, work, corpus.ignored, expected=request.fingerprint, seconds=seconds)
 
 
 def _missing(plan: RunPlan, finished: Collection[str], accepted: Sequence[Failure], work: _Work) -> list[Unit]:
@@ -251,8 +256,24 @@ def _outcomes(
     return (_Outcome.from_row(row) for row in rows)
 
 
+def _no_data(plan: RunPlan) -> Ignored:
+    """Count the files of a plan that hold no rows, and were not meant to."""
+    ignored = Ignored()
+    for file, failure in plan.left_out.items():
+        if failure.reason == FileReason.NOT_DATA:
+            ignored.add(NO_DATA, file.name)
+    return ignored
+
+
 def _close(
-    run: RunDirectory, settings: ScoreSettings, plan: RunPlan, work: _Work, *, expected: str, seconds: float
+    run: RunDirectory,
+    settings: ScoreSettings,
+    plan: RunPlan,
+    work: _Work,
+    ignored: Ignored,
+    *,
+    expected: str,
+    seconds: float,
 ) -> ScoreSummary:
     """Write the manifest and, only when nothing is missing or the gaps are accepted, _SUCCESS."""
     failed = {item.unit for item in work.failures}
@@ -275,6 +296,7 @@ def _close(
         "profiles": profiles,
         "units": len(plan.units),
         "left_out": left_out,
+        "ignored": ignored.files,
         "gaps_accepted": accepted,
     }
     run.write_json(counted, TOTALS)
@@ -290,6 +312,8 @@ def _close(
         rows_now=work.rows,
         seconds=seconds,
         left_out=left_out,
+        ignored=ignored.files,
+        notes=[*ignored.lines(), *plan.notes],
         gaps_accepted=accepted,
         new_files=plan.new_files,
         exit_code=0 if complete and not too_many else 3,

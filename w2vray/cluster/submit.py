@@ -14,11 +14,13 @@ from ray.exceptions import AuthenticationError, RayError
 from ray.job_submission import JobStatus, JobSubmissionClient
 from requests import RequestException
 
-import w2vray
 from w2vray.cluster.resources import AUTHENTICATION
 from w2vray.errors import ClusterError, W2vrayError
 
 __all__ = ["submit"]
+
+_PACKAGE = Path(__file__).parents[1]
+"""What a job is given: this installation of w2vray."""
 
 _POLL_SECONDS = 1.0
 _PATIENCE_SECONDS = 60.0
@@ -64,7 +66,7 @@ def _send(client: JobSubmissionClient, verb: Sequence[str], job: str) -> str:
         try:
             return client.submit_job(
                 entrypoint=shlex.join(["python", "-m", "w2vray", *verb]),
-                runtime_env={"py_modules": [str(Path(w2vray.__file__).parent)]},
+                runtime_env={"py_modules": [str(_PACKAGE)]},
                 submission_id=job,
             )
         except RuntimeError as error:

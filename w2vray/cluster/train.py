@@ -91,6 +91,8 @@ def train(
     vectors = Vectors.open(settings.vectors).for_policy(settings.oov)
     columns = (settings.text_column, settings.label_column, settings.where)
     stores = [labelled_units(place, *columns) for place in (settings.labelled, settings.validation) if place]
+    for line in [line for store in stores for line in store.notes]:
+        note(line)
     if len({store.multi_label for store in stores}) > 1:
         raise CorpusError(f"column {settings.label_column!r} holds lists in one of LABELLED and --validation only")
     if origin:
@@ -227,6 +229,7 @@ def _examples(
             text_columns=settings.text_column,
             label_column=settings.label_column,
             where=settings.where,
+            schema=store.schema,
             multi_label=store.multi_label,
             rules=shared.rules,
             policy=settings.oov,

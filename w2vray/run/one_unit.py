@@ -26,6 +26,7 @@ class ScoringJob:
 
     request: Request
     roots: tuple[str, ...]
+    schema: pa.Schema  # of the columns that are kept or filtered by
     kept_schema: pa.Schema  # by the names in the scores
 
     @property
@@ -54,13 +55,14 @@ def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRec
         FileError: a file cannot be read.
     """
     request = job.request
+    where = request.where.fitted(job.schema) if request.where else None
     scores: list[pa.RecordBatch] = []
     rejected: list[pa.RecordBatch] = []
     rows_in = truncated = 0
     waiting: deque[tuple[pa.RecordBatch, Texts]] = deque()
 
     def arrays() -> Iterator[pa.LargeStringArray]:
-        for batch in read_ahead(read_unit(unit, job.roots, job.columns, request.where)):
+        for batch in read_ahead(read_unit(unit, job.roots, job.columns, where, job.schema)):
             texts = read_texts(batch, request.text_columns, request.limits)
             waiting.append((batch, texts))
             yield texts.values
@@ -94,7 +96,7 @@ def damaged(unit: Unit, job: ScoringJob) -> str | None:
 
     None says that all are as they should be: then the fault is not the file's.
     """
-    for batch in read_unit(unit, job.roots, job.request.columns.all):
+    for batch in read_unit(unit, job.roots, job.request.columns.all, schema=job.schema):
         try:
             batch.validate(full=True)
         except pa.ArrowException:

@@ -18,8 +18,7 @@ from w2vray.store.describing import describe_files
 from w2vray.store.description import Description
 from w2vray.store.failures import Failure
 from w2vray.store.places import without_secrets
-from w2vray.store.preflight import fitting_files, store_schema
-from w2vray.store.reading import schema_as_read
+from w2vray.store.preflight import fit_files
 from w2vray.store.units import Unit, plan_units, split_unit
 
 __all__ = ["RunPlan", "require_outside", "resume_run", "split_failed", "start_run"]
@@ -37,6 +36,7 @@ class RunPlan:
     schema: pa.Schema  # of the columns that are read besides the text
     kept_schema: pa.Schema  # by the names in the scores
     new_files: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # for a person
 
     @property
     def bad(self) -> dict[SourceFile, Failure]:
@@ -65,21 +65,19 @@ def start_run(run: RunDirectory, request: Request, corpus: Corpus) -> RunPlan:
         CorpusError: no file can be read, or none has the columns; with ``--on-bad fail``, one cannot.
     """
     columns = request.columns
-    files, unreadable = describe_files(corpus, corpus.files, request.text_columns)
+    files, unreadable = describe_files(corpus, corpus.files, columns.all)
     if not files:
         file, failure = next(iter(unreadable.items()))
         raise CorpusError(f"{corpus.place(file)}: {failure.detail}; no file can be read")
-    schema = store_schema(files, columns, corpus.roots)
+    found = fit_files(files, columns, corpus)
     if request.where:
-        request.where.check(schema_as_read(schema))
-    good, unfit = fitting_files(files, columns, schema)
-    if not good:
-        file, failure = next(iter(unfit.items()))
+        request.where.fitted(found.schema)
+    if not found.files:
+        file, failure = next(iter(found.bad.items()))
         raise CorpusError(f"{corpus.place(file)}: {failure.detail}")
-    others = pa.schema([schema.field(name) for name in dict.fromkeys(columns.others)]).remove_metadata()
-    units = plan_units(good, limit=request.limit)
-    left_out = _left_out(units, files, unreadable | unfit)
-    plan = RunPlan(units, left_out, others, _kept_schema(request, others))
+    units = plan_units(found.files, limit=request.limit)
+    left_out = _left_out(units, files, unreadable | found.bad)
+    plan = RunPlan(units, left_out, found.schema, _kept_schema(request, found.schema), notes=found.notes)
     _stop_at_bad(plan, request)
     run.remove(RUN)  # of another plan, where there is one: until the new one is there, this is no run
     run.write_plan(plan.units, plan.left_out)
@@ -87,7 +85,8 @@ def start_run(run: RunDirectory, request: Request, corpus: Corpus) -> RunPlan:
         **request.identity,
         "corpus": [without_secrets(root) for root in corpus.roots],
         "fingerprint": request.fingerprint,
-        "schema": base64.b64encode(others.serialize()).decode(),
+        "notes": found.notes,
+        "schema": base64.b64encode(found.schema.serialize()).decode(),
     }
     run.write_json(stored, RUN)
     return plan
@@ -126,7 +125,7 @@ def resume_run(
         schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(stored["schema"])))
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise RunError(f"{run.name}: {RUN} is damaged ({error}); {INSTEAD}") from error
-    plan = RunPlan(units, left_out, schema, _kept_schema(request, schema))
+    plan = RunPlan(units, left_out, schema, _kept_schema(request, schema), notes=list(stored.get("notes", [])))
     present = {(file.root, file.name): file for file in corpus.files}
     failed = {failure.file: failure.reason for failure in failures}
     again = _drop_mended(run, plan, present, finished, failed, retry=request.on_bad != "skip")
@@ -154,7 +153,7 @@ def split_failed(plan: RunPlan, corpus: Corpus, failures: Iterable[Failure], req
     whole = [unit for unit in plan.units if unit.id in failed]
     divided = {FileReason.DAMAGED_DATA, FileReason.OUT_OF_MEMORY}
     alone = {unit.pieces[0].source for unit in whole if failed[unit.id].reason in divided and len(unit.pieces) == 1}
-    files, _ = describe_files(corpus, [file for file in corpus.files if file in alone], request.text_columns)
+    files, _ = describe_files(corpus, [file for file in corpus.files if file in alone], request.columns.all)
     unchanged = {described.file: described for described in files}
     smaller = {unit.id: split_unit(unit, unchanged) for unit in whole}
     plan.units = [part for unit in plan.units for part in smaller.get(unit.id) or [unit]]
@@ -247,11 +246,13 @@ def _extend(
 ) -> None:
     """Plan files that are new, or that could not be planned before; those that are gone are forgotten."""
     again = [file for file in corpus.files if (file.root, file.name) in places]
-    files, unreadable = describe_files(corpus, again, request.text_columns)
-    good, unfit = fitting_files(files, request.columns, plan.schema)
+    files, unreadable = describe_files(corpus, again, request.columns.all)
+    found = fit_files(files, request.columns, corpus, plan.schema) if files else None
+    good, unfit = (found.files, found.bad) if found else ([], {})
     limit = None if request.limit is None else request.limit - sum(unit.rows for unit in plan.units)
     plan.units += plan_units(good, limit=limit)
     kept = {file: bad for file, bad in plan.left_out.items() if (file.root, file.name) not in places}
+    plan.notes += found.notes if found else []
     plan.left_out = {**kept, **_left_out(plan.units, files, unreadable | unfit)}
     _stop_at_bad(plan, request)
     run.write_plan(plan.units, plan.left_out)

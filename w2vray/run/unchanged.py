@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from w2vray.errors import RunError
+from w2vray.schema import FileReason
 from w2vray.store.corpus import SourceFile, find_corpus
 from w2vray.store.describing import describe_files
 from w2vray.store.failures import Failure
+from w2vray.store.listing import Ignored
+from w2vray.store.preflight import NO_DATA
 from w2vray.store.units import Piece, Unit, unit_pieces
 
 __all__ = ["store_problems"]
@@ -17,7 +20,7 @@ def store_problems(
     units: Sequence[Unit],
     left_out: Mapping[SourceFile, Failure],
     places: Sequence[str],
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[str], list[str], Ignored]:
     """Compare each planned file with what is there now: size, time, etag, fingerprint, rows.
 
     Args:
@@ -27,7 +30,7 @@ def store_problems(
         places: where the store is now; empty for where it was.
 
     Returns:
-        What is not as it was, and the files that are in the store and not in the plan.
+        What is not as it was, the files that are in the store and not in the plan, and how many are no part of it.
 
     Raises:
         RunError: there are not as many places as the store had.
@@ -52,7 +55,10 @@ def store_problems(
             if not limited and rows != sum(piece.rows for piece in of_file):
                 problems.append(f"{planned.file} has {rows:,} rows; the plan has {sum(p.rows for p in of_file):,}")
     known = {*pieces, *((file.root, file.name) for file in left_out)}
-    return problems, [file.name for place, file in present.items() if place not in known]
+    for file, failure in left_out.items():
+        if failure.reason == FileReason.NOT_DATA:
+            corpus.ignored.add(NO_DATA, file.name)
+    return problems, [file.name for place, file in present.items() if place not in known], corpus.ignored
 
 
 def _differences(planned: Piece, now: SourceFile, fingerprint: str, etag: str | None) -> list[str]:

@@ -19,6 +19,7 @@ from w2vray.run.unchanged import store_problems
 from w2vray.schema import NOTHING_AMISS
 from w2vray.settings.verbs import VerifySettings
 from w2vray.store.failures import Failure
+from w2vray.store.listing import Ignored
 from w2vray.store.places import absolute
 from w2vray.store.units import Unit, unit_pieces
 
@@ -42,6 +43,8 @@ class VerifySummary:
     problems: list[str]
     gaps: list[str]  # left out, and accepted by --on-bad skip
     new_files: list[str]  # with --deep: in the store, and not in the run
+    ignored: Mapping[str, int]  # with --deep: why files are no part of the store -> how many
+    notes: list[str]  # with --deep: those files, for a person
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as JSON can hold it."""
@@ -87,7 +90,9 @@ def verify(settings: VerifySettings, *, progress: Progress | None = None) -> Ver
             progress(done, len(units))
     found.problems += _orphans(run, units)
     found.problems += _manifest_problems(run, units, found)
-    changed, new_files = store_problems(identity, units, left_out, settings.corpus) if settings.deep else ([], [])
+    changed, new_files, ignored = (
+        store_problems(identity, units, left_out, settings.corpus) if settings.deep else ([], [], Ignored())
+    )
     found.problems += changed
     return VerifySummary(
         run=run.name,
@@ -97,6 +102,8 @@ def verify(settings: VerifySettings, *, progress: Progress | None = None) -> Ver
         problems=found.problems,
         gaps=found.gaps,
         new_files=new_files,
+        ignored=ignored.files,
+        notes=ignored.lines(),
     )
 
 

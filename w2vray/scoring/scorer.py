@@ -56,8 +56,8 @@ class TextScorer:
 
     Example:
         >>> scorer = TextScorer.load("model")  # doctest: +SKIP
-        >>> scorer.score(["a moving, beautifully acted film"]).columns()["label"]  # doctest: +SKIP
-        ["positive"]
+        >>> scorer.score(["a moving, beautifully acted film"]).columns()["label"].to_pylist()  # doctest: +SKIP
+        ['positive']
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""A Parquet store: the files that the arguments name.
+"""A store: the files that the arguments name, each once.
 
-A file is known by its *root* (the argument that named it) and its name relative to that root; ``key=value`` folders
-between the two are columns of strings.
+A file is known by its *root* (the argument that named it) and its name relative to that root. ``key=value`` folders
+between the two are columns: see ``folders.py``. Where a file really is decides whether two ways lead to one.
 """
 
 import fnmatch
@@ -9,16 +9,16 @@ import hashlib
 import json
 import os
 import re
-import stat
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import PurePosixPath
-from urllib.parse import unquote
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pyarrow import fs
 
 from w2vray.errors import CorpusError
-from w2vray.store.places import absolute, is_uri, open_store, require_utf8, without_secrets
+from w2vray.store.folders import folder_values
+from w2vray.store.listing import AGAIN, Ignored, Listed, is_hidden, list_folder, real_place
+from w2vray.store.places import absolute, is_uri, open_store, without_secrets
+from w2vray.store.tables import refuse_table_above
 
 __all__ = ["Corpus", "SourceFile", "find_corpus"]
 
@@ -35,11 +35,9 @@ class SourceFile:
     mtime_ns: int | None
 
     @property
-    def partition_values(self) -> dict[str, str]:
+    def partition_values(self) -> dict[str, str | None]:
         """Values of the ``key=value`` folders that the file lies in."""
-        folders = PurePosixPath(self.name).parts[:-1]
-        pairs = (folder.partition("=") for folder in folders if "=" in folder)
-        return {key: unquote(value) for key, _, value in pairs}
+        return folder_values(self.name)
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,8 @@ class Corpus:
 
     roots: tuple[str, ...]
     files: tuple[SourceFile, ...]
+    ignored: Ignored = field(default_factory=Ignored, compare=False)
+    named: frozenset[SourceFile] = frozenset()  # those that an argument names by themselves
 
     def place(self, file: SourceFile) -> str:
         """Return where a file is, for people to read."""
@@ -64,25 +64,40 @@ def find_corpus(arguments: Sequence[str]) -> Corpus:
     """List the files that files, directories, globs and URIs name.
 
     Raises:
-        CorpusError: an argument names nothing, or two name the same file or files of the same relative name.
+        CorpusError: an argument names nothing, or two name the same file, or files of the same relative name.
     """
     roots: list[str] = []
     files: list[SourceFile] = []
+    named: list[SourceFile] = []
+    ignored = Ignored()
+    stores: list[fs.FileSystem] = []
+    places: dict[tuple[int, str], str] = {}  # where a file really is -> the argument that named it
     for index, argument in enumerate(arguments):
-        root, found = _expand(absolute(argument), index)
+        root, store, found, own = _expand(absolute(argument), index)
+        ignored.add_all(own)
         if not found:
-            raise CorpusError(f"{without_secrets(argument)} holds no file; hidden names and names with _ are left out")
+            raise CorpusError(f"{without_secrets(argument)} holds no file; {'; '.join(own.lines()) or 'it is empty'}")
+        stores.append(store)
+        same = next(number for number, other in enumerate(stores) if other.equals(store))
+        for real, file in found.items():
+            if (same, real) in places:
+                both = " and ".join(without_secrets(named) for named in (places[same, real], argument))
+                raise CorpusError(f"{file.name} is in both {both}: its rows would be read twice; leave out one of them")
+            places[same, real] = argument
         roots.append(root)
-        files += found
+        files += found.values()
+        named += [
+            file for file in found.values() if argument.rstrip("/").endswith("/" + file.name) or argument == file.name
+        ]
     seen: dict[str, SourceFile] = {}
     for file in files:
-        if (other := seen.setdefault(file.name, file)) is not file:
-            first, second = (without_secrets(roots[item.root]) for item in (other, file))
+        if (other_file := seen.setdefault(file.name, file)) is not file:
+            first, second = (without_secrets(roots[item.root]) for item in (other_file, file))
             raise CorpusError(
                 f"{file.name} is in {first} and in {second}: rows could not be told apart. "
                 "Name a directory above both, or take them one after the other"
             )
-    return Corpus(tuple(roots), tuple(sorted(files)))
+    return Corpus(tuple(roots), tuple(sorted(files)), ignored, frozenset(named))
 
 
 def names_what_is_in(argument: str, store: fs.FileSystem, folder: str, files: Iterable[str]) -> bool:
@@ -104,33 +119,76 @@ def _is_named(base: str, folder: str, pattern: Sequence[str], file: str) -> bool
     if not folder.startswith(base):
         return False
     parts = folder.removeprefix(base).rstrip("/").split("/")
-    hidden = any(part.startswith((".", "_")) for part in parts)
+    hidden = any(is_hidden(part) for part in parts)
     return not hidden and _matches([*parts, *file.split("/")], pattern)
 
 
 def _split(argument: str) -> tuple[str, list[str]]:
-    """Part an argument into the folder or file that it starts from, and the names of a glob below it."""
+    """Part an argument into the folder or file that it starts from, and the names of a glob below it.
+
+    A name that is there as it is written is that name, whatever characters it has.
+    """
     # A URI's query, such as an object store's endpoint, goes with its root; a path has none.
     place, mark, query = argument.partition("?") if is_uri(argument) else (argument, "", "")
     wildcard = _WILDCARD.search(place)
     if wildcard is None:
         return argument, []
-    end = place.rindex("/", 0, wildcard.start()) + 1
-    return _folder(place[:end]) + mark + query, [part for part in place[end:].split("/") if part]
+    start = place.rindex("/", 0, wildcard.start()) + 1
+    base, names = place[:start], [part for part in place[start:].split("/") if part]
+    while names and (not _WILDCARD.search(names[0]) or _is_there(base + names[0] + mark + query)):
+        base += names.pop(0) + ("/" if names else "")
+    return (_folder(base) if names else base) + mark + query, names
 
 
-def _expand(argument: str, index: int) -> tuple[str, list[SourceFile]]:
-    """Find an argument's root and files."""
+def _is_there(place: str) -> bool:
+    try:
+        store, path = open_store(place)
+        return bool(store.get_file_info(path).type != fs.FileType.NotFound)
+    except (CorpusError, OSError):
+        return False
+
+
+def _expand(argument: str, index: int) -> tuple[str, fs.FileSystem, dict[str, SourceFile], Ignored]:
+    """Find an argument's root, its filesystem, and its files by where they really are."""
     root, pattern = _split(argument)
     store, path = open_store(root)
     info = _info(store, path, argument)
-    if pattern:
-        return root, _walk(store, path, index, pattern)
+    refuse_table_above(store, path)
+    ignored = Ignored()
     place, mark, query = root.partition("?") if is_uri(root) else (root, "", "")
-    if info.type == fs.FileType.File:
+    if not pattern and info.type == fs.FileType.File:
         file = SourceFile(index, path.rpartition("/")[2], info.size, info.mtime_ns)
-        return _folder(place[: place.rindex("/") + 1]) + mark + query, [file]
-    return _folder(place) + mark + query, _walk(store, path, index, [])
+        real = real_place(store, path)
+        return _folder(place[: place.rindex("/") + 1]) + mark + query, store, {real: file}, ignored
+    listed = list_folder(store, path, lambda parts: _matches(parts, pattern), ignored)
+    return _folder(place) + mark + query, store, _each_once(listed, index, ignored), ignored
+
+
+def _each_once(listed: Iterable[tuple[list[str], Listed]], root: int, ignored: Ignored) -> dict[str, SourceFile]:
+    """Take each file by one of the ways that lead to it: by the one that says most of it, else by the shortest.
+
+    Raises:
+        CorpusError: two ways put a file into different ``key=value`` folders.
+    """
+    ways: dict[str, list[tuple[str, Listed]]] = {}
+    for parts, file in listed:
+        ways.setdefault(file.real, []).append(("/".join(parts), file))
+    taken: dict[str, SourceFile] = {}
+    for real, several in ways.items():
+        several.sort(key=lambda way: (-len(folder_values(way[0])), way[1].place != real, way[0]))
+        name, file = several[0]
+        for other, _ in several[1:]:
+            _require_same_values(name, other)
+            ignored.add(AGAIN, other)
+        taken[real] = SourceFile(root, name, file.size, file.mtime_ns)
+    return taken
+
+
+def _require_same_values(name: str, other: str) -> None:
+    values: Mapping[str, str | None] = folder_values(name)
+    for key, value in folder_values(other).items():
+        if values.get(key, value) != value:
+            raise CorpusError(f"{name} and {other} are one file, and {key} cannot be both; remove one of the links")
 
 
 def _folder(place: str) -> str:
@@ -147,54 +205,6 @@ def _info(store: fs.FileSystem, path: str, argument: str) -> fs.FileInfo:
     if info.type == fs.FileType.NotFound:
         raise CorpusError(f"{without_secrets(argument)} is not there")
     return info
-
-
-def _walk(store: fs.FileSystem, path: str, root: int, pattern: Sequence[str]) -> list[SourceFile]:
-    base = path.rstrip("/") + "/"
-    try:
-        listed = list(_local_files(path) if isinstance(store, fs.LocalFileSystem) else _remote_files(store, path))
-    except OSError as error:
-        raise CorpusError(f"{path} cannot be listed ({error})") from error
-    files = []
-    for place, size, mtime_ns in listed:
-        parts = place.removeprefix(base).split("/")
-        if not any(part.startswith((".", "_")) for part in parts) and _matches(parts, pattern):
-            require_utf8(place)
-            files.append(SourceFile(root, "/".join(parts), size, mtime_ns))
-    return files
-
-
-def _remote_files(store: fs.FileSystem, path: str) -> Iterator[tuple[str, int, int | None]]:
-    for info in store.get_file_info(fs.FileSelector(path, recursive=True)):
-        if info.type == fs.FileType.File:
-            yield info.path, info.size, info.mtime_ns
-
-
-def _local_files(path: str) -> Iterator[tuple[str, int, int | None]]:
-    """Walk a folder, through links too, but into each folder once: links may go round in circles.
-
-    A link to nothing is listed with no size, so that it is told of when it is opened, not left out in silence.
-    """
-
-    def fail(error: OSError) -> None:
-        raise error
-
-    entered = set()
-    for folder, folders, names in os.walk(path, followlinks=True, onerror=fail):
-        if (real := os.path.realpath(folder)) in entered:
-            folders.clear()
-            continue
-        entered.add(real)
-        folders.sort()
-        for name in names:
-            place = os.path.join(folder, name)  # noqa: PTH118 - os.walk's own kind of path
-            try:
-                found = os.stat(place)  # noqa: PTH116 - the same
-            except FileNotFoundError:
-                yield place, 0, None
-                continue
-            if stat.S_ISREG(found.st_mode):  # to open a pipe would wait for ever
-                yield place, found.st_size, found.st_mtime_ns
 
 
 def _matches(names: Sequence[str], pattern: Sequence[str]) -> bool:

@@ -20,6 +20,7 @@ class CorpusTexts:
     roots: tuple[str, ...]
     units: list[Unit]
     text_columns: tuple[str, ...]
+    notes: list[str] = field(default_factory=list)  # for a person: files that are not read
     rejected: int = field(default=0)
 
     @property
@@ -42,5 +43,5 @@ def corpus_texts(arguments: Sequence[str], text_columns: tuple[str, ...]) -> Cor
     Raises:
         CorpusError: a file cannot be read, or has no such column.
     """
-    corpus, files, _ = whole_store(arguments, Columns(text_columns))
-    return CorpusTexts(corpus.roots, plan_units(files), text_columns)
+    corpus, found = whole_store(arguments, Columns(text_columns))
+    return CorpusTexts(corpus.roots, plan_units(found.files), text_columns, corpus.ignored.lines())

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
 from typing import IO, Any
 
 from w2vray.errors import W2vrayError
@@ -31,14 +33,24 @@ PROGRAM = f"from {__name__} import serve; serve()"
 
 
 def describe_files(
-    corpus: Corpus, files: Iterable[SourceFile], text_columns: Sequence[str]
+    corpus: Corpus, files: Iterable[SourceFile], columns: Sequence[str]
 ) -> tuple[list[Description], dict[SourceFile, Failure]]:
-    """Describe files, many at a time; those that can be used and the others, each in the order asked for."""
+    """Describe files, many at a time; those that can be used and the others, each in the order asked for.
+
+    Args:
+        corpus: that the files are of.
+        files: of it.
+        columns: that will be read.
+    """
     files = list(files)
-    answers = _READER.read(corpus.roots, files, list(text_columns))
+    answers = _READER.read(corpus.roots, files, list(columns))
     results = [(file, answers[index]) for index, file in enumerate(files)]
     described = [result for _, result in results if isinstance(result, Description)]
-    return described, {file: result for file, result in results if isinstance(result, Failure)}
+    bad = {file: result for file, result in results if isinstance(result, Failure)}
+    for file in bad.keys() & corpus.named:
+        if bad[file].reason == FileReason.NOT_DATA:
+            bad[file] = replace(bad[file], reason=FileReason.NOT_PARQUET)  # somebody takes it for data
+    return described, bad
 
 
 class _Reader:
@@ -113,11 +125,11 @@ class _Reader:
             self.close()
             atexit.register(self.close)
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, and code of ours
-                [sys.executable, "-c", PROGRAM],
+                [sys.executable, "-P", "-c", PROGRAM],  # -P: nothing is imported from the folder one stands in
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
                 start_new_session=True,  # Ctrl-C is for this process; the other one ends when its pipe does
             )
             assert self._process.stdout is not None
@@ -138,6 +150,13 @@ class _Reader:
 
 
 _READER = _Reader()
+
+
+def _import_path() -> list[str]:
+    """Return where this process imports from, but for the folder that it happens to stand in."""
+    package = str(Path(__file__).parents[2])
+    here = {"", str(Path.cwd())} - {package}
+    return [place for place in dict.fromkeys([package, *sys.path]) if place not in here]
 
 
 def _from_json(file: SourceFile, value: dict[str, Any]) -> Description | Failure:

@@ -19,7 +19,7 @@ class Stretch:
     start: int
     stop: int
     rows: int
-    text_bytes: int  # of the text columns, uncompressed
+    read_bytes: int  # of the columns that are read, uncompressed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 Allowed: comparisons (also chained; ``in`` and ``not in`` a list; ``is None`` and ``is not None``), ``and``, ``or``,
 ``not``, column names, numbers, strings, ``True`` and ``False``. A name that is no plain word is ``col("the name")``.
+Dates and times are written as strings: ``valid_to > '2024-01-31'``.
 
 Example:
     >>> parse_where("lang == 'en' and 2020 <= year").columns
@@ -9,9 +10,11 @@ Example:
 """
 
 import ast
+import datetime as dt
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -45,17 +48,21 @@ class Where:
     columns: tuple[str, ...]
     expression: pc.Expression
 
-    def check(self, schema: pa.Schema) -> None:
-        """Try the condition on an empty table.
+    def fitted(self, schema: pa.Schema) -> "Where":
+        """Return the condition with its constants read as the columns need them: ``'2024-01-31'`` as a date.
 
         Raises:
-            ConfigError: it does not fit the columns' types.
+            ConfigError: it does not fit the columns' types; the message says which type a column has.
         """
+        found = parse_where(self.text, schema)
         try:
-            schema.empty_table().filter(self.expression)
+            schema.empty_table().filter(found.expression)
         except (pa.ArrowException, TypeError) as error:
+            found_in = [name for name in self.columns if name in schema.names]
+            kinds = ", ".join(f"{name!r} is {schema.field(name).type}" for name in found_in)
             reason = str(error).splitlines()[0]
-            raise ConfigError(f"--where {self.text!r} does not fit the store's columns: {reason}") from error
+            raise ConfigError(f"--where {self.text!r} does not fit the store's columns: {kinds} ({reason})") from error
+        return found
 
     def rows(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return the rows for which the condition holds.
@@ -88,13 +95,17 @@ class Where:
 _PLACE = "w2vray.place"
 
 
-def parse_where(text: str) -> Where:
+def parse_where(text: str, schema: pa.Schema | None = None) -> Where:
     """Parse a condition.
 
+    Args:
+        text: of the condition.
+        schema: of the columns, where it is known: constants are then read as their types need.
+
     Raises:
-        ConfigError: it is not in the allowed notation.
+        ConfigError: it is not in the allowed notation, or a constant is not a value of its column.
     """
-    parser = _Parser(text)
+    parser = _Parser(text, schema)
     try:
         expression = parser.condition(ast.parse(text.strip(), mode="eval").body)
     except _UNPARSABLE as error:
@@ -104,8 +115,9 @@ def parse_where(text: str) -> Where:
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, schema: pa.Schema | None) -> None:
         self.text = text
+        self.schema = schema
         self.columns: list[str] = []
         self.size = 0
 
@@ -144,25 +156,53 @@ class _Parser:
             if not isinstance(right, ast.List | ast.Tuple) or not right.elts:
                 raise self.refused(right)
             column = self.column(left)
-            member = column.isin([self.constant(item) for item in right.elts])
+            values = [self.constant_of(left, item) for item in right.elts]
+            member = column.isin(pa.array(values))
             # Arrow finds a missing value outside of every list; as in the other comparisons, nothing is known of it.
             member = pc.if_else(column.is_valid(), member, pc.scalar(pa.scalar(None, pa.bool_())))
             return member if isinstance(op, ast.In) else ~member
-        return _COMPARISONS[type(op)](self.value(left), self.value(right))
+        return _COMPARISONS[type(op)](self.value(left, right), self.value(right, left))
 
-    def value(self, node: ast.expr) -> pc.Expression:
-        return self.column(node) if isinstance(node, ast.Name | ast.Call) else pc.scalar(self.constant(node))
+    def value(self, node: ast.expr, other: ast.expr) -> pc.Expression:
+        """Return a side of a comparison; a constant is read as the column on the other side needs it."""
+        return self.column(node) if _is_column(node) else pc.scalar(self.constant_of(other, node))
+
+    def constant_of(self, column: ast.expr, node: ast.expr) -> Any:
+        """Return a constant as a value of a column's type, where the schema is known and the type asks for it."""
+        value = self.constant(node)
+        if self.schema is None or not _is_column(column) or (name := self.name(column)) not in self.schema.names:
+            return value
+        kind = self.schema.field(name).type
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if not _fits(value, kind):
+            raise ConfigError(
+                f"--where {self.text!r}: column {name!r} is {kind}, and {value!r} is {_NAMED[type(value)]}; "
+                f"{_advice(name, kind)}"
+            )
+        if pa.types.is_decimal(kind):
+            return Decimal(str(value))
+        if not isinstance(value, str) or not pa.types.is_temporal(kind):
+            return value
+        try:
+            return _temporal(value, kind)
+        except (ValueError, pa.ArrowException) as error:
+            raise ConfigError(
+                f"--where {self.text!r}: column {name!r} is {kind}, and {value!r} is no value of it; "
+                f"{_advice(name, kind)}"
+            ) from error
 
     def column(self, node: ast.expr) -> pc.Expression:
-        match node:
-            case ast.Name(id=name):
-                pass
-            case ast.Call(func=ast.Name(id="col"), args=[ast.Constant(value=str(name))], keywords=[]):
-                pass
-            case _:
-                raise self.refused(node)
+        name = self.name(node)
         self.columns.append(name)
         return pc.field(name)
+
+    def name(self, node: ast.expr) -> str:
+        match node:
+            case ast.Name(id=name):
+                return name
+            case ast.Call(func=ast.Name(id="col"), args=[ast.Constant(value=str(name))], keywords=[]):
+                return name
+        raise self.refused(node)
 
     def constant(self, node: ast.expr) -> str | int | float | bool:
         match node:
@@ -177,3 +217,50 @@ class _Parser:
         return ConfigError(
             f"--where {self.text!r}: {part!r} is not allowed; use columns, constants, comparisons, and, or, not, in"
         )
+
+
+def _is_column(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name | ast.Call)
+
+
+_NAMED = {str: "a text", int: "a number", float: "a number", bool: "a truth value"}
+_TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+_NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+
+
+def _fits(value: object, kind: pa.DataType) -> bool:
+    """Tell whether a constant can be compared with values of a type; of types that are not listed, Arrow decides."""
+    if any(test(kind) for test in _TEXTS):
+        return isinstance(value, str)
+    if any(test(kind) for test in _NUMBERS):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if pa.types.is_boolean(kind):
+        return isinstance(value, bool)
+    return isinstance(value, str) if pa.types.is_temporal(kind) and not pa.types.is_duration(kind) else True
+
+
+def _temporal(text: str, kind: pa.DataType) -> pa.Scalar:
+    """Read a date, a time or an instant; one without a zone is in UTC where the column has instants."""
+    if pa.types.is_timestamp(kind):
+        instant = dt.datetime.fromisoformat(text)
+        if instant.tzinfo is not None and kind.tz is None:
+            raise ValueError("it has a zone, and the column has none")
+        if instant.tzinfo is None and kind.tz is not None:
+            instant = instant.replace(tzinfo=dt.UTC)
+        return pa.scalar(instant, pa.timestamp("us", kind.tz)).cast(kind)
+    if pa.types.is_date(kind):
+        return pa.scalar(dt.date.fromisoformat(text), kind)
+    return pa.scalar(dt.time.fromisoformat(text), pa.time64("us")).cast(kind)
+
+
+def _advice(name: str, kind: pa.DataType) -> str:
+    """Show how a value of a type is written."""
+    if any(test(kind) for test in _TEXTS):
+        return f"write a text, such as {name} == '2020'"
+    if any(test(kind) for test in _NUMBERS):
+        return f"write a number, such as {name} >= 2020"
+    if pa.types.is_boolean(kind):
+        return f"write {name} == True"
+    if pa.types.is_date(kind):
+        return f"write a date, such as {name} >= '2024-01-31'"
+    return f"write a time, such as {name} >= '{'2024-01-31 ' if pa.types.is_timestamp(kind) else ''}12:30:00'"

@@ -24,8 +24,8 @@ class Format(Protocol):
     name: str
     damaged: FileReason
 
-    def describe(self, handle: Any, file: SourceFile, text_columns: Sequence[str]) -> Description:
-        """Describe an opened file: columns, stretches, what its content is known by.
+    def describe(self, handle: Any, file: SourceFile, columns: Sequence[str]) -> Description:
+        """Describe an opened file: its schema, its stretches, what its content is known by.
 
         Raises:
             FileError: it cannot be used.
@@ -42,21 +42,42 @@ class Format(Protocol):
 FORMATS: dict[str, Format] = {made.name: made for made in (Parquet(),)}
 
 
+_MAY_BE_NO_DATA = frozenset({FileReason.NOT_PARQUET, FileReason.ZERO_BYTES})
+_DATA_ENDINGS = frozenset(
+    ["parquet", "parq", "pq", "pqt", "csv", "tsv", "jsonl", "ndjson", "orc", "avro", "arrow", "feather", "ipc"]
+)
+_COMPRESSED_ENDINGS = frozenset(["gz", "gzip", "zst", "zstd", "bz2", "xz", "lz4", "snappy"])
+
+
+def _says_data(name: str) -> bool:
+    """Tell whether a file's name lets one expect rows in it: by its ending, or because it has none.
+
+    A store also holds cards, checksums and the markers of folders, which are no rows that were lost.
+    """
+    last = name.rpartition("/")[2]
+    _, *endings = last.lower().split(".")
+    if not endings:
+        return not (last.isupper() or last.endswith("_$folder$"))  # README, LICENSE; what Hadoop marks folders with
+    compressed = any(ending in _COMPRESSED_ENDINGS for ending in endings)
+    return any(ending in _DATA_ENDINGS or (compressed and ending == "json") for ending in endings)
+
+
 def _format_of(_: SourceFile) -> Format:
     """Return the format that a file is taken to have: so far there is one."""
     (only,) = FORMATS.values()
     return only
 
 
-def describe_file(
-    store: fs.FileSystem, base: str, file: SourceFile, text_columns: Sequence[str]
-) -> Description | Failure:
+def describe_file(store: fs.FileSystem, base: str, file: SourceFile, columns: Sequence[str]) -> Description | Failure:
     """Describe a file of a store whose root is ``base``, in this process."""
     made = _format_of(file)
     try:
         with store.open_input_file(f"{base}/{file.name}") as handle:
-            return made.describe(handle, file, text_columns)
+            return made.describe(handle, file, columns)
     except FileError as error:
+        if error.reason in _MAY_BE_NO_DATA and not _says_data(file.name):
+            detail = "neither its content nor its name is Parquet"
+            return Failure(reason=FileReason.NOT_DATA, detail=detail, file=file.name)
         return Failure(reason=FileReason(error.reason), detail=str(error), file=file.name)
     except UNREADABLE as error:
         refused = file_error(file.name, error, made.damaged)

@@ -7,9 +7,7 @@ import pyarrow as pa
 
 from w2vray.store.corpus import Corpus
 from w2vray.store.filters import parse_where
-from w2vray.store.labels import holds_lists, require_label_type
 from w2vray.store.preflight import Columns, whole_store
-from w2vray.store.reading import schema_as_read
 from w2vray.store.units import Unit, plan_units
 
 __all__ = ["Labelled", "labelled_units"]
@@ -22,6 +20,8 @@ class Labelled:
     corpus: Corpus
     units: list[Unit]
     multi_label: bool  # the label column holds lists
+    schema: pa.Schema  # of the columns that rows are filtered by
+    notes: list[str]  # for a person: files that are not read, columns that a file does not have
 
 
 def labelled_units(
@@ -34,12 +34,9 @@ def labelled_units(
         ConfigError: the condition cannot be understood, or does not fit the columns.
     """
     condition = parse_where(where) if where else None
-
-    def check(schema: pa.Schema) -> None:
-        require_label_type(schema.field(label_column).type, label_column)
-        if condition:
-            condition.check(schema_as_read(schema))
-
     columns = Columns(text_columns, tuple(condition.columns) if condition else (), (label_column,))
-    corpus, files, schema = whole_store(arguments, columns, check)
-    return Labelled(corpus, plan_units(files), holds_lists(schema.field(label_column).type))
+    corpus, found = whole_store(arguments, columns)
+    if condition:
+        condition.fitted(found.schema)
+    notes = [*corpus.ignored.lines(), *found.notes]
+    return Labelled(corpus, plan_units(found.files), found.multi_label, found.schema, notes)

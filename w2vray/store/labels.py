@@ -74,6 +74,8 @@ def label_lists(column: pa.Array, name: str) -> pa.ListArray:
     Raises:
         CorpusError: as ``label_strings``.
     """
+    if pa.types.is_null(column.type):  # a file whose writer saw no label
+        return pa.nulls(len(column), pa.list_(pa.string()))
     rows_M = pc.list_parent_indices(column).to_numpy()
     labels_M = label_strings(pc.list_flatten(column), name)
     pairs = pa.table({"row": rows_M, "label": labels_M}).filter(labels_M.is_valid()).group_by(["row", "label"])

@@ -9,6 +9,7 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from w2vray.errors import FileError
@@ -22,10 +23,14 @@ from w2vray.text.columns import BLOCK_ROWS
 __all__ = ["Parquet", "footer_metadata", "read_tail"]
 
 LARGEST_READ = 64 << 20
-"""Text that is read together, in bytes, unless a row's is longer; by the average of the piece."""
+"""What is read together, in bytes, unless a row has more; by the average of the piece."""
 
-_MAGIC = b"PAR1"
+_MAGIC, _ENCRYPTED_MAGIC = b"PAR1", b"PARE"
 _END = 8  # the footer's length, and the magic word
+_SIGNATURE = 28  # behind a footer that is signed: columns are encrypted
+_BUFFER = 8 << 20
+_HELD_BY_NS = 9_223_372_036_854_775  # microseconds from 1970 that nanoseconds of 64 bits reach
+_CODECS = {name: name.lower() for name in ("SNAPPY", "GZIP", "BROTLI", "ZSTD", "LZ4")} | {"LZ4_RAW": "lz4_raw"}
 _GUESS = 1 << 16
 """Read at once from the end of a file: most footers fit."""
 
@@ -37,7 +42,7 @@ class Parquet:
     damaged = FileReason.DAMAGED_FOOTER
     """Why a file cannot be described where nothing better is known."""
 
-    def describe(self, handle: Any, file: SourceFile, text_columns: Sequence[str]) -> Description:
+    def describe(self, handle: Any, file: SourceFile, columns: Sequence[str]) -> Description:
         """Describe an opened file.
 
         Raises:
@@ -45,14 +50,17 @@ class Parquet:
         """
         tail = read_tail(handle)
         metadata = footer_metadata(tail)
-        wanted = [index for index in range(metadata.num_columns) if metadata.schema.column(index).path in text_columns]
+        if len(tail) - _END - metadata.serialized_size == _SIGNATURE:
+            raise FileError("columns of it are encrypted: decrypt it first", reason=FileReason.ENCRYPTED)
+        wanted = [index for index in range(metadata.num_columns) if _is_of(metadata.schema.column(index).path, columns)]
         groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+        _require_codecs(groups, wanted)
         return Description(
             file=file,
             format=self.name,
-            schema=metadata.schema.to_arrow_schema(),
+            schema=_opened(handle, metadata).schema_arrow,
             stretches=tuple(
-                Stretch(index, index + 1, group.num_rows, _text_bytes(group, wanted))
+                Stretch(index, index + 1, group.num_rows, _read_bytes(group, wanted))
                 for index, group in enumerate(groups)
             ),
             fingerprint=hashlib.sha256(tail).hexdigest(),
@@ -66,19 +74,77 @@ class Parquet:
             FileError: the file is not the one that was planned.
         """
         metadata = _planned_metadata(piece, handle)
-        with pq.ParquetFile(handle, metadata=metadata, pre_buffer=True, page_checksum_verification=True) as parquet:
+        with _opened(handle, metadata) as parquet:
             stored = [name for name in columns if name in parquet.schema_arrow.names]
-            groups = list(range(piece.start, piece.stop))
-            yield from parquet.iter_batches(_rows_at_once(piece), row_groups=groups, columns=stored)
+            groups, rows = list(range(piece.start, piece.stop)), _rows_at_once(piece)
+            batches = parquet.iter_batches(rows, row_groups=groups, columns=stored)
+            old = [name for name in stored if name in _int96_columns(metadata)]
+            if not old:
+                yield from batches
+                return
+            with pq.ParquetFile(handle, metadata=metadata) as in_ns:
+                for batch, exact in zip(batches, in_ns.iter_batches(rows, row_groups=groups, columns=old), strict=True):
+                    _require_whole_microseconds(piece, batch, exact)
+                    yield batch
 
 
-def _text_bytes(group: pq.RowGroupMetaData, columns: Sequence[int]) -> int:
+def _opened(handle: Any, metadata: pq.FileMetaData) -> pq.ParquetFile:
+    """Open a file to read batch by batch, never more of a row group than a batch needs.
+
+    INT96, the time of old Spark, Impala and Hive, is read in microseconds: in Arrow's default, nanoseconds, only the
+    years 1677 to 2262 fit, and the others wrap around without an error.
+    """
+    return pq.ParquetFile(
+        handle,
+        metadata=metadata,
+        pre_buffer=False,
+        buffer_size=_BUFFER,
+        page_checksum_verification=True,
+        coerce_int96_timestamp_unit="us",
+    )
+
+
+def _is_of(path: str, columns: Sequence[str]) -> bool:
+    """Tell whether a leaf of a file's schema is one of these columns, or inside one of them."""
+    return any(path == name or path.startswith(f"{name}.") for name in columns)
+
+
+def _require_codecs(groups: Sequence[pq.RowGroupMetaData], columns: Sequence[int]) -> None:
+    names = {group.column(index).compression for group in groups for index in columns}
+    for name in sorted(names - {"UNCOMPRESSED"}):
+        if name not in _CODECS or not pa.Codec.is_available(_CODECS[name]):
+            raise FileError(
+                f"it is compressed with {name}, which Arrow cannot read: write it with another compression",
+                reason=FileReason.UNSUPPORTED,
+            )
+
+
+def _int96_columns(metadata: pq.FileMetaData) -> set[str]:
+    leaves = (metadata.schema.column(index) for index in range(metadata.num_columns))
+    return {leaf.path for leaf in leaves if leaf.physical_type == "INT96"}
+
+
+def _require_whole_microseconds(piece: Piece, batch: pa.RecordBatch, exact: pa.RecordBatch) -> None:
+    """Refuse times of which microseconds would lose digits; outside of what nanoseconds hold, none can be told."""
+    for name in exact.schema.names:
+        micros, nanos = batch.column(name).cast(pa.int64()), exact.column(name).cast(pa.int64())
+        held = pc.fill_null(pc.and_(pc.greater(micros, -_HELD_BY_NS), pc.less(micros, _HELD_BY_NS)), False)
+        if pc.any(pc.not_equal(pc.multiply(micros.filter(held), 1000), nanos.filter(held))).as_py():
+            raise FileError(
+                f"{piece.file}: column {name!r} holds INT96 times finer than a microsecond; write it as "
+                "TIMESTAMP_NANOS, or leave it out",
+                file=piece.file,
+                reason=FileReason.UNSUPPORTED,
+            )
+
+
+def _read_bytes(group: pq.RowGroupMetaData, columns: Sequence[int]) -> int:
     return sum(group.column(index).total_uncompressed_size for index in columns)
 
 
 def _rows_at_once(piece: Piece) -> int:
     """Return how many rows to read together: fewer where texts are long, so that memory stays bounded."""
-    bytes_a_row = piece.text_bytes // max(piece.rows, 1) + 1
+    bytes_a_row = piece.read_bytes // max(piece.rows, 1) + 1
     return max(1, min(BLOCK_ROWS, LARGEST_READ // bytes_a_row))
 
 
@@ -103,6 +169,8 @@ def read_tail(handle: Any) -> bytes:
     if size == 0:
         raise FileError("it has zero bytes", reason=FileReason.ZERO_BYTES)
     tail = bytes(handle.read_at(min(size, _GUESS), max(size - _GUESS, 0)))
+    if tail[-4:] == _ENCRYPTED_MAGIC:
+        raise FileError("it is encrypted: decrypt it first", reason=FileReason.ENCRYPTED)
     if size < len(_MAGIC) + _END or tail[-4:] != _MAGIC:
         started = bytes(handle.read_at(min(size, 4), 0)) == _MAGIC
         if started:

@@ -3,8 +3,9 @@
 A URI may carry a key or a token; ``without_secrets`` is what goes into manifests, errors and logs.
 """
 
+import re
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import pyarrow as pa
 from pyarrow import fs
@@ -58,14 +59,22 @@ def open_store(place: str) -> tuple[fs.FileSystem, str]:
     if not is_uri(place):
         return fs.LocalFileSystem(), absolute(place)
     try:
-        filesystem, path = fs.FileSystem.from_uri(place)
+        filesystem, path = fs.FileSystem.from_uri(_legal(place))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        reason = str(error).replace(place, without_secrets(place))  # Arrow quotes the URI as it is
+        reason = str(error).replace(_legal(place), without_secrets(place))  # Arrow quotes the URI as it is
         raise CorpusError(f"{without_secrets(place)} cannot be opened ({reason})") from None
     if not path:
         raise CorpusError(f"{filesystem.type_name}:// names no place there; give a bucket or a folder")
     return filesystem, path
 
+
+def _legal(uri: str) -> str:
+    """Percent-encode what may not stand in a URI: spaces, brackets, a percent sign that encodes nothing."""
+    place, mark, query = uri.partition("?")
+    return quote(_LONE_PERCENT.sub("%25", place), safe="%/:@!$&'()*+,;=~") + mark + query
+
+
+_LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 _OPEN_OPTIONS = frozenset({"endpoint_override", "region", "scheme", "use_mmap"})
 """What a URI's query may say aloud: where the store is. Anything else may be a key or a token."""

@@ -1,26 +1,28 @@
 """What is checked before any work: that the columns asked for are there and can be used."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from w2vray.errors import CorpusError
-from w2vray.schema import FileReason
+from w2vray.schema import FileReason, without_views
+from w2vray.store.common_types import common_type
 from w2vray.store.corpus import Corpus, SourceFile, find_corpus
 from w2vray.store.describing import describe_files
 from w2vray.store.description import Description
 from w2vray.store.failures import Failure
+from w2vray.store.folders import folder_types
 from w2vray.store.labels import holds_lists, require_label_type
 from w2vray.text.columns import is_text_type
 
-__all__ = ["Columns", "fitting_files", "store_schema", "whole_store"]
+__all__ = ["NO_DATA", "Columns", "Found", "fit_files", "whole_store"]
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Columns that are read: ``texts`` must be of a text type, ``others`` of the same type in each file.
+    """Columns that are read: ``texts`` must be of a text type, ``others`` of types that have one in common.
 
     ``labels`` must all hold labels, or all lists of them; each file may have a type of its own.
     """
@@ -34,30 +36,92 @@ class Columns:
         """All columns, each once."""
         return list(dict.fromkeys([*self.texts, *self.labels, *self.others]))
 
+    @property
+    def required(self) -> list[str]:
+        """Those that every file must have; others are null where a file has none."""
+        return list(dict.fromkeys([*self.texts, *self.labels]))
 
-def store_schema(files: Sequence[Description], columns: Columns, roots: Sequence[str]) -> pa.Schema:
-    """Return the schema of the columns asked for, as the first file that has them all gives it.
+
+@dataclass(frozen=True)
+class Found:
+    """The files of a store that have the columns asked for, the others with the reason, and the columns' types.
+
+    ``schema`` has a type for each of ``Columns.others``, in which every file's values are read without a loss.
+    """
+
+    files: list[Description]
+    bad: dict[SourceFile, Failure]
+    schema: pa.Schema
+    multi_label: bool  # the label column holds lists
+    notes: list[str]  # for a person: what is null because a file does not have it
+
+
+def fit_files(
+    described: Sequence[Description], columns: Columns, corpus: Corpus, planned: pa.Schema | None = None
+) -> Found:
+    """Hold files against the columns asked for.
 
     Args:
-        files: of the store.
+        described: files of the store.
         columns: that are asked for.
-        roots: of the store: their own folders are no columns.
+        corpus: the store; its roots' own folders are no columns.
+        planned: the types, where they were fixed before; None to find them.
 
     Raises:
-        CorpusError: no file has them all; the message lists the columns that there are.
+        CorpusError: no file has a column, or one has it twice; the message lists the columns that there are.
     """
-    schemas = [_with_folders(file) for file in files]
-    for schema in schemas:
-        if all(schema.names.count(name) == 1 for name in columns.all):
-            return pa.schema([schema.field(name) for name in columns.all])
-    seen = Counter(name for schema in schemas for name in schema.names)
-    if twice := [name for name in columns.all if any(schema.names.count(name) > 1 for schema in schemas)]:
+    folders = folder_types(file.name for file in corpus.files)
+    schemas = {file.file: _with_folders(file, folders) for file in described}
+    _require_columns(schemas.values(), columns, corpus.roots)
+    schema = planned or pa.schema([_common(name, described, schemas) for name in dict.fromkeys(columns.others)])
+    lists = _most_hold_lists(described, schemas, columns)
+    good: list[Description] = []
+    bad: dict[SourceFile, Failure] = {}
+    for file in described:
+        unfit = _unfit(schemas[file.file], columns, schema, lists)
+        if unfit is None:
+            good.append(file)
+        else:
+            bad[file.file] = Failure(reason=unfit[0], detail=unfit[1], file=file.file.name)
+    return Found(good, bad, schema, any(lists.values()), _missing_notes(good, schemas, schema))
+
+
+def whole_store(arguments: Sequence[str], columns: Columns) -> tuple[Corpus, Found]:
+    """List a store of which every file is needed, and describe all of them.
+
+    Raises:
+        CorpusError: a file cannot be read or used; the message names the first, and says how many there are.
+    """
+    corpus = find_corpus(arguments)
+    described, unreadable = describe_files(corpus, corpus.files, columns.all)
+    no_data = [file for file, failure in unreadable.items() if failure.reason == FileReason.NOT_DATA]
+    if described:
+        found = fit_files(described, columns, corpus)
+        bad = {file: failure for file, failure in (unreadable | found.bad).items() if file not in no_data}
+    else:
+        bad = unreadable
+    if bad:
+        (file, failure), *others = bad.items()
+        more = f", and {len(others):,} more like it" if others else ""
+        raise CorpusError(f"{corpus.place(file)}: {failure.detail}{more}; mend or leave out the file")
+    for file in no_data:
+        corpus.ignored.add(NO_DATA, file.name)
+    return corpus, found
+
+
+NO_DATA = "neither content nor name says that it is data"
+
+
+def _require_columns(schemas: Iterable[pa.Schema], columns: Columns, roots: Sequence[str]) -> None:
+    every = list(schemas)
+    if twice := [name for name in columns.all if all(schema.names.count(name) > 1 for schema in every)]:
         raise CorpusError(f"column {twice[0]!r} is there more than once in a file; rename one of them")
-    missing = [name for name in columns.all if not seen[name]] or columns.all
-    raise CorpusError(
-        f"no column {', '.join(map(repr, missing))} in the store; its columns are {', '.join(seen)}"
-        + _above(missing, roots)
-    )
+    seen = dict.fromkeys(name for schema in every for name in schema.names)
+    if missing := [name for name in columns.all if name not in seen]:
+        raise CorpusError(
+            f"no column {', '.join(map(repr, missing))} in the store; its columns are {', '.join(seen)}"
+            + _above(missing, roots)
+        )
 
 
 def _above(missing: Sequence[str], roots: Sequence[str]) -> str:
@@ -69,64 +133,50 @@ def _above(missing: Sequence[str], roots: Sequence[str]) -> str:
     return f". Only folders below the one that is named are columns: name the one above {found} to have it"
 
 
-def whole_store(
-    arguments: Sequence[str], columns: Columns, check: Callable[[pa.Schema], None] = lambda _: None
-) -> tuple[Corpus, list[Description], pa.Schema]:
-    """List a store of which every file is needed, and describe all of them.
-
-    Args:
-        arguments: that name its files.
-        columns: that each file has to have.
-        check: looks at the columns' schema before any file is held against it.
-
-    Returns:
-        The store, its files described, and the schema of the columns.
-
-    Raises:
-        CorpusError: a file cannot be read or used; the message names the first, and says how many there are.
-    """
-    corpus = find_corpus(arguments)
-    files, bad = describe_files(corpus, corpus.files, columns.texts)
-    if files:
-        schema = store_schema(files, columns, corpus.roots)
-        check(schema)
-        files, unfit = fitting_files(files, columns, schema)
-        bad |= unfit
-    if bad:
-        (file, failure), *others = bad.items()
-        more = f", and {len(others):,} more like it" if others else ""
-        raise CorpusError(f"{corpus.place(file)}: {failure.detail}{more}; mend or leave out the file")
-    return corpus, files, schema
+def _common(name: str, files: Sequence[Description], schemas: Mapping[SourceFile, pa.Schema]) -> pa.Field:
+    """Return a column with the type that most rows can have; a rarer type that does not go with it is left out."""
+    rows: Counter[pa.DataType] = Counter()
+    for file in files:
+        if (kind := _type_of(schemas[file.file], name)) is not None:
+            rows[without_views(kind)] += file.rows + 1
+    kinds = [kind for kind, _ in rows.most_common()]
+    found = kinds[0]
+    for kind in kinds[1:]:
+        found = common_type(found, kind) or found
+    return pa.field(name, found)
 
 
-def fitting_files(
-    files: Iterable[Description], columns: Columns, schema: pa.Schema
-) -> tuple[list[Description], dict[SourceFile, Failure]]:
-    """Part the files into those that have the columns, in a type that can be used, and the others with the reason."""
-    good: list[Description] = []
-    bad: dict[SourceFile, Failure] = {}
-    for described in files:
-        unfit = _unfit(described, columns, schema)
-        if unfit is None:
-            good.append(described)
-        else:
-            reason, detail = unfit
-            bad[described.file] = Failure(reason=reason, detail=detail, file=described.file.name)
-    return good, bad
+def _most_hold_lists(
+    files: Sequence[Description], schemas: Mapping[SourceFile, pa.Schema], columns: Columns
+) -> dict[str, bool]:
+    """Return for each label column whether its rows hold lists, as most files have it."""
+    lists = {}
+    for name in columns.labels:
+        kinds = [kind for file in files if (kind := _type_of(schemas[file.file], name)) is not None]
+        known = [holds_lists(kind) for kind in kinds if not pa.types.is_null(kind)]
+        lists[name] = sum(known) * 2 > len(known)
+    return lists
 
 
-def _unfit(described: Description, columns: Columns, schema: pa.Schema) -> tuple[FileReason, str] | None:
-    found = _with_folders(described)
+def _type_of(schema: pa.Schema, name: str) -> pa.DataType | None:
+    """Return a column's type where it is there once."""
+    return schema.field(name).type if schema.names.count(name) == 1 else None
+
+
+def _unfit(
+    found: pa.Schema, columns: Columns, schema: pa.Schema, lists: Mapping[str, bool]
+) -> tuple[FileReason, str] | None:
     for name in columns.all:
-        if (count := found.names.count(name)) != 1:
-            detail = f"column {name!r} is there {count} times" if count else f"it has no column {name!r}"
-            return FileReason.NO_COLUMN, detail
-        if wrong := _wrong_type(name, found.field(name).type, schema, columns):
+        if (count := found.names.count(name)) > 1:
+            return FileReason.NO_COLUMN, f"column {name!r} is there {count} times"
+        if not count and name in columns.required:
+            return FileReason.NO_COLUMN, f"it has no column {name!r}"
+        if count and (wrong := _wrong_type(name, found.field(name).type, columns, schema, lists)):
             return FileReason.WRONG_TYPE, wrong
     return None
 
 
-def _wrong_type(name: str, kind: pa.DataType, schema: pa.Schema, columns: Columns) -> str:
+def _wrong_type(name: str, kind: pa.DataType, columns: Columns, schema: pa.Schema, lists: Mapping[str, bool]) -> str:
     """Say why a column of a file cannot be used; nothing where it can."""
     if name in columns.texts and not is_text_type(kind):
         return f"column {name!r} is {kind}; expected strings or UTF-8 bytes"
@@ -135,14 +185,29 @@ def _wrong_type(name: str, kind: pa.DataType, schema: pa.Schema, columns: Column
             require_label_type(kind, name)
         except CorpusError as error:
             return str(error)
-        if holds_lists(kind) != holds_lists(schema.field(name).type):
-            return f"column {name!r} is {kind}; in the files before it is {schema.field(name).type}"
-    if name in columns.others and kind != schema.field(name).type:
-        return f"column {name!r} is {kind}; in the files before it is {schema.field(name).type}"
+        if holds_lists(kind) != lists[name] and not pa.types.is_null(kind):
+            others = "lists of labels" if lists[name] else "one label a row"
+            return f"column {name!r} is {kind}; the other files have {others}"
+    if name in columns.others:
+        common = schema.field(name).type
+        if common_type(without_views(kind), common) != common:
+            return f"column {name!r} is {kind}; the other files have {common}, and no type holds both without a loss"
     return ""
 
 
-def _with_folders(described: Description) -> pa.Schema:
+def _missing_notes(
+    files: Sequence[Description], schemas: Mapping[SourceFile, pa.Schema], schema: pa.Schema
+) -> list[str]:
+    notes = []
+    for name in schema.names:
+        without = [file.file.name for file in files if name not in schemas[file.file].names]
+        if without:
+            rest = f" and {len(without) - 1:,} more" if len(without) > 1 else ""
+            notes.append(f"column {name!r} is null for the rows of {without[0]}{rest}: no such column there")
+    return notes
+
+
+def _with_folders(described: Description, folders: Mapping[str, pa.DataType]) -> pa.Schema:
     stored = described.schema
-    folders = (name for name in described.file.partition_values if name not in stored.names)
-    return pa.schema([*stored, *(pa.field(name, pa.string()) for name in folders)])
+    own = (name for name in described.file.partition_values if name not in stored.names)
+    return pa.schema([*stored, *(pa.field(name, folders[name]) for name in own)])

@@ -15,25 +15,29 @@ from w2vray.store.opening import UNREADABLE, etag_of, file_error
 from w2vray.store.places import open_store
 from w2vray.store.units import Piece, Unit
 
-__all__ = ["FILE_COLUMN", "ROW_COLUMN", "read_unit", "schema_as_read"]
+__all__ = ["FILE_COLUMN", "ROW_COLUMN", "read_unit"]
 
 FILE_COLUMN, ROW_COLUMN = "w2vray.source_file", "w2vray.source_row"
 """Where a row is, among the columns that are read: names that no column of a store has."""
 
-
-def schema_as_read(schema: pa.Schema) -> pa.Schema:
-    """Return the schema of a store's columns as ``read_unit`` gives them."""
-    return pa.schema([field.with_type(without_views(field.type)) for field in schema])
+NO_COLUMNS = pa.schema([])
 
 
 def read_unit(
-    unit: Unit, roots: Sequence[str], columns: Sequence[str], where: Where | None = None
+    unit: Unit, roots: Sequence[str], columns: Sequence[str], where: Where | None = None, schema: pa.Schema = NO_COLUMNS
 ) -> Iterator[pa.RecordBatch]:
     """Read a unit's rows in order, in batches of one file each; only those for which a condition holds.
 
+    Args:
+        unit: what is read.
+        roots: of the store.
+        columns: that are wanted, of the files or of ``key=value`` folders.
+        where: the condition.
+        schema: types of the columns that are read in one type from all files; null where a file has no such column.
+
     Yields:
-        ``FILE_COLUMN``, ``ROW_COLUMN`` and the asked columns, which may be ``key=value`` folders; at most
-        ``text.columns.BLOCK_ROWS`` rows. What is yielded depends on the unit alone.
+        ``FILE_COLUMN``, ``ROW_COLUMN`` and the wanted columns; at most ``text.columns.BLOCK_ROWS`` rows. What is
+        yielded depends on the unit alone.
 
     Raises:
         FileError: a file is not what it was when the plan was made, or cannot be read.
@@ -41,19 +45,13 @@ def read_unit(
     """
     columns = list(dict.fromkeys([*columns, *(where.columns if where else ())]))
     for piece in unit.pieces:
-        folders = piece.source.partition_values
         row = piece.row_start
         for batch in _read_piece(piece, roots[piece.root], columns):
             arrays = [
                 pa.repeat(pa.scalar(piece.file), len(batch)),
                 pa.array(np.arange(row, row + len(batch))),
+                *(_column(piece, batch, name, schema) for name in columns),
             ]
-            for name in columns:
-                if name not in batch.schema.names and name not in folders:
-                    raise piece.changed(f"has no column {name!r}; it had one when planned")
-                stored = name in batch.schema.names
-                column = batch.column(name) if stored else pa.repeat(pa.scalar(folders[name]), len(batch))
-                arrays.append(column.cast(without_views(column.type)))
             row += len(batch)
             rows = pa.RecordBatch.from_arrays(arrays, names=[FILE_COLUMN, ROW_COLUMN, *columns])
             yield where.rows(rows) if where else rows
@@ -63,6 +61,27 @@ def read_unit(
                 file=piece.file,
                 reason=FileReason.DAMAGED_DATA,
             )
+
+
+def _column(piece: Piece, batch: pa.RecordBatch, name: str, schema: pa.Schema) -> pa.Array:
+    """Return a column of a batch, from the file or from its folders, in the type that all files' values are read in."""
+    kind = schema.field(name).type if name in schema.names else None
+    folders = piece.source.partition_values
+    if name in batch.schema.names:
+        column = batch.column(name)
+    elif name in folders:
+        column = pa.repeat(pa.scalar(folders[name], pa.string()), len(batch))
+    elif kind is not None:
+        column = pa.nulls(len(batch), kind)
+    else:
+        raise piece.changed(f"has no column {name!r}; it had one when planned")
+    try:
+        return column.cast(without_views(column.type) if kind is None else kind)
+    except pa.ArrowException as error:
+        if isinstance(error, MemoryError):
+            raise
+        detail = f"{piece.file}: column {name!r} is {column.type}, and not every value fits into {kind}: {error}"
+        raise FileError(detail, file=piece.file, reason=FileReason.WRONG_TYPE) from error
 
 
 def _read_piece(piece: Piece, root: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

@@ -52,7 +52,7 @@ class Piece:
     stop: int
     row_start: int
     rows: int
-    text_bytes: int
+    read_bytes: int
     file_size: int
     file_mtime_ns: int | None
     file_etag: str | None = None
@@ -101,17 +101,17 @@ def plan_units(files: Sequence[Description], *, limit: int | None = None) -> lis
     pieces = [piece for file in files for piece in _pieces(file)]
     if limit is not None:
         pieces = _first_rows(pieces, limit)
-    total = sum(piece.text_bytes for piece in pieces)
+    total = sum(piece.read_bytes for piece in pieces)
     target = max(SMALLEST_UNIT, min(LARGEST_UNIT, total // UNITS_AT_LEAST))
     units: list[Unit] = []
     current: list[Piece] = []
     size = rows = 0
     for piece in pieces:
-        if current and (size + piece.text_bytes > target * 4 // 3 or rows + piece.rows > LARGEST_UNIT_ROWS):
+        if current and (size + piece.read_bytes > target * 4 // 3 or rows + piece.rows > LARGEST_UNIT_ROWS):
             units.append(Unit(tuple(current)))
             current, size, rows = [], 0, 0
         _add(current, piece)
-        size, rows = size + piece.text_bytes, rows + piece.rows
+        size, rows = size + piece.read_bytes, rows + piece.rows
         if size >= target or rows >= LARGEST_UNIT_ROWS:
             units.append(Unit(tuple(current)))
             current, size, rows = [], 0, 0
@@ -138,7 +138,7 @@ def _piece(described: Description, stretch: Stretch, row: int) -> Piece:
         stop=stretch.stop,
         row_start=row,
         rows=stretch.rows,
-        text_bytes=stretch.text_bytes,
+        read_bytes=stretch.read_bytes,
         file_size=file.size,
         file_mtime_ns=file.mtime_ns,
         file_etag=described.etag,
@@ -153,7 +153,7 @@ def _first_rows(pieces: Sequence[Piece], limit: int) -> list[Piece]:
         if limit <= 0:
             break
         rows = min(limit, piece.rows)
-        kept.append(Piece(**{**asdict(piece), "rows": rows, "text_bytes": piece.text_bytes * rows // piece.rows}))
+        kept.append(Piece(**{**asdict(piece), "rows": rows, "read_bytes": piece.read_bytes * rows // piece.rows}))
         limit -= rows
     return kept
 
@@ -165,7 +165,7 @@ def _add(pieces: list[Piece], piece: Piece) -> None:
         pieces.append(piece)
         return
     merged = {"stop": piece.stop, "rows": last.rows + piece.rows}
-    pieces[-1] = Piece(**{**asdict(last), **merged, "text_bytes": last.text_bytes + piece.text_bytes})
+    pieces[-1] = Piece(**{**asdict(last), **merged, "read_bytes": last.read_bytes + piece.read_bytes})
 
 
 def unit_pieces(units: Iterable[Unit]) -> dict[tuple[int, str], list[Piece]]:

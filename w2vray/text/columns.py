@@ -77,6 +77,7 @@ def is_text_type(kind: pa.DataType) -> bool:
         pa.types.is_large_binary,
         pa.types.is_binary_view,
         pa.types.is_fixed_size_binary,
+        pa.types.is_null,  # what a writer makes of a column in which it has seen no value
     )
     return any(test(kind) for test in tests)
 

@@ -1,0 +1,133 @@
+"""The files below a folder, each with the place where it really is, and the names that are left out."""
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from pyarrow import fs
+
+from w2vray.errors import CorpusError
+from w2vray.store.places import require_utf8
+from w2vray.store.tables import refuse_tables
+
+__all__ = ["Ignored", "Listed", "is_hidden", "list_folder", "real_place"]
+
+_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A file as a listing finds it. ``place`` is how it was reached, ``real`` where it is: links are followed."""
+
+    place: str
+    real: str
+    size: int
+    mtime_ns: int | None
+
+
+@dataclass
+class Ignored:
+    """How many files of a store were not taken, for each reason, with the names of a few."""
+
+    files: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, why: str, name: str) -> None:
+        """Count a file."""
+        self.files[why] = self.files.get(why, 0) + 1
+        named = self.examples.setdefault(why, [])
+        if len(named) < _EXAMPLES:
+            named.append(name)
+
+    def add_all(self, other: "Ignored") -> None:
+        """Count what another listing did not take."""
+        for why, count in other.files.items():
+            self.files[why] = self.files.get(why, 0) + count
+            self.examples[why] = (self.examples.get(why, []) + other.examples[why])[:_EXAMPLES]
+
+    def lines(self) -> list[str]:
+        """Say it to a person, a line for each reason."""
+        return [
+            f"{count:,} {'file' if count == 1 else 'files'} not read: {why} ({', '.join(self.examples[why])}"
+            + (", ...)" if count > len(self.examples[why]) else ")")
+            for why, count in self.files.items()
+        ]
+
+
+HIDDEN = "hidden, a name in the path begins with . or _"
+AGAIN = "another way to a file that is read"
+SPECIAL = "not a plain file"
+
+
+def is_hidden(part: str) -> bool:
+    """Tell whether a name of a path says that what it names is no data; ``_key=value`` is a column's folder."""
+    return part.startswith(".") or (part.startswith("_") and "=" not in part)
+
+
+def list_folder(
+    store: fs.FileSystem, path: str, takes: Callable[[list[str]], bool], ignored: Ignored
+) -> Iterator[tuple[list[str], Listed]]:
+    """Yield the files below a folder whose names ``takes`` accepts, each with its names from there on.
+
+    Raises:
+        CorpusError: the folder cannot be listed, a name is not UTF-8, or there is a table with a log of its own.
+    """
+    base = path.rstrip("/") + "/"
+    local = isinstance(store, fs.LocalFileSystem)
+    try:
+        listed: Iterable[Listed] = list(_local_files(path, ignored, base) if local else _remote_files(store, path))
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be listed ({error})") from error
+    named = [(file.place.removeprefix(base).split("/"), file) for file in listed]
+    refuse_tables(path.rstrip("/"), (parts for parts, _ in named))
+    for parts, file in named:
+        if not takes(parts):
+            continue
+        if any(is_hidden(part) for part in parts):
+            ignored.add(HIDDEN, "/".join(parts))
+            continue
+        require_utf8(file.place)
+        yield parts, file
+
+
+def real_place(store: fs.FileSystem, path: str) -> str:
+    """Return where a file is, whatever links lead to it."""
+    return os.path.realpath(path) if isinstance(store, fs.LocalFileSystem) else path
+
+
+def _remote_files(store: fs.FileSystem, path: str) -> Iterator[Listed]:
+    for info in store.get_file_info(fs.FileSelector(path, recursive=True)):
+        if info.type == fs.FileType.File:
+            yield Listed(info.path, info.path, info.size, info.mtime_ns)
+
+
+def _local_files(path: str, ignored: Ignored, base: str) -> Iterator[Listed]:
+    """Walk a folder, through links too, but into each folder once: links may go round in circles.
+
+    A link to nothing is listed without a size, so that opening it tells of it: it is not left out in silence.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    entered = set()
+    for folder, folders, names in os.walk(path, followlinks=True, onerror=fail):
+        if (real := os.path.realpath(folder)) in entered:
+            folders.clear()
+            for name in names:
+                ignored.add(AGAIN, os.path.join(folder, name).removeprefix(base))  # noqa: PTH118 - as below
+            continue
+        entered.add(real)
+        folders.sort(key=lambda name: (os.path.islink(os.path.join(folder, name)), name))  # noqa: PTH114, PTH118
+        for name in names:
+            place = os.path.join(folder, name)  # noqa: PTH118 - os.walk's own kind of path
+            try:
+                found = os.stat(place)  # noqa: PTH116 - the same
+            except FileNotFoundError:
+                yield Listed(place, place, 0, None)
+                continue
+            if stat.S_ISREG(found.st_mode):  # to open a pipe would wait for ever
+                yield Listed(place, os.path.realpath(place), found.st_size, found.st_mtime_ns)
+            else:
+                ignored.add(SPECIAL, place.removeprefix(base))

@@ -1,0 +1,461 @@
+"""The verbs in Python: what ``w2vray VERB`` does on the command line, as a function with typed keywords.
+
+Each function takes the fields of its settings class and returns the summary that the verb prints with ``--json``. Help
+on an option is written in the settings class alone; it is added to the functions' docstrings when this module is
+imported, so ``help(w2vray.score)`` shows it.
+
+Each imports what it needs when it is called, so that ``import w2vray`` starts nothing.
+"""
+
+import inspect
+import operator
+import os
+import re
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, replace
+from numbers import Real
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from w2vray.errors import ConfigError
+from w2vray.models.kinds import option_owners, settings_class
+from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings
+from w2vray.settings.verbs import EvaluateSettings, ScoreSettings, VerifySettings
+from w2vray.training.settings import TrainSettings
+
+if TYPE_CHECKING:
+    from w2vray.cluster.evaluate import EvaluationSummary
+    from w2vray.cluster.score import ScoreSummary
+    from w2vray.cluster.train import TrainSummary
+    from w2vray.run.verify import VerifySummary
+    from w2vray.vectors import Vectors
+
+__all__ = [
+    "Names",
+    "Place",
+    "Places",
+    "evaluate",
+    "import_vectors",
+    "join_vectors",
+    "score",
+    "train",
+    "train_vectors",
+    "verify",
+]
+
+Place = str | os.PathLike[str]
+"""A path, or a URI as a str."""
+Places = Place | Iterable[Place]
+Names = str | Iterable[str]
+
+S = TypeVar("S")
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PLACES = frozenset({"DIR", "MODEL", "PATH", "RUN", "VECTORS"})
+"""What the settings call a value that is a path or a URI."""
+_BROKEN_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/[^/]")
+
+
+def _helped(kind: type) -> Callable[[F], F]:
+    """Add the help of a settings class's fields to a function's docstring, as far as it is the same every time."""
+
+    def decorate(function: F) -> F:
+        lines = [inspect.cleandoc(function.__doc__ or ""), "", "Options:"]
+        for item in fields(kind):
+            if "help" in item.metadata:
+                text, choices = item.metadata["help"], item.metadata["choices"]
+                stated = text if isinstance(text, str) else "`--help` on the command line says it."
+                one_of = f" One of: {', '.join(choices)}." if choices and isinstance(choices, tuple) else ""
+                lines.append(f"    {item.name}: {stated}{one_of}")
+        function.__doc__ = "\n".join(lines)
+        return function
+
+    return decorate
+
+
+# Word vectors
+
+
+@_helped(ImportSettings)
+def import_vectors(
+    source: Place,
+    *,
+    output: Place,
+    format: str = "auto",  # noqa: A002 - the option's name
+    trust_pickle: bool = False,
+    limit: int | None = None,
+    dtype: str = "float32",
+    family: str | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> "Vectors":
+    """Make a vectors directory from a file of word2vec, GloVe, fastText or gensim, and open it.
+
+    ``progress`` is called with the rows read so far and, where the file says, the rows it has.
+
+    Raises:
+        VectorsError: the file cannot be used, or the directory cannot be written.
+        ConfigError: an option has a value that is not allowed.
+
+    Example:
+        >>> vectors = w2vray.import_vectors("glove.6B.300d.txt.gz", output="vectors")
+        >>> len(vectors), vectors.dim
+        (400000, 300)
+    """
+    settings = _settings(ImportSettings, locals())
+    from w2vray.vectors.importing import import_vectors as import_file
+
+    return import_file(settings, progress)
+
+
+@_helped(FitVectorsSettings)
+def train_vectors(
+    corpus: Places,
+    *,
+    output: Place,
+    text_column: Names = ("text",),
+    algorithm: str = "word2vec",
+    dim: int = 100,
+    epochs: int = 5,
+    window: int = 5,
+    min_count: int = 5,
+    negative: int = 5,
+    skip_gram: bool = False,
+    shortest: int | None = None,
+    longest: int | None = None,
+    buckets: int | None = None,
+    threads: int | None = None,
+    seed: int = 0,
+    dtype: str = "float32",
+    family: str = "plain",
+    progress: Callable[[int, int | None, str], None] | None = None,
+    note: Callable[[str], None] | None = None,
+) -> "Vectors":
+    """Train word2vec or fastText vectors on the text of a Parquet store, and open them.
+
+    ``progress`` is called with what is done, what there is to do, and what that counts. ``note`` is told how many rows
+    had no readable text.
+
+    Raises:
+        CorpusError: the store cannot be used.
+        VectorsError: no word is frequent enough, or the directory cannot be written.
+        ConfigError: an option has a value that is not allowed.
+
+    Example:
+        >>> vectors = w2vray.train_vectors("reviews/", output="vectors", dim=50)
+    """
+    settings = _settings(FitVectorsSettings, locals())
+    from w2vray.store.corpus_texts import corpus_texts
+    from w2vray.vectors.fitting import fit_vectors
+
+    texts = corpus_texts(settings.corpus, settings.text_column)
+    made = fit_vectors(settings, texts, progress or _silent)
+    if texts.rejected and note is not None:
+        note(f"rows left out because they have no readable text: {texts.rejected:,}")
+    return made
+
+
+@_helped(JoinVectorsSettings)
+def join_vectors(
+    vectors: Places,
+    *,
+    output: Place,
+    dtype: str | None = None,
+    family: str | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> "Vectors":
+    """Put vectors side by side, and open the result: it has each word that any of them has, and no n-grams.
+
+    ``progress`` is called with the words done and the words there are.
+
+    Raises:
+        VectorsError: one of them cannot be used, their token rules differ, or the directory cannot be written.
+        ConfigError: an option has a value that is not allowed.
+
+    Example:
+        >>> both = w2vray.join_vectors(["glove", "news"], output="both", family="googlenews")
+    """
+    settings = _settings(JoinVectorsSettings, locals())
+    from w2vray.vectors.joining import join_vectors as join
+
+    return join(settings, progress or _silent)
+
+
+# Models
+
+
+@_helped(TrainSettings)
+def train(
+    labelled: Places,
+    *,
+    vectors: Place,
+    output: Place,
+    model: str = TrainSettings.model,
+    text_column: Names = ("text",),
+    label_column: str = "label",
+    where: str | None = None,
+    validation: Places = (),
+    validation_fraction: float | None = None,
+    tune_vectors: bool = False,
+    balanced: bool = False,
+    class_weight: Names = (),
+    oov: str = "skip",
+    workers: str | int = 1,
+    gpu: bool = False,
+    precision: str = "float32",
+    seed: int = 0,
+    with_vectors: bool = False,
+    address: str | None = None,
+    progress: Callable[[int, str], None] | None = None,
+    note: Callable[[str], None] | None = None,
+    **model_options: Any,
+) -> "TrainSummary":
+    """Train a classifier on labelled Parquet, on Ray, and write the model directory.
+
+    ``model_options`` are the options of the model itself, such as ``filters=200``; ``w2vray train --help`` says which
+    model has which. ``address`` is that of a Ray cluster: without it, the function uses the Ray of this process, the
+    cluster in RAY_ADDRESS, or a Ray that it starts on this machine and ends again. ``progress`` is called with the
+    epochs done and a few words; ``note`` is told what a person should know, such as that workers wait for CPUs.
+
+    After a KeyboardInterrupt, and after any other end, the same call goes on from the last epoch.
+
+    Returns:
+        What was trained on, what was left out, and the learning curve.
+
+    Raises:
+        UnusableInputError: the arguments, the labelled store, the vectors or the output cannot be used.
+        TypeError: no model has an option of such a name.
+
+    Example:
+        >>> summary = w2vray.train("labelled.parquet", vectors="vectors", output="model", epochs=10)
+        >>> summary.labels
+        ('negative', 'positive')
+    """
+    settings = _settings(TrainSettings, locals())
+    settings = replace(settings, model_settings=_model_options(settings, model_options))
+    from w2vray.cluster.train import train as train_model
+
+    return train_model(settings, address=address, progress=progress or _silent, note=note or _silent)
+
+
+@_helped(EvaluateSettings)
+def evaluate(
+    labelled: Places,
+    *,
+    model: Place,
+    output: Place | None = None,
+    vectors: Place | None = None,
+    text_column: Names = ("text",),
+    label_column: str = "label",
+    where: str | None = None,
+    workers: int | None = None,
+    address: str | None = None,
+    note: Callable[[str], None] | None = None,
+) -> "EvaluationSummary":
+    """Measure a model on labelled Parquet, on Ray; ``address`` and ``note`` are as for ``train``.
+
+    Returns:
+        ``metrics`` (accuracy, macro-F1, a row per class), and how many rows have no label, or one that the model does
+        not know.
+
+    Raises:
+        UnusableInputError: the arguments, the labelled store or the model cannot be used.
+
+    Example:
+        >>> w2vray.evaluate("test.parquet", model="model").metrics.accuracy
+        0.915
+    """
+    settings = _settings(EvaluateSettings, locals())
+    from w2vray.cluster.evaluate import evaluate as evaluate_model
+
+    return evaluate_model(settings, address=address, note=note or _silent)
+
+
+# Runs
+
+
+@_helped(ScoreSettings)
+def score(
+    corpus: Places,
+    *,
+    model: Place,
+    output: Place,
+    vectors: Place | None = None,
+    text_column: Names = ("text",),
+    keep: Names = (),
+    probabilities: bool = False,
+    top_k: int | None = None,
+    threshold: float | None = None,
+    where: str | None = None,
+    limit: int | None = None,
+    max_bytes: int = 64 << 20,
+    truncate: bool = False,
+    null_as_empty: bool = False,
+    on_bad: str = "record",
+    new_files: bool = False,
+    workers: int | None = None,
+    gpu: bool = False,
+    cpus_per_gpu: int = 4,
+    precision: str = "float32",
+    batch_tokens: int = 1 << 18,
+    projection_cache: int = 128,
+    max_rejected: int | None = None,
+    address: str | None = None,
+    progress: Callable[[int, int, int], None] | None = None,
+    note: Callable[[str], None] | None = None,
+) -> "ScoreSummary":
+    """Classify every row of a Parquet store, on Ray.
+
+    ``progress`` is called with the units done, the units to do, and the rows in those done. ``address`` and ``note``
+    are as for ``train``. After a KeyboardInterrupt, and after any other end, the same call finishes what is missing.
+
+    Returns:
+        What the run came to. A file or a unit that cannot be read raises nothing (unless ``on_bad`` is "fail"):
+        ``left_out`` names each with its reason, and ``exit_code`` is what the command would have ended with, 0 or 3.
+        It is 3 where something was left out and ``on_bad`` is "record", or more than ``max_rejected`` rows were
+        rejected. Look at it before you rely on the run.
+
+    Raises:
+        UnusableInputError: the arguments, the store, the model or the run's directory cannot be used.
+
+    Example:
+        >>> summary = w2vray.score("reviews/", model="model", output="run", keep=["id", "year"], threshold=0.8)
+        >>> summary.rows_scored, summary.rows_abstained, summary.exit_code
+        (120000, 431, 0)
+    """
+    settings = _settings(ScoreSettings, locals())
+    from w2vray.cluster.score import score as score_store
+
+    return score_store(settings, address=address, progress=progress, note=note or _silent)
+
+
+@_helped(VerifySettings)
+def verify(
+    run: Place,
+    *,
+    deep: bool = False,
+    corpus: Places = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> "VerifySummary":
+    """Prove from a run's files that each row of the store is in it exactly once.
+
+    ``progress`` is called with the units checked and the units there are.
+
+    Returns:
+        ``ok``, the counts, and ``problems``: a sentence for each thing that is wrong. A problem raises nothing.
+
+    Raises:
+        RunError: there is no run.
+        CorpusError: with ``deep``, the store cannot be listed.
+
+    Example:
+        >>> w2vray.verify("run").ok
+        True
+    """
+    settings = _settings(VerifySettings, locals())
+    from w2vray.run.verify import verify as verify_run
+
+    return verify_run(settings, progress=progress)
+
+
+# Arguments to settings
+
+
+def _silent(*_: object) -> None:
+    """Take what is told, and do nothing."""
+
+
+def _settings(kind: type[S], given: Mapping[str, Any]) -> S:
+    """Make settings from a function's arguments.
+
+    Raises:
+        ConfigError: an argument has the wrong type, or a value that is not allowed.
+    """
+    hints = typing.get_type_hints(kind)
+    values = {}
+    for item in fields(kind):  # type: ignore[arg-type]
+        if "help" not in item.metadata:
+            continue
+        place = item.metadata["positional"] or item.metadata["metavar"] in _PLACES
+        value = values[item.name] = _value(item.name, given[item.name], hints[item.name], place=place)
+        if item.metadata["positional"] and value == ():
+            raise ConfigError(f"{item.name} is empty; name at least one file, directory, glob or URI")
+    return kind(**values)
+
+
+def _model_options(settings: TrainSettings, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the types of a model's own options; what is an option of another model is left to be refused by name.
+
+    Raises:
+        TypeError: no model has such an option.
+        ConfigError: an option has the wrong type.
+    """
+    hints = typing.get_type_hints(settings_class(settings.model, tuned=settings.tune_vectors))
+    owners = option_owners()
+    for name in given:
+        if name not in owners:
+            known = f"the model {settings.model} has the options {', '.join(sorted(hints))}"
+            raise TypeError(f"train() got an unexpected keyword argument {name!r}; {known}")
+    return {name: _value(name, value, hints[name]) if name in hints else value for name, value in given.items()}
+
+
+def _value(name: str, value: Any, hint: Any, *, place: bool = False) -> Any:
+    """Return an argument as its field holds it: a plain str, int, float or bool, or a tuple of them.
+
+    Raises:
+        ConfigError: it is of another type.
+    """
+    if typing.get_origin(hint) is tuple:
+        base = typing.get_args(hint)[0]
+        return tuple(_plain(name, one, base, place=place) for one in _several(name, value))
+    kinds = typing.get_args(hint) if typing.get_origin(hint) in {types.UnionType, typing.Union} else (hint,)
+    if value is None and type(None) in kinds:
+        return None
+    plain = [kind for kind in kinds if kind is not type(None)]
+    return _plain(name, value, str if str in plain and isinstance(value, str) else plain[-1], place=place)
+
+
+def _several(name: str, value: Any) -> Iterable[Any]:
+    """Return the single values of an argument that may be one or several."""
+    if isinstance(value, str | os.PathLike | int):
+        return (value,)
+    if isinstance(value, bytes | bytearray | Mapping) or not isinstance(value, Iterable):
+        raise ConfigError(f"{name} is {value!r}; give one value, or a list of them")
+    return value
+
+
+def _plain(name: str, value: Any, kind: type, *, place: bool) -> Any:
+    if place:
+        return _place(name, value)
+    if kind not in _EXPECTED:
+        return value  # of a type that only its settings know how to check
+    if isinstance(value, bool):
+        if kind is bool:
+            return value
+    elif kind is str and isinstance(value, str):
+        return str(value)
+    elif kind is int and hasattr(value, "__index__"):
+        return operator.index(value)
+    elif kind is float and isinstance(value, Real):
+        return float(value)  # as the command line has it: 10 and 10.0 are the same training
+    raise ConfigError(f"{name} is {value!r}; expected {_EXPECTED[kind]}, got {type(value).__name__}")
+
+
+_EXPECTED: dict[type, str] = {
+    str: "a string",
+    bool: "True or False",
+    int: "a whole number",
+    float: "a number",
+}
+
+
+def _place(name: str, value: Any) -> str:
+    """Return a path or a URI as a str."""
+    path = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(path, str):
+        raise ConfigError(f"{name} is {value!r}; expected a path or a URI, as str or os.PathLike")
+    if not path:
+        raise ConfigError(f"{name} is empty; give a path or a URI")
+    if path is not value and _BROKEN_URI.match(path):
+        raise ConfigError(f"{name} is {value!r}, which has lost a slash of the URI; give a URI as str, not as Path")
+    return path
