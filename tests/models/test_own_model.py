@@ -34,6 +34,7 @@ ROOT = Path(__file__).parents[2]
 ROW = "tests.models.own_model:MEAN_MAX"
 QUICK: dict[str, Any] = {"epochs": 12, "learning_rate": 0.01, "averaging": 0.5}
 LABELS = ("high", "low", "mid")
+BUILT_IN = names()
 
 
 @pytest.fixture
@@ -225,7 +226,7 @@ def test_what_a_model_directory_names_is_never_imported(
 @pytest.mark.usefixtures("own")
 def test_its_name_and_options_stand_beside_those_of_the_others() -> None:
     """In the order of the table, its own last."""
-    assert names() == ("average", "cnn", "lstm", "gru", "mean-max")
+    assert names() == (*BUILT_IN, "mean-max")
     assert option_owners()["units"] == {"mean-max": MeanMaxSettings}
     assert model_settings("mean-max", {"units": 3}) == MeanMaxSettings(units=3)
     assert kind_of(MeanMaxSettings()) is kind_named("mean-max") is MEAN_MAX
@@ -238,7 +239,7 @@ def test_the_environment_makes_it_known_and_help_tells_its_options(tmp_path: Pat
     """As ``MODULE:NAME``."""
     text = " ".join(call("-m", "w2vray", "train", "--help", cwd=tmp_path, W2VRAY_MODELS=ROW).split())
 
-    assert "--model [average|cnn|lstm|gru|mean-max]" in text
+    assert f"--model [{'|'.join(BUILT_IN)}|mean-max]" in text
     assert "mean-max, a hidden layer over the mean and the maximum of a text's vectors." in text
     assert "--units INTEGER mean-max: numbers in the hidden layer. Default: 16." in text
 
@@ -290,7 +291,7 @@ def test_a_row_that_cannot_be_told_from_another_or_used_is_refused(changes: dict
     """When it is made or registered, and not in the middle of a training."""
     with pytest.raises(ConfigError, match=message):
         register(replace(MEAN_MAX, **changes))
-    assert names() == ("average", "cnn", "lstm", "gru", "mean-max")
+    assert names() == (*BUILT_IN, "mean-max")
 
 
 @pytest.mark.usefixtures("own")

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from w2vray.errors import ConfigError
+from w2vray.models import kinds
 from w2vray.settings import vectors as vectors_config
 from w2vray.settings import verbs as config
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings, VectorsInfoSettings
@@ -58,7 +59,7 @@ BAD_VALUES: list[tuple[type[Any], str, Any, str]] = [
     (JoinVectorsSettings, "family", "fastText", "plain, glove, googlenews, fasttext"),
     (VectorsInfoSettings, "text_column", (), "the name of at least one column"),
     (VectorsInfoSettings, "text_column", ("text", "text"), "each column once"),
-    (TrainSettings, "model", "transformer", "average, cnn, lstm, gru"),
+    (TrainSettings, "model", "transformer", ", ".join(kinds.names())),
     (TrainSettings, "text_column", (), "the name of at least one column"),
     (TrainSettings, "text_column", ("a", "b", "a"), "each column once"),
     (TrainSettings, "validation_fraction", 0.0, "above 0, below 1"),

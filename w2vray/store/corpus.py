@@ -18,6 +18,7 @@ from w2vray.errors import CorpusError
 from w2vray.store.folders import folder_values
 from w2vray.store.listing import AGAIN, Ignored, Listed, is_hidden, list_folder, real_place
 from w2vray.store.places import absolute, is_uri, open_store, without_secrets
+from w2vray.store.tables import refuse_table_above
 
 __all__ = ["Corpus", "SourceFile", "find_corpus"]
 
@@ -152,6 +153,7 @@ def _expand(argument: str, index: int) -> tuple[str, fs.FileSystem, dict[str, So
     root, pattern = _split(argument)
     store, path = open_store(root)
     info = _info(store, path, argument)
+    refuse_table_above(store, path)
     ignored = Ignored()
     place, mark, query = root.partition("?") if is_uri(root) else (root, "", "")
     if not pattern and info.type == fs.FileType.File:

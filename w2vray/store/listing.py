@@ -9,6 +9,7 @@ from pyarrow import fs
 
 from w2vray.errors import CorpusError
 from w2vray.store.places import require_utf8
+from w2vray.store.tables import refuse_tables
 
 __all__ = ["Ignored", "Listed", "is_hidden", "list_folder", "real_place"]
 
@@ -70,7 +71,7 @@ def list_folder(
     """Yield the files below a folder whose names ``takes`` accepts, each with its names from there on.
 
     Raises:
-        CorpusError: the folder cannot be listed, or a name is not UTF-8.
+        CorpusError: the folder cannot be listed, a name is not UTF-8, or there is a table with a log of its own.
     """
     base = path.rstrip("/") + "/"
     local = isinstance(store, fs.LocalFileSystem)
@@ -78,8 +79,9 @@ def list_folder(
         listed: Iterable[Listed] = list(_local_files(path, ignored, base) if local else _remote_files(store, path))
     except OSError as error:
         raise CorpusError(f"{path} cannot be listed ({error})") from error
-    for file in listed:
-        parts = file.place.removeprefix(base).split("/")
+    named = [(file.place.removeprefix(base).split("/"), file) for file in listed]
+    refuse_tables(path.rstrip("/"), (parts for parts, _ in named))
+    for parts, file in named:
         if not takes(parts):
             continue
         if any(is_hidden(part) for part in parts):
