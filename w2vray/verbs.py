@@ -97,10 +97,10 @@ def import_vectors(
         VectorsError: the file cannot be used, or the directory cannot be written.
         ConfigError: an option has a value that is not allowed.
 
-    Example:
-        >>> vectors = w2vray.import_vectors("glove.6B.300d.txt.gz", output="vectors")
-        >>> len(vectors), vectors.dim
-        (400000, 300)
+    Example::
+
+        vectors = w2vray.import_vectors("glove.6B.300d.txt.gz", output="vectors")
+        len(vectors), vectors.dim  # (400000, 300)
     """
     settings = _settings(ImportSettings, locals())
     from w2vray.vectors.importing import import_vectors as import_file
@@ -141,8 +141,9 @@ def train_vectors(
         VectorsError: no word is frequent enough, or the directory cannot be written.
         ConfigError: an option has a value that is not allowed.
 
-    Example:
-        >>> vectors = w2vray.train_vectors("reviews/", output="vectors", dim=50)
+    Example::
+
+        vectors = w2vray.train_vectors("reviews/", output="vectors", dim=50)
     """
     settings = _settings(FitVectorsSettings, locals())
     from w2vray.store.corpus_texts import corpus_texts
@@ -172,8 +173,9 @@ def join_vectors(
         VectorsError: one of them cannot be used, their token rules differ, or the directory cannot be written.
         ConfigError: an option has a value that is not allowed.
 
-    Example:
-        >>> both = w2vray.join_vectors(["glove", "news"], output="both", family="googlenews")
+    Example::
+
+        both = w2vray.join_vectors(["glove", "news"], output="both", family="googlenews")
     """
     settings = _settings(JoinVectorsSettings, locals())
     from w2vray.vectors.joining import join_vectors as join
@@ -226,10 +228,10 @@ def train(
         UnusableInputError: the arguments, the labelled store, the vectors or the output cannot be used.
         TypeError: no model has an option of such a name.
 
-    Example:
-        >>> summary = w2vray.train("labelled.parquet", vectors="vectors", output="model", epochs=10)
-        >>> summary.labels
-        ('negative', 'positive')
+    Example::
+
+        summary = w2vray.train("labelled.parquet", vectors="vectors", output="model", epochs=10)
+        summary.labels  # ('negative', 'positive')
     """
     settings = _settings(TrainSettings, locals())
     settings = replace(settings, model_settings=_model_options(settings, model_options))
@@ -261,9 +263,9 @@ def evaluate(
     Raises:
         UnusableInputError: the arguments, the labelled store or the model cannot be used.
 
-    Example:
-        >>> w2vray.evaluate("test.parquet", model="model").metrics.accuracy
-        0.915
+    Example::
+
+        w2vray.evaluate("test.parquet", model="model").metrics.accuracy  # 0.915
     """
     settings = _settings(EvaluateSettings, locals())
     from w2vray.cluster.evaluate import evaluate as evaluate_model
@@ -318,10 +320,10 @@ def score(
     Raises:
         UnusableInputError: the arguments, the store, the model or the run's directory cannot be used.
 
-    Example:
-        >>> summary = w2vray.score("reviews/", model="model", output="run", keep=["id", "year"], threshold=0.8)
-        >>> summary.rows_scored, summary.rows_abstained, summary.exit_code
-        (120000, 431, 0)
+    Example::
+
+        summary = w2vray.score("reviews/", model="model", output="run", keep=["id", "year"], threshold=0.8)
+        summary.rows_scored, summary.rows_abstained, summary.exit_code  # (120000, 431, 0)
     """
     settings = _settings(ScoreSettings, locals())
     from w2vray.cluster.score import score as score_store
@@ -348,9 +350,9 @@ def verify(
         RunError: there is no run.
         CorpusError: with ``deep``, the store cannot be listed.
 
-    Example:
-        >>> w2vray.verify("run").ok
-        True
+    Example::
+
+        w2vray.verify("run").ok  # True
     """
     settings = _settings(VerifySettings, locals())
     from w2vray.run.verify import verify as verify_run

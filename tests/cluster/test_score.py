@@ -210,13 +210,13 @@ def test_folders_are_columns_that_can_be_kept_and_filtered(
         folder = tmp_path / "store" / f"year={year}" / "lang=en%20gb"
         folder.mkdir(parents=True)
         pq.write_table(pa.table({"text": ["bab", "dab", None], "n": [1, 2, 3]}), folder / "x.parquet")
-    settings = {"keep": ("year", "lang"), "where": "year >= '2020' and n in [2, 3]"}
+    settings = {"keep": ("year", "lang"), "where": "year >= 2020 and n in [2, 3]"}
     summary = run_score(tmp_path / "store", make_model(), tmp_path / "run", **settings)
     assert (summary.rows_in, summary.rows_scored, summary.rows_rejected) == (4, 2, 2)
     scored = read_parts(tmp_path / "run").to_pylist()
     assert [(row["year"], row["lang"], row["source_row"]) for row in scored] == [
-        ("2020", "en gb", 1),
-        ("2021", "en gb", 1),
+        (2020, "en gb", 1),
+        (2021, "en gb", 1),
     ]
     assert check(tmp_path / "run").ok
 
