@@ -51,7 +51,8 @@ __all__ = [
     "start_here",
 ]
 
-_STALL_SECONDS = 600
+_NO_LIMIT = -1
+"""Ray Data's word for waiting as long as it takes: slow work is no hang, and a run whose CPUs others hold says so."""
 _CONNECT_SECONDS = 20
 
 _SILENT: Mapping[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
@@ -234,7 +235,7 @@ def _quieten() -> None:
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True
-    context.execution_no_progress_timeout_s = _STALL_SECONDS
+    context.execution_no_progress_timeout_s = _NO_LIMIT
 
 
 @dataclass(frozen=True)
