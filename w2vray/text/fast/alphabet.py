@@ -3,8 +3,6 @@
 The tables are made by asking ``tokens.py`` about every character, so that nothing is told twice. A text that is not
 ASCII is first written anew (``writing.py``) so that one byte says what it is: word characters stay UTF-8, blanks become
 a space, and any other character gets ``MARK`` in front of it, or becomes a space where the rules drop marks.
-
-Shape letters: CONTRIBUTING.md.
 """
 
 import re
