@@ -144,7 +144,7 @@ def make_model(folder: Path) -> Path:
         settings=settings,
         labels=("high", "low", "mid"),
         rules=vectors.rules,
-        policy="skip",
+        oov="skip",
         dim=DIM,
         vectors_fingerprint=vectors.fingerprint,
         vectors_path=str((folder / "vectors").resolve()),

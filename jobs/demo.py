@@ -43,7 +43,7 @@ from w2vray.settings.vectors import FitVectorsSettings
 from w2vray.settings.verbs import EvaluateSettings, ScoreSettings, VerifySettings
 from w2vray.store.corpus_texts import corpus_texts
 from w2vray.training.settings import TrainSettings
-from w2vray.vectors.fitting import fit_vectors
+from w2vray.vectors.gensim_training import fit_vectors
 
 STORE_FILES = 8
 ROW_GROUPS_PER_FILE = 4

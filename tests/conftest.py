@@ -90,19 +90,19 @@ def vectors(write_vectors: Callable[..., Vectors], tmp_path_factory: pytest.Temp
 
 @pytest.fixture(scope="session")
 def make_classifier() -> Callable[..., Classifier]:
-    """Make a classifier of random weights over vectors, by the name of its model and its policy."""
+    """Make a classifier of random weights over vectors, by the name of its model and its ``oov``."""
 
     def make(
         kind: str,
         vectors: Vectors,
-        policy: str = "skip",
+        oov: str = "skip",
         *,
         model: ModelSettings | None = None,
         classes: int = len(LABELS),
         trainable: bool = False,
         seed: int = 0,
     ) -> Classifier:
-        words = WordVectors(shared_table(vectors.table_VD), special_row(policy, vectors.table_VD), trainable=trainable)
+        words = WordVectors(shared_table(vectors.table_VD), special_row(oov, vectors.table_VD), trainable=trainable)
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             classifier = Classifier(words, build_model(model or SETTINGS[kind], vectors.dim, classes))
@@ -121,7 +121,7 @@ def make_bundle(make_classifier: Callable[..., Classifier]) -> Callable[..., Bun
         output: Path,
         vectors: Vectors,
         kind: str = "average",
-        policy: str = "skip",
+        oov: str = "skip",
         *,
         weights: dict[str, Any] | None = None,
         with_vectors: bool = False,
@@ -131,14 +131,14 @@ def make_bundle(make_classifier: Callable[..., Classifier]) -> Callable[..., Bun
         settings = changes.pop("settings", SETTINGS[kind])
         labels = changes.pop("labels", LABELS)
         if weights is None:
-            classifier = make_classifier(kind, vectors, policy, model=settings, classes=len(labels), seed=seed)
+            classifier = make_classifier(kind, vectors, oov, model=settings, classes=len(labels), seed=seed)
             weights = {name: value.numpy() for name, value in classifier.state_dict().items()}
         described: dict[str, Any] = {
             "model": kind,
             "settings": settings,
             "labels": labels,
             "rules": vectors.rules,
-            "policy": policy,
+            "oov": oov,
             "dim": vectors.dim,
             "vectors_fingerprint": vectors.fingerprint,
             "vectors_path": str(vectors.path),

@@ -109,7 +109,7 @@ def test_gensim_is_imported_where_vectors_are_trained_and_where_its_files_are_re
         return any(name.split(".")[0] == "gensim" for name in names)
 
     found = {str(file.relative_to(ROOT)) for file in ROOT.rglob("*.py") if imports_gensim(file)}
-    assert found == {"vectors/fitting.py", "vectors/readers/gensim_pickle.py"}
+    assert found == {"vectors/gensim_training.py", "vectors/readers/gensim_pickle.py"}
 
 
 def test_only_the_wing_of_models_knows_a_model_by_name() -> None:
@@ -195,7 +195,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "vectors.importing.import_vectors",
         "vectors.import_vectors",
         "vectors.joining.join_vectors",
-        "vectors.fitting.fit_vectors",
+        "vectors.gensim_training.fit_vectors",
     ):
         monkeypatch.setattr(f"w2vray.{place}", keep)
     monkeypatch.setattr("w2vray.store.corpus_texts.corpus_texts", lambda *_: None)

@@ -147,7 +147,7 @@ def train_vectors(
     """
     settings = _settings(FitVectorsSettings, locals())
     from w2vray.store.corpus_texts import corpus_texts
-    from w2vray.vectors.fitting import fit_vectors
+    from w2vray.vectors.gensim_training import fit_vectors
 
     texts = corpus_texts(settings.corpus, settings.text_column)
     made = fit_vectors(settings, texts, progress or _silent)

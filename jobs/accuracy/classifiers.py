@@ -22,7 +22,7 @@ from w2vray.vectors import Vectors
 
 __all__ = ["Outcome", "measure_model", "outcome", "table_settings"]
 
-POLICY = "skip"
+OOV = "skip"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def measure_model(
         model=settings,
         classes=len(labelled.labels),
         objective=OneLabel(),
-        policy=POLICY,
+        oov=OOV,
         tune_vectors=tuned,
         refit=isinstance(settings, StepSettings) and settings.refit and labelled.dev is None,
         seed=seed,
@@ -67,7 +67,7 @@ def measure_model(
         tuned_vectors=tuned,
         labels=labelled.labels,
         rules=vectors.rules,
-        policy=POLICY,
+        oov=OOV,
         dim=vectors.dim,
         vectors_fingerprint=vectors.fingerprint,
         vectors_path=str(vectors.path),
@@ -89,7 +89,7 @@ def examples(rows: Rows, vectors: Vectors, labels: Sequence[str]) -> Examples:
     """Look up rows to learn from: those of a known label of which a word has a vector, as ``w2vray train`` does."""
     number = {label: index for index, label in enumerate(labels)}
     known = rows.take(np.flatnonzero([label in number for label in rows.labels]))
-    ids = Lookup(vectors.vocabulary, vectors.rules, POLICY)(known.texts)
+    ids = Lookup(vectors.vocabulary, vectors.rules, OOV)(known.texts)
     usable_N = ids.evidence_N
     labels_N = np.array([number[label] for label in known.labels], dtype=np.int64)
     offsets_N1 = np.concatenate(([0], np.cumsum(ids.lengths_N[usable_N])))

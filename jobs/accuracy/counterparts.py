@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from classifiers import POLICY, Outcome, outcome
+from classifiers import OOV, Outcome, outcome
 from labelled_sets import LabelledSet, Rows
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -81,7 +81,7 @@ def _fitted(model: Any, train: Any, test: Any, labelled: LabelledSet) -> Outcome
 
 def _means(rows: Rows, vectors: Vectors) -> npt.NDArray[np.float64]:
     """Return means_ND, computed in plain numpy."""
-    ids = Lookup(vectors.vocabulary, vectors.rules, POLICY)(rows.texts)
+    ids = Lookup(vectors.vocabulary, vectors.rules, OOV)(rows.texts)
     starts = ids.offsets_N1[:-1]
     means_ND = np.zeros((len(rows), vectors.dim))
     for text, (start, length) in enumerate(zip(starts.tolist(), ids.lengths_N.tolist(), strict=True)):

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from classifiers import POLICY, Outcome, outcome
+from classifiers import OOV, Outcome, outcome
 from labelled_sets import LabelledSet, Rows
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -115,7 +115,7 @@ def _network(name: str, dim: int, classes: int) -> PlainCnn | PlainRecurrent:
 
 def _texts(rows: Rows, vectors: Vectors) -> list[npt.NDArray[np.int32]]:
     """Return each text's ids of known words, as the other classifiers have them."""
-    ids = Lookup(vectors.vocabulary, vectors.rules, POLICY)(rows.texts)
+    ids = Lookup(vectors.vocabulary, vectors.rules, OOV)(rows.texts)
     return np.split(ids.ids_L, ids.offsets_N1[1:-1])
 
 

@@ -21,7 +21,7 @@ from labelled_sets import LabelledSet
 from w2vray.errors import ConfigError
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings
 from w2vray.vectors import Vectors, import_vectors
-from w2vray.vectors.fitting import fit_vectors
+from w2vray.vectors.gensim_training import fit_vectors
 from w2vray.vectors.joining import join_vectors
 
 __all__ = ["VECTORS", "make_vectors", "write_glove"]

@@ -93,7 +93,7 @@ def make_model(path: Path, vectors: Vectors, model: str) -> Bundle:
         settings=settings,
         labels=LABELS,
         rules=vectors.rules,
-        policy="skip",
+        oov="skip",
         dim=vectors.dim,
         vectors_fingerprint=vectors.fingerprint,
         vectors_path=str(vectors.path),

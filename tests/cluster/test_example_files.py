@@ -60,7 +60,7 @@ def read(monkeypatch: pytest.MonkeyPatch, word_vectors: Vectors, tmp_path: Path,
             "schema": labelled.schema,
             "multi_label": labelled.multi_label,
             "rules": word_vectors.rules,
-            "policy": "skip",
+            "oov": "skip",
             "validation_share": 0.25,
             "seed": 0,
         }
@@ -112,7 +112,7 @@ def test_a_row_of_words_too_short_for_ngrams_is_without_evidence(
     pq.write_table(pa.table({"text": texts, "label": list("xyxyx")}), tmp_path / "store.parquet")
     ngrams = NGrams(np.ones((3, word_vectors.dim), dtype=np.float32), 6, 6)
     files, counts, _ = read(
-        tmp_path / "store.parquet", replace(word_vectors, ngrams=ngrams), policy="subword", validation_share=0
+        tmp_path / "store.parquet", replace(word_vectors, ngrams=ngrams), oov="subword", validation_share=0
     )
     assert (counts.train, counts.without_evidence) == (3, 2)
     lookup = Lookup(word_vectors.vocabulary, word_vectors.rules, "skip")
@@ -166,7 +166,7 @@ def test_what_is_there_is_not_read_again(read: Read, units_read: list[str], tmp_
     files[0].unlink()
     assert read(store)[:2] == (files, counts)
     assert len(units_read) == 2
-    others, _, _ = read(store, policy="zero")
+    others, _, _ = read(store, oov="zero")
     assert not set(others) & set(files)
     assert len(units_read) == 3
 
@@ -182,7 +182,7 @@ def test_a_folder_that_the_workers_do_not_share_is_told_of(
 def test_words_without_a_row_have_the_rows_that_scoring_makes_for_them(
     word_vectors: Vectors, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Under the policy ``subword``, though the look-up numbers them anew in each block."""
+    """With ``--oov subword``, though the look-up numbers them anew in each block."""
     ngrams = NGrams(np.random.default_rng(0).normal(size=(50, word_vectors.dim)).astype(np.float32), 2, 3)
     vectors = replace(word_vectors, ngrams=ngrams)
     texts = ["bab qqx qqy", "qqy", "qqz bab qqx", "bab", "qqz qqz"]
@@ -196,7 +196,7 @@ def test_words_without_a_row_have_the_rows_that_scoring_makes_for_them(
         schema=labelled.schema,
         multi_label=False,
         rules=vectors.rules,
-        policy="subword",
+        oov="subword",
         validation_share=0.0,
         seed=0,
     )
@@ -226,7 +226,7 @@ def test_the_hash_of_a_store_is_that_of_its_texts_and_labels(read: Read, tmp_pat
     assert read(tmp_path / "other" / "a.parquet")[2] == expected
     (tmp_path / "other" / "a.parquet").rename(tmp_path / "other" / "b.parquet")
     assert read(tmp_path / "other" / "b.parquet")[2] != expected  # what is kept for validation goes by the name
-    assert read(store, policy="zero", validation_share=0.5, seed=3)[2] == expected
+    assert read(store, oov="zero", validation_share=0.5, seed=3)[2] == expected
     table = pq.read_table(store)
     for name in ("text", "label"):
         turned = pa.array(table[name].to_pylist()[::-1], table[name].type)

@@ -59,7 +59,7 @@ def test_unseen_words_are_learnt_and_scored_by_their_ngrams(tmp_path: Path) -> N
     np.testing.assert_allclose(np.stack(found["probabilities"].to_numpy()), alone.probabilities_NC, atol=1e-5)
     assert found["label"].to_pylist() == alone.columns()["label"].to_pylist()
     assert set(found["coverage"].to_pylist()) == {np.float32(2 / 3)}
-    assert Bundle.load(model).config.policy == "subword"
+    assert Bundle.load(model).config.oov == "subword"
 
 
 def test_vectors_without_ngrams_are_refused_before_anything_is_read(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_one_worker_of_rays_is_the_plain_function(  # noqa: PLR0917 - fixtures
 
     assert file_hashes(word_vectors.path) == before
     assert word_vectors.table_VD.tobytes() == table_before
-    state = fit_here(store_with_lists, model_settings(model, stated), policy="unknown", **options)
+    state = fit_here(store_with_lists, model_settings(model, stated), oov="unknown", **options)
     assert (state[SEARCH] if "refit" in stated else state[CURVE]) == summary.curve
     bundle = Bundle.load(tmp_path / "model")
     assert bundle.weights.keys() == state[BEST].keys()

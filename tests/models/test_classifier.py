@@ -24,7 +24,7 @@ from w2vray.scoring.scorer import TextScorer
 from w2vray.vectors import Vectors
 
 KINDS = ("average", "cnn", "lstm", "gru")
-POLICIES = ("skip", "zero", "unknown")
+OOV_CHOICES = ("skip", "zero", "unknown")
 
 ALL_SETTINGS: list[ModelSettings] = [
     AverageSettings(),
@@ -151,7 +151,7 @@ def test_a_text_alone_has_the_logits_it_has_in_a_batch(
         same(torch.cat([classifier(make_batch([text])) for text in texts]), together_BC)
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("oov", OOV_CHOICES)
 def test_a_saved_and_loaded_model_is_the_same_function(
     *,
     make_classifier: Callable[..., Classifier],
@@ -159,35 +159,35 @@ def test_a_saved_and_loaded_model_is_the_same_function(
     vectors: Vectors,
     tmp_path: Path,
     kind: str,
-    policy: str,
+    oov: str,
 ) -> None:
     """Every weight survives the model directory, the overlay among them."""
-    classifier = make_classifier(kind, vectors, policy)
+    classifier = make_classifier(kind, vectors, oov)
     with torch.no_grad():
         classifier.words.overlay_KD.add_(0.125)
     weights = {name: value.numpy() for name, value in classifier.state_dict().items()}
-    make_bundle(tmp_path / "model", vectors, kind, policy, weights=weights)
+    make_bundle(tmp_path / "model", vectors, kind, oov, weights=weights)
 
     loaded = TextScorer.load(tmp_path / "model").classifier
 
-    batch = make_batch([[0, 1, 2], [], [5, 4, 3, 2, 1, 0], [2] if policy == "skip" else [6]])
+    batch = make_batch([[0, 1, 2], [], [5, 4, 3, 2, 1, 0], [2] if oov == "skip" else [6]])
     with torch.no_grad():
         assert torch.equal(loaded(batch), classifier(batch))
     assert not loaded.training
 
 
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("oov", OOV_CHOICES)
 def test_the_state_holds_the_models_weights_and_the_overlay_but_not_the_table(
-    make_classifier: Callable[..., Classifier], vectors: Vectors, kind: str, policy: str
+    make_classifier: Callable[..., Classifier], vectors: Vectors, kind: str, oov: str
 ) -> None:
     """A model directory stays small, whatever the vectors are."""
-    classifier = make_classifier(kind, vectors, policy)
+    classifier = make_classifier(kind, vectors, oov)
 
     state = classifier.state_dict()
 
     own = {name for name in state if not name.startswith("model.")}
     assert own == {"words.overlay_KD"}
-    assert tuple(state["words.overlay_KD"].shape) == (0 if policy == "skip" else 1, vectors.dim)
+    assert tuple(state["words.overlay_KD"].shape) == (0 if oov == "skip" else 1, vectors.dim)
     assert {id(parameter) for parameter in classifier.parameters()} == {
         *map(id, classifier.model.parameters()),
         id(classifier.words.overlay_KD),
@@ -230,7 +230,7 @@ def test_a_shared_table_is_not_copied_and_gives_no_warning(vectors: Vectors) -> 
 
 
 @pytest.mark.parametrize(
-    ("policy", "expected"),
+    ("oov", "expected"),
     [
         pytest.param("skip", [], id="skip has none"),
         pytest.param("zero", [[0.0, 0.0]], id="zero"),
@@ -238,11 +238,11 @@ def test_a_shared_table_is_not_copied_and_gives_no_warning(vectors: Vectors) -> 
     ],
 )
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_a_policy_starts_with_its_own_special_row(policy: str, expected: list[list[float]], dtype: str) -> None:
+def test_each_oov_starts_with_its_own_special_row(oov: str, expected: list[list[float]], dtype: str) -> None:
     """Of float32, whatever the table is stored as."""
     table_VD = np.array([[1, 2], [3, -4], [8, 8]], dtype=dtype)
 
-    row_KD = special_row(policy, table_VD)
+    row_KD = special_row(oov, table_VD)
 
     assert row_KD.dtype == torch.float32
     assert tuple(row_KD.shape) == (len(expected), 2)

@@ -44,19 +44,19 @@ def folder_content(folder: Path) -> dict[str, bytes]:
 # Round trip
 
 
-@pytest.mark.parametrize("policy", ["skip", "zero", "unknown"])
+@pytest.mark.parametrize("oov", ["skip", "zero", "unknown"])
 def test_a_model_directory_gives_back_what_was_saved(
-    make_bundle: Make, vectors: Vectors, tmp_path: Path, kind: str, policy: str
+    make_bundle: Make, vectors: Vectors, tmp_path: Path, kind: str, oov: str
 ) -> None:
     """Configuration, weights by name, and where it is."""
     history = {"rows": 12, "curve": [{"epoch": 1, "loss": 0.5}]}
-    saved = make_bundle(tmp_path / "model", vectors, kind, policy, labels=("nö", "yes"), training=history)
+    saved = make_bundle(tmp_path / "model", vectors, kind, oov, labels=("nö", "yes"), training=history)
 
     loaded = Bundle.load(tmp_path / "model")
 
     assert loaded.config == saved.config
     assert loaded.config.labels == ("nö", "yes")
-    assert loaded.config.policy == policy
+    assert loaded.config.oov == oov
     assert loaded.config.training == history
     assert loaded.config.rules == vectors.rules
     assert loaded.path == tmp_path / "model"
@@ -76,7 +76,7 @@ def test_a_model_directory_holds_two_files_without_the_vectors(model: Path, vect
 
 
 def test_the_configuration_can_be_read_by_a_person(model: Path, vectors: Vectors) -> None:
-    """JSON, in which labels, policy and vectors stand under their own names."""
+    """JSON, in which labels, oov and vectors stand under their own names."""
     stored = json.loads((model / "config.json").read_text(encoding="utf-8"))
 
     assert stored["labels"] == ["negative", "neutral", "positive"]
@@ -110,7 +110,7 @@ def changed_config(**changes: Any) -> Callable[[Bundle], Bundle]:
         pytest.param(changed_config(labels=("negative", "positive", "neutral")), id="order of labels"),
         pytest.param(changed_config(labels=("negative", "neutral", "pos")), id="a label"),
         pytest.param(lambda b: changed_config(rules=replace(b.config.rules, lowercase=False))(b), id="token rules"),
-        pytest.param(changed_config(policy="zero"), id="policy"),
+        pytest.param(changed_config(oov="zero"), id="oov"),
         pytest.param(changed_config(vectors_fingerprint="0" * 64), id="vectors"),
         pytest.param(changed_config(settings=CnnSettings(widths=(1, 2, 3), filters=3)), id="settings"),
         pytest.param(changed_config(model="average", settings=AverageSettings()), id="model"),
@@ -221,8 +221,8 @@ def damages() -> list[Any]:
         "no labels": edit(labels=None),
         "one label": edit(labels=["only"]),
         "labels of another type": edit(labels=["a", 1]),
-        "no policy": edit(oov=None),
-        "unknown policy": edit(oov="guess"),
+        "no oov": edit(oov=None),
+        "unknown oov": edit(oov="guess"),
         "no token rules": edit(tokens=None),
         "token rule missing": edit_inside("tokens", lowercase=None),
         "token rule unknown": edit_inside("tokens", stemming=True),
@@ -442,7 +442,7 @@ def test_a_configuration_is_the_same_after_a_round_trip_through_json(vectors: Ve
         settings=CnnSettings(widths=(2, 7), weight_decay=0.25),
         labels=("0", "1"),
         rules=vectors.rules,
-        policy="zero",
+        oov="zero",
         dim=3,
         vectors_fingerprint=vectors.fingerprint,
         vectors_path=str(tmp_path),

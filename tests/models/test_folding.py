@@ -168,7 +168,7 @@ def test_every_row_of_a_real_set_has_the_label_that_torch_gives(real: tuple[Vect
         settings=model,
         labels=("a", "b", "c"),
         rules=vectors.rules,
-        policy="unknown",
+        oov="unknown",
         dim=vectors.dim,
         vectors_fingerprint=vectors.fingerprint,
         vectors_path=str(vectors.path),

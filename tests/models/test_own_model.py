@@ -83,7 +83,7 @@ def trained(
         settings=settings,
         labels=LABELS,
         rules=word_vectors.rules,
-        policy="skip",
+        oov="skip",
         dim=word_vectors.dim,
         vectors_fingerprint=word_vectors.fingerprint,
         vectors_path=str(word_vectors.path),

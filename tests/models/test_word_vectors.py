@@ -53,7 +53,7 @@ def test_vectors_behind_a_texts_last_id_are_zero_whatever_ids_are_there() -> Non
 
 
 def test_without_an_overlay_all_ids_are_rows_of_the_table() -> None:
-    """The policy skip has no row of its own."""
+    """With ``--oov skip`` there is no row of its own."""
     words = WordVectors(TABLE_VD, torch.zeros(0, 2), trainable=False)
 
     assert words(make_batch([2, 1])).tolist() == [[[5, 6], [3, 4]]]

@@ -23,7 +23,7 @@ from w2vray.vectors.ngrams import NGrams
 from w2vray.vectors.readers import Block
 
 KINDS = ("average", "cnn", "lstm", "gru")
-POLICIES = ("skip", "zero", "unknown", "subword")
+OOV_CHOICES = ("skip", "zero", "unknown", "subword")
 REAL = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 DEVICES = ["cpu", pytest.param("cuda", marks=REAL)]
 WORDS = ["good", "bad", "film", "dull", "great", "the", "unheard", "caf\u00e9"]
@@ -46,14 +46,12 @@ def ngram_vectors(tmp_path_factory: pytest.TempPathFactory) -> Vectors:
 def bundles(
     make_bundle: Make, ngram_vectors: Vectors, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[tuple[str, str, bool], Bundle]:
-    """A model of random weights of each kind, policy, and of one or many labels."""
+    """A model of random weights of each kind and ``oov``, and of one or many labels."""
     folder = tmp_path_factory.mktemp("models")
     return {
-        (kind, policy, many): make_bundle(
-            folder / f"{kind}-{policy}-{many}", ngram_vectors, kind, policy, multi_label=many
-        )
+        (kind, oov, many): make_bundle(folder / f"{kind}-{oov}-{many}", ngram_vectors, kind, oov, multi_label=many)
         for kind in KINDS
-        for policy in POLICIES
+        for oov in OOV_CHOICES
         for many in (False, True)
     }
 
@@ -74,14 +72,14 @@ def assert_alike(found: Scores, expected: Scores, tolerance: float = 1e-5) -> No
 
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("oov", OOV_CHOICES)
 @pytest.mark.parametrize("many", [False, True])
 @settings(max_examples=8)
 @given(arrays=st.lists(texts, max_size=5), tokens=st.integers(1, 200), threads=st.integers(1, 3))
 def test_a_device_gives_the_answers_of_the_kernels(  # noqa: PLR0917 - Hypothesis gives its own by name, pytest too
     device: str,
     kind: str,
-    policy: str,
+    oov: str,
     many: bool,
     arrays: list[list[str]],
     tokens: int,
@@ -90,7 +88,7 @@ def test_a_device_gives_the_answers_of_the_kernels(  # noqa: PLR0917 - Hypothesi
     ngram_vectors: Vectors,
 ) -> None:
     """In order, for texts of any length, for batches of any size, for any number of threads."""
-    bundle = bundles[kind, policy, many]
+    bundle = bundles[kind, oov, many]
     there = DeviceScorer(bundle, ngram_vectors, device=Device(name=device, batch_tokens=tokens), threads=threads)
     here = TextScorer(bundle, ngram_vectors)
 

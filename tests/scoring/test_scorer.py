@@ -24,7 +24,7 @@ from w2vray.vectors.ngrams import NGrams
 from w2vray.vectors.readers import Block
 
 KINDS = ("average", "cnn", "lstm", "gru")
-POLICIES = ("skip", "zero", "unknown")
+OOV_CHOICES = ("skip", "zero", "unknown")
 KNOWN = ("good", "bad", "film", "dull", "great", "the")
 
 Make = Callable[..., Bundle]
@@ -56,13 +56,13 @@ def scorer(make_bundle: Make, vectors: Vectors, tmp_path: Path) -> TextScorer:
 def scorers(
     make_bundle: Make, vectors: Vectors, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[tuple[str, str], TextScorer]:
-    """A scorer of random weights for each model and policy."""
+    """A scorer of random weights for each model and ``oov``."""
     folder = tmp_path_factory.mktemp("scorers")
     made = {}
     for kind in KINDS:
-        for policy in POLICIES:
-            bundle = make_bundle(folder / f"{kind}-{policy}", vectors, kind, policy)
-            made[kind, policy] = TextScorer(bundle, vectors)
+        for oov in OOV_CHOICES:
+            bundle = make_bundle(folder / f"{kind}-{oov}", vectors, kind, oov)
+            made[kind, oov] = TextScorer(bundle, vectors)
     return made
 
 
@@ -95,19 +95,19 @@ def test_scores_of_a_tiny_model(scorer: TextScorer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "overlay_KD", "x"),
+    ("oov", "overlay_KD", "x"),
     [
         pytest.param("skip", None, 1, id="skip: the mean of one word"),
         pytest.param("zero", [[0, 0, 0]], 1 / 2, id="zero: halved"),
         pytest.param("unknown", [[0, 3, 0]], (1 - 3) / 2, id="unknown: its own row"),
     ],
 )
-def test_a_word_without_a_vector_counts_as_the_policy_says(
-    *, make_bundle: Make, vectors: Vectors, tmp_path: Path, policy: str, overlay_KD: Any, x: float
+def test_a_word_without_a_vector_counts_as_oov_says(
+    *, make_bundle: Make, vectors: Vectors, tmp_path: Path, oov: str, overlay_KD: Any, x: float
 ) -> None:
     """Whichever it is, coverage tells that the word has no vector."""
     weights = average_weights([[-1, 1, 0], [1, -1, 0]], [0, 0], overlay_KD)
-    bundle = make_bundle(tmp_path / "model", vectors, policy=policy, weights=weights, labels=("no", "yes"))
+    bundle = make_bundle(tmp_path / "model", vectors, oov=oov, weights=weights, labels=("no", "yes"))
 
     scores = TextScorer(bundle, vectors).score(["good unheard"])
 
@@ -125,7 +125,7 @@ def test_a_word_without_a_vector_is_scored_by_its_ngrams(make_bundle: Make, vect
         writer.append(Block(list(vectors.vocabulary), vectors.table_VD), origin="a test")
         with_ngrams = writer.finish(vectors.rules, {}, ngrams)
     weights = average_weights([[-1, 1, 0], [1, -1, 0]], [0, 0])
-    make_bundle(tmp_path / "model", with_ngrams, policy="subword", weights=weights, labels=("no", "yes"))
+    make_bundle(tmp_path / "model", with_ngrams, oov="subword", weights=weights, labels=("no", "yes"))
 
     texts = ["unheard bad", "", "unheard", "bad", "zz", "zz bad"]
     bundle = Bundle.load(tmp_path / "model")
@@ -143,7 +143,7 @@ def test_a_word_without_a_vector_is_scored_by_its_ngrams(make_bundle: Make, vect
 
 def test_a_model_that_needs_ngrams_refuses_vectors_without(make_bundle: Make, vectors: Vectors, tmp_path: Path) -> None:
     """As when it was trained."""
-    bundle = make_bundle(tmp_path / "model", vectors, policy="subword")
+    bundle = make_bundle(tmp_path / "model", vectors, oov="subword")
     with pytest.raises(VectorsError, match="--oov subword makes vectors from n-grams"):
         TextScorer(bundle, vectors)
 
@@ -160,14 +160,14 @@ def test_equal_odds_go_to_the_first_label(scorer: TextScorer) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("policy", POLICIES)
-def test_a_text_without_a_known_word_has_no_label_under_any_policy(
-    scorers: dict[tuple[str, str], TextScorer], kind: str, policy: str
+@pytest.mark.parametrize("oov", OOV_CHOICES)
+def test_a_text_without_a_known_word_has_no_label_under_any_oov(
+    scorers: dict[tuple[str, str], TextScorer], kind: str, oov: str
 ) -> None:
     """Probabilities of the bias, or of the special row, would look like an answer."""
     texts = ["", "   \n", "...!", "unheard", "unheard of", "good unheard"]
 
-    scores = scorers[kind, policy].score(texts)
+    scores = scorers[kind, oov].score(texts)
     made = table(scores.columns(threshold=0.0, probabilities=True), probabilities=True)
 
     assert made["status"].to_pylist() == ["no_evidence"] * 5 + ["scored"]
@@ -291,14 +291,14 @@ def test_an_arrow_array_and_a_slice_of_one_are_answered_as_a_list(scorer: TextSc
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("oov", OOV_CHOICES)
 @settings(max_examples=20)
 @given(texts=some_texts)
 def test_a_text_alone_is_answered_as_among_others(
-    scorers: dict[tuple[str, str], TextScorer], kind: str, policy: str, texts: list[str]
+    scorers: dict[tuple[str, str], TextScorer], kind: str, oov: str, texts: list[str]
 ) -> None:
     """Count and order are those of the texts, whatever they are batched with."""
-    scorer = scorers[kind, policy]
+    scorer = scorers[kind, oov]
 
     together = scorer.score(texts)
 
@@ -354,7 +354,7 @@ def test_text_beyond_the_basic_plane_is_text(scorer: TextScorer) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        pytest.param({"policy": "zero"}, r"overlay is \(0, 3\); expected \(1, 3\) for the policy zero", id="overlay"),
+        pytest.param({"oov": "zero"}, r"overlay is \(0, 3\); expected \(1, 3\) for --oov zero", id="overlay"),
         pytest.param({"labels": ("a", "b", "c")}, "weights do not fit the model", id="labels"),
         pytest.param(
             {"weights": {OVERLAY: np.zeros((0, 3), dtype=np.float32)}}, "weights do not fit the model", id="missing"

@@ -24,17 +24,17 @@ vocabularies = st.lists(
     min_size=1,
     unique=True,
 )
-policies = st.sampled_from(["skip", "zero", "unknown", "subword"])
+oov_choices = st.sampled_from(["skip", "zero", "unknown", "subword"])
 families = st.sampled_from([PLAIN, GLOVE])
 least_lengths = st.integers(1, 4)
 
 
 def made(
-    words: list[str], policy: str, rules: TokenRules = GLOVE, replaced: list[int] = NO_ROWS, least: int = 0
+    words: list[str], oov: str, rules: TokenRules = GLOVE, replaced: list[int] = NO_ROWS, least: int = 0
 ) -> Lookup:
     """A look-up in a table of these words; only of so many letters at least do words have n-grams."""
     covers = (lambda word: len(word) >= least) if least else None
-    return Lookup(Vocabulary.build(words), rules, policy, np.array(replaced, dtype=np.int64), covers)
+    return Lookup(Vocabulary.build(words), rules, oov, np.array(replaced, dtype=np.int64), covers)
 
 
 def listed(ids: Ids) -> list[list[int]]:
@@ -63,18 +63,18 @@ def model_entries(words: list[str], rules: TokenRules, text: str) -> list[str]:
     return entries
 
 
-def model_ids(words: list[str], policy: str, replaced: list[int], entries: list[str], made: list[str]) -> list[int]:
+def model_ids(words: list[str], oov: str, replaced: list[int], entries: list[str], made: list[str]) -> list[int]:
     """The ids of a text's entries; with sub-words, ``made`` gathers the words that rows are made for."""
     special = len(words)
-    first_replacing = special + (policy in {"zero", "unknown"})
+    first_replacing = special + (oov in {"zero", "unknown"})
     ids = []
     for entry in entries:
-        if entry not in words and policy == "subword":
+        if entry not in words and oov == "subword":
             if entry not in made:
                 made.append(entry)
             ids.append(special + len(replaced) + made.index(entry))
         elif entry not in words:
-            ids += [] if policy == "skip" else [special]
+            ids += [] if oov == "skip" else [special]
         else:
             row = words.index(entry)
             ids.append(first_replacing + replaced.index(row) if row in replaced else row)
@@ -82,27 +82,27 @@ def model_ids(words: list[str], policy: str, replaced: list[int], entries: list[
 
 
 @pytest.mark.parametrize(
-    ("policy", "expected"),
+    ("oov", "expected"),
     [
         pytest.param("skip", [[0, 1, 5], [], [3, 4, 2], []], id="skip"),
         pytest.param("zero", [[6, 0, 1, 5], [], [6, 3, 4, 2], [6]], id="zero"),
         pytest.param("unknown", [[6, 0, 1, 5], [], [6, 3, 4, 2], [6]], id="unknown"),
     ],
 )
-def test_glove_texts_have_the_ids_worked_out_by_hand(policy: str, expected: list[list[int]]) -> None:
+def test_glove_texts_have_the_ids_worked_out_by_hand(oov: str, expected: list[list[int]]) -> None:
     """Six words: 6 is the special row. `e-mail` has a row and stays whole, `re-mail` has none and is split."""
-    ids = made(WORDS, policy)(TEXTS)
+    ids = made(WORDS, oov)(TEXTS)
     assert listed(ids) == expected
     assert ids.token_counts_N.tolist() == [4, 0, 4, 1]
     assert ids.found_counts_N.tolist() == [3, 0, 3, 0]
 
 
 @pytest.mark.parametrize(
-    ("policy", "expected"), [("skip", [[0, 1], [], [3, 4, 3], []]), ("zero", [[6, 0, 1], [], [6, 3, 4, 6, 3], [6]])]
+    ("oov", "expected"), [("skip", [[0, 1], [], [3, 4, 3], []]), ("zero", [[6, 0, 1], [], [6, 3, 4, 6, 3], [6]])]
 )
-def test_plain_texts_have_the_ids_worked_out_by_hand(policy: str, expected: list[list[int]]) -> None:
+def test_plain_texts_have_the_ids_worked_out_by_hand(oov: str, expected: list[list[int]]) -> None:
     """The full stop is no token, and hyphens part words before the look-up."""
-    ids = made(WORDS, policy, PLAIN)(TEXTS)
+    ids = made(WORDS, oov, PLAIN)(TEXTS)
     assert listed(ids) == expected
     assert ids.token_counts_N.tolist() == [3, 0, 5, 1]
     assert ids.found_counts_N.tolist() == [2, 0, 3, 0]
@@ -132,7 +132,7 @@ def test_plain_words_are_never_split() -> None:
 
 
 @pytest.mark.parametrize(
-    ("policy", "replaced", "expected"),
+    ("oov", "replaced", "expected"),
     [
         pytest.param("skip", [1, 4], [[0, 6, 5], [], [3, 7, 2], []], id="skip"),
         pytest.param("zero", [1, 4], [[6, 0, 7, 5], [], [6, 3, 8, 2], [6]], id="zero"),
@@ -140,9 +140,9 @@ def test_plain_words_are_never_split() -> None:
         pytest.param("skip", [0, 1, 2, 3, 4, 5], [[6, 7, 11], [], [9, 10, 8], []], id="every-row"),
     ],
 )
-def test_replaced_rows_get_the_ids_of_the_overlay(policy: str, replaced: list[int], expected: list[list[int]]) -> None:
+def test_replaced_rows_get_the_ids_of_the_overlay(oov: str, replaced: list[int], expected: list[list[int]]) -> None:
     """The overlay stands behind the table: the special row first, where there is one, then the replaced rows."""
-    ids = made(WORDS, policy, GLOVE, replaced)(TEXTS)
+    ids = made(WORDS, oov, GLOVE, replaced)(TEXTS)
     assert listed(ids) == expected
     assert ids.token_counts_N.tolist() == [4, 0, 4, 1]
     assert ids.found_counts_N.tolist() == [3, 0, 3, 0]
@@ -170,62 +170,62 @@ def test_with_subwords_a_word_without_ngrams_is_skipped() -> None:
     assert find(["zz", "new"]).evidence_N.tolist() == [False, True]
 
 
-@pytest.mark.parametrize("policy", ["skip", "zero", "unknown"])
-def test_the_special_row_is_no_evidence(policy: str) -> None:
+@pytest.mark.parametrize("oov", ["skip", "zero", "unknown"])
+def test_the_special_row_is_no_evidence(oov: str) -> None:
     """It stands for all words that nothing is known of."""
-    assert made(WORDS, policy)(["zzz", "", "a film", "zzz good"]).evidence_N.tolist() == [False, False, True, True]
+    assert made(WORDS, oov)(["zzz", "", "a film", "zzz good"]).evidence_N.tolist() == [False, False, True, True]
 
 
-@pytest.mark.parametrize(("policy", "special"), [("skip", None), ("zero", 6), ("unknown", 6), ("subword", None)])
-def test_the_special_id_is_the_first_behind_the_table(policy: str, special: int | None) -> None:
+@pytest.mark.parametrize(("oov", "special"), [("skip", None), ("zero", 6), ("unknown", 6), ("subword", None)])
+def test_the_special_id_is_the_first_behind_the_table(oov: str, special: int | None) -> None:
     """Where words without a vector are skipped there is none."""
-    assert made(WORDS, policy).special_id == special
+    assert made(WORDS, oov).special_id == special
 
 
-@pytest.mark.parametrize("policy", ["skip", "zero", "unknown", "subword"])
+@pytest.mark.parametrize("oov", ["skip", "zero", "unknown", "subword"])
 @pytest.mark.parametrize("replaced", [[], [1, 4]], ids=["no overlay", "overlay"])
 @pytest.mark.parametrize("nothing", [[], [""], ["", "", " \n"]], ids=["no text", "empty text", "empty texts"])
-def test_texts_without_tokens_have_no_ids(policy: str, replaced: list[int], nothing: list[str]) -> None:
+def test_texts_without_tokens_have_no_ids(oov: str, replaced: list[int], nothing: list[str]) -> None:
     """An empty batch and empty texts are as good as others."""
-    ids = made(WORDS, policy, GLOVE, replaced)(nothing)
+    ids = made(WORDS, oov, GLOVE, replaced)(nothing)
     assert listed(ids) == [[] for _ in nothing]
     assert ids.token_counts_N.tolist() == ids.found_counts_N.tolist() == [0] * len(nothing)
 
 
-@pytest.mark.parametrize(("policy", "expected"), [("skip", [[], []]), ("unknown", [[2, 2], [2]])])
-def test_texts_without_a_known_word_are_counted(policy: str, expected: list[list[int]]) -> None:
-    """They are no evidence under any policy: what was found counts, not how many ids there are."""
-    ids = made(["a", "b"], policy)(["x y", "z"])
+@pytest.mark.parametrize(("oov", "expected"), [("skip", [[], []]), ("unknown", [[2, 2], [2]])])
+def test_texts_without_a_known_word_are_counted(oov: str, expected: list[list[int]]) -> None:
+    """They are no evidence under any ``oov``: what was found counts, not how many ids there are."""
+    ids = made(["a", "b"], oov)(["x y", "z"])
     assert listed(ids) == expected
     assert ids.token_counts_N.tolist() == [2, 1]
     assert ids.found_counts_N.tolist() == [0, 0]
 
 
-@given(values=texts, words=vocabularies, policy=policies, rules=families, least=least_lengths, data=st.data())
+@given(values=texts, words=vocabularies, oov=oov_choices, rules=families, least=least_lengths, data=st.data())
 def test_look_up_equals_a_plain_model(
-    *, values: list[str], words: list[str], policy: str, rules: TokenRules, least: int, data: st.DataObject
+    *, values: list[str], words: list[str], oov: str, rules: TokenRules, least: int, data: st.DataObject
 ) -> None:
-    """Ids, counts and evidence, under each policy, with any rows replaced, and of any words without n-grams."""
+    """Ids, counts and evidence, under each ``oov``, with any rows replaced, and of any words without n-grams."""
     replaced = sorted(data.draw(st.sets(st.integers(0, len(words) - 1))))
-    ids = made(words, policy, rules, replaced, least)(values)
+    ids = made(words, oov, rules, replaced, least)(values)
     entries = [model_entries(words, rules, text) for text in values]
     made_words: list[str] = []
     kept = [
-        [entry for entry in there if policy != "subword" or entry in words or len(entry) >= least] for there in entries
+        [entry for entry in there if oov != "subword" or entry in words or len(entry) >= least] for there in entries
     ]
-    assert listed(ids) == [model_ids(words, policy, replaced, there, made_words) for there in kept]
+    assert listed(ids) == [model_ids(words, oov, replaced, there, made_words) for there in kept]
     assert ids.made_words == tuple(made_words)
     assert ids.evidence_N.tolist() == [any(entry in {*words, *made_words} for entry in there) for there in entries]
     assert ids.token_counts_N.tolist() == [len(there) for there in entries]
     assert ids.found_counts_N.tolist() == [sum(entry in words for entry in there) for there in entries]
 
 
-@given(values=texts, words=vocabularies, policy=policies, rules=families, least=least_lengths)
+@given(values=texts, words=vocabularies, oov=oov_choices, rules=families, least=least_lengths)
 def test_a_text_has_the_same_ids_alone_as_among_others(
-    values: list[str], words: list[str], policy: str, rules: TokenRules, least: int
+    values: list[str], words: list[str], oov: str, rules: TokenRules, least: int
 ) -> None:
     """What a row is scored with depends on the row alone."""
-    find = made(words, policy, rules, least=least)
+    find = made(words, oov, rules, least=least)
     assert written(find, values) == [written(find, [text])[0] for text in values]
 
 

@@ -42,9 +42,9 @@ MODELS: dict[str, TunedAverageSettings | CnnSettings | LstmSettings | GruSetting
 }
 
 
-def examples(vectors: Vectors, policy: str = "skip", texts: list[str] = TEXTS) -> Examples:
+def examples(vectors: Vectors, oov: str = "skip", texts: list[str] = TEXTS) -> Examples:
     """The texts above, none of which has the word ``the``."""
-    ids = Lookup(vectors.vocabulary, vectors.rules, policy)(texts)
+    ids = Lookup(vectors.vocabulary, vectors.rules, oov)(texts)
     return Examples.of(ids.ids_L, ids.offsets_N1, LABELS_N[: len(texts)], 2)
 
 
@@ -58,8 +58,8 @@ def fitted(task: Task, vectors: Vectors, **options: Any) -> Mapping[str, Any]:
     return fit(
         task,
         vectors.table_VD,
-        examples(vectors, task.policy),
-        examples(vectors, task.policy, TEXTS[:4]),
+        examples(vectors, task.oov),
+        examples(vectors, task.oov, TEXTS[:4]),
         **options,
     )
 
@@ -130,7 +130,7 @@ NETWORKS = [kind for kind in MODELS if kind != "average"]
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_the_row_of_unknown_words_is_learnt_and_that_of_zeros_is_not(kind: str, vectors: Vectors) -> None:
     """It starts as the same row that an untrained model has."""
-    unknown, zero = (fitted(make_task(MODELS[kind], policy=policy), vectors)[BEST] for policy in ("unknown", "zero"))
+    unknown, zero = (fitted(make_task(MODELS[kind], oov=oov), vectors)[BEST] for oov in ("unknown", "zero"))
 
     start = special_row("unknown", vectors.table_VD)
     assert unknown[OVERLAY].shape == start.shape == (1, vectors.dim)
@@ -162,22 +162,22 @@ def test_the_precision_that_is_asked_for_is_that_of_the_products(
 
 
 @pytest.mark.parametrize("kind", MODELS)
-@pytest.mark.parametrize("policy", ["skip", "zero", "unknown"])
-def test_tuned_words_are_learnt_and_the_shared_table_keeps_its_bytes(vectors: Vectors, kind: str, policy: str) -> None:
-    """A writable table too; the row of the policy ``zero`` stays zero."""
+@pytest.mark.parametrize("oov", ["skip", "zero", "unknown"])
+def test_tuned_words_are_learnt_and_the_shared_table_keeps_its_bytes(vectors: Vectors, kind: str, oov: str) -> None:
+    """A writable table too; the row of ``--oov zero`` stays zero."""
     writable = np.array(vectors.table_VD)
     before = hashlib.sha256(writable.tobytes()).hexdigest()
-    task = make_task(replace(MODELS[kind], epochs=6), policy=policy, tune_vectors=True)
+    task = make_task(replace(MODELS[kind], epochs=6), oov=oov, tune_vectors=True)
 
-    best = fit(task, writable, examples(vectors, policy), NO_EXAMPLES)[BEST]
+    best = fit(task, writable, examples(vectors, oov), NO_EXAMPLES)[BEST]
 
     assert hashlib.sha256(writable.tobytes()).hexdigest() == before
     assert best[REPLACED].tolist() == [GOOD, BAD, FILM, DULL, GREAT]
-    special = int(policy != "skip")
+    special = int(oov != "skip")
     assert tuple(best[OVERLAY].shape) == (special + 5, 3)
     moved_K = (best[OVERLAY][special:] - torch.from_numpy(writable[:5])).abs().amax(dim=1)
     assert (moved_K > 1e-3).all()
-    if policy == "zero":
+    if oov == "zero":
         assert not best[OVERLAY][0].any()
 
 
@@ -205,7 +205,7 @@ def test_a_saved_model_scores_texts_with_its_tuned_words(
     vectors: Vectors, make_bundle: Callable[..., Bundle], tmp_path: Path, kind: str
 ) -> None:
     """From text, by the look-up, as from the examples it was learnt from; a word it never met has the table's row."""
-    task = make_task(MODELS[kind], policy="unknown", tune_vectors=True)
+    task = make_task(MODELS[kind], oov="unknown", tune_vectors=True)
     state = fitted(task, vectors)
     weights = {name: value.numpy() for name, value in state[BEST].items()}
     make_bundle(
@@ -277,7 +277,7 @@ def test_a_second_fit_takes_as_many_epochs_as_were_best_on_all_rows(vectors: Vec
 @pytest.mark.parametrize("stop", range(1, 5))
 def test_a_fit_goes_on_from_any_of_its_states(vectors: Vectors, stop: int) -> None:
     """Of the first fit or of the second, tuned words included; the state goes through a file without code."""
-    task = make_task(MODELS["gru"], policy="unknown", tune_vectors=True, refit=True)
+    task = make_task(MODELS["gru"], oov="unknown", tune_vectors=True, refit=True)
     files: list[bytes] = []
 
     def keep(_: EpochReport, state: Mapping[str, Any]) -> None:

@@ -290,16 +290,16 @@ def test_the_table_keeps_its_bytes_while_the_unknown_words_row_is_learnt(
     assert hashlib.sha256(writable.table_VD.tobytes()).hexdigest() == memory
 
 
-@pytest.mark.parametrize("policy", ["skip", "zero"])
+@pytest.mark.parametrize("oov", ["skip", "zero"])
 def test_a_special_row_that_is_not_trainable_keeps_its_value(
-    make_classifier: Callable[..., Classifier], vectors: Vectors, policy: str
+    make_classifier: Callable[..., Classifier], vectors: Vectors, oov: str
 ) -> None:
     """Zero stays zero, weight decay or not."""
-    classifier = make_classifier("cnn", vectors, policy)
+    classifier = make_classifier("cnn", vectors, oov)
     before_KD = classifier.words.overlay_KD.detach().clone()
     training = make_training(classifier, weight_decay=0.5)
 
-    list(training.run(some_examples(40, 0, special=policy == "zero"), NO_EXAMPLES))
+    list(training.run(some_examples(40, 0, special=oov == "zero"), NO_EXAMPLES))
 
     assert torch.equal(classifier.words.overlay_KD, before_KD)
     assert torch.equal(training.best["words.overlay_KD"], before_KD)

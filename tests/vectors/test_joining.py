@@ -120,7 +120,7 @@ def test_ngrams_are_left_out(tmp_path: Path) -> None:
     assert vectors.ngrams is None
     assert [part["ngrams"] for part in vectors.source["parts"]] == [3, None]
     with pytest.raises(VectorsError, match=r"/out has none, as joined vectors never have; import a fastText \.bin"):
-        vectors.for_policy("subword")
+        vectors.for_oov("subword")
 
 
 def not_there(folder: Path) -> list[str]:

@@ -161,13 +161,13 @@ def test_damaged_ngrams_are_told(damage: Callable[[Path], None], says: str, ngra
         Vectors.open(tmp_path / "vectors")
 
 
-def test_only_the_policy_that_uses_ngrams_gets_them(ngrams: NGrams, tmp_path: Path) -> None:
+def test_only_oov_subword_gets_the_ngrams(ngrams: NGrams, tmp_path: Path) -> None:
     """They may be larger than the table, and are shared with every worker."""
     with_them, without = write(tmp_path / "with", ngrams), write(tmp_path / "without", None)
-    assert with_them.for_policy("subword").ngrams is with_them.ngrams
-    for policy in ("skip", "zero", "unknown"):
-        assert with_them.for_policy(policy).ngrams is None
-        assert "ngrams" not in with_them.for_policy(policy).arrays()
-        assert without.for_policy(policy).fingerprint == without.fingerprint
+    assert with_them.for_oov("subword").ngrams is with_them.ngrams
+    for oov in ("skip", "zero", "unknown"):
+        assert with_them.for_oov(oov).ngrams is None
+        assert "ngrams" not in with_them.for_oov(oov).arrays()
+        assert without.for_oov(oov).fingerprint == without.fingerprint
     with pytest.raises(VectorsError, match=r"--oov subword .*/without has none; import a fastText \.bin file"):
-        without.for_policy("subword")
+        without.for_oov("subword")

@@ -35,7 +35,7 @@ def vectors_import(output: Output, /, **arguments: Any) -> None:
 def vectors_train(output: Output, /, **arguments: Any) -> None:
     """Train word2vec or fastText vectors on the text of a Parquet store."""
     from w2vray.store.corpus_texts import corpus_texts
-    from w2vray.vectors.fitting import fit_vectors
+    from w2vray.vectors.gensim_training import fit_vectors
 
     settings = vectors_config.FitVectorsSettings(**arguments)
     texts = corpus_texts(settings.corpus, settings.text_column)

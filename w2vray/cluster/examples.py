@@ -53,7 +53,7 @@ class ReadingJob:
     schema: pa.Schema  # of the columns that rows are filtered by
     multi_label: bool
     rules: TokenRules
-    policy: str
+    oov: str
     validation_share: float
     seed: int
 
@@ -106,8 +106,8 @@ class ExampleReader:
         use_one_thread()
         self.job, self.folder = job, Path(folder)
         self.where = parse_where(job.where).fitted(job.schema) if job.where else None
-        vectors = shared.get().for_policy(job.policy)
-        self.lookup = vectors.lookup(job.rules, job.policy)
+        vectors = shared.get().for_oov(job.oov)
+        self.lookup = vectors.lookup(job.rules, job.oov)
         self.ngrams = vectors.ngrams
 
     def __call__(self, unit: Unit) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def train(
     storage = _storage(output)
     if os.path.lexists(output):
         raise BundleError(f"{output} is already there; name another --output, or remove it first")
-    vectors = Vectors.open(settings.vectors).for_policy(settings.oov)
+    vectors = Vectors.open(settings.vectors).for_oov(settings.oov)
     columns = (settings.text_column, settings.label_column, settings.where)
     stores = [labelled_units(place, *columns) for place in (settings.labelled, settings.validation) if place]
     if len(stores) > 1 and (shared := shared_files(stores[0].corpus, stores[1].corpus)):
@@ -179,7 +179,7 @@ def _train(
         labels=labels,
         multi_label=stores[0].multi_label,
         rules=vectors.rules,
-        policy=settings.oov,
+        oov=settings.oov,
         dim=vectors.dim,
         vectors_fingerprint=vectors.fingerprint,
         vectors_path=str(vectors.path),
@@ -238,7 +238,7 @@ def _examples(
             schema=store.schema,
             multi_label=store.multi_label,
             rules=shared.rules,
-            policy=settings.oov,
+            oov=settings.oov,
             validation_share=validation_share,
             seed=settings.seed,
         )
@@ -324,7 +324,7 @@ def _task(
             balanced=settings.balanced,
             weights=label_weights(settings.class_weight, labels),
         ),
-        policy=settings.oov,
+        oov=settings.oov,
         tune_vectors=settings.tune_vectors,
         refit=isinstance(model, StepSettings) and model.refit,
         seed=settings.seed,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from w2vray.errors import BundleError
 from w2vray.models.directory import OVERLAY, REPLACED, Bundle
-from w2vray.settings.verbs import SPECIAL_POLICIES
+from w2vray.settings.verbs import SPECIAL_OOV
 from w2vray.vectors import Vectors
 
 __all__ = ["model_weights", "require_fitting", "tuned_rows"]
@@ -31,11 +31,11 @@ def require_fitting(bundle: Bundle) -> None:
     """
     config = bundle.config
     overlay_KD = bundle.weights.get(OVERLAY)
-    rows = int(config.policy in SPECIAL_POLICIES) + len(bundle.replaced_rows)
+    rows = int(config.oov in SPECIAL_OOV) + len(bundle.replaced_rows)
     if overlay_KD is None or tuple(overlay_KD.shape) != (rows, config.dim):
         raise BundleError(
             f"the model's overlay is {None if overlay_KD is None else tuple(overlay_KD.shape)}; "
-            f"expected {(rows, config.dim)} for the policy {config.policy}"
+            f"expected {(rows, config.dim)} for --oov {config.oov}"
         )
     described = config.kind.weight_shapes(config.settings, config.dim, len(config.labels))
     for name, shape in described.items():

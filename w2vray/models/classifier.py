@@ -15,7 +15,7 @@ from w2vray.models.batches import Batch, RaggedIds
 from w2vray.models.compiled import can_compile
 from w2vray.models.kinds import ModelSettings, kind_of
 from w2vray.models.word_vectors import WordVectors
-from w2vray.settings.verbs import SPECIAL_POLICIES
+from w2vray.settings.verbs import SPECIAL_OOV
 
 __all__ = ["Classifier", "build_model", "shared_table", "special_row"]
 
@@ -60,11 +60,11 @@ def shared_table(table_VD: npt.NDArray[Any]) -> Tensor:
         return torch.from_numpy(np.asarray(table_VD))
 
 
-def special_row(policy: str, table_VD: npt.NDArray[Any]) -> Tensor:
-    """Return the overlay_KD that a policy starts with: no row, a row of zeros, or the mean of the table."""
+def special_row(oov: str, table_VD: npt.NDArray[Any]) -> Tensor:
+    """Return the overlay_KD that ``--oov`` starts with: no row, a row of zeros, or the mean of the table."""
     dim = table_VD.shape[1]
-    if policy not in SPECIAL_POLICIES:
+    if oov not in SPECIAL_OOV:
         return torch.zeros(0, dim)
-    if policy == "zero":
+    if oov == "zero":
         return torch.zeros(1, dim)
     return torch.from_numpy(table_VD.mean(axis=0, dtype="float64", keepdims=True).astype("float32"))

@@ -2,7 +2,7 @@
 
 ::
 
-    config.json            model, settings, labels, token rules, policy, which vectors, how it was trained
+    config.json            model, settings, labels, token rules, oov, which vectors, how it was trained
     weights.safetensors    the model's weights and the overlay
     vectors/               only with --with-vectors: a vectors directory, so that the model can be moved as one
 
@@ -28,7 +28,7 @@ from safetensors.numpy import save as save_weights
 from w2vray.artefacts import plain_file, read_json
 from w2vray.errors import BundleError, ConfigError
 from w2vray.models.kinds import MODELS_VARIABLE, Kind, ModelSettings, kind_named, model_settings, names
-from w2vray.settings.verbs import POLICIES
+from w2vray.settings.verbs import OOV_CHOICES
 from w2vray.text.tokens import TokenRules
 from w2vray.vectors import Vectors
 
@@ -56,7 +56,7 @@ class ModelConfig:
     labels: tuple[str, ...]
     multi_label: bool = False  # a text may have any number of the labels, or none
     rules: TokenRules
-    policy: str
+    oov: str
     dim: int
     vectors_fingerprint: str
     vectors_path: str
@@ -76,7 +76,7 @@ class ModelConfig:
             "labels": list(self.labels),
             "multi_label": self.multi_label,
             "tokens": self.rules.as_dict(),
-            "oov": self.policy,
+            "oov": self.oov,
             "vectors": {"fingerprint": self.vectors_fingerprint, "path": self.vectors_path, "dim": self.dim},
             "training": dict(self.training),
         }
@@ -98,7 +98,7 @@ class ModelConfig:
             )
             raise BundleError(f"format version {found!r}; this version of w2vray reads {FORMAT_VERSION}: {remedy}")
         try:
-            model, labels, vectors, policy = (
+            model, labels, vectors, oov = (
                 stored["model"],
                 stored["labels"],
                 stored["vectors"],
@@ -109,8 +109,8 @@ class ModelConfig:
                     f"model {model!r}; this version of w2vray knows {', '.join(names())}; name a model of your "
                     f"own in {MODELS_VARIABLE}"
                 )
-            if policy not in POLICIES:
-                raise BundleError(f"oov {policy!r}; this version of w2vray knows {', '.join(POLICIES)}")
+            if oov not in OOV_CHOICES:
+                raise BundleError(f"oov {oov!r}; this version of w2vray knows {', '.join(OOV_CHOICES)}")
             multi_label, tuned = stored["multi_label"], stored["tuned_vectors"]
             for name, value in (("multi_label", multi_label), ("tuned_vectors", tuned)):
                 if not isinstance(value, bool):
@@ -128,7 +128,7 @@ class ModelConfig:
                 labels=tuple(labels),
                 multi_label=multi_label,
                 rules=TokenRules.from_dict(stored["tokens"]),
-                policy=policy,
+                oov=oov,
                 dim=dim,
                 vectors_fingerprint=str(vectors["fingerprint"]),
                 vectors_path=str(vectors["path"]),
@@ -209,7 +209,7 @@ class Bundle:
                 f"{place} holds other vectors than the model was trained with: fingerprint {vectors.fingerprint[:16]}, "
                 f"expected {self.config.vectors_fingerprint[:16]}; name the right ones with --vectors"
             )
-        return vectors.for_policy(self.config.policy)
+        return vectors.for_oov(self.config.oov)
 
 
 def save_bundle(

@@ -76,10 +76,10 @@ class TextScorer:
         self.labels = config.labels
         self.multi_label = config.multi_label
         self.device = device
-        self._bundle, self._vectors = bundle, vectors.for_policy(config.policy)
+        self._bundle, self._vectors = bundle, vectors.for_oov(config.oov)
         vectors = self._vectors
         self.ngrams = vectors.ngrams
-        self.lookup = vectors.lookup(config.rules, config.policy, tuned_rows(bundle, vectors))
+        self.lookup = vectors.lookup(config.rules, config.oov, tuned_rows(bundle, vectors))
         self.look_up: Callable[[pa.LargeStringArray], Ids] = self.lookup
         self.answer: Answer = plain_answer
         self.folded: Folded | None = None

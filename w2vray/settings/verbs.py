@@ -28,8 +28,8 @@ __all__ = [
 DTYPES = ("float32", "float16")
 FAMILIES = ("plain", "glove", "googlenews", "fasttext")
 ON_BAD = ("record", "skip", "fail")
-POLICIES = ("skip", "zero", "unknown", "subword")
-SPECIAL_POLICIES = ("zero", "unknown")  # of which one row of the model's own stands for every word without a vector
+OOV_CHOICES = ("skip", "zero", "unknown", "subword")
+SPECIAL_OOV = ("zero", "unknown")  # one row of the model's own stands for every word without a vector
 SCORE_PRECISIONS = ("float32", "tf32", "bfloat16")
 
 PROJECTION_CACHE = 128

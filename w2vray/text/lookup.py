@@ -1,9 +1,9 @@
-"""Texts to ids: tokenise, find each word's row, apply the policy for words that have none.
+"""Texts to ids: tokenise, find each word's row, treat words that have none as ``oov`` says.
 
 Ids: ``id < V`` is a row of the shared table; ``V <= id < V + K`` a row of the model's own overlay, whose first row is
-the special one of the policies ``zero`` and ``unknown``, and whose others replace table rows; from ``V + K`` on come
-the rows that the policy ``subword`` has made for one block; a word that it can make none for is skipped. Models see ids
-and a way to rows, so that neither a policy nor tuned words change them.
+the special one of ``--oov zero`` and ``unknown``, and whose others replace table rows; from ``V + K`` on come
+the rows that ``subword`` has made for one block; a word that it can make none for is skipped. Models see ids
+and a way to rows, so that neither ``oov`` nor tuned words change them.
 
 Shape letters: CONTRIBUTING.md.
 """
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from w2vray.settings.verbs import SPECIAL_POLICIES
+from w2vray.settings.verbs import SPECIAL_OOV
 from w2vray.text.resolution import WAYS, Resolution, resolve
 from w2vray.text.tokens import TokenRules, tokenizer
 from w2vray.text.vocabulary import MISSING, Vocabulary
@@ -73,7 +73,7 @@ class _Numbers(dict[str, int]):
 
 @dataclass(frozen=True, eq=False)
 class Lookup:
-    """The look-up that belongs to a model: its token rules, the vocabulary, its policy and its overlay.
+    """The look-up that belongs to a model: its token rules, the vocabulary, its ``oov`` and its overlay.
 
     ``replaced_rows`` are the table rows that the overlay's last rows stand for, ascending. ``covers`` tells which words
     ``subword`` can make a row for: those with n-grams; None where it can for all.
@@ -81,14 +81,14 @@ class Lookup:
 
     vocabulary: Vocabulary
     rules: TokenRules
-    policy: str
+    oov: str
     replaced_rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     covers: Callable[[str], bool] | None = None
 
     @property
     def special_id(self) -> int | None:
         """Id of words without a vector; None where no row stands for all of them."""
-        return len(self.vocabulary) if self.policy in SPECIAL_POLICIES else None
+        return len(self.vocabulary) if self.oov in SPECIAL_OOV else None
 
     def __call__(self, texts: pa.LargeStringArray | Sequence[str]) -> Ids:
         """Look up texts (no nulls)."""
@@ -108,7 +108,7 @@ class Lookup:
         return resolve(self.vocabulary, self.rules, words)
 
     def entry_ids(self, found: Resolution) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
-        """Apply the policy: return the id of each entry, ``MISSING`` where it is skipped, and the words to make."""
+        """Apply ``oov``: return the id of each entry, ``MISSING`` where it is skipped, and the words to make."""
         ids_E = self._overlaid(found.rows_E)
         made = _Numbers()
         if self.special_id is not None:
@@ -120,7 +120,7 @@ class Lookup:
 
     def made_entries(self, found: Resolution) -> list[int]:
         """Return the entries that rows are made for: the one place that knows which those are."""
-        if self.policy != "subword":
+        if self.oov != "subword":
             return []
         missing = np.flatnonzero(found.rows_E == MISSING).tolist()
         return [entry for entry in missing if self.covers is None or self.covers(found.entries[entry])]

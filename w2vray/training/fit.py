@@ -50,7 +50,7 @@ class Task:
     model: ModelSettings
     classes: int
     objective: Objective
-    policy: str = "skip"
+    oov: str = "skip"
     tune_vectors: bool = False  # the words of the examples get vectors of the model's own, started from the table's
     refit: bool = False
     seed: int = 0
@@ -134,7 +134,7 @@ class _Words:
 
     @classmethod
     def of(cls, task: Task, table_VD: npt.NDArray[Any], learnt: Examples) -> "_Words":
-        special_KD = special_row(task.policy, table_VD)
+        special_KD = special_row(task.oov, table_VD)
         if not task.tune_vectors:
             return cls(special_KD, Numbering(len(table_VD), len(special_KD), np.empty(0, dtype=np.int64)))
         replaced_rows = learnt.table_rows(len(table_VD))
@@ -143,14 +143,14 @@ class _Words:
         return cls(torch.cat((special_KD, tuned_KD)), numbering)
 
     def classifier(self, task: Task, table_VD: npt.NDArray[Any]) -> Classifier:
-        """Build the model with fresh weights; of the policy ``zero``, the special row stays as it is."""
+        """Build the model with fresh weights; with ``--oov zero``, the special row stays as it is."""
         special = self.numbering.special_rows
         words = WordVectors(
             shared_table(table_VD),
             self.overlay_KD.clone(),
-            trainable=task.tune_vectors or (task.policy == "unknown" and isinstance(task.model, StepSettings)),
+            trainable=task.tune_vectors or (task.oov == "unknown" and isinstance(task.model, StepSettings)),
             replaced_rows=torch.from_numpy(self.numbering.replaced_rows) if task.tune_vectors else None,
-            fixed_rows=special if task.policy == "zero" else 0,
+            fixed_rows=special if task.oov == "zero" else 0,
         )
         return Classifier(words, task.kind.build(task.model, words.dim, task.classes))
 

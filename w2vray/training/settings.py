@@ -13,7 +13,7 @@ from w2vray.models import kinds
 from w2vray.settings.verbs import (
     CORPUS_HELP,
     LABEL_COLUMN_HELP,
-    POLICIES,
+    OOV_CHOICES,
     TEXT_COLUMN_HELP,
     documented,
     require,
@@ -71,7 +71,7 @@ class TrainSettings:
             "such."
         ),
         "skip",
-        choices=POLICIES,
+        choices=OOV_CHOICES,
     )
     workers: str | int = documented(
         "Ray Train workers; MIN:MAX takes as many as there is room for, and goes on from the last epoch with more or "

@@ -91,13 +91,13 @@ class Vectors:
         except (KeyError, TypeError, ValueError, BundleError) as error:
             raise VectorsError(f"{path / META} is not a description of word vectors ({error})") from error
 
-    def for_policy(self, policy: str) -> Self:
-        """Return what a policy for words without a vector needs: without n-grams where it makes no use of them.
+    def for_oov(self, oov: str) -> Self:
+        """Return the vectors that this ``--oov`` needs: without n-grams, unless it makes rows of them.
 
         Raises:
             VectorsError: it needs n-grams, and these vectors have none.
         """
-        if policy != "subword":
+        if oov != "subword":
             return replace(self, ngrams=None)
         if self.ngrams is None:
             none = "none, as joined vectors never have" if self.source.get("format") == JOINED else "none"
@@ -107,10 +107,10 @@ class Vectors:
             )
         return self
 
-    def lookup(self, rules: TokenRules, policy: str, replaced_rows: npt.NDArray[np.int64] = _NO_ROWS) -> Lookup:
+    def lookup(self, rules: TokenRules, oov: str, replaced_rows: npt.NDArray[np.int64] = _NO_ROWS) -> Lookup:
         """Return the look-up of a model: in this table, and by these n-grams."""
         covers = None if self.ngrams is None else self.ngrams.covers
-        return Lookup(self.vocabulary, rules, policy, replaced_rows, covers)
+        return Lookup(self.vocabulary, rules, oov, replaced_rows, covers)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the flat arrays, for Ray's object store; ``from_arrays`` is the way back."""

@@ -48,7 +48,7 @@ clitic = st.tuples(
 )
 clitics = st.lists(clitic.map("".join), max_size=5).map("".join)
 some_texts = st.lists(pieces | clitics | characters | latin, max_size=6)
-policies = st.sampled_from(["skip", "zero", "unknown", "subword"])
+oov_choices = st.sampled_from(["skip", "zero", "unknown", "subword"])
 
 
 def words_of(texts: list[str], name: str, chosen: random.Random) -> list[str]:
@@ -71,15 +71,15 @@ def array(texts: list[str]) -> pa.LargeStringArray:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@given(texts=some_texts, policy=policies, shortest=st.integers(1, 7), seed=st.integers(0, 1000))
+@given(texts=some_texts, oov=oov_choices, shortest=st.integers(1, 7), seed=st.integers(0, 1000))
 def test_any_text_has_the_ids_of_the_plain_look_up(
-    name: str, texts: list[str], policy: str, shortest: int, seed: int
+    name: str, texts: list[str], oov: str, shortest: int, seed: int
 ) -> None:
-    """Whatever the family, the vocabulary, the policy and the n-grams; again, when words are remembered, too."""
+    """Whatever the family, the vocabulary, ``oov`` and the n-grams; again, when words are remembered, too."""
     words = words_of(texts, name, random.Random(seed))
     replaced = np.array([row for row in range(len(words)) if (row * 7 + seed) % 3 == 0], dtype=np.int64)
     covers = NGrams(np.empty((1, 1)), shortest, 7).covers
-    lookup = Lookup(Vocabulary.build(words), family(name), policy, replaced if seed % 2 else replaced[:0], covers)
+    lookup = Lookup(Vocabulary.build(words), family(name), oov, replaced if seed % 2 else replaced[:0], covers)
     fast = FastLookup(lookup)
 
     assert_same(fast(array(texts)), lookup(texts))

@@ -1,4 +1,4 @@
-"""Codes of tokens to ids: the rows of resolved misses in place, the policy applied, everything counted.
+"""Codes of tokens to ids: the rows of resolved misses in place, ``oov`` applied, everything counted.
 
 Shape letters: CONTRIBUTING.md.
 """
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from w2vray.kernels.compiling import kernel
 
-__all__ = ["Entries", "Policy", "assemble"]
+__all__ = ["Entries", "OovIds", "assemble"]
 
 
 class Entries(NamedTuple):
@@ -21,8 +21,8 @@ class Entries(NamedTuple):
     offsets_W1: npt.NDArray[np.int64]
 
 
-class Policy(NamedTuple):
-    """What becomes of an entry without a row: the special id, or a row that is made, or it is skipped."""
+class OovIds(NamedTuple):
+    """Which id an entry without a row gets: the special one, or that of a row made for it; or it is skipped."""
 
     special: int  # -1 where there is none
     first_made: int  # -1 where none are made
@@ -34,7 +34,7 @@ def assemble(
     codes_L: npt.NDArray[np.int32],
     ends_N: npt.NDArray[np.int64],
     entries: Entries,
-    policy: Policy,
+    oov: OovIds,
     words: int,
 ) -> tuple[
     npt.NDArray[np.int32],
@@ -49,10 +49,10 @@ def assemble(
         codes_L: row of each token, or -1 less the number of its miss.
         ends_N: tokens before the end of each text.
         entries: of the misses.
-        policy: the model's.
+        oov: of the model.
         words: M, as many as ``made_E`` speaks of.
     """
-    special, first_made, replaced = policy.special, policy.first_made, policy.replaced
+    special, first_made, replaced = oov.special, oov.first_made, oov.replaced
     rows_E, made_E, offsets_W1 = entries.rows_E, entries.made_E, entries.offsets_W1
     numbers_M = np.full(words, -1, dtype=np.int64)
     made_U = np.empty(words, dtype=np.int64)

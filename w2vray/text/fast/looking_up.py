@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from w2vray.kernels.compiling import read_only
 from w2vray.text.fast.alphabet import Alphabet, Characters
-from w2vray.text.fast.assembling import Entries, Policy, assemble
+from w2vray.text.fast.assembling import Entries, OovIds, assemble
 from w2vray.text.fast.scanning import LATELY, Index, Misses, empty_misses, grown, scan
 from w2vray.text.fast.writing import BY_PYTHON, FlatTexts, ways_to_read, write
 from w2vray.text.lookup import Ids, Lookup
@@ -53,7 +53,7 @@ class FastLookup:
             read_only(vocabulary.slot_rows),
             read_only(vocabulary.slot_tags),
         )
-        self._policy = _policy(lookup)
+        self._oov_ids = _oov_ids(lookup)
         self._codes = np.empty(_CODES, dtype=np.int32)
         self._forget()
 
@@ -89,7 +89,7 @@ class FastLookup:
         self._resolve()
         entries = Entries(self._rows, self._made, self._offsets)
         ids_L, offsets_N1, token_counts_N, found_counts_N, made = assemble(
-            self._codes[:tokens], ends_N, entries, self._policy, len(self._words)
+            self._codes[:tokens], ends_N, entries, self._oov_ids, len(self._words)
         )
         words = list(self._words) if len(made) else []
         if tokens > _KEPT_CODES:
@@ -152,9 +152,9 @@ def _flat(texts: pa.LargeStringArray) -> FlatTexts:
     return FlatTexts(read_only(bytes_), read_only(starts))
 
 
-def _policy(lookup: Lookup) -> Policy:
+def _oov_ids(lookup: Lookup) -> OovIds:
     rows, special = len(lookup.vocabulary), lookup.special_id
     replaced = np.full(rows if lookup.replaced_rows.size else 0, -1, dtype=np.int32)
     replaced[lookup.replaced_rows] = rows + (special is not None) + np.arange(len(lookup.replaced_rows))
-    first_made = rows + len(lookup.replaced_rows) if lookup.policy == "subword" else -1
-    return Policy(-1 if special is None else special, first_made, replaced)
+    first_made = rows + len(lookup.replaced_rows) if lookup.oov == "subword" else -1
+    return OovIds(-1 if special is None else special, first_made, replaced)

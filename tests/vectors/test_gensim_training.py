@@ -14,7 +14,7 @@ from w2vray.settings.vectors import FitVectorsSettings
 from w2vray.text.lookup import Lookup
 from w2vray.text.tokens import family, tokenizer
 from w2vray.vectors import Vectors
-from w2vray.vectors.fitting import _write_tokens, fit_vectors
+from w2vray.vectors.gensim_training import _write_tokens, fit_vectors
 from w2vray.vectors.ngrams import hash_ngrams, word_ngrams
 
 TEXTS = ["A good film, really good", "the film was bad", "good bad ugly", "e-mail the ugly film", "Film"] * 8
