@@ -141,3 +141,12 @@ def test_more_workers_than_cpus(store: Path, word_vectors: Vectors, tmp_path: Pa
 def test_a_gpu_where_there_is_none(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="this Ray has 0"):
         run_train(store, word_vectors, tmp_path / "model", gpu=True)
+
+
+def test_a_validation_file_that_is_learnt_from_too(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+    (tmp_path / "link.parquet").symlink_to(store / "part-0.parquet")
+    for validation in (store, tmp_path / "link.parquet"):
+        with pytest.raises(
+            CorpusError, match=r"part-0\.parquet is in LABELLED and in --validation: the model would be"
+        ):
+            run_train(store, word_vectors, tmp_path / "model", validation=(str(validation),))

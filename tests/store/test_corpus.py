@@ -243,6 +243,22 @@ def test_a_folder_reached_by_two_ways_is_taken_once_and_the_other_way_is_counted
     assert found.ignored.lines() == ["1 file not read: another way to a file that is read (again/x.parquet)"]
 
 
+def test_a_folder_that_a_hidden_name_holds_too_is_read_by_its_other_name(tmp_path: Path) -> None:
+    (tmp_path / "store" / ".blobs").mkdir(parents=True)
+    (tmp_path / "store" / ".blobs" / "x.parquet").write_bytes(b"x")
+    (tmp_path / "store" / "data").symlink_to(".blobs", target_is_directory=True)
+
+    assert names(str(tmp_path / "store")) == ["data/x.parquet"]
+
+
+def test_a_glob_finds_what_a_link_leads_to_though_the_folder_itself_is_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "real" / "x.parquet").write_bytes(b"x")
+    (tmp_path / "link").symlink_to("real", target_is_directory=True)
+
+    assert names(f"{tmp_path}/li*/*.parquet") == ["link/x.parquet"]
+
+
 def test_links_that_put_a_file_into_two_folders_of_one_key_are_refused(tmp_path: Path) -> None:
     for folder in ("lang=en", "lang=de"):
         (tmp_path / folder).mkdir()

@@ -103,23 +103,22 @@ def _remote_files(store: fs.FileSystem, path: str) -> Iterator[Listed]:
 
 
 def _local_files(path: str, ignored: Ignored, base: str) -> Iterator[Listed]:
-    """Walk a folder, through links too, but into each folder once: links may go round in circles.
+    """Walk a folder, through links too, but into no folder that it is inside of already: links may go in circles.
 
-    A link to nothing is listed without a size, so that opening it tells of it: it is not left out in silence.
+    Two ways to one folder are both walked: the first may be hidden, or not be what a glob asks for. A link to nothing
+    is listed without a size, so that opening it tells of it: it is not left out in silence.
     """
 
     def fail(error: OSError) -> None:
         raise error
 
-    entered = set()
-    for folder, folders, names in os.walk(path, followlinks=True, onerror=fail):
-        if (real := os.path.realpath(folder)) in entered:
+    inside: dict[str, frozenset[str]] = {}  # folder -> where it and all above it really are
+    for folder, folders, names in os.walk(path.rstrip("/") or "/", followlinks=True, onerror=fail):
+        above, real = inside.get(os.path.dirname(folder), frozenset()), os.path.realpath(folder)  # noqa: PTH120
+        if real in above:
             folders.clear()
-            for name in names:
-                ignored.add(AGAIN, os.path.join(folder, name).removeprefix(base))  # noqa: PTH118 - as below
             continue
-        entered.add(real)
-        folders.sort(key=lambda name: (os.path.islink(os.path.join(folder, name)), name))  # noqa: PTH114, PTH118
+        inside[folder] = above | {real}
         for name in names:
             place = os.path.join(folder, name)  # noqa: PTH118 - os.walk's own kind of path
             try:
