@@ -28,6 +28,9 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
+from w2vray.models.kinds import names, settings_class
+from w2vray.settings.steps import StepSettings
+
 EPOCHS = 2
 
 
@@ -60,7 +63,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("checkouts", nargs=2, type=Path, help="the earlier one, then the later one")
     parser.add_argument("--data", type=Path, required=True, help="folder of Parquet files with text and label")
     parser.add_argument("--vectors", type=Path, required=True, help="vectors directory")
-    parser.add_argument("--models", nargs="+", default=["average", "cnn", "lstm", "gru"])
+    parser.add_argument("--models", nargs="+", default=list(names()))
     parser.add_argument("--sets", nargs="+", default=[], help="names of files; all where none is given")
     return parser.parse_args(arguments)
 
@@ -75,7 +78,8 @@ def _pairs(options: argparse.Namespace) -> Iterator[tuple[Path, str]]:
 def _outcome(checkout: Path, file: Path, model: str, options: argparse.Namespace) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        limits = [] if model == "average" else ["--epochs", str(EPOCHS)]
+        in_steps = issubclass(settings_class(model), StepSettings)
+        limits = ["--epochs", str(EPOCHS)] if in_steps else []
         train = ["train", file, "--vectors", options.vectors, "--output", place / "model", "--model", model, *limits]
         train_seconds = _run(checkout, *train, "--workers", "1")
         score_seconds = _run(checkout, "score", file, "--model", place / "model", "--output", place / "run", "--json")

@@ -4,7 +4,7 @@
 tolerance it stops short of it). ``tfidf``: words and pairs, logistic regression. ``fasttext``: fastText's own
 classifier on words and pairs. Of a few settings that were tried, the latter two have those that did best.
 
-Legend: N texts, D width of a vector, L ids of all of them.
+Shape letters: CONTRIBUTING.md.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Labelled sets as the accuracy table uses them: a Parquet file ``SET.parquet`` with ``split``, ``label`` and ``text``.
 
-Legend: N rows.
+Shape letters: CONTRIBUTING.md.
 """
 
 import hashlib

@@ -10,7 +10,7 @@ mistake: of all texts but the longest they have read the padding, too, and a tex
 None is tuned and none stops early: all rows to learn from are learnt from, ``dev`` is not used, and the last epoch's
 weights are tested.
 
-Legend: N texts, B of a batch, T steps, D width of a vector, C classes, H width of a state.
+Shape letters: CONTRIBUTING.md.
 """
 
 from typing import Any

@@ -4,7 +4,7 @@
 file. ``googlenews8k`` is a word2vec binary file of one's own. ``joined`` is both side by side. ``trained`` is word2vec
 on the rows that a set has to learn from, so there is one for each set.
 
-Legend: V words, D width, N rows of a block.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Iterator

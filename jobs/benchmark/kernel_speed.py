@@ -126,8 +126,8 @@ def _padded_logits(scorer: TextScorer, batch: Batch) -> torch.Tensor:
     if not isinstance(model, RecurrentModel):
         logits_BC: torch.Tensor = scorer.classifier(batch)
         return logits_BC
-    states_BTS, _ = model.recurrent(scorer.classifier.words(batch))
-    dense_BC: torch.Tensor = model.dense(states_BTS[:, -1])
+    states_BTF, _ = model.recurrent(scorer.classifier.words(batch))
+    dense_BC: torch.Tensor = model.dense(states_BTF[:, -1])
     return dense_BC
 
 

@@ -6,7 +6,7 @@ what two could come to on this machine if they had nothing to wait for and halve
 loop looks each batch up with a dictionary, pads it to its longest text as the texts come, and takes the steps of Adam,
 for an epoch. Labels are made up: they do not change the speed.
 
-Legend: N texts, B texts of a batch, T ids of the longest, K words, D width of a vector, F filters, S state, C classes.
+Shape letters: CONTRIBUTING.md.
 """
 
 import multiprocessing
@@ -200,6 +200,6 @@ class _PlainRecurrent(nn.Module):
         self.dense = nn.Linear(settings.hidden, len(LABELS))
 
     def forward(self, vectors_BTD: Tensor) -> Tensor:
-        states_BTS, _ = self.recurrent(vectors_BTD)
-        logits_BC: Tensor = self.dense(self.dropout(states_BTS[:, -1]))
+        states_BTF, _ = self.recurrent(vectors_BTD)
+        logits_BC: Tensor = self.dense(self.dropout(states_BTF[:, -1]))
         return logits_BC

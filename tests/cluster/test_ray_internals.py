@@ -145,6 +145,29 @@ def test_a_start_changes_nothing_of_ray_that_it_does_not_find(name: str, take_aw
     assert changed == {last(name) for name in BEFORE_A_START} - {last(name), "kill_all_processes"}
 
 
+COMMAND = """
+from contextlib import suppress
+from w2vray.cli import main
+
+with suppress(SystemExit):
+    main(["--version"])
+from w2vray.cluster.ray_internals import find, _LOOPBACK
+
+print(find(_LOOPBACK))
+"""
+
+
+@pytest.mark.parametrize(("stated", "reachable"), [({}, "False"), ({"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "1"}, "True")])
+def test_the_command_line_asks_ray_for_the_loopback_unless_the_user_has_asked_for_more(
+    stated: dict[str, str], reachable: str
+) -> None:
+    """By a variable that Ray reads when it is imported: no private name is needed for it."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | stated
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *sys.path])
+    told = subprocess.run([sys.executable, "-c", COMMAND], env=environment, capture_output=True, text=True, check=True)
+    assert told.stdout.split()[-1] == reachable
+
+
 @pytest.mark.parametrize(
     "table",
     [

@@ -1,5 +1,6 @@
 """Ray as we start it: nobody else can reach it, and nothing of it stays."""
 
+import itertools
 import json
 import os
 import re
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 import ray
 from ray._private.node import Node
+from ray.data import DataContext
+from ray.data._internal.execution.no_progress_guard import NoProgressGuard
 from ray.exceptions import AuthenticationError
 
 from w2vray.cluster.runtime import connected, start_here
@@ -210,3 +213,14 @@ def test_what_we_start_listens_on_the_loopback_asks_for_a_token_and_is_ended() -
     assert {address.removeprefix("::ffff:") for address, _ in found["heard"]} <= {"127.0.0.1", "::1"}
     assert found["token"] == "token"
     assert found["left"] == []
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
+def test_work_that_takes_its_time_is_never_taken_for_a_hang() -> None:
+    """Ray Data would end it after half an hour; by this clock each look at it comes a day later."""
+    days = itertools.count()
+    with connected():
+        timeout = DataContext.get_current().execution_no_progress_timeout_s
+        guard = NoProgressGuard({}, timeout, clock=lambda: 86_400.0 * next(days))
+        guard.check()

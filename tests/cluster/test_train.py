@@ -282,13 +282,13 @@ def test_a_multi_label_model_is_measured_by_the_labels_it_gives(
     given = TextScorer.load(model).score(texts).columns()["labels"].to_pylist()
     marks = MultiLabelBinarizer(classes=["high", "low", "mid", "new"])
     rows = [row for row in range(60) if row != 3]
-    true_NX = marks.fit_transform([labels[row] for row in rows])
-    given_NX = marks.transform([given[row] or [] for row in rows])
+    true_NC1 = marks.fit_transform([labels[row] for row in rows])
+    given_NC1 = marks.transform([given[row] or [] for row in rows])
     assert isinstance(found.metrics, MultiLabelMetrics)
     assert (found.metrics.rows, found.rows_without_label, found.metrics.rows_no_evidence) == (59, 1, 1)
     assert found.rows_unknown_label == sum("new" in (each or ()) for each in labels)
-    assert found.metrics.accuracy == pytest.approx(accuracy_score(true_NX, given_NX))
-    assert found.metrics.micro_f1 == pytest.approx(f1_score(true_NX, given_NX, average="micro"))
+    assert found.metrics.accuracy == pytest.approx(accuracy_score(true_NC1, given_NC1))
+    assert found.metrics.micro_f1 == pytest.approx(f1_score(true_NC1, given_NC1, average="micro"))
     with pytest.raises(CorpusError, match="'one' holds one label a row, and the model gives lists of labels"):
         run_evaluate(tmp_path / "a.parquet", model, label_column="one")
 

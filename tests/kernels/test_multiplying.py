@@ -18,22 +18,22 @@ ROOT = Path(__file__).parents[2]
 
 @kernel
 def _multiply(
-    rows_BH: npt.NDArray[np.float32],
-    panels_PHC: npt.NDArray[np.float32],
+    rows_XI: npt.NDArray[np.float32],
+    panels_QIJ: npt.NDArray[np.float32],
     count: int,
-    products_BF: npt.NDArray[np.float32],
+    products_XZ: npt.NDArray[np.float32],
 ) -> None:
-    multiply(rows_BH, panels_PHC, count, products_BF)
+    multiply(rows_XI, panels_QIJ, count, products_XZ)
 
 
-def product(rows_BH: npt.NDArray[np.float32], weights_HG: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    count, columns = len(rows_BH), weights_HG.shape[1]
-    panels_PHC = panels(weights_HG)
-    filled_BH = np.full((whole_tiles(count), rows_BH.shape[1]), np.nan, dtype=np.float32)
-    filled_BH[:count] = rows_BH
-    products_BF = np.empty((len(filled_BH), panels_PHC.shape[0] * panels_PHC.shape[2]), dtype=np.float32)
-    _multiply(filled_BH, panels_PHC, count, products_BF)
-    return products_BF[:count, :columns]
+def product(rows_NI: npt.NDArray[np.float32], weights_IP: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    count, columns = len(rows_NI), weights_IP.shape[1]
+    panels_QIJ = panels(weights_IP)
+    filled_XI = np.full((whole_tiles(count), rows_NI.shape[1]), np.nan, dtype=np.float32)
+    filled_XI[:count] = rows_NI
+    products_XZ = np.empty((len(filled_XI), panels_QIJ.shape[0] * panels_QIJ.shape[2]), dtype=np.float32)
+    _multiply(filled_XI, panels_QIJ, count, products_XZ)
+    return products_XZ[:count, :columns]
 
 
 def random(*shape: int) -> npt.NDArray[np.float32]:
@@ -45,30 +45,30 @@ def random(*shape: int) -> npt.NDArray[np.float32]:
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 13])
 def test_it_is_the_matrix_product(count: int, depth: int, columns: int) -> None:
     """Of any shape."""
-    rows_BH, weights_HG = random(count, depth), random(depth, columns)
+    rows_NI, weights_IP = random(count, depth), random(depth, columns)
 
-    expected = rows_BH.astype(np.float64) @ weights_HG.astype(np.float64)
-    np.testing.assert_allclose(product(rows_BH, weights_HG), expected, atol=2e-5)
+    expected = rows_NI.astype(np.float64) @ weights_IP.astype(np.float64)
+    np.testing.assert_allclose(product(rows_NI, weights_IP), expected, atol=2e-5)
 
 
 @pytest.mark.parametrize("columns", [1, 32, 33])
 @pytest.mark.parametrize("count", [0, 1, 5, 6, 239, 241, 600])
 def test_rows_need_no_room(count: int, columns: int) -> None:
     """A bias is added to each."""
-    rows_BH, panels_PHC = random(count, 7), panels(random(7, columns))
-    bias_F = random(panels_PHC.shape[0] * panels_PHC.shape[2])
+    rows_NI, panels_QIJ = random(count, 7), panels(random(7, columns))
+    bias_Z = random(panels_QIJ.shape[0] * panels_QIJ.shape[2])
 
-    expected = rows_BH.astype(np.float64) @ random(7, columns) + bias_F[:columns]
-    found_BF = multiply_rows(rows_BH, panels_PHC, bias_F)
-    assert found_BF.shape == (count, len(bias_F))
-    np.testing.assert_allclose(found_BF[:, :columns], expected, atol=2e-5)
+    expected = rows_NI.astype(np.float64) @ random(7, columns) + bias_Z[:columns]
+    found_NZ = multiply_rows(rows_NI, panels_QIJ, bias_Z)
+    assert found_NZ.shape == (count, len(bias_Z))
+    np.testing.assert_allclose(found_NZ[:, :columns], expected, atol=2e-5)
 
 
-def transposed_product(left_LG: npt.NDArray[np.float32], right_LD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def transposed_product(left_IN: npt.NDArray[np.float32], right_IP: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """With more rows behind the left factor's, as many as ``whole_tiles`` says, that no sum may take up."""
-    count, columns = left_LG.shape
+    count, columns = left_IN.shape
     behind = np.full((whole_tiles(1) - 1, columns), np.nan, dtype=np.float32)
-    return multiply_transposed(np.concatenate([left_LG, behind]), right_LD, count)
+    return multiply_transposed(np.concatenate([left_IN, behind]), right_IP, count)
 
 
 @pytest.mark.parametrize("width", [1, 31, 32, 50])
@@ -76,20 +76,20 @@ def transposed_product(left_LG: npt.NDArray[np.float32], right_LD: npt.NDArray[n
 @pytest.mark.parametrize("count", [0, 1, 7, 256, 600])
 def test_it_is_the_product_of_a_transposed_factor(count: int, columns: int, width: int) -> None:
     """Of any shape."""
-    left_LG, right_LD = random(count, columns), random(count + 1, width)[1:]
+    left_IN, right_IP = random(count, columns), random(count + 1, width)[1:]
 
-    expected = left_LG.astype(np.float64).T @ right_LD.astype(np.float64)
-    np.testing.assert_allclose(transposed_product(left_LG, right_LD), expected, atol=1e-4)
+    expected = left_IN.astype(np.float64).T @ right_IP.astype(np.float64)
+    np.testing.assert_allclose(transposed_product(left_IN, right_IP), expected, atol=1e-4)
 
 
 def test_a_row_has_the_same_product_whatever_stands_beside_it() -> None:
     """Bit for bit: alone, and at any place among others."""
-    rows_BH, weights_HG = random(10, 100), random(100, 70)
+    rows_NI, weights_IP = random(10, 100), random(100, 70)
 
-    together = product(rows_BH, weights_HG)
+    together = product(rows_NI, weights_IP)
     for row in range(10):
-        assert product(rows_BH[row : row + 1], weights_HG).tobytes() == together[row : row + 1].tobytes()
-        assert product(rows_BH[row:], weights_HG).tobytes() == together[row:].tobytes()
+        assert product(rows_NI[row : row + 1], weights_IP).tobytes() == together[row : row + 1].tobytes()
+        assert product(rows_NI[row:], weights_IP).tobytes() == together[row:].tobytes()
 
 
 _PRINT_PRODUCT = """

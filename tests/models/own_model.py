@@ -38,8 +38,8 @@ class MeanMaxModel(nn.Module):
         highest_BD = vectors_BTD.masked_fill(behind_BT[:, :, None], float("-inf")).amax(dim=1)
         highest_BD = highest_BD.masked_fill((lengths_B == 0)[:, None], 0.0)
         mean_BD = vectors_BTD.sum(dim=1) / lengths_B.clamp(min=1)[:, None]
-        hidden_BS = torch.relu(self.hidden(torch.cat((mean_BD, highest_BD), dim=1)))
-        logits_BC: Tensor = self.out(self.dropout(hidden_BS))
+        hidden_BF = torch.relu(self.hidden(torch.cat((mean_BD, highest_BD), dim=1)))
+        logits_BC: Tensor = self.out(self.dropout(hidden_BF))
         return logits_BC
 
 

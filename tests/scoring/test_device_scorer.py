@@ -65,8 +65,8 @@ def assert_alike(found: Scores, expected: Scores, tolerance: float = 1e-5) -> No
     np.testing.assert_allclose(found.probabilities_NC, expected.probabilities_NC, atol=tolerance)
     np.testing.assert_array_equal(found.token_counts_N, expected.token_counts_N)
     np.testing.assert_array_equal(found.found_counts_N, expected.found_counts_N)
-    best_N2 = np.sort(expected.probabilities_NC, axis=1)[:, -2:]
-    clear_N = best_N2[:, 1] - best_N2[:, 0] > 2 * tolerance
+    two_best = np.sort(expected.probabilities_NC, axis=1)[:, -2:]
+    clear_N = two_best[:, 1] - two_best[:, 0] > 2 * tolerance
     np.testing.assert_array_equal(found.label_N[clear_N], expected.label_N[clear_N])
 
 

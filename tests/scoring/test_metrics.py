@@ -27,15 +27,15 @@ def test_confusion_counts_rows_by_true_and_predicted_class_with_unlabelled_ones_
 def dense(counted: Confusion, classes: int) -> Any:
     """Rows by true and predicted class; no label is the last column, and an unknown one the last row, if any."""
     table = np.zeros((classes + 1, classes + 1), dtype=np.int64)
-    table[counted.true_M, counted.predicted_M] = counted.rows_M  # NO_LABEL is the last
+    table[counted.true_Y, counted.predicted_Y] = counted.rows_Y  # NO_LABEL is the last
     return table if table[classes].any() else table[:classes]
 
 
 def sparse(table: list[list[int]]) -> Confusion:
     """The confusion of such a table."""
     array = np.array(table)
-    true_M, column_M = array.nonzero()
-    return Confusion.of(true_M, np.where(column_M == len(array), NO_LABEL, column_M), array[true_M, column_M])
+    true_Y, column_Y = array.nonzero()
+    return Confusion.of(true_Y, np.where(column_Y == len(array), NO_LABEL, column_Y), array[true_Y, column_Y])
 
 
 @given(st.lists(some_rows, max_size=4))
@@ -52,8 +52,8 @@ def test_more_classes_than_a_table_could_hold_are_counted() -> None:
     many = 2_000_000_000
     counted = Confusion.of(np.array([many, many, 0]), np.array([many, NO_LABEL, many]))
 
-    assert counted.true_M.tolist() == [0, many, many]
-    assert counted.predicted_M.tolist() == [many, NO_LABEL, many]
+    assert counted.true_Y.tolist() == [0, many, many]
+    assert counted.predicted_Y.tolist() == [many, NO_LABEL, many]
 
 
 def test_metrics_of_a_small_confusion_matrix() -> None:
@@ -198,20 +198,20 @@ def test_metrics_of_a_few_rows_of_many_labels() -> None:
 @given(rows=some_label_rows, cut=st.integers(0, 40))
 def test_metrics_of_many_labels_equal_scikit_learns(rows: list[tuple[list[bool], list[bool]]], cut: int) -> None:
     """In parts that are added up, and with a label that the model does not know: it is never given."""
-    true_NX = np.array([true for true, _ in rows])
+    true_NC1 = np.array([true for true, _ in rows])
     given_NC = np.array([given for _, given in rows])
 
     def count(part: slice) -> LabelCounts:
-        unknown_N = true_NX[part, CLASSES].astype(np.int64)
-        return count_labels(true_NX[part, :CLASSES], given_NC[part], unknown_N=unknown_N, rows_no_evidence=0)
+        unknown_N = true_NC1[part, CLASSES].astype(np.int64)
+        return count_labels(true_NC1[part, :CLASSES], given_NC[part], unknown_N=unknown_N, rows_no_evidence=0)
 
     found = multi_label_metrics(count(slice(cut)) + count(slice(cut, None)), LABELS)
 
-    given_NX = np.column_stack([given_NC, np.zeros(len(rows), dtype=bool)])
-    present = [c for c in range(CLASSES) if true_NX[:, c].any() or given_NX[:, c].any()]
+    given_NC1 = np.column_stack([given_NC, np.zeros(len(rows), dtype=bool)])
+    present = [c for c in range(CLASSES) if true_NC1[:, c].any() or given_NC1[:, c].any()]
     assert found.rows == len(rows)
-    assert found.accuracy == pytest.approx(accuracy_score(true_NX, given_NX))
-    assert found.micro_f1 == pytest.approx(f1_score(true_NX, given_NX, average="micro", zero_division=0))
-    of_labels = f1_score(true_NX, given_NX, average=None, zero_division=0)
+    assert found.accuracy == pytest.approx(accuracy_score(true_NC1, given_NC1))
+    assert found.micro_f1 == pytest.approx(f1_score(true_NC1, given_NC1, average="micro", zero_division=0))
+    of_labels = f1_score(true_NC1, given_NC1, average=None, zero_division=0)
     assert found.macro_f1 == pytest.approx(np.mean(of_labels[present]) if present else 0.0)
     assert [item.f1 for item in found.classes] == pytest.approx(of_labels[:CLASSES].tolist())

@@ -11,7 +11,7 @@ from pyarrow import fs
 
 from w2vray.errors import CorpusError
 from w2vray.store import corpus as corpus_module
-from w2vray.store.corpus import Corpus, SourceFile, find_corpus, names_what_is_in
+from w2vray.store.corpus import Corpus, SourceFile, find_corpus, names_what_is_in, shared_files
 from w2vray.store.describing import describe_files
 from w2vray.store.failures import Failure
 from w2vray.store.listing import list_folder
@@ -606,3 +606,12 @@ def test_an_argument_names_what_will_be_in_a_folder_below_its_own(argument: str,
     place = str(tmp_path / argument)
     found = names_what_is_in(place, fs.LocalFileSystem(), str(tmp_path / "store" / "run"), ["scores/part-0.parquet"])
     assert found is named
+
+
+def test_stores_that_share_a_file_are_told_by_where_it_is(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "link.parquet").symlink_to(folder / "lang=en" / "1.parquet")
+    store, link = find_corpus([str(folder)]), find_corpus([str(tmp_path / "link.parquet")])
+    other = find_corpus([str(folder / "lang=de")])
+
+    assert shared_files(store, link) == [f"{folder}/lang=en/1.parquet"]
+    assert shared_files(link, other) == []

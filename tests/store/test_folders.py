@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from w2vray.store.folders import folder_types
+from w2vray.store.folders import folder_types, planned_type
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,21 @@ def test_columns_of_different_folders_are_told_apart() -> None:
     found = folder_types(["lang=en/year=2020/x.parquet", "lang=de/x.parquet", "x.parquet"])
 
     assert found == {"lang": pa.string(), "year": pa.int64()}
+
+
+@pytest.mark.parametrize(
+    ("value", "planned", "expected"),
+    [
+        ("2023", pa.int64(), pa.int64()),
+        ("2023", pa.string(), pa.string()),
+        ("2", pa.float64(), pa.float64()),
+        ("unknown", pa.int64(), pa.string()),
+        (None, pa.int64(), pa.int64()),
+        ("2024-01-31", pa.date32(), pa.date32()),
+    ],
+    ids=str,
+)
+def test_a_file_that_came_later_has_the_planned_type_if_its_value_is_written_as_one(
+    value: str | None, planned: pa.DataType, expected: pa.DataType
+) -> None:
+    assert planned_type(value, planned) == expected

@@ -22,14 +22,14 @@ OUTPUT = np.ones((3, 2), dtype="<f4").tobytes()
 MAGIC, SUPERVISED, SKIP_GRAM = 793712314, 3, 2
 
 
-def content(words: list[Any] = WORDS, rows_RD: Any = ROWS_RD, **changes: Any) -> bytes:
+def content(words: list[Any] = WORDS, rows_ND: Any = ROWS_RD, **changes: Any) -> bytes:
     """A file of fastText's, with ``changes`` to what it says of itself."""
     stated: dict[str, Any] = {
         "magic": MAGIC,
         "version": 12,
-        "dim": rows_RD.shape[1],
+        "dim": rows_ND.shape[1],
         "model": SKIP_GRAM,
-        "buckets": len(rows_RD) - len(words),
+        "buckets": len(rows_ND) - len(words),
         "shortest": 2,
         "longest": 3,
         "size": len(words),
@@ -37,11 +37,11 @@ def content(words: list[Any] = WORDS, rows_RD: Any = ROWS_RD, **changes: Any) ->
         "labels": 0,
         "pruned": -1,
         "quantised": False,
-        "rows": len(rows_RD),
-        "width": rows_RD.shape[1],
+        "rows": len(rows_ND),
+        "width": rows_ND.shape[1],
         "output_quantised": False,
         "output_rows": len(words),
-        "output_width": rows_RD.shape[1],
+        "output_width": rows_ND.shape[1],
         **changes,
     }
     head = b"" if stated["magic"] is None else struct.pack("<2i", stated["magic"], stated["version"])
@@ -52,7 +52,7 @@ def content(words: list[Any] = WORDS, rows_RD: Any = ROWS_RD, **changes: Any) ->
     for word in words:
         head += (word if isinstance(word, bytes) else word.encode()) + b"\0" + struct.pack("<qb", 9, 0)
     head += b"" if stated["magic"] is None else struct.pack("<?", stated["quantised"])
-    head += struct.pack("<2q", stated["rows"], stated["width"]) + np.asarray(rows_RD, dtype="<f4").tobytes()
+    head += struct.pack("<2q", stated["rows"], stated["width"]) + np.asarray(rows_ND, dtype="<f4").tobytes()
     head += b"" if stated["magic"] is None else struct.pack("<?", stated["output_quantised"])
     return head + struct.pack("<2q", stated["output_rows"], stated["output_width"]) + OUTPUT
 
@@ -98,7 +98,7 @@ def test_words_and_ngrams_are_read(magic: int | None, zipped: bool, tmp_path: Pa
     assert (vectors.source["format"], vectors.rules.family) == ("fasttext-binary", "fasttext")
 
 
-@pytest.mark.parametrize("changes", [{"longest": 0}, {"rows_RD": ROWS_RD[:3]}], ids=["no lengths", "no buckets"])
+@pytest.mark.parametrize("changes", [{"longest": 0}, {"rows_ND": ROWS_RD[:3]}], ids=["no lengths", "no buckets"])
 def test_a_model_without_ngrams_has_the_words_own_rows(changes: dict[str, Any], tmp_path: Path) -> None:
     """It was told to learn none."""
     vectors = imported(tmp_path, content(**changes))
@@ -116,9 +116,9 @@ def test_limit_takes_the_first_words_and_all_ngrams(tmp_path: Path) -> None:
 
 def test_half_precision_rounds_words_and_ngrams_once(tmp_path: Path) -> None:
     """A word's vector is made before it is rounded."""
-    exact = imported(tmp_path, content(rows_RD=ROWS_RD / 3))
+    exact = imported(tmp_path, content(rows_ND=ROWS_RD / 3))
     (tmp_path / "half").mkdir()
-    half = imported(tmp_path / "half", content(rows_RD=ROWS_RD / 3), dtype="float16")
+    half = imported(tmp_path / "half", content(rows_ND=ROWS_RD / 3), dtype="float16")
     assert np.array_equal(half.table_VD, exact.table_VD.astype(np.float16))
     assert half.ngrams is not None
     assert np.array_equal(half.ngrams.table_GD, (ROWS_RD[3:] / 3).astype(np.float16))
@@ -153,7 +153,7 @@ BAD_FILES = {
     "an empty word": (content(["a", "", "b"]), ["row 2: the word is empty"]),
     "a word that is not UTF-8": (content(["a", b"\xec", "b"]), [r"row 2: the word b'\xec' is not UTF-8"]),
     "an endless word": (content(["a" * 70_000]), ["within 65,536 bytes"]),
-    "an ngram that is not finite": (content(rows_RD=NOT_FINITE), ["is nan; expected a finite float32"]),
+    "an ngram that is not finite": (content(rows_ND=NOT_FINITE), ["is nan; expected a finite float32"]),
 }
 
 
@@ -218,8 +218,8 @@ def test_a_header_of_billions_takes_no_memory(tmp_path: Path) -> None:
 
 def test_a_disk_without_room_to_unpack_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the folder, and how to name another one."""
-    rows_RD = np.zeros((200_003, 8), dtype=np.float32)
-    (tmp_path / "source").write_bytes(gzip.compress(content(rows_RD=rows_RD), 1))
+    rows_ND = np.zeros((200_003, 8), dtype=np.float32)
+    (tmp_path / "source").write_bytes(gzip.compress(content(rows_ND=rows_ND), 1))
     with Path("/dev/full").open("wb", buffering=0) as full:
         monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: full)
         with pytest.raises(VectorsError, match=r"no room to unpack 6,400,096 bytes .*No space left.* TMPDIR"):

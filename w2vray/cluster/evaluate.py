@@ -134,9 +134,9 @@ def _one_label(rows: Iterable[dict[str, Any]], labels: Sequence[str], settings: 
     for row in rows:
         total += Confusion(*(np.array(pairs, dtype=np.int64) for pairs in row["confusion"]))
         without += row["without_label"]
-    known_M = total.true_M != NO_LABEL
-    unknown = int(total.rows_M[~known_M].sum())
-    if not known_M.any():
+    known_Y = total.true_Y != NO_LABEL
+    unknown = int(total.rows_Y[~known_Y].sum())
+    if not known_Y.any():
         some = ", ".join(labels[:10]) + (f" and {len(labels) - 10:,} others" if len(labels) > 10 else "")
         raise CorpusError(
             f"no row of {settings.label_column!r} has a label that the model knows ({some}); "
@@ -215,7 +215,7 @@ class OneLabelWorker(_EvaluationWorker):
             labelled = label.is_valid().to_numpy(zero_copy_only=False)
             without += label.null_count
             total += Confusion.of(true[labelled], predicted[labelled])
-        pairs = [total.true_M.tolist(), total.predicted_M.tolist(), total.rows_M.tolist()]
+        pairs = [total.true_Y.tolist(), total.predicted_Y.tolist(), total.rows_Y.tolist()]
         return {"confusion": pairs, "without_label": without}
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,8 @@ __all__ = [
     "start_here",
 ]
 
-_STALL_SECONDS = 600
+_NO_LIMIT = -1
+"""Ray Data's word for waiting as long as it takes: slow work is no hang, and a run whose CPUs others hold says so."""
 _CONNECT_SECONDS = 20
 
 _SILENT: Mapping[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
@@ -91,13 +93,34 @@ def _join(address: str) -> None:
     """Connect to a cluster that is there."""
     _require_listener(address)
     try:
-        with _quiet_start(), keeping_sigterm():
+        with _quiet_start(), keeping_sigterm(), _away_from_here():
             ray.init(address=address, **_SILENT)
     except (ConnectionError, ValueError, RuntimeError, ray.exceptions.AuthenticationError) as error:
         raise ClusterError(
             f"no Ray at {address}: {error}; check --address, or leave it out; if that Ray asks for a token, "
             f"{AUTHENTICATION}"
         ) from error
+
+
+@contextmanager
+def _away_from_here() -> Iterator[None]:
+    """Let workers import nothing from the folder that somebody happens to stand in, as this process does not.
+
+    Ray puts the driver's folder on the workers' path, where a ``json.py`` in it would take the place of Python's own.
+    """
+    try:
+        here = str(Path.cwd())
+    except FileNotFoundError:  # it is gone, so that nothing is imported from it
+        yield
+        return
+    if {here, ""} & set(sys.path):
+        yield
+        return
+    os.chdir("/")
+    try:
+        yield
+    finally:
+        os.chdir(here)
 
 
 def start_here(cpus: int) -> None:
@@ -110,7 +133,14 @@ def start_here(cpus: int) -> None:
     few_processes: Callable[[], AbstractContextManager[None]] = starting_few_processes
     while True:
         try:
-            with _quiet_start(), keeping_sigterm(), listening_on_loopback(), few_processes(), _cleared_if_failed():
+            with (
+                _quiet_start(),
+                keeping_sigterm(),
+                listening_on_loopback(),
+                few_processes(),
+                _cleared_if_failed(),
+                _away_from_here(),
+            ):
                 ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_SILENT)
         except (AttributeError, TypeError):
             if few_processes is nullcontext:
@@ -205,7 +235,7 @@ def _quieten() -> None:
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True
-    context.execution_no_progress_timeout_s = _STALL_SECONDS
+    context.execution_no_progress_timeout_s = _NO_LIMIT
 
 
 @dataclass(frozen=True)

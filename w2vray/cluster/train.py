@@ -25,6 +25,7 @@ from w2vray.models.kinds import ModelSettings, model_settings
 from w2vray.run.leases import only_writer
 from w2vray.run.wholefiles import WholeFiles
 from w2vray.settings.steps import StepSettings
+from w2vray.store.corpus import shared_files
 from w2vray.store.labelled import Labelled, labelled_units
 from w2vray.store.labels import label_order
 from w2vray.store.places import absolute, without_secrets
@@ -91,6 +92,11 @@ def train(
     vectors = Vectors.open(settings.vectors).for_oov(settings.oov)
     columns = (settings.text_column, settings.label_column, settings.where)
     stores = [labelled_units(place, *columns) for place in (settings.labelled, settings.validation) if place]
+    if len(stores) > 1 and (shared := shared_files(stores[0].corpus, stores[1].corpus)):
+        raise CorpusError(
+            f"{min(shared)} is in LABELLED and in --validation: the model would be measured on rows that it learnt "
+            "from. Name another --validation, or leave it out for a share of LABELLED"
+        )
     for line in [line for store in stores for line in store.notes]:
         note(line)
     if len({store.multi_label for store in stores}) > 1:

@@ -2,7 +2,7 @@
 
 Exponentials are doubles, of numbers that are not above zero, so that none overflows; probabilities are rounded once.
 
-Legend: N texts, C classes.
+Shape letters: CONTRIBUTING.md.
 """
 
 import math

@@ -3,7 +3,7 @@
 One pass does what an embedding, a mask of the padding and a dropout would do one after another, and one pass back adds
 up what each distinct word gets.
 
-Legend: U distinct words, L places where they are read, D width of a vector.
+Shape letters: CONTRIBUTING.md.
 """
 
 import numpy as np

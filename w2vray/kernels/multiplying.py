@@ -5,8 +5,7 @@ order, in tiles that are always full: three rows by 32 columns are twelve vector
 rows as many of sixteen, where the sums stay while they grow. The weights are kept in panels of 32 columns, each of
 which is read from start to end. Neither changes a number's sum: machines of either kind have the same.
 
-Legend: B rows, H numbers of a row, G columns, F columns in whole panels, P panels, C columns of a panel, T rows of a
-tile; of the product of a transposed factor: L rows of both, which are summed over, D columns of the other.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Iterator
@@ -41,12 +40,12 @@ _DEPTH = 256
 """Rows that are summed over while a panel of them stays in the processor's nearest cache."""
 
 
-def panels(weights_HG: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Return weights as panels_PHC in float32, the last one filled up with zeros."""
-    depth, columns = weights_HG.shape
-    filled_HF = np.zeros((depth, -(-columns // TILE_COLUMNS) * TILE_COLUMNS), dtype=np.float32)
-    filled_HF[:, :columns] = weights_HG
-    return read_only(filled_HF.reshape(depth, -1, TILE_COLUMNS).transpose(1, 0, 2))
+def panels(weights_IP: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Return weights as panels_QIJ in float32, the last one filled up with zeros."""
+    depth, columns = weights_IP.shape
+    filled_IZ = np.zeros((depth, -(-columns // TILE_COLUMNS) * TILE_COLUMNS), dtype=np.float32)
+    filled_IZ[:, :columns] = weights_IP
+    return read_only(filled_IZ.reshape(depth, -1, TILE_COLUMNS).transpose(1, 0, 2))
 
 
 def whole_tiles(rows: int) -> int:
@@ -56,75 +55,75 @@ def whole_tiles(rows: int) -> int:
 
 @inlined
 def multiply(
-    rows_BH: npt.NDArray[np.float32],
-    panels_PHC: npt.NDArray[np.float32],
+    rows_XI: npt.NDArray[np.float32],
+    panels_QIJ: npt.NDArray[np.float32],
     count: int,
-    products_BF: npt.NDArray[np.float32],
+    products_XZ: npt.NDArray[np.float32],
 ) -> None:
     """Write the product of the first ``count`` rows and the weights, and anything into the rest of the last tile."""
-    for panel in range(len(panels_PHC)):
+    for panel in range(len(panels_QIJ)):
         for row in range(0, count, TILE_ROWS):
-            multiply_tile(rows_BH[row:], panels_PHC[panel], products_BF[row:, panel * TILE_COLUMNS :], False)
+            multiply_tile(rows_XI[row:], panels_QIJ[panel], products_XZ[row:, panel * TILE_COLUMNS :], False)
 
 
 @kernel
 def multiply_rows(
-    rows_LH: npt.NDArray[np.float32], panels_PHC: npt.NDArray[np.float32], bias_F: npt.NDArray[np.float32]
+    rows_NI: npt.NDArray[np.float32], panels_QIJ: npt.NDArray[np.float32], bias_Z: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
-    """Return products_LF of all rows and the weights, and the bias added to each; there need not be room for tiles."""
-    count, whole = len(rows_LH), len(rows_LH) - len(rows_LH) % TILE_ROWS
-    products_LF = np.empty((count + TILE_ROWS - 1, len(bias_F)), dtype=np.float32)
-    last_TH = np.zeros((TILE_ROWS, rows_LH.shape[1]), dtype=np.float32)
+    """Return products_NZ of all rows and the weights, and the bias added to each; there need not be room for tiles."""
+    count, whole = len(rows_NI), len(rows_NI) - len(rows_NI) % TILE_ROWS
+    products_NZ = np.empty((count + TILE_ROWS - 1, len(bias_Z)), dtype=np.float32)
+    last_XI = np.zeros((TILE_ROWS, rows_NI.shape[1]), dtype=np.float32)
     for row in range(whole, count):
-        last_TH[row - whole] = rows_LH[row]
+        last_XI[row - whole] = rows_NI[row]
     for start in range(0, count, _BLOCK):
         stop = min(start + _BLOCK, count)
-        for panel in range(len(panels_PHC)):
+        for panel in range(len(panels_QIJ)):
             for row in range(start, stop, TILE_ROWS):
-                tile_TH = rows_LH[row:] if row < whole else last_TH
-                multiply_tile(tile_TH, panels_PHC[panel], products_LF[row:, panel * TILE_COLUMNS :], False)
+                tile_XI = rows_NI[row:] if row < whole else last_XI
+                multiply_tile(tile_XI, panels_QIJ[panel], products_NZ[row:, panel * TILE_COLUMNS :], False)
         for row in range(start, stop):
-            for column in range(len(bias_F)):
-                products_LF[row, column] += bias_F[column]
-    return products_LF[:count]
+            for column in range(len(bias_Z)):
+                products_NZ[row, column] += bias_Z[column]
+    return products_NZ[:count]
 
 
 @kernel
 def multiply_transposed(
-    left_LG: npt.NDArray[np.float32], right_LD: npt.NDArray[np.float32], count: int
+    left_IN: npt.NDArray[np.float32], right_IP: npt.NDArray[np.float32], count: int
 ) -> npt.NDArray[np.float32]:
-    """Return product_GD of the first ``count`` rows of ``left_LG``, transposed, and of ``right_LD``.
+    """Return product_NP of the first ``count`` rows of ``left_IN``, transposed, and of ``right_IP``.
 
-    ``left_LG`` is contiguous and has more rows than these, one less than a tile or more, whatever they hold. Each
+    ``left_IN`` is contiguous and has more rows than these, one less than a tile or more, whatever they hold. Each
     block of rows is summed by itself, so that long sums are rounded less.
     """
-    columns, width = left_LG.shape[1], right_LD.shape[1]
-    products_TF = np.zeros(
+    columns, width = left_IN.shape[1], right_IP.shape[1]
+    products_XZ = np.zeros(
         (-(-columns // TILE_ROWS) * TILE_ROWS, -(-width // TILE_COLUMNS) * TILE_COLUMNS), dtype=np.float32
     )
-    panel_HC = np.zeros((_DEPTH, TILE_COLUMNS), dtype=np.float32)
+    panel_IJ = np.zeros((_DEPTH, TILE_COLUMNS), dtype=np.float32)
     for start in range(0, count, _DEPTH):
         depth = min(_DEPTH, count - start)
         for column in range(0, width, TILE_COLUMNS):
             filled = min(TILE_COLUMNS, width - column)
             for row in range(depth):
-                right_D, panel_C = right_LD[start + row], panel_HC[row]
+                right_P, panel_J = right_IP[start + row], panel_IJ[row]
                 for number in range(filled):
-                    panel_C[number] = right_D[column + number]
+                    panel_J[number] = right_P[column + number]
                 for number in range(filled, TILE_COLUMNS):
-                    panel_C[number] = 0
+                    panel_J[number] = 0
             for row in range(0, columns, TILE_ROWS):
-                rows_TH = left_LG[start:, row:].T
-                multiply_tile(rows_TH, panel_HC[:depth], products_TF[row:, column:], True)
-    return products_TF[:columns, :width]
+                rows_XI = left_IN[start:, row:].T
+                multiply_tile(rows_XI, panel_IJ[:depth], products_XZ[row:, column:], True)
+    return products_XZ[:columns, :width]
 
 
 @intrinsic
-def multiply_tile(_: Any, rows_TH: Any, panel_HC: Any, products_TC: Any, added: Any) -> Any:
+def multiply_tile(_: Any, rows_XI: Any, panel_IJ: Any, products_XJ: Any, added: Any) -> Any:
     """Write the product of one tile, or where ``added`` add it: vector instructions that no loop is compiled to."""
     from numba import types
 
-    return types.void(rows_TH, panel_HC, products_TC, types.boolean), _tile_code
+    return types.void(rows_XI, panel_IJ, products_XJ, types.boolean), _tile_code
 
 
 def _tile_code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -135,7 +134,7 @@ def _tile_code(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     first_lane, all_first = ir.IntType(32)(0), ir.Constant(ir.VectorType(ir.IntType(32), _LANES), [0] * _LANES)
     undefined = ir.Constant(vector, ir.Undefined)
     kinds = signature.args
-    rows_TH, panel_HC, products_TC = (
+    rows_XI, panel_IJ, products_XJ = (
         context.make_array(kind)(context, builder, value) for kind, value in zip(kinds[:3], arguments[:3], strict=True)
     )
 
@@ -149,7 +148,7 @@ def _tile_code(context: Any, builder: Any, signature: Any, arguments: Any) -> An
         return builder.shuffle_vector(builder.insert_element(undefined, value, first_lane), undefined, all_first)
 
     def product_at(row: int, number: int) -> Any:
-        return vector_at(kinds[2], products_TC, index(row), number)
+        return vector_at(kinds[2], products_XJ, index(row), number)
 
     def of_tile() -> Iterator[tuple[int, int, Any]]:
         return ((number, row, total) for number, of_vector in enumerate(sums) for row, total in enumerate(of_vector))
@@ -158,11 +157,11 @@ def _tile_code(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     sums = [[cgutils.alloca_once(builder, vector) for _ in range(TILE_ROWS)] for _ in range(_VECTORS)]
     for total in chain.from_iterable(sums):
         builder.store(ir.Constant(vector, None), total)
-    with cgutils.for_range(builder, cgutils.unpack_tuple(builder, panel_HC.shape)[0]) as loop:
-        numbers = [builder.load(item(kinds[0], rows_TH, index(row), loop.index)) for row in range(TILE_ROWS)]
+    with cgutils.for_range(builder, cgutils.unpack_tuple(builder, panel_IJ.shape)[0]) as loop:
+        numbers = [builder.load(item(kinds[0], rows_XI, index(row), loop.index)) for row in range(TILE_ROWS)]
         factors = [in_all_lanes(number) for number in numbers]
         for number, of_vector in enumerate(sums):
-            weights = builder.load(vector_at(kinds[1], panel_HC, loop.index, number), align=4)
+            weights = builder.load(vector_at(kinds[1], panel_IJ, loop.index, number), align=4)
             for factor, total in zip(factors, of_vector, strict=True):
                 product = builder.fmul(factor, weights, flags=("contract",))  # with the sum: rounded once
                 builder.store(builder.fadd(builder.load(total), product, flags=("contract",)), total)

@@ -7,8 +7,7 @@ Words come again and again; the rows of those used most are kept from block to b
 No answer depends on what is kept: the product is one whose rows do not depend on those beside them, so that the same
 word has the same numbers whichever words came along.
 
-Legend: D width of a vector, P numbers of a projected row, V rows of the table, K of the overlay, M made rows, R places,
-L ids of a block, W new words; Q panels of C columns of the weights, F columns of all panels.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,18 +30,18 @@ _TOGETHER = 96
 
 @kernel
 def project(
-    vectors_WD: npt.NDArray[np.float32],
-    panels_QDC: npt.NDArray[np.float32],
+    vectors_XD: npt.NDArray[np.float32],
+    panels_QDJ: npt.NDArray[np.float32],
     bias_P: npt.NDArray[np.float32],
     places_W: npt.NDArray[np.int32],
     rows_RP: npt.NDArray[np.float32],
 ) -> None:
     """Write the projected rows of words into their places; there may be more vectors, of no word, to fill a tile."""
-    products_WF = np.empty((len(vectors_WD), panels_QDC.shape[0] * panels_QDC.shape[2]), dtype=np.float32)
-    multiply(vectors_WD, panels_QDC, len(places_W), products_WF)
+    products_XZ = np.empty((len(vectors_XD), panels_QDJ.shape[0] * panels_QDJ.shape[2]), dtype=np.float32)
+    multiply(vectors_XD, panels_QDJ, len(places_W), products_XZ)
     for word in range(len(places_W)):
         for p in range(len(bias_P)):
-            rows_RP[places_W[word], p] = products_WF[word, p] + bias_P[p]
+            rows_RP[places_W[word], p] = products_XZ[word, p] + bias_P[p]
 
 
 @kernel
@@ -111,7 +110,7 @@ class ProjectedRows:
             bound: bytes that may be kept.
         """
         self._vectors_of = vectors_of
-        self._panels_QDC = panels(weights_DP)
+        self._panels_QDJ = panels(weights_DP)
         self._bias_P = read_only(bias_P.astype(np.float32))
         self._own_ids = own_ids
         numbers = weights_DP.shape[1]
@@ -166,9 +165,9 @@ class ProjectedRows:
         for first in range(0, len(places_W), _TOGETHER):
             part_W = places_W[first : first + _TOGETHER]
             vectors_WD = self._vectors_of(self._owner_R[part_W], made_MD)
-            filled_WD = np.zeros((whole_tiles(len(part_W)), vectors_WD.shape[1]), dtype=np.float32)
-            filled_WD[: len(part_W)] = vectors_WD
-            project(read_only(filled_WD), self._panels_QDC, self._bias_P, read_only(part_W), self.rows_RP)
+            filled_XD = np.zeros((whole_tiles(len(part_W)), vectors_WD.shape[1]), dtype=np.float32)
+            filled_XD[: len(part_W)] = vectors_WD
+            project(read_only(filled_XD), self._panels_QDJ, self._bias_P, read_only(part_W), self.rows_RP)
 
     def _least_used(self) -> npt.NDArray[np.bool_]:
         """Choose the half of the places whose words came least often, and let the past count half from now on."""

@@ -1,7 +1,6 @@
 """Ragged ids to padded tensors, in batches that are a pure function of the texts they are made from.
 
-Legend: N texts, L ids of all of them, B texts of a batch, T the longest of them, D width of a vector, M rows made from
-sub-words.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Iterator

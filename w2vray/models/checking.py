@@ -3,7 +3,7 @@
 No torch here, unless a kind of model does not say the shapes of its weights: scoring by compiled kernels does without,
 and so starts sooner and takes less memory.
 
-Legend: V rows of the table, K of the overlay, D width of a vector.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Mapping

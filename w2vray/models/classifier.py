@@ -1,6 +1,6 @@
 """Ids to logits: the word vectors and one of the models above them.
 
-Legend: B texts, D width of a vector, C classes, V rows of the table, K overlay rows.
+Shape letters: CONTRIBUTING.md.
 """
 
 import warnings

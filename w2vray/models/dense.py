@@ -1,7 +1,6 @@
 """The dense layer of a folded model: what makes logits of its features.
 
-Legend: N texts, C classes, S features; T texts and what fills up the last tile of them, Q panels of K columns of the
-weights, F columns of all panels.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Mapping
@@ -20,21 +19,21 @@ class Dense:
     """The layer that makes logits of a network's features."""
 
     def __init__(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
-        self._panels_QSK = panels(weights["dense.weight"].T)
+        self._panels_QFJ = panels(weights["dense.weight"].T)
         self._bias_C = read_only(weights["dense.bias"].astype(np.float32))
 
-    def logits(self, features_TS: npt.NDArray[np.float32], texts: int) -> npt.NDArray[np.float32]:
-        """Return logits_NC of the first texts; ``features_TS`` has room for whole tiles of them."""
-        return _dense(features_TS, texts, self._panels_QSK, self._bias_C)
+    def logits(self, features_XF: npt.NDArray[np.float32], texts: int) -> npt.NDArray[np.float32]:
+        """Return logits_NC of the first texts; ``features_XF`` has room for whole tiles of them."""
+        return _dense(features_XF, texts, self._panels_QFJ, self._bias_C)
 
 
 @kernel
 def _dense(
-    features_TS: npt.NDArray[np.float32],
+    features_XF: npt.NDArray[np.float32],
     texts: int,
-    panels_QSK: npt.NDArray[np.float32],
+    panels_QFJ: npt.NDArray[np.float32],
     bias_C: npt.NDArray[np.float32],
 ) -> npt.NDArray[np.float32]:
-    products_TF = np.empty((len(features_TS), panels_QSK.shape[0] * panels_QSK.shape[2]), dtype=np.float32)
-    multiply(features_TS, panels_QSK, texts, products_TF)
-    return products_TF[:texts, : len(bias_C)] + bias_C
+    products_XZ = np.empty((len(features_XF), panels_QFJ.shape[0] * panels_QFJ.shape[2]), dtype=np.float32)
+    multiply(features_XF, panels_QFJ, texts, products_XZ)
+    return products_XZ[:texts, : len(bias_C)] + bias_C

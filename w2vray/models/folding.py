@@ -1,6 +1,6 @@
 """Scoring with a model's first linear step folded into the words' vectors: the same logits as torch gives, sooner.
 
-Legend: N texts, L ids, D width of a vector, P numbers of a projected row, C classes, S features, M made rows.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,6 @@
 """The way from ids to vectors: padded for torch, or word by word for compiled functions.
 
-Legend: B texts, T ids of the longest, L ids of all texts or places where they are read, U distinct ids, D width of a
-vector, V rows of the table, K overlay rows, M rows made from sub-words.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Callable

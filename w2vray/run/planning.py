@@ -84,6 +84,7 @@ def start_run(run: RunDirectory, request: Request, corpus: Corpus) -> RunPlan:
     stored = {
         **request.identity,
         "corpus": [without_secrets(root) for root in corpus.roots],
+        "named": [without_secrets(place) for place in request.corpus],
         "fingerprint": request.fingerprint,
         "notes": found.notes,
         "schema": base64.b64encode(found.schema.serialize()).decode(),

@@ -32,6 +32,7 @@ class Request:
     ``identity`` holds all that a row's answer depends on, but the row; ``fingerprint`` is one word for it.
     """
 
+    corpus: tuple[str, ...]  # as it was named, in whole paths or URIs
     output: str
     text_columns: tuple[str, ...]
     kept: Mapping[str, str]  # name in the scores -> column of the store
@@ -57,6 +58,7 @@ class Request:
         answer = Answer.asked(settings, multi_label=bundle.config.multi_label)
         identity = _identity(settings, bundle)
         return cls(
+            corpus=tuple(absolute(place) for place in settings.corpus),
             output=absolute(settings.output),
             text_columns=settings.text_column,
             kept=kept_columns(settings.keep),

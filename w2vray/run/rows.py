@@ -1,6 +1,6 @@
 """Which rows of a unit's pieces are in its parts: each once, in input order, none missing, none of elsewhere.
 
-Legend: N rows of a unit, counted through its pieces in their order.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Iterator, Mapping

@@ -38,7 +38,7 @@ def store_problems(
     roots = list(identity["corpus"])
     if places and len(places) != len(roots):
         raise RunError(f"--corpus names {len(places)} places; the run was made from {len(roots)}: {', '.join(roots)}")
-    corpus = find_corpus(places or roots)
+    corpus = find_corpus(places or identity.get("named", roots))
     pieces = unit_pieces(units)
     present = {(file.root, file.name): file for file in corpus.files}
     files, bad = describe_files(corpus, [file for place, file in present.items() if place in pieces], ())

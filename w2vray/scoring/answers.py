@@ -1,6 +1,6 @@
 """Answers to texts: labels, probabilities, and the columns that they are stored as.
 
-Legend: N texts, C classes, K labels that are listed of each text.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Callable, Sequence
@@ -179,12 +179,12 @@ def _all_probabilities(_: Answer, scores: Scores) -> dict[str, pa.Array]:
 def _top(answer: Answer, scores: Scores) -> dict[str, pa.Array]:
     """Return the most probable labels, and their probabilities."""
     k = min(answer.top_k or 0, scores.probabilities_NC.shape[1])
-    order_NK = np.argsort(-scores.probabilities_NC, axis=1, kind="stable")[:, :k]
-    top_NK = np.take_along_axis(scores.probabilities_NC, order_NK, axis=1)
+    order = np.argsort(-scores.probabilities_NC, axis=1, kind="stable")[:, :k]
+    top = np.take_along_axis(scores.probabilities_NC, order, axis=1)
     counts_N, none_N = np.full(len(scores), k), scores.label_N == NO_LABEL
     return {
-        "top_labels": _lists(_names(scores).take(pa.array(order_NK.ravel())), counts_N, none_N),
-        "top_scores": _lists(pa.array(top_NK.ravel()), counts_N, none_N),
+        "top_labels": _lists(_names(scores).take(pa.array(order.ravel())), counts_N, none_N),
+        "top_scores": _lists(pa.array(top.ravel()), counts_N, none_N),
     }
 
 

@@ -1,6 +1,6 @@
 """A classifier on a device, a GPU as a rule: ids in, logits out, while the next ids are on their way to it.
 
-Legend: N texts of a block, B texts of a batch, C classes, M rows made from sub-words.
+Shape letters: CONTRIBUTING.md.
 """
 
 import socket

@@ -1,6 +1,6 @@
 """How good a classifier is, from counts of its answers; pure functions.
 
-Legend: N rows, C classes, M pairs of a true and a predicted class.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Sequence
@@ -34,9 +34,9 @@ class Confusion:
     That is the true class of a row whose label the model does not know, and is given to one without a known word.
     """
 
-    true_M: npt.NDArray[np.int64]
-    predicted_M: npt.NDArray[np.int64]
-    rows_M: npt.NDArray[np.int64]
+    true_Y: npt.NDArray[np.int64]
+    predicted_Y: npt.NDArray[np.int64]
+    rows_Y: npt.NDArray[np.int64]
 
     @classmethod
     def of(
@@ -47,15 +47,15 @@ class Confusion:
     ) -> "Confusion":
         """Count pairs; where ``rows_N`` is given, each counts as so many."""
         pairs_N = (np.asarray(true_N, dtype=np.int64) << 32) + np.asarray(predicted_N, dtype=np.int64) - NO_LABEL
-        pairs_M, place_N, rows_M = np.unique(pairs_N, return_inverse=True, return_counts=True)
+        pairs_Y, place_N, rows_Y = np.unique(pairs_N, return_inverse=True, return_counts=True)
         if rows_N is not None:
-            rows_M = np.zeros(len(pairs_M), dtype=np.int64)
-            np.add.at(rows_M, place_N, rows_N)
-        return cls(pairs_M >> 32, (pairs_M & 0xFFFFFFFF) + NO_LABEL, rows_M)
+            rows_Y = np.zeros(len(pairs_Y), dtype=np.int64)
+            np.add.at(rows_Y, place_N, rows_N)
+        return cls(pairs_Y >> 32, (pairs_Y & 0xFFFFFFFF) + NO_LABEL, rows_Y)
 
     def __add__(self, other: "Confusion") -> "Confusion":
         pairs = zip(
-            (self.true_M, self.predicted_M, self.rows_M), (other.true_M, other.predicted_M, other.rows_M), strict=True
+            (self.true_Y, self.predicted_Y, self.rows_Y), (other.true_Y, other.predicted_Y, other.rows_Y), strict=True
         )
         return Confusion.of(*map(np.concatenate, pairs))
 
@@ -93,7 +93,7 @@ class Metrics:
         def named(place: int) -> str | None:
             return None if place == NO_LABEL else labels[place]
 
-        pairs = zip(counted.true_M.tolist(), counted.predicted_M.tolist(), counted.rows_M.tolist(), strict=True)
+        pairs = zip(counted.true_Y.tolist(), counted.predicted_Y.tolist(), counted.rows_Y.tolist(), strict=True)
         return {
             "rows": self.rows,
             "rows_no_evidence": self.rows_no_evidence,
@@ -112,21 +112,21 @@ def metrics(counted: Confusion, labels: Sequence[str]) -> Metrics:
     A row whose true label is none of ``labels`` is wrong whatever was predicted, also for the precision of that.
     """
 
-    def of_classes(classes_M: npt.NDArray[np.int64], counts_M: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        return np.bincount(classes_M[counts_M], counted.rows_M[counts_M], len(labels)).astype(np.int64)
+    def of_classes(classes_Y: npt.NDArray[np.int64], counts_Y: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        return np.bincount(classes_Y[counts_Y], counted.rows_Y[counts_Y], len(labels)).astype(np.int64)
 
-    known_M, answered_M = counted.true_M != NO_LABEL, counted.predicted_M != NO_LABEL
-    right_C = of_classes(counted.true_M, known_M & (counted.true_M == counted.predicted_M)).astype(np.float64)
-    true_C = of_classes(counted.true_M, known_M)
-    predicted_C = of_classes(counted.predicted_M, answered_M)
+    known_Y, answered_Y = counted.true_Y != NO_LABEL, counted.predicted_Y != NO_LABEL
+    right_C = of_classes(counted.true_Y, known_Y & (counted.true_Y == counted.predicted_Y)).astype(np.float64)
+    true_C = of_classes(counted.true_Y, known_Y)
+    predicted_C = of_classes(counted.predicted_Y, answered_Y)
     precision_C = right_C / np.maximum(predicted_C, 1)
     recall_C = right_C / np.maximum(true_C, 1)
     f1_C = 2 * right_C / np.maximum(true_C + predicted_C, 1)
     seen_C = (true_C + predicted_C) > 0
-    rows = int(counted.rows_M.sum())
+    rows = int(counted.rows_Y.sum())
     return Metrics(
         rows=rows,
-        rows_no_evidence=int(counted.rows_M[~answered_M].sum()),
+        rows_no_evidence=int(counted.rows_Y[~answered_Y].sum()),
         accuracy=float(right_C.sum() / max(rows, 1)),
         macro_f1=float(f1_C[seen_C].mean()) if seen_C.any() else 0.0,
         classes=[

@@ -1,6 +1,6 @@
 """Texts to scores in one process, without Ray: what every run on a cluster must equal, row by row.
 
-Legend: N texts, C classes.
+Shape letters: CONTRIBUTING.md.
 """
 
 import platform

@@ -20,7 +20,7 @@ from w2vray.store.listing import AGAIN, Ignored, Listed, is_hidden, list_folder,
 from w2vray.store.places import absolute, is_uri, open_store, without_secrets
 from w2vray.store.tables import refuse_table_above
 
-__all__ = ["Corpus", "SourceFile", "find_corpus"]
+__all__ = ["Corpus", "SourceFile", "find_corpus", "names_what_is_in", "shared_files"]
 
 _WILDCARD = re.compile(r"[*?\[]")
 
@@ -98,6 +98,19 @@ def find_corpus(arguments: Sequence[str]) -> Corpus:
                 "Name a directory above both, or take them one after the other"
             )
     return Corpus(tuple(roots), tuple(sorted(files)), ignored, frozenset(named))
+
+
+def shared_files(one: Corpus, other: Corpus) -> list[str]:
+    """Return the files, as people read them, that two stores have in common, whatever ways lead to them."""
+    places = [
+        {real_place(*_opened(corpus, file)): corpus.place(file) for file in corpus.files} for corpus in (one, other)
+    ]
+    return [places[0][place] for place in places[0].keys() & places[1].keys()]
+
+
+def _opened(corpus: Corpus, file: SourceFile) -> tuple[fs.FileSystem, str]:
+    store, base = open_store(corpus.roots[file.root])
+    return store, f"{base.rstrip('/')}/{file.name}"
 
 
 def names_what_is_in(argument: str, store: fs.FileSystem, folder: str, files: Iterable[str]) -> bool:

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 
-__all__ = ["folder_types", "folder_values"]
+__all__ = ["folder_types", "folder_values", "planned_type"]
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 
@@ -35,6 +35,14 @@ def folder_types(names: Iterable[str]) -> dict[str, pa.DataType]:
         for key, value in folder_values(name).items():
             values.setdefault(key, set()).add(value)
     return {key: _type_of(found - {None}) for key, found in values.items()}
+
+
+def planned_type(value: str | None, planned: pa.DataType) -> pa.DataType:
+    """Return the type of a folder column in a file that came later: the planned one if the value is written as one."""
+    if value is None or pa.types.is_string(planned) or pa.types.is_large_string(planned):
+        return planned
+    kind = _type_of([value])
+    return planned if kind == planned or (pa.types.is_floating(planned) and pa.types.is_integer(kind)) else kind
 
 
 def _type_of(values: Iterable[str | None]) -> pa.DataType:

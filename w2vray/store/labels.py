@@ -76,9 +76,9 @@ def label_lists(column: pa.Array, name: str) -> pa.ListArray:
     """
     if pa.types.is_null(column.type):  # a file whose writer saw no label
         return pa.nulls(len(column), pa.list_(pa.string()))
-    rows_M = pc.list_parent_indices(column).to_numpy()
-    labels_M = label_strings(pc.list_flatten(column), name)
-    pairs = pa.table({"row": rows_M, "label": labels_M}).filter(labels_M.is_valid()).group_by(["row", "label"])
+    rows_Y = pc.list_parent_indices(column).to_numpy()
+    labels_Y = label_strings(pc.list_flatten(column), name)
+    pairs = pa.table({"row": rows_Y, "label": labels_Y}).filter(labels_Y.is_valid()).group_by(["row", "label"])
     kept = pairs.aggregate([]).sort_by([("row", "ascending"), ("label", "ascending")]).combine_chunks()
     counts_N = np.bincount(kept["row"].to_numpy(), minlength=len(column))
     offsets_N1 = pa.array(np.concatenate(([0], np.cumsum(counts_N))).astype(np.int32))
@@ -88,12 +88,12 @@ def label_lists(column: pa.Array, name: str) -> pa.ListArray:
 
 def label_matrix(lists: pa.ListArray, labels: Sequence[str]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int64]]:
     """Return true_NC, and unknown_N: how many labels of each row are none of ``labels``."""
-    classes_M = pc.index_in(lists.flatten(), pa.array(labels, pa.string())).fill_null(-1).to_numpy()
-    rows_M = pc.list_parent_indices(lists).to_numpy()
+    classes_Y = pc.index_in(lists.flatten(), pa.array(labels, pa.string())).fill_null(-1).to_numpy()
+    rows_Y = pc.list_parent_indices(lists).to_numpy()
     true_NC = np.zeros((len(lists), len(labels)), dtype=np.bool_)
-    known_M = classes_M >= 0
-    true_NC[rows_M[known_M], classes_M[known_M]] = True
-    return true_NC, np.bincount(rows_M[~known_M], minlength=len(lists)).astype(np.int64)
+    known_Y = classes_Y >= 0
+    true_NC[rows_Y[known_Y], classes_Y[known_Y]] = True
+    return true_NC, np.bincount(rows_Y[~known_Y], minlength=len(lists)).astype(np.int64)
 
 
 def label_order(labels: Iterable[str]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from w2vray.store.corpus import Corpus, SourceFile, find_corpus
 from w2vray.store.describing import describe_files
 from w2vray.store.description import Description
 from w2vray.store.failures import Failure
-from w2vray.store.folders import folder_types
+from w2vray.store.folders import folder_types, planned_type
 from w2vray.store.labels import holds_lists, require_label_type
 from w2vray.text.columns import is_text_type
 
@@ -71,7 +71,7 @@ def fit_files(
         CorpusError: no file has a column, or one has it twice; the message lists the columns that there are.
     """
     folders = folder_types(file.name for file in corpus.files)
-    schemas = {file.file: _with_folders(file, folders) for file in described}
+    schemas = {file.file: _with_folders(file, folders, planned) for file in described}
     _require_columns(schemas.values(), columns, corpus.roots)
     schema = planned or pa.schema([_common(name, described, schemas) for name in dict.fromkeys(columns.others)])
     lists = _most_hold_lists(described, schemas, columns)
@@ -207,7 +207,11 @@ def _missing_notes(
     return notes
 
 
-def _with_folders(described: Description, folders: Mapping[str, pa.DataType]) -> pa.Schema:
+def _with_folders(described: Description, folders: Mapping[str, pa.DataType], planned: pa.Schema | None) -> pa.Schema:
     stored = described.schema
-    own = (name for name in described.file.partition_values if name not in stored.names)
-    return pa.schema([*stored, *(pa.field(name, folders[name]) for name in own)])
+    own = {name: value for name, value in described.file.partition_values.items() if name not in stored.names}
+    kinds = {
+        name: planned_type(value, planned.field(name).type) if planned and name in planned.names else folders[name]
+        for name, value in own.items()
+    }
+    return pa.schema([*stored, *(pa.field(name, kind) for name, kind in kinds.items())])

@@ -5,8 +5,7 @@ the special one of ``--oov zero`` and ``unknown``, and whose others replace tabl
 the rows that ``subword`` has made for one block; a word that it can make none for is skipped. Models see ids
 and a way to rows, so that neither ``oov`` nor tuned words change them.
 
-Legend: V rows of the table, K of the overlay, M words that rows are made for, N texts, E entries of a block's distinct
-words, L tokens of all texts.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections import Counter

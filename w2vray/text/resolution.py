@@ -14,7 +14,7 @@ the token rules name it:
 
 ``possessive``, ``joined`` and ``split`` look for what they make in the ways before them too (``PARIS's``: ``Paris``).
 
-Legend: W words, E entries of all of them.
+Shape letters: CONTRIBUTING.md.
 """
 
 import re

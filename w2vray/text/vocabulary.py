@@ -3,7 +3,7 @@
 A Python dict of three million words is rebuilt in every process and takes 430 MB of each one's own memory. Flat arrays
 are shared through Ray's object store, or by memory map, at no private cost.
 
-Legend: V words, S slots (a power of two, at least 2V), N words asked for.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,7 +30,7 @@ def hash_words(blob: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> n
 
     Args:
         blob: bytes of all words, one after another.
-        offsets: [N + 1], where each word starts; the last is the end of the last word.
+        offsets: [W + 1], where each word starts; the last is the end of the last word.
 
     Source: Fowler, Noll, Vo; the final mix is MurmurHash3's first step.
     """
@@ -68,8 +68,8 @@ class Vocabulary:
 
     blob: npt.NDArray[np.uint8]  # UTF-8 of all words
     offsets: npt.NDArray[np.int64]  # [V + 1]
-    slot_rows: npt.NDArray[np.int32]  # [S]
-    slot_tags: npt.NDArray[np.uint32]  # [S]
+    slot_rows: npt.NDArray[np.int32]  # [slots]
+    slot_tags: npt.NDArray[np.uint32]  # [slots], a power of two, at least 2V
 
     @classmethod
     def build(cls, words: Sequence[str] | Sequence[bytes]) -> "Vocabulary":
@@ -106,7 +106,7 @@ class Vocabulary:
         """Find words exactly as they are written.
 
         Returns:
-            [N] rows, ``MISSING`` for a word that is not there.
+            [W] rows, ``MISSING`` for a word that is not there.
         """
         blob, offsets = _flatten(word.encode() for word in words)
         return self._find(blob, offsets, hash_words(blob, offsets))

@@ -1,6 +1,6 @@
 """Who takes which examples when: the batches of an epoch, and each worker's share of them.
 
-Legend: B examples of a batch.
+Shape letters: CONTRIBUTING.md.
 """
 
 import math

@@ -4,8 +4,7 @@ An example file is an Arrow file of two record batches, the rows to learn from a
 written once, read by memory map, and shared by all workers of a machine, so that a labelled set may be larger than
 memory and nothing of it is tokenised twice.
 
-Legend: N examples, L ids of all of them, M labels of all of them (of made_MD: made rows),
-C classes, P parts, B examples of a batch, V rows of the table, D width of a vector.
+Shape letters: CONTRIBUTING.md.
 """
 
 import json
@@ -50,7 +49,7 @@ class Part:
 
     ids_L: npt.NDArray[np.int32]
     offsets_N1: npt.NDArray[np.int64]
-    labels_M: npt.NDArray[np.int32]
+    labels_Y: npt.NDArray[np.int32]
     label_offsets_N1: npt.NDArray[np.int64]
     classes: npt.NDArray[np.int64]
     made_MD: npt.NDArray[np.float32] | None = None  # rows of the words that have none of the table, in a block of ids
@@ -101,12 +100,12 @@ class Examples:
         return cls((part,), classes)
 
     @cached_property
-    def starts_P1(self) -> npt.NDArray[np.int64]:
+    def part_starts(self) -> npt.NDArray[np.int64]:
         """Number of each part's first example; the last is the number of all."""
         return np.cumsum([0, *map(len, self.parts)])
 
     def __len__(self) -> int:
-        return int(self.starts_P1[-1])
+        return int(self.part_starts[-1])
 
     def lengths(self, rows_B: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return how many ids each of these examples has."""
@@ -150,12 +149,12 @@ class Examples:
             for part, places, own in self._by_part(rows_B):
                 for place, row in zip(places, own, strict=True):
                     start, stop = part.label_offsets_N1[row], part.label_offsets_N1[row + 1]
-                    of_model = part.classes[part.labels_M[start:stop]]
+                    of_model = part.classes[part.labels_Y[start:stop]]
                     labels_BC[place, of_model[of_model >= 0]] = 1.0
             return labels_BC
         labels_B = np.empty(len(rows_B), dtype=np.int64)
         for part, places, own in self._by_part(rows_B):
-            labels_B[places] = part.classes[part.labels_M[part.label_offsets_N1[own]]]
+            labels_B[places] = part.classes[part.labels_Y[part.label_offsets_N1[own]]]
         return torch.from_numpy(labels_B)
 
     def _by_part(
@@ -165,10 +164,10 @@ class Examples:
         if len(self.parts) == 1:
             yield self.parts[0], np.arange(len(rows_B)), rows_B
             return
-        of_part_B = np.searchsorted(self.starts_P1, rows_B, side="right") - 1
+        of_part_B = np.searchsorted(self.part_starts, rows_B, side="right") - 1
         for index in np.unique(of_part_B):
             places = np.flatnonzero(of_part_B == index)
-            yield self.parts[index], places, rows_B[places] - self.starts_P1[index]
+            yield self.parts[index], places, rows_B[places] - self.part_starts[index]
 
 
 NO_EXAMPLES = Examples((), 0)
@@ -298,14 +297,14 @@ def _of_known_labels(part: Part) -> Part:
     """Leave out rows whose label is unknown; where there are none, nothing is copied."""
     if (part.classes >= 0).all():
         return part
-    known_N = part.classes[part.labels_M[part.label_offsets_N1[:-1]]] >= 0
+    known_N = part.classes[part.labels_Y[part.label_offsets_N1[:-1]]] >= 0
     if known_N.all():
         return part
     lengths_N = np.diff(part.offsets_N1)
     return Part(
         part.ids_L[np.repeat(known_N, lengths_N)],
         np.concatenate(([0], np.cumsum(lengths_N[known_N]))),
-        part.labels_M[known_N],
+        part.labels_Y[known_N],
         np.arange(known_N.sum() + 1),
         part.classes,
         part.made_MD,

@@ -1,6 +1,6 @@
 """A model fitted to examples, in this process or in step with others: what every training comes down to, without Ray.
 
-Legend: V rows of the table, D width of a vector, C classes.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Callable, Mapping

@@ -3,7 +3,7 @@
 The problem is convex and is solved to its optimum by full-batch L-BFGS instead of in small steps; loss and gradient are
 summed over the workers.
 
-Legend: N examples of this worker, D width of a vector, C classes, P parameters.
+Shape letters: CONTRIBUTING.md.
 """
 
 import math
@@ -134,32 +134,32 @@ def fit_logistic(
         raise DivergedError("the means of the texts' vectors are not finite; numbers of the vectors are too large")
     varies_D = variance_D > _CONSTANT * centre_D.square()
     scale_D = torch.where(varies_D, (variance_D / 4 + 2 * decay).rsqrt(), 0.0)
-    parameters_CP = torch.zeros(classes, dim + 1, dtype=torch.float64, requires_grad=True)
+    parameters_CD1 = torch.zeros(classes, dim + 1, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS(
-        [parameters_CP],
+        [parameters_CD1],
         max_iter=max_iterations,
         max_eval=4 * max_iterations,
         tolerance_grad=1e-7,
         tolerance_change=1e-12,
-        history_size=_history_size(parameters_CP.numel()),
+        history_size=_history_size(parameters_CD1.numel()),
         line_search_fn="strong_wolfe",
     )
     objectives: list[float] = []
 
     def solution() -> tuple[Tensor, Tensor]:
-        weight_CD = parameters_CP[:, :-1] * scale_D
-        return weight_CD, parameters_CP[:, -1] - weight_CD @ centre_D
+        weight_CD = parameters_CD1[:, :-1] * scale_D
+        return weight_CD, parameters_CD1[:, -1] - weight_CD @ centre_D
 
     def closure() -> Tensor:
-        sums = torch.zeros(1 + parameters_CP.numel(), dtype=torch.float64)
+        sums = torch.zeros(1 + parameters_CD1.numel(), dtype=torch.float64)
         for means_ND, labels in means:
             loss = objective.loss(F.linear(means_ND.double(), *solution()), labels) / examples
-            (gradient_CP,) = torch.autograd.grad(loss, parameters_CP)
-            sums += torch.cat([loss.detach().reshape(1), gradient_CP.reshape(-1)])
+            (gradient_CD1,) = torch.autograd.grad(loss, parameters_CD1)
+            sums += torch.cat([loss.detach().reshape(1), gradient_CD1.reshape(-1)])
         summed = sum_over_workers(sums)
         penalised = decay * solution()[0].square().sum()
-        (gradient_CP,) = torch.autograd.grad(penalised, parameters_CP)
-        parameters_CP.grad = gradient_CP + summed[1:].reshape(parameters_CP.shape)
+        (gradient_CD1,) = torch.autograd.grad(penalised, parameters_CD1)
+        parameters_CD1.grad = gradient_CD1 + summed[1:].reshape(parameters_CD1.shape)
         value = summed[0] + penalised.detach()
         objectives.append(float(value))
         return value
@@ -168,9 +168,9 @@ def fit_logistic(
     weight_CD, bias_C = (part.detach().float() for part in solution())
     if not (weight_CD.isfinite().all() and bias_C.isfinite().all() and math.isfinite(objectives[-1])):
         raise DivergedError(f"logistic regression comes to no numbers with --C {C:g}; name another")
-    assert parameters_CP.grad is not None
-    steepest = float(parameters_CP.grad.abs().max())
-    converged = optimizer.state[parameters_CP]["n_iter"] < max_iterations and steepest <= _FLAT
+    assert parameters_CD1.grad is not None
+    steepest = float(parameters_CD1.grad.abs().max())
+    converged = optimizer.state[parameters_CD1]["n_iter"] < max_iterations and steepest <= _FLAT
     return LogisticFit(weight_CD, bias_C, objectives, converged)
 
 

@@ -1,6 +1,6 @@
 """What is minimised: the loss of logits against labels, and what each label weighs.
 
-Legend: B examples, C classes.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Mapping, Sequence

@@ -3,7 +3,7 @@
 Each of several workers sees all examples and takes its share of every step, so that they take together the very steps
 that one would take alone, whatever their number. A step's loss is the mean over its examples.
 
-Legend: N examples, C classes, B examples of a batch, K overlay rows, U of them that a step uses, D width of a vector.
+Shape letters: CONTRIBUTING.md.
 """
 
 import copy

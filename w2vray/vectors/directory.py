@@ -5,7 +5,7 @@
     vectors.json     rows, width, dtype, token rules, fingerprint, where they came from
     table.bin        [V, D] float32 or float16
     words.bin        UTF-8 of all words; word_offsets.bin [V + 1] int64 says where each starts
-    slot_rows.bin    [S] int32 and slot_tags.bin [S] uint32: the hash index of vocabulary.py
+    slot_rows.bin    [slots] int32 and slot_tags.bin [slots] uint32: the hash index of vocabulary.py
     ngrams.bin       [G, D] of the table's dtype, only where the vectors have n-grams (see ngrams.py)
 
 ``writer.py`` makes it.

@@ -1,6 +1,6 @@
 """``vectors join``: vectors of several kinds side by side, so that a model sees what each of them knows of a word.
 
-Legend: N words of a block, D width of all parts together.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -83,18 +83,18 @@ def _blocks(part: Vectors, rows: int) -> Iterator[list[str]]:
 
 def _without(words: list[str], earlier: Sequence[Vectors]) -> list[str]:
     """Leave out the words that an earlier part has."""
-    new_N = np.ones(len(words), dtype=bool)
+    new_W = np.ones(len(words), dtype=bool)
     for part in earlier:
-        new_N &= part.vocabulary.rows(words) == MISSING
-    return [word for word, new in zip(words, new_N, strict=True) if new]
+        new_W &= part.vocabulary.rows(words) == MISSING
+    return [word for word, new in zip(words, new_W, strict=True) if new]
 
 
 def _side_by_side(words: list[str], parts: Sequence[Vectors]) -> npt.NDArray[np.float32]:
-    joined_ND = np.zeros((len(words), sum(part.dim for part in parts)), dtype=np.float32)
+    joined_WD = np.zeros((len(words), sum(part.dim for part in parts)), dtype=np.float32)
     start = 0
     for part in parts:
-        rows_N = part.vocabulary.rows(words)
-        there = np.flatnonzero(rows_N != MISSING)
-        joined_ND[there, start : start + part.dim] = part.table_VD[rows_N[there]]
+        rows_W = part.vocabulary.rows(words)
+        there = np.flatnonzero(rows_W != MISSING)
+        joined_WD[there, start : start + part.dim] = part.table_VD[rows_W[there]]
         start += part.dim
-    return joined_ND
+    return joined_WD

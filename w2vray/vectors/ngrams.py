@@ -3,7 +3,7 @@
 A word is written ``<word>``; each run of ``shortest`` to ``longest`` of its characters is hashed into one of G buckets,
 and the word's vector is the mean of the buckets' rows.
 
-Legend: G buckets, D width, W words, N n-grams of all of them, M words without a vector.
+Shape letters: CONTRIBUTING.md.
 
 Source: Bojanowski et al. 2017, "Enriching Word Vectors with Subword Information"; buckets as fastText's dictionary
 numbers them, so that vectors agree with its own.

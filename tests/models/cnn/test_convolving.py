@@ -41,12 +41,12 @@ def test_each_filter_has_the_highest_of_its_windows(
     rows_RP = np.random.default_rng(0).standard_normal((R, filters * sum(widths)), dtype=np.float32)
     places_L = np.array([place for text in some for place in text], dtype=np.int32)
     offsets_N1 = np.concatenate(([0], np.cumsum([len(text) for text in some]))).astype(np.int64)
-    highest_NS = np.full((len(some), filters * len(widths)), -np.inf, dtype=np.float32)
+    highest_NF = np.full((len(some), filters * len(widths)), -np.inf, dtype=np.float32)
     cut = min(cut, len(places_L))
 
     for start, stop in ((0, cut), (cut, len(places_L))):
         first = int(np.searchsorted(offsets_N1, start, side="right")) - 1
-        keep_highest(places_L, start, stop, offsets_N1, first, np.array(widths, dtype=np.int64), rows_RP, highest_NS)
+        keep_highest(places_L, start, stop, offsets_N1, first, np.array(widths, dtype=np.int64), rows_RP, highest_NF)
 
     expected = [highest_of(text, widths, filters, rows_RP) for text in some]
-    assert highest_NS.tobytes() == np.array(expected, dtype=np.float32).tobytes()
+    assert highest_NF.tobytes() == np.array(expected, dtype=np.float32).tobytes()

@@ -61,12 +61,12 @@ def loop_logits(model: CnnModel, text: Sequence[tuple[float, float]]) -> list[fl
     """The model written as loops over windows, filters, words and numbers of one text."""
     features = []
     for width, convolution in zip(model.widths, model.convolutions, strict=True):
-        weight_FDK, bias_F = (parameter.tolist() for parameter in convolution.parameters())
+        weight_FDS, bias_F = (parameter.tolist() for parameter in convolution.parameters())
         edge = [(0.0, 0.0)] * (width - 1)
         words = [*edge, *(text or [(0.0, 0.0)]), *edge]
-        for weight_DK, bias in zip(weight_FDK, bias_F, strict=True):
+        for weight_DS, bias in zip(weight_FDS, bias_F, strict=True):
             windows = [
-                bias + sum(weight_DK[d][k] * words[start + k][d] for k in range(width) for d in range(DIM))
+                bias + sum(weight_DS[d][k] * words[start + k][d] for k in range(width) for d in range(DIM))
                 for start in range(len(words) - width + 1)
             ]
             features.append(max(max(window, 0.0) for window in windows))

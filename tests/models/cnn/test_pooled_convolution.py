@@ -25,9 +25,9 @@ def plain(vectors_LD: Tensor, lengths_B: Tensor, *weights: Tensor) -> Tensor:
     best = []
     for text_TD in vectors_LD.split(rows):
         of_text = []
-        for weight_FDK in weights:
-            windows_FW = F.conv1d(text_TD[before:].T, weight_FDK, padding=weight_FDK.shape[2] - 1)
-            of_text.append(windows_FW.amax(dim=1))
+        for weight_FDS in weights:
+            windows_FT = F.conv1d(text_TD[before:].T, weight_FDS, padding=weight_FDS.shape[2] - 1)
+            of_text.append(windows_FT.amax(dim=1))
         best.append(torch.cat(of_text))
     return torch.stack(best)
 
@@ -36,7 +36,7 @@ def pooled(vectors_LD: Tensor, lengths_B: Tensor, *weights: Tensor) -> Tensor:
     """The same in single precision, with room behind the last text."""
     room = weights[0].shape[2] + ROOM
     return pooled_convolutions(
-        F.pad(vectors_LD.float(), (0, 0, 0, room)), lengths_B, [weight_FDK.float() for weight_FDK in weights]
+        F.pad(vectors_LD.float(), (0, 0, 0, room)), lengths_B, [weight_FDS.float() for weight_FDS in weights]
     )
 
 
@@ -72,7 +72,7 @@ def test_whole_numbers_have_their_very_values(lengths: list[int], widths: list[i
     """Their sums are exact; and each value is that of the window that is named for it."""
     vectors_LD, lengths_B, *weights = (value.detach() for value in made(lengths, widths, filters, dim, tuned=False))
     vectors_LD = (vectors_LD * 8).round().float()
-    weights = [(weight_FDK * 8).round().float() for weight_FDK in weights]
+    weights = [(weight_FDS * 8).round().float() for weight_FDS in weights]
     rows_B = lengths_B.clamp(min=1) + widths[0] - 1
     first_B = rows_B.cumsum(0) - rows_B
 
@@ -82,10 +82,10 @@ def test_whole_numbers_have_their_very_values(lengths: list[int], widths: list[i
     assert torch.equal(best_BF, plain(vectors_LD, lengths_B, *weights))
     assert (rows_BF >= first_B[:, None]).all()
     start = 0
-    for weight_FDK in weights:
+    for weight_FDS in weights:
         of_width = slice(start, start + filters)
         assert (rows_BF[:, of_width] < (first_B + rows_B)[:, None]).all()
-        values_FL = F.conv1d(roomy_LD.T, weight_FDK)
+        values_FL = F.conv1d(roomy_LD.T, weight_FDS)
         assert torch.equal(values_FL.T.gather(0, rows_BF[:, of_width]), best_BF[:, of_width])
         start += filters
 

@@ -127,10 +127,10 @@ def test_features_equal_a_loop_over_the_words_of_each_text(
     model = random_model(settings).eval()
 
     with torch.no_grad():
-        features_BS = model.features(*padded(texts))
-        expected_BS = torch.tensor([loop_features(model, text) for text in texts])
+        features_BF = model.features(*padded(texts))
+        expected_BF = torch.tensor([loop_features(model, text) for text in texts])
 
-    torch.testing.assert_close(features_BS, expected_BS, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(features_BF, expected_BF, atol=1e-5, rtol=1e-5)
 
 
 @given(texts=some_texts, settings=some_settings, extra=st.integers(1, 5), behind=number)

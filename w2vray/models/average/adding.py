@@ -2,7 +2,7 @@
 
 ``dense(mean_t v_t) = mean_t (W v_t) + b``, so that a word counts C numbers, not D.
 
-Legend: N texts, L ids, R places, C classes.
+Shape letters: CONTRIBUTING.md.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """The head of a folded ``average``: the mean of projected rows.
 
-Legend: N texts, D width of a vector, P numbers of a projected row, R of them, C classes, M made rows.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Mapping

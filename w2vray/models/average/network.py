@@ -1,6 +1,6 @@
 """``average``: the mean of a text's word vectors, then a dense layer; multinomial logistic regression.
 
-Legend: B texts, T ids of the longest, D width of a vector, C classes.
+Shape letters: CONTRIBUTING.md.
 """
 
 import torch

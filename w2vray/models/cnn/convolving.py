@@ -7,7 +7,7 @@ and the bias come after the maximum over time: both keep the order of numbers, s
 Each number of a row is read once, so that memory is what takes the time: while a window is computed, the row of a word
 further on is called for.
 
-Legend: N texts, L ids, R places, P numbers of a row, F filters of each width, S filters of all widths, K widths.
+Shape letters: CONTRIBUTING.md.
 """
 
 from typing import Any
@@ -158,21 +158,21 @@ def keep_highest(
     stop: int,
     offsets_N1: npt.NDArray[np.int64],
     first_text: int,
-    widths_K: npt.NDArray[np.int64],
+    widths: npt.NDArray[np.int64],
     rows_RP: npt.NDArray[np.float32],
-    highest_NS: npt.NDArray[np.float32],
+    highest_NF: npt.NDArray[np.float32],
 ) -> None:
     """Raise each filter's maximum over time to the windows whose first word of the text is from ``start`` to ``stop``.
 
     Windows reach beyond both ends of a text: of one that starts before it, the last pieces are added alone.
     """
-    filters = highest_NS.shape[1] // len(widths_K)
+    filters = highest_NF.shape[1] // len(widths)
     text = first_text
     while text < len(offsets_N1) - 1 and offsets_N1[text] < stop:
         begin, end = offsets_N1[text], offsets_N1[text + 1]
         column = 0
-        for k in range(len(widths_K)):
-            width = widths_K[k]
+        for k in range(len(widths)):
+            width = widths[k]
             before = width - 1 if start <= begin < end else 0
             _highest(
                 places_L,
@@ -184,7 +184,7 @@ def keep_highest(
                 width,
                 rows_RP,
                 column,
-                highest_NS[text, k * filters : (k + 1) * filters],
+                highest_NF[text, k * filters : (k + 1) * filters],
             )
             column += width * filters
         text += 1

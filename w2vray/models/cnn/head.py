@@ -1,7 +1,6 @@
 """The head of a folded ``cnn``: the maximum over time of each filter, ReLU, a dense layer.
 
-Legend: N texts, D width of a vector, P numbers of a projected row, R of them, C classes, S features, M made rows, K
-widths; T texts and what fills up the last tile of them.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Mapping
@@ -25,36 +24,36 @@ class CnnHead:
     """Maximum over time of each filter, ReLU, dense layer."""
 
     def __init__(self, weights: Mapping[str, npt.NDArray[Any]], settings: CnnSettings) -> None:
-        kernels = [weights[f"convolutions.{index}.weight"] for index in range(len(settings.widths))]  # each [F, D, k]
+        kernels = [weights[f"convolutions.{index}.weight"] for index in range(len(settings.widths))]  # each [F, D, S]
         self.weights_DP = np.concatenate(
             [of_width[:, :, j].T for of_width in kernels for j in range(of_width.shape[2])], axis=1
         )
         self.bias_P = np.zeros(self.weights_DP.shape[1], dtype=np.float32)
         self._overlap = max(settings.widths) - 1
-        self._widths_K = read_only(np.array(settings.widths, dtype=np.int64))
+        self._widths = read_only(np.array(settings.widths, dtype=np.int64))
         biases = [weights[f"convolutions.{index}.bias"] for index in range(len(kernels))]
-        self._bias_S = read_only(np.concatenate(biases).astype(np.float32))
+        self._bias_F = read_only(np.concatenate(biases).astype(np.float32))
         self._dense = Dense(weights)
 
     def logits(self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return logits_NC."""
-        highest_NS = np.full((len(ids), len(self._bias_S)), -np.inf, dtype=np.float32)
-        highest_NS[ids.lengths_N == 0] = 0.0  # it is a word of zeros
+        highest_NF = np.full((len(ids), len(self._bias_F)), -np.inf, dtype=np.float32)
+        highest_NF[ids.lengths_N == 0] = 0.0  # it is a word of zeros
         for span in rows.spans(ids.ids_L, made_MD, lambda stop: stop - self._overlap):
             first = ids.text_at(span.start)
             keep_highest(
-                span.places_L, span.start, span.stop, ids.offsets_N1, first, self._widths_K, rows.rows_RP, highest_NS
+                span.places_L, span.start, span.stop, ids.offsets_N1, first, self._widths, rows.rows_RP, highest_NF
             )
-        features_TS = np.empty((whole_tiles(len(ids)), len(self._bias_S)), dtype=np.float32)
-        _rectify(highest_NS, self._bias_S, features_TS)
-        return self._dense.logits(features_TS, len(ids))
+        features_XF = np.empty((whole_tiles(len(ids)), len(self._bias_F)), dtype=np.float32)
+        _rectify(highest_NF, self._bias_F, features_XF)
+        return self._dense.logits(features_XF, len(ids))
 
 
 @kernel
 def _rectify(
-    highest_NS: npt.NDArray[np.float32], bias_S: npt.NDArray[np.float32], features_TS: npt.NDArray[np.float32]
+    highest_NF: npt.NDArray[np.float32], bias_F: npt.NDArray[np.float32], features_XF: npt.NDArray[np.float32]
 ) -> None:
     """Add the bias and apply ReLU."""
-    for text in range(len(highest_NS)):
-        for s in range(len(bias_S)):
-            features_TS[text, s] = max(highest_NS[text, s] + bias_S[s], np.float32(0.0))
+    for text in range(len(highest_NF)):
+        for f in range(len(bias_F)):
+            features_XF[text, f] = max(highest_NF[text, f] + bias_F[f], np.float32(0.0))

@@ -2,8 +2,7 @@
 
 Source: Kim, "Convolutional Neural Networks for Sentence Classification", 2014 (doi:10.3115/v1/D14-1181).
 
-Legend: B texts, T ids of the longest, L rows of all texts, D width of a vector, W windows, F filters of a width (of a
-text's features: of all widths), C classes.
+Shape letters: CONTRIBUTING.md.
 """
 
 import torch
@@ -61,7 +60,7 @@ class CnnModel(nn.Module):
 
 def _pool(vectors_BTD: Tensor, convolution: nn.Module, last_B: Tensor) -> Tensor:
     """Return features_BF of the filters of one width."""
-    windows_BFW = F.relu(convolution(vectors_BTD.transpose(1, 2)))
-    beyond_BW = torch.arange(windows_BFW.shape[2], device=last_B.device) > last_B[:, None]
+    windows_BFT = F.relu(convolution(vectors_BTD.transpose(1, 2)))
+    beyond_BT = torch.arange(windows_BFT.shape[2], device=last_B.device) > last_B[:, None]
     # After ReLU nothing is below zero, so a zero never wins over a window that counts.
-    return windows_BFW.masked_fill(beyond_BW[:, None, :], 0.0).amax(dim=2)
+    return windows_BFT.masked_fill(beyond_BT[:, None, :], 0.0).amax(dim=2)

@@ -4,8 +4,7 @@ A maximum passes a filter's gradient to one window of each text. A convolution's
 windows with gradients that are nearly all zero; this one gathers the windows that were the best, and adds up. Texts
 lie one behind another, so that nothing is computed for padding.
 
-Legend: B texts, L words of all texts, D width of a vector, F filters of all widths (of one: of a weight), K width of a
-filter in words, W windows, U windows that are the best of some filter.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Sequence
@@ -32,7 +31,7 @@ def pooled_convolutions(vectors_LD: Tensor, lengths_B: Tensor, weights: Sequence
         vectors_LD: of one text or more, one row of zeros less than the widest filter has words before the rows of each
             one's words (one row of zeros where it has none), and behind the last one as many, and ``ROOM``.
         lengths_B: words of each text.
-        weights: of filters of one width each, weight_FDK as ``torch.nn.Conv1d`` holds it, the widest first.
+        weights: of filters of one width each, weight_FDS as ``torch.nn.Conv1d`` holds it, the widest first.
     """
     best_BF: Tensor = _PooledConvolutions.apply(vectors_LD, lengths_B, *weights)  # type: ignore[no-untyped-call]
     return best_BF
@@ -62,10 +61,10 @@ class _PooledConvolutions(torch.autograd.Function):
             for word in range(weights[0].shape[2])
         ]
         of_weights, start = [], 0
-        for weight_FDK in weights:
-            filters, _, width = weight_FDK.shape
-            of_weight_KFD = torch.stack([each[start : start + filters] for each in of_words[:width]])
-            of_weights.append(of_weight_KFD.permute(1, 2, 0).contiguous())
+        for weight_FDS in weights:
+            filters, _, width = weight_FDS.shape
+            of_weight_SFD = torch.stack([each[start : start + filters] for each in of_words[:width]])
+            of_weights.append(of_weight_SFD.permute(1, 2, 0).contiguous())
             start += filters
         of_vectors = _of_vectors(vectors_LD, weights, rows_BF, gradients[0]) if ctx.needs_input_grad[0] else None
         return of_vectors, None, *of_weights
@@ -74,20 +73,20 @@ class _PooledConvolutions(torch.autograd.Function):
 def _best(vectors_LD: Tensor, first_B: Tensor, lengths_B: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Return the largest values and the rows of their windows, of texts that begin at these rows."""
     _, dim, widest = weights[0].shape
-    words_F = np.concatenate([np.full(len(weight_FDK), weight_FDK.shape[2]) for weight_FDK in weights])
+    words_F = np.concatenate([np.full(len(weight_FDS), weight_FDS.shape[2]) for weight_FDS in weights])
     filters, panels = len(words_F), -(-len(words_F) // TILE_COLUMNS)
-    words_F = np.pad(words_F, (0, panels * TILE_COLUMNS - filters), mode="edge")
-    panels_PHC = np.zeros((panels, widest * dim, TILE_COLUMNS), dtype=np.float32)
+    words_Z = np.pad(words_F, (0, panels * TILE_COLUMNS - filters), mode="edge")
+    panels_QIJ = np.zeros((panels, widest * dim, TILE_COLUMNS), dtype=np.float32)
     start = 0
-    for weight_FDK in weights:
-        fill_panels(weight_FDK.contiguous().numpy(), start, panels_PHC)
-        start += len(weight_FDK)
+    for weight_FDS in weights:
+        fill_panels(weight_FDS.contiguous().numpy(), start, panels_QIJ)
+        start += len(weight_FDS)
     vectors = vectors_LD.contiguous().numpy()
-    windows_LH = np.lib.stride_tricks.as_strided(vectors, (len(vectors) - widest + 1, widest * dim), vectors.strides)
-    best_BF = np.empty((len(lengths_B), len(words_F)), dtype=np.float32)
-    at_BF = np.empty(best_BF.shape, dtype=np.int32)
-    highest_windows(windows_LH, first_B.numpy(), lengths_B.numpy(), panels_PHC, words_F, best_BF, at_BF)
-    return torch.from_numpy(best_BF)[:, :filters], first_B[:, None] + torch.from_numpy(at_BF)[:, :filters]
+    windows_LI = np.lib.stride_tricks.as_strided(vectors, (len(vectors) - widest + 1, widest * dim), vectors.strides)
+    best_BZ = np.empty((len(lengths_B), len(words_Z)), dtype=np.float32)
+    at_BZ = np.empty(best_BZ.shape, dtype=np.int32)
+    highest_windows(windows_LI, first_B.numpy(), lengths_B.numpy(), panels_QIJ, words_Z, best_BZ, at_BZ)
+    return torch.from_numpy(best_BZ)[:, :filters], first_B[:, None] + torch.from_numpy(at_BZ)[:, :filters]
 
 
 def _of_vectors(vectors_LD: Tensor, weights: Sequence[Tensor], rows_BF: Tensor, gradient_BF: Tensor) -> Tensor:
@@ -110,17 +109,17 @@ def _of_vectors(vectors_LD: Tensor, weights: Sequence[Tensor], rows_BF: Tensor, 
 
 
 def _side_by_side(weights: Sequence[Tensor]) -> Tensor:
-    """Return weight_KFD of all filters, zero behind the words of the narrower ones."""
+    """Return weight_SFD of all filters, zero behind the words of the narrower ones."""
     _, dim, widest = weights[0].shape
-    weight_KFD = weights[0].new_zeros(widest, sum(map(len, weights)), dim)
+    weight_SFD = weights[0].new_zeros(widest, sum(map(len, weights)), dim)
     start = 0
-    for weight_FDK in weights:
-        filters, _, width = weight_FDK.shape
-        weight_KFD[:width, start : start + filters] = weight_FDK.permute(2, 0, 1)
+    for weight_FDS in weights:
+        filters, _, width = weight_FDS.shape
+        weight_SFD[:width, start : start + filters] = weight_FDS.permute(2, 0, 1)
         start += filters
-    return weight_KFD
+    return weight_SFD
 
 
 def _wider(weights: Sequence[Tensor], word: int) -> int:
     """Return how many filters have more words than so many: they come first."""
-    return sum(len(weight_FDK) for weight_FDK in weights if weight_FDK.shape[2] > word)
+    return sum(len(weight_FDS) for weight_FDS in weights if weight_FDS.shape[2] > word)

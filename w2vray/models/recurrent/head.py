@@ -1,6 +1,6 @@
 """The head of a folded ``lstm`` or ``gru``: batches of like lengths, step by step.
 
-Legend: N texts, B of a batch, L ids, H numbers of a state, G gates times H, Q directions, S features, C classes.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,29 +32,29 @@ class RecurrentHead:
         self._hidden = settings.hidden
         suffixes = ("", "_reverse") if settings.bidirectional else ("",)
         scales = [SIGMOID, SIGMOID, TANH, SIGMOID] if self._lstm else [SIGMOID, SIGMOID, TANH]
-        scale_G = np.repeat(scales, settings.hidden)
-        inputs_DG, biases_G, self._panels_PHC, self._candidate_biases_H = [], [], [], []
+        scale_A = np.repeat(scales, settings.hidden)
+        inputs_DA, biases_A, self._panels_QHJ, self._candidate_biases_H = [], [], [], []
         for suffix in suffixes:
-            of_input, of_state = (weights[f"recurrent.bias_{kind}_l0{suffix}"] * scale_G for kind in ("ih", "hh"))
+            of_input, of_state = (weights[f"recurrent.bias_{kind}_l0{suffix}"] * scale_A for kind in ("ih", "hh"))
             if not self._lstm:  # a reset gate comes between the candidate's recurrent bias and the rest
                 self._candidate_biases_H.append(read_only(of_state[2 * settings.hidden :].astype(np.float32)))
                 of_state = np.concatenate([of_state[: 2 * settings.hidden], np.zeros(settings.hidden)])
-            inputs_DG.append(weights[f"recurrent.weight_ih_l0{suffix}"].T * scale_G)
-            biases_G.append(of_input + of_state)
-            self._panels_PHC.append(panels(weights[f"recurrent.weight_hh_l0{suffix}"].T * scale_G))
-        self.weights_DP = np.concatenate(inputs_DG, axis=1)
-        self.bias_P = np.concatenate(biases_G)
+            inputs_DA.append(weights[f"recurrent.weight_ih_l0{suffix}"].T * scale_A)
+            biases_A.append(of_input + of_state)
+            self._panels_QHJ.append(panels(weights[f"recurrent.weight_hh_l0{suffix}"].T * scale_A))
+        self.weights_DP = np.concatenate(inputs_DA, axis=1)
+        self.bias_P = np.concatenate(biases_A)
         self._dense = Dense(weights)
 
     def logits(self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return logits_NC."""
         hidden = self._hidden
-        features_TS = np.zeros((whole_tiles(len(ids)), hidden * len(self._panels_PHC)), dtype=np.float32)
+        features_XF = np.zeros((whole_tiles(len(ids)), hidden * len(self._panels_QHJ)), dtype=np.float32)
         for texts_B in _batches(ids.lengths_N):
-            for direction in range(len(self._panels_PHC)):
+            for direction in range(len(self._panels_QHJ)):
                 features_BH = self._features(ids, texts_B, direction, rows, made_MD)
-                features_TS[texts_B, direction * hidden : (direction + 1) * hidden] = features_BH
-        return self._dense.logits(features_TS, len(ids))
+                features_XF[texts_B, direction * hidden : (direction + 1) * hidden] = features_BH
+        return self._dense.logits(features_XF, len(ids))
 
     def _features(
         self,
@@ -67,10 +67,10 @@ class RecurrentHead:
         """Go through the texts of a batch, longest first, in one direction."""
         ids_L, before = by_step(ids.ids_L, ids.offsets_N1[texts_B], ids.lengths_N[texts_B], direction == 1)
         texts, room, hidden = len(texts_B), whole_tiles(len(texts_B)), self._hidden
-        panels_PHC = self._panels_PHC[direction]
-        states_BH, cells_BH = np.zeros((2, room, hidden), dtype=np.float32)
-        highest_BH = np.full_like(states_BH, -np.inf)
-        gates_BF = np.empty((room, panels_PHC.shape[0] * panels_PHC.shape[2]), dtype=np.float32)
+        panels_QHJ = self._panels_QHJ[direction]
+        states_XH, cells_XH = np.zeros((2, room, hidden), dtype=np.float32)
+        highest_XH = np.full_like(states_XH, -np.inf)
+        gates_XZ = np.empty((room, panels_QHJ.shape[0] * panels_QHJ.shape[2]), dtype=np.float32)
         first = direction * hidden * (4 if self._lstm else 3)
 
         def steps(stop: int) -> int:
@@ -78,12 +78,12 @@ class RecurrentHead:
 
         for span in rows.spans(ids_L, made_MD, lambda stop: int(before[steps(stop)])):
             of_span = (steps(span.start), steps(span.stop))
-            shared = (span.places_L, before, of_span, rows.rows_RP, first, panels_PHC, gates_BF)
+            shared = (span.places_L, before, of_span, rows.rows_RP, first, panels_QHJ, gates_XZ)
             if self._lstm:
-                lstm_steps(*shared, cells_BH, states_BH, highest_BH)
+                lstm_steps(*shared, cells_XH, states_XH, highest_XH)
             else:
-                gru_steps(*shared, self._candidate_biases_H[direction], states_BH, highest_BH)
-        return (highest_BH if self._pooling == "max" else states_BH)[:texts]
+                gru_steps(*shared, self._candidate_biases_H[direction], states_XH, highest_XH)
+        return (highest_XH if self._pooling == "max" else states_XH)[:texts]
 
 
 def _batches(lengths_N: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:

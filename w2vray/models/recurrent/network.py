@@ -3,8 +3,7 @@
 Source: Hochreiter and Schmidhuber, "Long Short-Term Memory", 1997; Cho et al., "Learning Phrase Representations using
 RNN Encoder-Decoder", 2014 (doi:10.3115/v1/D14-1179).
 
-Legend: B texts, T ids of the longest, L ids of all texts, D width of a vector, H numbers of a state, S states side by
-side (H, or 2 H in both directions), C classes.
+Shape letters: CONTRIBUTING.md.
 """
 
 import torch
@@ -42,7 +41,7 @@ class RecurrentModel(nn.Module):
         return logits_BC
 
     def features(self, vectors_BTD: Tensor, lengths_B: Tensor) -> Tensor:
-        """Return features_BS."""
+        """Return features_BF."""
         texts = len(lengths_B)
         if not texts:  # a packed batch holds at least one text: give it one, and take nothing of what comes out
             vectors_BTD, lengths_B = vectors_BTD.new_zeros(1, *vectors_BTD.shape[1:]), lengths_B.new_zeros(1)
@@ -51,12 +50,14 @@ class RecurrentModel(nn.Module):
         packed = pack_padded_sequence(self.input_dropout(vectors_BTD), lengths, batch_first=True, enforce_sorted=False)
         states, last = self.recurrent(packed)
         if self.pooling == "max":
-            states_BTS, _ = pad_packed_sequence(states, batch_first=True, padding_value=float("-inf"))
-            features_BS = states_BTS.amax(dim=1)
+            states_BTF, _ = pad_packed_sequence(states, batch_first=True, padding_value=float("-inf"))
+            features_BF = states_BTF.amax(dim=1)
         else:
-            last_KBH = last[0] if isinstance(last, tuple) else last  # K directions; an LSTM's cell is left aside
-            features_BS = torch.cat(tuple(last_KBH), dim=1)
-        return features_BS.masked_fill((lengths_B == 0)[:, None], 0.0)[:texts]
+            last_states = (
+                last[0] if isinstance(last, tuple) else last
+            )  # of each direction; an LSTM's cell is left aside
+            features_BF = torch.cat(tuple(last_states), dim=1)
+        return features_BF.masked_fill((lengths_B == 0)[:, None], 0.0)[:texts]
 
     def read(self, words: ReadWords, lengths_B: Tensor) -> Tensor:
         """Return logits_BC of one text or more, on a CPU in less time."""
@@ -78,6 +79,6 @@ class RecurrentModel(nn.Module):
             words_LD = vectors_LD.index_select(0, from_end_L) if backward else vectors_LD
             states_LH = self.states(words_LD, counts_T, weights)
             features.append(states_LH.index_select(0, read_TB.flatten()).view(len(read_TB), texts, -1).amax(dim=0))
-        features_BS = torch.cat(features, dim=1).index_select(0, order_B.argsort())
-        logits_BC: Tensor = self.dense(self.dropout(features_BS.masked_fill((lengths_B == 0)[:, None], 0.0)))
+        features_BF = torch.cat(features, dim=1).index_select(0, order_B.argsort())
+        logits_BC: Tensor = self.dense(self.dropout(features_BF.masked_fill((lengths_B == 0)[:, None], 0.0)))
         return logits_BC

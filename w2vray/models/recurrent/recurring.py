@@ -5,8 +5,7 @@ Gates are kept scaled (by -log2 e where a sigmoid follows, by 2 log2 e where a t
 powers of two: ``sigmoid(x) = 1 / (1 + 2^scaled)``, ``tanh(x) = (2^scaled - 1) / (2^scaled + 1)``. Their products are
 divided once. Exponents are held within 42, where both are flat and no product of three overflows.
 
-Legend: L ids of a batch in order of steps, B texts of it, H numbers of a state, G gates times H, F the same in whole
-panels, P panels, C columns of a panel, R places.
+Shape letters: CONTRIBUTING.md.
 """
 
 import numpy as np
@@ -69,40 +68,40 @@ def power_of_two(x: np.float32) -> np.float32:
 
 @arithmetic
 def _lstm_text(
-    gates_F: npt.NDArray[np.float32],
-    row_G: npt.NDArray[np.float32],
+    gates_Z: npt.NDArray[np.float32],
+    row_A: npt.NDArray[np.float32],
     cell_H: npt.NDArray[np.float32],
     state_H: npt.NDArray[np.float32],
 ) -> None:
     """Recurrent parts of the input, forget, cell and output gates of one text, to its next cell and state."""
     H = len(state_H)
-    for g in range(4 * H):
-        gates_F[g] = power_of_two(gates_F[g] + row_G[g])
+    for a in range(4 * H):
+        gates_Z[a] = power_of_two(gates_Z[a] + row_A[a])
     for h in range(H):
-        forgotten, new = ONE + gates_F[H + h], gates_F[2 * H + h]
-        taken = (ONE + new) * (ONE + gates_F[h])
+        forgotten, new = ONE + gates_Z[H + h], gates_Z[2 * H + h]
+        taken = (ONE + new) * (ONE + gates_Z[h])
         cell_H[h] = (cell_H[h] * taken + (new - ONE) * forgotten) / (taken * forgotten)
     for h in range(H):
         power = power_of_two(cell_H[h] * _TANH)
-        state_H[h] = (power - ONE) / ((power + ONE) * (ONE + gates_F[3 * H + h]))
+        state_H[h] = (power - ONE) / ((power + ONE) * (ONE + gates_Z[3 * H + h]))
 
 
 @arithmetic
 def _gru_text(
-    gates_F: npt.NDArray[np.float32],
-    row_G: npt.NDArray[np.float32],
+    gates_Z: npt.NDArray[np.float32],
+    row_A: npt.NDArray[np.float32],
     bias_H: npt.NDArray[np.float32],
     state_H: npt.NDArray[np.float32],
 ) -> None:
     """Recurrent parts of the reset and update gates and the candidate of one text, to its next state."""
     H = len(state_H)
-    for g in range(2 * H):
-        gates_F[g] = power_of_two(gates_F[g] + row_G[g])
+    for a in range(2 * H):
+        gates_Z[a] = power_of_two(gates_Z[a] + row_A[a])
     for h in range(H):
-        candidate = row_G[2 * H + h] + (gates_F[2 * H + h] + bias_H[h]) / (ONE + gates_F[h])
+        candidate = row_A[2 * H + h] + (gates_Z[2 * H + h] + bias_H[h]) / (ONE + gates_Z[h])
         power = power_of_two(candidate)
         more, less = power + ONE, power - ONE
-        state_H[h] = (gates_F[H + h] * less + state_H[h] * more) / (more * (ONE + gates_F[H + h]))
+        state_H[h] = (gates_Z[H + h] * less + state_H[h] * more) / (more * (ONE + gates_Z[H + h]))
 
 
 @arithmetic
@@ -118,25 +117,25 @@ def lstm_steps(
     steps: tuple[int, int],
     rows_RP: npt.NDArray[np.float32],
     first: int,
-    panels_PHC: npt.NDArray[np.float32],
-    gates_BF: npt.NDArray[np.float32],
-    cells_BH: npt.NDArray[np.float32],
-    states_BH: npt.NDArray[np.float32],
-    highest_BH: npt.NDArray[np.float32],
+    panels_QHJ: npt.NDArray[np.float32],
+    gates_XZ: npt.NDArray[np.float32],
+    cells_XH: npt.NDArray[np.float32],
+    states_XH: npt.NDArray[np.float32],
+    highest_XH: npt.NDArray[np.float32],
 ) -> None:
-    """Take the steps from one to before another with each text; ``gates_BF`` is used up.
+    """Take the steps from one to before another with each text; ``gates_XZ`` is used up.
 
     ``before`` is as ``by_step`` gives it, ``first`` is where this direction's part of a projected row begins, and
-    ``highest_BH`` keeps each number's maximum.
+    ``highest_XH`` keeps each number's maximum.
     """
-    G = 4 * states_BH.shape[1]
+    A = 4 * states_XH.shape[1]
     for step in range(steps[0], steps[1]):
         start, texts = before[step], before[step + 1] - before[step]
-        multiply(states_BH, panels_PHC, texts, gates_BF)
+        multiply(states_XH, panels_QHJ, texts, gates_XZ)
         for text in range(texts):
-            row_G = rows_RP[places_L[start + text], first : first + G]
-            _lstm_text(gates_BF[text], row_G, cells_BH[text], states_BH[text])
-            _keep_highest(states_BH[text], highest_BH[text])
+            row_A = rows_RP[places_L[start + text], first : first + A]
+            _lstm_text(gates_XZ[text], row_A, cells_XH[text], states_XH[text])
+            _keep_highest(states_XH[text], highest_XH[text])
 
 
 @kernel
@@ -146,18 +145,18 @@ def gru_steps(
     steps: tuple[int, int],
     rows_RP: npt.NDArray[np.float32],
     first: int,
-    panels_PHC: npt.NDArray[np.float32],
-    gates_BF: npt.NDArray[np.float32],
+    panels_QHJ: npt.NDArray[np.float32],
+    gates_XZ: npt.NDArray[np.float32],
     bias_H: npt.NDArray[np.float32],
-    states_BH: npt.NDArray[np.float32],
-    highest_BH: npt.NDArray[np.float32],
+    states_XH: npt.NDArray[np.float32],
+    highest_XH: npt.NDArray[np.float32],
 ) -> None:
     """Take steps, as ``lstm_steps``; ``bias_H`` is the candidate's recurrent bias, scaled."""
-    G = 3 * states_BH.shape[1]
+    A = 3 * states_XH.shape[1]
     for step in range(steps[0], steps[1]):
         start, texts = before[step], before[step + 1] - before[step]
-        multiply(states_BH, panels_PHC, texts, gates_BF)
+        multiply(states_XH, panels_QHJ, texts, gates_XZ)
         for text in range(texts):
-            row_G = rows_RP[places_L[start + text], first : first + G]
-            _gru_text(gates_BF[text], row_G, bias_H, states_BH[text])
-            _keep_highest(states_BH[text], highest_BH[text])
+            row_A = rows_RP[places_L[start + text], first : first + A]
+            _gru_text(gates_XZ[text], row_A, bias_H, states_XH[text])
+            _keep_highest(states_XH[text], highest_XH[text])

@@ -5,7 +5,7 @@ gradients are one product over all words behind them.
 
 Words stand in order of steps, the texts longest first: step t has the first ``counts_T[t]`` texts.
 
-Legend: L words of all texts, T steps, D width of a vector, H numbers of a state, G gates times H.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Sequence
@@ -43,30 +43,30 @@ def gru_states(vectors_LD: Tensor, counts_T: Tensor, weights: Sequence[Tensor]) 
 class _Lstm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, vectors_LD: Tensor, counts_T: Tensor, *weights: Tensor) -> Tensor:
-        of_input_GD, of_state_GH, input_bias_G, state_bias_G = weights
-        gates_LG = _product(vectors_LD, of_input_GD.T, input_bias_G + state_bias_G)
-        cells, bounded, states = (_room_for(vectors_LD, of_state_GH.shape[1]) for _ in range(3))
+        of_input_AD, of_state_AH, input_bias_A, state_bias_A = weights
+        gates_LA = _product(vectors_LD, of_input_AD.T, input_bias_A + state_bias_A)
+        cells, bounded, states = (_room_for(vectors_LD, of_state_AH.shape[1]) for _ in range(3))
         lstm_forward(
-            gates_LG.numpy(),
+            gates_LA.numpy(),
             _before(counts_T),
-            panels(of_state_GH.T.numpy()),
+            panels(of_state_AH.T.numpy()),
             cells.numpy(),
             bounded.numpy(),
             states.numpy(),
         )
         states_LH = states[: len(vectors_LD)]
-        ctx.save_for_backward(vectors_LD, counts_T, states_LH, *weights[:2], gates_LG, cells, bounded)
+        ctx.save_for_backward(vectors_LD, counts_T, states_LH, *weights[:2], gates_LA, cells, bounded)
         return states_LH
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        _, counts_T, _, _, of_state_GH, gates_LG, cells, bounded = ctx.saved_tensors
-        of_gates = _room_for(gates_LG, gates_LG.shape[1])
+        _, counts_T, _, _, of_state_AH, gates_LA, cells, bounded = ctx.saved_tensors
+        of_gates = _room_for(gates_LA, gates_LA.shape[1])
         lstm_gradient(
             gradients[0].contiguous().numpy(),
             _before(counts_T),
-            panels(of_state_GH.numpy()),
-            gates_LG.numpy(),
+            panels(of_state_AH.numpy()),
+            gates_LA.numpy(),
             cells.numpy(),
             bounded.numpy(),
             of_gates.numpy(),
@@ -77,32 +77,32 @@ class _Lstm(torch.autograd.Function):
 class _Gru(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, vectors_LD: Tensor, counts_T: Tensor, *weights: Tensor) -> Tensor:
-        of_input_GD, of_state_GH, input_bias_G, state_bias_G = weights
-        hidden = of_state_GH.shape[1]
-        bias_G = torch.cat((input_bias_G[: 2 * hidden] + state_bias_G[: 2 * hidden], input_bias_G[2 * hidden :]))
-        gates_LG = _product(vectors_LD, of_input_GD.T, bias_G)
+        of_input_AD, of_state_AH, input_bias_A, state_bias_A = weights
+        hidden = of_state_AH.shape[1]
+        bias_A = torch.cat((input_bias_A[: 2 * hidden] + state_bias_A[: 2 * hidden], input_bias_A[2 * hidden :]))
+        gates_LA = _product(vectors_LD, of_input_AD.T, bias_A)
         recurrent, states = (_room_for(vectors_LD, hidden) for _ in range(2))
         gru_forward(
-            gates_LG.numpy(),
+            gates_LA.numpy(),
             _before(counts_T),
-            panels(of_state_GH.T.numpy()),
-            state_bias_G[2 * hidden :].numpy(),
+            panels(of_state_AH.T.numpy()),
+            state_bias_A[2 * hidden :].numpy(),
             recurrent.numpy(),
             states.numpy(),
         )
         states_LH = states[: len(vectors_LD)]
-        ctx.save_for_backward(vectors_LD, counts_T, states_LH, *weights[:2], gates_LG, recurrent, states)
+        ctx.save_for_backward(vectors_LD, counts_T, states_LH, *weights[:2], gates_LA, recurrent, states)
         return states_LH
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        _, counts_T, _, _, of_state_GH, gates_LG, recurrent, states = ctx.saved_tensors
-        of_input, of_recurrent = (_room_for(gates_LG, gates_LG.shape[1]) for _ in range(2))
+        _, counts_T, _, _, of_state_AH, gates_LA, recurrent, states = ctx.saved_tensors
+        of_input, of_recurrent = (_room_for(gates_LA, gates_LA.shape[1]) for _ in range(2))
         gru_gradient(
             gradients[0].contiguous().numpy(),
             _before(counts_T),
-            panels(of_state_GH.numpy()),
-            gates_LG.numpy(),
+            panels(of_state_AH.numpy()),
+            gates_LA.numpy(),
             recurrent.numpy(),
             states.numpy(),
             of_input.numpy(),
@@ -116,32 +116,32 @@ def _of_inputs(ctx: Any, of_input: Tensor, of_recurrent: Tensor) -> tuple[Tensor
 
     These come with room for whole tiles.
     """
-    vectors_LD, counts_T, states_LH, of_input_GD = ctx.saved_tensors[:4]
+    vectors_LD, counts_T, states_LH, of_input_AD = ctx.saved_tensors[:4]
     words, first = len(vectors_LD), int(counts_T[0])
-    of_input_LG, of_recurrent_LG = of_input[:words], of_recurrent[:words]
+    of_input_LA, of_recurrent_LA = of_input[:words], of_recurrent[:words]
     earlier = torch.arange(first, len(states_LH)) - counts_T[:-1].repeat_interleave(counts_T[1:])
     return (
-        _product(of_input_LG, of_input_GD, of_input_GD.new_zeros(of_input_GD.shape[1]))
+        _product(of_input_LA, of_input_AD, of_input_AD.new_zeros(of_input_AD.shape[1]))
         if ctx.needs_input_grad[0]
         else None,
         None,
         _transposed_product(of_input, vectors_LD),
         _transposed_product(of_recurrent[first:], states_LH.index_select(0, earlier)),
-        of_input_LG.sum(dim=0),
-        of_recurrent_LG.sum(dim=0),
+        of_input_LA.sum(dim=0),
+        of_recurrent_LA.sum(dim=0),
     )
 
 
-def _product(rows_LH: Tensor, weight_HG: Tensor, bias_G: Tensor) -> Tensor:
-    columns = len(bias_G)
-    panels_PHC = panels(weight_HG.numpy())
-    bias_F = F.pad(bias_G, (0, len(panels_PHC) * TILE_COLUMNS - columns))
-    products = multiply_rows(rows_LH.contiguous().numpy(), panels_PHC, bias_F.numpy())
+def _product(rows_NI: Tensor, weight_IP: Tensor, bias_P: Tensor) -> Tensor:
+    columns = len(bias_P)
+    panels_QIJ = panels(weight_IP.numpy())
+    bias_Z = F.pad(bias_P, (0, len(panels_QIJ) * TILE_COLUMNS - columns))
+    products = multiply_rows(rows_NI.contiguous().numpy(), panels_QIJ, bias_Z.numpy())
     return torch.from_numpy(products)[:, :columns].contiguous()
 
 
-def _transposed_product(left: Tensor, right_LD: Tensor) -> Tensor:
-    return torch.from_numpy(multiply_transposed(left.numpy(), right_LD.numpy(), len(right_LD)))
+def _transposed_product(left: Tensor, right_IP: Tensor) -> Tensor:
+    return torch.from_numpy(multiply_transposed(left.numpy(), right_IP.numpy(), len(right_IP)))
 
 
 def _room_for(rows: Tensor, columns: int) -> Tensor:

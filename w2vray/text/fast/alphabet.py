@@ -3,8 +3,6 @@
 The tables are made by asking ``tokens.py`` about every character, so that nothing is told twice. A text that is not
 ASCII is first written anew (``writing.py``) so that one byte says what it is: word characters stay UTF-8, blanks become
 a space, and any other character gets ``MARK`` in front of it, or becomes a space where the rules drop marks.
-
-Legend: P code points in the tables.
 """
 
 import re
@@ -91,8 +89,8 @@ def _set(bits: npt.NDArray[np.uint8], bit: int, pattern: str) -> None:
 class Characters(NamedTuple):
     """The characters of a family: what each becomes, and what kind it is then."""
 
-    written: npt.NDArray[np.uint32]  # [P] code point, PACKED characters, or COMPLEX
-    kinds: npt.NDArray[np.uint8]  # [P or all]
+    written: npt.NDArray[np.uint32]  # [characters] code point, PACKED characters, or COMPLEX
+    kinds: npt.NDArray[np.uint8]  # [characters, or all]
     punctuation: bool
 
     @classmethod

@@ -1,6 +1,6 @@
 """Codes of tokens to ids: the rows of resolved misses in place, ``oov`` applied, everything counted.
 
-Legend: L tokens, N texts, M misses, E entries of all misses, G words that rows are made for, U of them in these texts.
+Shape letters: CONTRIBUTING.md.
 """
 
 from typing import NamedTuple
@@ -14,11 +14,11 @@ __all__ = ["Entries", "OovIds", "assemble"]
 
 
 class Entries(NamedTuple):
-    """What each miss was resolved to: the entries ``offsets_M1[m]`` to ``offsets_M1[m + 1]``."""
+    """What each miss was resolved to: the entries ``offsets_W1[m]`` to ``offsets_W1[m + 1]``."""
 
     rows_E: npt.NDArray[np.int64]  # -1 where there is none
     made_E: npt.NDArray[np.int64]  # which of the words that rows are made for it is, -1 where none is made
-    offsets_M1: npt.NDArray[np.int64]
+    offsets_W1: npt.NDArray[np.int64]
 
 
 class OovIds(NamedTuple):
@@ -50,11 +50,11 @@ def assemble(
         ends_N: tokens before the end of each text.
         entries: of the misses.
         oov: of the model.
-        words: G, as many as ``made_E`` speaks of.
+        words: M, as many as ``made_E`` speaks of.
     """
     special, first_made, replaced = oov.special, oov.first_made, oov.replaced
-    rows_E, made_E, offsets_M1 = entries.rows_E, entries.made_E, entries.offsets_M1
-    numbers_G = np.full(words, -1, dtype=np.int64)
+    rows_E, made_E, offsets_W1 = entries.rows_E, entries.made_E, entries.offsets_W1
+    numbers_M = np.full(words, -1, dtype=np.int64)
     made_U = np.empty(words, dtype=np.int64)
     made = 0
     texts = len(ends_N)
@@ -76,7 +76,7 @@ def assemble(
                     written += 1
                     continue
             else:
-                first, last = offsets_M1[-1 - code], offsets_M1[-code]
+                first, last = offsets_W1[-1 - code], offsets_W1[-code]
             if written + last - first > len(ids_L):
                 grown = np.empty(2 * (written + last - first), dtype=np.int32)
                 grown[:written] = ids_L[:written]
@@ -93,11 +93,11 @@ def assemble(
                     written += 1
                 elif made_E[entry] >= 0:
                     word = made_E[entry]
-                    if numbers_G[word] < 0:
-                        numbers_G[word] = made
+                    if numbers_M[word] < 0:
+                        numbers_M[word] = made
                         made_U[made] = word
                         made += 1
-                    ids_L[written] = first_made + numbers_G[word]
+                    ids_L[written] = first_made + numbers_M[word]
                     written += 1
         token_counts_N[text], found_counts_N[text] = tokens, found
         offsets_N1[text + 1] = written

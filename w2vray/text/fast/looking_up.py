@@ -3,7 +3,7 @@
 Words that have a row as they are written never leave compiled code. The others are resolved by ``Lookup`` itself, each
 once, and remembered for later blocks; memory of them is bounded, and no answer depends on it.
 
-Legend: N texts, L tokens, M misses, E entries of all misses.
+Shape letters: CONTRIBUTING.md.
 """
 
 from itertools import pairwise

@@ -5,7 +5,7 @@ for in the vocabulary's index as they lie; only words that have no row are kept,
 ``Lookup`` to resolve. Most tokens are common words of up to 16 bytes: those are found, as two whole numbers, in a small
 table of words met lately, and are neither hashed byte by byte nor compared.
 
-Legend: L tokens, N texts, S slots, M misses.
+Shape letters: CONTRIBUTING.md.
 """
 
 from typing import NamedTuple
@@ -42,8 +42,8 @@ class Misses(NamedTuple):
 
     blob: npt.NDArray[np.uint8]
     ends: npt.NDArray[np.int64]  # [capacity + 1]
-    slots: npt.NDArray[np.int32]  # [S] number of the word, or -1
-    tags: npt.NDArray[np.uint32]  # [S]
+    slots: npt.NDArray[np.int32]  # [slots] number of the word, or -1
+    tags: npt.NDArray[np.uint32]  # [slots]
 
 
 _LATELY_BYTES = 16

@@ -3,7 +3,7 @@
 Most such texts hold only characters that can be prepared one by one, from a table. A text with others, such as
 combining accents, is prepared by Python's own functions first; what it becomes is the same.
 
-Legend: N texts, M of them prepared by Python.
+Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Sequence

@@ -68,11 +68,11 @@ def fasttext_source(stream: ByteStream, limit: int | None = None) -> Iterator[So
         VectorsError: it is truncated, quantised, supervised, or of a later version; its numbers contradict each other.
     """
     header = _read_header(stream, limit)
-    with _rows(stream, header) as rows_RD:
+    with _rows(stream, header) as rows_ND:
         ngrams = None
         if header.buckets and header.longest:
-            ngrams = NGrams(rows_RD[header.rows :], header.shortest, header.longest)
-        blocks = _blocks(header.words, rows_RD[: header.rows], ngrams)
+            ngrams = NGrams(rows_ND[header.rows :], header.shortest, header.longest)
+        blocks = _blocks(header.words, rows_ND[: header.rows], ngrams)
         yield Source(stream.path, FORMAT, header.dim, header.rows, "fasttext", blocks, ngrams)
 
 
