@@ -186,9 +186,9 @@ def counts(scored: int, rejected: int, abstained: int = 0) -> str:
 CASES = [
     # Files of a store: the others are scored, the exit code is 3.
     Case("an empty file", content("store/x.parquet", ""), SCORE, 3, "x.parquet: zero_bytes: it has zero bytes"),
-    Case("text", content("store/x.parquet", "id,text\n1,good\n"), SCORE, 3, "x.parquet: not_parquet: .* which alone is read"),
+    Case("text", content("store/x.parquet", "id,text\n1,good\n"), SCORE, 3, "x.parquet: not_parquet: .*convert it to Parquet first"),
     Case("only text", content("a.csv", "id,text\n1,good\n"), SCORE.replace("store", "a.csv"), 2, "pyarrow reads CSV"),
-    Case("text to learn from", content("a.csv", "label,text\n1,good\n"), "train a.csv --vectors model/vectors --output m", 2, "a.csv: .* convert it first"),
+    Case("text to learn from", content("a.csv", "label,text\n1,good\n"), "train a.csv --vectors model/vectors --output m", 2, "a.csv: .*convert it to Parquet first"),
     Case("half a file", cut("store/b.parquet"), SCORE, 3, "b.parquet: truncated"),
     Case("a file without its last byte", cut("store/b.parquet", 0.999), SCORE, 3, "b.parquet: truncated"),
     Case("four bytes", content("store/x.parquet", "PAR1"), SCORE, 3, "x.parquet: truncated"),

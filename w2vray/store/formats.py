@@ -22,7 +22,9 @@ class Format(Protocol):
     """How files of one kind are described and read; ``read`` gives what ``describe`` has promised, or raises."""
 
     name: str
-    damaged: FileReason
+    endings: frozenset[str]  # of the names of its files, in small letters
+    magic: bytes  # what its files start with; empty where that is nothing of their own
+    damaged: FileReason  # why a file cannot be described where nothing better is known
 
     def describe(self, handle: Any, file: SourceFile, columns: Sequence[str]) -> Description:
         """Describe an opened file: its schema, its stretches, what its content is known by.
@@ -40,12 +42,11 @@ class Format(Protocol):
 
 
 FORMATS: dict[str, Format] = {made.name: made for made in (Parquet(),)}
+"""The formats by name. A file is taken for the first where nothing tells another."""
 
 
 _MAY_BE_NO_DATA = frozenset({FileReason.NOT_PARQUET, FileReason.ZERO_BYTES})
-_DATA_ENDINGS = frozenset(
-    ["parquet", "parq", "pq", "pqt", "csv", "tsv", "jsonl", "ndjson", "orc", "avro", "arrow", "feather", "ipc"]
-)
+_OTHER_DATA_ENDINGS = frozenset(["csv", "tsv", "jsonl", "ndjson", "orc", "avro", "arrow", "feather", "ipc"])
 _COMPRESSED_ENDINGS = frozenset(["gz", "gzip", "zst", "zstd", "bz2", "xz", "lz4", "snappy"])
 
 
@@ -59,24 +60,41 @@ def _says_data(name: str) -> bool:
     if not endings:
         return not (last.isupper() or last.endswith("_$folder$"))  # README, LICENSE; what Hadoop marks folders with
     compressed = any(ending in _COMPRESSED_ENDINGS for ending in endings)
-    return any(ending in _DATA_ENDINGS or (compressed and ending == "json") for ending in endings)
+    of_data = _OTHER_DATA_ENDINGS.union(*(made.endings for made in FORMATS.values()))
+    return any(ending in of_data or (compressed and ending == "json") for ending in endings)
 
 
-def _format_of(_: SourceFile) -> Format:
-    """Return the format that a file is taken to have: so far there is one."""
-    (only,) = FORMATS.values()
-    return only
+def _named(name: str) -> Format:
+    """Return the format that a file's name tells, or else the first."""
+    ending = name.lower().rpartition(".")[2]
+    return next((made for made in FORMATS.values() if ending in made.endings), next(iter(FORMATS.values())))
+
+
+def _starting_as(handle: Any) -> Format | None:
+    """Return the format that an opened file's first bytes tell."""
+    start = bytes(handle.read_at(max(len(made.magic) for made in FORMATS.values()), 0))
+    return next((made for made in FORMATS.values() if made.magic and start.startswith(made.magic)), None)
 
 
 def describe_file(store: fs.FileSystem, base: str, file: SourceFile, columns: Sequence[str]) -> Description | Failure:
-    """Describe a file of a store whose root is ``base``, in this process."""
-    made = _format_of(file)
+    """Describe a file of a store whose root is ``base``, in this process.
+
+    The name tells the format. If the file turns out not to have it, its first bytes do: most files need no extra read.
+    """
+    made = _named(file.name)
     try:
         with store.open_input_file(f"{base}/{file.name}") as handle:
-            return made.describe(handle, file, columns)
+            try:
+                return made.describe(handle, file, columns)
+            except (FileError, *UNREADABLE):
+                other = _starting_as(handle)
+                if other is None or other is made:
+                    raise
+                made = other
+                return made.describe(handle, file, columns)
     except FileError as error:
         if error.reason in _MAY_BE_NO_DATA and not _says_data(file.name):
-            detail = "neither its content nor its name is Parquet"
+            detail = f"neither its content nor its name is of a format that w2vray reads: {', '.join(FORMATS)}"
             return Failure(reason=FileReason.NOT_DATA, detail=detail, file=file.name)
         return Failure(reason=FileReason(error.reason), detail=str(error), file=file.name)
     except UNREADABLE as error:

@@ -39,8 +39,9 @@ class Parquet:
     """The format of a Parquet file; its stretches are row groups, counted from 0."""
 
     name = "parquet"
+    endings = frozenset(["parquet", "parq", "pq", "pqt"])
+    magic = _MAGIC
     damaged = FileReason.DAMAGED_FOOTER
-    """Why a file cannot be described where nothing better is known."""
 
     def describe(self, handle: Any, file: SourceFile, columns: Sequence[str]) -> Description:
         """Describe an opened file.
@@ -175,7 +176,7 @@ def read_tail(handle: Any) -> bytes:
         started = bytes(handle.read_at(min(size, 4), 0)) == _MAGIC
         if started:
             raise FileError("it starts as Parquet and does not end as Parquet", reason=FileReason.TRUNCATED)
-        what = "it neither starts nor ends as Parquet, which alone is read: convert it first (pyarrow reads CSV, JSON)"
+        what = "it neither starts nor ends as Parquet: convert it to Parquet first (pyarrow reads CSV, JSON)"
         raise FileError(what, reason=FileReason.NOT_PARQUET)
     length = int.from_bytes(tail[-_END:-4], "little") + _END
     if length > size - len(_MAGIC):
