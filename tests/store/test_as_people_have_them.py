@@ -241,3 +241,44 @@ def test_nothing_is_imported_from_the_folder_one_stands_in(way: str, tmp_path: P
 
     assert not (tmp_path / "PLANTED").exists(), done.stderr
     assert done.returncode == 0, done.stderr
+
+
+def test_int96_inside_a_list_is_refused_and_not_cut(scored: Scored, tmp_path: Path) -> None:
+    inner = pa.array([[1_706_702_400_123_456_789], None, []], pa.list_(pa.timestamp("ns")))
+    write(tmp_path / "store" / "a.parquet", {"at": inner}, use_deprecated_int96_timestamps=True)
+    write(tmp_path / "store" / "b.parquet", {"at": pa.nulls(3, pa.list_(pa.timestamp("us")))})
+
+    summary, rows = scored(tmp_path / "store", keep=("at",))
+
+    assert (summary.exit_code, len(rows)) == (3, 3)
+    assert "holds INT96 times inside a column" in summary.left_out["a.parquet"]
+
+
+def test_a_column_that_is_there_twice_and_nowhere_else_is_refused(scored: Scored, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    twice = pa.Table.from_arrays([pa.array(["bab"]), pa.array([1]), pa.array([2])], names=["text", "k", "k"])
+    pq.write_table(twice, tmp_path / "store" / "a.parquet")
+    write(tmp_path / "store" / "b.parquet")
+
+    with pytest.raises(CorpusError, match="column 'k' is there more than once in a file"):
+        scored(tmp_path / "store", keep=("k",))
+
+
+def test_files_that_hold_no_rows_do_not_decide_the_type_of_a_folder_column(scored: Scored, tmp_path: Path) -> None:
+    write(tmp_path / "store" / "year=2020" / "a.parquet")
+    for name in ("year=notes/README.md", "year=2020/a.parquet.sha256"):
+        (tmp_path / "store" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "store" / name).write_text("hello")
+
+    summary, rows = scored(tmp_path / "store", where="year >= 2020")
+
+    assert (summary.exit_code, len(rows), list(summary.ignored.values())) == (0, 3, [2])
+
+
+@pytest.mark.parametrize("where", ["", "  "])
+def test_an_empty_condition_is_refused(where: str, scored: Scored, tmp_path: Path) -> None:
+    """It is a shell's variable that nobody has set."""
+    write(tmp_path / "store" / "a.parquet")
+
+    with pytest.raises(ConfigError, match="is not a condition"):
+        scored(tmp_path / "store", where=where)

@@ -631,3 +631,21 @@ def test_stores_that_share_a_file_are_told_by_where_it_is(folder: Path, tmp_path
 
     assert shared_files(store, link) == [f"{folder}/lang=en/1.parquet"]
     assert shared_files(link, other) == []
+
+
+def test_a_hard_link_is_another_way_to_a_file(tmp_path: Path) -> None:
+    for folder in ("store", "other"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "store" / "a.parquet").write_bytes(b"x")
+    for link in ("store/b.parquet", "other/c.parquet"):
+        (tmp_path / link).hardlink_to(tmp_path / "store" / "a.parquet")
+    found = find_corpus([str(tmp_path / "store")])
+
+    assert [file.name for file in found.files] == ["a.parquet"]
+    assert found.ignored.files == {"another way to a file that is read": 1}
+    assert shared_files(found, find_corpus([str(tmp_path / "other")])) == [f"{tmp_path}/store/a.parquet"]
+
+
+def test_a_path_that_no_file_can_have_is_refused() -> None:
+    with pytest.raises(CorpusError, match="holds a character of value zero"):
+        find_corpus(["/tmp/a\0b"])

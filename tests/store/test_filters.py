@@ -406,3 +406,15 @@ def test_a_constant_that_is_no_value_of_its_column_is_refused_with_the_type(text
         parse_where(text).fitted(DATED.schema)
 
     assert reason in str(refused.value)
+
+
+def test_nanoseconds_are_compared_to_their_last_digit() -> None:
+    schema = pa.schema([("at", pa.timestamp("ns")), ("time", pa.time64("ns"))])
+    at = pa.array([1_706_702_400_123_456_789], pa.timestamp("ns"))
+    batch = pa.record_batch([at, pa.nulls(1, pa.time64("ns"))], schema=schema)
+
+    assert parse_where("at == '2024-01-31 12:00:00.123456789'").fitted(schema).rows(batch).num_rows == 1
+    assert parse_where("at > '2024-01-31 12:00:00.123456999'").fitted(schema).rows(batch).num_rows == 0
+    for text in ("time > '10:00:00.1234567'", "time == '10:00:00+02:00'"):
+        with pytest.raises(ConfigError, match="is no value of it"):
+            parse_where(text).fitted(schema)

@@ -189,7 +189,7 @@ class _EvaluationWorker:
         self.scorer = TextScorer(bundle, shared.get())
         self.labels = bundle.config.labels
         self.roots, self.text_columns, self.label_column = roots, text_columns, label_column
-        self.where = parse_where(where).fitted(schema) if where else None
+        self.where = parse_where(where).fitted(schema) if where is not None else None
         self.schema = schema
 
     def answers(self, unit: Unit) -> Iterator[tuple[pa.RecordBatch, Scores, npt.NDArray[np.int64]]]:

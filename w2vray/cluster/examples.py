@@ -105,7 +105,7 @@ class ExampleReader:
     def __init__(self, shared: SharedVectors, job: ReadingJob, folder: str) -> None:
         use_one_thread()
         self.job, self.folder = job, Path(folder)
-        self.where = parse_where(job.where).fitted(job.schema) if job.where else None
+        self.where = parse_where(job.where).fitted(job.schema) if job.where is not None else None
         vectors = shared.get().for_oov(job.oov)
         self.lookup = vectors.lookup(job.rules, job.oov)
         self.ngrams = vectors.ngrams

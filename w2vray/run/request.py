@@ -62,7 +62,7 @@ class Request:
             output=absolute(settings.output),
             text_columns=settings.text_column,
             kept=kept_columns(settings.keep),
-            where=parse_where(settings.where) if settings.where else None,
+            where=parse_where(settings.where) if settings.where is not None else None,
             limits=TextLimits(
                 max_bytes=settings.max_bytes, truncate=settings.truncate, null_as_empty=settings.null_as_empty
             ),

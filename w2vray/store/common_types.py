@@ -1,7 +1,9 @@
 """The type that columns of several files have in common: the least that holds every value of each without a loss.
 
 Files of one store are written by different programs over years, so that a column may be int32 here and int64 there. A
-type is common only if no value changes: int64 and float64 have none, for float64 does not hold every int64.
+type is common only if no value changes: int64 and float64 have none, for float64 does not hold every int64. Times are
+the exception: seconds and nanoseconds give nanoseconds, which reach from 1677 to 2262, and a file with a time beyond
+that is refused when it is read.
 """
 
 from collections.abc import Callable, Iterable, Sequence

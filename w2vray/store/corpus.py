@@ -73,7 +73,7 @@ def find_corpus(arguments: Sequence[str]) -> Corpus:
     stores: list[fs.FileSystem] = []
     places: dict[tuple[int, str], str] = {}  # where a file really is -> the argument that named it
     for index, argument in enumerate(arguments):
-        root, store, found, own = _expand(absolute(argument), index)
+        root, store, found, own, alone = _expand(absolute(argument), index)
         ignored.add_all(own)
         if not found:
             raise CorpusError(f"{without_secrets(argument)} holds no file; {'; '.join(own.lines()) or 'it is empty'}")
@@ -86,9 +86,7 @@ def find_corpus(arguments: Sequence[str]) -> Corpus:
             places[same, real] = argument
         roots.append(root)
         files += found.values()
-        named += [
-            file for file in found.values() if argument.rstrip("/").endswith("/" + file.name) or argument == file.name
-        ]
+        named += found.values() if alone else ()
     seen: dict[str, SourceFile] = {}
     for file in files:
         if (other_file := seen.setdefault(file.name, file)) is not file:
@@ -161,8 +159,8 @@ def _is_there(place: str) -> bool:
         return False
 
 
-def _expand(argument: str, index: int) -> tuple[str, fs.FileSystem, dict[str, SourceFile], Ignored]:
-    """Find an argument's root, its filesystem, and its files by where they really are."""
+def _expand(argument: str, index: int) -> tuple[str, fs.FileSystem, dict[str, SourceFile], Ignored, bool]:
+    """Find an argument's root, its filesystem, its files by where they really are, and whether it names one file."""
     root, pattern = _split(argument)
     store, path = open_store(root)
     info = _info(store, path, argument)
@@ -172,9 +170,9 @@ def _expand(argument: str, index: int) -> tuple[str, fs.FileSystem, dict[str, So
     if not pattern and info.type == fs.FileType.File:
         file = SourceFile(index, path.rpartition("/")[2], info.size, info.mtime_ns)
         real = real_place(store, path)
-        return _folder(place[: place.rindex("/") + 1]) + mark + query, store, {real: file}, ignored
+        return _folder(place[: place.rindex("/") + 1]) + mark + query, store, {real: file}, ignored, True
     listed = list_folder(store, path, lambda parts: _matches(parts, pattern), ignored)
-    return _folder(place) + mark + query, store, _each_once(listed, index, ignored), ignored
+    return _folder(place) + mark + query, store, _each_once(listed, index, ignored), ignored, False
 
 
 def _each_once(listed: Iterable[tuple[list[str], Listed]], root: int, ignored: Ignored) -> dict[str, SourceFile]:

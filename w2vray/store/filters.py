@@ -12,6 +12,7 @@ Example:
 import ast
 import datetime as dt
 import operator
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -241,6 +242,10 @@ def _fits(value: object, kind: pa.DataType) -> bool:
 
 def _temporal(text: str, kind: pa.DataType) -> pa.Scalar:
     """Read a date, a time or an instant; one without a zone is in UTC where the column has instants."""
+    if pa.types.is_timestamp(kind) and _NANOSECONDS.search(text):
+        return pa.scalar(text).cast(pa.timestamp("ns", kind.tz)).cast(kind)
+    if _NANOSECONDS.search(text):
+        raise ValueError("it is finer than a microsecond")
     if pa.types.is_timestamp(kind):
         instant = dt.datetime.fromisoformat(text)
         if instant.tzinfo is not None and kind.tz is None:
@@ -250,7 +255,13 @@ def _temporal(text: str, kind: pa.DataType) -> pa.Scalar:
         return pa.scalar(instant, pa.timestamp("us", kind.tz)).cast(kind)
     if pa.types.is_date(kind):
         return pa.scalar(dt.date.fromisoformat(text), kind)
-    return pa.scalar(dt.time.fromisoformat(text), pa.time64("us")).cast(kind)
+    time = dt.time.fromisoformat(text)
+    if time.tzinfo is not None:
+        raise ValueError("it has a zone, and the column has none")
+    return pa.scalar(time, pa.time64("us")).cast(kind)
+
+
+_NANOSECONDS = re.compile(r"[.,][0-9]{7}")  # Python's own reading would leave the digits out
 
 
 def _advice(name: str, kind: pa.DataType) -> str:

@@ -47,6 +47,7 @@ FORMATS: dict[str, Format] = {made.name: made for made in (Parquet(),)}
 
 _MAY_BE_NO_DATA = frozenset({FileReason.NOT_PARQUET, FileReason.ZERO_BYTES})
 _OTHER_DATA_ENDINGS = frozenset(["csv", "tsv", "jsonl", "ndjson", "orc", "avro", "arrow", "feather", "ipc"])
+_CHECKSUMS = frozenset(["crc", "md5", "sha1", "sha256", "sha512", "asc", "sig", "dvc"])
 _COMPRESSED_ENDINGS = frozenset(["gz", "gzip", "zst", "zstd", "bz2", "xz", "lz4", "snappy"])
 
 
@@ -59,6 +60,8 @@ def _says_data(name: str) -> bool:
     _, *endings = last.lower().split(".")
     if not endings:
         return not (last.isupper() or last.endswith("_$folder$"))  # README, LICENSE; what Hadoop marks folders with
+    if endings[-1] in _CHECKSUMS:
+        return False
     compressed = any(ending in _COMPRESSED_ENDINGS for ending in endings)
     of_data = _OTHER_DATA_ENDINGS.union(*(made.endings for made in FORMATS.values()))
     return any(ending in of_data or (compressed and ending == "json") for ending in endings)

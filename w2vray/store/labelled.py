@@ -33,7 +33,7 @@ def labelled_units(
         CorpusError: a file cannot be read, or a column is missing or of another type: no row is left out in silence.
         ConfigError: the condition cannot be understood, or does not fit the columns.
     """
-    condition = parse_where(where) if where else None
+    condition = parse_where(where) if where is not None else None
     columns = Columns(text_columns, tuple(condition.columns) if condition else (), (label_column,))
     corpus, found = whole_store(arguments, columns)
     if condition:

@@ -1,5 +1,6 @@
 """The files below a folder, each with the place where it really is, and the names that are left out."""
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -93,7 +94,17 @@ def list_folder(
 
 def real_place(store: fs.FileSystem, path: str) -> str:
     """Return where a file is, whatever links lead to it."""
-    return os.path.realpath(path) if isinstance(store, fs.LocalFileSystem) else path
+    if not isinstance(store, fs.LocalFileSystem):
+        return path
+    try:
+        return _real(path, os.stat(path))  # noqa: PTH116 - a path of Arrow's is a string
+    except OSError:
+        return os.path.realpath(path)
+
+
+def _real(place: str, found: os.stat_result) -> str:
+    """Return what one file has in common by all its names: hard links have no first one."""
+    return os.path.realpath(place) if found.st_nlink == 1 else f"{found.st_dev}:{found.st_ino}"
 
 
 def _remote_files(store: fs.FileSystem, path: str) -> Iterator[Listed]:
@@ -123,10 +134,12 @@ def _local_files(path: str, ignored: Ignored, base: str) -> Iterator[Listed]:
             place = os.path.join(folder, name)  # noqa: PTH118 - os.walk's own kind of path
             try:
                 found = os.stat(place)  # noqa: PTH116 - the same
-            except FileNotFoundError:
+            except OSError as error:
+                if error.errno not in {errno.ENOENT, errno.ELOOP}:
+                    raise
                 yield Listed(place, place, 0, None)
                 continue
             if stat.S_ISREG(found.st_mode):  # to open a pipe would wait for ever
-                yield Listed(place, os.path.realpath(place), found.st_size, found.st_mtime_ns)
+                yield Listed(place, _real(place, found), found.st_size, found.st_mtime_ns)
             else:
                 ignored.add(SPECIAL, place.removeprefix(base))

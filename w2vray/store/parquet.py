@@ -56,6 +56,12 @@ class Parquet:
         wanted = [index for index in range(metadata.num_columns) if _is_of(metadata.schema.column(index).path, columns)]
         groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
         _require_codecs(groups, wanted)
+        if nested := sorted(name for name in _int96_columns(metadata) if name not in columns and _is_of(name, columns)):
+            raise FileError(
+                f"{nested[0]!r} holds INT96 times inside a column, which cannot be read without a loss: write them as "
+                "TIMESTAMP, or leave the column out",
+                reason=FileReason.UNSUPPORTED,
+            )
         return Description(
             file=file,
             format=self.name,

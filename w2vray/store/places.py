@@ -26,6 +26,8 @@ def absolute(place: str) -> str:
     Raises:
         CorpusError: the folder that it starts from is gone.
     """
+    if "\0" in place:
+        raise CorpusError(f"{place!r} holds a character of value zero, which no path has")
     if is_uri(place):
         return place
     try:

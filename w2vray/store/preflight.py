@@ -70,7 +70,7 @@ def fit_files(
     Raises:
         CorpusError: no file has a column, or one has it twice; the message lists the columns that there are.
     """
-    folders = folder_types(file.name for file in corpus.files)
+    folders = folder_types(file.file.name for file in described)
     schemas = {file.file: _with_folders(file, folders, planned) for file in described}
     _require_columns(schemas.values(), columns, corpus.roots)
     schema = planned or pa.schema([_common(name, described, schemas) for name in dict.fromkeys(columns.others)])
@@ -114,7 +114,8 @@ NO_DATA = "neither content nor name says that it is data"
 
 def _require_columns(schemas: Iterable[pa.Schema], columns: Columns, roots: Sequence[str]) -> None:
     every = list(schemas)
-    if twice := [name for name in columns.all if all(schema.names.count(name) > 1 for schema in every)]:
+    counts = {name: {schema.names.count(name) for schema in every} - {0} for name in columns.all}
+    if twice := [name for name in columns.all if counts[name] and 1 not in counts[name]]:
         raise CorpusError(f"column {twice[0]!r} is there more than once in a file; rename one of them")
     seen = dict.fromkeys(name for schema in every for name in schema.names)
     if missing := [name for name in columns.all if name not in seen]:
