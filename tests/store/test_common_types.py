@@ -118,10 +118,10 @@ def test_a_value_is_the_same_in_the_common_type(kinds: list[pa.DataType], inside
 
 
 @given(kinds=st.permutations(list(PLAIN)).map(lambda kinds: kinds[:3]))
-def test_the_common_type_of_three_does_not_depend_on_their_order(kinds: list[pa.DataType]) -> None:
-    found = set()
+def test_the_common_type_of_three_holds_each_of_them_in_whatever_order(kinds: list[pa.DataType]) -> None:
+    """It may be a wider one than another order gives: int32 and uint32 are int64 together, and fewer digits apart."""
     for first, second, third in permutations(kinds):
         of_two = common_type(first, second)
-        found.add(None if of_two is None else common_type(of_two, third))
-
-    assert len(found - {None}) <= 1
+        found = None if of_two is None else common_type(of_two, third)
+        if found is not None:
+            assert [common_type(kind, found) for kind in kinds] == [found] * 3
