@@ -2,7 +2,7 @@
 
 ::
 
-    python examples/read_answers.py [FOLDER]
+    python examples/read_answers.py [NEW_FOLDER]
 
 A run is a folder of Parquet files, so that pandas, DuckDB, Spark or Polars read it as well.
 """

@@ -2,7 +2,7 @@
 
 ::
 
-    python examples/train_and_score.py [FOLDER]
+    python examples/train_and_score.py [NEW_FOLDER]
 
 Vectors, model and run are written to FOLDER, a temporary one by default. A second call with the same FOLDER stops at
 vectors that are there already; remove them, or name another.
