@@ -161,9 +161,7 @@ def test_data_under_a_key_that_ends_in_a_slash_is_told(place: Callable[[str], st
         ("signs/a?b.parquet", "what follows a ? are options: write %3F for one in a name, and * in a pattern"),
     ],
 )
-def test_what_cannot_be_named_is_refused_with_the_reason(
-    key: str, message: str, place: Callable[[str], str]
-) -> None:
+def test_what_cannot_be_named_is_refused_with_the_reason(key: str, message: str, place: Callable[[str], str]) -> None:
     with pytest.raises(CorpusError) as refused:
         find_corpus([place(key)])
 

@@ -215,9 +215,7 @@ def _folder(place: str) -> str:
     return folder if folder and not folder.endswith(":") else place
 
 
-def _info(
-    store: fs.FileSystem, path: str, argument: str, *, must_be_folder: bool
-) -> tuple[bool, fs.FileInfo]:
+def _info(store: fs.FileSystem, path: str, argument: str, *, must_be_folder: bool) -> tuple[bool, fs.FileInfo]:
     """Look whether an argument names a file, or a folder.
 
     An object store can have both: an object of the folder's own key, besides those below it. The folder is meant where

@@ -84,10 +84,10 @@ def describe_file(store: fs.FileSystem, base: str, file: SourceFile, columns: Se
 
     The name tells the format. If the file turns out not to have it, its first bytes do: most files need no extra read.
     """
+    if "" in file.name.split("/"):
+        return Failure(reason=FileReason.UNSUPPORTED, detail=NAMELESS_FOLDER, file=file.name)
     made = _named(file.name)
     try:
-        if "" in file.name.split("/"):
-            raise FileError(NAMELESS_FOLDER, reason=FileReason.UNSUPPORTED)
         with store.open_input_file(f"{base}/{file.name}") as handle:
             try:
                 return made.describe(handle, file, columns)
