@@ -14,6 +14,7 @@ from moto.server import ThreadedMotoServer
 from w2vray.cluster.score import score
 from w2vray.errors import CorpusError
 from w2vray.run.verify import verify
+from w2vray.schema import FileReason
 from w2vray.settings.verbs import ScoreSettings, VerifySettings
 from w2vray.store.corpus import find_corpus
 from w2vray.store.describing import describe_files
@@ -186,3 +187,17 @@ def test_such_a_store_is_scored_and_verified(
     assert (summary.exit_code, proof.ok, proof.ignored) == (0, True, summary.ignored)
     rows = read_parts(tmp_path / "run").to_pylist()
     assert [row["source_file"] for row in rows] == [name for name in files for _ in range(2)]
+
+
+def test_keys_that_are_changed_are_those_that_files_are_described_with(
+    place: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a notebook they are often set after the first store was read; without any, this server gives nothing."""
+    corpus = find_corpus([place("signs")])
+    with monkeypatch.context() as patch:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.delenv(name)
+        good, bad = describe_files(corpus, corpus.files, ["text"])
+        assert (good, {failure.reason for failure in bad.values()}) == ([], {FileReason.NO_PERMISSION})
+
+    assert described(place("signs"))[1] == {}
