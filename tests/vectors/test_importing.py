@@ -35,6 +35,10 @@ def refusal(folder: Path, content: bytes, **given: Any) -> str:
     return str(raised.value)
 
 
+NO_CAPITALS = "the words have no capitals, and marks are not among them"
+NAMED = "its format or its name says so, and it has too few words to tell"
+
+
 @pytest.mark.parametrize(
     ("content", "name", "header_rows", "rules"),
     [
@@ -58,6 +62,7 @@ def test_a_file_becomes_a_directory_that_knows_where_it_came_from(
         "rows": 4,
         "header_rows": header_rows,
         "duplicates": 1,
+        "family_because": NAMED if name == "glove" else NO_CAPITALS,
     }
     assert Vectors.open(tmp_path / "out").source == vectors.source
 
