@@ -9,7 +9,7 @@ from gensim.test.utils import datapath
 from w2vray.settings.verbs import FAMILIES
 from w2vray.text.scripts import has_unspaced
 from w2vray.text.tokens import family, tokenizer
-from w2vray.vectors.families import FIRST_WORDS, Guess, guess_family
+from w2vray.vectors.families import FIRST_WORDS, FamilyGuess, guess_family
 from w2vray.vectors.readers import open_source
 
 NO_CAPITALS = "the words have no capitals, and marks are not among them"
@@ -83,7 +83,7 @@ GOOGLE_NEWS_FILE = Path(__file__).resolve().parents[3] / "shared" / "vectors" / 
 )
 def test_words_tell_the_family_and_why(words: list[str], expected: str, why: str) -> None:
     """Commas left at words, scripts, case, marks, clitics and masked digits among the commonest words."""
-    assert guess_family(words) == Guess(expected, why)
+    assert guess_family(words) == FamilyGuess(expected, why)
     assert expected in FAMILIES
 
 

@@ -112,10 +112,8 @@ def _vectors_lines(opened: Any) -> list[str]:
     words = counted(len(opened), "word")
     lines = [
         f"{opened.path}: {words} x {opened.dim}, {opened.table_VD.dtype}, family {opened.rules.name}",
+        f"fingerprint {opened.fingerprint[:16]}",
     ]
-    if why := opened.source.get("family_because"):
-        lines.append(f"family {opened.rules.family}, because {why}")
-    lines.append(f"fingerprint {opened.fingerprint[:16]}")
     if opened.ngrams is not None:
         lengths = f"{opened.ngrams.shortest} to {opened.ngrams.longest}"
         lines.append(f"{len(opened.ngrams.table_GD):,} buckets of n-grams, {lengths} characters long")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from w2vray.text.scripts import has_unspaced
 
-__all__ = ["FIRST_WORDS", "Guess", "guess_family"]
+__all__ = ["FIRST_WORDS", "FamilyGuess", "guess_family"]
 
 FIRST_WORDS = 10_000
 """Words that are looked at: files list the commonest first."""
@@ -21,15 +21,15 @@ _FEW = 3  # words that a reason names
 
 
 @dataclass(frozen=True)
-class Guess:
+class FamilyGuess:
     """A family, and what it was guessed from: part of a sentence, after "because"."""
 
     family: str
     why: str
 
 
-def guess_family(words: Sequence[str], otherwise: str | None = None) -> Guess:
-    """Guess from the commonest words of some vectors; ``otherwise`` is what their format or name speaks for.
+def guess_family(words: Sequence[str], otherwise: str | None = None) -> FamilyGuess:
+    """FamilyGuess from the commonest words of some vectors; ``otherwise`` is what their format or name speaks for.
 
     ``fasttext`` where commas are left at words: only splitting at white space leaves them. ``cased`` where words are
     of a script without spaces, or where marks are words of their own and case was kept; without case ``glove``, or
@@ -38,38 +38,38 @@ def guess_family(words: Sequence[str], otherwise: str | None = None) -> Guess:
     """
     commas = [word for word in words if word[-1:] == "," and word[-2:-1].isalpha()]
     if len(commas) > _ENDS_IN_COMMA * len(words):
-        return Guess("fasttext", f"commas are left at {_share(commas, words)}")
+        return FamilyGuess("fasttext", f"commas are left at {_share(commas, words)}")
     unspaced = [word for word in words if has_unspaced(word)]
     if len(unspaced) > _UNSPACED * len(words):
-        return Guess("cased", f"{_share(unspaced, words)} are of a script that is written without spaces")
+        return FamilyGuess("cased", f"{_share(unspaced, words)} are of a script that is written without spaces")
     cased = [word for word in words if word != word.lower()]
     cased = cased if len(cased) > _CASED * len(words) else []
     marks = [word for word in words if word in _MARKS]
     if len(marks) > 1:
         return _with_marks(words, marks, cased)
     if otherwise is not None and len(words) < _DECIDING:
-        return Guess(otherwise, "its format or its name says so, and it has too few words to tell")
+        return FamilyGuess(otherwise, "its format or its name says so, and it has too few words to tell")
     return _without_marks(words, cased)
 
 
-def _without_marks(words: Sequence[str], cased: Sequence[str]) -> Guess:
-    """Guess where marks are no words; ``cased`` are those with capitals, none where they are few."""
+def _without_marks(words: Sequence[str], cased: Sequence[str]) -> FamilyGuess:
+    """FamilyGuess where marks are no words; ``cased`` are those with capitals, none where they are few."""
     masked = [word for word in words if "##" in word]
     if len(masked) > _MASKED * len(words):
-        return Guess("googlenews", f"digits are masked in {_share(masked, words)}")
+        return FamilyGuess("googlenews", f"digits are masked in {_share(masked, words)}")
     if cased:
-        return Guess("googlenews", f"marks are not words, and {_share(cased, words)} have capitals")
-    return Guess("plain", "the words have no capitals, and marks are not among them")
+        return FamilyGuess("googlenews", f"marks are not words, and {_share(cased, words)} have capitals")
+    return FamilyGuess("plain", "the words have no capitals, and marks are not among them")
 
 
-def _with_marks(words: Sequence[str], marks: Sequence[str], cased: Sequence[str]) -> Guess:
-    """Guess where marks are words of their own."""
+def _with_marks(words: Sequence[str], marks: Sequence[str], cased: Sequence[str]) -> FamilyGuess:
+    """FamilyGuess where marks are words of their own."""
     seen = f"marks are words of their own ({_some(marks)})"
     if cased:
-        return Guess("cased", f"{seen}, and {_share(cased, words)} have capitals")
+        return FamilyGuess("cased", f"{seen}, and {_share(cased, words)} have capitals")
     if set(_CLITICS).issubset(words):
-        return Guess("glove", f"{seen}, and so are {' and '.join(_CLITICS)}, without capitals")
-    return Guess("uncased", f"{seen}, without capitals")
+        return FamilyGuess("glove", f"{seen}, and so are {' and '.join(_CLITICS)}, without capitals")
+    return FamilyGuess("uncased", f"{seen}, without capitals")
 
 
 def _share(some: Sequence[str], words: Sequence[str]) -> str:
