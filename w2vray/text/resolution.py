@@ -5,6 +5,7 @@ or several. The ways are tried in one fixed order, each only for words that none
 the token rules name it:
 
 ``exact``       as it is written
+``form``        without what is invisible in it, an emoji without skin tones or as its first symbol, accents apart (NFD)
 ``number``      with each digit as ``#``, where there are two or more (``10th``: ``##th``; ``7`` and ``1st`` stay)
 ``case``        lower-cased, capitalised, upper-cased; a closed-class word never gets a capital (``and`` is not the
                 headlines' ``And``, but ``The`` is ``the``)
@@ -25,12 +26,13 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from w2vray.text.invisible import spellings
 from w2vray.text.tokens import TokenRules
 from w2vray.text.vocabulary import MISSING, Vocabulary
 
 __all__ = ["NOT_FOUND", "WAYS", "Resolution", "resolve"]
 
-WAYS = ("exact", "number", "case", "possessive", "joined", "split")
+WAYS = ("exact", "form", "number", "case", "possessive", "joined", "split")
 NOT_FOUND = -1
 """Way of an entry that no way found."""
 
@@ -140,6 +142,8 @@ def _ways(rules: TokenRules) -> list[tuple[str, Respell]]:
         return alike(spelled) + (alike(stem) if stem else [])
 
     ways: list[tuple[str, Respell]] = []
+    if rules.drop_invisible:
+        ways.append(("form", spellings))
     if rules.mask_digits:
         ways.append(("number", number))
     if rules.other_case:
