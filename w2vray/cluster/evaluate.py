@@ -92,7 +92,7 @@ def evaluate(
             "where": settings.where,
             "schema": labelled.schema,
         }
-        stage("evaluating")
+        stage("classifying the rows")
         worker = ManyLabelsWorker if labelled.multi_label else OneLabelWorker
         rows = run_units(labelled.units, worker, arguments, workers=settings.workers, note=note)
         count = _many_labels if labelled.multi_label else _one_label
