@@ -12,7 +12,7 @@ from w2vray.errors import CorpusError
 from w2vray.store.places import require_utf8
 from w2vray.store.tables import refuse_tables
 
-__all__ = ["Ignored", "Listed", "is_hidden", "list_folder", "real_place"]
+__all__ = ["Ignored", "Listed", "is_hidden", "list_folder", "look_up", "real_place"]
 
 _EXAMPLES = 5
 
@@ -90,6 +90,26 @@ def list_folder(
             continue
         require_utf8(file.place)
         yield parts, file
+
+
+def look_up(store: fs.FileSystem, path: str, names: Iterable[str]) -> dict[str, Listed]:
+    """Return those of some files below a folder that are there, by their names from there on.
+
+    Raises:
+        CorpusError: they cannot be looked for.
+    """
+    base, names = path.rstrip("/") + "/", set(names)
+    try:
+        if not isinstance(store, fs.LocalFileSystem):
+            listed = {file.place.removeprefix(base): file for file in _remote_files(store, path)}
+            return {name: listed[name] for name in names & listed.keys()}
+        found = {name: os.stat(base + name) for name in names if os.path.exists(base + name)}  # noqa: PTH110, PTH116
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be listed ({error})") from error
+    return {
+        name: Listed(base + name, _real(base + name, info), info.st_size, info.st_mtime_ns)
+        for name, info in found.items()
+    }
 
 
 def real_place(store: fs.FileSystem, path: str) -> str:
