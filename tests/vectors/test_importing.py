@@ -35,17 +35,21 @@ def refusal(folder: Path, content: bytes, **given: Any) -> str:
     return str(raised.value)
 
 
+NO_CAPITALS = "the words have no capitals, and marks are not among them"
+NAMED = "its format or its name says so, and it has too few words to tell"
+
+
 @pytest.mark.parametrize(
-    ("content", "name", "header_rows", "rules"),
+    ("content", "name", "header_rows", "rules", "why"),
     [
-        pytest.param(BINARY, "word2vec-binary", 4, "plain", id="word2vec binary"),
-        pytest.param(TEXT, "word2vec-text", 4, "plain", id="word2vec text"),
-        pytest.param(GLOVE, "glove", None, "glove", id="GloVe"),
-        pytest.param(gzip.compress(BINARY), "word2vec-binary", 4, "plain", id="gzip"),
+        pytest.param(BINARY, "word2vec-binary", 4, "plain", NO_CAPITALS, id="word2vec binary"),
+        pytest.param(TEXT, "word2vec-text", 4, "plain", NO_CAPITALS, id="word2vec text"),
+        pytest.param(GLOVE, "glove", None, "glove", NAMED, id="GloVe"),
+        pytest.param(gzip.compress(BINARY), "word2vec-binary", 4, "plain", NO_CAPITALS, id="gzip"),
     ],
 )
 def test_a_file_becomes_a_directory_that_knows_where_it_came_from(
-    content: bytes, name: str, header_rows: int | None, rules: str, tmp_path: Path
+    *, content: bytes, name: str, header_rows: int | None, rules: str, why: str, tmp_path: Path
 ) -> None:
     """Of a word that comes twice the first is kept, and the other counted."""
     vectors = imported(tmp_path, content)
@@ -57,6 +61,7 @@ def test_a_file_becomes_a_directory_that_knows_where_it_came_from(
         "format": name,
         "rows": 4,
         "header_rows": header_rows,
+        "family_why": why,
         "duplicates": 1,
     }
     assert Vectors.open(tmp_path / "out").source == vectors.source

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from w2vray.settings.vectors import ImportSettings
 from w2vray.text import tokens
 from w2vray.vectors.directory import Vectors
-from w2vray.vectors.families import FIRST_WORDS, guess_family
+from w2vray.vectors.families import FIRST_WORDS, FamilyGuess, guess_family
 from w2vray.vectors.readers import open_source
 from w2vray.vectors.writer import VectorsWriter
 
@@ -38,6 +38,14 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
             read += len(block.words)
             if progress is not None:
                 progress(read, total)
-        origin = {"path": str(source.path), "format": source.format, "rows": read, "header_rows": source.rows}
-        family = settings.family or source.family or guess_family(first_words)
-        return writer.finish(tokens.family(family), origin, source.ngrams)
+        guess = guess_family(first_words, otherwise=source.family)
+        if settings.family:
+            guess = FamilyGuess(settings.family, "--family says so")
+        origin = {
+            "path": str(source.path),
+            "format": source.format,
+            "rows": read,
+            "header_rows": source.rows,
+            "family_why": guess.why,
+        }
+        return writer.finish(tokens.family(guess.family), origin, source.ngrams)
