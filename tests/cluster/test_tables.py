@@ -92,9 +92,10 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             yield next(run_units_here(units, *others, **named))
             raise KeyboardInterrupt
 
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as patch:
             patch.setattr("w2vray.cluster.score.run_units", stopping)
-            run_score(*arguments, **options)
+            with pytest.raises(KeyboardInterrupt):
+                run_score(*arguments, **options)
 
     return run
 

@@ -56,7 +56,7 @@ class FitVectorsSettings:
     corpus: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
     output: str = documented("Vectors directory to make.", metavar="VECTORS")
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
-    table_version: int | None = documented(TABLE_VERSION_HELP, None, metavar="N")
+    table_version: int | None = documented(TABLE_VERSION_HELP, None, metavar="N", group="Data")
     algorithm: str = documented(
         "word2vec; or fasttext, which learns vectors of n-grams too, for --oov subword.", "word2vec", choices=ALGORITHMS
     )
