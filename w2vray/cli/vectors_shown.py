@@ -24,7 +24,7 @@ def vectors_lines(opened: Any) -> list[str]:
     if source.get("format") and source.get("path"):
         lines += _wrapped("read as", [f"{source['format']}, from {source['path']}"])
     if source.get("family_why"):
-        lines += _wrapped(f"family {opened.rules.name}:", [source["family_why"]])
+        lines += _wrapped(f"family {opened.rules.name}, because", [source["family_why"]])
     lines += _wrapped("first words:", [_word(word) for word in found.first_words], between="  ")
     lines += _wrapped("odd words:", [f'{kind} "{_word(word)}"' for kind, word in found.odd_words.items()])
     if found.largest is not None:

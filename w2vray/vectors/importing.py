@@ -1,6 +1,6 @@
 """``vectors import``: a file of word vectors becomes a vectors directory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from w2vray.errors import VectorsError
@@ -8,7 +8,7 @@ from w2vray.settings.vectors import ImportSettings
 from w2vray.text import tokens
 from w2vray.vectors.directory import Vectors
 from w2vray.vectors.families import FIRST_WORDS, FamilyGuess, guess_family
-from w2vray.vectors.readers import BadRows, Source, open_source
+from w2vray.vectors.readers import BadRows, open_source
 from w2vray.vectors.readers.bad_rows import shown
 from w2vray.vectors.writer import VectorsWriter
 
@@ -51,7 +51,9 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
                 progress(read, total)
         if not len(writer) and bad.counts:
             raise VectorsError(f"{source.path}: none of {read:,} rows can be used ({', '.join(bad.counts)})")
-        guess = _family(settings.family, source, first_words)
+        guess = guess_family(first_words, otherwise=source.family)
+        if settings.family:
+            guess = FamilyGuess(settings.family, "--family says so")
         origin = {
             "path": str(source.path),
             "format": source.format,
@@ -70,12 +72,3 @@ def _far_off(writer: VectorsWriter) -> list[str]:
     if size <= _FAR * writer.usual:
         return []
     return [f"the largest number, {size:.3g} of {shown(word)}, is far beyond those of other words"]
-
-
-def _family(asked: str | None, source: Source, first_words: Sequence[str]) -> FamilyGuess:
-    """What was asked for, what the format comes with, or else what the words tell; and why."""
-    if asked:
-        return FamilyGuess(asked, "--family says so")
-    if source.family:
-        return FamilyGuess(source.family, f"{source.format} files come with it")
-    return guess_family(first_words)
