@@ -220,10 +220,13 @@ def verify(output: Output, /, **arguments: Any) -> int:
 def predict(output: Output, /, **arguments: Any) -> None:
     """Classify texts, or the lines of stdin: one JSON object a line."""
     settings = config.PredictSettings(**arguments)
-    from w2vray.cli.predicting import given_lines, predict_lines, waiting_lines
+    from w2vray.cli.predicting import given_lines, is_a_file, predict_lines, waiting_lines
 
     if not settings.text and sys.stdin.isatty():
         output.note("one text a line; the end of input (Ctrl-D) ends it")
+    for text in settings.text:
+        if is_a_file(text):
+            output.note(f"{text} is taken as a text; to classify the lines of that file: w2vray predict ... < {text}")
     blocks = given_lines(settings.text) if settings.text else waiting_lines(sys.stdin.fileno())
     for answers in predict_lines(settings, blocks):
         output.answers(answers)
