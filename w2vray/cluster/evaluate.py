@@ -74,7 +74,13 @@ def evaluate(
     bundle = Bundle.load(settings.model)
     vectors = bundle.open_vectors(settings.vectors)
     stage("listing the labelled rows")
-    labelled = labelled_units(settings.labelled, settings.text_column, settings.label_column, settings.where)
+    labelled = labelled_units(
+        settings.labelled,
+        settings.text_column,
+        settings.label_column,
+        settings.where,
+        table_version=settings.table_version,
+    )
     if labelled.multi_label != bundle.config.multi_label:
         raise CorpusError(
             f"column {settings.label_column!r} holds {_kind(labelled.multi_label)}, and the model gives "
