@@ -11,7 +11,7 @@ from w2vray.run.sealed import Seal, read_seal, seal
 __all__ = ["COUNTS", "CommittedPart", "UnitRecord", "part_name", "read_part", "serialise_part", "unit_of"]
 
 
-COUNTS = ("rows_in", "rows_scored", "rows_rejected", "rows_abstained", "rows_truncated")
+COUNTS = ("rows_in", "rows_scored", "rows_rejected", "rows_abstained", "rows_truncated", "tokens", "tokens_found")
 """What is counted of a unit, and added up over a run."""
 
 
@@ -28,6 +28,8 @@ class UnitRecord:
     rows_truncated: int  # of the scored ones
     run: str  # fingerprint of the run's identity: model, vectors, options that change answers
     profile: Mapping[str, Any]
+    tokens: int = 0  # of the scored rows; 0 in parts of versions that did not count them
+    tokens_found: int = 0  # those that have a vector
     rejected_sha256: str | None = None  # of the whole rejected part, None where there is none
 
 

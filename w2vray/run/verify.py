@@ -199,7 +199,7 @@ def _manifest_problems(run: RunDirectory, units: Sequence[Unit], found: _Found) 
         yield f"{MANIFEST} lists {len(listed):,} units, the plan has {len(units):,}"
     whole = set(listed) <= set(found.seals)  # without a part of them, the totals cannot be right
     for name in COUNTS:
-        if whole and totals.get(name) != found.counts[name]:
+        if whole and totals.get(name, 0) != found.counts[name]:
             yield f"{TOTALS}: {name} is {totals.get(name)}, the parts have {found.counts[name]:,}"
     for unit, proof in found.seals.items():
         if unit in listed and listed[unit] != proof:
