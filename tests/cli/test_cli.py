@@ -433,7 +433,7 @@ def test_families_are_compared_on_a_corpus_and_one_is_recommended(run: Run, tmp_
     assert shares["plain"] == (3, 3)
     assert shares["fasttext"] == (0, 3)
     text = run("vectors", "info", "other", "--corpus", "a.parquet").out
-    command = f"`w2vray vectors import {tmp_path / 'crawl.vec'} --output NEW --family cased`"
+    command = "`w2vray vectors import crawl.vec --output NEW --family cased`"
     assert f"recommended: cased; import the vectors anew with {command}" in text
     text = run("vectors", "info", "fitting", "--corpus", "a.parquet").out
     assert "recommended: cased, as the vectors are read now" in text

@@ -17,7 +17,6 @@ from w2vray.vectors.families import FIRST_WORDS, guess_family
 __all__ = [
     "LOW_SHARE",
     "FamilyCoverage",
-    "best_of",
     "compare_families",
     "coverage_warnings",
     "made_anew",
