@@ -214,6 +214,10 @@ def verify(output: Output, /, **arguments: Any) -> int:
         *summary.problems,
         *(f"accepted as a gap: {gap}" for gap in summary.gaps),
         *summary.notes,
+        *(
+            f"{table['place']} is a {table['kind']} table, read at version {table['version']}"
+            for table in summary.tables
+        ),
         *(f"in the store, and not in the run: {name}; add it with `score --new-files`" for name in summary.new_files),
         f"{summary.run}: {counted(summary.rows_in, 'row')} in = {summary.rows_scored:,} scored + "
         f"{summary.rows_rejected:,} rejected, {counted(summary.units, 'unit')}; "
@@ -230,10 +234,13 @@ def verify(output: Output, /, **arguments: Any) -> int:
 def predict(output: Output, /, **arguments: Any) -> None:
     """Classify texts, or the lines of stdin: one JSON object a line."""
     settings = config.PredictSettings(**arguments)
-    from w2vray.cli.predicting import given_lines, predict_lines, waiting_lines
+    from w2vray.cli.predicting import given_lines, is_a_file, predict_lines, waiting_lines
 
     if not settings.text and sys.stdin.isatty():
         output.note("one text a line; the end of input (Ctrl-D) ends it")
+    for text in settings.text:
+        if is_a_file(text):
+            output.note(f"{text} is taken as a text; to classify the lines of that file: w2vray predict ... < {text}")
     blocks = given_lines(settings.text) if settings.text else waiting_lines(sys.stdin.fileno())
     for answers in predict_lines(settings, blocks):
         output.answers(answers)

@@ -90,6 +90,7 @@ def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRec
         rows_truncated=truncated,
         tokens=tokens,
         tokens_found=tokens_found,
+        rows_deleted=unit.rows_deleted,
         run=request.fingerprint,
         profile=numeric_profile(request.device),
     )
