@@ -122,7 +122,8 @@ def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> Non
     from w2vray.cluster.evaluate import evaluate as evaluate_model
     from w2vray.scoring.metrics import MultiLabelMetrics
 
-    summary = evaluate_model(settings, address=address, note=output.note)
+    with output.progress("evaluating"):
+        summary = evaluate_model(settings, address=address, note=output.note)
     found = summary.metrics
     rows = [(item.label, item.rows, item.precision, item.recall, item.f1) for item in found.classes]
     micro = f" (exact match), micro-F1 {found.micro_f1:.4f}" if isinstance(found, MultiLabelMetrics) else ""

@@ -32,6 +32,7 @@ from w2vray.scoring.metrics import (
 )
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.verbs import EvaluateSettings
+from w2vray.stages import stage
 from w2vray.store.filters import parse_where
 from w2vray.store.labelled import labelled_units
 from w2vray.store.labels import label_lists, label_matrix, label_strings
@@ -86,6 +87,7 @@ def evaluate(
     folder = None if settings.output is None else _folder(settings.output)
     bundle = Bundle.load(settings.model)
     vectors = bundle.open_vectors(settings.vectors)
+    stage("listing the labelled rows")
     labelled = labelled_units(
         settings.labelled,
         settings.text_column,
@@ -110,6 +112,7 @@ def evaluate(
             "where": settings.where,
             "schema": labelled.schema,
         }
+        stage("classifying the rows")
         worker = ManyLabelsWorker if labelled.multi_label else OneLabelWorker
         rows = run_units(labelled.units, worker, arguments, workers=settings.workers, note=note)
         count = _many_labels if labelled.multi_label else _one_label

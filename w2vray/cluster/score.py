@@ -29,6 +29,7 @@ from w2vray.schema import MAY_PASS, FileReason
 from w2vray.scoring.device_scorer import DeviceScorer
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.verbs import ScoreSettings
+from w2vray.stages import stage
 from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.failures import Failure
 from w2vray.store.listing import Ignored
@@ -112,6 +113,7 @@ def score(
     run = RunDirectory(absolute(settings.output))
     request = Request.of(settings, bundle)
     # This refuses a directory that holds something else, before anything is written into it
+    stage("listing the store")
     corpus = find_corpus(settings.corpus, planned_versions(run, request))
     require_outside(settings.corpus, run)
     with only_writer(run) as still_ours:
@@ -119,6 +121,7 @@ def score(
         work = _Work(still_ours, progress, note)
         finished, failures = run.finished(), run.failures()
         seen = [*failures, *run.noted()]
+        stage("planning")
         plan = resume_run(run, request, corpus, finished=finished, failures=seen)
         plan = plan or start_run(run, request, corpus)
         missing = _missing(plan, finished, failures if settings.on_bad == "skip" else [], work)
@@ -128,6 +131,7 @@ def score(
             job = ScoringJob(request=request, roots=corpus.roots, schema=plan.schema, kept_schema=plan.kept_schema)
             with connected(address):
                 arguments = {"shared": share(vectors), "bundle": bundle, "job": job}
+                stage("starting the workers")
                 while missing:
                     failed = _pass(run, missing, arguments, settings, work)
                     missing = split_failed(plan, corpus, failed, request)

@@ -26,6 +26,7 @@ from w2vray.models.kinds import ModelSettings, model_settings
 from w2vray.run.leases import only_writer
 from w2vray.run.wholefiles import WholeFiles
 from w2vray.settings.steps import StepSettings
+from w2vray.stages import stage
 from w2vray.store.corpus import shared_files
 from w2vray.store.filters import parse_where
 from w2vray.store.labelled import Labelled, labelled_units
@@ -160,6 +161,7 @@ def _train(
     with connected(address):
         require_workers(settings)
         shared = share(vectors)
+        stage("reading the labelled rows")
         files, counts, sources = _examples(settings, model, stores, shared, storage, note=note)
         if origin:
             origin.require_data(settings, sources)
@@ -203,6 +205,7 @@ def _train(
         },
     )
     weights = {name: value.numpy() for name, value in state[BEST].items()}
+    stage("writing the model")
     save_bundle(output, config, weights, with_vectors=settings.with_vectors, beside=storage)
     shutil.rmtree(storage, ignore_errors=True)
     return TrainSummary(
