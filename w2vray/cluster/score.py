@@ -7,7 +7,8 @@ holds the model, sees the shared vectors, and commits each unit by itself, so th
 import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, Self
 
 import pyarrow as pa
@@ -34,7 +35,9 @@ from w2vray.store.failures import Failure
 from w2vray.store.listing import Ignored
 from w2vray.store.places import absolute
 from w2vray.store.preflight import EXCLUDED, NO_DATA
+from w2vray.store.sampling import sample_texts
 from w2vray.store.units import Unit
+from w2vray.vectors.comparing import coverage_warnings, share_found
 
 __all__ = ["ScoreSummary", "ScoringWorker", "score"]
 
@@ -52,6 +55,9 @@ class ScoreSummary:
     rows_rejected: int
     rows_abstained: int
     rows_truncated: int
+    tokens: int  # of the scored rows
+    tokens_found: int  # those that have a vector
+    coverage: float | None  # their share; None where there are no tokens
     rows_deleted: int  # in the files of a table that has deleted them: neither scored nor rejected
     units: int
     units_skipped: int  # finished by an earlier call
@@ -66,6 +72,7 @@ class ScoreSummary:
     notes: Sequence[str]  # for a person: those files by name, and columns that are null where a file has none
     gaps_accepted: bool  # what is left out is meant to be: --on-bad skip
     new_files: Sequence[str]  # in the store, but not in the run's plan
+    warnings: Sequence[str]  # what to do where few tokens have a vector
     exit_code: int
 
     def as_dict(self) -> dict[str, Any]:
@@ -136,7 +143,11 @@ def score(
         run.clear_temporary()
         seconds = round(time.monotonic() - started, 3)
         corpus.ignored.add_all(_not_read(plan))
-        return _close(run, settings, plan, work, corpus, expected=request.fingerprint, seconds=seconds)
+        summary = _close(run, settings, plan, work, corpus, expected=request.fingerprint, seconds=seconds)
+    where = request.where.fitted(plan.schema) if request.where else None
+    sample = partial(sample_texts, plan.units, corpus.roots, request.text_columns, where, plan.schema)
+    warnings = coverage_warnings(summary.tokens, summary.tokens_found, vectors, bundle.config.rules, sample)
+    return replace(summary, warnings=warnings)
 
 
 def _missing(plan: RunPlan, finished: Collection[str], accepted: Sequence[Failure], work: _Work) -> list[Unit]:
@@ -303,8 +314,10 @@ def _close(
     run.remove(NOTED)
     tables = [table.as_json() for table in corpus.tables.values()]
     profiles = _distinct([part.record.profile for part in parts])
+    coverage = share_found(totals["tokens"], totals["tokens_found"])
     counted = {
         **totals,
+        "coverage": coverage,
         "profiles": profiles,
         "units": len(plan.units),
         "left_out": left_out,
@@ -319,6 +332,8 @@ def _close(
     return ScoreSummary(
         run=run.name,
         **totals,
+        coverage=coverage,
+        warnings=[],
         units=len(plan.units),
         units_skipped=work.skipped,
         units_failed=len(work.failures),
