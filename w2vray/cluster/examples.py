@@ -30,7 +30,7 @@ from w2vray.training.examples import ExampleCounts, ExampleFile
 
 __all__ = ["ExampleReader", "ReadingJob", "read_examples"]
 
-_FORMAT = 2
+_FORMAT = 3
 """Of what lies in a folder of example files: those of another one are made anew."""
 
 _ROWS = pa.schema(

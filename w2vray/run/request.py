@@ -19,7 +19,7 @@ from w2vray.text.columns import TextLimits
 
 __all__ = ["RUN_FORMAT", "Request", "kept_columns"]
 
-RUN_FORMAT = 5
+RUN_FORMAT = 6
 
 _CHANGES_ANSWERS = ("text_column", "keep", "where", "limit", "max_bytes", "truncate", "null_as_empty", "precision")
 """Settings that are part of a run's identity, beside those of the answer."""
