@@ -18,6 +18,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from w2vray.errors import CorpusError
+from w2vray.standing import RUN_KIND, made_by_us, near_name
 from w2vray.store.folders import folder_values
 from w2vray.store.listing import AGAIN, Ignored, Listed, is_hidden, list_folder, real_place
 from w2vray.store.opening import NAMELESS_FOLDER, first_line
@@ -78,6 +79,7 @@ def find_corpus(arguments: Sequence[str]) -> Corpus:
     stores: list[fs.FileSystem] = []
     places: dict[tuple[int, str], str] = {}  # where a file really is -> the argument that named it
     for index, argument in enumerate(arguments):
+        _require_no_artefact(argument)
         root, store, found, own, alone = _expand(absolute(argument), index)
         ignored.add_all(own)
         if not found:
@@ -215,6 +217,14 @@ def _folder(place: str) -> str:
     return folder if folder and not folder.endswith(":") else place
 
 
+def _require_no_artefact(argument: str) -> None:
+    """Refuse a directory that w2vray made: its own files are Parquet too, but nobody means them."""
+    kind = "" if is_uri(argument) else made_by_us(argument)
+    if kind:
+        answers = "; its answers are in its folder scores" if kind == RUN_KIND else ""
+        raise CorpusError(f"{argument} is {kind}, not a store{answers}")
+
+
 def _info(store: fs.FileSystem, path: str, argument: str, *, must_be_folder: bool) -> tuple[bool, fs.FileInfo]:
     """Look whether an argument names a file, or a folder.
 
@@ -235,7 +245,7 @@ def _info(store: fs.FileSystem, path: str, argument: str, *, must_be_folder: boo
         raise CorpusError(f"{named} cannot be listed ({first_line(error)})") from error
     if info.type == fs.FileType.NotFound:
         hint = "; write %25 for a percent sign in a URI" if is_uri(argument) and "%" in argument else ""
-        raise CorpusError(f"{named} is not there{hint}")
+        raise CorpusError(f"{named} is not there{hint}{near_name(argument)}")
     return is_file, info
 
 
