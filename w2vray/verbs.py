@@ -84,6 +84,8 @@ def import_vectors(
     output: Place,
     format: str = "auto",  # noqa: A002 - the option's name
     trust_pickle: bool = False,
+    member: str | None = None,
+    on_bad: str = "fail",
     limit: int | None = None,
     dtype: str = "float32",
     family: str | None = None,

@@ -18,6 +18,7 @@ from w2vray.settings.verbs import (
 __all__ = ["FitVectorsSettings", "ImportSettings", "JoinVectorsSettings", "VectorsInfoSettings"]
 
 ALGORITHMS = ("word2vec", "fasttext")
+ON_BAD_ROWS = ("fail", "skip")
 FORMATS = ("auto", "word2vec-binary", "word2vec-text", "glove", "fasttext-binary", "gensim")
 
 
@@ -25,7 +26,9 @@ FORMATS = ("auto", "word2vec-binary", "word2vec-text", "glove", "fasttext-binary
 class ImportSettings:
     """Settings of ``vectors import``."""
 
-    source: str = documented("File of word vectors, plain or gzip.", positional=True)
+    source: str = documented(
+        "File of word vectors: plain, or packed by gzip, bzip2, xz, zstd, lz4, zip or tar.", positional=True
+    )
     output: str = documented("Vectors directory to make.", metavar="VECTORS")
     format: str = documented("Format of the file; auto looks at it.", "auto", choices=FORMATS)
     trust_pickle: bool = documented(
@@ -33,7 +36,14 @@ class ImportSettings:
         "trust.",
         False,
     )
-    limit: int | None = documented("Take only the first N words.", None, metavar="N")
+    member: str | None = documented("File of an archive that holds several.", None, metavar="NAME")
+    on_bad: str = documented(
+        "Rows that cannot be used, such as a word that is not UTF-8: fail stops at the first; skip leaves them out and "
+        "counts them by reason.",
+        "fail",
+        choices=ON_BAD_ROWS,
+    )
+    limit: int | None = documented("Take only the first N rows.", None, metavar="N")
     dtype: str = documented("How the table is stored.", "float32", choices=DTYPES)
     family: str | None = documented(
         "Token rules the vectors were made with. Where not given, the words tell; where they do not, the format or the "
