@@ -39,7 +39,7 @@ def vectors_train(output: Output, /, **arguments: Any) -> None:
     from w2vray.vectors.gensim_training import fit_vectors
 
     settings = vectors_config.FitVectorsSettings(**arguments)
-    texts = corpus_texts(settings.corpus, settings.text_column)
+    texts = corpus_texts(settings.corpus, settings.text_column, settings.table_version)
     with output.progress(settings.algorithm) as update:
         made = fit_vectors(settings, texts, update)
     for line in texts.notes:

@@ -85,6 +85,7 @@ def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRec
         rows_rejected=len(rejected_table),
         rows_abstained=abstained,
         rows_truncated=truncated,
+        rows_deleted=unit.rows_deleted,
         run=request.fingerprint,
         profile=numeric_profile(request.device),
     )
