@@ -121,9 +121,7 @@ def score(
             still_ours()
             seconds = round(time.monotonic() - started, 3)
             corpus.ignored.add_all(_no_data(plan))
-            summary = _close(ours, plan, work, corpus.ignored, expected=request.fingerprint, seconds=seconds)
-        run.clear_temporary()
-        return summary
+            return _close(ours, plan, work, corpus.ignored, expected=request.fingerprint, seconds=seconds)
 
 
 def _numbers(request: Request, bundle: Bundle) -> int:

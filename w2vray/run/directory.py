@@ -42,7 +42,6 @@ INSTEAD = "put back what it was, or name another --output"
 
 SCORES, REJECTED = "scores", "rejected"
 MOST_ATTEMPTS = 3
-_ATTEMPTS = f"{TEMPORARY}/attempts"
 _OF_NO_ACCOUNT = frozenset({TEMPORARY, LEASES, LOCK})
 _THREADS = 16
 
@@ -158,9 +157,10 @@ class RunDirectory(WholeFiles):
         Raises:
             RunError: some are not.
         """
-        names = (part_name(part.record.unit) for part in parts if part.record.rows_rejected)
-        if lost := sorted({*names} - self.parts(REJECTED)):
-            raise self._unfit(lost[0], f"tells of rows in {REJECTED}/{lost[0]}, which is gone")
+        names = {part_name(part.record.unit) for part in parts if part.record.rows_rejected}
+        for name in sorted(names - self.parts(REJECTED)):
+            if not self.exists(REJECTED, name):  # a listing may be late
+                raise self._unfit(name, f"tells of rows in {REJECTED}/{name}, which is gone")
 
     def _unfit(self, part: str, what: str) -> RunError:
         return RunError(f"{self.name}: {SCORES}/{part} {what}; remove {SCORES}/{part} and run the same score again")
@@ -209,6 +209,7 @@ class RunDirectory(WholeFiles):
         """
         drafts = Drafts.open(self)
         try:
+            self.require_place()  # after it is there: whoever takes the place closes all that is there
             yield drafts.name
         except BaseException:
             with suppress(OSError, RunError):  # the next run closes it
@@ -241,6 +242,16 @@ class RunDirectory(WholeFiles):
         except OSError as error:
             raise RunError(f"{self.name}: {'/'.join(parts)} cannot be written ({error})") from error
 
+    def remove(self, *parts: str) -> None:
+        """Remove a file, where it is there.
+
+        Raises:
+            RunError: it cannot be, or another run has taken this one's place.
+        """
+        if self.exists(*parts):
+            self.require_place()
+            self.delete(*parts)
+
     def require_place(self) -> None:
         """Raise a RunError where another run has taken this one's place."""
         if self._drafts is not None:
@@ -260,7 +271,7 @@ class RunDirectory(WholeFiles):
         Returns:
             The mark, for ``end``; None where ``MOST_ATTEMPTS`` workers have died of the unit in this run.
         """
-        folder = f"{_ATTEMPTS}/{unit}"
+        folder = self._attempts(unit)
         if len(self.list(folder)) >= MOST_ATTEMPTS:
             return None
         mark = uuid.uuid4().hex
@@ -270,7 +281,11 @@ class RunDirectory(WholeFiles):
     def end(self, unit: str, mark: str) -> None:
         """Take a mark away: the process lives."""
         with suppress(OSError, RunError):  # one that stays counts as an attempt, no more
-            self.remove(f"{_ATTEMPTS}/{unit}", mark)
+            super().remove(self._attempts(unit), mark)
+
+    def _attempts(self, unit: str) -> str:
+        assert self._drafts is not None, "units are tried by who can publish them"
+        return f"{self._drafts.attempts}/{unit}"
 
     def part(self, unit: str, schema: pa.Schema) -> PartWriter:
         """Begin a unit's part.
@@ -329,9 +344,9 @@ class RunDirectory(WholeFiles):
     def keep_rejected(self, parts: Iterable[CommittedPart]) -> None:
         """Remove the rejected rows of units that ended before their part was written: others may have them now."""
         kept = {part_name(part.record.unit) for part in parts if part.record.rows_rejected}
-        self.require_place()
         for name in self.parts(REJECTED) - kept:
-            if unit_of(name) is not None:
+            unit = unit_of(name)
+            if unit is not None and unit not in self:
                 self.remove(REJECTED, name)
 
     def write_manifest(self, parts: Iterable[CommittedPart], failures: Iterable[Failure], *, accepted: bool) -> None:

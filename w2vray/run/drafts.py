@@ -18,14 +18,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pyarrow import fs
-
 from w2vray.errors import RunError
 from w2vray.run.wholefiles import TEMPORARY, WholeFiles, flush_folder
 
 __all__ = ["Draft", "Drafts", "close_all_drafts"]
 
-_FOLDER = "drafts-"
+_FOLDER, _ATTEMPTS = "drafts-", "attempts-"
 _OPEN = "open"
 """A file that says that a folder of drafts is open, where a store has no folders, or makes them by itself."""
 
@@ -33,6 +31,7 @@ _CLOSED = ".closed"
 _PACE = 32 << 20
 """Bytes after which a stream to a store is waited for: Arrow would keep all that is not sent yet in memory."""
 
+_LOOKS = 20
 _LARGEST_COPY = 5 << 30
 """Bytes that S3 copies in one request."""
 
@@ -89,6 +88,11 @@ class Drafts:
         self.name = name
         self._files = files
         self._folder = files.path(TEMPORARY, name)
+
+    @property
+    def attempts(self) -> str:
+        """The folder in which those who publish from here mark what they try; it goes with this one."""
+        return f"{TEMPORARY}/{_ATTEMPTS}{self.name.removeprefix(_FOLDER)}"
 
     @classmethod
     def open(cls, files: WholeFiles) -> "Drafts":
@@ -192,16 +196,17 @@ class Drafts:
             RunError: it cannot be closed.
         """
         files = self._files
-        if files.is_object_store:
-            files.remove(TEMPORARY, self.name, _OPEN)  # first: who has not asked yet writes nothing
-            for info in files.list(TEMPORARY, self.name):
-                if info.type == fs.FileType.File:
-                    files.remove(TEMPORARY, self.name, info.base_name)
-            return
+        with suppress(OSError):  # the next run removes them
+            files.store.delete_dir(files.path(self.attempts))
         try:
-            if not self.name.endswith(_CLOSED):
-                files.store.move(self._folder, self._folder + _CLOSED)  # at once: no draft can be begun meanwhile
-            files.store.delete_dir(self._folder.removesuffix(_CLOSED) + _CLOSED)
+            if files.is_object_store:
+                files.remove(TEMPORARY, self.name, _OPEN)  # first: who has not asked yet publishes nothing
+                files.store.delete_dir(self._folder)
+                return
+            closed = self._folder.removesuffix(_CLOSED) + _CLOSED
+            if closed != self._folder:
+                files.store.move(self._folder, closed)  # at once: no draft can be begun meanwhile
+            files.store.delete_dir(closed)
         except FileNotFoundError:
             pass  # somebody else has closed it
         except OSError as error:
@@ -226,9 +231,16 @@ def _link(draft: str, target: str) -> bool:
 def close_all_drafts(files: WholeFiles) -> None:
     """Close all folders of drafts that earlier writers have left open.
 
+    It looks again until there is none: a driver that was given up may have opened one for its workers meanwhile. After
+    that it asks whether its own is still open, so that the next one is not used.
+
     Raises:
         RunError: one cannot be closed.
     """
-    for info in files.list(TEMPORARY):
-        if info.base_name.startswith(_FOLDER):
-            Drafts(files, info.base_name).close()
+    for _ in range(_LOOKS):
+        folders = [info.base_name for info in files.list(TEMPORARY) if info.base_name.startswith(_FOLDER)]
+        if not folders:
+            return
+        for name in folders:
+            Drafts(files, name).close()
+    raise RunError(f"{files.name}: {TEMPORARY}/{folders[0]} cannot be removed; is another run writing here?")

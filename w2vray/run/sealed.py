@@ -19,7 +19,7 @@ from w2vray.errors import W2vrayError
 from w2vray.schema import SOURCE_ROW
 from w2vray.store.parquet import footer_metadata, read_tail
 
-__all__ = ["Seal", "SealedFooter", "SealedWriter", "check_rows", "read_seal", "read_sealed", "seal"]
+__all__ = ["Seal", "SealedFooter", "SealedWriter", "Sink", "check_rows", "read_seal", "read_sealed", "seal"]
 
 _KEY = b"w2vray.seal"
 _MARK = b'"footer_sha256": "'

@@ -98,8 +98,15 @@ class WholeFiles:
         Raises:
             RunError: it cannot be.
         """
-        if not self.exists(*parts):
-            return
+        if self.exists(*parts):
+            self.delete(*parts)
+
+    def delete(self, *parts: str) -> None:
+        """Remove a file that is there.
+
+        Raises:
+            RunError: it cannot be.
+        """
         try:
             self.store.delete_file(self.path(*parts))
         except FileNotFoundError:

@@ -79,6 +79,7 @@ class PartWriter:
         try:
             yield
         except OSError as error:
+            self._drafts.require_open()  # a draft that is gone was taken away
             raise RunError(f"{self._place}: {self.name} cannot be written ({error})") from error
 
     def __enter__(self) -> Self:
