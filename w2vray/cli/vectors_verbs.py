@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from w2vray.cli.command import verb
-from w2vray.cli.console import Output, counted, progress_bar, table
+from w2vray.cli.console import Output, counted, table
+from w2vray.cli.vectors_shown import vectors_lines
 from w2vray.settings import vectors as vectors_config
 
 __all__ = ["vectors"]
@@ -26,7 +27,7 @@ def vectors_import(output: Output, /, **arguments: Any) -> None:
     """Make a vectors directory of a file of word2vec, GloVe, fastText or gensim."""
     from w2vray.vectors import import_vectors
 
-    with progress_bar("words") as update:
+    with output.progress("words") as update:
         made = import_vectors(vectors_config.ImportSettings(**arguments), lambda done, total: update(done, total, ""))
     _vectors_result(output, made)
 
@@ -38,8 +39,8 @@ def vectors_train(output: Output, /, **arguments: Any) -> None:
     from w2vray.vectors.gensim_training import fit_vectors
 
     settings = vectors_config.FitVectorsSettings(**arguments)
-    texts = corpus_texts(settings.corpus, settings.text_column)
-    with progress_bar(settings.algorithm) as update:
+    texts = corpus_texts(settings.corpus, settings.text_column, settings.table_version)
+    with output.progress(settings.algorithm) as update:
         made = fit_vectors(settings, texts, update)
     for line in texts.notes:
         output.note(line)
@@ -56,7 +57,7 @@ def vectors_join(output: Output, /, **arguments: Any) -> None:
     """
     from w2vray.vectors.joining import join_vectors
 
-    with progress_bar("words") as update:
+    with output.progress("words") as update:
         made = join_vectors(
             vectors_config.JoinVectorsSettings(**arguments), lambda done, total: update(done, total, "")
         )
@@ -87,7 +88,7 @@ def vectors_info(output: Output, /, **arguments: Any) -> None:
     ways = [(way, number, f"{number / found.tokens:.2%}") for way, number in found.found_by.items()]
     output.result(
         value,
-        *_vectors_lines(opened),
+        *vectors_lines(opened),
         share,
         table("how they were found", ["way", "tokens", "share"], ways),
         table("commonest words without a vector", ["word", "times"], list(found.missing.items())),
@@ -95,35 +96,24 @@ def vectors_info(output: Output, /, **arguments: Any) -> None:
 
 
 def _vectors_value(opened: Any) -> dict[str, Any]:
+    from w2vray.vectors.overview import overview
+
     return {
         "path": str(opened.path),
         "words": len(opened),
         "dim": opened.dim,
         "dtype": str(opened.table_VD.dtype),
         "family": opened.rules.family,
+        "family_why": opened.source.get("family_why"),
         "ngrams": None if opened.ngrams is None else len(opened.ngrams.table_GD),
         "fingerprint": opened.fingerprint,
+        **overview(opened).as_dict(),
         "source": dict(opened.source),
     }
 
 
-def _vectors_lines(opened: Any) -> list[str]:
-    duplicates = opened.source.get("duplicates", 0)
-    words = counted(len(opened), "word")
-    lines = [
-        f"{opened.path}: {words} x {opened.dim}, {opened.table_VD.dtype}, family {opened.rules.name}",
-        f"fingerprint {opened.fingerprint[:16]}",
-    ]
-    if opened.ngrams is not None:
-        lengths = f"{opened.ngrams.shortest} to {opened.ngrams.longest}"
-        lines.append(f"{len(opened.ngrams.table_GD):,} buckets of n-grams, {lengths} characters long")
-    if duplicates:
-        lines.append(f"{counted(duplicates, 'duplicate word')} left out")
-    return lines
-
-
 def _vectors_result(output: Output, opened: Any) -> None:
-    output.result(_vectors_value(opened), *_vectors_lines(opened))
+    output.result(_vectors_value(opened), *vectors_lines(opened))
 
 
 for _command in (vectors_import, vectors_train, vectors_join, vectors_info):

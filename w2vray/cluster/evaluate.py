@@ -72,7 +72,13 @@ def evaluate(
     folder = None if settings.output is None else _folder(settings.output)
     bundle = Bundle.load(settings.model)
     vectors = bundle.open_vectors(settings.vectors)
-    labelled = labelled_units(settings.labelled, settings.text_column, settings.label_column, settings.where)
+    labelled = labelled_units(
+        settings.labelled,
+        settings.text_column,
+        settings.label_column,
+        settings.where,
+        table_version=settings.table_version,
+    )
     if labelled.multi_label != bundle.config.multi_label:
         raise CorpusError(
             f"column {settings.label_column!r} holds {_kind(labelled.multi_label)}, and the model gives "

@@ -21,7 +21,7 @@ from w2vray.run.directory import MOST_ATTEMPTS, NOTED, SUCCESS, TOTALS, RunDirec
 from w2vray.run.leases import StillOurs, only_writer
 from w2vray.run.one_unit import ScoringJob, damaged, score_unit
 from w2vray.run.parts import COUNTS, CommittedPart
-from w2vray.run.planning import RunPlan, require_outside, resume_run, split_failed, start_run
+from w2vray.run.planning import RunPlan, planned_versions, require_outside, resume_run, split_failed, start_run
 from w2vray.run.request import Request
 from w2vray.run.room import require_room
 from w2vray.schema import MAY_PASS, FileReason
@@ -32,7 +32,7 @@ from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.failures import Failure
 from w2vray.store.listing import Ignored
 from w2vray.store.places import absolute
-from w2vray.store.preflight import NO_DATA
+from w2vray.store.preflight import EXCLUDED, NO_DATA
 from w2vray.store.units import Unit
 
 __all__ = ["ScoreSummary", "ScoringWorker", "score"]
@@ -51,13 +51,17 @@ class ScoreSummary:
     rows_rejected: int
     rows_abstained: int
     rows_truncated: int
+    rows_deleted: int  # in the files of a table that has deleted them: neither scored nor rejected
     units: int
     units_skipped: int  # finished by an earlier call
     units_failed: int
     rows_now: int  # of the units that this call handed out: rejected ones too, and of parts that were there
     seconds: float
     left_out: Mapping[str, str]  # file, or unit -> why
-    ignored: Mapping[str, int]  # why files are no part of the store -> how many: hidden, no data, read by another way
+    ignored: Mapping[
+        str, int
+    ]  # why files are not read -> how many: hidden, no data, read by another way, excluded by --where
+    tables: Sequence[Mapping[str, Any]]  # kind, place and version of each table that was read
     notes: Sequence[str]  # for a person: those files by name, and columns that are null where a file has none
     gaps_accepted: bool  # what is left out is meant to be: --on-bad skip
     new_files: Sequence[str]  # in the store, but not in the run's plan
@@ -101,10 +105,10 @@ def score(
     bundle = Bundle.load(settings.model)
     vectors = bundle.open_vectors(settings.vectors)
     run = RunDirectory(absolute(settings.output))
-    corpus = find_corpus(settings.corpus)
     request = Request.of(settings, bundle)
+    # This refuses a directory that holds something else, before anything is written into it
+    corpus = find_corpus(settings.corpus, planned_versions(run, request))
     require_outside(settings.corpus, run)
-    run.identity()  # nothing is written into a directory that holds something else
     with only_writer(run) as still_ours:
         run.clear_temporary()
         work = _Work(settings, still_ours, progress, note)
@@ -120,8 +124,8 @@ def score(
                     _score_missing(ours, plan, corpus, arguments, work)
             still_ours()
             seconds = round(time.monotonic() - started, 3)
-            corpus.ignored.add_all(_no_data(plan))
-            return _close(ours, plan, work, corpus.ignored, expected=request.fingerprint, seconds=seconds)
+            corpus.ignored.add_all(_not_read(plan))
+            return _close(ours, plan, work, corpus, expected=request.fingerprint, seconds=seconds)
 
 
 def _numbers(request: Request, bundle: Bundle) -> int:
@@ -275,20 +279,23 @@ def _outcomes(units: Sequence[Unit], arguments: Mapping[str, Any], work: _Work) 
     return (_Outcome.from_row(row) for row in rows)
 
 
-def _no_data(plan: RunPlan) -> Ignored:
-    """Count the files of a plan that hold no rows, and were not meant to."""
+def _not_read(plan: RunPlan) -> Ignored:
+    """Count the files of a plan that hold no rows, and were not meant to, or none that --where asks for."""
     ignored = Ignored()
     for file, failure in plan.left_out.items():
-        if failure.reason == FileReason.NOT_DATA:
-            ignored.add(NO_DATA, file.name)
+        if failure.reason in _NOT_READ:
+            ignored.add(_NOT_READ[failure.reason], file.name)
     return ignored
+
+
+_NOT_READ = {FileReason.NOT_DATA: NO_DATA, FileReason.EXCLUDED: EXCLUDED}
 
 
 def _close(
     run: RunDirectory,
     plan: RunPlan,
     work: _Work,
-    ignored: Ignored,
+    corpus: Corpus,
     *,
     expected: str,
     seconds: float,
@@ -309,13 +316,15 @@ def _close(
     too_many = settings.max_rejected is not None and totals["rows_rejected"] > settings.max_rejected
     run.write_manifest(parts, failures, accepted=accepted)
     run.remove(NOTED)
+    tables = [table.as_json() for table in corpus.tables.values()]
     profiles = _distinct([part.record.profile for part in parts])
     counted = {
         **totals,
         "profiles": profiles,
         "units": len(plan.units),
         "left_out": left_out,
-        "ignored": ignored.files,
+        "ignored": corpus.ignored.files,
+        "tables": tables,
         "gaps_accepted": accepted,
     }
     run.write_json(counted, TOTALS)
@@ -331,12 +340,17 @@ def _close(
         rows_now=work.rows,
         seconds=seconds,
         left_out=left_out,
-        ignored=ignored.files,
-        notes=[*ignored.lines(), *plan.notes],
+        ignored=corpus.ignored.files,
+        tables=tables,
+        notes=[*corpus.notes, *plan.notes, *_deleted_note(totals["rows_deleted"])],
         gaps_accepted=accepted,
         new_files=plan.new_files,
         exit_code=0 if complete and not too_many else 3,
     )
+
+
+def _deleted_note(rows: int) -> list[str]:
+    return [f"{rows:,} rows are in the files, and not scored: the table has deleted them"] if rows else []
 
 
 def _distinct(profiles: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

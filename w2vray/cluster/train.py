@@ -91,7 +91,8 @@ def train(
         raise BundleError(f"{output} is already there; name another --output, or remove it first")
     vectors = Vectors.open(settings.vectors).for_oov(settings.oov)
     columns = (settings.text_column, settings.label_column, settings.where)
-    stores = [labelled_units(place, *columns) for place in (settings.labelled, settings.validation) if place]
+    stores = [labelled_units(settings.labelled, *columns, table_version=settings.table_version)]
+    stores += [labelled_units(settings.validation, *columns)] if settings.validation else []
     if len(stores) > 1 and (shared := shared_files(stores[0].corpus, stores[1].corpus)):
         raise CorpusError(
             f"{min(shared)} is in LABELLED and in --validation: the model would be measured on rows that it learnt "

@@ -94,6 +94,7 @@ def score_unit(
         rows_rejected=counts["rows_rejected"],
         rows_abstained=counts["rows_abstained"],
         rows_truncated=counts["rows_truncated"],
+        rows_deleted=unit.rows_deleted,
         run=request.fingerprint,
         profile=numeric_profile(request.device),
     )

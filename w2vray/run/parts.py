@@ -9,10 +9,10 @@ from w2vray.run.sealed import Seal, read_seal
 __all__ = ["COUNTS", "CommittedPart", "UnitRecord", "part_name", "read_part", "unit_of"]
 
 
-COUNTS = ("rows_in", "rows_scored", "rows_rejected", "rows_abstained", "rows_truncated")
+COUNTS = ("rows_in", "rows_scored", "rows_rejected", "rows_abstained", "rows_truncated", "rows_deleted")
 """What is counted of a unit, and added up over a run."""
 
-_SAME_IN_ALL = ("unit", "run", "rows_read", "rows_in", "rows_scored", "rows_rejected", "rows_truncated")
+_SAME_IN_ALL = ("unit", "run", "rows_read", "rows_in", "rows_scored", "rows_rejected", "rows_truncated", "rows_deleted")
 """What any two workers find in one unit."""
 
 
@@ -22,13 +22,14 @@ class UnitRecord:
 
     unit: str
     rows_read: int
-    rows_in: int  # rows_read less those that --where left out
+    rows_in: int  # rows_read less those that --where left out, and those that a table has deleted
     rows_scored: int
     rows_rejected: int
     rows_abstained: int  # of the scored ones
     rows_truncated: int  # of the scored ones
     run: str  # fingerprint of the run's identity: model, vectors, options that change answers
     profile: Mapping[str, Any]
+    rows_deleted: int = 0  # of those read: in the files, and deleted by the table that they belong to
     rejected_sha256: str | None = None  # of the whole rejected part, None where there is none
 
 

@@ -6,13 +6,14 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+import pyarrow as pa
 from pyarrow import fs
 
 from w2vray.errors import CorpusError
 from w2vray.store.places import require_utf8
 from w2vray.store.tables import refuse_tables
 
-__all__ = ["Ignored", "Listed", "is_hidden", "list_folder", "real_place"]
+__all__ = ["Ignored", "Listed", "is_hidden", "list_folder", "look_up", "real_place"]
 
 _EXAMPLES = 5
 
@@ -59,6 +60,7 @@ class Ignored:
 HIDDEN = "hidden, a name in the path begins with . or _"
 AGAIN = "another way to a file that is read"
 SPECIAL = "not a plain file"
+MARKER = "an empty object with the key of a folder"
 
 
 def is_hidden(part: str) -> bool:
@@ -77,8 +79,9 @@ def list_folder(
     base = path.rstrip("/") + "/"
     local = isinstance(store, fs.LocalFileSystem)
     try:
-        listed: Iterable[Listed] = list(_local_files(path, ignored, base) if local else _remote_files(store, path))
-    except OSError as error:
+        found = _local_files(path, ignored, base) if local else _remote_files(store, path, ignored, base)
+        listed: Iterable[Listed] = list(found)
+    except (OSError, pa.ArrowInvalid) as error:
         raise CorpusError(f"{path} cannot be listed ({error})") from error
     named = [(file.place.removeprefix(base).split("/"), file) for file in listed]
     refuse_tables(path.rstrip("/"), (parts for parts, _ in named))
@@ -90,6 +93,30 @@ def list_folder(
             continue
         require_utf8(file.place)
         yield parts, file
+
+
+def look_up(store: fs.FileSystem, path: str, names: Iterable[str]) -> dict[str, Listed]:
+    """Return those of some files below a folder that are there, by their names from there on.
+
+    Raises:
+        CorpusError: they cannot be looked for.
+    """
+    base, names = path.rstrip("/") + "/", set(names)
+    try:
+        if not isinstance(store, fs.LocalFileSystem):
+            listed = {file.place.removeprefix(base): file for file in _remote_files(store, path, Ignored(), base)}
+            return {name: listed[name] for name in names & listed.keys()}
+        return {name: file for name in names if (file := _look_up(base + name)) is not None}
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be listed ({error})") from error
+
+
+def _look_up(place: str) -> Listed | None:
+    try:
+        found = os.stat(place)  # noqa: PTH116 - a path of Arrow's is a string
+    except FileNotFoundError:
+        return None
+    return Listed(place, _real(place, found), found.st_size, found.st_mtime_ns)
 
 
 def real_place(store: fs.FileSystem, path: str) -> str:
@@ -107,9 +134,16 @@ def _real(place: str, found: os.stat_result) -> str:
     return os.path.realpath(place) if found.st_nlink == 1 else f"{found.st_dev}:{found.st_ino}"
 
 
-def _remote_files(store: fs.FileSystem, path: str) -> Iterator[Listed]:
-    for info in store.get_file_info(fs.FileSelector(path, recursive=True)):
-        if info.type == fs.FileType.File:
+def _remote_files(store: fs.FileSystem, path: str, ignored: Ignored, base: str) -> Iterator[Listed]:
+    """List an object store. An empty object that has the key of a folder only says that the folder is there."""
+    infos = store.get_file_info(fs.FileSelector(path, recursive=True))
+    folders = {info.path for info in infos if info.type == fs.FileType.Directory}
+    for info in infos:
+        if info.type != fs.FileType.File:
+            continue
+        if info.size == 0 and info.path in folders:
+            ignored.add(MARKER, info.path.removeprefix(base))
+        else:
             yield Listed(info.path, info.path, info.size, info.mtime_ns)
 
 
