@@ -14,6 +14,7 @@ from w2vray.settings import vectors as vectors_config
 
 __all__ = ["vectors"]
 
+_COMPARED_BYTES = 1 << 21
 _NONE_WRITTEN = "no vectors were written"
 
 
@@ -70,11 +71,13 @@ def vectors_join(output: Output, /, **arguments: Any) -> None:
 
 @verb("info", vectors_config.VectorsInfoSettings)
 def vectors_info(output: Output, /, **arguments: Any) -> None:
-    """Show a vectors directory, and how much of a corpus it covers."""
+    """Show a vectors directory, and how much of a corpus it covers, by every family of token rules."""
     from w2vray.store.corpus_texts import corpus_texts
-    from w2vray.text.lookup import measure_coverage
+    from w2vray.store.sampling import sample_texts
+    from w2vray.text.coverage import measure_coverage
     from w2vray.text.tokens import family
     from w2vray.vectors import Vectors
+    from w2vray.vectors.comparing import compare_families, recommended
 
     settings = vectors_config.VectorsInfoSettings(**arguments)
     opened = Vectors.open(settings.vectors)
@@ -82,8 +85,18 @@ def vectors_info(output: Output, /, **arguments: Any) -> None:
         _vectors_result(output, opened)
         return
     rules = family(settings.family) if settings.family else opened.rules
-    found = measure_coverage(opened.vocabulary, rules, corpus_texts(settings.corpus, settings.text_column))
-    value = {**_vectors_value(opened), **found.as_dict(), "measured_with": rules.family}
+    texts = corpus_texts(settings.corpus, settings.text_column)
+    found = measure_coverage(opened.vocabulary, rules, texts)
+    sample = list(sample_texts(texts.units, texts.roots, texts.text_columns, most_bytes=_COMPARED_BYTES))
+    compared = compare_families(opened.vocabulary, sample, opened.rules)
+    best = recommended(compared, opened, opened.rules).family
+    value = {
+        **_vectors_value(opened),
+        **found.as_dict(),
+        "measured_with": rules.family,
+        "families": [one.as_dict() for one in compared],
+        "recommended": best,
+    }
     share = f"{found.found:,} of {found.tokens:,} tokens have a vector ({found.coverage:.2%}), read as {rules.name}"
     ways = [(way, number, f"{number / found.tokens:.2%}") for way, number in found.found_by.items()]
     output.result(
@@ -92,7 +105,24 @@ def vectors_info(output: Output, /, **arguments: Any) -> None:
         share,
         table("how they were found", ["way", "tokens", "share"], ways),
         table("commonest words without a vector", ["word", "times"], list(found.missing.items())),
+        table(
+            "families, on a sample of the texts",
+            ["family", "tokens", "with a vector", "commonest words without one"],
+            [
+                (one.family, one.found.tokens, f"{one.found.coverage:.2%}", " ".join(one.found.missing))
+                for one in compared
+            ],
+        ),
+        _recommendation(best, opened),
     )
+
+
+def _recommendation(best: str, opened: Any) -> str:
+    from w2vray.vectors.comparing import made_anew
+
+    if best == opened.rules.family:
+        return f"recommended: {best}, as the vectors are read now"
+    return f"recommended: {best}; {made_anew(opened.source, best)}"
 
 
 def _vectors_value(opened: Any) -> dict[str, Any]:

@@ -7,7 +7,8 @@ holds the model, sees the shared vectors, and commits each unit by itself, so th
 import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, Self
 
 import pyarrow as pa
@@ -28,12 +29,15 @@ from w2vray.schema import MAY_PASS, FileReason
 from w2vray.scoring.device_scorer import DeviceScorer
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.verbs import ScoreSettings
+from w2vray.stages import stage
 from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.failures import Failure
 from w2vray.store.listing import Ignored
 from w2vray.store.places import absolute
 from w2vray.store.preflight import EXCLUDED, NO_DATA
+from w2vray.store.sampling import sample_texts
 from w2vray.store.units import Unit
+from w2vray.vectors.comparing import coverage_warnings, share_found
 
 __all__ = ["ScoreSummary", "ScoringWorker", "score"]
 
@@ -51,6 +55,9 @@ class ScoreSummary:
     rows_rejected: int
     rows_abstained: int
     rows_truncated: int
+    tokens: int  # of the scored rows
+    tokens_found: int  # those that have a vector
+    coverage: float | None  # their share; None where there are no tokens
     rows_deleted: int  # in the files of a table that has deleted them: neither scored nor rejected
     units: int
     units_skipped: int  # finished by an earlier call
@@ -65,6 +72,7 @@ class ScoreSummary:
     notes: Sequence[str]  # for a person: those files by name, and columns that are null where a file has none
     gaps_accepted: bool  # what is left out is meant to be: --on-bad skip
     new_files: Sequence[str]  # in the store, but not in the run's plan
+    warnings: Sequence[str]  # what to do where few tokens have a vector
     exit_code: int
 
     def as_dict(self) -> dict[str, Any]:
@@ -107,6 +115,7 @@ def score(
     run = RunDirectory(absolute(settings.output))
     request = Request.of(settings, bundle)
     # This refuses a directory that holds something else, before anything is written into it
+    stage("listing the store")
     corpus = find_corpus(settings.corpus, planned_versions(run, request))
     require_outside(settings.corpus, run)
     with only_writer(run) as still_ours:
@@ -114,6 +123,7 @@ def score(
         work = _Work(settings, still_ours, progress, note)
         with run.drafting() as drafts:
             ours = RunDirectory(absolute(settings.output), drafts)
+            stage("planning")
             plan = _plan(ours, request, corpus, work)
             require_room(run, sum(unit.rows for unit in work.missing), _numbers(request, bundle))
             ours.remove(SUCCESS)
@@ -121,11 +131,16 @@ def score(
                 job = ScoringJob(request=request, roots=corpus.roots, schema=plan.schema, kept_schema=plan.kept_schema)
                 with connected(address):
                     arguments = {"shared": share(vectors), "bundle": bundle, "job": job}
+                    stage("starting the workers")
                     _score_missing(ours, plan, corpus, arguments, work)
             still_ours()
             seconds = round(time.monotonic() - started, 3)
             corpus.ignored.add_all(_not_read(plan))
-            return _close(ours, plan, work, corpus, expected=request.fingerprint, seconds=seconds)
+            summary = _close(ours, plan, work, corpus, expected=request.fingerprint, seconds=seconds)
+    where = request.where.fitted(plan.schema) if request.where else None
+    sample = partial(sample_texts, plan.units, corpus.roots, request.text_columns, where, plan.schema)
+    warnings = coverage_warnings(summary.tokens, summary.tokens_found, vectors, bundle.config.rules, sample)
+    return replace(summary, warnings=warnings)
 
 
 def _numbers(request: Request, bundle: Bundle) -> int:
@@ -318,8 +333,10 @@ def _close(
     run.remove(NOTED)
     tables = [table.as_json() for table in corpus.tables.values()]
     profiles = _distinct([part.record.profile for part in parts])
+    coverage = share_found(totals["tokens"], totals["tokens_found"])
     counted = {
         **totals,
+        "coverage": coverage,
         "profiles": profiles,
         "units": len(plan.units),
         "left_out": left_out,
@@ -334,6 +351,8 @@ def _close(
     return ScoreSummary(
         run=run.name,
         **totals,
+        coverage=coverage,
+        warnings=[],
         units=len(plan.units),
         units_skipped=work.skipped,
         units_failed=len(work.failures),

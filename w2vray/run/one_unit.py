@@ -4,6 +4,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -85,6 +86,8 @@ def score_unit(
             rows_rejected=len(rejected),
             rows_abstained=pc.sum(pc.not_equal(scores["status"], Status.SCORED.value)).as_py() or 0,
             rows_truncated=texts.truncated,
+            tokens=int(answers.token_counts_N.sum(dtype=np.int64)),
+            tokens_found=int(answers.found_counts_N.sum(dtype=np.int64)),
         )
     return UnitRecord(
         unit=unit.id,
@@ -94,6 +97,8 @@ def score_unit(
         rows_rejected=counts["rows_rejected"],
         rows_abstained=counts["rows_abstained"],
         rows_truncated=counts["rows_truncated"],
+        tokens=counts["tokens"],
+        tokens_found=counts["tokens_found"],
         rows_deleted=unit.rows_deleted,
         run=request.fingerprint,
         profile=numeric_profile(request.device),

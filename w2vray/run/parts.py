@@ -6,10 +6,13 @@ from typing import Any
 
 from w2vray.run.sealed import Seal, read_seal
 
-__all__ = ["COUNTS", "CommittedPart", "UnitRecord", "part_name", "read_part", "unit_of"]
+__all__ = ["COUNTED_SINCE", "COUNTS", "CommittedPart", "UnitRecord", "part_name", "read_part", "unit_of"]
 
 
-COUNTS = ("rows_in", "rows_scored", "rows_rejected", "rows_abstained", "rows_truncated", "rows_deleted")
+COUNTED_SINCE = ("rows_deleted", "tokens", "tokens_found")
+"""What earlier versions did not count: 0 in their parts, and not in their totals."""
+
+COUNTS = ("rows_in", "rows_scored", "rows_rejected", "rows_abstained", "rows_truncated", *COUNTED_SINCE)
 """What is counted of a unit, and added up over a run."""
 
 _SAME_IN_ALL = ("unit", "run", "rows_read", "rows_in", "rows_scored", "rows_rejected", "rows_truncated", "rows_deleted")
@@ -29,6 +32,8 @@ class UnitRecord:
     rows_truncated: int  # of the scored ones
     run: str  # fingerprint of the run's identity: model, vectors, options that change answers
     profile: Mapping[str, Any]
+    tokens: int = 0  # of the scored rows; 0 in parts of versions that did not count them
+    tokens_found: int = 0  # those that have a vector
     rows_deleted: int = 0  # of those read: in the files, and deleted by the table that they belong to
     rejected_sha256: str | None = None  # of the whole rejected part, None where there is none
 
