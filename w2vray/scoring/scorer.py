@@ -177,6 +177,7 @@ def numeric_profile(device: Device | None = None) -> Mapping[str, Any]:
         "torch": version("torch"),
         "kernels": compiler(),
         "libm": " ".join(platform.libc_ver()),
+        "arrow": version("pyarrow"),  # which writes the answers down
         "scoring_version": SCORING_VERSION,
     }
 
