@@ -345,6 +345,18 @@ def test_a_manifest_that_is_gone_refuses_the_table(table: tuple[Table, Path]) ->
         ids_of(table[1])
 
 
+@pytest.mark.parametrize("pattern", ["snap-*.avro", "*-m0.avro", "0*.metadata.json"])
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda _: b"", lambda data: data[::-1]])
+def test_damaged_metadata_refuse_the_table(
+    table: tuple[Table, Path], pattern: str, damage: Callable[[bytes], bytes]
+) -> None:
+    for file in table[1].glob(f"metadata/{pattern}"):
+        file.write_bytes(damage(file.read_bytes()))
+
+    with pytest.raises(CorpusError, match="t is an Iceberg table that cannot be read"):
+        ids_of(table[1])
+
+
 def test_files_without_numbers_are_read_by_the_mapping_of_names_or_refused(make_table: MakeTable) -> None:
     made, place = make_table(texts(0, 2))
     file = place / "data" / "added.parquet"

@@ -5,6 +5,7 @@ Metadata name files by whole paths. A table that was copied names those of the p
 
 import os
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from w2vray.errors import CorpusError
+from w2vray.store.avro import require_whole
 from w2vray.store.opening import first_line
 from w2vray.store.places import without_secrets
 from w2vray.store.table import Table, TableFile
@@ -32,6 +34,20 @@ __all__ = ["KIND", "METADATA", "read_iceberg"]
 KIND = "Iceberg"
 METADATA = re.compile(r"(?:v?([0-9]+))?.*\.metadata\.json")
 """What a file of metadata is called; the number says which is newer."""
+
+_DAMAGED = (
+    OSError,
+    ValueError,
+    LookupError,
+    EOFError,
+    AssertionError,
+    TypeError,
+    ArithmeticError,
+    NotImplementedError,
+    zlib.error,
+    pa.ArrowException,
+)
+"""What the library raises of metadata that are damaged, or that it does not know."""
 
 _HINT = "version-hint.text"
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(//)?")
@@ -54,6 +70,8 @@ def read_iceberg(
         ModuleNotFoundError: the library is not installed.
         CorpusError: there is no such snapshot, or it cannot be read for certain.
     """
+    from pyiceberg.exceptions import NotInstalledError, ValidationError
+
     named, folder = without_secrets(place), path.rstrip("/")
     try:
         table = _opened(store, folder, metadata or _newest(named, store, folder))
@@ -65,7 +83,7 @@ def read_iceberg(
             inside(task.file.file_path): _file(named, task, table.metadata, deleted)
             for task in sorted(tasks, key=lambda task: task.file.file_path)
         }
-    except (OSError, ValueError, KeyError, NotImplementedError, pa.ArrowException) as error:
+    except (*_DAMAGED, NotInstalledError, ValidationError) as error:
         reason = first_line(error).replace(place, named)
         if "equality deletes" in reason:
             reason = "it has equality deletes, which are not known here; rewrite its data files, and name it again"
@@ -101,6 +119,8 @@ def _opened(store: fs.FileSystem, folder: str, name: str) -> "StaticTable":
 
     class OneStore(FileIO):
         def new_input(self, location: str) -> InputFile:
+            if location.endswith(".avro"):
+                _require_whole(store, _path(store, location))
             return PyArrowFile(location, _path(store, location), store)
 
         def new_output(self, location: str) -> OutputFile:
@@ -113,6 +133,14 @@ def _opened(store: fs.FileSystem, folder: str, name: str) -> "StaticTable":
     place = f"{folder}/metadata/{name}"
     metadata = FromInputFile.table_metadata(PyArrowFile(place, place, store))
     return StaticTable(("table",), metadata, place, io, NoopCatalog("none"))
+
+
+def _require_whole(store: fs.FileSystem, path: str) -> None:
+    with store.open_input_file(path) as handle:
+        try:
+            require_whole(handle.read())
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged: {error}") from error
 
 
 def _newest(named: str, store: fs.FileSystem, folder: str) -> str:
