@@ -7,7 +7,8 @@ holds the model, sees the shared vectors, and commits each unit by itself, so th
 import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, Self
 
 import pyarrow as pa
@@ -28,12 +29,15 @@ from w2vray.schema import MAY_PASS, FileReason
 from w2vray.scoring.device_scorer import DeviceScorer
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.verbs import ScoreSettings
+from w2vray.stages import stage
 from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.failures import Failure
 from w2vray.store.listing import Ignored
 from w2vray.store.places import absolute
 from w2vray.store.preflight import EXCLUDED, NO_DATA
+from w2vray.store.sampling import sample_texts
 from w2vray.store.units import Unit
+from w2vray.vectors.comparing import coverage_warnings, share_found
 
 __all__ = ["ScoreSummary", "ScoringWorker", "score"]
 
@@ -51,6 +55,9 @@ class ScoreSummary:
     rows_rejected: int
     rows_abstained: int
     rows_truncated: int
+    tokens: int  # of the scored rows
+    tokens_found: int  # those that have a vector
+    coverage: float | None  # their share; None where there are no tokens
     rows_deleted: int  # in the files of a table that has deleted them: neither scored nor rejected
     units: int
     units_skipped: int  # finished by an earlier call
@@ -65,6 +72,7 @@ class ScoreSummary:
     notes: Sequence[str]  # for a person: those files by name, and columns that are null where a file has none
     gaps_accepted: bool  # what is left out is meant to be: --on-bad skip
     new_files: Sequence[str]  # in the store, but not in the run's plan
+    warnings: Sequence[str]  # what to do where few tokens have a vector
     exit_code: int
 
     def as_dict(self) -> dict[str, Any]:
@@ -76,9 +84,11 @@ class ScoreSummary:
 class _Work:
     """What this call has done so far, and whom it asks and tells between units."""
 
+    settings: ScoreSettings
     still_ours: StillOurs
     progress: Progress | None
     note: Note
+    missing: list[Unit] = field(default_factory=list)
     skipped: int = 0
     rows: int = 0
     failures: list[Failure] = field(default_factory=list)  # of units
@@ -105,34 +115,57 @@ def score(
     run = RunDirectory(absolute(settings.output))
     request = Request.of(settings, bundle)
     # This refuses a directory that holds something else, before anything is written into it
+    stage("listing the store")
     corpus = find_corpus(settings.corpus, planned_versions(run, request))
     require_outside(settings.corpus, run)
     with only_writer(run) as still_ours:
         run.clear_temporary()
-        work = _Work(still_ours, progress, note)
-        finished, failures = run.finished(), run.failures()
-        seen = [*failures, *run.noted()]
-        plan = resume_run(run, request, corpus, finished=finished, failures=seen)
-        plan = plan or start_run(run, request, corpus)
-        missing = _missing(plan, finished, failures if settings.on_bad == "skip" else [], work)
-        require_room(run, sum(unit.rows for unit in missing), request.answer.numbers(len(bundle.config.labels)))
-        run.remove(SUCCESS)
+        work = _Work(settings, still_ours, progress, note)
+        with run.drafting() as drafts:
+            ours = RunDirectory(absolute(settings.output), drafts)
+            stage("planning")
+            plan = _plan(ours, request, corpus, work)
+            require_room(run, sum(unit.rows for unit in work.missing), _numbers(request, bundle))
+            ours.remove(SUCCESS)
+            if work.missing:
+                job = ScoringJob(request=request, roots=corpus.roots, schema=plan.schema, kept_schema=plan.kept_schema)
+                with connected(address):
+                    arguments = {"shared": share(vectors), "bundle": bundle, "job": job}
+                    stage("starting the workers")
+                    _score_missing(ours, plan, corpus, arguments, work)
+            still_ours()
+            seconds = round(time.monotonic() - started, 3)
+            corpus.ignored.add_all(_not_read(plan))
+            summary = _close(ours, plan, work, corpus, expected=request.fingerprint, seconds=seconds)
+    where = request.where.fitted(plan.schema) if request.where else None
+    sample = partial(sample_texts, plan.units, corpus.roots, request.text_columns, where, plan.schema)
+    warnings = coverage_warnings(summary.tokens, summary.tokens_found, vectors, bundle.config.rules, sample)
+    return replace(summary, warnings=warnings)
+
+
+def _numbers(request: Request, bundle: Bundle) -> int:
+    return request.answer.numbers(len(bundle.config.labels))
+
+
+def _plan(run: RunDirectory, request: Request, corpus: Corpus, work: _Work) -> RunPlan:
+    """Plan the run, or take up the one that is there, and note which units are missing."""
+    finished, failures = run.finished(), run.failures()
+    plan = resume_run(run, request, corpus, finished=finished, failures=[*failures, *run.noted()])
+    plan = plan or start_run(run, request, corpus)
+    work.missing = _missing(plan, finished, failures if work.settings.on_bad == "skip" else [], work)
+    return plan
+
+
+def _score_missing(run: RunDirectory, plan: RunPlan, corpus: Corpus, arguments: Mapping[str, Any], work: _Work) -> None:
+    """Hand out the missing units, then, in smaller ones, what could not be scored."""
+    missing = work.missing
+    while missing:
+        failed = _pass(run, missing, arguments, work)
+        missing = split_failed(plan, corpus, failed, arguments["job"].request)
         if missing:
-            job = ScoringJob(request=request, roots=corpus.roots, schema=plan.schema, kept_schema=plan.kept_schema)
-            with connected(address):
-                arguments = {"shared": share(vectors), "bundle": bundle, "job": job}
-                while missing:
-                    failed = _pass(run, missing, arguments, settings, work)
-                    missing = split_failed(plan, corpus, failed, request)
-                    if missing:
-                        run.write_plan(plan.units, plan.left_out)
-                    planned = {unit.id for unit in plan.units}
-                    work.failures += [item for item in failed if item.unit in planned]
-        still_ours()
-        run.clear_temporary()
-        seconds = round(time.monotonic() - started, 3)
-        corpus.ignored.add_all(_not_read(plan))
-        return _close(run, settings, plan, work, corpus, expected=request.fingerprint, seconds=seconds)
+            run.write_plan(plan.units, plan.left_out)
+        planned = {unit.id for unit in plan.units}
+        work.failures += [item for item in failed if item.unit in planned]
 
 
 def _missing(plan: RunPlan, finished: Collection[str], accepted: Sequence[Failure], work: _Work) -> list[Unit]:
@@ -145,28 +178,30 @@ def _missing(plan: RunPlan, finished: Collection[str], accepted: Sequence[Failur
     return [unit for unit in missing if unit.id not in left_out]
 
 
-def _pass(
-    run: RunDirectory, units: Sequence[Unit], arguments: Mapping[str, Any], settings: ScoreSettings, work: _Work
-) -> list[Failure]:
+def _pass(run: RunDirectory, units: Sequence[Unit], arguments: Mapping[str, Any], work: _Work) -> list[Failure]:
     """Hand out units once, and return those that could not be scored.
+
+    When this returns, no worker can publish one of them any more: what was not scored can be cut into smaller ones.
 
     Raises:
         CorpusError: one could not, and ``--on-bad`` is fail.
         RunError: another run has taken this one's place.
     """
     failed: list[Failure] = []
-    for done, outcome in enumerate(_outcomes(units, arguments, settings, work.note), 1):
-        work.still_ours()
-        work.rows += outcome.rows
-        if (failure := outcome.failure) is not None:
-            failed.append(failure)
-            work.noted.append(failure)
-            run.note(work.noted)
-            if settings.on_bad == "fail":
-                raise CorpusError(f"{failure.detail}; mend or remove it, or choose another --on-bad")
-        if work.progress is not None:
-            work.progress(done, len(units), work.rows)
-    return failed
+    with run.drafting() as drafts:
+        for done, outcome in enumerate(_outcomes(units, {**arguments, "drafts": drafts}, work), 1):
+            work.still_ours()
+            work.rows += outcome.rows
+            if (failure := outcome.failure) is not None:
+                failed.append(failure)
+                work.noted.append(failure)
+                run.note(work.noted)
+                if work.settings.on_bad == "fail":
+                    raise CorpusError(f"{failure.detail}; mend or remove it, or choose another --on-bad")
+            if work.progress is not None:
+                work.progress(done, len(units), work.rows)
+    # one that was slow may have done it after all
+    return [failure for failure in failed if failure.unit not in run]
 
 
 def _scorer(bundle: Bundle, shared: SharedVectors, request: Request) -> TextScorer:
@@ -199,10 +234,10 @@ class _Outcome:
 class ScoringWorker:
     """A worker of the pool: loads once, then scores and commits unit after unit."""
 
-    def __init__(self, shared: SharedVectors, bundle: Bundle, job: ScoringJob) -> None:
+    def __init__(self, shared: SharedVectors, bundle: Bundle, job: ScoringJob, drafts: str) -> None:
         use_one_thread()
         self.job = job
-        self.run = RunDirectory(job.request.output)
+        self.run = RunDirectory(job.request.output, drafts)
         self.scorer = _scorer(bundle, shared, job.request)
 
     def __call__(self, unit: Unit) -> dict[str, Any]:
@@ -233,15 +268,15 @@ class ScoringWorker:
             FileError: a file of the unit cannot be read, or its values are damaged.
         """
         try:
-            record, scores, rejected = score_unit(unit, self.scorer, self.job)
-            self.run.commit(record, scores, rejected)
+            with self.run.part(unit.id, self.job.scores_schema) as part:
+                record = score_unit(unit, self.scorer, self.job, part.write)
+                return self.run.commit(part, record).record.rows_in
         except MemoryError:  # Arrow's is an ArrowException too
             raise
         except pa.ArrowException as error:
             if (damage := damaged(unit, self.job)) is None:
                 raise
             raise FileError(f"{damage}: {error}", file=damage, reason=FileReason.DAMAGED_DATA) from error
-        return record.rows_in
 
 
 def _files(unit: Unit) -> str:
@@ -252,11 +287,10 @@ def _failed(unit: Unit, reason: FileReason, detail: str, file: str | None = None
     return _Outcome(unit.id, 0, Failure(reason=reason, detail=detail, file=file, unit=unit.id))
 
 
-def _outcomes(
-    units: Sequence[Unit], arguments: Mapping[str, Any], settings: ScoreSettings, note: Note
-) -> Iterator[_Outcome]:
+def _outcomes(units: Sequence[Unit], arguments: Mapping[str, Any], work: _Work) -> Iterator[_Outcome]:
+    settings = work.settings
     share = GpuShare(settings.cpus_per_gpu) if settings.gpu else None
-    rows = run_units(units, ScoringWorker, arguments, workers=settings.workers, gpu=share, note=note)
+    rows = run_units(units, ScoringWorker, arguments, workers=settings.workers, gpu=share, note=work.note)
     return (_Outcome.from_row(row) for row in rows)
 
 
@@ -274,7 +308,6 @@ _NOT_READ = {FileReason.NOT_DATA: NO_DATA, FileReason.EXCLUDED: EXCLUDED}
 
 def _close(
     run: RunDirectory,
-    settings: ScoreSettings,
     plan: RunPlan,
     work: _Work,
     corpus: Corpus,
@@ -283,6 +316,7 @@ def _close(
     seconds: float,
 ) -> ScoreSummary:
     """Write the manifest and, only when nothing is missing or the gaps are accepted, _SUCCESS."""
+    settings = work.settings
     failed = {item.unit for item in work.failures}
     parts = run.committed([unit.id for unit in plan.units if unit.id not in failed])
     _require_own(run, parts, expected)
@@ -299,8 +333,10 @@ def _close(
     run.remove(NOTED)
     tables = [table.as_json() for table in corpus.tables.values()]
     profiles = _distinct([part.record.profile for part in parts])
+    coverage = share_found(totals["tokens"], totals["tokens_found"])
     counted = {
         **totals,
+        "coverage": coverage,
         "profiles": profiles,
         "units": len(plan.units),
         "left_out": left_out,
@@ -315,6 +351,8 @@ def _close(
     return ScoreSummary(
         run=run.name,
         **totals,
+        coverage=coverage,
+        warnings=[],
         units=len(plan.units),
         units_skipped=work.skipped,
         units_failed=len(work.failures),

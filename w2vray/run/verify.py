@@ -12,7 +12,7 @@ from typing import Any
 
 from w2vray.errors import RunError, W2vrayError
 from w2vray.run.directory import MANIFEST, REJECTED, RUN, SCORES, SUCCESS, TOTALS, RunDirectory
-from w2vray.run.parts import COUNTS, CommittedPart, part_name
+from w2vray.run.parts import COUNTED_SINCE, COUNTS, CommittedPart, part_name
 from w2vray.run.rows import row_problems
 from w2vray.run.sealed import check_rows
 from w2vray.run.unchanged import store_problems
@@ -205,7 +205,7 @@ def _manifest_problems(run: RunDirectory, units: Sequence[Unit], found: _Found) 
         yield f"{MANIFEST} lists {len(listed):,} units, the plan has {len(units):,}"
     whole = set(listed) <= set(found.seals)  # without a part of them, the totals cannot be right
     for name in COUNTS:
-        if whole and totals.get(name, 0 if name == "rows_deleted" else None) != found.counts[name]:
+        if whole and totals.get(name, 0 if name in COUNTED_SINCE else None) != found.counts[name]:
             yield f"{TOTALS}: {name} is {totals.get(name)}, the parts have {found.counts[name]:,}"
     for unit, proof in found.seals.items():
         if unit in listed and listed[unit] != proof:
