@@ -60,7 +60,7 @@ def test_a_file_without_its_end_is_not(blocks: list[bytes], lost: int, sized: bo
         (lambda data: data[:30], "ends in the middle"),
         (lambda data: data[:-1] + b"?", "a block of it does not end as it should"),
         (lambda data: data + b"\x02", "ends in the middle"),
-        (lambda data: b"Obj\x01" + b"\xff" * 20, "ends in the middle"),
+        (lambda _: b"Obj\x01" + b"\xff" * 20, "ends in the middle"),
     ],
 )
 def test_damage_is_told(damage: Callable[[bytes], bytes], what: str) -> None:
