@@ -12,8 +12,9 @@ from w2vray.cli.console import Output, counted, table
 from w2vray.cli.vectors_shown import vectors_lines
 from w2vray.settings import vectors as vectors_config
 
-__all__ = ["vectors"]
+__all__ = ["vectors", "vectors_result"]
 
+_COMPARED_BYTES = 1 << 21
 _NONE_WRITTEN = "no vectors were written"
 
 
@@ -29,7 +30,7 @@ def vectors_import(output: Output, /, **arguments: Any) -> None:
 
     with output.progress("words") as update:
         made = import_vectors(vectors_config.ImportSettings(**arguments), lambda done, total: update(done, total, ""))
-    _vectors_result(output, made)
+    vectors_result(output, made)
 
 
 @verb("train", vectors_config.FitVectorsSettings, when_stopped=_NONE_WRITTEN)
@@ -39,14 +40,14 @@ def vectors_train(output: Output, /, **arguments: Any) -> None:
     from w2vray.vectors.gensim_training import fit_vectors
 
     settings = vectors_config.FitVectorsSettings(**arguments)
-    texts = corpus_texts(settings.corpus, settings.text_column)
+    texts = corpus_texts(settings.corpus, settings.text_column, settings.table_version)
     with output.progress(settings.algorithm) as update:
         made = fit_vectors(settings, texts, update)
     for line in texts.notes:
         output.note(line)
     if texts.rejected:
         output.note(f"{counted(texts.rejected, 'row')} without a readable text left out")
-    _vectors_result(output, made)
+    vectors_result(output, made)
 
 
 @verb("join", vectors_config.JoinVectorsSettings, when_stopped=_NONE_WRITTEN)
@@ -65,25 +66,37 @@ def vectors_join(output: Output, /, **arguments: Any) -> None:
         output.note(
             f"the n-grams of {', '.join(with_ngrams)} were left out: joined vectors have none for --oov subword"
         )
-    _vectors_result(output, made)
+    vectors_result(output, made)
 
 
 @verb("info", vectors_config.VectorsInfoSettings)
 def vectors_info(output: Output, /, **arguments: Any) -> None:
-    """Show a vectors directory, and how much of a corpus it covers."""
+    """Show a vectors directory, and how much of a corpus it covers, by every family of token rules."""
     from w2vray.store.corpus_texts import corpus_texts
-    from w2vray.text.lookup import measure_coverage
+    from w2vray.store.sampling import sample_texts
+    from w2vray.text.coverage import measure_coverage
     from w2vray.text.tokens import family
     from w2vray.vectors import Vectors
+    from w2vray.vectors.comparing import compare_families, recommended
 
     settings = vectors_config.VectorsInfoSettings(**arguments)
     opened = Vectors.open(settings.vectors)
     if not settings.corpus:
-        _vectors_result(output, opened)
+        vectors_result(output, opened)
         return
     rules = family(settings.family) if settings.family else opened.rules
-    found = measure_coverage(opened.vocabulary, rules, corpus_texts(settings.corpus, settings.text_column))
-    value = {**_vectors_value(opened), **found.as_dict(), "measured_with": rules.family}
+    texts = corpus_texts(settings.corpus, settings.text_column)
+    found = measure_coverage(opened.vocabulary, rules, texts)
+    sample = list(sample_texts(texts.units, texts.roots, texts.text_columns, most_bytes=_COMPARED_BYTES))
+    compared = compare_families(opened.vocabulary, sample, opened.rules)
+    best = recommended(compared, opened, opened.rules).family
+    value = {
+        **_vectors_value(opened),
+        **found.as_dict(),
+        "measured_with": rules.family,
+        "families": [one.as_dict() for one in compared],
+        "recommended": best,
+    }
     share = f"{found.found:,} of {found.tokens:,} tokens have a vector ({found.coverage:.2%}), read as {rules.name}"
     ways = [(way, number, f"{number / found.tokens:.2%}") for way, number in found.found_by.items()]
     output.result(
@@ -92,7 +105,24 @@ def vectors_info(output: Output, /, **arguments: Any) -> None:
         share,
         table("how they were found", ["way", "tokens", "share"], ways),
         table("commonest words without a vector", ["word", "times"], list(found.missing.items())),
+        table(
+            "families, on a sample of the texts",
+            ["family", "tokens", "with a vector", "commonest words without one"],
+            [
+                (one.family, one.found.tokens, f"{one.found.coverage:.2%}", " ".join(one.found.missing))
+                for one in compared
+            ],
+        ),
+        _recommendation(best, opened),
     )
+
+
+def _recommendation(best: str, opened: Any) -> str:
+    from w2vray.vectors.comparing import made_anew
+
+    if best == opened.rules.family:
+        return f"recommended: {best}, as the vectors are read now"
+    return f"recommended: {best}; {made_anew(opened.source, best)}"
 
 
 def _vectors_value(opened: Any) -> dict[str, Any]:
@@ -112,7 +142,8 @@ def _vectors_value(opened: Any) -> dict[str, Any]:
     }
 
 
-def _vectors_result(output: Output, opened: Any) -> None:
+def vectors_result(output: Output, opened: Any) -> None:
+    """Show vectors that are open."""
     output.result(_vectors_value(opened), *vectors_lines(opened))
 
 

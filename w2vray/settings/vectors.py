@@ -7,12 +7,14 @@ from w2vray.settings.verbs import (
     CORPUS_HELP,
     DTYPES,
     FAMILIES,
+    TABLE_VERSION_HELP,
     TEXT_COLUMN_HELP,
     documented,
     flag,
     require,
     require_choices,
     require_text_columns,
+    require_version,
 )
 
 __all__ = ["FitVectorsSettings", "ImportSettings", "JoinVectorsSettings", "VectorsInfoSettings"]
@@ -64,6 +66,7 @@ class FitVectorsSettings:
     corpus: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
     output: str = documented("Vectors directory to make.", metavar="VECTORS")
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
+    table_version: int | None = documented(TABLE_VERSION_HELP, None, metavar="N", group="Data")
     algorithm: str = documented(
         "word2vec; or fasttext, which learns vectors of n-grams too, for --oov subword.", "word2vec", choices=ALGORITHMS
     )
@@ -84,6 +87,7 @@ class FitVectorsSettings:
     def __post_init__(self) -> None:
         require_choices(self)
         require_text_columns(self.text_column)
+        require_version(self.table_version)
         for name in ("dim", "epochs", "window", "min_count", "negative"):
             require(getattr(self, name) > 0, name, getattr(self, name), "a whole number above 0")
         require(self.threads is None or self.threads > 0, "threads", self.threads, "a whole number above 0")
