@@ -78,8 +78,8 @@ def _word2vec_text(
     rows, dim = header
     if form.dim is not None and form.dim != dim and form.agreeing > form.exactly and form.agreeing * 2 > form.rows:
         raise VectorsError(
-            f"{stream.path}: the header says {dim} numbers a row; row 1 and most others have "
-            f"{form.dim} numbers; expected {dim}. Correct the header"
+            f"{stream.path}: the header says {dim} numbers a row, and {form.agreeing} of the first {form.rows} rows "
+            f"have {form.dim}; correct the header"
         )
     family = "fasttext" if ".vec" in stream.path.suffixes else None  # the name that fastText gives its text files
     text = TextRows(stream, dim, bad, rows, form.tabs)
