@@ -81,7 +81,9 @@ def vectors_info(output: Output, /, **arguments: Any) -> None:
         _vectors_result(output, opened)
         return
     rules = family(settings.family) if settings.family else opened.rules
-    found = measure_coverage(opened.vocabulary, rules, corpus_texts(settings.corpus, settings.text_column))
+    pieces = opened.pieces if rules.pieces else None
+    texts = corpus_texts(settings.corpus, settings.text_column)
+    found = measure_coverage(opened.vocabulary, rules, texts, pieces=pieces)
     value = {**_vectors_value(opened), **found.as_dict(), "measured_with": rules.family}
     share = f"{found.found:,} of {found.tokens:,} tokens have a vector ({found.coverage:.2%}), read as {rules.name}"
     ways = [(way, number, f"{number / found.tokens:.2%}") for way, number in found.found_by.items()]

@@ -18,14 +18,17 @@ from w2vray.settings.verbs import (
 __all__ = ["FitVectorsSettings", "ImportSettings", "JoinVectorsSettings", "VectorsInfoSettings"]
 
 ALGORITHMS = ("word2vec", "fasttext")
-FORMATS = ("auto", "word2vec-binary", "word2vec-text", "glove", "fasttext-binary", "gensim")
+FORMATS = ("auto", "word2vec-binary", "word2vec-text", "glove", "fasttext-binary", "gensim", "model2vec")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportSettings:
     """Settings of ``vectors import``."""
 
-    source: str = documented("File of word vectors, plain or gzip.", positional=True)
+    source: str = documented(
+        "File of word vectors, plain or gzip; or directory of a static model (model2vec, sentence-transformers).",
+        positional=True,
+    )
     output: str = documented("Vectors directory to make.", metavar="VECTORS")
     format: str = documented("Format of the file; auto looks at it.", "auto", choices=FORMATS)
     trust_pickle: bool = documented(

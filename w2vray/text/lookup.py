@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from w2vray.settings.verbs import SPECIAL_OOV
+from w2vray.text.pieces import Pieces
 from w2vray.text.resolution import WAYS, Resolution, resolve
 from w2vray.text.tokens import TokenRules, tokenizer
 from w2vray.text.vocabulary import MISSING, Vocabulary
@@ -84,6 +85,10 @@ class Lookup:
     oov: str
     replaced_rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     covers: Callable[[str], bool] | None = None
+    pieces: Pieces | None = None
+
+    def __post_init__(self) -> None:
+        assert self.rules.pieces == (self.pieces is not None), "such rules and a tokenizer go together"
 
     @property
     def special_id(self) -> int | None:
@@ -92,7 +97,7 @@ class Lookup:
 
     def __call__(self, texts: pa.LargeStringArray | Sequence[str]) -> Ids:
         """Look up texts (no nulls)."""
-        tokenize = tokenizer(self.rules)
+        tokenize = self.tokenize
         numbers = _Numbers()
         codes: list[int] = []
         lengths = []
@@ -105,7 +110,12 @@ class Lookup:
 
     def resolve(self, words: list[str]) -> Resolution:
         """Find the entries of distinct words: the one place that knows how a written word becomes rows."""
-        return resolve(self.vocabulary, self.rules, words)
+        return resolve(self.vocabulary, self.rules, words) if self.pieces is None else self.pieces.resolve(words)
+
+    @property
+    def tokenize(self) -> Callable[[str], list[str]]:
+        """What splits a text into what ``resolve`` reads: words, or parts that have pieces."""
+        return tokenizer(self.rules) if self.pieces is None else self.pieces.cuts
 
     def entry_ids(self, found: Resolution) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
         """Apply ``oov``: return the id of each entry, ``MISSING`` where it is skipped, and the words to make."""
@@ -193,20 +203,25 @@ class Coverage:
 
 
 def measure_coverage(
-    vocabulary: Vocabulary, rules: TokenRules, texts: Iterable[pa.LargeStringArray], *, words: int = 20
+    vocabulary: Vocabulary,
+    rules: TokenRules,
+    texts: Iterable[pa.LargeStringArray],
+    *,
+    pieces: Pieces | None = None,
+    words: int = 20,
 ) -> Coverage:
     """Measure the coverage of texts; ``words`` of the commonest missing words are listed.
 
     So that memory stays bounded, the rarest are forgotten where there are more than ``_MISSING_WORDS``. A word that
     comes again is then counted anew: its count is too low, never too high, and it may not be listed at all.
     """
-    tokenize = tokenizer(rules)
+    lookup = Lookup(vocabulary, rules, "skip", pieces=pieces)
     missing: Counter[str] = Counter()
     ways = np.zeros(len(WAYS), dtype=np.int64)
     tokens = 0
     for array in texts:
-        counts = Counter(token for text in array.to_pylist() for token in tokenize(text))
-        resolved = resolve(vocabulary, rules, list(counts))
+        counts = Counter(token for text in array.to_pylist() for token in lookup.tokenize(text))
+        resolved = lookup.resolve(list(counts))
         counts_E = np.repeat(np.array(list(counts.values()), dtype=np.int64), np.diff(resolved.offsets_W1))
         tokens += int(counts_E.sum())
         known_E = resolved.rows_E != MISSING

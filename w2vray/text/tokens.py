@@ -34,7 +34,7 @@ from typing import Any, Literal, Self
 from w2vray.errors import BundleError
 from w2vray.settings.verbs import FAMILIES
 
-__all__ = ["TokenRules", "family", "prepared", "tokenizer", "word_character"]
+__all__ = ["PIECES", "TokenRules", "family", "prepared", "tokenizer", "word_character"]
 
 _STRAIGHT_APOSTROPHES = {0x2018: "'", 0x2019: "'", 0x02BC: "'"}
 _STRAIGHT_MARKS = {
@@ -73,6 +73,7 @@ class TokenRules:
     strip_possessive: bool = False  # without 's
     hyphen_as: str = ""  # hyphens as this mark
     split_unknown: str = ""  # in parts, split at these marks
+    pieces: bool = False  # split by the tokenizer that came with the vectors; no other rule applies
 
     def as_dict(self) -> dict[str, Any]:
         """Return the rules as JSON can hold them.
@@ -106,10 +107,10 @@ class TokenRules:
     @property
     def name(self) -> str:
         """The family's name, and whether these are its rules of an earlier version."""
-        return self.family if self == _FAMILIES.get(self.family) else f"{self.family} of an earlier version"
+        return self.family if self in (_FAMILIES.get(self.family), PIECES) else f"{self.family} of an earlier version"
 
 
-_OFF_BEFORE = {"lone_clitics": False}
+_OFF_BEFORE = {"lone_clitics": False, "pieces": False}
 """Rules that stored ones may lack: they came later, and were not in force before."""
 
 
@@ -156,6 +157,9 @@ _FAMILIES = {
     ),
 }
 assert tuple(_FAMILIES) == FAMILIES
+
+PIECES = TokenRules(family="pieces", lowercase=False, straighten_apostrophes=False, pieces=True)
+"""Rules of vectors that came with a tokenizer (see ``pieces.py``): its own."""
 
 
 def family(name: str) -> TokenRules:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from w2vray.errors import VectorsError
 from w2vray.settings.vectors import ImportSettings
+from w2vray.settings.verbs import flag
 from w2vray.text import tokens
 from w2vray.vectors.directory import Vectors
 from w2vray.vectors.families import FIRST_WORDS, FamilyGuess, guess_family
@@ -29,6 +31,8 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
             settings.source, settings.format, trust_pickle=settings.trust_pickle, limit=settings.limit
         ) as source,
     ):
+        if source.pieces is not None:
+            _require_whole(settings)
         total = source.rows if settings.limit is None else min(settings.limit, source.rows or settings.limit)
         read = 0
         first_words: list[str] = []
@@ -40,7 +44,18 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
                 progress(read, total)
         guess = _family(settings.family, source, first_words)
         origin = {"path": str(source.path), "format": source.format, "rows": read, "header_rows": source.rows}
-        return writer.finish(tokens.family(guess.family), {**origin, "family_why": guess.why}, source.ngrams)
+        rules = tokens.PIECES if source.pieces is not None else tokens.family(guess.family)
+        return writer.finish(rules, {**origin, "family_why": guess.why}, source.ngrams, source.pieces)
+
+
+def _require_whole(settings: ImportSettings) -> None:
+    """Refuse what pieces of a tokenizer cannot be imported with."""
+    for name, value in (("limit", settings.limit), ("family", settings.family)):
+        if value is not None:
+            raise VectorsError(
+                f"{flag(name)} {value}: the rows of {settings.source} are pieces of its own tokenizer, which needs "
+                "all of them and splits texts in its own way; leave the option out"
+            )
 
 
 def _family(asked: str | None, source: Source, first_words: Sequence[str]) -> FamilyGuess:

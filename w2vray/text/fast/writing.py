@@ -15,7 +15,7 @@ import numpy.typing as npt
 from w2vray.kernels.compiling import inlined, kernel
 from w2vray.text.fast.alphabet import BLANK_KIND, COMPLEX, MARK, PACKED, WORD_KIND, Characters
 
-__all__ = ["AS_IT_IS", "BY_PYTHON", "BY_TABLE", "FlatTexts", "ways_to_read", "write"]
+__all__ = ["AS_IT_IS", "BY_PYTHON", "BY_TABLE", "FlatTexts", "decode", "ways_to_read", "write"]
 
 AS_IT_IS, BY_TABLE, BY_PYTHON = 0, 1, 2
 """How a text is written anew."""
@@ -39,7 +39,7 @@ class FlatTexts(NamedTuple):
 
 
 @inlined
-def _decode(data: npt.NDArray[np.uint8], at: int) -> tuple[int, int]:
+def decode(data: npt.NDArray[np.uint8], at: int) -> tuple[int, int]:
     """Return the code point at a place, and how many bytes it has; the bytes are valid UTF-8."""
     first = np.int64(data[at])
     if first < 0x80:
@@ -91,7 +91,7 @@ def ways_to_read(texts: FlatTexts, written: npt.NDArray[np.uint32]) -> npt.NDArr
             if data[at] < _ASCII:
                 at += 1
                 continue
-            point, size = _decode(data, at)
+            point, size = decode(data, at)
             if point >= len(written) or written[point] == COMPLEX:
                 ways_N[text] = BY_PYTHON
                 break
@@ -125,7 +125,7 @@ def write(texts: FlatTexts, ways_N: npt.NDArray[np.uint8], prepared: FlatTexts, 
                 end += 1
                 at += 1
                 continue
-            point, size = _decode(source, at)
+            point, size = decode(source, at)
             at += size
             if ways_N[text] == BY_TABLE:
                 point = np.int64(characters.written[point])

@@ -9,6 +9,8 @@ from w2vray.errors import VectorsError
 from w2vray.vectors.readers.block import MAX_DIM, Block, Source
 from w2vray.vectors.readers.fasttext_binary import fasttext_source, is_fasttext_binary
 from w2vray.vectors.readers.gensim_pickle import gensim_source, is_pickle
+from w2vray.vectors.readers.static_model import FORMAT as STATIC_MODEL
+from w2vray.vectors.readers.static_model import is_static_model, static_model_source
 from w2vray.vectors.readers.stream import MAX_LINE, ByteStream, open_bytes
 from w2vray.vectors.readers.text import is_number, read_text
 from w2vray.vectors.readers.word2vec_binary import read_word2vec_binary
@@ -36,11 +38,26 @@ def open_source(
     """
     path = Path(path)
     if path.is_dir():
-        raise VectorsError(f"{path} is a directory; expected a file of word vectors")
+        if format not in ("auto", STATIC_MODEL) or not (format == STATIC_MODEL or is_static_model(path)):
+            raise VectorsError(
+                f"{path} is a directory; expected a file of word vectors, or the directory of a static model, with "
+                "model.safetensors and tokenizer.json"
+            )
+        with static_model_source(path) as source:
+            yield source
+        return
     with open_bytes(path) as stream:
         head = stream.peek(64)
+        if path.suffix == ".safetensors":
+            raise VectorsError(
+                f"{path} holds tensors without their words; name the directory that it is in, with its tokenizer.json"
+            )
         if head.startswith(_ZIP):
             raise VectorsError(f"{path} is a zip archive; unpack it first, and name the file of word vectors in it")
+        if format == STATIC_MODEL:
+            raise VectorsError(
+                f"{path} is a file; {format} is a directory, with model.safetensors and tokenizer.json in it"
+            )
         if format == "gensim" or (format == "auto" and is_pickle(head)):
             yield gensim_source(path, head, limit, trusted=trust_pickle)
         elif format == "fasttext-binary" or (format == "auto" and is_fasttext_binary(head)):

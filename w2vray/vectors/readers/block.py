@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.errors import VectorsError
+from w2vray.text.pieces import Pieces
 from w2vray.vectors.ngrams import NGrams
 
 __all__ = ["BLOCK_ROWS", "MAX_DIM", "Block", "Source", "decode_word", "rows_per_block"]
@@ -37,7 +38,8 @@ class Source:
     """An opened file of word vectors.
 
     ``rows`` is what its header promises, None where it has no header; ``family`` the token rules such files come with,
-    None where the words have to tell (see ``families.py``); ``ngrams`` the vectors of n-grams, where it has such.
+    None where the words have to tell (see ``families.py``); ``ngrams`` the vectors of n-grams, where it has such;
+    ``pieces`` the tokenizer, where words are pieces of one.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class Source:
     family: str | None
     blocks: Iterator[Block]
     ngrams: NGrams | None = None
+    pieces: Pieces | None = None
 
 
 def decode_word(path: Path, row: int, word: bytes) -> str:
