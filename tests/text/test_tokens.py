@@ -12,12 +12,14 @@ from w2vray.errors import BundleError
 from w2vray.settings.verbs import FAMILIES
 from w2vray.text.tokens import TokenRules, _pattern, family, tokenizer
 
-PLAIN, GLOVE, GOOGLE_NEWS, FASTTEXT = map(family, FAMILIES)
+PLAIN, GLOVE, GOOGLE_NEWS, FASTTEXT, CASED, UNCASED = map(family, FAMILIES)
 EVERY_RULES = [
     PLAIN,
     GLOVE,
     GOOGLE_NEWS,
     FASTTEXT,
+    CASED,
+    UNCASED,
     replace(PLAIN, punctuation=True),
     replace(PLAIN, lowercase=False, joiners=""),
     replace(PLAIN, number_joiners=".,", straighten_apostrophes=False),

@@ -11,7 +11,7 @@ from w2vray.schema import FileReason
 from w2vray.store.corpus import SourceFile
 from w2vray.store.description import Description
 from w2vray.store.failures import Failure
-from w2vray.store.opening import UNREADABLE, file_error, first_line
+from w2vray.store.opening import NAMELESS_FOLDER, UNREADABLE, file_error, first_line
 from w2vray.store.parquet import Parquet
 from w2vray.store.units import Piece
 
@@ -84,6 +84,8 @@ def describe_file(store: fs.FileSystem, base: str, file: SourceFile, columns: Se
 
     The name tells the format. If the file turns out not to have it, its first bytes do: most files need no extra read.
     """
+    if "" in file.name.split("/"):
+        return Failure(reason=FileReason.UNSUPPORTED, detail=NAMELESS_FOLDER, file=file.name)
     made = _named(file.name)
     try:
         with store.open_input_file(f"{base}/{file.name}") as handle:
@@ -102,4 +104,6 @@ def describe_file(store: fs.FileSystem, base: str, file: SourceFile, columns: Se
         return Failure(reason=FileReason(error.reason), detail=str(error), file=file.name)
     except UNREADABLE as error:
         refused = file_error(file.name, error, made.damaged)
-        return Failure(reason=FileReason(refused.reason), detail=first_line(error), file=file.name)
+        local = isinstance(store, fs.LocalFileSystem)
+        hint = "" if local or refused.reason != FileReason.VANISHED else "; it is gone, or its key ends in a slash"
+        return Failure(reason=FileReason(refused.reason), detail=first_line(error) + hint, file=file.name)

@@ -1,5 +1,6 @@
 """A unit read back row by row, if its files are still those that were planned."""
 
+import reprlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
@@ -10,6 +11,7 @@ import pyarrow as pa
 from w2vray.errors import FileError
 from w2vray.schema import FileReason, without_views
 from w2vray.store.filters import Where
+from w2vray.store.folders import row_that_differs
 from w2vray.store.formats import FORMATS
 from w2vray.store.opening import UNREADABLE, etag_of, file_error
 from w2vray.store.places import open_store
@@ -50,7 +52,7 @@ def read_unit(
             arrays = [
                 pa.repeat(pa.scalar(piece.file), len(batch)),
                 pa.array(np.arange(row, row + len(batch))),
-                *(_column(piece, batch, name, schema) for name in columns),
+                *(_column(piece, row, batch, name, schema) for name in columns),
             ]
             row += len(batch)
             rows = pa.RecordBatch.from_arrays(arrays, names=[FILE_COLUMN, ROW_COLUMN, *columns])
@@ -68,12 +70,17 @@ def place_of(batch: pa.RecordBatch, row: int) -> str:
     return f"row {batch.column(ROW_COLUMN)[row]} of {batch.column(FILE_COLUMN)[row]}, counted from 0"
 
 
-def _column(piece: Piece, batch: pa.RecordBatch, name: str, schema: pa.Schema) -> pa.Array:
-    """Return a column of a batch, from the file or from its folders, in the type that all files' values are read in."""
+def _column(piece: Piece, row: int, batch: pa.RecordBatch, name: str, schema: pa.Schema) -> pa.Array:
+    """Return a column of a batch, from the file or from its folders, in the type that all files' values are read in.
+
+    The batch begins with a ``row`` of the file.
+    """
     kind = schema.field(name).type if name in schema.names else None
     folders = piece.source.partition_values
     if name in batch.schema.names:
         column = batch.column(name)
+        if name in folders:
+            _require_folders_value(piece, row, column, name)
     elif name in folders:
         column = pa.repeat(pa.scalar(folders[name], pa.string()), len(batch))
     elif kind is not None:
@@ -87,6 +94,20 @@ def _column(piece: Piece, batch: pa.RecordBatch, name: str, schema: pa.Schema) -
             raise
         detail = f"{piece.file}: column {name!r} is {column.type}, and not every value fits into {kind}: {error}"
         raise FileError(detail, file=piece.file, reason=FileReason.WRONG_TYPE) from error
+
+
+def _require_folders_value(piece: Piece, row: int, column: pa.Array, name: str) -> None:
+    """Refuse a file that says of its rows something else than its folder does."""
+    value = piece.source.partition_values[name]
+    differs = row_that_differs(column, value)
+    if differs is not None:
+        found = reprlib.repr(column[differs].as_py())
+        raise FileError(
+            f"{piece.file}: column {name!r} is {found} in row {row + differs}, and the name of its folder says "
+            f"{value!r}; rename the folder, or leave the column out",
+            file=piece.file,
+            reason=FileReason.AMBIGUOUS,
+        )
 
 
 def _read_piece(piece: Piece, root: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

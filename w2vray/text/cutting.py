@@ -119,10 +119,10 @@ def cuts_of(spec: Part, normalize: Normalize, split: Split) -> Cuts:
     types = [part["type"] for part in splitters]
     if types == ["Metaspace"] and _keeps_spaces(normalizers, splitters[0], spec["model"]):
         return _before_spaces(normalizers, normalize)
-    if types == ["ByteLevel"] and splitters[0].get("use_regex", True):
-        if all(part["type"] in _CHARACTERWISE - {"BertNormalizer"} for part in normalizers):
-            blanks = [" "] if splitters[0].get("add_prefix_space", True) else list(_BLANKS)
-            return Cuts(_kinds(blanks), drops_blanks=False, marks_apart=False)
+    by_characters = all(part["type"] in _CHARACTERWISE - {"BertNormalizer"} for part in normalizers)
+    if types == ["ByteLevel"] and splitters[0].get("use_regex", True) and by_characters:
+        blanks = [" "] if splitters[0].get("add_prefix_space", True) else list(_BLANKS)
+        return Cuts(_kinds(blanks), drops_blanks=False, marks_apart=False)
     return _NO_CUTS
 
 

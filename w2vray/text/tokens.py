@@ -19,14 +19,20 @@ model reads text in the same way for ever.
 ``fasttext``
     As fastText reads its files: what ASCII white space parts, and nothing else; case and marks are kept. Text from
     elsewhere is composed first (NFC), a no-break space is a space, and a line's end is one too.
-
-Texts in scripts that are written without spaces (Chinese, Japanese, Thai) are not split into words.
+``cased``
+    As vectors whose text was split into words and marks, and kept its case: those that fastText publishes
+    (``crawl-300d-2M``, ``wiki-news-300d-1M``, ``cc.de.300`` and the like) and GloVe 840B. Publishers split in different
+    ways, so the vectors' own words decide: a word that has no row is looked for in other spellings, and then in parts
+    (``don't`` as ``do`` and ``n't``, ``l'eau`` as ``l'`` and ``eau``, ``film-maker`` as two words). A mark that has no
+    row is left out, as it was when the vectors were made.
+``uncased``
+    The same for vectors in lower case, such as ``wiki.en.vec``.
 """
 
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from itertools import chain
 from typing import Any, Literal, Self
@@ -34,7 +40,7 @@ from typing import Any, Literal, Self
 from w2vray.errors import BundleError
 from w2vray.settings.verbs import FAMILIES
 
-__all__ = ["PIECES", "TokenRules", "family", "prepared", "tokenizer", "word_character"]
+__all__ = ["PIECES", "TokenRules", "family", "prepared", "straightened", "tokenizer", "word_character"]
 
 _STRAIGHT_APOSTROPHES = {0x2018: "'", 0x2019: "'", 0x02BC: "'"}
 _STRAIGHT_MARKS = {
@@ -73,6 +79,9 @@ class TokenRules:
     strip_possessive: bool = False  # without 's
     hyphen_as: str = ""  # hyphens as this mark
     split_unknown: str = ""  # in parts, split at these marks
+    usual_form: bool = False  # full-width and half-width forms, ligatures and curly marks as what they stand for
+    split_apostrophes: bool = False  # in the parts around an apostrophe that have most rows
+    drop_unknown_marks: bool = False  # a mark that has no row is not a token
     pieces: bool = False  # split by the tokenizer that came with the vectors; no other rule applies
 
     def as_dict(self) -> dict[str, Any]:
@@ -110,7 +119,13 @@ class TokenRules:
         return self.family if self in (_FAMILIES.get(self.family), PIECES) else f"{self.family} of an earlier version"
 
 
-_OFF_BEFORE = {"lone_clitics": False, "pieces": False}
+_OFF_BEFORE = {
+    "lone_clitics": False,
+    "usual_form": False,
+    "split_apostrophes": False,
+    "drop_unknown_marks": False,
+    "pieces": False,
+}
 """Rules that stored ones may lack: they came later, and were not in force before."""
 
 
@@ -120,6 +135,24 @@ _CLOSED_CLASS = (
     "her hers him his how if in into is it its may me might must my no nor not of off on or our ours out over shall "
     "she should so some than that the their theirs them then there these they this those to too under up us was we "
     "were what when where which who whom whose why will with would you your yours"
+)
+
+_CASED = TokenRules(
+    family="cased",
+    lowercase=False,
+    punctuation=True,
+    lone_clitics=True,
+    acronyms=True,
+    joiners="-/&'",
+    number_joiners=".,:",
+    mask_digits=True,
+    other_case=True,
+    closed_class=_CLOSED_CLASS,
+    hyphen_as="_",
+    split_unknown="-/&",
+    usual_form=True,
+    split_apostrophes=True,
+    drop_unknown_marks=True,
 )
 
 _FAMILIES = {
@@ -155,6 +188,8 @@ _FAMILIES = {
         straighten_apostrophes=False,
         whitespace_only=True,
     ),
+    "cased": _CASED,
+    "uncased": replace(_CASED, family="uncased", lowercase=True, other_case=False, closed_class=""),
 }
 assert tuple(_FAMILIES) == FAMILIES
 
@@ -258,3 +293,8 @@ def prepared(rules: TokenRules, text: str) -> str:
     if rules.lowercase:  # J and a caron are one character as a small letter only: normalise again
         text = unicodedata.normalize(rules.normalization, text.lower())
     return text
+
+
+def straightened(text: str) -> str:
+    """Return a text with plain apostrophes, quotes and dashes."""
+    return text.translate(_STRAIGHT_APOSTROPHES).translate(_STRAIGHT_MARKS)

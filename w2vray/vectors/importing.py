@@ -43,9 +43,24 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
             if progress is not None:
                 progress(read, total)
         guess = _family(settings.family, source, first_words)
-        origin = {"path": str(source.path), "format": source.format, "rows": read, "header_rows": source.rows}
+        origin = {
+            "path": str(source.path),
+            "format": source.format,
+            "rows": read,
+            "header_rows": source.rows,
+            "family_why": guess.why,
+        }
         rules = tokens.PIECES if source.pieces is not None else tokens.family(guess.family)
-        return writer.finish(rules, {**origin, "family_why": guess.why}, source.ngrams, source.pieces)
+        return writer.finish(rules, origin, source.ngrams, source.pieces)
+
+
+def _family(asked: str | None, source: Source, first_words: Sequence[str]) -> FamilyGuess:
+    """What was asked for, or what came with the vectors, or else what the words tell; and why."""
+    if source.pieces is not None:
+        return FamilyGuess(tokens.PIECES.family, "a tokenizer came with the vectors")
+    if asked:
+        return FamilyGuess(asked, "--family says so")
+    return guess_family(first_words, otherwise=source.family)
 
 
 def _require_whole(settings: ImportSettings) -> None:
@@ -56,12 +71,3 @@ def _require_whole(settings: ImportSettings) -> None:
                 f"{flag(name)} {value}: the rows of {settings.source} are pieces of its own tokenizer, which needs "
                 "all of them and splits texts in its own way; leave the option out"
             )
-
-
-def _family(asked: str | None, source: Source, first_words: Sequence[str]) -> FamilyGuess:
-    """What was asked for, what the format comes with, or else what the words tell; and why."""
-    if asked:
-        return FamilyGuess(asked, "--family says so")
-    if source.family:
-        return FamilyGuess(source.family, f"{source.format} files come with it")
-    return guess_family(first_words)

@@ -49,7 +49,10 @@ def static_model_source(path: Path) -> Iterator[Source]:
     folder, unit_length = _layout(path)
     described = _tokenizer_bytes(folder)
     tokenizer = read_tokenizer(described, folder / _TOKENIZER)
-    unknown = unknown_piece(tokenizer, json.loads(described))
+    content = json.loads(described)
+    if content["model"].get("dropout"):
+        raise VectorsError(f"{folder / _TOKENIZER} splits words by chance (dropout {content['model']['dropout']})")
+    unknown = unknown_piece(tokenizer, content)
     pieces = Pieces(np.frombuffer(described, dtype=np.uint8), unknown, unit_length=unit_length)
     names = pieces.names
     if sorted(tokenizer.get_vocab(with_added_tokens=True).values()) != list(range(len(names))):
@@ -58,7 +61,7 @@ def static_model_source(path: Path) -> Iterator[Source]:
     try:
         with safe_open(file, framework="numpy") as tensors:
             table = _Table.of(file, tensors, len(names))
-            yield Source(path, FORMAT, table.dim, len(names), "pieces", table.blocks(names), pieces=pieces)
+            yield Source(path, FORMAT, table.dim, len(names), None, table.blocks(names), pieces=pieces)
     except (SafetensorError, OSError) as error:
         raise VectorsError(f"{file} cannot be read ({error}); it is damaged, or was not copied whole") from error
 
