@@ -21,7 +21,7 @@ from w2vray.cluster.trainer import Progress, require_workers, run_trainer
 from w2vray.cluster.waiting import Note
 from w2vray.errors import BundleError, ConfigError, CorpusError, UnusableInputError
 from w2vray.models.directory import ModelConfig, save_bundle
-from w2vray.models.kinds import ModelSettings, model_settings
+from w2vray.models.kinds import ModelSettings, model_settings, settled
 from w2vray.run.leases import only_writer
 from w2vray.run.wholefiles import WholeFiles
 from w2vray.settings.steps import StepSettings
@@ -90,6 +90,7 @@ def train(
     if os.path.lexists(output):
         raise BundleError(f"{output} is already there; name another --output, or remove it first")
     vectors = Vectors.open(settings.vectors).for_oov(settings.oov)
+    model = settled(model, unit_length=vectors.unit_length)
     columns = (settings.text_column, settings.label_column, settings.where)
     stores = [labelled_units(place, *columns) for place in (settings.labelled, settings.validation) if place]
     if len(stores) > 1 and (shared := shared_files(stores[0].corpus, stores[1].corpus)):

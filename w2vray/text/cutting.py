@@ -17,7 +17,7 @@ import string
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import chain
 from typing import Any
 
@@ -223,14 +223,20 @@ def _is_blank(normalized: str) -> bool:
 
 
 def _kinds(blanks: Iterable[str]) -> npt.NDArray[np.uint8]:
-    kinds = np.full(TABLED, GLUED, dtype=np.uint8)
-    for point in range(TABLED):
-        category = unicodedata.category(chr(point))
-        if category in ("Cf", "Cc") or point in _PREPENDED or chr(point).isspace():
-            kinds[point] = HOLDS
-        elif (category[0] == "L" or category == "Nd") and (point < 0x80 or _stays_word(chr(point))):
-            kinds[point] = WORD
+    kinds = _without_blanks().copy()
     kinds[[ord(blank) for blank in blanks]] = BLANK
+    return kinds
+
+
+@cache
+def _without_blanks() -> npt.NDArray[np.uint8]:
+    kinds = np.full(TABLED, GLUED, dtype=np.uint8)
+    for point, character in enumerate(map(chr, range(TABLED))):
+        category = unicodedata.category(character)
+        if category in ("Cf", "Cc") or point in _PREPENDED or character.isspace():
+            kinds[point] = HOLDS
+        elif (category[0] == "L" or category == "Nd") and (point < 0x80 or _stays_word(character)):
+            kinds[point] = WORD
     return kinds
 
 

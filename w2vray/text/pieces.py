@@ -23,39 +23,56 @@ from w2vray.text.vocabulary import MISSING
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["Pieces", "read_tokenizer", "unknown_piece"]
+__all__ = ["Pieces", "read_tokenizer"]
 
 _EXACT = WAYS.index("exact")
-_UNHEARD_OF = "x \U0010fffd\ue000 \U000f0000x"
-"""Characters for private use: what no vocabulary holds."""
+_UNHEARD_OF = "\u2603 \U00012000 \ua66e \u0794 \u16a0"
+"""Characters that hardly a vocabulary holds all of: a snowman, and letters of scripts that few people write."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pieces:
     """A tokenizer, and how its pieces are used.
 
-    ``described`` is the content of ``tokenizer.json``. ``unknown`` is the number of the piece that stands for unknown
-    ones, and is left out as the others' library does. ``unit_length`` says whether an embedding is scaled to length 1.
+    ``described`` is the content of ``tokenizer.json``. ``unit_length`` says whether an embedding is scaled to length 1;
+    ``origin`` is how errors call the tokenizer.
     """
 
     described: npt.NDArray[np.uint8]
-    unknown: int | None
     unit_length: bool
+    origin: str = "the vectors' tokenizer"
 
     @cached_property
-    def _tokenizer(self) -> "Tokenizer":
-        return read_tokenizer(self.described.tobytes(), "the vectors' tokenizer")
+    def tokenizer(self) -> "Tokenizer":
+        """The library's own."""
+        return read_tokenizer(self.described.tobytes(), self.origin)
+
+    @cached_property
+    def _content(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self.described.tobytes())
+        return content
+
+    @cached_property
+    def unknown(self) -> int | None:
+        """Number of the piece that stands for unknown ones, and is left out, as model2vec does; None: there is none."""
+        model = self._content["model"]
+        if model["type"] == "Unigram":
+            number = model.get("unk_id")
+        else:
+            token = model.get("unk_token")
+            number = None if token is None else self.tokenizer.token_to_id(token)
+        return None if number is None else int(number)
 
     @cached_property
     def names(self) -> list[str]:
         """The pieces, in the order of their rows."""
-        vocabulary = self._tokenizer.get_vocab(with_added_tokens=True)
+        vocabulary = self.tokenizer.get_vocab(with_added_tokens=True)
         return sorted(vocabulary, key=vocabulary.__getitem__)
 
     @cached_property
     def cuts(self) -> Cuts:
         """Where texts may be cut."""
-        normalizer, splitter = self._tokenizer.normalizer, self._tokenizer.pre_tokenizer
+        normalizer, splitter = self.tokenizer.normalizer, self.tokenizer.pre_tokenizer
 
         def normalize(text: str) -> str:
             return text if normalizer is None else str(normalizer.normalize_str(text))
@@ -63,11 +80,11 @@ class Pieces:
         def split(text: str) -> list[str]:
             return [text] if splitter is None else [part for part, _ in splitter.pre_tokenize_str(text)]
 
-        return cuts_of(json.loads(self.described.tobytes()), normalize, split)
+        return cuts_of(self._content, normalize, split)
 
     def ids(self, text: str) -> list[int]:
         """Return the numbers of a text's pieces, read as a whole."""
-        return list(self._tokenizer.encode(text, add_special_tokens=False).ids)
+        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
     def resolve(self, parts: Sequence[str]) -> Resolution:
         """Find the pieces of parts of texts; an unknown one has no row."""
@@ -112,13 +129,3 @@ def read_tokenizer(described: bytes, origin: object) -> "Tokenizer":
             f"{origin} fails at characters that it does not know ({error}); give it an unknown piece"
         ) from error
     return tokenizer
-
-
-def unknown_piece(tokenizer: "Tokenizer", described: dict[str, Any]) -> int | None:
-    """Return the number of the piece that stands for unknown ones, as model2vec finds it; None where there is none."""
-    model = described["model"]
-    if model["type"] == "Unigram":
-        found = model.get("unk_id")
-        return None if found is None else int(found)
-    token = model.get("unk_token")
-    return None if token is None else tokenizer.token_to_id(token)

@@ -62,6 +62,11 @@ class Vectors:
         """Width of the table."""
         return int(self.table_VD.shape[1])
 
+    @property
+    def unit_length(self) -> bool:
+        """Whether the library that they came with scales the mean of a text to length 1."""
+        return self.pieces is not None and self.pieces.unit_length
+
     def __len__(self) -> int:
         return len(self.table_VD)
 
@@ -90,7 +95,7 @@ class Vectors:
             if (stored := meta.get("ngrams")) is not None:
                 rows_GD = _map(path, "ngrams", dtype, (stored["buckets"], dim))
                 ngrams = NGrams(rows_GD, int(stored["shortest"]), int(stored["longest"]))
-            pieces = _pieces(path, meta["pieces"], rows) if rules.pieces else None
+            pieces = _pieces(path, meta["pieces"]) if rules.pieces else None
             source, fingerprint = dict(meta["source"]), str(meta["fingerprint"])
             return cls(table, vocabulary, rules, fingerprint, source, path.resolve(), ngrams, pieces)
         except (KeyError, TypeError, ValueError, BundleError) as error:
@@ -131,9 +136,8 @@ class Vectors:
             arrays["ngrams"] = self.ngrams.table_GD
             arrays["ngram_lengths"] = np.array([self.ngrams.shortest, self.ngrams.longest])
         if self.pieces is not None:
-            unknown = MISSING if self.pieces.unknown is None else self.pieces.unknown
             arrays["tokenizer"] = self.pieces.described
-            arrays["pieces"] = np.array([unknown, self.pieces.unit_length])
+            arrays["unit_length"] = np.array(self.pieces.unit_length)
         return {name: np.asarray(array) for name, array in arrays.items()}
 
     @classmethod
@@ -141,10 +145,7 @@ class Vectors:
         """Rebuild around shared arrays without copying them."""
         vocabulary = Vocabulary(arrays["words"], arrays["word_offsets"], arrays["slot_rows"], arrays["slot_tags"])
         ngrams = NGrams(arrays["ngrams"], *arrays["ngram_lengths"].tolist()) if "ngrams" in arrays else None
-        pieces = None
-        if "pieces" in arrays:
-            unknown, unit_length = arrays["pieces"].tolist()
-            pieces = Pieces(arrays["tokenizer"], None if unknown == MISSING else unknown, bool(unit_length))
+        pieces = Pieces(arrays["tokenizer"], bool(arrays["unit_length"])) if "tokenizer" in arrays else None
         return cls(arrays["table"], vocabulary, rules, fingerprint, {}, ngrams=ngrams, pieces=pieces)
 
 
@@ -162,13 +163,11 @@ def _read_meta(path: Path) -> dict[str, Any]:
     return meta
 
 
-def _pieces(path: Path, stored: Mapping[str, Any], rows: int) -> Pieces:
-    unknown, unit_length = stored["unknown"], stored["unit_length"]
-    if not (unknown is None or (isinstance(unknown, int) and 0 <= unknown < rows)) or not isinstance(unit_length, bool):
-        raise VectorsError(
-            f"{path / META}: pieces are {dict(stored)!r}; expected the number of a row, and true or false"
-        )
-    return Pieces(_map(path, TOKENIZER, "uint8", (stored["bytes"],)), unknown, unit_length)
+def _pieces(path: Path, stored: Mapping[str, Any]) -> Pieces:
+    unit_length = stored["unit_length"]
+    if not isinstance(unit_length, bool):
+        raise VectorsError(f"{path / META}: unit_length of pieces is {unit_length!r}; expected true or false")
+    return Pieces(_map(path, TOKENIZER, "uint8", (stored["bytes"],)), unit_length, str(path / TOKENIZER))
 
 
 def _check_vocabulary(path: Path, vocabulary: Vocabulary, rows: int) -> None:

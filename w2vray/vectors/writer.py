@@ -112,7 +112,7 @@ class VectorsWriter:
         """Write the tokenizer and return what vectors.json tells of it."""
         with self._writing():
             pieces.described.tofile(self._partial / TOKENIZER)
-        described = {"unknown": pieces.unknown, "unit_length": pieces.unit_length, "bytes": len(pieces.described)}
+        described = {"unit_length": pieces.unit_length, "bytes": len(pieces.described)}
         self._hash.update(pieces.described.tobytes())
         self._hash.update(json.dumps(described).encode())
         return described

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 
 from w2vray.errors import VectorsError
-from w2vray.text.pieces import Pieces, read_tokenizer, unknown_piece
+from w2vray.text.pieces import Pieces
 from w2vray.vectors.readers.block import MAX_DIM, Block, Source, rows_per_block
 
 __all__ = ["FORMAT", "is_static_model", "static_model_source"]
@@ -47,16 +47,10 @@ def static_model_source(path: Path) -> Iterator[Source]:
             not belong together.
     """
     folder, unit_length = _layout(path)
-    described = _tokenizer_bytes(folder)
-    tokenizer = read_tokenizer(described, folder / _TOKENIZER)
-    content = json.loads(described)
-    if content["model"].get("dropout"):
-        raise VectorsError(f"{folder / _TOKENIZER} splits words by chance (dropout {content['model']['dropout']})")
-    unknown = unknown_piece(tokenizer, content)
-    pieces = Pieces(np.frombuffer(described, dtype=np.uint8), unknown, unit_length=unit_length)
+    pieces = Pieces(_described(folder), unit_length, str(folder / _TOKENIZER))
     names = pieces.names
-    if sorted(tokenizer.get_vocab(with_added_tokens=True).values()) != list(range(len(names))):
-        raise VectorsError(f"{folder / _TOKENIZER}: its pieces are not numbered 0 to {len(names) - 1}")
+    if sorted(pieces.tokenizer.get_vocab(with_added_tokens=True).values()) != list(range(len(names))):
+        raise VectorsError(f"{pieces.origin}: its pieces are not numbered 0 to {len(names) - 1}")
     file = _file(folder, _TABLE)
     try:
         with safe_open(file, framework="numpy") as tensors:
@@ -88,16 +82,17 @@ def _layout(path: Path) -> tuple[Path, bool]:
     return path / inside, unit_length or "Normalize" in kinds
 
 
-def _tokenizer_bytes(folder: Path) -> bytes:
+def _described(folder: Path) -> npt.NDArray[np.uint8]:
     file = _file(folder, _TOKENIZER)
     described = file.read_bytes()
     try:
-        kind = json.loads(described)["model"]["type"]
-    except (ValueError, KeyError, TypeError) as error:
+        model = json.loads(described)["model"]
+        kind, dropout = model["type"], model.get("dropout")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise VectorsError(f"{file} does not describe a tokenizer ({error}); it is damaged, or another file") from error
-    if not isinstance(kind, str):
-        raise VectorsError(f"{file}: the tokenizer's model is of the type {kind!r}; expected a name")
-    return described
+    if dropout:
+        raise VectorsError(f"{file} splits words by chance ({kind} with dropout {dropout}); set its dropout to null")
+    return np.frombuffer(described, dtype=np.uint8)
 
 
 def _file(folder: Path, name: str) -> Path:
