@@ -84,6 +84,8 @@ def import_vectors(
     output: Place,
     format: str = "auto",  # noqa: A002 - the option's name
     trust_pickle: bool = False,
+    member: str | None = None,
+    on_bad: str = "fail",
     limit: int | None = None,
     dtype: str = "float32",
     family: str | None = None,
@@ -115,6 +117,7 @@ def train_vectors(
     *,
     output: Place,
     text_column: Names = ("text",),
+    table_version: int | None = None,
     algorithm: str = "word2vec",
     dim: int = 100,
     epochs: int = 5,
@@ -151,7 +154,7 @@ def train_vectors(
     from w2vray.store.corpus_texts import corpus_texts
     from w2vray.vectors.gensim_training import fit_vectors
 
-    texts = corpus_texts(settings.corpus, settings.text_column)
+    texts = corpus_texts(settings.corpus, settings.text_column, settings.table_version)
     made = fit_vectors(settings, texts, progress or _silent)
     if texts.rejected and note is not None:
         note(f"rows left out because they have no readable text: {texts.rejected:,}")
@@ -199,6 +202,7 @@ def train(
     text_column: Names = ("text",),
     label_column: str = "label",
     where: str | None = None,
+    table_version: int | None = None,
     validation: Places = (),
     validation_fraction: float | None = None,
     tune_vectors: bool = False,
@@ -254,6 +258,7 @@ def evaluate(
     text_column: Names = ("text",),
     label_column: str = "label",
     where: str | None = None,
+    table_version: int | None = None,
     workers: int | None = None,
     address: str | None = None,
     note: Callable[[str], None] | None = None,
@@ -295,6 +300,7 @@ def score(
     threshold: float | None = None,
     where: str | None = None,
     limit: int | None = None,
+    table_version: int | None = None,
     max_bytes: int = 64 << 20,
     truncate: bool = False,
     null_as_empty: bool = False,

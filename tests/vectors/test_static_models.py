@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from w2vray.kernels.compiling import why_no_kernels
 from w2vray.settings.vectors import JoinVectorsSettings
 from w2vray.text.fast.looking_up import FastLookup
 from w2vray.vectors import Vectors
+from w2vray.vectors.comparing import compare_families, coverage_warnings
 from w2vray.vectors.joining import join_vectors
 
 NAMES = [name for name in TOKENIZERS if name != "shipped"]
@@ -171,6 +173,21 @@ class TestOpening:
         with pytest.raises(VectorsError, match=r"tokenizer\.json has 2 bytes; expected"):
             Vectors.open(tmp_path / "vectors")
 
+    def test_coverage_counts_pieces(self, tmp_path: Path) -> None:
+        """No other family is tried: only the tokenizer knows its pieces."""
+        written(tmp_path / "model")
+        vectors = imported(tmp_path / "model", tmp_path / "vectors")
+        texts = pa.array(["fine \u2603", "\u2603 \u2604"], pa.large_string())
+
+        (found,) = compare_families(vectors, [texts], vectors.rules)
+
+        pieces = len(tokenizer("bert").encode("fine", add_special_tokens=False).ids)
+        assert (found.family, found.found.tokens, found.found.found) == ("pieces", pieces + 3, pieces)
+        assert found.found.missing == {"\u2603": 2, "\u2604": 1}
+        assert coverage_warnings(10, 5, vectors, vectors.rules, list) == [
+            "only 50.0% of the pieces are known to the vectors' tokenizer: are they of another language?"
+        ]
+
     def test_join_refuses_pieces(self, tmp_path: Path) -> None:
         """They are no words that another table could have too."""
         written(tmp_path / "model")
@@ -203,6 +220,7 @@ class TestRefusals:
         """Not one piece can be missing, and texts are split by no rules of ours."""
         assert "--limit 10: the rows of" in refusal(tmp_path, limit=10)
         assert "--family glove: the rows of" in refusal(tmp_path, family="glove")
+        assert "--on-bad skip: the rows of" in refusal(tmp_path, on_bad="skip")
 
     @pytest.mark.parametrize("name", ["tokenizer.json", "model.safetensors"])
     @pytest.mark.parametrize("size", [0, 7, 200])

@@ -19,9 +19,19 @@ from w2vray.text.columns import TextLimits
 
 __all__ = ["RUN_FORMAT", "Request", "kept_columns"]
 
-RUN_FORMAT = 5
+RUN_FORMAT = 6
 
-_CHANGES_ANSWERS = ("text_column", "keep", "where", "limit", "max_bytes", "truncate", "null_as_empty", "precision")
+_CHANGES_ANSWERS = (
+    "text_column",
+    "keep",
+    "where",
+    "limit",
+    "table_version",
+    "max_bytes",
+    "truncate",
+    "null_as_empty",
+    "precision",
+)
 """Settings that are part of a run's identity, beside those of the answer."""
 
 
@@ -40,6 +50,7 @@ class Request:
     limits: TextLimits
     answer: Answer
     limit: int | None  # rows of the store
+    table_version: int | None  # of the only table that is named
     on_bad: str
     new_files: bool
     identity: Mapping[str, Any]
@@ -68,6 +79,7 @@ class Request:
             ),
             answer=answer,
             limit=settings.limit,
+            table_version=settings.table_version,
             on_bad=settings.on_bad,
             new_files=settings.new_files,
             identity=identity,

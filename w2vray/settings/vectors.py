@@ -7,17 +7,20 @@ from w2vray.settings.verbs import (
     CORPUS_HELP,
     DTYPES,
     FAMILIES,
+    TABLE_VERSION_HELP,
     TEXT_COLUMN_HELP,
     documented,
     flag,
     require,
     require_choices,
     require_text_columns,
+    require_version,
 )
 
 __all__ = ["FitVectorsSettings", "ImportSettings", "JoinVectorsSettings", "VectorsInfoSettings"]
 
 ALGORITHMS = ("word2vec", "fasttext")
+ON_BAD_ROWS = ("fail", "skip")
 FORMATS = ("auto", "word2vec-binary", "word2vec-text", "glove", "fasttext-binary", "gensim", "model2vec")
 
 
@@ -26,7 +29,8 @@ class ImportSettings:
     """Settings of ``vectors import``."""
 
     source: str = documented(
-        "File of word vectors, plain or gzip; or directory of a static model (model2vec, sentence-transformers).",
+        "File of word vectors: plain, or packed by gzip, bzip2, xz, zstd, lz4, zip or tar; or directory of a static "
+        "model (model2vec, sentence-transformers).",
         positional=True,
     )
     output: str = documented("Vectors directory to make.", metavar="VECTORS")
@@ -36,7 +40,14 @@ class ImportSettings:
         "trust.",
         False,
     )
-    limit: int | None = documented("Take only the first N words.", None, metavar="N")
+    member: str | None = documented("File of an archive that holds several.", None, metavar="NAME")
+    on_bad: str = documented(
+        "Rows that cannot be used, such as a word that is not UTF-8: fail stops at the first; skip leaves them out and "
+        "counts them by reason.",
+        "fail",
+        choices=ON_BAD_ROWS,
+    )
+    limit: int | None = documented("Take only the first N rows.", None, metavar="N")
     dtype: str = documented("How the table is stored.", "float32", choices=DTYPES)
     family: str | None = documented(
         "Token rules the vectors were made with. Where not given, the words tell; where they do not, the format or the "
@@ -57,6 +68,7 @@ class FitVectorsSettings:
     corpus: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
     output: str = documented("Vectors directory to make.", metavar="VECTORS")
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
+    table_version: int | None = documented(TABLE_VERSION_HELP, None, metavar="N", group="Data")
     algorithm: str = documented(
         "word2vec; or fasttext, which learns vectors of n-grams too, for --oov subword.", "word2vec", choices=ALGORITHMS
     )
@@ -77,6 +89,7 @@ class FitVectorsSettings:
     def __post_init__(self) -> None:
         require_choices(self)
         require_text_columns(self.text_column)
+        require_version(self.table_version)
         for name in ("dim", "epochs", "window", "min_count", "negative"):
             require(getattr(self, name) > 0, name, getattr(self, name), "a whole number above 0")
         require(self.threads is None or self.threads > 0, "threads", self.threads, "a whole number above 0")

@@ -26,7 +26,7 @@ class CorpusTexts:
     @property
     def rows(self) -> int:
         """Rows of the store."""
-        return sum(unit.rows for unit in self.units)
+        return sum(unit.rows - unit.rows_deleted for unit in self.units)
 
     def __iter__(self) -> Iterator[pa.LargeStringArray]:
         self.rejected = 0
@@ -37,11 +37,13 @@ class CorpusTexts:
                 yield texts.values
 
 
-def corpus_texts(arguments: Sequence[str], text_columns: tuple[str, ...]) -> CorpusTexts:
-    """Open a store for its texts.
+def corpus_texts(
+    arguments: Sequence[str], text_columns: tuple[str, ...], table_version: int | None = None
+) -> CorpusTexts:
+    """Open a store for its texts; ``table_version`` is of the table that it is, None for the current one.
 
     Raises:
         CorpusError: a file cannot be read, or has no such column.
     """
-    corpus, found = whole_store(arguments, Columns(text_columns))
-    return CorpusTexts(corpus.roots, plan_units(found.files), text_columns, corpus.ignored.lines())
+    corpus, found = whole_store(arguments, Columns(text_columns), table_version=table_version)
+    return CorpusTexts(corpus.roots, plan_units(found.files), text_columns, corpus.notes)

@@ -6,15 +6,18 @@ from contextlib import closing
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from w2vray.errors import FileError
 from w2vray.schema import FileReason, without_views
+from w2vray.store.deletions import deleted_rows
 from w2vray.store.filters import Where
 from w2vray.store.folders import row_that_differs
 from w2vray.store.formats import FORMATS
 from w2vray.store.opening import UNREADABLE, etag_of, file_error
 from w2vray.store.places import open_store
+from w2vray.store.table import FileView
 from w2vray.store.units import Piece, Unit
 
 __all__ = ["FILE_COLUMN", "ROW_COLUMN", "place_of", "read_unit"]
@@ -47,15 +50,17 @@ def read_unit(
     """
     columns = list(dict.fromkeys([*columns, *(where.columns if where else ())]))
     for piece in unit.pieces:
-        row = piece.row_start
+        row, kept_N = piece.row_start, _kept(piece)
         for batch in _read_piece(piece, roots[piece.root], columns):
             arrays = [
                 pa.repeat(pa.scalar(piece.file), len(batch)),
                 pa.array(np.arange(row, row + len(batch))),
                 *(_column(piece, row, batch, name, schema) for name in columns),
             ]
-            row += len(batch)
             rows = pa.RecordBatch.from_arrays(arrays, names=[FILE_COLUMN, ROW_COLUMN, *columns])
+            if piece.deleted is not None:
+                rows = rows.filter(pa.array(kept_N[row - piece.row_start :][: len(batch)]))
+            row += len(batch)
             yield where.rows(rows) if where else rows
         if row != piece.row_start + piece.rows:
             raise FileError(
@@ -70,14 +75,24 @@ def place_of(batch: pa.RecordBatch, row: int) -> str:
     return f"row {batch.column(ROW_COLUMN)[row]} of {batch.column(FILE_COLUMN)[row]}, counted from 0"
 
 
+def _kept(piece: Piece) -> npt.NDArray[np.bool_]:
+    """Return which rows of a piece its table has not deleted."""
+    kept_N = np.ones(piece.rows, dtype=np.bool_)
+    kept_N[deleted_rows(piece.deleted)] = False
+    return kept_N
+
+
 def _column(piece: Piece, row: int, batch: pa.RecordBatch, name: str, schema: pa.Schema) -> pa.Array:
     """Return a column of a batch, from the file or from its folders, in the type that all files' values are read in.
 
     The batch begins with a ``row`` of the file.
     """
     kind = schema.field(name).type if name in schema.names else None
-    folders = piece.source.partition_values
-    if name in batch.schema.names:
+    view = None if piece.view is None else FileView.from_text(piece.view)
+    folders = piece.source.partition_values if view is None else {}
+    if view is not None and name in view.constants.schema.names:
+        column = pa.repeat(view.constants.column(name)[0], len(batch))
+    elif name in batch.schema.names:
         column = batch.column(name)
         if name in folders:
             _require_folders_value(piece, row, column, name)
@@ -113,12 +128,14 @@ def _require_folders_value(piece: Piece, row: int, column: pa.Array, name: str) 
 def _read_piece(piece: Piece, root: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     store, base = open_store(root)
     left = piece.rows
+    names = {name: name for name in columns} if piece.view is None else FileView.from_text(piece.view).names
+    stored = {names[name]: name for name in columns if name in names}
     try:
         with store.open_input_file(f"{base}/{piece.file}") as handle:
             _require_planned(piece, handle)
-            with closing(FORMATS[piece.format].read(handle, piece, columns)) as batches:
+            with closing(FORMATS[piece.format].read(handle, piece, list(stored))) as batches:
                 for batch in batches:
-                    yield batch.slice(0, left)
+                    yield batch.slice(0, left).rename_columns([stored[name] for name in batch.schema.names])
                     left -= len(batch)
                     if left <= 0:
                         return

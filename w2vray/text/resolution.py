@@ -5,6 +5,7 @@ or several. The ways are tried in one fixed order, each only for words that none
 the token rules name it:
 
 ``exact``       as it is written
+``bare``        without what is invisible in it, an emoji without skin tones or as its first symbol, accents apart (NFD)
 ``form``        in its usual form: full-width and half-width letters, ligatures, curly marks as what they stand for
 ``number``      with each digit as ``#``, where there are two or more (``10th``: ``##th``; ``7`` and ``1st`` stay)
 ``case``        lower-cased, capitalised, upper-cased; a closed-class word never gets a capital (``and`` is not the
@@ -30,12 +31,13 @@ from itertools import chain, compress
 import numpy as np
 import numpy.typing as npt
 
+from w2vray.text.invisible import spellings
 from w2vray.text.tokens import TokenRules, straightened
 from w2vray.text.vocabulary import MISSING, Vocabulary
 
 __all__ = ["NOT_FOUND", "WAYS", "Resolution", "resolve"]
 
-WAYS = ("exact", "form", "number", "case", "possessive", "joined", "split")
+WAYS = ("exact", "bare", "form", "number", "case", "possessive", "joined", "split")
 NOT_FOUND = -1
 """Way of an entry that no way found."""
 
@@ -182,6 +184,9 @@ def _ways(rules: TokenRules) -> list[tuple[str, Respell]]:
     """Return the ways between ``exact`` and ``split`` that the rules name, in order."""
     closed = frozenset(rules.closed_class.split())
 
+    def bare(word: str) -> list[str]:
+        return spellings(word) if rules.drop_invisible else []
+
     def form(word: str) -> list[str]:
         usual = straightened(unicodedata.normalize("NFKC", word)) if rules.usual_form and not word.isascii() else word
         return [usual] if usual != word else []
@@ -199,7 +204,7 @@ def _ways(rules: TokenRules) -> list[tuple[str, Respell]]:
         return [spelling for spelling in cases if spelling != masked]
 
     def alike(word: str) -> list[str]:
-        return [word, *form(word), *number(word), *case(word)]
+        return [word, *bare(word), *form(word), *number(word), *case(word)]
 
     def possessive(word: str) -> list[str]:
         return alike(stem) if (stem := _stem(word)) else []
@@ -212,6 +217,8 @@ def _ways(rules: TokenRules) -> list[tuple[str, Respell]]:
         return alike(spelled) + (alike(stem) if stem else [])
 
     ways: list[tuple[str, Respell]] = []
+    if rules.drop_invisible:
+        ways.append(("bare", bare))
     if rules.usual_form:
         ways.append(("form", form))
     if rules.mask_digits:

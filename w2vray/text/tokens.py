@@ -27,6 +27,9 @@ model reads text in the same way for ever.
     row is left out, as it was when the vectors were made.
 ``uncased``
     The same for vectors in lower case, such as ``wiki.en.vec``.
+
+Invisible characters (soft hyphens, zero-width spaces, direction marks and the like) are neither words nor parts of
+words, and families whose marks are words read an emoji of several characters as one token, see ``invisible.py``.
 """
 
 import re
@@ -39,6 +42,7 @@ from typing import Any, Literal, Self
 
 from w2vray.errors import BundleError
 from w2vray.settings.verbs import FAMILIES
+from w2vray.text.invisible import JOINERS, emoji_sequence, ranges, visible
 
 __all__ = ["PIECES", "TokenRules", "family", "prepared", "straightened", "tokenizer", "word_character"]
 
@@ -72,6 +76,8 @@ class TokenRules:
     acronyms: bool = False  # u.s. is one token
     joiners: str = ""  # marks that may stand inside a word
     number_joiners: str = ""  # marks that may stand between digits
+    drop_invisible: bool = False  # characters that nobody sees are neither words nor parts of words
+    emoji: bool = False  # an emoji of several characters is one token, or stays inside of one
     # A word that has no row of its own is looked for in other ways (see resolution.py), in this order:
     mask_digits: bool = False  # two or more digits: each of them as #
     other_case: bool = False  # lower-cased, capitalised, upper-cased
@@ -121,6 +127,8 @@ class TokenRules:
 
 _OFF_BEFORE = {
     "lone_clitics": False,
+    "drop_invisible": False,
+    "emoji": False,
     "usual_form": False,
     "split_apostrophes": False,
     "drop_unknown_marks": False,
@@ -145,6 +153,8 @@ _CASED = TokenRules(
     acronyms=True,
     joiners="-/&'",
     number_joiners=".,:",
+    drop_invisible=True,
+    emoji=True,
     mask_digits=True,
     other_case=True,
     closed_class=_CLOSED_CLASS,
@@ -156,7 +166,7 @@ _CASED = TokenRules(
 )
 
 _FAMILIES = {
-    "plain": TokenRules(family="plain", joiners="'"),
+    "plain": TokenRules(family="plain", joiners="'", drop_invisible=True),
     "glove": TokenRules(
         family="glove",
         punctuation=True,
@@ -164,6 +174,8 @@ _FAMILIES = {
         acronyms=True,
         joiners="-/&'",
         number_joiners=".,:",
+        drop_invisible=True,
+        emoji=True,
         split_unknown="-/&",
     ),
     "googlenews": TokenRules(
@@ -175,6 +187,7 @@ _FAMILIES = {
         acronyms=True,
         joiners="-/&'",
         number_joiners=".,:",
+        drop_invisible=True,
         mask_digits=True,
         other_case=True,
         closed_class=_CLOSED_CLASS,
@@ -187,6 +200,8 @@ _FAMILIES = {
         lowercase=False,
         straighten_apostrophes=False,
         whitespace_only=True,
+        drop_invisible=True,
+        emoji=True,
     ),
     "cased": _CASED,
     "uncased": replace(_CASED, family="uncased", lowercase=True, other_case=False, closed_class=""),
@@ -205,21 +220,17 @@ def family(name: str) -> TokenRules:
 @cache
 def _marks() -> str:
     """Return the combining marks as the inside of a character class: ``re`` counts them to no word."""
-    ranges: list[list[int]] = []
     some = chain(range(0x300, 0x20000), range(0xE0100, 0xE01F0))  # what lies between are ideographs, or not given yet
-    for point in [point for point in some if unicodedata.category(chr(point))[0] == "M"]:
-        if ranges and ranges[-1][1] == point - 1:
-            ranges[-1][1] = point
-        else:
-            ranges.append([point, point])
-    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
+    return ranges(point for point in some if unicodedata.category(chr(point))[0] == "M")
 
 
 def word_character(rules: TokenRules, *, ascii_only: bool) -> str:
     """Return the expression for one character that words are made of."""
     if rules.whitespace_only:
         return _NOT_WHITESPACE
-    return "[a-zA-Z0-9]" if ascii_only else rf"(?:[^\W_]|[{_marks()}])"
+    if ascii_only:
+        return "[a-zA-Z0-9]"
+    return rf"(?:[^\W_]|[{_marks()}{JOINERS if rules.drop_invisible else ''}])"
 
 
 def _pattern(rules: TokenRules, *, ascii_only: bool) -> re.Pattern[str]:
@@ -234,7 +245,7 @@ def _pattern(rules: TokenRules, *, ascii_only: bool) -> re.Pattern[str]:
     if rules.number_joiners:
         inner.append(rf"(?<=[0-9])[{re.escape(rules.number_joiners)}](?=[0-9])")
     word = f"{W}+(?:(?:{'|'.join(inner)}){W}+)*" if inner else f"{W}+"
-    choices = []
+    choices = [emoji_sequence()] if rules.emoji and not ascii_only else []
     if rules.acronyms:
         choices.append(r"(?:[a-zA-Z]\.){2,}")
     if rules.clitics:
@@ -284,6 +295,9 @@ def prepared(rules: TokenRules, text: str) -> str:
     if text.isascii():
         return text.lower() if rules.lowercase else text
     text = unicodedata.normalize(rules.normalization, text)
+    if rules.drop_invisible:
+        seen = visible(text, emoji=rules.emoji, apart=not rules.whitespace_only)
+        text = text if seen == text else unicodedata.normalize(rules.normalization, seen)
     if rules.whitespace_only:
         text = text.replace(_NO_BREAK_SPACE, " ")
     if rules.straighten_apostrophes:

@@ -14,11 +14,13 @@ from w2vray.settings.verbs import (
     CORPUS_HELP,
     LABEL_COLUMN_HELP,
     OOV_CHOICES,
+    TABLE_VERSION_HELP,
     TEXT_COLUMN_HELP,
     documented,
     require,
     require_choices,
     require_text_columns,
+    require_version,
 )
 
 __all__ = ["DEFAULT_VALIDATION_SHARE", "TrainSettings"]
@@ -51,6 +53,7 @@ class TrainSettings:
         metavar="EXPR",
         group="Data",
     )
+    table_version: int | None = documented(f"Of LABELLED. {TABLE_VERSION_HELP}", None, metavar="N", group="Data")
     validation: tuple[str, ...] = documented("Parquet kept for early stopping.", (), metavar="PATH", group="Data")
     validation_fraction: float | None = documented(
         lambda: (
@@ -105,6 +108,7 @@ class TrainSettings:
     def __post_init__(self) -> None:
         require_choices(self)
         require_text_columns(self.text_column)
+        require_version(self.table_version)
         share = self.validation_fraction
         require(share is None or 0 < share < 1, "validation_fraction", share, "above 0, below 1")
         if self.validation and share is not None:

@@ -1,6 +1,7 @@
 """``vectors import``: a file of word vectors becomes a vectors directory."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from w2vray.errors import VectorsError
 from w2vray.settings.vectors import ImportSettings
@@ -8,10 +9,13 @@ from w2vray.settings.verbs import flag
 from w2vray.text import tokens
 from w2vray.vectors.directory import Vectors
 from w2vray.vectors.families import FIRST_WORDS, FamilyGuess, guess_family
-from w2vray.vectors.readers import Source, open_source
+from w2vray.vectors.readers import BadRows, Source, open_source
+from w2vray.vectors.readers.bad_rows import shown
 from w2vray.vectors.writer import VectorsWriter
 
 __all__ = ["import_vectors"]
+
+_FAR = 1e4
 
 
 def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None], None] | None = None) -> Vectors:
@@ -25,10 +29,16 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
         VectorsError: the file is bad (its name, the row and what was expected are in the message), or the output
             cannot be written.
     """
+    bad = BadRows(Path(settings.source), skip=settings.on_bad == "skip")
     with (
         VectorsWriter(settings.output, dtype=settings.dtype) as writer,
         open_source(
-            settings.source, settings.format, trust_pickle=settings.trust_pickle, limit=settings.limit
+            settings.source,
+            settings.format,
+            trust_pickle=settings.trust_pickle,
+            limit=settings.limit,
+            member=settings.member,
+            bad=bad,
         ) as source,
     ):
         if source.pieces is not None:
@@ -37,11 +47,13 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
         read = 0
         first_words: list[str] = []
         for block in source.blocks:
-            writer.append(block, origin=source.path)
+            writer.append(block, origin=source.path, bad=bad)
             first_words += block.words[: FIRST_WORDS - len(first_words)]
-            read += len(block.words)
+            read += len(block.words) if block.read is None else block.read
             if progress is not None:
                 progress(read, total)
+        if not len(writer) and bad.counts:
+            raise VectorsError(f"{source.path}: none of {read:,} rows can be used ({', '.join(bad.counts)})")
         guess = _family(settings.family, source, first_words)
         origin = {
             "path": str(source.path),
@@ -49,6 +61,8 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
             "rows": read,
             "header_rows": source.rows,
             "family_why": guess.why,
+            **({"left_out": bad.as_dict()} if bad.counts else {}),
+            **({"notes": notes} if (notes := [*source.notes, *_far_off(writer)]) else {}),
         }
         rules = tokens.PIECES if source.pieces is not None else tokens.family(guess.family)
         return writer.finish(rules, origin, source.ngrams, source.pieces)
@@ -65,9 +79,18 @@ def _family(asked: str | None, source: Source, first_words: Sequence[str]) -> Fa
 
 def _require_whole(settings: ImportSettings) -> None:
     """Refuse what pieces of a tokenizer cannot be imported with."""
-    for name, value in (("limit", settings.limit), ("family", settings.family)):
+    skip = settings.on_bad if settings.on_bad != "fail" else None
+    for name, value in (("limit", settings.limit), ("family", settings.family), ("on_bad", skip)):
         if value is not None:
             raise VectorsError(
                 f"{flag(name)} {value}: the rows of {settings.source} are pieces of its own tokenizer, which needs "
                 "all of them and splits texts in its own way; leave the option out"
             )
+
+
+def _far_off(writer: VectorsWriter) -> list[str]:
+    """Tell a number that is far beyond the others: nobody learns such vectors, and sums of them are all alike."""
+    size, word = writer.largest
+    if size <= _FAR * writer.usual:
+        return []
+    return [f"the largest number, {size:.3g} of {shown(word)}, is far beyond those of other words"]
