@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.compiling import inlined, kernel
+from w2vray.text.fast.index import FNV_OFFSET, FNV_PRIME, HALF, mixed, same_bytes
 
 __all__ = [
     "BUT_ONE",
@@ -27,11 +28,8 @@ __all__ = [
     "hash_bytes",
     "last_bytes",
     "number_of_miss",
-    "same_bytes",
 ]
 
-_FNV_OFFSET, _FNV_PRIME, _MIX = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3), np.uint64(0xFF51AFD7ED558CCD)
-_HALF, _FOLD = np.uint64(32), np.uint64(33)
 ODD_LOW, ODD_HIGH = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 BYTE, BUT_ONE, LATELY_SHIFT = np.uint64(8), np.uint64(56), np.uint64(50)
 
@@ -52,30 +50,12 @@ class Misses(NamedTuple):
 
 
 @inlined
-def same_bytes(
-    blob: npt.NDArray[np.uint8],
-    start: int,
-    data: npt.NDArray[np.uint8],
-    at: int,
-    end: int,
-    lower: npt.NDArray[np.uint8],
-) -> bool:
-    """Tell whether a token is the word that starts at a place of ``blob``; they are of one length."""
-    for byte in range(end - at):
-        if blob[start + byte] != lower[data[at + byte]]:
-            return False
-    return True
-
-
-@inlined
 def hash_bytes(data: npt.NDArray[np.uint8], at: int, end: int, lower: npt.NDArray[np.uint8]) -> int:
     """Hash a token as ``vocabulary.hash_words`` does."""
-    value = _FNV_OFFSET
+    value = FNV_OFFSET
     for byte in range(at, end):
-        value = (value ^ np.uint64(lower[data[byte]])) * _FNV_PRIME
-    value ^= value >> _FOLD
-    value *= _MIX
-    return value ^ (value >> _FOLD)
+        value = (value ^ np.uint64(lower[data[byte]])) * FNV_PRIME
+    return mixed(value)
 
 
 @inlined
@@ -84,7 +64,7 @@ def number_of_miss(
 ) -> int:
     """Return the number of a word without a row; ``count`` where it is new, and kept now."""
     mask = np.uint64(len(misses.slots) - 1)
-    tag = np.uint32(value >> _HALF)
+    tag = np.uint32(value >> HALF)
     slot = value & mask
     while True:
         number = misses.slots[slot]

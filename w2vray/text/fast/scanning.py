@@ -8,13 +8,12 @@ table of words met lately, and are neither hashed byte by byte nor compared.
 Shape letters: CONTRIBUTING.md.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.compiling import inlined, kernel
 from w2vray.text.fast.alphabet import DIGIT, EMOJI, JOINER, LETTER, MARK, NUMBER_JOINER, PARTS, TOKEN, WORD, Alphabet
+from w2vray.text.fast.index import Index, found_row
 from w2vray.text.fast.misses import (
     BUT_ONE,
     BYTE,
@@ -26,23 +25,10 @@ from w2vray.text.fast.misses import (
     hash_bytes,
     last_bytes,
     number_of_miss,
-    same_bytes,
 )
 from w2vray.text.fast.writing import FlatTexts
 
-__all__ = ["Index", "scan"]
-
-_HALF = np.uint64(32)
-
-
-class Index(NamedTuple):
-    """The flat arrays of a ``Vocabulary``."""
-
-    blob: npt.NDArray[np.uint8]
-    offsets: npt.NDArray[np.int64]
-    slot_rows: npt.NDArray[np.int32]
-    slot_tags: npt.NDArray[np.uint32]
-
+__all__ = ["scan"]
 
 _APOSTROPHE = 0x27
 _SMALL = 0x20  # set in a letter of ASCII, and only there makes one
@@ -165,33 +151,6 @@ def token_end(
     return end
 
 
-@inlined
-def _row(
-    words: npt.NDArray[np.uint8],
-    word_offsets: npt.NDArray[np.int64],
-    slot_rows: npt.NDArray[np.int32],
-    slot_tags: npt.NDArray[np.uint32],
-    value: int,
-    data: npt.NDArray[np.uint8],
-    at: int,
-    end: int,
-    lower: npt.NDArray[np.uint8],
-) -> int:
-    """Return the row of a token, or -1."""
-    mask = np.uint64(len(slot_rows) - 1)
-    tag = np.uint32(value >> _HALF)
-    slot = value & mask
-    while True:
-        row = slot_rows[slot]
-        if row < 0:
-            return -1
-        if slot_tags[slot] == tag:
-            start = word_offsets[row]
-            if word_offsets[row + 1] - start == end - at and same_bytes(words, start, data, at, end, lower):
-                return row
-        slot = (slot + np.uint64(1)) & mask
-
-
 @kernel
 def scan(
     texts: FlatTexts,
@@ -264,7 +223,7 @@ def scan(
                 at = end
                 continue
             value = hash_bytes(data, start, end, lower)
-            code = _row(words, word_offsets, slot_rows, slot_tags, value, data, start, end, lower)
+            code = found_row(words, word_offsets, slot_rows, slot_tags, value, data, start, end, lower)
             if code < 0:
                 if count + 1 == len(misses.ends) or misses.ends[count] + end - start > len(misses.blob):
                     return text, at, token, count

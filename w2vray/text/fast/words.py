@@ -8,8 +8,9 @@ import numpy.typing as npt
 
 from w2vray.kernels.compiling import read_only
 from w2vray.text.fast.alphabet import Alphabet, Characters
+from w2vray.text.fast.index import Index
 from w2vray.text.fast.misses import Misses
-from w2vray.text.fast.scanning import Index, scan
+from w2vray.text.fast.scanning import scan
 from w2vray.text.fast.writing import BY_PYTHON, FlatTexts, ways_to_read, write
 from w2vray.text.tokens import TokenRules, prepared
 from w2vray.text.vocabulary import Vocabulary
@@ -28,12 +29,7 @@ class WordReader:
         self._rules = rules
         self._alphabet = Alphabet.of(rules)
         self._characters: Characters | None = None
-        self._index = Index(
-            read_only(vocabulary.blob),
-            read_only(vocabulary.offsets),
-            read_only(vocabulary.slot_rows),
-            read_only(vocabulary.slot_tags),
-        )
+        self._index = Index.of(vocabulary)
 
     def scan(
         self,
