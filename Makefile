@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all check format accuracy clean
+.PHONY: demo test test-all check format docs accuracy clean
 
 # without the tests marked `long`: kills of processes and nodes, jobs on a cluster, whole trainings on Ray
 test: $(VENV)/installed-test
@@ -25,7 +25,11 @@ format: $(VENV)/installed-test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# make accuracy DATA=folder: the accuracy table of the README
+# the pages of docs/ as a site in build/site; broken links are errors
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+
+# make accuracy DATA=folder: the table of docs/accuracy.md
 accuracy: $(VENV)/installed-peers
 	$(BIN)/python jobs/accuracy/make_table.py --data $(DATA)
 

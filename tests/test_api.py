@@ -169,7 +169,7 @@ def test_a_docstring_says_what_it_raises_shows_an_example_and_has_the_help_of_ea
     text = inspect.getdoc(getattr(w2vray, function)) or ""
     assert text.splitlines()[0].endswith(".")
     assert "\nRaises:\n" in text
-    assert re.search(rf"Example::\n\n    .*w2vray\.{function}\(", text)
+    assert re.search(rf"Examples:\n    ```python\n    .*w2vray\.{function}\(", text)
     for name, item in settings_fields(function).items():
         stated = item.metadata["help"]
         assert f"    {name}: {stated if isinstance(stated, str) else ''}" in text

@@ -61,7 +61,7 @@ def _helped(kind: type) -> Callable[[F], F]:
     """Add the help of a settings class's fields to a function's docstring, as far as it is the same every time."""
 
     def decorate(function: F) -> F:
-        lines = [inspect.cleandoc(function.__doc__ or ""), "", "Options:"]
+        lines = [inspect.cleandoc(function.__doc__ or ""), "", "Args:"]
         for item in fields(kind):
             if "help" in item.metadata:
                 text, choices = item.metadata["help"], item.metadata["choices"]
@@ -97,10 +97,11 @@ def import_vectors(
         VectorsError: the file cannot be used, or the directory cannot be written.
         ConfigError: an option has a value that is not allowed.
 
-    Example::
-
+    Examples:
+        ```python
         vectors = w2vray.import_vectors("glove.6B.300d.txt.gz", output="vectors")
         len(vectors), vectors.dim  # (400000, 300)
+        ```
     """
     settings = _settings(ImportSettings, locals())
     from w2vray.vectors.importing import import_vectors as import_file
@@ -141,9 +142,10 @@ def train_vectors(
         VectorsError: no word is frequent enough, or the directory cannot be written.
         ConfigError: an option has a value that is not allowed.
 
-    Example::
-
+    Examples:
+        ```python
         vectors = w2vray.train_vectors("reviews/", output="vectors", dim=50)
+        ```
     """
     settings = _settings(FitVectorsSettings, locals())
     from w2vray.store.corpus_texts import corpus_texts
@@ -173,9 +175,10 @@ def join_vectors(
         VectorsError: one of them cannot be used, their token rules differ, or the directory cannot be written.
         ConfigError: an option has a value that is not allowed.
 
-    Example::
-
+    Examples:
+        ```python
         both = w2vray.join_vectors(["glove", "news"], output="both", family="googlenews")
+        ```
     """
     settings = _settings(JoinVectorsSettings, locals())
     from w2vray.vectors.joining import join_vectors as join
@@ -228,10 +231,11 @@ def train(
         UnusableInputError: the arguments, the labelled store, the vectors or the output cannot be used.
         TypeError: no model has an option of such a name.
 
-    Example::
-
+    Examples:
+        ```python
         summary = w2vray.train("labelled.parquet", vectors="vectors", output="model", epochs=10)
         summary.labels  # ('negative', 'positive')
+        ```
     """
     settings = _settings(TrainSettings, locals())
     settings = replace(settings, model_settings=_model_options(settings, model_options))
@@ -263,9 +267,10 @@ def evaluate(
     Raises:
         UnusableInputError: the arguments, the labelled store or the model cannot be used.
 
-    Example::
-
+    Examples:
+        ```python
         w2vray.evaluate("test.parquet", model="model").metrics.accuracy  # 0.915
+        ```
     """
     settings = _settings(EvaluateSettings, locals())
     from w2vray.cluster.evaluate import evaluate as evaluate_model
@@ -320,10 +325,11 @@ def score(
     Raises:
         UnusableInputError: the arguments, the store, the model or the run's directory cannot be used.
 
-    Example::
-
+    Examples:
+        ```python
         summary = w2vray.score("reviews/", model="model", output="run", keep=["id", "year"], threshold=0.8)
         summary.rows_scored, summary.rows_abstained, summary.exit_code  # (120000, 431, 0)
+        ```
     """
     settings = _settings(ScoreSettings, locals())
     from w2vray.cluster.score import score as score_store
@@ -350,9 +356,10 @@ def verify(
         RunError: there is no run.
         CorpusError: with ``deep``, the store cannot be listed.
 
-    Example::
-
+    Examples:
+        ```python
         w2vray.verify("run").ok  # True
+        ```
     """
     settings = _settings(VerifySettings, locals())
     from w2vray.run.verify import verify as verify_run

@@ -58,8 +58,10 @@ def test_no_label_at_all(word_vectors: Vectors, tmp_path: Path) -> None:
 
 
 def test_labels_of_another_type(word_vectors: Vectors, tmp_path: Path) -> None:
-    pq.write_table(pa.table({"text": ["bab", "dab"], "label": [0.5, 1.5]}), tmp_path / "a.parquet")
-    with pytest.raises(CorpusError, match="column 'label' is double; expected strings, UTF-8 bytes, integers or"):
+    pq.write_table(pa.table({"text": ["bab", "dab"], "label": pa.array([0, 1], pa.date32())}), tmp_path / "a.parquet")
+    with pytest.raises(
+        CorpusError, match=r"column 'label' is date32.*; expected strings, UTF-8 bytes, whole numbers or"
+    ):
         run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average")
 
 

@@ -1,5 +1,7 @@
+from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -34,6 +36,15 @@ NUMBERS: list[int | None] = [1, None, 0, 12]
         pytest.param(pa.array([-1, 2**63 - 1], pa.int64()), ["-1", "9223372036854775807"], id="int64"),
         pytest.param(pa.array([2**64 - 1], pa.uint64()), ["18446744073709551615"], id="uint64"),
         pytest.param(pa.array([True, None, False]), ["true", None, "false"], id="bool"),
+        pytest.param(pa.array([1.0, None, float("nan"), -0.0, -3.0]), ["1", None, None, "0", "-3"], id="double"),
+        pytest.param(pa.array([1.0, 2.0**24, None], pa.float32()), ["1", "16777216", None], id="float"),
+        pytest.param(pa.array(np.array([2048, 0], np.float16)), ["2048", "0"], id="halffloat"),
+        pytest.param(pa.array([2.0**53, -(2.0**53)]), ["9007199254740992", "-9007199254740992"], id="large doubles"),
+        pytest.param(pa.array([2.0, None]).dictionary_encode(), ["2", None], id="dictionary of doubles"),
+        pytest.param(pa.array([Decimal(12), None]), ["12", None], id="decimal"),
+        pytest.param(pa.array([Decimal("1.00"), Decimal("-20.00")]), ["1", "-20"], id="decimal, whole"),
+        pytest.param(pa.array([Decimal("7.0")], pa.decimal256(70, 1)), ["7"], id="decimal256"),
+        pytest.param(pa.array([Decimal(1200)]).cast(pa.decimal128(5, -2)), ["1200"], id="decimal of hundreds"),
         pytest.param(pa.nulls(2), [None, None], id="null"),
         pytest.param(pa.array([], pa.int32()), [], id="no rows"),
     ],
@@ -57,20 +68,61 @@ def test_a_label_of_spaces_is_a_label() -> None:
 @pytest.mark.parametrize(
     "column",
     [
-        pytest.param(pa.array([1.0, 2.0]), id="double"),
         pytest.param(pa.array([[["yes"]]]), id="list of lists"),
-        pytest.param(pa.array([1.5]).dictionary_encode(), id="dictionary of doubles"),
+        pytest.param(pa.array([0], pa.timestamp("s")).dictionary_encode(), id="dictionary of timestamps"),
         pytest.param(pa.array([0], pa.timestamp("s")), id="timestamp"),
     ],
 )
 def test_labels_of_another_type_are_refused_naming_column_and_type(column: pa.Array) -> None:
-    allowed = "strings, UTF-8 bytes, integers or booleans, or lists of them"
+    allowed = "strings, UTF-8 bytes, whole numbers or booleans, or lists of them"
     expected = f"the label column 'verdict' is {column.type}; expected {allowed}"
 
     for refuse in (lambda: label_strings(column, "verdict"), lambda: require_label_type(column.type, "verdict")):
         with pytest.raises(CorpusError) as refused:
             refuse()
         assert str(refused.value) == expected
+
+
+WHOLE = "labels that are numbers have to be whole. Write labels as text"
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        pytest.param(pa.array([1.0, None, 1.5, 2.5]), f"1.5; {WHOLE}", id="double"),
+        pytest.param(pa.array([1.0, float("nan"), float("inf")]), f"inf; {WHOLE}", id="infinity"),
+        pytest.param(pa.array([1.0, None, 0.5]).dictionary_encode(), f"0.5; {WHOLE}", id="dictionary"),
+        pytest.param(pa.array([Decimal("1.00"), None, Decimal("2.50")]), f"2.50; {WHOLE}", id="decimal"),
+        pytest.param(
+            pa.array([1.0, 2.0, 2.0**25], pa.float32()),
+            "33554432.0; above 16,777,216, float does not tell each whole number from the next. Write labels as text",
+            id="large float",
+        ),
+        pytest.param(
+            pa.array(np.array([1, 2, 4096], np.float16)),
+            "4096.0; above 2,048, halffloat does not tell each whole number from the next. Write labels as text",
+            id="large half",
+        ),
+    ],
+)
+def test_a_number_that_is_not_whole_is_refused_with_its_row_and_value(column: pa.Array, told: str) -> None:
+    with pytest.raises(CorpusError) as refused:
+        label_strings(column, "verdict", lambda row: f"row {row + 100} of a.parquet")
+
+    assert str(refused.value) == f"row 102 of a.parquet: the label in column 'verdict' is {told}"
+
+
+def test_a_number_in_a_list_that_is_not_whole_is_refused_with_the_row_of_its_list() -> None:
+    with pytest.raises(CorpusError, match=r"^row 2: the label in column 'n' is 0\.5"):
+        label_lists(pa.array([[1.0, 2.0], None, [3.0, 0.5]]), "n")
+
+
+@given(st.lists(st.none() | st.integers(-(2**53), 2**53)))
+def test_floats_and_decimals_have_the_labels_of_the_integers_that_they_are(numbers: list[int | None]) -> None:
+    integers = label_strings(pa.array(numbers, pa.int64()), "n")
+
+    assert label_strings(pa.array(numbers, pa.float64()), "n") == integers
+    assert label_strings(pa.array(numbers, pa.int64()).cast(pa.decimal128(25, 3)), "n") == integers
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
@@ -146,12 +198,13 @@ def test_a_column_of_no_lists_gives_none() -> None:
 def test_lists_of_numbers_are_lists_of_their_strings() -> None:
     """As single labels are."""
     assert label_lists(pa.array([[3, 1], [2]], pa.list_(pa.int64(), -1)), "n").to_pylist() == [["1", "3"], ["2"]]
+    assert label_lists(pa.array([[3.0, 1.0], [None]]), "n").to_pylist() == [["1", "3"], []]
     assert label_lists(pa.array([[3, 1], [2, 2]], pa.list_(pa.int64(), 2)), "n").to_pylist() == [["1", "3"], ["2"]]
 
 
 def test_lists_of_something_else_are_refused_by_name() -> None:
-    with pytest.raises(CorpusError, match=r"'label' is list<.*double>; expected strings, .* or lists of them"):
-        require_label_type(pa.list_(pa.float64()), "label")
+    with pytest.raises(CorpusError, match=r"'label' is list<.*date32.*>; expected strings, .* or lists of them"):
+        require_label_type(pa.list_(pa.date32()), "label")
 
 
 def test_a_matrix_marks_the_labels_that_are_known_and_counts_the_others() -> None:

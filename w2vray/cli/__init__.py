@@ -18,7 +18,7 @@ from w2vray.cli.console import ReaderGone
 from w2vray.cli.ending import Ending
 from w2vray.errors import W2vrayError
 
-__all__ = ["main", "run"]
+__all__ = ["main", "run", "with_verbs"]
 
 
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
@@ -33,7 +33,7 @@ def w2vray() -> None:
 
 
 @cache
-def _with_verbs() -> click.Group:
+def with_verbs() -> click.Group:
     """Return the program with its verbs.
 
     They are imported when one is called, and not before: their options are those of all models, and a model of the
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run a verb in this process and return its exit code; errors are told on stderr, with ``--json`` on stdout too."""
     try:
-        code = _with_verbs().main(args=list(arguments), prog_name="w2vray", standalone_mode=False)
+        code = with_verbs().main(args=list(arguments), prog_name="w2vray", standalone_mode=False)
         sys.stdout.flush()  # --help and --version
     except click.ClickException as error:
         error.show()

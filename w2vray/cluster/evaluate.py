@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from w2vray.settings.verbs import EvaluateSettings
 from w2vray.store.filters import parse_where
 from w2vray.store.labelled import labelled_units
 from w2vray.store.labels import label_lists, label_matrix, label_strings
-from w2vray.store.reading import read_unit
+from w2vray.store.reading import place_of, read_unit
 from w2vray.store.units import Unit
 from w2vray.text.columns import read_texts
 
@@ -210,7 +211,7 @@ class OneLabelWorker(_EvaluationWorker):
         for batch, scores, rows_N in self.answers(unit):
             predicted = np.full(len(batch), NO_LABEL, dtype=np.int64)
             predicted[rows_N] = scores.label_N
-            label = label_strings(batch.column(self.label_column), self.label_column)
+            label = label_strings(batch.column(self.label_column), self.label_column, partial(place_of, batch))
             true = pc.index_in(label, pa.array(self.labels, pa.string())).fill_null(NO_LABEL).to_numpy()
             labelled = label.is_valid().to_numpy(zero_copy_only=False)
             without += label.null_count
@@ -231,7 +232,7 @@ class ManyLabelsWorker(_EvaluationWorker):
             given_NC[rows_N] = scores.given_NC()
             answered_N = np.zeros(len(batch), dtype=np.bool_)
             answered_N[rows_N] = scores.label_N != NO_LABEL
-            lists = label_lists(batch.column(self.label_column), self.label_column)
+            lists = label_lists(batch.column(self.label_column), self.label_column, partial(place_of, batch))
             labelled_N = lists.is_valid().to_numpy(zero_copy_only=False)
             true_NC, unknown_N = label_matrix(lists, self.labels)
             total += count_labels(

@@ -5,6 +5,7 @@ import json
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from w2vray.errors import CorpusError
 from w2vray.store.filters import parse_where
 from w2vray.store.labelled import Labelled
 from w2vray.store.labels import label_lists, label_strings
-from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN, read_unit
+from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN, place_of, read_unit
 from w2vray.store.units import Unit
 from w2vray.text.columns import Texts, blocks, read_texts
 from w2vray.text.lookup import Ids
@@ -118,7 +119,7 @@ class ExampleReader:
             columns = list(dict.fromkeys([*job.text_columns, job.label_column]))
             made, usable, source = _Made(len(self.lookup.vocabulary)), _Usable(), hashlib.sha256()
             for batch in read_unit(unit, job.roots, columns, self.where, job.schema):
-                texts, labels = read_texts(batch, job.text_columns), self._labels(batch.column(job.label_column))
+                texts, labels = read_texts(batch, job.text_columns), self._labels(batch)
                 usable.add(self._looked_up(batch, texts, labels, made))
                 source.update(f"{batch.column(FILE_COLUMN)[0]}\n".encode() if len(batch) else b"")
                 for piece in _content(texts, labels):
@@ -148,10 +149,11 @@ class ExampleReader:
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=_ROWS)
 
-    def _labels(self, column: pa.Array) -> pa.ListArray:
+    def _labels(self, batch: pa.RecordBatch) -> pa.ListArray:
+        name, place = self.job.label_column, partial(place_of, batch)
         if self.job.multi_label:
-            return label_lists(column, self.job.label_column)
-        labels = label_strings(column, self.job.label_column)
+            return label_lists(batch.column(name), name, place)
+        labels = label_strings(batch.column(name), name, place)
         one_each = pa.array(np.arange(len(labels) + 1, dtype=np.int32))
         return pa.ListArray.from_arrays(one_each, labels, mask=labels.is_null())
 

@@ -54,7 +54,7 @@ class TextScorer:
     keep up to ``projection_cache`` MiB of words' projected rows. With a ``device``, torch computes there, and only the
     look-up is compiled; so it is on a CPU where the kind of model has nothing else to score with.
 
-    Example:
+    Examples:
         >>> scorer = TextScorer.load("model")  # doctest: +SKIP
         >>> scorer.score(["a moving, beautifully acted film"]).columns()["label"].to_pylist()  # doctest: +SKIP
         ['positive']

@@ -99,7 +99,7 @@ THRESHOLD_HELP = (
     "multi-label model gives each label whose score is not lower, 0.5 where nothing is said, and marks no row."
 )
 
-LABEL_COLUMN_HELP = "Column of strings, integers or booleans, or of lists of them: any number of labels to a row."
+LABEL_COLUMN_HELP = "Column of strings, whole numbers or booleans, or of lists of them: any number of labels to a row."
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from w2vray.store.opening import UNREADABLE, etag_of, file_error
 from w2vray.store.places import open_store
 from w2vray.store.units import Piece, Unit
 
-__all__ = ["FILE_COLUMN", "ROW_COLUMN", "read_unit"]
+__all__ = ["FILE_COLUMN", "ROW_COLUMN", "place_of", "read_unit"]
 
 FILE_COLUMN, ROW_COLUMN = "w2vray.source_file", "w2vray.source_row"
 """Where a row is, among the columns that are read: names that no column of a store has."""
@@ -61,6 +61,11 @@ def read_unit(
                 file=piece.file,
                 reason=FileReason.DAMAGED_DATA,
             )
+
+
+def place_of(batch: pa.RecordBatch, row: int) -> str:
+    """Say where a row of a batch is in the store."""
+    return f"row {batch.column(ROW_COLUMN)[row]} of {batch.column(FILE_COLUMN)[row]}, counted from 0"
 
 
 def _column(piece: Piece, batch: pa.RecordBatch, name: str, schema: pa.Schema) -> pa.Array:

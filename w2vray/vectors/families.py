@@ -1,8 +1,9 @@
 """Which token rules word vectors were made with, where nobody says: their words tell."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-__all__ = ["FIRST_WORDS", "guess_family"]
+__all__ = ["FIRST_WORDS", "FamilyGuess", "guess_family"]
 
 FIRST_WORDS = 10_000
 """Words that are looked at: files list the commonest first."""
@@ -12,7 +13,15 @@ _ENDS_IN_COMMA = 0.01  # share of words like "said,"; GloVe has none, two of fas
 _SPLIT_AS_GLOVE = {"'s", "n't", ",", "."}
 
 
-def guess_family(words: Sequence[str]) -> str:
+@dataclass(frozen=True)
+class FamilyGuess:
+    """A family, and what speaks for it: the end of a sentence that begins with "family NAME, because"."""
+
+    family: str
+    why: str
+
+
+def guess_family(words: Sequence[str]) -> FamilyGuess:
     """Guess from the commonest words of some vectors.
 
     ``fasttext`` where commas are left at words: only splitting at white space leaves them. (Text that was split before
@@ -21,8 +30,10 @@ def guess_family(words: Sequence[str]) -> str:
     Otherwise ``glove`` where marks and clitics are words of their own, or else ``plain``.
     """
     if sum(word[-1:] == "," and word[-2:-1].isalpha() for word in words) > _ENDS_IN_COMMA * len(words):
-        return "fasttext"
+        return FamilyGuess("fasttext", "words end in commas")
     cased = sum(word != word.lower() for word in words)
     if cased > _CASED * len(words):
-        return "googlenews"
-    return "glove" if _SPLIT_AS_GLOVE.issubset(words) else "plain"
+        return FamilyGuess("googlenews", f"{cased / len(words):.0%} of the first {len(words):,} words have capitals")
+    if _SPLIT_AS_GLOVE.issubset(words):
+        return FamilyGuess("glove", "marks and 's are words of their own, and there are few capitals")
+    return FamilyGuess("plain", "there are few capitals, and marks are not words of their own")
