@@ -10,17 +10,17 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
 from w2vray.errors import W2vrayError
 from w2vray.schema import FileReason
 from w2vray.store.corpus import Corpus, SourceFile
-from w2vray.store.description import Description
+from w2vray.store.description import ANY, Description, ReadAs
 from w2vray.store.failures import Failure
 from w2vray.store.formats import describe_file
 from w2vray.store.places import open_store
@@ -33,7 +33,7 @@ PROGRAM = f"from {__name__} import serve; serve()"
 
 
 def describe_files(
-    corpus: Corpus, files: Iterable[SourceFile], columns: Sequence[str]
+    corpus: Corpus, files: Iterable[SourceFile], columns: Sequence[str], read_as: ReadAs = ANY
 ) -> tuple[list[Description], dict[SourceFile, Failure]]:
     """Describe files, many at a time; those that can be used and the others, each in the order asked for.
 
@@ -41,15 +41,17 @@ def describe_files(
         corpus: that the files are of.
         files: of it.
         columns: that will be read.
+        read_as: what somebody says of the files.
     """
     files = list(files)
-    answers = _READER.read(corpus.roots, files, list(columns))
+    asked = {"columns": list(columns), "read_as": asdict(read_as), "named": [[f.root, f.name] for f in corpus.named]}
+    answers = _READER.read(corpus.roots, files, asked)
     results = [(file, answers[index]) for index, file in enumerate(files)]
     described = [result for _, result in results if isinstance(result, Description)]
     bad = {file: result for file, result in results if isinstance(result, Failure)}
     for file in bad.keys() & corpus.named:
         if bad[file].reason == FileReason.NOT_DATA:
-            bad[file] = replace(bad[file], reason=FileReason.NOT_PARQUET)  # somebody takes it for data
+            bad[file] = replace(bad[file], reason=FileReason.UNKNOWN_FORMAT)  # somebody takes it for data
     return described, bad
 
 
@@ -61,7 +63,7 @@ class _Reader:
         self._lock = threading.Lock()
 
     def read(
-        self, roots: Sequence[str], files: list[SourceFile], columns: list[str]
+        self, roots: Sequence[str], files: list[SourceFile], asked: Mapping[str, Any]
     ) -> dict[int, Description | Failure]:
         """Read all files: after a death the unanswered ones in halves, until the one that is to blame is alone."""
         answers: dict[int, Description | Failure] = {}
@@ -69,10 +71,10 @@ class _Reader:
         suspects: set[int] = set()
         with self._lock, self._whole_answers():
             while waiting:
-                asked = waiting.pop()
-                for index, value in self._ask(roots, [files[index] for index in asked], columns):
-                    answers[asked[index]] = _from_json(files[asked[index]], value)
-                left = [index for index in asked if index not in answers]
+                now = waiting.pop()
+                for index, value in self._ask(roots, [files[index] for index in now], asked):
+                    answers[now[index]] = _from_json(files[now[index]], value)
+                left = [index for index in now if index not in answers]
                 if len(left) == 1 and left[0] in suspects:
                     answers[left[0]] = Failure(
                         reason=FileReason.DAMAGED_FOOTER,
@@ -99,13 +101,13 @@ class _Reader:
             raise
 
     def _ask(
-        self, roots: Sequence[str], files: list[SourceFile], columns: list[str]
+        self, roots: Sequence[str], files: list[SourceFile], asked: Mapping[str, Any]
     ) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield answers as they come, until all are there or the process has died."""
         process = self._running()
         assert process.stdin is not None
         assert process.stdout is not None
-        request = {"roots": roots, "columns": columns, "files": [[f.root, f.name, f.size, f.mtime_ns] for f in files]}
+        request = {**asked, "roots": roots, "files": [[f.root, f.name, f.size, f.mtime_ns] for f in files]}
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
@@ -178,10 +180,12 @@ def serve() -> None:
 def _answer(request: dict[str, Any], output: IO[bytes]) -> None:
     stores = [open_store(root) for root in request["roots"]]
     files = [SourceFile(*file) for file in request["files"]]
+    read_as, named = ReadAs(**request["read_as"]), {(root, name) for root, name in request["named"]}
 
     def read(index: int) -> tuple[int, dict[str, Any]]:
         file = files[index]
-        found = describe_file(*stores[file.root], file, request["columns"])
+        alone = (file.root, file.name) in named
+        found = describe_file(*stores[file.root], file, request["columns"], read_as, alone=alone)
         if isinstance(found, Failure):
             return index, {"reason": found.reason, "detail": found.detail}
         return index, found.as_json()

@@ -9,7 +9,25 @@ import pyarrow as pa
 
 from w2vray.store.corpus import SourceFile
 
-__all__ = ["Description", "Stretch"]
+__all__ = ["ANY", "Description", "ReadAs", "Stretch"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadAs:
+    """What somebody says of a store's files: of which format they are, and what parts the cells of CSV.
+
+    None where nothing is said: then each file tells.
+    """
+
+    format: str | None = None
+    delimiter: str | None = None
+
+
+ANY = ReadAs()
+
+
+_PLAIN = ("format", "fingerprint", "etag", "layout", "notes")
+"""Fields of a ``Description`` that JSON holds as they are."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +38,8 @@ class Stretch:
     stop: int
     rows: int
     read_bytes: int  # of the columns that are read, uncompressed
+    first_line: int = 0  # of text: the line that it starts in, from 1
+    fingerprint: str = ""  # what its content is known by, where the format does not know the whole file's by its end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +52,8 @@ class Description:
     stretches: tuple[Stretch, ...]
     fingerprint: str = ""
     etag: str | None = None  # what an object store calls the content
+    layout: str = ""  # what the format has to know to read it
+    notes: tuple[str, ...] = ()  # for a person: how it is read
 
     @property
     def rows(self) -> int:
@@ -42,7 +64,7 @@ class Description:
         """Return the description as it travels between processes, without its file."""
         schema = base64.b64encode(self.schema.serialize()).decode()
         stretches = [list(asdict(stretch).values()) for stretch in self.stretches]
-        plain = {"format": self.format, "fingerprint": self.fingerprint, "etag": self.etag}
+        plain = {name: getattr(self, name) for name in _PLAIN}
         return {"schema": schema, "stretches": stretches, **plain}
 
     @classmethod
@@ -52,5 +74,6 @@ class Description:
             file=file,
             schema=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(value["schema"]))),
             stretches=tuple(Stretch(*stretch) for stretch in value["stretches"]),
-            **{name: value[name] for name in ("format", "fingerprint", "etag")},
+            notes=tuple(value["notes"]),
+            **{name: value[name] for name in _PLAIN if name != "notes"},
         )

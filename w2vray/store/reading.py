@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from w2vray.errors import FileError
-from w2vray.schema import FileReason, without_views
+from w2vray.schema import DAMAGE, DAMAGE_COLUMN, FileReason, without_views
 from w2vray.store.filters import Where
 from w2vray.store.formats import FORMATS
 from w2vray.store.opening import UNREADABLE, etag_of, file_error
@@ -46,7 +47,7 @@ def read_unit(
     columns = list(dict.fromkeys([*columns, *(where.columns if where else ())]))
     for piece in unit.pieces:
         row = piece.row_start
-        for batch in _read_piece(piece, roots[piece.root], columns):
+        for batch in _read_piece(piece, roots[piece.root], columns, schema):
             arrays = [
                 pa.repeat(pa.scalar(piece.file), len(batch)),
                 pa.array(np.arange(row, row + len(batch))),
@@ -54,7 +55,11 @@ def read_unit(
             ]
             row += len(batch)
             rows = pa.RecordBatch.from_arrays(arrays, names=[FILE_COLUMN, ROW_COLUMN, *columns])
-            yield where.rows(rows) if where else rows
+            if DAMAGE_COLUMN in batch.schema.names:
+                rows = rows.append_column(pa.field(DAMAGE_COLUMN, DAMAGE), batch.column(DAMAGE_COLUMN))
+                yield _filtered_but_damaged(rows, where) if where else rows
+            else:
+                yield where.rows(rows) if where else rows
         if row != piece.row_start + piece.rows:
             raise FileError(
                 f"{piece.file}: {row - piece.row_start} rows from {piece.row_start} on; it promised {piece.rows}",
@@ -89,13 +94,20 @@ def _column(piece: Piece, batch: pa.RecordBatch, name: str, schema: pa.Schema) -
         raise FileError(detail, file=piece.file, reason=FileReason.WRONG_TYPE) from error
 
 
-def _read_piece(piece: Piece, root: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def _filtered_but_damaged(rows: pa.RecordBatch, where: Where) -> pa.RecordBatch:
+    """Return the rows for which a condition holds, and those that cannot be read: nobody knows whether it holds."""
+    damaged = rows.column(DAMAGE_COLUMN).is_valid()
+    kept = [where.rows(rows.filter(pc.invert(damaged))), rows.filter(damaged)]
+    return pa.Table.from_batches(kept).sort_by(ROW_COLUMN).combine_chunks().to_batches()[0]
+
+
+def _read_piece(piece: Piece, root: str, columns: Sequence[str], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     store, base = open_store(root)
     left = piece.rows
     try:
         with store.open_input_file(f"{base}/{piece.file}") as handle:
             _require_planned(piece, handle)
-            with closing(FORMATS[piece.format].read(handle, piece, columns)) as batches:
+            with closing(FORMATS[piece.format].read(handle, piece, columns, schema)) as batches:
                 for batch in batches:
                     yield batch.slice(0, left)
                     left -= len(batch)

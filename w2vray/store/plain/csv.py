@@ -19,20 +19,18 @@ import pyarrow.csv
 from w2vray.errors import FileError
 from w2vray.schema import FileReason, Reason
 from w2vray.store.corpus import SourceFile
-from w2vray.store.description import Description
+from w2vray.store.description import Description, ReadAs
 from w2vray.store.plain.csv_ends import CellScanner
-from w2vray.store.plain.cutting import Cutter, content_fingerprint, unchanged
+from w2vray.store.plain.cutting import Cutter, content_fingerprint, in_blocks, unchanged
 from w2vray.store.plain.damage import Damage, is_utf8, not_utf8, too_long, with_damage
 from w2vray.store.plain.records import LARGEST_RECORD, Records, read_records
 from w2vray.store.plain.streams import BOM, Head, chunks, look, require_utf8_text
 from w2vray.store.units import Piece
-from w2vray.text.columns import BLOCK_ROWS
 
 __all__ = ["Csv", "header_names"]
 
 _DELIMITERS = (",", ";", "\t", "|")
 _ROWS_COMPARED = 20
-_NO_TYPE = pa.schema([])
 
 
 class Csv:
@@ -43,9 +41,7 @@ class Csv:
     magic = b""
     damaged = FileReason.DAMAGED_DATA
 
-    def describe(
-        self, handle: Any, file: SourceFile, columns: Sequence[str], *, delimiter: str | None = None
-    ) -> Description:
+    def describe(self, handle: Any, file: SourceFile, _: Sequence[str], read_as: ReadAs) -> Description:
         """Describe an opened file: its records are counted, where they end is found.
 
         Raises:
@@ -53,7 +49,7 @@ class Csv:
         """
         head = look(handle)
         require_utf8_text(head)
-        used = delimiter or _delimiter(head, file.name)
+        used = read_as.delimiter or _delimiter(head, file.name)
         names, start, first_line = _header(head, used)
         size = file.size if head.compression is None else None
         scanner = CellScanner(used)
@@ -75,11 +71,11 @@ class Csv:
             stretches=stretches,
             fingerprint=content_fingerprint(head.start[:start], stretches),
             layout=json.dumps({"compression": head.compression, "delimiter": used, "names": names}),
-            notes=() if delimiter or used == "," else (f"its cells are parted by {used!r}; --delimiter says otherwise",),
+            notes=() if read_as.delimiter or used == "," else (f"its cells are parted by {used!r}; --delimiter says otherwise",),
         )
 
     def read(
-        self, handle: Any, piece: Piece, columns: Sequence[str], _: pa.Schema = _NO_TYPE
+        self, handle: Any, piece: Piece, columns: Sequence[str], _: pa.Schema
     ) -> Generator[pa.RecordBatch, None, None]:
         """Yield the rows of a piece of an opened file; a record that cannot be read is a row that says so.
 
@@ -90,10 +86,8 @@ class Csv:
         delimiter, names = layout["delimiter"], layout["names"]
         reader = _Reader(delimiter, names, [name for name in columns if name in names])
         stream = unchanged(chunks(handle, layout["compression"], piece.start, piece.stop), piece)
-        for records in read_records(stream, CellScanner(delimiter), piece.first_line):
-            batch = reader.rows(records)
-            for start in range(0, len(batch), BLOCK_ROWS):
-                yield batch.slice(start, BLOCK_ROWS)
+        records = read_records(stream, CellScanner(delimiter), piece.first_line)
+        yield from in_blocks(map(reader.rows, records))
 
 
 def header_names(head: Head, name: str, delimiter: str | None) -> list[str]:
@@ -139,6 +133,8 @@ def _header(head: Head, delimiter: str) -> tuple[list[str], int, int]:
         begin = int(found.ends_N[index - 1]) if index else 0
     elif head.whole:
         end, lines, begin = len(head.start) - start, 1, int(found.ends_N[-1]) if len(found.ends_N) else 0
+        if begin == end:
+            raise FileError("it has no rows, and no header", reason=FileReason.NO_ROWS)
     else:
         raise FileError(
             f"its header does not end in the first {len(head.start):,} bytes; is it CSV?",

@@ -5,15 +5,17 @@ A stretch is some bytes of a plain file, from the start of a record to the end o
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from w2vray.store.description import Stretch
 from w2vray.store.plain.records import Ends, Scanner
 from w2vray.store.units import Piece
+from w2vray.text.columns import BLOCK_ROWS
 
-__all__ = ["Cutter", "content_fingerprint", "unchanged"]
+__all__ = ["Cutter", "content_fingerprint", "in_blocks", "unchanged"]
 
 _SMALLEST, _LARGEST = 1 << 16, 16 << 20
 _PARTS = 64
@@ -95,7 +97,7 @@ def content_fingerprint(head: bytes, stretches: Sequence[Stretch]) -> str:
     return hashlib.sha256(" ".join(named).encode()).hexdigest()
 
 
-def unchanged(chunks: Iterable[bytes], piece: Piece) -> Iterable[bytes]:
+def unchanged(chunks: Iterable[bytes], piece: Piece) -> Iterator[bytes]:
     """Hand on the bytes of a piece; when all are through, see whether they are those that were planned.
 
     Raises:
@@ -108,3 +110,18 @@ def unchanged(chunks: Iterable[bytes], piece: Piece) -> Iterable[bytes]:
         yield chunk
     if size != piece.stop - piece.start or _fingerprint(piece.start, crc) != piece.fingerprint:
         raise piece.changed("holds other bytes than when planned")
+
+
+def in_blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Cut batches into blocks of rows, and hold each back until the next is there.
+
+    So whoever has the last row of a piece knows that its bytes were seen to be those that were planned.
+    """
+    held: pa.RecordBatch | None = None
+    for batch in batches:
+        for start in range(0, len(batch), BLOCK_ROWS):
+            if held is not None:
+                yield held
+            held = batch.slice(start, BLOCK_ROWS)
+    if held is not None:
+        yield held

@@ -72,16 +72,11 @@ class Kind:
         return self.of.parsed_by_arrow if self.of else self.name not in {"text", "json"}
 
     @property
-    def holds_floats(self) -> bool:
-        """It is of numbers with a fraction, which Arrow writes in its own way."""
-        return self.of.holds_floats if self.of else self.name == "float64"
-
-    @property
     def as_text(self) -> "Kind":
-        """The kind whose values are strings, where this one's are scalars or lists of them."""
+        """The kind of the same values as strings; fractions, which may be written in many ways, stay numbers."""
         if self.of:
             return replace(self, of=self.of.as_text)
-        return self if self.name == "json" else Kind("text")
+        return self if self.name in {"json", "float64"} else Kind("text")
 
     def __str__(self) -> str:
         return f"list<{self.of}>" if self.of else self.name

@@ -20,8 +20,8 @@ import pyarrow.json
 from w2vray.errors import FileError
 from w2vray.schema import FileReason, Reason
 from w2vray.store.corpus import SourceFile
-from w2vray.store.description import Description
-from w2vray.store.plain.cutting import Cutter, content_fingerprint, unchanged
+from w2vray.store.description import Description, ReadAs
+from w2vray.store.plain.cutting import Cutter, content_fingerprint, in_blocks, unchanged
 from w2vray.store.plain.damage import Damage, is_utf8, not_utf8, too_long, with_damage
 from w2vray.store.plain.json_values import (
     Kind,
@@ -37,9 +37,8 @@ from w2vray.store.plain.json_values import (
 from w2vray.store.plain.records import LineScanner, Records, read_records
 from w2vray.store.plain.streams import BOM, Head, chunks, look, require_utf8_text
 from w2vray.store.units import Piece
-from w2vray.text.columns import BLOCK_ROWS
 
-__all__ = ["JsonLines", "is_object"]
+__all__ = ["JsonLines", "is_object", "require_lines"]
 
 _FIRST_LINES, _LINES_A_CHUNK, _LATE_LOOKS = 100, 28, 100
 _NULL_BETWEEN = re.compile(rb"\}[ \t\r]*null")
@@ -60,7 +59,7 @@ class JsonLines:
     magic = b""
     damaged = FileReason.DAMAGED_DATA
 
-    def describe(self, handle: Any, file: SourceFile, columns: Sequence[str], **_: Any) -> Description:
+    def describe(self, handle: Any, file: SourceFile, columns: Sequence[str], _: ReadAs) -> Description:
         """Describe an opened file: its lines are counted, and some are looked at for the types of the columns.
 
         Raises:
@@ -68,7 +67,7 @@ class JsonLines:
         """
         head = look(handle)
         require_utf8_text(head)
-        _require_objects(head)
+        require_lines(head)
         start = len(BOM) if head.start.startswith(BOM) else 0
         size = file.size if head.compression is None else None
         cutter = Cutter(LineScanner(), start=start, first_line=1, size=size)
@@ -77,6 +76,8 @@ class JsonLines:
             looked.add(records)
         stretches = cutter.stretches()
         rows = sum(stretch.rows for stretch in stretches)
+        if not rows:
+            raise FileError("it has no rows", reason=FileReason.NO_ROWS)
         kinds = {name: str(kind) for name, kind in looked.kinds.items() if name in columns}
         return Description(
             file=file,
@@ -105,13 +106,15 @@ class JsonLines:
             }
         )
         stream = unchanged(chunks(handle, layout["compression"], piece.start, piece.stop), piece)
-        for records in read_records(stream, LineScanner(), piece.first_line):
-            batch = reader.rows(records)
-            for start in range(0, len(batch), BLOCK_ROWS):
-                yield batch.slice(start, BLOCK_ROWS)
+        yield from in_blocks(map(reader.rows, read_records(stream, LineScanner(), piece.first_line)))
 
 
-def _require_objects(head: Head) -> None:
+def require_lines(head: Head) -> None:
+    """Refuse a file that does not hold an object a line.
+
+    Raises:
+        FileError: it starts as a JSON array, or none of its first lines is an object.
+    """
     lines = head.lines(_FIRST_LINES)
     if lines and lines[0].lstrip()[:1] == b"[":
         raise FileError(
@@ -211,11 +214,6 @@ class _Column:
             planned = kind_of_type(common) or planned
         return cls(planned, planned)
 
-    @property
-    def by_arrow(self) -> bool:
-        """Arrow gives what ``read_value`` gives."""
-        return self.planned.parsed_by_arrow and (self.read == self.planned or not self.planned.holds_floats)
-
 
 class _Reader:
     """Reads the records of chunks, with some columns of theirs."""
@@ -226,7 +224,7 @@ class _Reader:
         none = pa.field("w2vray.none", pa.null())
         self.parsed = pa.schema([*(pa.field(name, item.planned.type) for name, item in columns.items()), none])
         self.schema = pa.schema([*(pa.field(name, item.read.type) for name, item in columns.items()), none])
-        self.by_arrow = all(item.by_arrow for item in columns.values())
+        self.by_arrow = all(item.planned.parsed_by_arrow for item in columns.values())
 
     def rows(self, records: Records) -> pa.RecordBatch:
         """Return a row for each record."""
