@@ -9,6 +9,8 @@ from enum import StrEnum
 import pyarrow as pa
 
 __all__ = [
+    "DAMAGE",
+    "DAMAGE_COLUMN",
     "MANIFEST_SCHEMA",
     "MAY_PASS",
     "NOTHING_AMISS",
@@ -17,8 +19,6 @@ __all__ = [
     "REJECTED_SCHEMA",
     "SOURCE_FILE",
     "SOURCE_ROW",
-    "DAMAGE",
-    "DAMAGE_COLUMN",
     "FileReason",
     "Reason",
     "Status",
@@ -77,9 +77,7 @@ class FileReason(StrEnum):
         return cls.UNKNOWN_FORMAT if value == "not_parquet" else None
 
 
-NOTHING_AMISS = frozenset(
-    {FileReason.NOT_DATA, FileReason.OTHER_FORMAT, FileReason.NO_ROWS, FileReason.BEYOND_LIMIT}
-)
+NOTHING_AMISS = frozenset({FileReason.NOT_DATA, FileReason.OTHER_FORMAT, FileReason.NO_ROWS, FileReason.BEYOND_LIMIT})
 """Why a file is in no unit although it is as it should be."""
 
 MAY_PASS = frozenset({FileReason.UNREADABLE, FileReason.OUT_OF_MEMORY})

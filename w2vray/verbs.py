@@ -115,6 +115,8 @@ def train_vectors(
     *,
     output: Place,
     text_column: Names = ("text",),
+    format: str | None = None,  # noqa: A002 - the option's name
+    delimiter: str | None = None,
     algorithm: str = "word2vec",
     dim: int = 100,
     epochs: int = 5,
@@ -149,9 +151,10 @@ def train_vectors(
     """
     settings = _settings(FitVectorsSettings, locals())
     from w2vray.store.corpus_texts import corpus_texts
+    from w2vray.store.description import ReadAs
     from w2vray.vectors.gensim_training import fit_vectors
 
-    texts = corpus_texts(settings.corpus, settings.text_column)
+    texts = corpus_texts(settings.corpus, settings.text_column, ReadAs.of(settings))
     made = fit_vectors(settings, texts, progress or _silent)
     if texts.rejected and note is not None:
         note(f"rows left out because they have no readable text: {texts.rejected:,}")
@@ -199,6 +202,8 @@ def train(
     text_column: Names = ("text",),
     label_column: str = "label",
     where: str | None = None,
+    format: str | None = None,  # noqa: A002 - the option's name
+    delimiter: str | None = None,
     validation: Places = (),
     validation_fraction: float | None = None,
     tune_vectors: bool = False,
@@ -254,6 +259,8 @@ def evaluate(
     text_column: Names = ("text",),
     label_column: str = "label",
     where: str | None = None,
+    format: str | None = None,  # noqa: A002 - the option's name
+    delimiter: str | None = None,
     workers: int | None = None,
     address: str | None = None,
     note: Callable[[str], None] | None = None,
@@ -295,6 +302,8 @@ def score(
     threshold: float | None = None,
     where: str | None = None,
     limit: int | None = None,
+    format: str | None = None,  # noqa: A002 - the option's name
+    delimiter: str | None = None,
     max_bytes: int = 64 << 20,
     truncate: bool = False,
     null_as_empty: bool = False,

@@ -259,7 +259,7 @@ def test_a_plan_is_the_same_after_the_way_through_parquet(tmp_path: Path) -> Non
     empty, text = SourceFile(0, "bad.parquet", 0, None), SourceFile(1, "x.txt", 7, 8)
     bad = {
         empty: Failure(reason=FileReason.ZERO_BYTES, detail="it has zero bytes", file="bad.parquet"),
-        text: Failure(reason=FileReason.NOT_PARQUET, detail="no", file="x.txt"),
+        text: Failure(reason=FileReason.UNKNOWN_FORMAT, detail="no", file="x.txt"),
     }
     assert len(plan) > 1
 

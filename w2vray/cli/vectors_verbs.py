@@ -35,10 +35,11 @@ def vectors_import(output: Output, /, **arguments: Any) -> None:
 def vectors_train(output: Output, /, **arguments: Any) -> None:
     """Train word2vec or fastText vectors on the text of a Parquet store."""
     from w2vray.store.corpus_texts import corpus_texts
+    from w2vray.store.description import ReadAs
     from w2vray.vectors.gensim_training import fit_vectors
 
     settings = vectors_config.FitVectorsSettings(**arguments)
-    texts = corpus_texts(settings.corpus, settings.text_column)
+    texts = corpus_texts(settings.corpus, settings.text_column, ReadAs.of(settings))
     with progress_bar(settings.algorithm) as update:
         made = fit_vectors(settings, texts, update)
     for line in texts.notes:
@@ -71,6 +72,7 @@ def vectors_join(output: Output, /, **arguments: Any) -> None:
 def vectors_info(output: Output, /, **arguments: Any) -> None:
     """Show a vectors directory, and how much of a corpus it covers."""
     from w2vray.store.corpus_texts import corpus_texts
+    from w2vray.store.description import ReadAs
     from w2vray.text.lookup import measure_coverage
     from w2vray.text.tokens import family
     from w2vray.vectors import Vectors
@@ -81,7 +83,9 @@ def vectors_info(output: Output, /, **arguments: Any) -> None:
         _vectors_result(output, opened)
         return
     rules = family(settings.family) if settings.family else opened.rules
-    found = measure_coverage(opened.vocabulary, rules, corpus_texts(settings.corpus, settings.text_column))
+    found = measure_coverage(
+        opened.vocabulary, rules, corpus_texts(settings.corpus, settings.text_column, ReadAs.of(settings))
+    )
     value = {**_vectors_value(opened), **found.as_dict(), "measured_with": rules.family}
     share = f"{found.found:,} of {found.tokens:,} tokens have a vector ({found.coverage:.2%}), read as {rules.name}"
     ways = [(way, number, f"{number / found.tokens:.2%}") for way, number in found.found_by.items()]

@@ -32,6 +32,7 @@ from w2vray.scoring.metrics import (
 )
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.verbs import EvaluateSettings
+from w2vray.store.description import ReadAs
 from w2vray.store.filters import parse_where
 from w2vray.store.labelled import labelled_units
 from w2vray.store.labels import label_lists, label_matrix, label_strings
@@ -72,7 +73,8 @@ def evaluate(
     folder = None if settings.output is None else _folder(settings.output)
     bundle = Bundle.load(settings.model)
     vectors = bundle.open_vectors(settings.vectors)
-    labelled = labelled_units(settings.labelled, settings.text_column, settings.label_column, settings.where)
+    columns = (settings.text_column, settings.label_column, settings.where)
+    labelled = labelled_units(settings.labelled, *columns, ReadAs.of(settings))
     if labelled.multi_label != bundle.config.multi_label:
         raise CorpusError(
             f"column {settings.label_column!r} holds {_kind(labelled.multi_label)}, and the model gives "

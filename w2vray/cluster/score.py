@@ -32,7 +32,7 @@ from w2vray.store.corpus import find_corpus
 from w2vray.store.failures import Failure
 from w2vray.store.listing import Ignored
 from w2vray.store.places import absolute
-from w2vray.store.preflight import NO_DATA
+from w2vray.store.preflight import ignored_files
 from w2vray.store.units import Unit
 
 __all__ = ["ScoreSummary", "ScoringWorker", "score"]
@@ -127,7 +127,7 @@ def score(
         still_ours()
         run.clear_temporary()
         seconds = round(time.monotonic() - started, 3)
-        corpus.ignored.add_all(_no_data(plan))
+        corpus.ignored.add_all(ignored_files(plan.left_out))
         return _close(run, settings, plan, work, corpus.ignored, expected=request.fingerprint, seconds=seconds)
 
 
@@ -254,15 +254,6 @@ def _outcomes(
     share = GpuShare(settings.cpus_per_gpu) if settings.gpu else None
     rows = run_units(units, ScoringWorker, arguments, workers=settings.workers, gpu=share, note=note)
     return (_Outcome.from_row(row) for row in rows)
-
-
-def _no_data(plan: RunPlan) -> Ignored:
-    """Count the files of a plan that hold no rows, and were not meant to."""
-    ignored = Ignored()
-    for file, failure in plan.left_out.items():
-        if failure.reason == FileReason.NOT_DATA:
-            ignored.add(NO_DATA, file.name)
-    return ignored
 
 
 def _close(

@@ -26,6 +26,7 @@ from w2vray.run.leases import only_writer
 from w2vray.run.wholefiles import WholeFiles
 from w2vray.settings.steps import StepSettings
 from w2vray.store.corpus import shared_files
+from w2vray.store.description import ReadAs
 from w2vray.store.labelled import Labelled, labelled_units
 from w2vray.store.labels import label_order
 from w2vray.store.places import absolute, without_secrets
@@ -90,7 +91,7 @@ def train(
     if os.path.lexists(output):
         raise BundleError(f"{output} is already there; name another --output, or remove it first")
     vectors = Vectors.open(settings.vectors).for_oov(settings.oov)
-    columns = (settings.text_column, settings.label_column, settings.where)
+    columns = (settings.text_column, settings.label_column, settings.where, ReadAs.of(settings))
     stores = [labelled_units(place, *columns) for place in (settings.labelled, settings.validation) if place]
     if len(stores) > 1 and (shared := shared_files(stores[0].corpus, stores[1].corpus)):
         raise CorpusError(
@@ -235,6 +236,7 @@ def _examples(
             text_columns=settings.text_column,
             label_column=settings.label_column,
             where=settings.where,
+            read_as=(settings.format, settings.delimiter),
             schema=store.schema,
             multi_label=store.multi_label,
             rules=shared.rules,

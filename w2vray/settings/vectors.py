@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from w2vray.errors import ConfigError
 from w2vray.settings.verbs import (
     CORPUS_HELP,
+    DELIMITER_HELP,
     DTYPES,
     FAMILIES,
+    FORMAT_HELP,
+    STORE_FORMATS,
     TEXT_COLUMN_HELP,
     documented,
     flag,
     require,
     require_choices,
+    require_delimiter,
     require_text_columns,
 )
 
@@ -54,6 +58,8 @@ class FitVectorsSettings:
     corpus: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
     output: str = documented("Vectors directory to make.", metavar="VECTORS")
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
+    format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS)
+    delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER")
     algorithm: str = documented(
         "word2vec; or fasttext, which learns vectors of n-grams too, for --oov subword.", "word2vec", choices=ALGORITHMS
     )
@@ -74,6 +80,7 @@ class FitVectorsSettings:
     def __post_init__(self) -> None:
         require_choices(self)
         require_text_columns(self.text_column)
+        require_delimiter(self)
         for name in ("dim", "epochs", "window", "min_count", "negative"):
             require(getattr(self, name) > 0, name, getattr(self, name), "a whole number above 0")
         require(self.threads is None or self.threads > 0, "threads", self.threads, "a whole number above 0")
@@ -120,9 +127,11 @@ class VectorsInfoSettings:
 
     vectors: str = documented("Vectors directory.", positional=True)
     corpus: tuple[str, ...] = documented(
-        "Parquet whose coverage is measured: how many of its tokens have a vector. May be repeated.", (), metavar="PATH"
+        "Store whose coverage is measured: how many of its tokens have a vector. May be repeated.", (), metavar="PATH"
     )
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
+    format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS)
+    delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER")
     family: str | None = documented(
         "Measure with these token rules in place of the ones stored with the vectors.", None, choices=FAMILIES
     )
@@ -130,5 +139,6 @@ class VectorsInfoSettings:
     def __post_init__(self) -> None:
         require_choices(self)
         require_text_columns(self.text_column)
+        require_delimiter(self)
         if self.family is not None and not self.corpus:
             raise ConfigError("--family measures a corpus; name one with --corpus, or leave it out")

@@ -22,6 +22,7 @@ __all__ = [
     "help_of",
     "require",
     "require_choices",
+    "require_delimiter",
     "require_text_columns",
 ]
 
@@ -30,6 +31,7 @@ FAMILIES = ("plain", "glove", "googlenews", "fasttext")
 ON_BAD = ("record", "skip", "fail")
 OOV_CHOICES = ("skip", "zero", "unknown", "subword")
 SPECIAL_OOV = ("zero", "unknown")  # one row of the model's own stands for every word without a vector
+STORE_FORMATS = ("parquet", "jsonl", "csv")
 SCORE_PRECISIONS = ("float32", "tf32", "bfloat16")
 
 PROJECTION_CACHE = 128
@@ -85,13 +87,28 @@ def require_choices(settings: Any) -> None:
             require(value in choices, item.name, value, ", ".join(choices))
 
 
+def require_delimiter(settings: Any) -> None:
+    """Check what is said of the cells of CSV."""
+    value = settings.delimiter
+    if value is None:
+        return
+    plain = value in {"tab", "\\t"} or (len(value) == 1 and value.isascii() and value not in '"\r\n\0')
+    require(plain, "delimiter", value, "one character of ASCII but a quote and a line end, or tab")
+    if settings.format not in {None, "csv"}:
+        raise ConfigError(f"--delimiter is for CSV, and --format is {settings.format}; leave out one of them")
+
+
 def require_text_columns(columns: tuple[str, ...]) -> None:
     """Check that there is a column of texts, and each once."""
     require(bool(columns), "text_column", columns, "the name of at least one column")
     require(len(set(columns)) == len(columns), "text_column", columns, "each column once")
 
 
-CORPUS_HELP = "Parquet: files, directories (searched recursively), globs or URIs."
+CORPUS_HELP = "Parquet, JSON Lines or CSV: files, directories (searched recursively), globs or URIs."
+FORMAT_HELP = "Read only files of this format, where there are several, or where their names do not say which it is."
+DELIMITER_HELP = (
+    "What parts the cells of CSV; tab for a tab. Default: what the header has, a comma, semicolon, tab or |."
+)
 TEXT_COLUMN_HELP = "Column that holds the text; repeat it to join several by a newline."
 
 THRESHOLD_HELP = (
@@ -113,10 +130,14 @@ class EvaluateSettings:
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
     label_column: str = documented(LABEL_COLUMN_HELP, "label", metavar="COLUMN")
     where: str | None = documented("Take only rows for which this holds, as for train.", None, metavar="EXPR")
+    format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS)
+    delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER")
     workers: int | None = documented("Scoring workers. Default: one a CPU of the cluster.", None)
 
     def __post_init__(self) -> None:
+        require_choices(self)
         require_text_columns(self.text_column)
+        require_delimiter(self)
         require(self.workers is None or self.workers > 0, "workers", self.workers, "a whole number above 0")
 
 
@@ -143,6 +164,8 @@ class ScoreSettings:
         metavar="EXPR",
     )
     limit: int | None = documented("Take only the first rows of the store.", None, metavar="ROWS")
+    format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS)
+    delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER")
     max_bytes: int = documented("Reject texts of more UTF-8 bytes than this.", 64 << 20, metavar="BYTES")
     truncate: bool = documented("Cut texts to --max-bytes and count them instead.", False)
     null_as_empty: bool = documented("Take a null text for an empty one instead of rejecting the row.", False)
@@ -170,6 +193,7 @@ class ScoreSettings:
     def __post_init__(self) -> None:
         require_choices(self)
         require_text_columns(self.text_column)
+        require_delimiter(self)
         require(self.max_bytes > 0, "max_bytes", self.max_bytes, "a whole number above 0")
         if self.probabilities and self.top_k is not None:
             raise ConfigError("--probabilities and --top-k exclude each other; choose one")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from w2vray.store.description import ANY, ReadAs
 from w2vray.store.preflight import Columns, whole_store
 from w2vray.store.reading import read_unit
 from w2vray.store.units import Unit, plan_units
@@ -37,11 +38,11 @@ class CorpusTexts:
                 yield texts.values
 
 
-def corpus_texts(arguments: Sequence[str], text_columns: tuple[str, ...]) -> CorpusTexts:
-    """Open a store for its texts.
+def corpus_texts(arguments: Sequence[str], text_columns: tuple[str, ...], read_as: ReadAs = ANY) -> CorpusTexts:
+    """Open a store for its texts; ``read_as`` says how its files are read.
 
     Raises:
         CorpusError: a file cannot be read, or has no such column.
     """
-    corpus, found = whole_store(arguments, Columns(text_columns))
-    return CorpusTexts(corpus.roots, plan_units(found.files), text_columns, corpus.ignored.lines())
+    corpus, found = whole_store(arguments, Columns(text_columns), read_as)
+    return CorpusTexts(corpus.roots, plan_units(found.files), text_columns, [*corpus.ignored.lines(), *found.notes])

@@ -22,6 +22,14 @@ class ReadAs:
     format: str | None = None
     delimiter: str | None = None
 
+    @classmethod
+    def of(cls, settings: Any) -> Self:
+        """Return what the settings of a verb say."""
+        return cls(format=settings.format, delimiter=_WRITTEN.get(settings.delimiter, settings.delimiter))
+
+
+_WRITTEN = {"tab": "\t", "\\t": "\t"}
+"""How people write delimiters that are hard to type."""
 
 ANY = ReadAs()
 

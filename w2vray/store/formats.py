@@ -170,7 +170,7 @@ def describe_file(
                 described = made.describe(handle, file, columns, read_as)
             except (FileError, *UNREADABLE):
                 other = _starting_as(handle)
-                if other is None or other is made or alone and read_as.format is not None:
+                if other is None or other is made or (alone and read_as.format is not None):
                     raise
                 made = other
                 described = made.describe(handle, file, columns, read_as)
@@ -179,10 +179,10 @@ def describe_file(
     except UNREADABLE as error:
         refused = file_error(file.name, error, made.damaged)
         return Failure(reason=FileReason(refused.reason), detail=first_line(error), file=file.name)
-    if named is None and made.name in _TEXTS and not alone and not set(columns) & set(described.schema.names):
-        if columns:
-            detail = f"its name says no format, and it has none of the columns that were asked for: {', '.join(columns)}"
-            return Failure(reason=FileReason.NOT_DATA, detail=detail, file=file.name)
+    doubtful = named is None and made.name in _TEXTS and not alone and bool(columns)
+    if doubtful and not set(columns) & set(described.schema.names):
+        detail = f"its name says no format, and it has none of the columns that were asked for: {', '.join(columns)}"
+        return Failure(reason=FileReason.NOT_DATA, detail=detail, file=file.name)
     if named is not None and named is not made:
         told = f"its name says {named.name}; it is read as what it holds, {made.name}"
         described = replace(described, notes=(*described.notes, told))
@@ -204,4 +204,6 @@ def _told(name: str, detail: str, *, known: bool) -> str:
     if known or _says_data(name):
         return detail
     formats = ", ".join(FORMATS)
-    return f"neither its content nor its name is of a format that w2vray reads ({formats}); --format may say which it is"
+    return (
+        f"neither its content nor its name is of a format that w2vray reads ({formats}); --format may say which it is"
+    )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from w2vray.store.corpus import Corpus
+from w2vray.store.description import ANY, ReadAs
 from w2vray.store.filters import parse_where
 from w2vray.store.preflight import Columns, whole_store
 from w2vray.store.units import Unit, plan_units
@@ -25,9 +26,13 @@ class Labelled:
 
 
 def labelled_units(
-    arguments: Sequence[str], text_columns: tuple[str, ...], label_column: str, where: str | None = None
+    arguments: Sequence[str],
+    text_columns: tuple[str, ...],
+    label_column: str,
+    where: str | None = None,
+    read_as: ReadAs = ANY,
 ) -> Labelled:
-    """Plan a labelled store, of which the rows will be read for which ``where`` holds.
+    """Plan a labelled store, of which the rows will be read for which ``where`` holds; ``read_as`` says how.
 
     Raises:
         CorpusError: a file cannot be read, or a column is missing or of another type: no row is left out in silence.
@@ -35,7 +40,7 @@ def labelled_units(
     """
     condition = parse_where(where) if where is not None else None
     columns = Columns(text_columns, tuple(condition.columns) if condition else (), (label_column,))
-    corpus, found = whole_store(arguments, columns)
+    corpus, found = whole_store(arguments, columns, read_as)
     if condition:
         condition.fitted(found.schema)
     notes = [*corpus.ignored.lines(), *found.notes]

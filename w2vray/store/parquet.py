@@ -184,7 +184,7 @@ def read_tail(handle: Any) -> bytes:
         started = bytes(handle.read_at(min(size, 4), 0)) == _MAGIC
         if started:
             raise FileError("it starts as Parquet and does not end as Parquet", reason=FileReason.TRUNCATED)
-        what = "it neither starts nor ends as Parquet: convert it to Parquet first, or name it as what it is (.csv, .jsonl)"
+        what = "it neither starts nor ends as Parquet: convert it to Parquet first, or name it .csv or .jsonl"
         raise FileError(what, reason=FileReason.UNKNOWN_FORMAT)
     length = int.from_bytes(tail[-_END:-4], "little") + _END
     if length > size - len(_MAGIC):

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from w2vray.errors import CorpusError
-from w2vray.schema import FileReason, without_views
+from w2vray.schema import NOTHING_AMISS, FileReason, without_views
 from w2vray.store.common_types import common_type
 from w2vray.store.corpus import Corpus, SourceFile, find_corpus
 from w2vray.store.describing import describe_files
-from w2vray.store.description import Description
+from w2vray.store.description import ANY, Description, ReadAs
 from w2vray.store.failures import Failure
 from w2vray.store.folders import folder_types, planned_type
 from w2vray.store.labels import holds_lists, require_label_type
+from w2vray.store.listing import Ignored
+from w2vray.store.one_format import header_hint, how_read, require_one_format
 from w2vray.text.columns import is_text_type
 
-__all__ = ["NO_DATA", "Columns", "Found", "fit_files", "whole_store"]
+__all__ = ["Columns", "Found", "fit_files", "ignored_files", "whole_store"]
 
 
 @dataclass(frozen=True)
@@ -68,51 +70,65 @@ def fit_files(
         planned: the types, where they were fixed before; None to find them.
 
     Raises:
-        CorpusError: no file has a column, or one has it twice; the message lists the columns that there are.
+        CorpusError: no file has a column, or one has it twice; the message lists the columns that there are. Or the
+            files are not all of one format.
     """
+    require_one_format(corpus, ((item.file, item.format) for item in described))
     folders = folder_types(file.file.name for file in described)
     schemas = {file.file: _with_folders(file, folders, planned) for file in described}
-    _require_columns(schemas.values(), columns, corpus.roots)
+    _require_columns(schemas.values(), columns, header_hint(described) + _above(columns.all, schemas, corpus.roots))
     schema = planned or pa.schema([_common(name, described, schemas) for name in dict.fromkeys(columns.others)])
     lists = _most_hold_lists(described, schemas, columns)
     good: list[Description] = []
     bad: dict[SourceFile, Failure] = {}
     for file in described:
-        unfit = _unfit(schemas[file.file], columns, schema, lists)
+        unfit = _unfit(file, schemas[file.file], columns, schema, lists)
         if unfit is None:
             good.append(file)
         else:
             bad[file.file] = Failure(reason=unfit[0], detail=unfit[1], file=file.file.name)
-    return Found(good, bad, schema, any(lists.values()), _missing_notes(good, schemas, schema))
+    notes = [*how_read(good), *_type_notes(good, schema), *_missing_notes(good, schemas, schema)]
+    return Found(good, bad, schema, any(lists.values()), notes)
 
 
-def whole_store(arguments: Sequence[str], columns: Columns) -> tuple[Corpus, Found]:
+def whole_store(arguments: Sequence[str], columns: Columns, read_as: ReadAs = ANY) -> tuple[Corpus, Found]:
     """List a store of which every file is needed, and describe all of them.
 
     Raises:
         CorpusError: a file cannot be read or used; the message names the first, and says how many there are.
     """
     corpus = find_corpus(arguments)
-    described, unreadable = describe_files(corpus, corpus.files, columns.all)
-    no_data = [file for file, failure in unreadable.items() if failure.reason == FileReason.NOT_DATA]
+    described, unreadable = describe_files(corpus, corpus.files, columns.all, read_as)
     if described:
         found = fit_files(described, columns, corpus)
-        bad = {file: failure for file, failure in (unreadable | found.bad).items() if file not in no_data}
+        every = unreadable | found.bad
+        bad = {file: failure for file, failure in every.items() if failure.reason not in NOTHING_AMISS}
     else:
         bad = unreadable
     if bad:
         (file, failure), *others = bad.items()
         more = f", and {len(others):,} more like it" if others else ""
         raise CorpusError(f"{corpus.place(file)}: {failure.detail}{more}; mend or leave out the file")
-    for file in no_data:
-        corpus.ignored.add(NO_DATA, file.name)
+    corpus.ignored.add_all(ignored_files(unreadable))
     return corpus, found
 
 
-NO_DATA = "neither content nor name says that it is data"
+_IGNORED = {
+    FileReason.NOT_DATA: "neither content nor name says that it is data",
+    FileReason.OTHER_FORMAT: "of another format than --format says",
+}
 
 
-def _require_columns(schemas: Iterable[pa.Schema], columns: Columns, roots: Sequence[str]) -> None:
+def ignored_files(left_out: Mapping[SourceFile, Failure]) -> Ignored:
+    """Count the files that hold no rows of the store, and were not meant to."""
+    ignored = Ignored()
+    for file, failure in left_out.items():
+        if failure.reason in _IGNORED:
+            ignored.add(_IGNORED[failure.reason], file.name)
+    return ignored
+
+
+def _require_columns(schemas: Iterable[pa.Schema], columns: Columns, hint: str) -> None:
     every = list(schemas)
     counts = {name: {schema.names.count(name) for schema in every} - {0} for name in columns.all}
     if twice := [name for name in columns.all if counts[name] and 1 not in counts[name]]:
@@ -120,13 +136,13 @@ def _require_columns(schemas: Iterable[pa.Schema], columns: Columns, roots: Sequ
     seen = dict.fromkeys(name for schema in every for name in schema.names)
     if missing := [name for name in columns.all if name not in seen]:
         raise CorpusError(
-            f"no column {', '.join(map(repr, missing))} in the store; its columns are {', '.join(seen)}"
-            + _above(missing, roots)
+            f"no column {', '.join(map(repr, missing))} in the store; its columns are {', '.join(seen)}{hint}"
         )
 
 
-def _above(missing: Sequence[str], roots: Sequence[str]) -> str:
+def _above(names: Sequence[str], schemas: Mapping[SourceFile, pa.Schema], roots: Sequence[str]) -> str:
     """Say where a column that is missing is a folder that was named, or one above it."""
+    missing = [name for name in names if not any(name in schema.names for schema in schemas.values())]
     folders = (folder for root in roots for folder in root.partition("?")[0].split("/"))
     found = next((folder for folder in folders if "=" in folder and folder.partition("=")[0] in missing), None)
     if found is None:
@@ -143,8 +159,13 @@ def _common(name: str, files: Sequence[Description], schemas: Mapping[SourceFile
     kinds = [kind for kind, _ in rows.most_common()]
     found = kinds[0]
     for kind in kinds[1:]:
-        found = common_type(found, kind) or found
+        found = common_type(found, kind) or (pa.string() if _written_alike(files, found, kind) else found)
     return pa.field(name, found)
+
+
+def _written_alike(files: Sequence[Description], *kinds: pa.DataType) -> bool:
+    """Tell whether values of these types can all be had as they are written: of JSON Lines, all but lists."""
+    return all(file.format == "jsonl" for file in files) and not any(map(holds_lists, kinds))
 
 
 def _most_hold_lists(
@@ -165,20 +186,26 @@ def _type_of(schema: pa.Schema, name: str) -> pa.DataType | None:
 
 
 def _unfit(
-    found: pa.Schema, columns: Columns, schema: pa.Schema, lists: Mapping[str, bool]
+    file: Description, found: pa.Schema, columns: Columns, schema: pa.Schema, lists: Mapping[str, bool]
 ) -> tuple[FileReason, str] | None:
     for name in columns.all:
         if (count := found.names.count(name)) > 1:
             return FileReason.NO_COLUMN, f"column {name!r} is there {count} times"
         if not count and name in columns.required:
             return FileReason.NO_COLUMN, f"it has no column {name!r}"
-        if count and (wrong := _wrong_type(name, found.field(name).type, columns, schema, lists)):
+        if not count:
+            continue
+        kind = found.field(name).type
+        as_written = _written_alike([file], kind)
+        if wrong := _wrong_type(name, kind, columns, schema, lists, as_written=as_written):
             return FileReason.WRONG_TYPE, wrong
     return None
 
 
-def _wrong_type(name: str, kind: pa.DataType, columns: Columns, schema: pa.Schema, lists: Mapping[str, bool]) -> str:
-    """Say why a column of a file cannot be used; nothing where it can."""
+def _wrong_type(
+    name: str, kind: pa.DataType, columns: Columns, schema: pa.Schema, lists: Mapping[str, bool], *, as_written: bool
+) -> str:
+    """Say why a column of a file cannot be used; nothing where it can. ``as_written``: it can be had as strings."""
     if name in columns.texts and not is_text_type(kind):
         return f"column {name!r} is {kind}; expected strings or UTF-8 bytes"
     if name in columns.labels:
@@ -191,9 +218,20 @@ def _wrong_type(name: str, kind: pa.DataType, columns: Columns, schema: pa.Schem
             return f"column {name!r} is {kind}; the other files have {others}"
     if name in columns.others:
         common = schema.field(name).type
-        if common_type(without_views(kind), common) != common:
+        if common_type(without_views(kind), common) != common and not (as_written and pa.types.is_string(common)):
             return f"column {name!r} is {kind}; the other files have {common}, and no type holds both without a loss"
     return ""
+
+
+def _type_notes(files: Sequence[Description], schema: pa.Schema) -> list[str]:
+    """Say which types the columns of JSON Lines have: lines tell none, and a line that differs is rejected."""
+    if not any(file.format == "jsonl" for file in files):
+        return []
+    told = {name: kind for name, kind in zip(schema.names, schema.types, strict=True) if not pa.types.is_string(kind)}
+    return [
+        f"column {name!r} of JSON Lines is read as {kind}, by the lines that were looked at"
+        for name, kind in told.items()
+    ]
 
 
 def _missing_notes(

@@ -12,12 +12,16 @@ from w2vray.errors import ConfigError
 from w2vray.models import kinds
 from w2vray.settings.verbs import (
     CORPUS_HELP,
+    DELIMITER_HELP,
+    FORMAT_HELP,
     LABEL_COLUMN_HELP,
     OOV_CHOICES,
+    STORE_FORMATS,
     TEXT_COLUMN_HELP,
     documented,
     require,
     require_choices,
+    require_delimiter,
     require_text_columns,
 )
 
@@ -48,7 +52,9 @@ class TrainSettings:
         None,
         metavar="EXPR",
     )
-    validation: tuple[str, ...] = documented("Parquet kept for early stopping.", (), metavar="PATH")
+    format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS)
+    delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER")
+    validation: tuple[str, ...] = documented("Labelled set kept for early stopping.", (), metavar="PATH")
     validation_fraction: float | None = documented(
         lambda: (
             f"Share of LABELLED kept for it. Default: {DEFAULT_VALIDATION_SHARE:g}; none with --validation, and none "
@@ -90,6 +96,7 @@ class TrainSettings:
     def __post_init__(self) -> None:
         require_choices(self)
         require_text_columns(self.text_column)
+        require_delimiter(self)
         share = self.validation_fraction
         require(share is None or 0 < share < 1, "validation_fraction", share, "above 0, below 1")
         if self.validation and share is not None:

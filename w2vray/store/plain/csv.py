@@ -23,7 +23,7 @@ from w2vray.store.description import Description, ReadAs
 from w2vray.store.plain.csv_ends import CellScanner
 from w2vray.store.plain.cutting import Cutter, content_fingerprint, in_blocks, unchanged
 from w2vray.store.plain.damage import Damage, is_utf8, not_utf8, too_long, with_damage
-from w2vray.store.plain.records import LARGEST_RECORD, Records, read_records
+from w2vray.store.plain.records import Records, read_records
 from w2vray.store.plain.streams import BOM, Head, chunks, look, require_utf8_text
 from w2vray.store.units import Piece
 
@@ -53,7 +53,7 @@ class Csv:
         names, start, first_line = _header(head, used)
         size = file.size if head.compression is None else None
         scanner = CellScanner(used)
-        cutter = Cutter(scanner, start=start, first_line=first_line, size=size)
+        cutter = Cutter(scanner, head=head.start[:start], first_line=first_line, size=size)
         line = first_line
         for records in read_records(chunks(handle, head.compression, start, None), cutter, first_line):
             line = int(records.lines_N[-1])
@@ -69,9 +69,11 @@ class Csv:
             format=self.name,
             schema=pa.schema([pa.field(name, pa.string()) for name in names]),
             stretches=stretches,
-            fingerprint=content_fingerprint(head.start[:start], stretches),
+            fingerprint=content_fingerprint(stretches),
             layout=json.dumps({"compression": head.compression, "delimiter": used, "names": names}),
-            notes=() if read_as.delimiter or used == "," else (f"its cells are parted by {used!r}; --delimiter says otherwise",),
+            notes=()
+            if read_as.delimiter or used == ","
+            else (f"its cells are parted by {used!r}; --delimiter says otherwise",),
         )
 
     def read(
@@ -85,7 +87,7 @@ class Csv:
         layout = json.loads(piece.layout)
         delimiter, names = layout["delimiter"], layout["names"]
         reader = _Reader(delimiter, names, [name for name in columns if name in names])
-        stream = unchanged(chunks(handle, layout["compression"], piece.start, piece.stop), piece)
+        stream = unchanged(handle, layout["compression"], piece)
         records = read_records(stream, CellScanner(delimiter), piece.first_line)
         yield from in_blocks(map(reader.rows, records))
 

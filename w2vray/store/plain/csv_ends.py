@@ -1,8 +1,8 @@
 """Where the records of CSV end: a line end inside of quotes is none.
 
 The rules are those of Arrow's reader, and of RFC 4180 where that says anything. A quote opens a quoted part only where
-a cell begins; inside of it, two quotes are one. A record ends with a line feed, a carriage return, or both. A line of no
-bytes is blank.
+a cell begins; inside of it, two quotes are one. A record ends with a line feed, a carriage return, or both. An empty
+line is blank.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""A file of records cut into stretches, while its records are counted: each with its rows, its first line and a checksum.
+"""A file of records cut into stretches while its records are counted: each has rows, a first line and a checksum.
 
 A stretch is some bytes of a plain file, from the start of a record to the end of one; a compressed file is one stretch.
 """
@@ -6,12 +6,14 @@ A stretch is some bytes of a plain file, from the start of a record to the end o
 import hashlib
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from w2vray.store.description import Stretch
 from w2vray.store.plain.records import Ends, Scanner
+from w2vray.store.plain.streams import chunks, look
 from w2vray.store.units import Piece
 from w2vray.text.columns import BLOCK_ROWS
 
@@ -25,14 +27,14 @@ _CR = 0x0D
 
 
 class Cutter:
-    """A scanner that cuts as it goes: bytes from ``start`` on, of a file of ``size`` bytes, None to leave it whole."""
+    """A scanner that cuts as it goes: the bytes behind ``head`` of a file of ``size`` bytes; None leaves it whole."""
 
-    def __init__(self, scanner: Scanner, *, start: int, first_line: int, size: int | None) -> None:
+    def __init__(self, scanner: Scanner, *, head: bytes, first_line: int, size: int | None) -> None:
         self._scanner = scanner
         self._least = None if size is None else max(_SMALLEST, min(size // _PARTS, _LARGEST))
-        self._at = self._start = start
+        self._at = self._start = len(head)
         self._line = self._first_line = first_line
-        self._rows = self._crc = 0
+        self._rows, self._crc = 0, zlib.crc32(head)
         self._stretches: list[Stretch] = []
 
     def scan(self, chunk: bytes) -> Ends:
@@ -63,7 +65,7 @@ class Cutter:
 
     def stretches(self) -> tuple[Stretch, ...]:
         """Return the stretches, when all bytes have been seen."""
-        if self._at > self._start:
+        if self._at > self._start or not self._stretches:
             self._close(self._at)
         return tuple(self._stretches)
 
@@ -91,20 +93,19 @@ def _fingerprint(start: int, crc: int) -> str:
     return f"{start:x}-{crc:08x}"
 
 
-def content_fingerprint(head: bytes, stretches: Sequence[Stretch]) -> str:
-    """Return what a whole file is known by: its bytes before the first stretch, and its stretches."""
-    named = [f"{zlib.crc32(head):08x}", *(stretch.fingerprint for stretch in stretches)]
-    return hashlib.sha256(" ".join(named).encode()).hexdigest()
+def content_fingerprint(stretches: Sequence[Stretch]) -> str:
+    """Return what a whole file is known by."""
+    return hashlib.sha256(" ".join(stretch.fingerprint for stretch in stretches).encode()).hexdigest()
 
 
-def unchanged(chunks: Iterable[bytes], piece: Piece) -> Iterator[bytes]:
-    """Hand on the bytes of a piece; when all are through, see whether they are those that were planned.
+def unchanged(handle: Any, compression: str | None, piece: Piece) -> Iterator[bytes]:
+    """Yield the bytes of a piece; when all are through, see whether they are those that were planned.
 
     Raises:
         FileError: they are others.
     """
-    crc = size = 0
-    for chunk in chunks:
+    crc, size = zlib.crc32(b"" if piece.row_start else look(handle).start[: piece.start]), 0
+    for chunk in chunks(handle, compression, piece.start, piece.stop):
         crc = zlib.crc32(chunk, crc)
         size += len(chunk)
         yield chunk

@@ -1,4 +1,4 @@
-"""The values of JSON Lines: of what kind a column is, by the lines that were looked at, and a line's value as that kind.
+"""The values of JSON Lines: of what kind a column is, by the lines that were looked at, and a value as that kind.
 
 A number, a string and a truth value have a kind each. Where a column has several, or numbers that no type of 64 bits
 holds, it is text: strings as they are, all else as it is written. A list of values of such kinds is a list. Anything
@@ -7,13 +7,23 @@ else, objects above all, is kept as the JSON that is written.
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
-__all__ = ["Kind", "NotAnObject", "Unfit", "kind_named", "kind_of", "kind_of_type", "merged", "read_object", "read_value"]
+__all__ = [
+    "Kind",
+    "NotAnObjectError",
+    "UnfitError",
+    "kind_named",
+    "kind_of",
+    "kind_of_type",
+    "merged",
+    "read_object",
+    "read_value",
+]
 
 _LOW, _HIGH, _UNSIGNED, _EXACT = -(1 << 63), (1 << 63) - 1, (1 << 64) - 1, 1 << 53
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -30,11 +40,11 @@ _TYPES = {
 }
 
 
-class NotAnObject(ValueError):
+class NotAnObjectError(ValueError):
     """A line is not one JSON object, or has a wanted key twice."""
 
 
-class Unfit(ValueError):
+class UnfitError(ValueError):
     """A value is not of its column's kind."""
 
 
@@ -97,23 +107,20 @@ def kind_of_type(kind: pa.DataType) -> Kind | None:
 
 def kind_of(value: Any) -> Kind:
     """Return the kind of a value that ``read_object`` gave."""
-    match value:
-        case None:
-            return Kind("null")
-        case bool():
-            return Kind("bool")
-        case float():
-            return Kind("float64")
-        case _Number():
-            return _kind_of_number(value)
-        case str():
-            return Kind("string")
-        case list():
-            of = Kind("null")
-            for item in value:
-                of = merged(of, kind_of(item))
-            return Kind("json") if of.name in {"list", "json"} else Kind("list", of=of)
-    return Kind("json")
+    if isinstance(value, _Number):
+        return _kind_of_number(value)
+    if isinstance(value, list):
+        of = Kind("null")
+        for item in value:
+            of = merged(of, kind_of(item))
+        return _list_of(of)
+    names = {type(None): "null", bool: "bool", float: "float64", str: "string"}
+    return Kind(names.get(type(value), "json"))
+
+
+def _list_of(kind: Kind) -> Kind:
+    """Return the kind of lists of a kind."""
+    return Kind("json") if kind.name in {"list", "json"} else Kind("list", of=kind)
 
 
 def _kind_of_number(number: _Number) -> Kind:
@@ -123,7 +130,7 @@ def _kind_of_number(number: _Number) -> Kind:
 
 
 def _whole(low: int, high: int) -> Kind:
-    if _LOW <= low and high <= _HIGH:
+    if low >= _LOW and high <= _HIGH:
         return Kind("int64", low, high)
     return Kind("uint64", low, high) if low >= 0 and high <= _UNSIGNED else Kind("text")
 
@@ -133,17 +140,16 @@ def merged(one: Kind, other: Kind) -> Kind:
     names = {one.name, other.name}
     if "null" in names:
         return other if one.name == "null" else one
-    if names == {"list"}:
-        assert one.of is not None
-        assert other.of is not None
-        of = merged(one.of, other.of)
-        return Kind("json") if of.name in {"list", "json"} else Kind("list", of=of)
+    if one.of and other.of:
+        return _list_of(merged(one.of, other.of))
     if names & {"json", "list"}:
         return Kind("json")
+    return one if names in ({"bool"}, {"string"}, {"float64"}) else _merged_scalars(one, other, names)
+
+
+def _merged_scalars(one: Kind, other: Kind, names: set[str]) -> Kind:
     if names <= {"int64", "uint64"}:
         return _whole(min(one.low, other.low), max(one.high, other.high))
-    if len(names) == 1:
-        return one
     if names == {"int64", "float64"}:
         numbers = one if one.name == "int64" else other
         return Kind("float64") if max(-numbers.low, numbers.high) <= _EXACT else Kind("text")
@@ -154,32 +160,32 @@ def read_object(text: str, wanted: Collection[str] | None = None) -> dict[str, t
     """Read a line: the values of the wanted keys, or of all, each with how it is written.
 
     Raises:
-        NotAnObject: it is not one JSON object, or has a wanted key twice.
+        NotAnObjectError: it is not one JSON object, or has a wanted key twice.
     """
     found: dict[str, tuple[Any, str]] = {}
     try:
         at = _skip(text, _expect(text, _skip(text, 0), "{"))
         while text[at : at + 1] != "}":
             if text[at : at + 1] != '"':
-                raise NotAnObject(f"a key is expected at character {at + 1}")
+                raise NotAnObjectError(f"a key is expected at character {at + 1}")
             key, at = _DECODER.raw_decode(text, at)
             start = _skip(text, _expect(text, _skip(text, at), ":"))
             value, at = _DECODER.raw_decode(text, start)
             if wanted is None or key in wanted:
                 if key in found:
-                    raise NotAnObject(f"the key {key!r} is there twice")
+                    raise NotAnObjectError(f"the key {key!r} is there twice")
                 found[key] = value, text[start:at]
             at = _skip(text, at)
             if text[at : at + 1] != "}":
                 at = _skip(text, _expect(text, at, ","))
                 if text[at : at + 1] == "}":
-                    raise NotAnObject(f"a key is expected at character {at + 1}")
+                    raise NotAnObjectError(f"a key is expected at character {at + 1}")
         if (end := _skip(text, at + 1)) != len(text):
-            raise NotAnObject(f"the object ends, and more follows at character {end + 1}")
+            raise NotAnObjectError(f"the object ends, and more follows at character {end + 1}")
     except json.JSONDecodeError as error:
-        raise NotAnObject(f"{error.msg[0].lower()}{error.msg[1:]}, at character {error.pos + 1}") from error
+        raise NotAnObjectError(f"{error.msg[0].lower()}{error.msg[1:]}, at character {error.pos + 1}") from error
     except RecursionError as error:
-        raise NotAnObject("its values are nested too deep") from error
+        raise NotAnObjectError("its values are nested too deep") from error
     return found
 
 
@@ -192,7 +198,7 @@ def _skip(text: str, at: int) -> int:
 def _expect(text: str, at: int, mark: str) -> int:
     if text[at : at + 1] != mark:
         found = f"found {text[at]!r}" if at < len(text) else "the line ends"
-        raise NotAnObject(f"{mark!r} is expected at character {at + 1}, {found}")
+        raise NotAnObjectError(f"{mark!r} is expected at character {at + 1}, {found}")
     return at + 1
 
 
@@ -200,31 +206,59 @@ def read_value(value: Any, written: str, kind: Kind) -> Any:
     """Return a value as its column's kind has it.
 
     Raises:
-        Unfit: it is of another kind.
+        UnfitError: it is of another kind.
         UnicodeEncodeError: it is a string that holds half a surrogate pair, which no UTF-8 has.
     """
     if value is None:
         return None
     if kind.of is not None:
         if not isinstance(value, list):
-            raise Unfit(_told(value))
+            raise UnfitError(_told(value))
         return [read_value(item, "", kind.of) for item in value]
-    match kind.name:
-        case "json":
-            return _encodable(written)
-        case "string" | "text" if isinstance(value, str | bool | float):
-            return _encodable(_text(value))
-        case "bool" if isinstance(value, bool):
-            return value
-        case "int64" | "uint64" if isinstance(value, _Number) and value.whole and len(value) <= 20:
-            low, high = (_LOW, _HIGH) if kind.name == "int64" else (0, _UNSIGNED)
-            if low <= int(value) <= high:
-                return int(value)
-        case "float64" if isinstance(value, _Number | float):
-            number = float(value)
-            if isinstance(value, float) or (abs(number) < float("inf") and _is_exact(value, number)):
-                return number
-    raise Unfit(_told(value))
+    read = _READ[kind.name](value, written)
+    if read is None:
+        raise UnfitError(_told(value))
+    return read
+
+
+def _read_json(_: Any, written: str) -> str:
+    return _encodable(written)
+
+
+def _read_text(value: Any, _: str) -> str | None:
+    return _encodable(_text(value)) if isinstance(value, str | bool | float) else None
+
+
+def _read_bool(value: Any, _: str) -> bool | None:
+    return value if isinstance(value, bool) else None
+
+
+def _read_whole(value: Any, low: int, high: int) -> int | None:
+    if not (isinstance(value, _Number) and value.whole and len(value) <= 20):
+        return None
+    return number if low <= (number := int(value)) <= high else None
+
+
+def _read_float(value: Any, _: str) -> float | None:
+    if isinstance(value, float):
+        return value
+    if not isinstance(value, _Number):
+        return None
+    number = float(value)
+    return number if abs(number) < float("inf") and _is_exact(value, number) else None
+
+
+_READ: dict[str, Callable[[Any, str], Any]] = {
+    "null": lambda _, __: None,
+    "bool": _read_bool,
+    "int64": lambda value, _: _read_whole(value, _LOW, _HIGH),
+    "uint64": lambda value, _: _read_whole(value, 0, _UNSIGNED),
+    "float64": _read_float,
+    "string": _read_text,
+    "text": _read_text,
+    "json": _read_json,
+}
+"""How values are read; None of one that is not of the kind."""
 
 
 def _is_exact(written: _Number, number: float) -> bool:

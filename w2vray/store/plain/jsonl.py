@@ -1,8 +1,8 @@
 """JSON Lines: one object a line. Arrow reads whole chunks; lines that it does not take are read one by one.
 
 What Arrow is given has been looked at: each line is one object by its first and its last character, all is UTF-8, and
-no bare ``null`` follows an object, at which Arrow 26 ends the process. Then a chunk has as many rows as lines, or one of
-its lines is damaged.
+no bare ``null`` follows an object, at which Arrow 26 ends the process. Then a chunk has as many rows as lines, or a
+line is damaged.
 """
 
 import json
@@ -25,8 +25,8 @@ from w2vray.store.plain.cutting import Cutter, content_fingerprint, in_blocks, u
 from w2vray.store.plain.damage import Damage, is_utf8, not_utf8, too_long, with_damage
 from w2vray.store.plain.json_values import (
     Kind,
-    NotAnObject,
-    Unfit,
+    NotAnObjectError,
+    UnfitError,
     kind_named,
     kind_of,
     kind_of_type,
@@ -70,7 +70,7 @@ class JsonLines:
         require_lines(head)
         start = len(BOM) if head.start.startswith(BOM) else 0
         size = file.size if head.compression is None else None
-        cutter = Cutter(LineScanner(), start=start, first_line=1, size=size)
+        cutter = Cutter(LineScanner(), head=head.start[:start], first_line=1, size=size)
         looked = _Looked(columns)
         for records in read_records(chunks(handle, head.compression, start, None), cutter, 1):
             looked.add(records)
@@ -84,7 +84,7 @@ class JsonLines:
             format=self.name,
             schema=pa.schema([pa.field(name, kind.type) for name, kind in looked.kinds.items()]),
             stretches=stretches,
-            fingerprint=content_fingerprint(head.start[:start], stretches),
+            fingerprint=content_fingerprint(stretches),
             layout=json.dumps({"compression": head.compression, "kinds": kinds}),
             notes=looked.notes(rows),
         )
@@ -105,7 +105,7 @@ class JsonLines:
                 for name, kind in kinds.items()
             }
         )
-        stream = unchanged(chunks(handle, layout["compression"], piece.start, piece.stop), piece)
+        stream = unchanged(handle, layout["compression"], piece)
         yield from in_blocks(map(reader.rows, read_records(stream, LineScanner(), piece.first_line)))
 
 
@@ -137,27 +137,31 @@ def _begins(head: Head) -> bool:
 def _reads(line: bytes) -> bool:
     try:
         read_object(line.decode(), ())
-    except (NotAnObject, UnicodeDecodeError):
+    except (NotAnObjectError, UnicodeDecodeError):
         return False
     return True
 
 
 class _Looked:
-    """The kinds of columns by the lines that are looked at: the first ones, some of each chunk, and, for a column
-    without a value so far, the next line that seems to have one.
+    """The kinds of columns by the lines that are looked at.
+
+    These are the first ones, some of each chunk, and, for a column without a value so far, the next line that seems to
+    have one.
     """
 
     def __init__(self, columns: Sequence[str]) -> None:
         self.kinds: dict[str, Kind] = {}
         self._columns = columns
         self._lines = 0
-        self._late = {name: _LATE_LOOKS for name in columns}
+        self._late = dict.fromkeys(columns, _LATE_LOOKS)
 
     def add(self, records: Records) -> None:
         """Look at some of the records of a chunk."""
         first = 0 if self._lines else min(len(records), _FIRST_LINES)
-        spread = np.linspace(first, len(records) - 1, _LINES_A_CHUNK).astype(int) if first < len(records) else []
-        for index in sorted({*range(first), *(int(place) for place in spread)}):
+        spread: list[int] = []
+        if first < len(records):
+            spread = np.linspace(first, len(records) - 1, _LINES_A_CHUNK).astype(int).tolist()
+        for index in sorted({*range(first), *spread}):
             self._look(records, index)
         for name, left in self._late.items():
             if left and self.kinds.get(name, Kind("null")).name == "null":
@@ -179,7 +183,7 @@ class _Looked:
     def _look(self, records: Records, index: int) -> None:
         if records.long_N[index]:
             return
-        with suppress(NotAnObject, UnicodeDecodeError):
+        with suppress(NotAnObjectError, UnicodeDecodeError):
             found = read_object(records.record(index).decode())
             self._lines += 1
             for name, (value, _) in found.items():
@@ -212,6 +216,8 @@ class _Column:
             return cls(planned, planned.as_text)
         if planned.name == "null":
             planned = kind_of_type(common) or planned
+        elif pa.types.is_string(common) and planned.type != common and not planned.of:  # another file's are strings
+            return cls(Kind("text") if planned.name == "float64" else planned, Kind("text"))
         return cls(planned, planned)
 
 
@@ -255,9 +261,9 @@ class _Reader:
         try:
             for name, (value, written) in read_object(records.record(index).decode(), self.columns).items():
                 row[name] = read_value(value, written, self.columns[name].read)
-        except NotAnObject as error:
+        except NotAnObjectError as error:
             return {}, Damage(Reason.DAMAGED_LINE, f"line {line}: not a JSON object: {error}")
-        except Unfit as error:
+        except UnfitError as error:
             kind = self.columns[name].planned
             detail = f"line {line}: {name!r} is {error}; by the lines that were looked at, the column is {kind}"
             return {}, Damage(Reason.WRONG_TYPE, detail)

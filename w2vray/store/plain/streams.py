@@ -1,4 +1,4 @@
-"""The bytes of a file: unpacked where it is compressed, in chunks of one size whatever the filesystem gives at a time."""
+"""The bytes of a file: unpacked where it is compressed, in chunks whose size is the same on any filesystem."""
 
 from collections.abc import Iterator
 from typing import Any
