@@ -60,6 +60,7 @@ class FileReason(StrEnum):
     DAMAGED_DATA = "damaged_data"  # rows that cannot be decoded, or are not as many as the footer says
     NO_COLUMN = "no_column"
     WRONG_TYPE = "wrong_type"
+    AMBIGUOUS = "ambiguous"  # a column is there more than once, or the file and its folder disagree
     NO_PERMISSION = "no_permission"
     VANISHED = "vanished"
     CHANGED = "changed"  # since the run was planned

@@ -302,11 +302,11 @@ def score(
     threshold: float | None = None,
     where: str | None = None,
     limit: int | None = None,
-    format: str | None = None,  # noqa: A002 - the option's name
-    delimiter: str | None = None,
     max_bytes: int = 64 << 20,
     truncate: bool = False,
     null_as_empty: bool = False,
+    format: str | None = None,  # noqa: A002 - the option's name
+    delimiter: str | None = None,
     on_bad: str = "record",
     new_files: bool = False,
     workers: int | None = None,

@@ -13,30 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from w2vray.cluster.score import ScoreSummary, score
+from w2vray.cluster.score import ScoreSummary
 from w2vray.errors import ConfigError, CorpusError
-from w2vray.run.verify import verify
-from w2vray.settings.verbs import ScoreSettings, VerifySettings
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
 Scored = Callable[..., tuple[ScoreSummary, list[dict[str, Any]]]]
 TEXTS = ["bab dab", "dab", "gag bab"]
-
-
-@pytest.fixture
-def scored(make_model: Callable[..., Path], read_parts: Callable[..., pa.Table], tmp_path: Path) -> Scored:
-    """Score a store, prove the run, and return its summary and its rows."""
-
-    def run(*corpus: Path | str, **settings: Any) -> tuple[ScoreSummary, list[dict[str, Any]]]:
-        model, output = make_model(), tmp_path / "run"
-        summary = score(ScoreSettings(corpus=tuple(map(str, corpus)), model=str(model), output=str(output), **settings))
-        proof = verify(VerifySettings(run=str(output), deep=True))
-        assert proof.ok == (summary.exit_code == 0)
-        assert proof.ignored == summary.ignored
-        return summary, read_parts(output).to_pylist()
-
-    return run
 
 
 def write(file: Path, columns: Mapping[str, Any] | None = None, rows: int = 3, **options: Any) -> None:

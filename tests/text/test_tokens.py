@@ -10,14 +10,17 @@ from hypothesis import strategies as st
 
 from w2vray.errors import BundleError
 from w2vray.settings.verbs import FAMILIES
+from w2vray.text.invisible import visible
 from w2vray.text.tokens import TokenRules, _pattern, family, tokenizer
 
-PLAIN, GLOVE, GOOGLE_NEWS, FASTTEXT = map(family, FAMILIES)
+PLAIN, GLOVE, GOOGLE_NEWS, FASTTEXT, CASED, UNCASED = map(family, FAMILIES)
 EVERY_RULES = [
     PLAIN,
     GLOVE,
     GOOGLE_NEWS,
     FASTTEXT,
+    CASED,
+    UNCASED,
     replace(PLAIN, punctuation=True),
     replace(PLAIN, lowercase=False, joiners=""),
     replace(PLAIN, number_joiners=".,", straighten_apostrophes=False),
@@ -28,6 +31,9 @@ EVERY_RULES = [
     replace(GOOGLE_NEWS, acronyms=False, joiners="-"),
     replace(GOOGLE_NEWS, joiners="", kept_marks=""),
     replace(PLAIN, lone_clitics=True),
+    replace(GLOVE, drop_invisible=False, emoji=False),
+    replace(FASTTEXT, drop_invisible=False, emoji=False),
+    replace(GLOVE, emoji=False),
 ]
 APOSTROPHES = {"\u2018": "'", "\u2019": "'", "\u02bc": "'"}
 MARKS = {"\u201c": '"', "\u201d": '"', "\u2013": "-", "\u2014": "--", "\u2026": "..."}
@@ -75,6 +81,7 @@ OTHER_PIECES = [
     "ΑΣ",
     "J\u030c",
 ]
+OTHER_PIECES += ["\u00ad", "\u200b", "\u200c", "\ufeff", "\u0645\u06cc", "\U0001f3fd", "1\ufe0f\u20e3", "\u20e3"]
 OTHER_PIECES += [*MARKS, "हिन्दी", "中文", "❤\ufe0f", "\u200d", "½", "\u212b", "\u1100\u1161", "🙂", "٣"]
 
 ascii_text = st.one_of(
@@ -91,6 +98,8 @@ any_rules = st.sampled_from(EVERY_RULES)
 def prepared(rules: TokenRules, text: str) -> str:
     """The text as the rules read it, before it is split."""
     text = unicodedata.normalize("NFC", text)
+    if rules.drop_invisible:
+        text = unicodedata.normalize("NFC", visible(text, emoji=rules.emoji, apart=not rules.whitespace_only))
     if rules.whitespace_only:
         text = text.replace("\u00a0", " ")
     if rules.straighten_apostrophes:
@@ -216,6 +225,20 @@ def test_rules_that_were_stored_before_a_rule_was_there_read_texts_as_they_did()
     assert tokenizer(earlier)("they 've John 's") == ["they", "ve", "John", "s"]
     assert earlier.as_dict() == stored
     assert (earlier.name, GOOGLE_NEWS.name) == ("googlenews of an earlier version", "googlenews")
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_rules_of_before_invisible_characters_were_dropped_are_kept(name: str) -> None:
+    """A soft hyphen parts words for them, except where only white space does."""
+    rules = family(name).as_dict()
+    earlier = TokenRules.from_dict({rule: rules[rule] for rule in rules if rule not in {"drop_invisible", "emoji"}})
+    assert tokenizer(earlier)("aw\u00adful") == {
+        "plain": ["aw", "ful"],
+        "glove": ["aw", "\u00ad", "ful"],
+        "googlenews": ["aw", "ful"],
+        "fasttext": ["aw\u00adful"],
+    }.get(name, tokenizer(earlier)("aw\u00adful"))
+    assert earlier.name == f"{name} of an earlier version"
 
 
 def test_case_and_curly_apostrophes_are_kept_where_the_rules_say_so() -> None:

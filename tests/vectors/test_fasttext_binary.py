@@ -95,7 +95,7 @@ def test_words_and_ngrams_are_read(magic: int | None, zipped: bool, tmp_path: Pa
     assert vectors.ngrams is not None
     assert np.array_equal(vectors.ngrams.table_GD, ROWS_RD[3:])
     assert (vectors.ngrams.shortest, vectors.ngrams.longest) == (2, 3)
-    assert (vectors.source["format"], vectors.rules.family) == ("fasttext-binary", "fasttext")
+    assert (vectors.source["format"], vectors.rules.family) == ("fasttext-binary", "cased")
 
 
 @pytest.mark.parametrize("changes", [{"longest": 0}, {"rows_ND": ROWS_RD[:3]}], ids=["no lengths", "no buckets"])

@@ -98,6 +98,29 @@ def test_every_word_of_the_texts_is_found_whatever_white_space_it_holds(
     assert ids.found_counts_N.tolist() == ids.token_counts_N.tolist()
 
 
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ("plain", {"informa\u00adtion": "information", "\u200bgood": "good"}),
+        (
+            "glove",
+            {
+                "informa\u00adtion": "information",
+                "\u2764\ufe0f": "\u2764",
+                "\U0001f469\u200d\U0001f4bb": "\U0001f469\u200d\U0001f4bb",
+            },
+        ),
+    ],
+)
+def test_invisible_characters_make_no_words(rules: str, words: dict[str, str], tmp_path: Path) -> None:
+    """Words are whole; an emoji is a word without its selector, and is found with it."""
+    texts = ["the informa\u00adtion is \u200bgood \u2764\ufe0f \u2764\U0001f469\u200d\U0001f4bb"] * 8
+    vectors = fitted(tmp_path / "vectors", texts, family=rules)
+    assert {"information", "good", "the"} < set(vectors.vocabulary) <= {"the", "is", *words.values(), "good"}
+    found = vectors.lookup(vectors.rules, "skip")(list(words)).ids_L
+    assert [vectors.vocabulary.word(row) for row in found] == list(words.values())
+
+
 def test_ngrams_are_learnt_of_words_as_the_texts_have_them(tmp_path: Path) -> None:
     """With the white space that they hold, as unseen words are looked up; the other buckets stay as they began."""
     word, texts = "ab\u3000cd", ["ab\u3000cd film " * 200] * 50

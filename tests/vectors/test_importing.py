@@ -18,7 +18,6 @@ GLOVE = TEXT.split(b"\n", 1)[1]
 BINARY = b"4 2\n" + b"".join(
     line.split()[0] + b" " + np.array(line.split()[1:], dtype="<f4").tobytes() for line in GLOVE.splitlines()
 )
-PLAIN = "there are few capitals, and marks are not words of their own"
 MANY_ROWS = [f"word{row} {row} {-row}" for row in range(10_000)]
 
 
@@ -36,13 +35,17 @@ def refusal(folder: Path, content: bytes, **given: Any) -> str:
     return str(raised.value)
 
 
+NO_CAPITALS = "the words have no capitals, and marks are not among them"
+NAMED = "its format or its name says so, and it has too few words to tell"
+
+
 @pytest.mark.parametrize(
     ("content", "name", "header_rows", "rules", "why"),
     [
-        pytest.param(BINARY, "word2vec-binary", 4, "plain", PLAIN, id="word2vec binary"),
-        pytest.param(TEXT, "word2vec-text", 4, "plain", PLAIN, id="word2vec text"),
-        pytest.param(GLOVE, "glove", None, "glove", "glove files come with it", id="GloVe"),
-        pytest.param(gzip.compress(BINARY), "word2vec-binary", 4, "plain", PLAIN, id="gzip"),
+        pytest.param(BINARY, "word2vec-binary", 4, "plain", NO_CAPITALS, id="word2vec binary"),
+        pytest.param(TEXT, "word2vec-text", 4, "plain", NO_CAPITALS, id="word2vec text"),
+        pytest.param(GLOVE, "glove", None, "glove", NAMED, id="GloVe"),
+        pytest.param(gzip.compress(BINARY), "word2vec-binary", 4, "plain", NO_CAPITALS, id="gzip"),
     ],
 )
 def test_a_file_becomes_a_directory_that_knows_where_it_came_from(

@@ -26,8 +26,10 @@ _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 cluster is joined in the same way with it: the address of this machine comes from there."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="w2vray")
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "auto_envvar_prefix": "W2VRAY"}
+)
+@click.version_option(None, "-V", "--version", package_name="w2vray")
 def w2vray() -> None:
     """Train text classifiers on word vectors, then classify whole Parquet stores with them."""
 

@@ -1,7 +1,8 @@
 """What all verbs have in common: options out of settings, ``--json``, and an answer to being told to stop."""
 
 import signal
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from threading import Event
 from types import FrameType
@@ -9,8 +10,10 @@ from typing import Any, NoReturn
 
 import click
 
+from w2vray.cli.configuring import shown_config
 from w2vray.cli.console import Output
 from w2vray.cli.options import settings_options
+from w2vray.cli.parsing import Command, GroupedOption, config_table
 from w2vray.errors import W2vrayError
 
 __all__ = ["GOES_ON", "PLACES", "Stopped", "Terminated", "terminate", "verb"]
@@ -19,7 +22,11 @@ GOES_ON = "the same command goes on with what is missing"
 
 JSON_HELP = "Print one JSON object, and only that, on stdout."
 
-PLACES = ("source", "corpus", "labelled", "validation", "vectors", "repeat", "model", "output", "run")
+QUIET_HELP = "Show no progress and no summary; warnings and errors are shown all the same."
+CONFIG_HELP = "TOML file with options, in a table for each verb. The command line wins over it."
+SHOW_CONFIG_HELP = "Print the options in effect as such a file, and do nothing else."
+
+PLACES = ("source", "corpus", "labelled", "validation", "vectors", "repeat", "model", "output", "run", "config")
 """Parameters whose values are paths or URIs, in every verb that has them."""
 
 Verb = Callable[..., int | None]
@@ -51,7 +58,13 @@ def terminate(_: int, __: FrameType | None) -> NoReturn:
 
 
 def verb(
-    name: str, settings: type, *, on_cluster: bool = False, when_stopped: str = "", json_help: str = JSON_HELP
+    name: str,
+    settings: type,
+    *,
+    on_cluster: bool = False,
+    when_stopped: str = "",
+    json_help: str = JSON_HELP,
+    examples: Sequence[str] = (),
 ) -> Callable[[Verb], click.Command]:
     """Make a command of a verb: its settings' options, ``--json`` and, where it uses Ray, ``--address``.
 
@@ -61,12 +74,19 @@ def verb(
         on_cluster: whether it uses Ray.
         when_stopped: how things stand where it was told to stop.
         json_help: what ``--json`` does.
+        examples: commands that ``--help`` ends with.
     """
 
     def decorate(function: Verb) -> click.Command:
         @wraps(function)
         def run(**arguments: Any) -> int | None:
-            output = Output(arguments.pop("json"))
+            output = Output(arguments.pop("json"), quiet=arguments.pop("quiet"))
+            arguments.pop("config")
+            if arguments.pop("show_config"):
+                context = click.get_current_context()
+                values = {str(item.name): arguments.get(str(item.name)) for item in context.command.params}
+                sys.stdout.write(shown_config(config_table(context), values))
+                return 0
             _refuse_empty_places(arguments)
             try:
                 return function(output, **arguments)
@@ -75,13 +95,26 @@ def verb(
             except (BrokenPipeError, EOFError) as error:  # click would end without a word: it takes them for a person's
                 raise W2vrayError(f"a file or a connection has ended too early ({error!r})") from error
 
-        command = click.option("--json", "json", is_flag=True, help=json_help)(run)
-        if on_cluster:
-            text = "Ray cluster to use, such as HEAD:6379 or auto. Default: RAY_ADDRESS, or Ray on this machine."
-            command = click.option("--address", help=text)(command)
-        return click.command(name)(settings_options(settings)(command))
+        command: Any = run
+        for names, options in reversed(_shared_options(json_help, on_cluster=on_cluster)):
+            command = click.option(*names, cls=GroupedOption, **options)(command)
+        return click.command(name, cls=Command, examples=examples)(settings_options(settings)(command))
 
     return decorate
+
+
+def _shared_options(json_help: str, *, on_cluster: bool) -> list[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Return the options that every verb has, each with its names."""
+    address = "Ray cluster to use, such as HEAD:6379 or auto. Default: RAY_ADDRESS, or Ray on this machine."
+    options: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+        (("--json", "json"), {"is_flag": True, "help": json_help, "group": "This command"}),
+        (("-q", "--quiet", "quiet"), {"is_flag": True, "help": QUIET_HELP, "group": "This command"}),
+        (("--config", "config"), {"metavar": "FILE", "help": CONFIG_HELP, "group": "This command"}),
+        (("--show-config", "show_config"), {"is_flag": True, "help": SHOW_CONFIG_HELP, "group": "This command"}),
+    ]
+    if on_cluster:
+        options.insert(0, (("--address", "address"), {"help": address, "group": "Where it runs"}))
+    return options
 
 
 def _refuse_empty_places(arguments: Mapping[str, Any]) -> None:

@@ -35,12 +35,15 @@ class Output:
     """Where a verb puts its results."""
 
     as_json: bool
+    quiet: bool = False
 
     def result(self, value: Mapping[str, Any], *lines: str | Table) -> None:
         """Print a verb's result: as JSON, or as the lines and tables for people."""
         with _to_stdout():
             if self.as_json:
                 sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+                return
+            if self.quiet:
                 return
             console = _Results(highlight=False, soft_wrap=True)
             for line in lines:
@@ -50,6 +53,15 @@ class Output:
         """Print some of many results at once: a JSON object a line."""
         with _to_stdout():
             sys.stdout.write("".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values))
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator[Update]:
+        """Show progress on stderr, unless nobody wants to see it."""
+        if self.quiet:
+            yield lambda *_: None
+            return
+        with progress_bar(title) as update:
+            yield update
 
     def note(self, text: str) -> None:
         """Tell a person something by the way."""

@@ -2,12 +2,13 @@
 
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from typing import Any, TypeVar
 
 import click
 
+from w2vray.cli.parsing import DescribedArgument, GroupedOption
 from w2vray.errors import ConfigError
 from w2vray.models.kinds import option_owners
 from w2vray.settings.verbs import choices_of, flag, help_of
@@ -17,6 +18,8 @@ __all__ = ["model_options", "settings_options"]
 
 _SWITCHED_OFF = frozenset({"balanced", "gpu", "tune_vectors", "with_vectors"})
 """Of a training that is repeated with ``--from``, also these can be undone."""
+
+MODEL_GROUP = "Options of the model"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -55,7 +58,9 @@ def _model_option(name: str, owners: Mapping[str, type]) -> Callable[[F], F]:
     base, several = _base(typing.get_type_hints(next(iter(owners.values())))[name])
     text = f"{', '.join(items)}: {help_of(first)}"
     if base is bool:
-        return click.option(_switch(name), name, is_flag=True, default=None, help=text)
+        return click.option(
+            _switch(name), name, is_flag=True, default=None, help=text, cls=GroupedOption, group=MODEL_GROUP
+        )
     models_of: dict[str, list[str]] = {}
     for model, item in items.items():
         default: Any = item.default
@@ -65,11 +70,13 @@ def _model_option(name: str, owners: Mapping[str, type]) -> Callable[[F], F]:
     return click.option(
         flag(name),
         name,
-        type=click.Choice(choices_of(first)) if choices_of(first) else base,
+        type=_type(choices_of(first), base),
         multiple=several,
         default=None,
         metavar=first.metadata["metavar"],
         help=f"{text} Default: {stated}.",
+        cls=GroupedOption,
+        group=MODEL_GROUP,
     )
 
 
@@ -80,6 +87,8 @@ def _parameter(item: Field[Any], hint: Any) -> Callable[[F], F]:
         metavar = item.name.upper() if required else f"[{item.name.upper()}]"
         return click.argument(
             item.name,
+            cls=DescribedArgument,
+            help=help_of(item),
             type=base,
             nargs=-1 if several else 1,
             required=required,
@@ -90,19 +99,26 @@ def _parameter(item: Field[Any], hint: Any) -> Callable[[F], F]:
         "help": help_of(item),
         "metavar": item.metadata["metavar"],
         "required": required,
+        "cls": GroupedOption,
+        "group": item.metadata["group"],
     }
     if base is bool:
         name = _switch(item.name) if item.name in _SWITCHED_OFF else flag(item.name)
-        return click.option(name, item.name, is_flag=True, default=item.default, help=options["help"])
+        del options["metavar"], options["required"]
+        return click.option(name, item.name, is_flag=True, default=item.default, **options)
     if not required:
         options |= {"default": item.default, "show_default": item.default not in (None, ())}
     return click.option(
         flag(item.name),
         item.name,
-        type=click.Choice(choices) if choices else base,
+        type=_type(choices, base),
         multiple=several,
         **options,
     )
+
+
+def _type(choices: Sequence[str], base: type) -> click.ParamType[Any] | type:
+    return click.Choice(choices, case_sensitive=False) if choices else base
 
 
 def _switch(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,10 +13,18 @@ from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.verbs import PredictSettings
 from w2vray.text.columns import read_texts
 
-__all__ = ["given_lines", "predict_lines", "waiting_lines"]
+__all__ = ["given_lines", "is_a_file", "predict_lines", "waiting_lines"]
 
 _TEXTS_AT_ONCE = 256
 _BYTES_AT_ONCE = 1 << 20
+
+
+def is_a_file(text: str) -> bool:
+    """Tell whether a text is also the name of a file: its lines may have been meant."""
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def given_lines(texts: Sequence[str]) -> Iterator[list[bytes]]:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from w2vray.cli.command import verb
-from w2vray.cli.console import Output, counted, progress_bar, table
+from w2vray.cli.console import Output, counted, table
 from w2vray.settings import vectors as vectors_config
 
 __all__ = ["vectors"]
@@ -26,7 +26,7 @@ def vectors_import(output: Output, /, **arguments: Any) -> None:
     """Make a vectors directory of a file of word2vec, GloVe, fastText or gensim."""
     from w2vray.vectors import import_vectors
 
-    with progress_bar("words") as update:
+    with output.progress("words") as update:
         made = import_vectors(vectors_config.ImportSettings(**arguments), lambda done, total: update(done, total, ""))
     _vectors_result(output, made)
 
@@ -40,7 +40,7 @@ def vectors_train(output: Output, /, **arguments: Any) -> None:
 
     settings = vectors_config.FitVectorsSettings(**arguments)
     texts = corpus_texts(settings.corpus, settings.text_column, ReadAs.of(settings))
-    with progress_bar(settings.algorithm) as update:
+    with output.progress(settings.algorithm) as update:
         made = fit_vectors(settings, texts, update)
     for line in texts.notes:
         output.note(line)
@@ -57,7 +57,7 @@ def vectors_join(output: Output, /, **arguments: Any) -> None:
     """
     from w2vray.vectors.joining import join_vectors
 
-    with progress_bar("words") as update:
+    with output.progress("words") as update:
         made = join_vectors(
             vectors_config.JoinVectorsSettings(**arguments), lambda done, total: update(done, total, "")
         )

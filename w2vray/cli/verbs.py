@@ -12,23 +12,38 @@ import click
 from click.core import ParameterSource
 
 from w2vray.cli.command import GOES_ON, verb
-from w2vray.cli.console import Output, counted, progress_bar, table
+from w2vray.cli.console import Output, counted, table
 from w2vray.cli.options import model_options
+from w2vray.cli.parsing import GroupedOption
 from w2vray.settings import verbs as config
 from w2vray.training.settings import TrainSettings
 
 __all__ = ["evaluate", "predict", "score", "train", "verify"]
 
+_TYPED = frozenset({ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP, ParameterSource.ENVIRONMENT})
+"""Where a value comes from that somebody chose: the command line, --config, a variable of the environment."""
+
 _NEW_FILES_TOLD = 5
 """Of those that came after a run was planned: a store may have got thousands."""
 
 
-@verb("train", TrainSettings, on_cluster=True, when_stopped=GOES_ON)
+@verb(
+    "train",
+    TrainSettings,
+    on_cluster=True,
+    when_stopped=GOES_ON,
+    examples=(
+        "w2vray train labelled.parquet --vectors vectors --output model",
+        "w2vray train labelled.parquet --vectors vectors --output model --model average --where \"split == 'train'\"",
+    ),
+)
 @click.option(
     "--from",
     "repeat",
     metavar="CONFIG",
     help="config.json of a model: train as it was trained, but for the options given beside it.",
+    cls=GroupedOption,
+    group="Model",
 )
 @model_options
 def train(output: Output, /, *, address: str | None, repeat: str | None, **arguments: Any) -> None:
@@ -46,11 +61,11 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
         from w2vray.cluster.repeating import repeated
 
         source = click.get_current_context().get_parameter_source
-        typed = {name: value for name, value in arguments.items() if source(name) is ParameterSource.COMMANDLINE}
+        typed = {name: value for name, value in arguments.items() if source(name) in _TYPED}
         settings, origin = repeated(repeat, {**typed, "model_settings": given})
     from w2vray.cluster.train import train as train_model
 
-    with progress_bar("training") as update:
+    with output.progress("training") as update:
         summary = train_model(
             settings,
             origin=origin,
@@ -93,7 +108,13 @@ for _parameter in train.params:
         _parameter.required = False  # a model that is named with --from tells them
 
 
-@verb("evaluate", config.EvaluateSettings, on_cluster=True, when_stopped="nothing was measured")
+@verb(
+    "evaluate",
+    config.EvaluateSettings,
+    on_cluster=True,
+    when_stopped="nothing was measured",
+    examples=("w2vray evaluate test.parquet --model model",),
+)
 def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> None:
     """Measure a model on labelled Parquet: accuracy, F1, a row per class."""
     settings = config.EvaluateSettings(**arguments)
@@ -113,7 +134,16 @@ def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> Non
     )
 
 
-@verb("score", config.ScoreSettings, on_cluster=True, when_stopped=GOES_ON)
+@verb(
+    "score",
+    config.ScoreSettings,
+    on_cluster=True,
+    when_stopped=GOES_ON,
+    examples=(
+        "w2vray score reviews/ --model model --output run --keep id",
+        "w2vray score s3://bucket/reviews --model model --output s3://bucket/run --where \"lang == 'en'\"",
+    ),
+)
 def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
     """Classify every row of a Parquet store."""
     settings = config.ScoreSettings(**arguments)
@@ -124,7 +154,7 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
     def show(done: int, total: int, rows: int) -> None:
         update(done, total, f"units, {counted(rows, 'row')}, {rows / (time.monotonic() - started):,.0f} rows/s")
 
-    with progress_bar("scoring") as update:
+    with output.progress("scoring") as update:
         summary = score_store(settings, address=address, progress=show, note=output.note)
     for line in summary.notes:
         output.note(line)
@@ -164,8 +194,11 @@ def verify(output: Output, /, **arguments: Any) -> int:
     settings = config.VerifySettings(**arguments)
     from w2vray.run.verify import verify as verify_run
 
-    with progress_bar("verifying") as update:
+    with output.progress("verifying") as update:
         summary = verify_run(settings, progress=lambda done, total: update(done, total, "units"))
+    if output.quiet:
+        for problem in summary.problems:
+            output.note(problem)
     output.result(
         summary.as_dict(),
         *summary.problems,
@@ -187,10 +220,13 @@ def verify(output: Output, /, **arguments: Any) -> int:
 def predict(output: Output, /, **arguments: Any) -> None:
     """Classify texts, or the lines of stdin: one JSON object a line."""
     settings = config.PredictSettings(**arguments)
-    from w2vray.cli.predicting import given_lines, predict_lines, waiting_lines
+    from w2vray.cli.predicting import given_lines, is_a_file, predict_lines, waiting_lines
 
     if not settings.text and sys.stdin.isatty():
         output.note("one text a line; the end of input (Ctrl-D) ends it")
+    for text in settings.text:
+        if is_a_file(text):
+            output.note(f"{text} is taken as a text; to classify the lines of that file: w2vray predict ... < {text}")
     blocks = given_lines(settings.text) if settings.text else waiting_lines(sys.stdin.fileno())
     for answers in predict_lines(settings, blocks):
         output.answers(answers)

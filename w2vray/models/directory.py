@@ -29,6 +29,7 @@ from w2vray.artefacts import plain_file, read_json
 from w2vray.errors import BundleError, ConfigError
 from w2vray.models.kinds import MODELS_VARIABLE, Kind, ModelSettings, kind_named, model_settings, names
 from w2vray.settings.verbs import OOV_CHOICES
+from w2vray.standing import instead
 from w2vray.text.tokens import TokenRules
 from w2vray.vectors import Vectors
 
@@ -155,10 +156,10 @@ class Bundle:
         """
         path = Path(path)
         if not path.is_dir():
-            raise BundleError(f"{path} is not a model directory; make one with `w2vray train`")
+            raise BundleError(f"{path} is not a model directory{instead(path)}; make one with `w2vray train`")
         file = path / _CONFIG
         if not file.exists():
-            raise BundleError(f"{path} is not a model directory: it has no {_CONFIG}")
+            raise BundleError(f"{path} is not a model directory: it has no {_CONFIG}{instead(path)}")
         stored = read_json(path, _CONFIG, BundleError)
         try:
             config = ModelConfig.from_dict(stored)

@@ -23,6 +23,7 @@ from w2vray.run.parts import COUNTS, CommittedPart, UnitRecord, part_name, read_
 from w2vray.run.sealed import read_sealed, seal
 from w2vray.run.wholefiles import TEMPORARY, WholeFiles
 from w2vray.schema import MANIFEST_SCHEMA, FileReason
+from w2vray.standing import instead
 from w2vray.store.corpus import SourceFile
 from w2vray.store.failures import Failure
 from w2vray.store.units import Unit, plan_from_table, plan_table
@@ -87,7 +88,8 @@ class RunDirectory(WholeFiles):
                 return self.read_json(RUN)
         if foreign := self._names() - {PLAN, *_OF_NO_ACCOUNT}:
             raise RunError(
-                f"{self.name} is not empty and holds no run: {', '.join(sorted(foreign)[:5])}. Name another --output"
+                f"{self.name} is not empty and holds no run: {', '.join(sorted(foreign)[:5])}{instead(self.name)}. "
+                "Name another --output"
             )
         return None
 

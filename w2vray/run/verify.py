@@ -18,6 +18,7 @@ from w2vray.run.sealed import check_rows
 from w2vray.run.unchanged import store_problems
 from w2vray.schema import NOTHING_AMISS
 from w2vray.settings.verbs import VerifySettings
+from w2vray.standing import instead
 from w2vray.store.failures import Failure
 from w2vray.store.listing import Ignored
 from w2vray.store.places import absolute
@@ -71,7 +72,7 @@ def verify(settings: VerifySettings, *, progress: Progress | None = None) -> Ver
     """
     run = RunDirectory(absolute(settings.run))
     if not run.exists(RUN):
-        raise RunError(f"{run.name} holds no run: there is no {RUN}")
+        raise RunError(f"{run.name} holds no run: there is no {RUN}{instead(settings.run)}")
     identity = run.read_json(RUN)
     units, left_out = run.plan()
     found = _Found(accepted=_accepted(run))

@@ -40,8 +40,8 @@ class ImportSettings:
     limit: int | None = documented("Take only the first N words.", None, metavar="N")
     dtype: str = documented("How the table is stored.", "float32", choices=DTYPES)
     family: str | None = documented(
-        "Token rules the vectors were made with. Guessed where not given: from format and words, and for word2vec text "
-        "from the ending .vec too, which is fastText's.",
+        "Token rules the vectors were made with. Where not given, the words tell; where they do not, the format or the "
+        "ending .vec does.",
         None,
         choices=FAMILIES,
     )

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 DTYPES = ("float32", "float16")
-FAMILIES = ("plain", "glove", "googlenews", "fasttext")
+FAMILIES = ("plain", "glove", "googlenews", "fasttext", "cased", "uncased")
 ON_BAD = ("record", "skip", "fail")
 OOV_CHOICES = ("skip", "zero", "unknown", "subword")
 SPECIAL_OOV = ("zero", "unknown")  # one row of the model's own stands for every word without a vector
@@ -46,12 +46,14 @@ def documented(
     metavar: str | None = None,
     choices: Sequence[str] | Callable[[], Sequence[str]] = (),
     positional: bool = False,
+    group: str = "",
 ) -> Any:
     """Declare a field together with the text that ``--help`` shows for it.
 
     What may change while the program runs, as the models do, is given as a function: see ``help_of``, ``choices_of``.
+    ``group`` is the heading that ``--help`` shows it under.
     """
-    metadata = {"help": help, "metavar": metavar, "choices": choices, "positional": positional}
+    metadata = {"help": help, "metavar": metavar, "choices": choices, "positional": positional, "group": group}
     return field(default=default, metadata=metadata)
 
 
@@ -124,15 +126,19 @@ class EvaluateSettings:
     """Settings of ``evaluate``."""
 
     labelled: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
-    model: str = documented("Model directory.", metavar="MODEL")
-    output: str | None = documented("Directory to write metrics.json into.", None, metavar="DIR")
-    vectors: str | None = documented("Where the vectors are now, if they were moved.", None, metavar="VECTORS")
-    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
-    label_column: str = documented(LABEL_COLUMN_HELP, "label", metavar="COLUMN")
-    where: str | None = documented("Take only rows for which this holds, as for train.", None, metavar="EXPR")
-    format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS)
-    delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER")
-    workers: int | None = documented("Scoring workers. Default: one a CPU of the cluster.", None)
+    model: str = documented("Model directory.", metavar="MODEL", group="Model")
+    output: str | None = documented("Directory to write metrics.json into.", None, metavar="DIR", group="Output")
+    vectors: str | None = documented(
+        "Where the vectors are now, if they were moved.", None, metavar="VECTORS", group="Model"
+    )
+    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN", group="Data")
+    label_column: str = documented(LABEL_COLUMN_HELP, "label", metavar="COLUMN", group="Data")
+    where: str | None = documented(
+        "Take only rows for which this holds, as for train.", None, metavar="EXPR", group="Data"
+    )
+    format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS, group="Data")
+    delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER", group="Data")
+    workers: int | None = documented("Scoring workers. Default: one a CPU of the cluster.", None, group="Where it runs")
 
     def __post_init__(self) -> None:
         require_choices(self)
@@ -146,49 +152,73 @@ class ScoreSettings:
     """Settings of ``score``."""
 
     corpus: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
-    model: str = documented("Model directory.", metavar="MODEL")
-    output: str = documented("Directory or URI of the run: parts, plan, manifest.", metavar="RUN")
-    vectors: str | None = documented("Where the vectors are now, if they were moved.", None, metavar="VECTORS")
-    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
+    model: str = documented("Model directory.", metavar="MODEL", group="Model")
+    output: str = documented("Directory or URI of the run: parts, plan, manifest.", metavar="RUN", group="Output")
+    vectors: str | None = documented(
+        "Where the vectors are now, if they were moved.", None, metavar="VECTORS", group="Model"
+    )
+    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN", group="Data")
     keep: tuple[str, ...] = documented(
         "Column of the store to carry into the scores; OLD=NEW renames it. May be repeated.",
         (),
         metavar="COLUMN",
+        group="Answers",
     )
-    probabilities: bool = documented("Write the probability of every label; not together with --top-k.", False)
-    top_k: int | None = documented("Write the K best labels and their probabilities.", None, metavar="K")
-    threshold: float | None = documented(THRESHOLD_HELP, None)
+    probabilities: bool = documented(
+        "Write the probability of every label; not together with --top-k.", False, group="Answers"
+    )
+    top_k: int | None = documented(
+        "Write the K best labels and their probabilities.", None, metavar="K", group="Answers"
+    )
+    threshold: float | None = documented(THRESHOLD_HELP, None, group="Answers")
     where: str | None = documented(
         "Score only rows for which this holds, such as \"lang == 'en' and year >= 2020\".",
         None,
         metavar="EXPR",
+        group="Data",
     )
-    limit: int | None = documented("Take only the first rows of the store.", None, metavar="ROWS")
-    format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS)
-    delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER")
-    max_bytes: int = documented("Reject texts of more UTF-8 bytes than this.", 64 << 20, metavar="BYTES")
-    truncate: bool = documented("Cut texts to --max-bytes and count them instead.", False)
-    null_as_empty: bool = documented("Take a null text for an empty one instead of rejecting the row.", False)
+    limit: int | None = documented("Take only the first rows of the store.", None, metavar="ROWS", group="Data")
+    max_bytes: int = documented("Reject texts of more UTF-8 bytes than this.", 64 << 20, metavar="BYTES", group="Data")
+    truncate: bool = documented("Cut texts to --max-bytes and count them instead.", False, group="Data")
+    null_as_empty: bool = documented(
+        "Take a null text for an empty one instead of rejecting the row.", False, group="Data"
+    )
+    format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS, group="Data")
+    delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER", group="Data")
     on_bad: str = documented(
         "Files and units that cannot be read: record names them, finishes the rest, exits with 3 and tries them again "
         "the next time; skip names them and accepts the gaps; fail stops.",
         "record",
         choices=ON_BAD,
+        group="Data",
     )
-    new_files: bool = documented("Add to a run the files that the store has now and had not when planned.", False)
-    workers: int | None = documented("Scoring workers. Default: one a CPU of the cluster; with --gpu, one a GPU.", None)
-    gpu: bool = documented("Give each worker a GPU.", False)
-    cpus_per_gpu: int = documented("With --gpu: CPUs of each worker; so many threads split and look up texts.", 4)
+    new_files: bool = documented(
+        "Add to a run the files that the store has now and had not when planned.", False, group="Data"
+    )
+    workers: int | None = documented(
+        "Scoring workers. Default: one a CPU of the cluster; with --gpu, one a GPU.", None, group="Where it runs"
+    )
+    gpu: bool = documented("Give each worker a GPU.", False, group="Where it runs")
+    cpus_per_gpu: int = documented(
+        "With --gpu: CPUs of each worker; so many threads split and look up texts.", 4, group="Where it runs"
+    )
     precision: str = documented(
         "Numbers of the matrix products; tf32 and bfloat16 are for GPUs, and change answers.",
         "float32",
         choices=SCORE_PRECISIONS,
+        group="Where it runs",
     )
-    batch_tokens: int = documented("With --gpu: words of a batch, padding counted. Bounds its memory.", BATCH_TOKENS)
+    batch_tokens: int = documented(
+        "With --gpu: words of a batch, padding counted. Bounds its memory.", BATCH_TOKENS, group="Where it runs"
+    )
     projection_cache: int = documented(
-        "MiB of projected rows of words that each worker may keep; no answer depends on it.", PROJECTION_CACHE
+        "MiB of projected rows of words that each worker may keep; no answer depends on it.",
+        PROJECTION_CACHE,
+        group="Where it runs",
     )
-    max_rejected: int | None = documented("Exit with 3 if more rows than this are rejected.", None, metavar="ROWS")
+    max_rejected: int | None = documented(
+        "Exit with 3 if more rows than this are rejected.", None, metavar="ROWS", group="Output"
+    )
 
     def __post_init__(self) -> None:
         require_choices(self)

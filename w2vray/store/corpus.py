@@ -5,24 +5,30 @@ between the two are columns: see ``folders.py``. Where a file really is decides 
 """
 
 import fnmatch
+import glob
 import hashlib
 import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
+import pyarrow as pa
 from pyarrow import fs
 
 from w2vray.errors import CorpusError
+from w2vray.standing import RUN_KIND, made_by_us, near_name
 from w2vray.store.folders import folder_values
 from w2vray.store.listing import AGAIN, Ignored, Listed, is_hidden, list_folder, real_place
+from w2vray.store.opening import NAMELESS_FOLDER, first_line
 from w2vray.store.places import absolute, is_uri, open_store, without_secrets
 from w2vray.store.tables import refuse_table_above
 
 __all__ = ["Corpus", "SourceFile", "find_corpus", "names_what_is_in", "shared_files"]
 
 _WILDCARD = re.compile(r"[*?\[]")
+_ENCODED = re.compile(r"(%[0-9A-Fa-f]{2})+")
 
 
 @dataclass(frozen=True, order=True)
@@ -73,6 +79,7 @@ def find_corpus(arguments: Sequence[str]) -> Corpus:
     stores: list[fs.FileSystem] = []
     places: dict[tuple[int, str], str] = {}  # where a file really is -> the argument that named it
     for index, argument in enumerate(arguments):
+        _require_no_artefact(argument)
         root, store, found, own, alone = _expand(absolute(argument), index)
         ignored.add_all(own)
         if not found:
@@ -148,6 +155,8 @@ def _split(argument: str) -> tuple[str, list[str]]:
     base, names = place[:start], [part for part in place[start:].split("/") if part]
     while names and (not _WILDCARD.search(names[0]) or _is_there(base + names[0] + mark + query)):
         base += names.pop(0) + ("/" if names else "")
+    if is_uri(argument):
+        names = [_ENCODED.sub(lambda found: glob.escape(unquote(found[0])), name) for name in names]
     return (_folder(base) if names else base) + mark + query, names
 
 
@@ -163,11 +172,11 @@ def _expand(argument: str, index: int) -> tuple[str, fs.FileSystem, dict[str, So
     """Find an argument's root, its filesystem, its files by where they really are, and whether it names one file."""
     root, pattern = _split(argument)
     store, path = open_store(root)
-    info = _info(store, path, argument)
+    place, mark, query = root.partition("?") if is_uri(root) else (root, "", "")
+    is_file, info = _info(store, path, argument, must_be_folder=place.endswith("/"))
     refuse_table_above(store, path)
     ignored = Ignored()
-    place, mark, query = root.partition("?") if is_uri(root) else (root, "", "")
-    if not pattern and info.type == fs.FileType.File:
+    if not pattern and is_file:
         file = SourceFile(index, path.rpartition("/")[2], info.size, info.mtime_ns)
         real = real_place(store, path)
         return _folder(place[: place.rindex("/") + 1]) + mark + query, store, {real: file}, ignored, True
@@ -208,14 +217,36 @@ def _folder(place: str) -> str:
     return folder if folder and not folder.endswith(":") else place
 
 
-def _info(store: fs.FileSystem, path: str, argument: str) -> fs.FileInfo:
+def _require_no_artefact(argument: str) -> None:
+    """Refuse a directory that w2vray made: its own files are Parquet too, but nobody means them."""
+    kind = "" if is_uri(argument) else made_by_us(argument)
+    if kind:
+        answers = "; its answers are in its folder scores" if kind == RUN_KIND else ""
+        raise CorpusError(f"{argument} is {kind}, not a store{answers}")
+
+
+def _info(store: fs.FileSystem, path: str, argument: str, *, must_be_folder: bool) -> tuple[bool, fs.FileInfo]:
+    """Look whether an argument names a file, or a folder.
+
+    An object store can have both: an object of the folder's own key, besides those below it. The folder is meant where
+    the object is empty, as programs mark folders, or where the argument ends in a slash.
+    """
+    named = without_secrets(argument)
     try:
         info = store.get_file_info(path)
+        is_file = info.type == fs.FileType.File
+        if is_file and not isinstance(store, fs.LocalFileSystem) and (info.size == 0 or must_be_folder):
+            is_file = not store.get_file_info(fs.FileSelector(path, allow_not_found=True))
+            if is_file and must_be_folder:
+                raise CorpusError(f"{named} is a file and not a folder; leave out the slash behind it")
+    except pa.ArrowInvalid as error:
+        raise CorpusError(f"{named}: {NAMELESS_FOLDER}") from error
     except OSError as error:
-        raise CorpusError(f"{without_secrets(argument)} cannot be listed ({error})") from error
+        raise CorpusError(f"{named} cannot be listed ({first_line(error)})") from error
     if info.type == fs.FileType.NotFound:
-        raise CorpusError(f"{without_secrets(argument)} is not there")
-    return info
+        hint = "; write %25 for a percent sign in a URI" if is_uri(argument) and "%" in argument else ""
+        raise CorpusError(f"{named} is not there{hint}{near_name(argument)}")
+    return is_file, info
 
 
 def _matches(names: Sequence[str], pattern: Sequence[str]) -> bool:

@@ -7,6 +7,7 @@ pipes: where files are may be secret, and arguments of a process are not.
 import atexit
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -29,6 +30,9 @@ __all__ = ["describe_files"]
 
 _THREADS = 16
 _READY = b"ready\n"
+_OF_STORES = re.compile("AWS_|AZURE_|GOOGLE_|CLOUDSDK_|HADOOP_|CLASSPATH$|HOME$|(HTTPS?|NO|ALL)_PROXY$", re.IGNORECASE)
+"""Variables by which the filesystems of Arrow find stores, and the keys to them."""
+
 PROGRAM = f"from {__name__} import serve; serve()"
 
 
@@ -60,6 +64,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._access: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def read(
@@ -123,8 +128,10 @@ class _Reader:
             yield index, value
 
     def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None or self._process.poll() is not None:
-            self.close()
+        access = {name: value for name, value in os.environ.items() if _OF_STORES.match(name)}
+        if self._process is None or self._process.poll() is not None or access != self._access:
+            self.close()  # the keys of an object store may have been set, or changed, since
+            self._access = access
             atexit.register(self.close)
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter, and code of ours
                 [sys.executable, "-P", "-c", PROGRAM],  # -P: nothing is imported from the folder one stands in

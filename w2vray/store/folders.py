@@ -6,13 +6,17 @@ is written as one, otherwise strings. ``01`` is a string: the number 1 is writte
 
 import datetime as dt
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal, InvalidOperation
 from pathlib import PurePosixPath
+from typing import Any
 from urllib.parse import unquote
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-__all__ = ["folder_types", "folder_values", "planned_type"]
+__all__ = ["folder_types", "folder_values", "is_comparable", "planned_type", "repeated_keys", "row_that_differs"]
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 
@@ -24,8 +28,23 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 def folder_values(name: str) -> dict[str, str | None]:
     """Return the values of the ``key=value`` folders in a file's path below its root; null where a folder says so."""
-    pairs = (folder.partition("=") for folder in PurePosixPath(name).parts[:-1] if "=" in folder)
-    return {unquote(key): None if value == _NULL else unquote(value) for key, _, value in pairs}
+    return dict(_pairs(name))
+
+
+def repeated_keys(name: str) -> set[str]:
+    """Return the keys that a path gives several values."""
+    values: dict[str, set[str | None]] = {}
+    for key, value in _pairs(name):
+        values.setdefault(key, set()).add(value)
+    return {key for key, found in values.items() if len(found) > 1}
+
+
+def _pairs(name: str) -> list[tuple[str, str | None]]:
+    """Return keys and values from the root on; ``=value`` is a plain folder, for a column has a name."""
+    pairs = (folder.partition("=") for folder in PurePosixPath(name).parts[:-1])
+    return [
+        (unquote(key), None if value == _NULL else unquote(value)) for key, equals, value in pairs if key and equals
+    ]
 
 
 def folder_types(names: Iterable[str]) -> dict[str, pa.DataType]:
@@ -43,6 +62,55 @@ def planned_type(value: str | None, planned: pa.DataType) -> pa.DataType:
         return planned
     kind = _type_of([value])
     return planned if kind == planned or (pa.types.is_floating(planned) and pa.types.is_integer(kind)) else kind
+
+
+def is_comparable(kind: pa.DataType) -> bool:
+    """Tell whether the values of a file's column can be held against the name of its folder."""
+    return _reader_of(kind) is not None
+
+
+def row_that_differs(column: pa.Array, value: str | None) -> int | None:
+    """Return the first row of a file's column that has another value than its folder has, None where there is none.
+
+    The folder's value is read as the column's type, so that ``month=01`` is the number 1.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_float16(column.type):
+        column = column.cast(pa.float32())  # Arrow compares no smaller ones
+    read = _reader_of(column.type)
+    if read is None:
+        return None
+    try:
+        wanted = pa.scalar(None if value is None else read(value), column.type)
+    except (KeyError, ValueError, InvalidOperation, OverflowError, pa.ArrowException):
+        return 0 if len(column) else None  # no value of that type is written so
+    same = pc.equal(column, wanted).fill_null(False) if value is not None else column.is_null()
+    differing = np.flatnonzero(~same.to_numpy(zero_copy_only=False))
+    return int(differing[0]) if len(differing) else None
+
+
+def _reader_of(kind: pa.DataType) -> Callable[[str], Any] | None:
+    """Return what reads a folder's value as a type; None for a type whose values are not written in folders."""
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return next((read for is_of, read in _READERS.items() if is_of(kind)), None)
+
+
+def _truth(text: str) -> bool:
+    return _TRUTHS[text.lower()]
+
+
+_TRUTHS = {"true": True, "false": False, "1": True, "0": False}
+_READERS: Mapping[Callable[[pa.DataType], bool], Callable[[str], Any]] = {
+    pa.types.is_string: str,
+    pa.types.is_large_string: str,
+    pa.types.is_string_view: str,
+    pa.types.is_integer: int,
+    pa.types.is_floating: float,
+    pa.types.is_decimal: Decimal,
+    pa.types.is_boolean: _truth,
+    pa.types.is_date: dt.date.fromisoformat,
+}
 
 
 def _type_of(values: Iterable[str | None]) -> pa.DataType:

@@ -18,7 +18,7 @@ from w2vray.schema import FileReason
 from w2vray.store.corpus import SourceFile
 from w2vray.store.description import ANY, Description, ReadAs
 from w2vray.store.failures import Failure
-from w2vray.store.opening import UNREADABLE, file_error, first_line
+from w2vray.store.opening import NAMELESS_FOLDER, UNREADABLE, file_error, first_line
 from w2vray.store.parquet import Parquet
 from w2vray.store.plain.csv import Csv, header_names
 from w2vray.store.plain.jsonl import JsonLines, is_object, require_lines
@@ -106,14 +106,19 @@ def _text_format(handle: Any, name: str, columns: Sequence[str], read_as: ReadAs
         head = look(handle)
         if is_object(head):
             return FORMATS["jsonl"]
-        if ".json" in name.lower():
+        if _is_json(name):
             require_lines(head)
         if columns and set(columns) <= set(header_names(head, name, read_as.delimiter)):
             return FORMATS["csv"]
     except FileError:
-        if ".json" in name.lower():
+        if _is_json(name):
             raise
     return None
+
+
+def _is_json(name: str) -> bool:
+    """Tell whether a file is named as one of JSON, which may be lines of objects, or something else."""
+    return ".json" in name.rpartition("/")[2].lower()
 
 
 def _format_of(handle: Any, file: SourceFile, columns: Sequence[str], read_as: ReadAs) -> Format | None:
@@ -154,6 +159,8 @@ def describe_file(
         read_as: what somebody says of the files.
         alone: somebody named this file by itself, and so takes it for data.
     """
+    if "" in file.name.split("/"):
+        return Failure(reason=FileReason.UNSUPPORTED, detail=NAMELESS_FOLDER, file=file.name)
     named, first = _named(file.name), next(iter(FORMATS.values()))
     made = named or first
     try:
@@ -175,10 +182,14 @@ def describe_file(
                 made = other
                 described = made.describe(handle, file, columns, read_as)
     except FileError as error:
-        return _refused(file, FileReason(error.reason), _told(file.name, str(error), known=made is not first))
+        return _refused(
+            file, FileReason(error.reason), _told(file.name, str(error), known=made is not first or _is_json(file.name))
+        )
     except UNREADABLE as error:
         refused = file_error(file.name, error, made.damaged)
-        return Failure(reason=FileReason(refused.reason), detail=first_line(error), file=file.name)
+        local = isinstance(store, fs.LocalFileSystem)
+        hint = "" if local or refused.reason != FileReason.VANISHED else "; it is gone, or its key ends in a slash"
+        return Failure(reason=FileReason(refused.reason), detail=first_line(error) + hint, file=file.name)
     doubtful = named is None and made.name in _TEXTS and not alone and bool(columns)
     if doubtful and not set(columns) & set(described.schema.names):
         detail = f"its name says no format, and it has none of the columns that were asked for: {', '.join(columns)}"

@@ -6,6 +6,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+import pyarrow as pa
 from pyarrow import fs
 
 from w2vray.errors import CorpusError
@@ -59,6 +60,7 @@ class Ignored:
 HIDDEN = "hidden, a name in the path begins with . or _"
 AGAIN = "another way to a file that is read"
 SPECIAL = "not a plain file"
+MARKER = "an empty object with the key of a folder"
 
 
 def is_hidden(part: str) -> bool:
@@ -77,8 +79,9 @@ def list_folder(
     base = path.rstrip("/") + "/"
     local = isinstance(store, fs.LocalFileSystem)
     try:
-        listed: Iterable[Listed] = list(_local_files(path, ignored, base) if local else _remote_files(store, path))
-    except OSError as error:
+        found = _local_files(path, ignored, base) if local else _remote_files(store, path, ignored, base)
+        listed: Iterable[Listed] = list(found)
+    except (OSError, pa.ArrowInvalid) as error:
         raise CorpusError(f"{path} cannot be listed ({error})") from error
     named = [(file.place.removeprefix(base).split("/"), file) for file in listed]
     refuse_tables(path.rstrip("/"), (parts for parts, _ in named))
@@ -107,9 +110,16 @@ def _real(place: str, found: os.stat_result) -> str:
     return os.path.realpath(place) if found.st_nlink == 1 else f"{found.st_dev}:{found.st_ino}"
 
 
-def _remote_files(store: fs.FileSystem, path: str) -> Iterator[Listed]:
-    for info in store.get_file_info(fs.FileSelector(path, recursive=True)):
-        if info.type == fs.FileType.File:
+def _remote_files(store: fs.FileSystem, path: str, ignored: Ignored, base: str) -> Iterator[Listed]:
+    """List an object store. An empty object that has the key of a folder only says that the folder is there."""
+    infos = store.get_file_info(fs.FileSelector(path, recursive=True))
+    folders = {info.path for info in infos if info.type == fs.FileType.Directory}
+    for info in infos:
+        if info.type != fs.FileType.File:
+            continue
+        if info.size == 0 and info.path in folders:
+            ignored.add(MARKER, info.path.removeprefix(base))
+        else:
             yield Listed(info.path, info.path, info.size, info.mtime_ns)
 
 

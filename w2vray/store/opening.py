@@ -8,10 +8,12 @@ import pyarrow as pa
 from w2vray.errors import FileError
 from w2vray.schema import FileReason
 
-__all__ = ["UNREADABLE", "etag_of", "file_error", "first_line"]
+__all__ = ["NAMELESS_FOLDER", "UNREADABLE", "etag_of", "file_error", "first_line"]
 
 UNREADABLE = (OSError, pa.ArrowException, UnicodeDecodeError)
 """What Arrow raises where a file cannot be read; the last where the name of a column is not UTF-8."""
+
+NAMELESS_FOLDER = "a key with // in it has a folder without a name, which Arrow cannot open; copy it to another key"
 
 _OF_A_STORE = re.compile(r"AWS Error|google::cloud|Azure|curl", re.IGNORECASE)
 """Words in the errors of object stores, which carry no number."""

@@ -64,10 +64,14 @@ def open_store(place: str) -> tuple[fs.FileSystem, str]:
         filesystem, path = fs.FileSystem.from_uri(_legal(place))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         reason = str(error).replace(_legal(place), without_secrets(place))  # Arrow quotes the URI as it is
-        raise CorpusError(f"{without_secrets(place)} cannot be opened ({reason})") from None
+        hint = _QUERY_HINT if "query parameter" in reason else ""
+        raise CorpusError(f"{without_secrets(place)} cannot be opened ({reason}){hint}") from None
     if not path:
         raise CorpusError(f"{filesystem.type_name}:// names no place there; give a bucket or a folder")
     return filesystem, path
+
+
+_QUERY_HINT = "; what follows a ? are options: write %3F for one in a name, and * in a pattern"
 
 
 def _legal(uri: str) -> str:

@@ -7,19 +7,23 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from w2vray.errors import CorpusError
-from w2vray.schema import NOTHING_AMISS, FileReason, without_views
+from w2vray.schema import DAMAGE_COLUMN, NOTHING_AMISS, FileReason, without_views
 from w2vray.store.common_types import common_type
 from w2vray.store.corpus import Corpus, SourceFile, find_corpus
 from w2vray.store.describing import describe_files
 from w2vray.store.description import ANY, Description, ReadAs
 from w2vray.store.failures import Failure
-from w2vray.store.folders import folder_types, planned_type
+from w2vray.store.folders import folder_types, is_comparable, planned_type, repeated_keys
 from w2vray.store.labels import holds_lists, require_label_type
 from w2vray.store.listing import Ignored
 from w2vray.store.one_format import header_hint, how_read, require_one_format
+from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN
 from w2vray.text.columns import is_text_type
 
 __all__ = ["Columns", "Found", "fit_files", "ignored_files", "whole_store"]
+
+
+OWN_COLUMNS = frozenset({FILE_COLUMN, ROW_COLUMN, DAMAGE_COLUMN})
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,7 @@ def fit_files(
         else:
             bad[file.file] = Failure(reason=unfit[0], detail=unfit[1], file=file.file.name)
     notes = [*how_read(good), *_type_notes(good, schema), *_missing_notes(good, schemas, schema)]
+    notes += _both_notes(good, columns.all)
     return Found(good, bad, schema, any(lists.values()), notes)
 
 
@@ -131,8 +136,13 @@ def ignored_files(left_out: Mapping[SourceFile, Failure]) -> Ignored:
 def _require_columns(schemas: Iterable[pa.Schema], columns: Columns, hint: str) -> None:
     every = list(schemas)
     counts = {name: {schema.names.count(name) for schema in every} - {0} for name in columns.all}
+    if ours := [name for name in columns.all if name in OWN_COLUMNS]:
+        raise CorpusError(
+            f"a column cannot be called {ours[0]!r}: w2vray uses that name itself; rename it in the store"
+        )
     if twice := [name for name in columns.all if counts[name] and 1 not in counts[name]]:
-        raise CorpusError(f"column {twice[0]!r} is there more than once in a file; rename one of them")
+        where = "in a file, or in the names of its folders"
+        raise CorpusError(f"column {twice[0]!r} is there more than once {where}; rename one of them")
     seen = dict.fromkeys(name for schema in every for name in schema.names)
     if missing := [name for name in columns.all if name not in seen]:
         raise CorpusError(
@@ -190,9 +200,9 @@ def _unfit(
 ) -> tuple[FileReason, str] | None:
     for name in columns.all:
         if (count := found.names.count(name)) > 1:
-            return FileReason.NO_COLUMN, f"column {name!r} is there {count} times"
+            return FileReason.AMBIGUOUS, f"column {name!r} is there {count} times, in it or in its folders' names"
         if not count and name in columns.required:
-            return FileReason.NO_COLUMN, f"it has no column {name!r}"
+            return FileReason.NO_COLUMN, f"it has no column {name!r}{_alike(name, found)}"
         if not count:
             continue
         kind = found.field(name).type
@@ -242,15 +252,34 @@ def _missing_notes(
         without = [file.file.name for file in files if name not in schemas[file.file].names]
         if without:
             rest = f" and {len(without) - 1:,} more" if len(without) > 1 else ""
-            notes.append(f"column {name!r} is null for the rows of {without[0]}{rest}: no such column there")
+            alike = next(filter(None, (_alike(name, schemas[file.file]) for file in files)), "")
+            notes.append(f"column {name!r} is null for the rows of {without[0]}{rest}: no such column there{alike}")
+    return notes
+
+
+def _alike(name: str, schema: pa.Schema) -> str:
+    """Say which columns have the name but for capitals."""
+    found = [repr(other) for other in schema.names if other != name and other.casefold() == name.casefold()]
+    return f", but {' and '.join(found)}" if found and name not in schema.names else ""
+
+
+def _both_notes(files: Sequence[Description], names: Sequence[str]) -> list[str]:
+    """Tell of columns that are in files and in the names of their folders, and cannot be compared."""
+    notes = []
+    for name in names:
+        both = [file for file in files if name in file.file.partition_values and name in file.schema.names]
+        if any(not is_comparable(file.schema.field(name).type) for file in both):
+            notes.append(f"column {name!r} is in the files and in their folders' names: the files' values are taken")
     return notes
 
 
 def _with_folders(described: Description, folders: Mapping[str, pa.DataType], planned: pa.Schema | None) -> pa.Schema:
     stored = described.schema
+    repeated = repeated_keys(described.file.name)
     own = {name: value for name, value in described.file.partition_values.items() if name not in stored.names}
     kinds = {
         name: planned_type(value, planned.field(name).type) if planned and name in planned.names else folders[name]
         for name, value in own.items()
     }
-    return pa.schema([*stored, *(pa.field(name, kind) for name, kind in kinds.items())])
+    twice = [pa.field(name, pa.string()) for name in sorted(repeated)]
+    return pa.schema([*stored, *(pa.field(name, kind) for name, kind in kinds.items()), *twice])

@@ -1,16 +1,19 @@
 """A unit read back row by row, if its files are still those that were planned."""
 
+import reprlib
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from w2vray.errors import FileError
 from w2vray.schema import DAMAGE, DAMAGE_COLUMN, FileReason, without_views
 from w2vray.store.filters import Where
+from w2vray.store.folders import row_that_differs
 from w2vray.store.formats import FORMATS
 from w2vray.store.opening import UNREADABLE, etag_of, file_error
 from w2vray.store.places import open_store
@@ -51,7 +54,7 @@ def read_unit(
             arrays = [
                 pa.repeat(pa.scalar(piece.file), len(batch)),
                 pa.array(np.arange(row, row + len(batch))),
-                *(_column(piece, batch, name, schema) for name in columns),
+                *(_column(piece, row, batch, name, schema) for name in columns),
             ]
             row += len(batch)
             rows = pa.RecordBatch.from_arrays(arrays, names=[FILE_COLUMN, ROW_COLUMN, *columns])
@@ -73,12 +76,18 @@ def place_of(batch: pa.RecordBatch, row: int) -> str:
     return f"row {batch.column(ROW_COLUMN)[row]} of {batch.column(FILE_COLUMN)[row]}, counted from 0"
 
 
-def _column(piece: Piece, batch: pa.RecordBatch, name: str, schema: pa.Schema) -> pa.Array:
-    """Return a column of a batch, from the file or from its folders, in the type that all files' values are read in."""
+def _column(piece: Piece, row: int, batch: pa.RecordBatch, name: str, schema: pa.Schema) -> pa.Array:
+    """Return a column of a batch, from the file or from its folders, in the type that all files' values are read in.
+
+    The batch begins with a ``row`` of the file.
+    """
     kind = schema.field(name).type if name in schema.names else None
     folders = piece.source.partition_values
     if name in batch.schema.names:
         column = batch.column(name)
+        if name in folders:
+            sound = _sound_rows(batch)
+            _require_folders_value(piece, row + sound, column.take(pa.array(sound)), name)
     elif name in folders:
         column = pa.repeat(pa.scalar(folders[name], pa.string()), len(batch))
     elif kind is not None:
@@ -99,6 +108,27 @@ def _filtered_but_damaged(rows: pa.RecordBatch, where: Where) -> pa.RecordBatch:
     damaged = rows.column(DAMAGE_COLUMN).is_valid()
     kept = [where.rows(rows.filter(pc.invert(damaged))), rows.filter(damaged)]
     return pa.Table.from_batches(kept).sort_by(ROW_COLUMN).combine_chunks().to_batches()[0]
+
+
+def _sound_rows(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
+    """Return the rows of a batch that could be read."""
+    if DAMAGE_COLUMN not in batch.schema.names:
+        return np.arange(len(batch))
+    return np.flatnonzero(batch.column(DAMAGE_COLUMN).is_null().to_numpy(zero_copy_only=False))
+
+
+def _require_folders_value(piece: Piece, rows_N: npt.NDArray[np.int64], column: pa.Array, name: str) -> None:
+    """Refuse a file that says of its rows something else than its folder does."""
+    value = piece.source.partition_values[name]
+    differs = row_that_differs(column, value)
+    if differs is not None:
+        found = reprlib.repr(column[differs].as_py())
+        raise FileError(
+            f"{piece.file}: column {name!r} is {found} in row {rows_N[differs]}, and the name of its folder says "
+            f"{value!r}; rename the folder, or leave the column out",
+            file=piece.file,
+            reason=FileReason.AMBIGUOUS,
+        )
 
 
 def _read_piece(piece: Piece, root: str, columns: Sequence[str], schema: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -5,32 +5,39 @@ or several. The ways are tried in one fixed order, each only for words that none
 the token rules name it:
 
 ``exact``       as it is written
+``bare``        without what is invisible in it, an emoji without skin tones or as its first symbol, accents apart (NFD)
+``form``        in its usual form: full-width and half-width letters, ligatures, curly marks as what they stand for
 ``number``      with each digit as ``#``, where there are two or more (``10th``: ``##th``; ``7`` and ``1st`` stay)
 ``case``        lower-cased, capitalised, upper-cased; a closed-class word never gets a capital (``and`` is not the
                 headlines' ``And``, but ``The`` is ``the``)
 ``possessive``  without ``'s``
 ``joined``      with hyphens as the table writes them (``e-mail``: ``e_mail``)
-``split``       in parts, each looked for in the ways before
+``split``       in parts, each looked for in the ways before; at an apostrophe, in those parts that have most rows, so
+                that the table decides between ``do`` and ``n't``, ``film`` and ``'s``, ``l'`` and ``eau``
 
 ``possessive``, ``joined`` and ``split`` look for what they make in the ways before them too (``PARIS's``: ``Paris``).
+Where the rules say so, a mark that has no row in any way is left out.
 
 Shape letters: CONTRIBUTING.md.
 """
 
 import re
-from collections.abc import Callable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain, compress
 
 import numpy as np
 import numpy.typing as npt
 
-from w2vray.text.tokens import TokenRules
+from w2vray.text.invisible import spellings
+from w2vray.text.tokens import TokenRules, straightened
 from w2vray.text.vocabulary import MISSING, Vocabulary
 
 __all__ = ["NOT_FOUND", "WAYS", "Resolution", "resolve"]
 
-WAYS = ("exact", "number", "case", "possessive", "joined", "split")
+WAYS = ("exact", "bare", "form", "number", "case", "possessive", "joined", "split")
 NOT_FOUND = -1
 """Way of an entry that no way found."""
 
@@ -61,17 +68,20 @@ def resolve(vocabulary: Vocabulary, rules: TokenRules, words: Sequence[str]) -> 
         ['John', 'e_mail', '##th', 'film', 'maker']
     """
     whole = _whole(vocabulary, rules, words)
-    split = {
-        index: parts
-        for index in np.flatnonzero(whole.rows_E == MISSING).tolist()
-        if len(parts := _parts(rules, words[index])) > 1
-    }
+    missing = np.flatnonzero(whole.rows_E == MISSING).tolist()
+    parts = _parts(vocabulary, rules, [words[index] for index in missing])
+    split = {index: some for index, some in zip(missing, parts, strict=True) if some != [words[index]]}
+    resolved = _with_parts(whole, split, _whole(vocabulary, rules, list(chain.from_iterable(split.values()))))
+    return _without_marks(resolved) if rules.drop_unknown_marks else resolved
+
+
+def _with_parts(whole: Resolution, split: Mapping[int, list[str]], inside: Resolution) -> Resolution:
+    """Put the entries of parts in the places of the words that were split into them."""
     if not split:
         return whole
-    inside = _whole(vocabulary, rules, [part for parts in split.values() for part in parts])
-    counts = np.ones(len(words), dtype=np.int64)
+    counts = np.ones(len(whole.entries), dtype=np.int64)
     counts[list(split)] = [len(parts) for parts in split.values()]
-    part_of_split = np.repeat(np.isin(np.arange(len(words)), list(split)), counts)
+    part_of_split = np.repeat(np.isin(np.arange(len(counts)), list(split)), counts)
     rows, ways = np.repeat(whole.rows_E, counts), np.repeat(whole.ways_E, counts)
     rows[part_of_split] = inside.rows_E
     ways[part_of_split] = np.where(inside.rows_E == MISSING, NOT_FOUND, WAYS.index("split"))
@@ -80,6 +90,26 @@ def resolve(vocabulary: Vocabulary, rules: TokenRules, words: Sequence[str]) -> 
     for index, entry in enumerate(whole.entries):
         entries.extend([next(remaining) for _ in split[index]] if index in split else [entry])
     return Resolution(entries, rows, ways, np.concatenate(([0], np.cumsum(counts))))
+
+
+def _without_marks(resolved: Resolution) -> Resolution:
+    """Leave out the marks that have no row."""
+    kept_E = np.ones(len(resolved.entries), dtype=np.bool_)
+    missing = np.flatnonzero(resolved.rows_E == MISSING).tolist()
+    kept_E[[index for index in missing if _is_mark(resolved.entries[index])]] = False
+    if kept_E.all():
+        return resolved
+    kept_before = np.concatenate(([0], np.cumsum(kept_E)))
+    entries = list(compress(resolved.entries, kept_E))
+    return Resolution(entries, resolved.rows_E[kept_E], resolved.ways_E[kept_E], kept_before[resolved.offsets_W1])
+
+
+def _is_mark(word: str) -> bool:
+    """Tell whether a word is of punctuation and signs alone; pictures, such as emoji, are words."""
+    return all(unicodedata.category(character) in _MARK_CATEGORIES for character in word)
+
+
+_MARK_CATEGORIES = frozenset({"Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm", "Sc", "Sk"})
 
 
 def _whole(vocabulary: Vocabulary, rules: TokenRules, words: Sequence[str]) -> Resolution:
@@ -100,10 +130,49 @@ def _whole(vocabulary: Vocabulary, rules: TokenRules, words: Sequence[str]) -> R
     return Resolution(entries, rows_W, ways_W, np.arange(len(words) + 1))
 
 
-def _parts(rules: TokenRules, word: str) -> list[str]:
+def _parts(vocabulary: Vocabulary, rules: TokenRules, words: Sequence[str]) -> list[list[str]]:
+    """Return the parts in which each word is looked for: the word alone where it cannot be split."""
     if not rules.split_unknown:
-        return []
-    return [part for part in re.split(f"[{re.escape(rules.split_unknown)}]", word) if part]
+        split = [[word] for word in words]
+    else:
+        marks = re.compile(f"[{re.escape(rules.split_unknown)}]")
+        split = [[part for part in marks.split(word) if part] for word in words]
+        split = [parts if len(parts) > 1 else [word] for parts, word in zip(split, words, strict=True)]
+    if not rules.split_apostrophes:
+        return split
+    with_apostrophe = {part for parts in split for part in parts if "'" in part[1:-1]}
+    around = _around_apostrophes(vocabulary, rules, sorted(with_apostrophe))
+    return [list(chain.from_iterable(around.get(part, [part]) for part in parts)) for parts in split]
+
+
+def _around_apostrophes(vocabulary: Vocabulary, rules: TokenRules, words: Sequence[str]) -> dict[str, list[str]]:
+    """Choose for each word the split of which the largest share has rows; of equal ones the first."""
+    tried = [(word, parts) for word in words for parts in _splits(word)]
+    found_E = _whole(vocabulary, rules, [part for _, parts in tried for part in parts]).rows_E != MISSING
+    chosen: dict[str, tuple[float, list[str]]] = {}
+    start = 0
+    for word, parts in tried:
+        share = float(found_E[start : start + len(parts)].mean())
+        start += len(parts)
+        if word not in chosen or share > chosen[word][0]:
+            chosen[word] = share, parts
+    return {word: parts for word, (_, parts) in chosen.items()}
+
+
+def _splits(word: str) -> Iterable[list[str]]:
+    """Yield the ways to split a word around its apostrophes, as publishers of vectors do it; first not at all."""
+    yield [word]
+    if word[-3:].lower() == "n't" and len(word) > 3:
+        yield [word[:-3], word[-3:]]
+    first, *others = word.split("'")
+    *before, last = word.split("'")
+    bare = [part for part in (first, *others) if part]
+    yield [part for part in (first, *(f"'{other}" for other in others)) if part]
+    yield [part for part in (*(f"{other}'" for other in before), last) if part]
+    yield [part for part in re.split("(')", word) if part]
+    yield bare
+    if (stem := _stem(word)) and "'" not in stem:
+        yield [stem]
 
 
 Respell = Callable[[str], list[str]]
@@ -115,19 +184,27 @@ def _ways(rules: TokenRules) -> list[tuple[str, Respell]]:
     """Return the ways between ``exact`` and ``split`` that the rules name, in order."""
     closed = frozenset(rules.closed_class.split())
 
+    def bare(word: str) -> list[str]:
+        return spellings(word) if rules.drop_invisible else []
+
+    def form(word: str) -> list[str]:
+        usual = straightened(unicodedata.normalize("NFKC", word)) if rules.usual_form and not word.isascii() else word
+        return [usual] if usual != word else []
+
     def number(word: str) -> list[str]:
-        return [_DIGIT.sub("#", word)] if rules.mask_digits and len(_DIGIT.findall(word)) > 1 else []
+        usual = (form(word) or [word])[0]
+        return [_DIGIT.sub("#", usual)] if rules.mask_digits and len(_DIGIT.findall(usual)) > 1 else []
 
     def case(word: str) -> list[str]:
         if not rules.other_case:
             return []
-        masked = (number(word) or [word])[0]
+        masked = (number(word) or form(word) or [word])[0]
         lower = masked.lower()
         cases = [lower] if lower in closed else [lower, masked[:1].upper() + masked[1:].lower(), masked.upper()]
         return [spelling for spelling in cases if spelling != masked]
 
     def alike(word: str) -> list[str]:
-        return [word, *number(word), *case(word)]
+        return [word, *bare(word), *form(word), *number(word), *case(word)]
 
     def possessive(word: str) -> list[str]:
         return alike(stem) if (stem := _stem(word)) else []
@@ -140,6 +217,10 @@ def _ways(rules: TokenRules) -> list[tuple[str, Respell]]:
         return alike(spelled) + (alike(stem) if stem else [])
 
     ways: list[tuple[str, Respell]] = []
+    if rules.drop_invisible:
+        ways.append(("bare", bare))
+    if rules.usual_form:
+        ways.append(("form", form))
     if rules.mask_digits:
         ways.append(("number", number))
     if rules.other_case:

@@ -19,22 +19,32 @@ model reads text in the same way for ever.
 ``fasttext``
     As fastText reads its files: what ASCII white space parts, and nothing else; case and marks are kept. Text from
     elsewhere is composed first (NFC), a no-break space is a space, and a line's end is one too.
+``cased``
+    As vectors whose text was split into words and marks, and kept its case: those that fastText publishes
+    (``crawl-300d-2M``, ``wiki-news-300d-1M``, ``cc.de.300`` and the like) and GloVe 840B. Publishers split in different
+    ways, so the vectors' own words decide: a word that has no row is looked for in other spellings, and then in parts
+    (``don't`` as ``do`` and ``n't``, ``l'eau`` as ``l'`` and ``eau``, ``film-maker`` as two words). A mark that has no
+    row is left out, as it was when the vectors were made.
+``uncased``
+    The same for vectors in lower case, such as ``wiki.en.vec``.
 
-Texts in scripts that are written without spaces (Chinese, Japanese, Thai) are not split into words.
+Invisible characters (soft hyphens, zero-width spaces, direction marks and the like) are neither words nor parts of
+words, and families whose marks are words read an emoji of several characters as one token, see ``invisible.py``.
 """
 
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from itertools import chain
 from typing import Any, Literal, Self
 
 from w2vray.errors import BundleError
 from w2vray.settings.verbs import FAMILIES
+from w2vray.text.invisible import JOINERS, emoji_sequence, ranges, visible
 
-__all__ = ["TokenRules", "family", "prepared", "tokenizer", "word_character"]
+__all__ = ["TokenRules", "family", "prepared", "straightened", "tokenizer", "word_character"]
 
 _STRAIGHT_APOSTROPHES = {0x2018: "'", 0x2019: "'", 0x02BC: "'"}
 _STRAIGHT_MARKS = {
@@ -66,6 +76,8 @@ class TokenRules:
     acronyms: bool = False  # u.s. is one token
     joiners: str = ""  # marks that may stand inside a word
     number_joiners: str = ""  # marks that may stand between digits
+    drop_invisible: bool = False  # characters that nobody sees are neither words nor parts of words
+    emoji: bool = False  # an emoji of several characters is one token, or stays inside of one
     # A word that has no row of its own is looked for in other ways (see resolution.py), in this order:
     mask_digits: bool = False  # two or more digits: each of them as #
     other_case: bool = False  # lower-cased, capitalised, upper-cased
@@ -73,6 +85,9 @@ class TokenRules:
     strip_possessive: bool = False  # without 's
     hyphen_as: str = ""  # hyphens as this mark
     split_unknown: str = ""  # in parts, split at these marks
+    usual_form: bool = False  # full-width and half-width forms, ligatures and curly marks as what they stand for
+    split_apostrophes: bool = False  # in the parts around an apostrophe that have most rows
+    drop_unknown_marks: bool = False  # a mark that has no row is not a token
 
     def as_dict(self) -> dict[str, Any]:
         """Return the rules as JSON can hold them.
@@ -109,7 +124,14 @@ class TokenRules:
         return self.family if self == _FAMILIES.get(self.family) else f"{self.family} of an earlier version"
 
 
-_OFF_BEFORE = {"lone_clitics": False}
+_OFF_BEFORE = {
+    "lone_clitics": False,
+    "drop_invisible": False,
+    "emoji": False,
+    "usual_form": False,
+    "split_apostrophes": False,
+    "drop_unknown_marks": False,
+}
 """Rules that stored ones may lack: they came later, and were not in force before."""
 
 
@@ -121,8 +143,28 @@ _CLOSED_CLASS = (
     "were what when where which who whom whose why will with would you your yours"
 )
 
+_CASED = TokenRules(
+    family="cased",
+    lowercase=False,
+    punctuation=True,
+    lone_clitics=True,
+    acronyms=True,
+    joiners="-/&'",
+    number_joiners=".,:",
+    drop_invisible=True,
+    emoji=True,
+    mask_digits=True,
+    other_case=True,
+    closed_class=_CLOSED_CLASS,
+    hyphen_as="_",
+    split_unknown="-/&",
+    usual_form=True,
+    split_apostrophes=True,
+    drop_unknown_marks=True,
+)
+
 _FAMILIES = {
-    "plain": TokenRules(family="plain", joiners="'"),
+    "plain": TokenRules(family="plain", joiners="'", drop_invisible=True),
     "glove": TokenRules(
         family="glove",
         punctuation=True,
@@ -130,6 +172,8 @@ _FAMILIES = {
         acronyms=True,
         joiners="-/&'",
         number_joiners=".,:",
+        drop_invisible=True,
+        emoji=True,
         split_unknown="-/&",
     ),
     "googlenews": TokenRules(
@@ -141,6 +185,7 @@ _FAMILIES = {
         acronyms=True,
         joiners="-/&'",
         number_joiners=".,:",
+        drop_invisible=True,
         mask_digits=True,
         other_case=True,
         closed_class=_CLOSED_CLASS,
@@ -153,7 +198,11 @@ _FAMILIES = {
         lowercase=False,
         straighten_apostrophes=False,
         whitespace_only=True,
+        drop_invisible=True,
+        emoji=True,
     ),
+    "cased": _CASED,
+    "uncased": replace(_CASED, family="uncased", lowercase=True, other_case=False, closed_class=""),
 }
 assert tuple(_FAMILIES) == FAMILIES
 
@@ -166,21 +215,17 @@ def family(name: str) -> TokenRules:
 @cache
 def _marks() -> str:
     """Return the combining marks as the inside of a character class: ``re`` counts them to no word."""
-    ranges: list[list[int]] = []
     some = chain(range(0x300, 0x20000), range(0xE0100, 0xE01F0))  # what lies between are ideographs, or not given yet
-    for point in [point for point in some if unicodedata.category(chr(point))[0] == "M"]:
-        if ranges and ranges[-1][1] == point - 1:
-            ranges[-1][1] = point
-        else:
-            ranges.append([point, point])
-    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
+    return ranges(point for point in some if unicodedata.category(chr(point))[0] == "M")
 
 
 def word_character(rules: TokenRules, *, ascii_only: bool) -> str:
     """Return the expression for one character that words are made of."""
     if rules.whitespace_only:
         return _NOT_WHITESPACE
-    return "[a-zA-Z0-9]" if ascii_only else rf"(?:[^\W_]|[{_marks()}])"
+    if ascii_only:
+        return "[a-zA-Z0-9]"
+    return rf"(?:[^\W_]|[{_marks()}{JOINERS if rules.drop_invisible else ''}])"
 
 
 def _pattern(rules: TokenRules, *, ascii_only: bool) -> re.Pattern[str]:
@@ -195,7 +240,7 @@ def _pattern(rules: TokenRules, *, ascii_only: bool) -> re.Pattern[str]:
     if rules.number_joiners:
         inner.append(rf"(?<=[0-9])[{re.escape(rules.number_joiners)}](?=[0-9])")
     word = f"{W}+(?:(?:{'|'.join(inner)}){W}+)*" if inner else f"{W}+"
-    choices = []
+    choices = [emoji_sequence()] if rules.emoji and not ascii_only else []
     if rules.acronyms:
         choices.append(r"(?:[a-zA-Z]\.){2,}")
     if rules.clitics:
@@ -245,6 +290,9 @@ def prepared(rules: TokenRules, text: str) -> str:
     if text.isascii():
         return text.lower() if rules.lowercase else text
     text = unicodedata.normalize(rules.normalization, text)
+    if rules.drop_invisible:
+        seen = visible(text, emoji=rules.emoji, apart=not rules.whitespace_only)
+        text = text if seen == text else unicodedata.normalize(rules.normalization, seen)
     if rules.whitespace_only:
         text = text.replace(_NO_BREAK_SPACE, " ")
     if rules.straighten_apostrophes:
@@ -254,3 +302,8 @@ def prepared(rules: TokenRules, text: str) -> str:
     if rules.lowercase:  # J and a caron are one character as a small letter only: normalise again
         text = unicodedata.normalize(rules.normalization, text.lower())
     return text
+
+
+def straightened(text: str) -> str:
+    """Return a text with plain apostrophes, quotes and dashes."""
+    return text.translate(_STRAIGHT_APOSTROPHES).translate(_STRAIGHT_MARKS)

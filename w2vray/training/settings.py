@@ -42,32 +42,40 @@ class TrainSettings:
     """Settings of ``train``; those of the model chosen stand in its room."""
 
     labelled: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
-    vectors: str = documented("Vectors directory.", metavar="VECTORS")
-    output: str = documented("Model directory to make.", metavar="MODEL")
-    model: str = documented(lambda: f"Kind of classifier: {kinds.summaries()}.", kinds.DEFAULT, choices=kinds.names)
-    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
-    label_column: str = documented(LABEL_COLUMN_HELP, "label", metavar="COLUMN")
+    vectors: str = documented("Vectors directory.", metavar="VECTORS", group="Model")
+    output: str = documented("Model directory to make.", metavar="MODEL", group="Output")
+    model: str = documented(
+        lambda: f"Kind of classifier: {kinds.summaries()}.", kinds.DEFAULT, choices=kinds.names, group="Model"
+    )
+    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN", group="Data")
+    label_column: str = documented(LABEL_COLUMN_HELP, "label", metavar="COLUMN", group="Data")
     where: str | None = documented(
         "Take only rows of LABELLED and --validation for which this holds, such as \"lang == 'en' and year >= 2020\".",
         None,
         metavar="EXPR",
+        group="Data",
     )
-    format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS)
-    delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER")
-    validation: tuple[str, ...] = documented("Labelled set kept for early stopping.", (), metavar="PATH")
+    format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS, group="Data")
+    delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER", group="Data")
+    validation: tuple[str, ...] = documented("Labelled set kept for early stopping.", (), metavar="PATH", group="Data")
     validation_fraction: float | None = documented(
         lambda: (
             f"Share of LABELLED kept for it. Default: {DEFAULT_VALIDATION_SHARE:g}; none with --validation, and none "
             f"for {kinds.fitted_at_once()}, which needs no early stopping."
         ),
         None,
+        group="Data",
     )
     tune_vectors: bool = documented(
-        "Give the words of LABELLED vectors of the model's own, started from VECTORS and learnt with the model.", False
+        "Give the words of LABELLED vectors of the model's own, started from VECTORS and learnt with the model.",
+        False,
+        group="Model",
     )
-    balanced: bool = documented("Let each label count as much as any other, however many rows have it.", False)
+    balanced: bool = documented(
+        "Let each label count as much as any other, however many rows have it.", False, group="Training"
+    )
     class_weight: tuple[str, ...] = documented(
-        "Let the rows of LABEL count W times as much. May be repeated.", (), metavar="LABEL=W"
+        "Let the rows of LABEL count W times as much. May be repeated.", (), metavar="LABEL=W", group="Training"
     )
     oov: str = documented(
         lambda: (
@@ -78,19 +86,26 @@ class TrainSettings:
         ),
         "skip",
         choices=OOV_CHOICES,
+        group="Model",
     )
     workers: str | int = documented(
         "Ray Train workers; MIN:MAX takes as many as there is room for, and goes on from the last epoch with more or "
         "fewer when that changes.",
         1,
         metavar="N|MIN:MAX",
+        group="Where it runs",
     )
-    gpu: bool = documented("Give each worker a GPU.", False)
+    gpu: bool = documented("Give each worker a GPU.", False, group="Where it runs")
     precision: str = documented(
-        "Numbers of the training's matrix products; bfloat16 is for GPUs.", "float32", choices=PRECISIONS
+        "Numbers of the training's matrix products; bfloat16 is for GPUs.",
+        "float32",
+        choices=PRECISIONS,
+        group="Training",
     )
-    seed: int = documented("Seed of all that is random.", 0)
-    with_vectors: bool = documented("Put the vectors into the model directory, so that it can be moved.", False)
+    seed: int = documented("Seed of all that is random.", 0, group="Training")
+    with_vectors: bool = documented(
+        "Put the vectors into the model directory, so that it can be moved.", False, group="Output"
+    )
     model_settings: Mapping[str, Any] = field(default_factory=dict)  # checked by models/kinds.py
 
     def __post_init__(self) -> None:

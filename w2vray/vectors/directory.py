@@ -23,6 +23,7 @@ import numpy.typing as npt
 from w2vray.artefacts import plain_file, read_json
 from w2vray.errors import BundleError, VectorsError
 from w2vray.settings.verbs import DTYPES
+from w2vray.standing import instead
 from w2vray.text.lookup import Lookup
 from w2vray.text.tokens import TokenRules
 from w2vray.text.vocabulary import MISSING, Vocabulary
@@ -138,10 +139,11 @@ class Vectors:
 def _read_meta(path: Path) -> dict[str, Any]:
     if not path.is_dir():
         raise VectorsError(
-            f"{path} is not a vectors directory; make one with `w2vray vectors import` or `vectors train`"
+            f"{path} is not a vectors directory{instead(path)}; make one with `w2vray vectors import` or "
+            "`w2vray vectors train`"
         )
     if not (path / META).exists():
-        raise VectorsError(f"{path} is not a vectors directory: it has no readable {META}")
+        raise VectorsError(f"{path} is not a vectors directory: it has no readable {META}{instead(path)}")
     meta = read_json(path, META, VectorsError)
     if not isinstance(meta, dict) or meta.get("format_version") != FORMAT_VERSION:
         found = meta.get("format_version") if isinstance(meta, dict) else None

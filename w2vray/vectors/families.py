@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from w2vray.text.scripts import has_unspaced
+
 __all__ = ["FIRST_WORDS", "FamilyGuess", "guess_family"]
 
 FIRST_WORDS = 10_000
@@ -10,30 +12,70 @@ FIRST_WORDS = 10_000
 
 _CASED = 0.05  # share of words with a capital; the 8,000 commonest of GoogleNews that have a meaning have 0.087
 _ENDS_IN_COMMA = 0.01  # share of words like "said,"; GloVe has none, two of fastText's vocabularies 0.027 and 0.17
-_SPLIT_AS_GLOVE = {"'s", "n't", ",", "."}
+_UNSPACED = 0.05  # share of words in scripts without spaces
+_MASKED = 0.001  # share of words like "####"
+_DECIDING = 1000  # so many words, none of them a mark, tell that marks were dropped
+_CLITICS = ("'s", "n't")
+_MARKS = frozenset([*',.!?():;"', "\u3002", "\uff0c", "\u3001", "\u060c", "\u061f", "\u0964"])
+_FEW = 3  # words that a reason names
 
 
 @dataclass(frozen=True)
 class FamilyGuess:
-    """A family, and what speaks for it: the end of a sentence that begins with "family NAME, because"."""
+    """A family, and what it was guessed from: part of a sentence, after "because"."""
 
     family: str
     why: str
 
 
-def guess_family(words: Sequence[str]) -> FamilyGuess:
-    """Guess from the commonest words of some vectors.
+def guess_family(words: Sequence[str], otherwise: str | None = None) -> FamilyGuess:
+    """FamilyGuess from the commonest words of some vectors; ``otherwise`` is what their format or name speaks for.
 
-    ``fasttext`` where commas are left at words: only splitting at white space leaves them. (Text that was split before
-    has none, such as that of fastText's published vectors: their words do not tell.) ``googlenews`` where case was
-    kept: every other family that splits text into words lower-cases it, and would never find the words with capitals.
-    Otherwise ``glove`` where marks and clitics are words of their own, or else ``plain``.
+    ``fasttext`` where commas are left at words: only splitting at white space leaves them. ``cased`` where words are
+    of a script without spaces, or where marks are words of their own and case was kept; without case ``glove``, or
+    ``uncased`` where clitics are not split off as in GloVe. Without marks, ``googlenews`` where case was kept or digits
+    are masked, and ``plain`` where they are not. Where there are too few words to tell that, ``otherwise`` decides.
     """
-    if sum(word[-1:] == "," and word[-2:-1].isalpha() for word in words) > _ENDS_IN_COMMA * len(words):
-        return FamilyGuess("fasttext", "words end in commas")
-    cased = sum(word != word.lower() for word in words)
-    if cased > _CASED * len(words):
-        return FamilyGuess("googlenews", f"{cased / len(words):.0%} of the first {len(words):,} words have capitals")
-    if _SPLIT_AS_GLOVE.issubset(words):
-        return FamilyGuess("glove", "marks and 's are words of their own, and there are few capitals")
-    return FamilyGuess("plain", "there are few capitals, and marks are not words of their own")
+    commas = [word for word in words if word[-1:] == "," and word[-2:-1].isalpha()]
+    if len(commas) > _ENDS_IN_COMMA * len(words):
+        return FamilyGuess("fasttext", f"commas are left at {_share(commas, words)}")
+    unspaced = [word for word in words if has_unspaced(word)]
+    if len(unspaced) > _UNSPACED * len(words):
+        return FamilyGuess("cased", f"{_share(unspaced, words)} are of a script that is written without spaces")
+    cased = [word for word in words if word != word.lower()]
+    cased = cased if len(cased) > _CASED * len(words) else []
+    marks = [word for word in words if word in _MARKS]
+    if len(marks) > 1:
+        return _with_marks(words, marks, cased)
+    if otherwise is not None and len(words) < _DECIDING:
+        return FamilyGuess(otherwise, "its format or its name says so, and it has too few words to tell")
+    return _without_marks(words, cased)
+
+
+def _without_marks(words: Sequence[str], cased: Sequence[str]) -> FamilyGuess:
+    """FamilyGuess where marks are no words; ``cased`` are those with capitals, none where they are few."""
+    masked = [word for word in words if "##" in word]
+    if len(masked) > _MASKED * len(words):
+        return FamilyGuess("googlenews", f"digits are masked in {_share(masked, words)}")
+    if cased:
+        return FamilyGuess("googlenews", f"marks are not words, and {_share(cased, words)} have capitals")
+    return FamilyGuess("plain", "the words have no capitals, and marks are not among them")
+
+
+def _with_marks(words: Sequence[str], marks: Sequence[str], cased: Sequence[str]) -> FamilyGuess:
+    """FamilyGuess where marks are words of their own."""
+    seen = f"marks are words of their own ({_some(marks)})"
+    if cased:
+        return FamilyGuess("cased", f"{seen}, and {_share(cased, words)} have capitals")
+    if set(_CLITICS).issubset(words):
+        return FamilyGuess("glove", f"{seen}, and so are {' and '.join(_CLITICS)}, without capitals")
+    return FamilyGuess("uncased", f"{seen}, without capitals")
+
+
+def _share(some: Sequence[str], words: Sequence[str]) -> str:
+    """Say how many of the words that were looked at are such, and name a few."""
+    return f"{len(some):,} of the first {len(words):,} words ({_some(some)})"
+
+
+def _some(words: Sequence[str]) -> str:
+    return " ".join(words[:_FEW])

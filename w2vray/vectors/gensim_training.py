@@ -17,6 +17,7 @@ import pyarrow as pa
 from w2vray.errors import VectorsError
 from w2vray.settings.vectors import FitVectorsSettings
 from w2vray.text import tokens
+from w2vray.text.invisible import SELECTOR
 from w2vray.vectors.directory import Vectors
 from w2vray.vectors.ngrams import NGrams
 from w2vray.vectors.readers import Block
@@ -124,11 +125,12 @@ def _write_tokens(
     progress: Update,
 ) -> None:
     tokenize = tokens.tokenizer(tokens.family(settings.family))
+    # An emoji is one word, with its selector (U+FE0F) or without: it is looked for in both ways.
     done = 0
     with _told_where(path), path.open("w", encoding="utf-8") as file:
         for array in texts:
             for text in array.to_pylist():
-                found = tokenize(text)
+                found = tokenize(text.replace(SELECTOR, ""))
                 for start in range(0, len(found), _LINE_TOKENS):
                     file.write(_escaped(" ".join(found[start : start + _LINE_TOKENS])) + "\n")
             done += len(array)

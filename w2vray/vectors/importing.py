@@ -1,12 +1,12 @@
 """``vectors import``: a file of word vectors becomes a vectors directory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from w2vray.settings.vectors import ImportSettings
 from w2vray.text import tokens
 from w2vray.vectors.directory import Vectors
 from w2vray.vectors.families import FIRST_WORDS, FamilyGuess, guess_family
-from w2vray.vectors.readers import Source, open_source
+from w2vray.vectors.readers import open_source
 from w2vray.vectors.writer import VectorsWriter
 
 __all__ = ["import_vectors"]
@@ -38,15 +38,14 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
             read += len(block.words)
             if progress is not None:
                 progress(read, total)
-        guess = _family(settings.family, source, first_words)
-        origin = {"path": str(source.path), "format": source.format, "rows": read, "header_rows": source.rows}
-        return writer.finish(tokens.family(guess.family), {**origin, "family_why": guess.why}, source.ngrams)
-
-
-def _family(asked: str | None, source: Source, first_words: Sequence[str]) -> FamilyGuess:
-    """What was asked for, what the format comes with, or else what the words tell; and why."""
-    if asked:
-        return FamilyGuess(asked, "--family says so")
-    if source.family:
-        return FamilyGuess(source.family, f"{source.format} files come with it")
-    return guess_family(first_words)
+        guess = guess_family(first_words, otherwise=source.family)
+        if settings.family:
+            guess = FamilyGuess(settings.family, "--family says so")
+        origin = {
+            "path": str(source.path),
+            "format": source.format,
+            "rows": read,
+            "header_rows": source.rows,
+            "family_why": guess.why,
+        }
+        return writer.finish(tokens.family(guess.family), origin, source.ngrams)

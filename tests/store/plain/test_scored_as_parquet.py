@@ -41,7 +41,7 @@ def documents(rows: int) -> pa.Table:
     """Texts that are long, short, empty, missing, and full of what CSV and JSON write in their own ways."""
     source = random.Random(rows)
     words = ["bab", "dab", "gag", 'a "quoted" word', "two\nlines", "a, comma", "semi;colon", "Ünïcöde 😀", "\\", "\t"]
-    texts = [" ".join(source.choices(words, k=source.randrange(1, 30))) for _ in range(rows)]
+    texts: list[str | None] = [" ".join(source.choices(words, k=source.randrange(1, 30))) for _ in range(rows)]
     texts[3], texts[5] = "", None
     ids, numbers = [f"{row:05}" for row in range(rows)], [str(row % 7) for row in range(rows)]
     return pa.table({"id": ids, "text": texts, "n": numbers})

@@ -34,6 +34,38 @@ PIECES = [
     *("don\u2019t", "\xa0", "\u2003", "\u2028", "w" * 16, "w" * 17, "é" * 9),
     *(" ", " ", " ", "\t", "\n", "\r\n", "\x00", "\x1c", "\x85", "\x0b", "\x7f"),
 ]
+UNSEEN = [
+    *("\u00ad", "\u200b", "\u200c", "\u200d", "\u200e", "\u2060", "\u2066", "\ufeff", "\ufe0f", "\ufe0e", "\u034f"),
+    *("\u115f", "\u3164", "\u180e", "\U000e0067", "\U000e007f", "\U000e0101", "\U0001d173"),
+]
+EMOJI = [
+    *("\u2764", "\U0001f469", "\U0001f4bb", "\U0001f44d", "\u00a9", "\U0001f3f4", "\u2642", "\u2190", "\u24c2"),
+    *("\U0001f3fb", "\U0001f3ff", "\U0001f1e9", "\U0001f1ea", "\u20e3", "1", "#", "10"),
+    *(
+        "\u2764\ufe0f",
+        "\U0001f469\u200d\U0001f4bb",
+        "\U0001f44d\U0001f3fd",
+        "1\ufe0f\u20e3",
+        "\U0001f3f4\U000e0067\U000e007f",
+    ),
+]
+LETTERS = [
+    "a",
+    "film",
+    "\u0645\u06cc",
+    "\u0915\u094d",
+    "\u0e01\u0e32",
+    "\u1780",
+    "\u4e2d",
+    "e\u0301",
+    "\u0338",
+    ".",
+    "-",
+    "'s",
+    " ",
+]
+# What nobody sees, between what it may belong to.
+unseen = st.lists(st.sampled_from(UNSEEN) | st.sampled_from(EMOJI) | st.sampled_from(LETTERS), max_size=16).map("".join)
 pieces = st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
 characters = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 latin = st.text(st.characters(max_codepoint=0x17F), max_size=40)
@@ -47,7 +79,7 @@ clitic = st.tuples(
     ),
 )
 clitics = st.lists(clitic.map("".join), max_size=5).map("".join)
-some_texts = st.lists(pieces | clitics | characters | latin, max_size=6)
+some_texts = st.lists(pieces | clitics | unseen | characters | latin, max_size=6)
 oov_choices = st.sampled_from(["skip", "zero", "unknown", "subword"])
 
 
@@ -102,6 +134,28 @@ CLITIC_RULES = {
 def test_clitics_are_read_as_the_plain_look_up_reads_them(rules: TokenRules, texts: list[str]) -> None:
     """Alone, attached, and where they only look like ones; every token has a row, so that each is told from others."""
     words = sorted({token for text in texts for token in tokenizer(rules)(text)}) or ["film"]
+    lookup = Lookup(Vocabulary.build(words), rules, "zero")
+
+    assert_same(FastLookup(lookup)(array(texts)), lookup(texts))
+
+
+EARLIER = {name: replace(family(name), drop_invisible=False, emoji=False) for name in FAMILIES}
+UNSEEN_RULES = {
+    **{name: family(name) for name in FAMILIES},
+    **{f"{name} of an earlier version": rules for name, rules in EARLIER.items()},
+    "words of emoji alone": replace(family("glove"), punctuation=False),
+    "no emoji": replace(family("glove"), emoji=False),
+}
+
+
+@pytest.mark.parametrize("rules", UNSEEN_RULES.values(), ids=UNSEEN_RULES)
+@given(texts=st.lists(unseen, min_size=1, max_size=6), seed=st.integers(0, 1000))
+def test_invisible_characters_and_emoji_are_read_as_the_plain_look_up_reads_them(
+    rules: TokenRules, texts: list[str], seed: int
+) -> None:
+    """Every token has a row or nearly every one, so that each is told from others."""
+    chosen = random.Random(seed)
+    words = sorted({token for text in texts for token in tokenizer(rules)(text) if chosen.random() < 0.9}) or ["film"]
     lookup = Lookup(Vocabulary.build(words), rules, "zero")
 
     assert_same(FastLookup(lookup)(array(texts)), lookup(texts))

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.compiling import read_only
+from w2vray.text.invisible import IN_CONTEXT, KEYCAP, REGIONAL, SELECTOR, SKIN_TONES, emoji_bases
 from w2vray.text.tokens import TokenRules, prepared, word_character
 
-__all__ = ["COMPLEX", "MARK", "PACKED", "Alphabet", "Characters"]
+__all__ = ["COMPLEX", "EMOJI", "MARK", "PACKED", "Alphabet", "Characters"]
 
 WORD, LETTER, DIGIT, BLANK, JOINER, NUMBER_JOINER, TOKEN, PARTS = 1, 2, 4, 8, 16, 32, 64, 128
 """What a byte may be, as bits: TOKEN is a mark that is a token by itself; before PARTS a word surely ends."""
@@ -24,14 +25,17 @@ WORD, LETTER, DIGIT, BLANK, JOINER, NUMBER_JOINER, TOKEN, PARTS = 1, 2, 4, 8, 16
 MARK = 0xFF
 """Stands before a character that is a token by itself; no byte of UTF-8 is like it."""
 
-OTHER_KIND, WORD_KIND, BLANK_KIND = 0, 1, 2
-"""What a character is."""
+EMOJI = 0xFE
+"""Stands before an emoji of several characters, its length in bytes between them; no byte of UTF-8 is like it."""
+
+OTHER_KIND, WORD_KIND, BLANK_KIND, EMOJI_KIND = 0, 1, 2, 3
+"""What a character is; an emoji of several characters may begin with the last kind."""
 
 COMPLEX = 0xFFFFFFFF
 """Written for a character that depends on its neighbours: Python's own functions prepare its text."""
 
 PACKED = 0x80000000
-"""Set where a character becomes up to three ASCII characters, each in eight bits, the last one lowest."""
+"""Set where a character becomes up to three ASCII characters, or none; each in eight bits, the last one lowest."""
 
 _TABLED = 0x20000
 _SURROGATES = range(0xD800, 0xE000)
@@ -62,7 +66,7 @@ class Alphabet(NamedTuple):
         if rules.whitespace_only:
             bits[bits & WORD == 0] |= PARTS
             return cls(read_only(bits), read_only(lower), False, False, False, False, False)
-        bits[MARK] = TOKEN
+        bits[[MARK, EMOJI]] = TOKEN
         _set(bits, LETTER, "[a-zA-Z]")
         _set(bits, DIGIT, "[0-9]")
         _set(bits, BLANK, r"\s")
@@ -92,11 +96,13 @@ class Characters(NamedTuple):
     written: npt.NDArray[np.uint32]  # [characters] code point, PACKED characters, or COMPLEX
     kinds: npt.NDArray[np.uint8]  # [characters, or all]
     punctuation: bool
+    emoji: bool  # those of several characters are tokens
 
     @classmethod
     def of(cls, rules: TokenRules) -> "Characters":
         """Make the tables of a family: takes about 0.2 s, and is only asked for where a text is not ASCII."""
-        return cls(read_only(_written(rules)), read_only(_kinds(rules, _TABLED)), rules.punctuation)
+        emoji = rules.emoji and not rules.whitespace_only
+        return cls(read_only(_written(rules)), read_only(_kinds(rules, _TABLED)), rules.punctuation, emoji)
 
     def with_all_kinds(self, rules: TokenRules) -> "Characters":
         """Return the tables with the kinds of all characters, rare ones too."""
@@ -108,7 +114,10 @@ def _kinds(rules: TokenRules, stop: int) -> npt.NDArray[np.uint8]:
     kinds = np.full(stop, OTHER_KIND, dtype=np.uint8)
     characters = _characters(stop)
     points = np.frombuffer(characters.encode("utf-32-le"), dtype=np.uint32)
-    for kind, pattern in ((BLANK_KIND, r"\s+"), (WORD_KIND, f"(?:{word_character(rules, ascii_only=False)})+")):
+    patterns = [(BLANK_KIND, r"\s+"), (WORD_KIND, f"(?:{word_character(rules, ascii_only=False)})+")]
+    if rules.emoji and not rules.whitespace_only:
+        patterns.append((EMOJI_KIND, f"[{emoji_bases()}]+"))
+    for kind, pattern in patterns:
         for found in re.finditer(pattern, characters):
             kinds[points[found.start() : found.end()]] = kind
     return kinds
@@ -124,10 +133,14 @@ def _written(rules: TokenRules) -> npt.NDArray[np.uint32]:
     free[[*_SURROGATES, *_JAMO, _FINAL_SIGMA]] = False
     written = np.arange(_TABLED, dtype=np.uint32)
     written[list(_SURROGATES)] = COMPLEX
+    in_context = _in_context(rules)
     changed = [
         both
         for both in zip(characters, made, normal, strict=True)
-        if not both[0] == both[1] == both[2] or unicodedata.combining(both[0]) or unicodedata.decomposition(both[0])
+        if not both[0] == both[1] == both[2]
+        or both[0] in in_context
+        or unicodedata.combining(both[0])
+        or unicodedata.decomposition(both[0])
     ]
     for character, result, itself in changed:
         point = ord(character)
@@ -136,9 +149,11 @@ def _written(rules: TokenRules) -> npt.NDArray[np.uint32]:
         canonical = unicodedata.decomposition(character)
         if canonical and canonical[0] != "<":
             free[[int(part, 16) for part in canonical.split()[1:]]] = False
-        if len(result) == 1 and ord(result) < _TABLED:
+        if character in in_context:
+            written[point] = COMPLEX
+        elif len(result) == 1 and ord(result) < _TABLED:
             written[point] = ord(result)
-        elif result.isascii() and 1 < len(result) <= 3:
+        elif result.isascii() and len(result) <= 3:
             written[point] = PACKED | int.from_bytes(result.encode(), "big")
         else:
             written[point] = COMPLEX
@@ -147,6 +162,14 @@ def _written(rules: TokenRules) -> npt.NDArray[np.uint32]:
     packed = free & (written >= PACKED) & (written != COMPLEX)
     written[~(alone | packed)] = COMPLEX
     return written
+
+
+def _in_context(rules: TokenRules) -> frozenset[str]:
+    """Return the characters that stay or go, or are part of an emoji, as their neighbours say."""
+    if not rules.drop_invisible:
+        return frozenset()
+    some = IN_CONTEXT + (SELECTOR + KEYCAP + REGIONAL + SKIN_TONES if rules.emoji else "")
+    return frozenset(re.findall(f"[{some}]", _characters(_TABLED)))
 
 
 def _each(text: str, characters: str) -> list[str]:

@@ -120,7 +120,7 @@ class FastLookup:
             prepared(rules, texts.data[texts.offsets[text] : texts.offsets[text + 1]].tobytes().decode())
             for text in np.flatnonzero(ways_N == BY_PYTHON)
         ]
-        if any(ord(max(text)) >= len(characters.kinds) for text in by_python):
+        if any(ord(max(text, default="\0")) >= len(characters.kinds) for text in by_python):
             self._characters = characters = characters.with_all_kinds(rules)
         return write(texts, ways_N, FlatTexts.of(by_python), characters)
 

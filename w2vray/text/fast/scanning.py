@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.compiling import inlined, kernel
-from w2vray.text.fast.alphabet import DIGIT, JOINER, LETTER, MARK, NUMBER_JOINER, PARTS, TOKEN, WORD, Alphabet
+from w2vray.text.fast.alphabet import DIGIT, EMOJI, JOINER, LETTER, MARK, NUMBER_JOINER, PARTS, TOKEN, WORD, Alphabet
 from w2vray.text.fast.writing import FlatTexts
 
 __all__ = ["LATELY", "Index", "Misses", "empty_misses", "grown", "scan"]
@@ -105,8 +105,10 @@ def _negation_follows(
 
 @inlined
 def _mark_end(data: npt.NDArray[np.uint8], at: int, stop: int) -> int:
-    """Return where a punctuation mark ends: three full stops, two of - ' `, or one character."""
+    """Return where a mark ends: three full stops, two of - ' `, or one character, which may be an emoji of several."""
     first = data[at]
+    if first == EMOJI:
+        return at + 2 + np.int64(data[at + 1])
     if first == MARK:
         lead = data[at + 1]
         return at + (3 if lead < 0xE0 else 4 if lead < 0xF0 else 5)
@@ -120,7 +122,7 @@ def _mark_end(data: npt.NDArray[np.uint8], at: int, stop: int) -> int:
 @inlined
 def _stands_alone(data: npt.NDArray[np.uint8], at: int, stop: int) -> bool:
     """Tell whether a mark is surely a token of one byte: ASCII, no apostrophe, and another byte follows."""
-    return data[at] not in (MARK, _APOSTROPHE) and not _is(data, at + 1, stop, data[at])
+    return data[at] not in (MARK, EMOJI, _APOSTROPHE) and not _is(data, at + 1, stop, data[at])
 
 
 @inlined
@@ -142,7 +144,7 @@ def token_end(
                 return end
         if not kind & TOKEN:
             return at
-        return _mark_end(data, at, stop) if marks else at + 1
+        return _mark_end(data, at, stop) if marks or data[at] == EMOJI else at + 1
     if acronyms and kind & LETTER and _is(data, at + 1, stop, 0x2E):
         end = at + 2
         while end + 1 < stop and bits[data[end]] & LETTER and data[end + 1] == 0x2E:
@@ -339,7 +341,7 @@ def scan(
                 if end == at:
                     at += 1
                     continue
-                start = at + (data[at] == MARK)
+                start = at + (1 if data[at] == MARK else 2 if data[at] == EMOJI else 0)
                 low, high = _last_bytes(data, start, end, lower)
             if token == len(codes):
                 return text, at, token, count

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.compiling import inlined, kernel
-from w2vray.text.fast.alphabet import BLANK_KIND, COMPLEX, MARK, PACKED, WORD_KIND, Characters
+from w2vray.text.fast.alphabet import BLANK_KIND, COMPLEX, EMOJI, EMOJI_KIND, MARK, PACKED, WORD_KIND, Characters
+from w2vray.text.invisible import MOST_JOINED, MOST_TAGS
 
 __all__ = ["AS_IT_IS", "BY_PYTHON", "BY_TABLE", "FlatTexts", "ways_to_read", "write"]
 
@@ -21,6 +22,11 @@ AS_IT_IS, BY_TABLE, BY_PYTHON = 0, 1, 2
 """How a text is written anew."""
 
 _ASCII, _SPACE = 0x80, 0x20
+_JOINER, _SELECTOR, _KEYCAP = 0x200D, 0xFE0F, 0x20E3
+_FIRST_REGIONAL, _LAST_REGIONAL = 0x1F1E6, 0x1F1FF
+_FIRST_TONE, _LAST_TONE = 0x1F3FB, 0x1F3FF
+_FIRST_TAG, _LAST_TAG, _END_OF_TAGS = 0xE0020, 0xE007E, 0xE007F
+_NONE = (0, 0)
 
 
 class FlatTexts(NamedTuple):
@@ -74,6 +80,75 @@ def _encode(point: int, out: npt.NDArray[np.uint8], at: int) -> int:
     return at + 4
 
 
+@inlined
+def _next(data: npt.NDArray[np.uint8], at: int, stop: int) -> tuple[int, int]:
+    """Return the code point at a place and how many bytes it has; zeros where the text ends."""
+    return _decode(data, at) if at < stop else _NONE
+
+
+@inlined
+def _symbol_end(data: npt.NDArray[np.uint8], at: int, stop: int, kinds: npt.NDArray[np.uint8]) -> int:
+    """Return where a symbol ends with its tags, or its selector and skin tone; ``at`` itself where none is."""
+    point, size = _next(data, at, stop)
+    if not size or kinds[point] != EMOJI_KIND:
+        return at
+    end = tag = at + size
+    for _ in range(MOST_TAGS + 1):
+        point, size = _next(data, tag, stop)
+        tag += size
+        if point == _END_OF_TAGS and tag - size > end:
+            return tag
+        if not _FIRST_TAG <= point <= _LAST_TAG:
+            break
+    selector, tone = False, False  # each once, in either order
+    for _ in range(2):
+        point, size = _next(data, end, stop)
+        if point == _SELECTOR and not selector:
+            selector = True
+        elif _FIRST_TONE <= point <= _LAST_TONE and not tone:
+            tone = True
+        else:
+            break
+        end += size
+    return end
+
+
+@inlined
+def _emoji_end(data: npt.NDArray[np.uint8], at: int, stop: int, kinds: npt.NDArray[np.uint8], alone: bool) -> int:
+    """Return where an emoji ends, read as the expression of ``invisible.py`` reads it; ``at`` itself where none is.
+
+    ``alone`` says that nothing, or a blank, stands before it.
+    """
+    first, size = _decode(data, at)
+    if first < _ASCII:
+        if not alone or not (0x30 <= first <= 0x39 or first in (0x23, 0x2A)):
+            return at
+        end = at + size
+        point, size = _next(data, end, stop)
+        if point == _SELECTOR:
+            end += size
+            point, size = _next(data, end, stop)
+        if point != _KEYCAP:
+            return at
+        end += size
+        point, size = _next(data, end, stop)
+        return end if not size or kinds[point] == BLANK_KIND else at
+    if _FIRST_REGIONAL <= first <= _LAST_REGIONAL:
+        point, more = _next(data, at + size, stop)
+        return at + size + more if _FIRST_REGIONAL <= point <= _LAST_REGIONAL else at
+    end = _symbol_end(data, at, stop, kinds)
+    if end > at:
+        for _ in range(MOST_JOINED):
+            point, size = _next(data, end, stop)
+            if point != _JOINER:
+                break
+            more = _symbol_end(data, end + size, stop, kinds)
+            if more == end + size:
+                break
+            end = more
+    return end
+
+
 @kernel
 def ways_to_read(texts: FlatTexts, written: npt.NDArray[np.uint32]) -> npt.NDArray[np.uint8]:
     """Tell of each text how it is to be written: as it is, from the table of characters, or by Python."""
@@ -119,7 +194,19 @@ def write(texts: FlatTexts, ways_N: npt.NDArray[np.uint8], prepared: FlatTexts, 
             taken += 1
         else:
             source, at, stop = texts.data, texts.offsets[text], texts.offsets[text + 1]
+        emoji = characters.emoji and ways_N[text] == BY_PYTHON  # of several characters: the table has no part of one
+        alone = True
         while at < stop:
+            if emoji:
+                bytes_ = _emoji_end(source, at, stop, characters.kinds, alone) - at
+                if bytes_ > _decode(source, at)[1]:
+                    out[end], out[end + 1] = EMOJI, bytes_
+                    out[end + 2 : end + 2 + bytes_] = source[at : at + bytes_]
+                    end += bytes_ + 2
+                    at += bytes_
+                    alone = False
+                    continue
+                alone = characters.kinds[_decode(source, at)[0]] == BLANK_KIND
             if source[at] < _ASCII:
                 out[end] = source[at]
                 end += 1
