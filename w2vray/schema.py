@@ -71,6 +71,7 @@ class FileReason(StrEnum):
     OTHER_FORMAT = "other_format"  # nothing is amiss: --format names another
     NO_ROWS = "no_rows"  # nothing is amiss
     BEYOND_LIMIT = "beyond_limit"  # nothing is amiss: --limit ends before it
+    EXCLUDED = "excluded"  # nothing is amiss: by values that all its rows have, --where leaves them out
 
     @classmethod
     def _missing_(cls, value: object) -> "FileReason | None":
@@ -78,7 +79,15 @@ class FileReason(StrEnum):
         return cls.UNKNOWN_FORMAT if value == "not_parquet" else None
 
 
-NOTHING_AMISS = frozenset({FileReason.NOT_DATA, FileReason.OTHER_FORMAT, FileReason.NO_ROWS, FileReason.BEYOND_LIMIT})
+NOTHING_AMISS = frozenset(
+    {
+        FileReason.NOT_DATA,
+        FileReason.OTHER_FORMAT,
+        FileReason.NO_ROWS,
+        FileReason.BEYOND_LIMIT,
+        FileReason.EXCLUDED,
+    },
+)
 """Why a file is in no unit although it is as it should be."""
 
 MAY_PASS = frozenset({FileReason.UNREADABLE, FileReason.OUT_OF_MEMORY})
@@ -162,6 +171,8 @@ PLAN_SCHEMA = pa.schema(
         pa.field("file_mtime_ns", pa.int64()),
         pa.field("file_etag", pa.string()),  # what an object store calls the file's content
         pa.field("fingerprint", pa.string()),  # of the content: of Parquet, SHA-256 of the footer; else of the piece
+        pa.field("view", pa.string()),  # how the table sees the file that it belongs to: a FileView of the store
+        pa.field("deleted", pa.string()),  # rows of the piece that the table has deleted, see deletions.py of the store
         pa.field("left_out", pa.string()),  # why the file is in no unit: a FileReason
         pa.field("detail", pa.string()),
     ]
@@ -180,6 +191,7 @@ MANIFEST_SCHEMA = pa.schema(
         pa.field("rows_rejected", pa.int64(), nullable=False),
         pa.field("rows_abstained", pa.int64(), nullable=False),
         pa.field("rows_truncated", pa.int64(), nullable=False),
+        pa.field("rows_deleted", pa.int64(), nullable=False),  # in the files, and deleted by the table: not read
         pa.field("data_sha256", pa.string()),  # of the part but its footer
         pa.field("data_bytes", pa.int64()),
         pa.field("footer_sha256", pa.string()),

@@ -84,6 +84,8 @@ def import_vectors(
     output: Place,
     format: str = "auto",  # noqa: A002 - the option's name
     trust_pickle: bool = False,
+    member: str | None = None,
+    on_bad: str = "fail",
     limit: int | None = None,
     dtype: str = "float32",
     family: str | None = None,
@@ -117,6 +119,7 @@ def train_vectors(
     text_column: Names = ("text",),
     format: str | None = None,  # noqa: A002 - the option's name
     delimiter: str | None = None,
+    table_version: int | None = None,
     algorithm: str = "word2vec",
     dim: int = 100,
     epochs: int = 5,
@@ -154,7 +157,9 @@ def train_vectors(
     from w2vray.store.description import ReadAs
     from w2vray.vectors.gensim_training import fit_vectors
 
-    texts = corpus_texts(settings.corpus, settings.text_column, ReadAs.of(settings))
+    texts = corpus_texts(
+        settings.corpus, settings.text_column, ReadAs.of(settings), table_version=settings.table_version
+    )
     made = fit_vectors(settings, texts, progress or _silent)
     if texts.rejected and note is not None:
         note(f"rows left out because they have no readable text: {texts.rejected:,}")
@@ -204,6 +209,7 @@ def train(
     where: str | None = None,
     format: str | None = None,  # noqa: A002 - the option's name
     delimiter: str | None = None,
+    table_version: int | None = None,
     validation: Places = (),
     validation_fraction: float | None = None,
     tune_vectors: bool = False,
@@ -261,6 +267,7 @@ def evaluate(
     where: str | None = None,
     format: str | None = None,  # noqa: A002 - the option's name
     delimiter: str | None = None,
+    table_version: int | None = None,
     workers: int | None = None,
     address: str | None = None,
     note: Callable[[str], None] | None = None,
@@ -302,6 +309,7 @@ def score(
     threshold: float | None = None,
     where: str | None = None,
     limit: int | None = None,
+    table_version: int | None = None,
     max_bytes: int = 64 << 20,
     truncate: bool = False,
     null_as_empty: bool = False,

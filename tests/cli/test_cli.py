@@ -111,7 +111,9 @@ def test_predict_does_not_promise_one_object_for_all_texts(run: Run) -> None:
 def test_accuracy_of_a_multi_label_model_is_told_as_what_it_is(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     true, given = np.array([[True, True]]), np.array([[True, False]])
     found = multi_label_metrics(count_labels(true, given, unknown_N=np.array([0]), rows_no_evidence=0), ("a", "b"))
-    summary = SimpleNamespace(metrics=found, rows_unknown_label=0, rows_without_label=0, as_dict=dict)
+    summary = SimpleNamespace(
+        metrics=found, rows_unknown_label=0, rows_without_label=0, as_dict=dict, tokens=4, coverage=0.75
+    )
     monkeypatch.setattr("w2vray.cluster.evaluate.evaluate", lambda *_, **__: summary)
     text = run("evaluate", "a.parquet", "--model", "m").out
     assert "accuracy 0.0000 (exact match), micro-F1 0.6667, macro-F1 0.5000 on 1 row (0 without" in text
@@ -130,7 +132,11 @@ def test_one_thing_done_is_told_in_the_singular(
         update(1, 1, "units, 1 row")
         update(1, 2, "units, 1 row")
         update(1, None, "epochs, validation loss 0.5")
-    lines = ["scoring: 1 of 1 unit, 1 row", "scoring: 1 of 2 units, 1 row", "scoring: 1 epoch, validation loss 0.5"]
+    lines = [
+        "scoring: 1 of 1 unit, 1 row",
+        "scoring: 1 of 2 units, 1 row, 0 s left",
+        "scoring: 1 epoch, validation loss 0.5",
+    ]
     assert capsys.readouterr().err.splitlines() == lines
 
 
@@ -417,6 +423,24 @@ def test_coverage_counts_tokens_and_names_missing_words(run: Run, tiny: Path, tm
     assert (value["found_by"], value["measured_with"]) == ({"exact": 3}, "plain")
     text = run("vectors", "info", str(tiny), "--corpus", "a.parquet").out
     assert "3 of 5 tokens have a vector (60.00%), read as plain" in text
+
+
+def test_families_are_compared_on_a_corpus_and_one_is_recommended(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "crawl.vec").write_text("5 2\n, 1 2\n. 3 4\ngood 5 6\nFilm 7 8\nfilm 0 0\n")
+    pq.write_table(pa.table({"text": ["good, good.", "film."]}), tmp_path / "a.parquet")
+    run("vectors", "import", "crawl.vec", "--output", "fitting")
+    run("vectors", "import", "crawl.vec", "--family", "fasttext", "--output", "other")
+    value = json.loads(run("vectors", "info", "other", "--corpus", "a.parquet", "--json").out)
+    assert (value["family"], value["coverage"], value["recommended"]) == ("fasttext", 0.0, "cased")
+    shares = {one["family"]: (one["found"], one["tokens"]) for one in value["families"]}
+    assert shares["cased"] == (6, 6)
+    assert shares["plain"] == (3, 3)
+    assert shares["fasttext"] == (0, 3)
+    text = run("vectors", "info", "other", "--corpus", "a.parquet").out
+    command = "`w2vray vectors import crawl.vec --output NEW --family cased`"
+    assert f"recommended: cased; import the vectors anew with {command}" in text
+    text = run("vectors", "info", "fitting", "--corpus", "a.parquet").out
+    assert "recommended: cased, as the vectors are read now" in text
 
 
 def test_vectors_are_trained_on_a_store_and_repeatable_with_one_thread(run: Run, tmp_path: Path) -> None:

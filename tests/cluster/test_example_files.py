@@ -101,7 +101,7 @@ def test_rows_that_can_be_learnt_from_are_written_and_the_others_counted(
     expected = [(lookup([text]).ids_L.tolist(), label) for text, label in zip(texts, [0, 1, 0, 1, 1], strict=True)]
     assert rows_of(files, 0, ["x", "y"]) == expected
     assert rows_of(files, 1, ["x", "y"]) == []
-    assert counts == ExampleCounts({"x": 2, "y": 3}, {}, 5, 0, without_label=1, without_evidence=2)
+    assert counts == ExampleCounts({"x": 2, "y": 3}, {}, 5, 0, 1, 2, tokens=11, tokens_found=10)
 
 
 def test_a_row_of_words_too_short_for_ngrams_is_without_evidence(
@@ -143,14 +143,14 @@ def test_lists_of_labels_are_written_as_they_are(read: Read, tmp_path: Path) -> 
     found = rows_of(files, 0, ["a", "b", "c"], multi_label=True)
 
     assert [labels for _, labels in found] == [[1, 1, 0], [1, 0, 0], [0, 0, 0], [0, 1, 0], [0, 0, 1]]
-    assert counts == ExampleCounts({"a": 2, "b": 2, "c": 1}, {}, 5, 0, without_label=1, without_evidence=2)
+    assert counts == ExampleCounts({"a": 2, "b": 2, "c": 1}, {}, 5, 0, 1, 2, tokens=11, tokens_found=10)
 
 
 def test_rows_for_which_a_condition_does_not_hold_are_not_there(read: Read, tmp_path: Path) -> None:
     """Neither written nor counted; other conditions make files of their own."""
     store = write_store(tmp_path / "a.parquet", year=[1, 2, 3, 4, 5, 6, None, 8])
     files, counts, _ = read(store, validation_share=0.0, where="year >= 3 and label == 'y'")
-    assert counts == ExampleCounts({"y": 2}, {}, 2, 0, without_label=0, without_evidence=1)
+    assert counts == ExampleCounts({"y": 2}, {}, 2, 0, 0, 1, tokens=4, tokens_found=4)
     assert len(rows_of(files, 0, ["x", "y"])) == 2
     others, _, _ = read(store, validation_share=0.0, where="year >= 4 and label == 'y'")
     assert not set(others) & set(files)

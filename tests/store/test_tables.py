@@ -25,7 +25,7 @@ LOGS = {
 
 
 @pytest.mark.parametrize(("table", "kind"), LOGS.items(), indirect=["table"])
-@pytest.mark.parametrize("named", [".", "..", "*", "day=*/*.parquet"])
+@pytest.mark.parametrize("named", ["..", "*", "day=*/*.parquet"])
 def test_a_folder_with_a_tables_log_in_it_is_refused_by_the_tables_name(table: Path, kind: str, named: str) -> None:
     with pytest.raises(CorpusError) as refused:
         find_corpus([f"{table}/{named}"])
@@ -38,6 +38,12 @@ def test_a_folder_with_a_tables_log_in_it_is_refused_by_the_tables_name(table: P
 def test_a_part_of_a_table_is_refused_too(table: Path, kind: str, named: str) -> None:
     with pytest.raises(CorpusError, match=f"table is a {kind} table"):
         find_corpus([f"{table}/{named}"])
+
+
+@pytest.mark.parametrize(("table", "kind"), LOGS.items(), indirect=["table"])
+def test_a_table_whose_log_is_no_log_or_of_no_known_kind_is_refused(table: Path, kind: str) -> None:
+    with pytest.raises(CorpusError, match=rf"table is a {kind} table"):
+        find_corpus([str(table)])
 
 
 def test_a_folder_called_metadata_is_no_table(tmp_path: Path) -> None:

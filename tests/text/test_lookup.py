@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2vray.text import lookup
-from w2vray.text.lookup import Coverage, Ids, Lookup, measure_coverage
+from w2vray.text.coverage import Coverage, measure_coverage
+from w2vray.text.lookup import Ids, Lookup
 from w2vray.text.tokens import TokenRules, family, tokenizer
 from w2vray.text.vocabulary import MISSING, Vocabulary
 

@@ -56,6 +56,7 @@ class TestWriting:
     def test_what_was_written_is_opened(self, dtype: str, tmp_path: Path) -> None:
         """Words, numbers, rules and where they came from; the numbers rounded once, to the dtype."""
         made = written(tmp_path / "vectors", dtype=dtype, rules=family("glove"), path="vectors.bin", rows=4)
+        largest = {"number": 20000.0, "word": "日本"}
         for vectors in (made, Vectors.open(tmp_path / "vectors"), Vectors.open(str(tmp_path / "vectors"))):
             assert vectors.table_VD.dtype == dtype
             assert vectors.table_VD.tobytes() == np.array(TABLE, dtype=np.float32).astype(dtype).tobytes()
@@ -63,7 +64,7 @@ class TestWriting:
             assert list(vectors.vocabulary) == WORDS
             assert vectors.vocabulary.rows([*WORDS, "The"]).tolist() == [0, 1, 2, 3, MISSING]
             assert vectors.rules == family("glove")
-            assert vectors.source == {"path": "vectors.bin", "rows": 4, "duplicates": 0}
+            assert vectors.source == {"path": "vectors.bin", "rows": 4, "duplicates": 0, "largest": largest}
             assert vectors.path == (tmp_path / "vectors").resolve()
             assert vectors.fingerprint == made.fingerprint
 

@@ -127,14 +127,14 @@ def test_half_precision_rounds_words_and_ngrams_once(tmp_path: Path) -> None:
 NOT_FINITE = np.where(np.arange(14).reshape(7, 2) == 9, np.nan, ROWS_RD)
 BAD_FILES = {
     "supervised": (content(model=SUPERVISED, labels=2), ["a fastText classifier (2 labels)"]),
-    "labels": (content(labels=1), ["a fastText classifier (1 labels)"]),
+    "labels": (content(labels=1), ["3 words and 1 labels of 3 entries"]),
     "quantised": (content(quantised=True), ["quantised (.ftz)", "the .bin file that it was made from"]),
     "pruned": (content(pruned=5), ["5 of them pruned"]),
     "later version": (content(version=13), ["format version 13; expected at most 12"]),
-    "no words": (content([], ROWS_RD), ["0 of 0 words", "at least 1 word"]),
-    "no numbers": (content(dim=0), ["3 of 3 words of 0 numbers", "1 to 100,000"]),
+    "no words": (content([], ROWS_RD), ["0 words and 0 labels of 0 entries", "at least 1 word"]),
+    "no numbers": (content(dim=0), ["words of 0 numbers", "1 to 100,000"]),
     "too many numbers": (content(dim=2**31 - 1), ["words of 2147483647 numbers"]),
-    "fewer words than entries": (content(size=4), ["3 of 4 words"]),
+    "fewer words than entries": (content(size=4), ["3 words and 0 labels of 4 entries"]),
     "negative buckets": (content(buckets=-1), ["-1 buckets"]),
     "billions of words": (content(size=2**31 - 1, entries=2**31 - 1), ["source, row "]),
     "billions of buckets": (content(buckets=2**31 - 1), ["a table of 7 x 2; expected 2,147,483,650 x 2"]),

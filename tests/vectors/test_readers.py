@@ -1,6 +1,5 @@
 import gzip
 import io
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2vray.errors import VectorsError
-from w2vray.settings.vectors import FORMATS
 from w2vray.vectors.readers import open_source, stream
 from w2vray.vectors.readers.block import BLOCK_ROWS
 from w2vray.vectors.readers.stream import MAX_LINE, ByteStream
@@ -143,6 +141,7 @@ class TestFormats:
     ) -> None:
         """GloVe's published 840B file has such words, also where it got a header; a line is split from the right."""
         rows = {". . .": [1.0, 2.0], "at name@domain.com": [3.0, 4.0], "plain": [5.0, 6.0], "to the": [7.0, 8.0]}
+        rows |= {"more": [9.0, 0.5], "words": [0.25, 1.0]}
         (tmp_path / "vectors").write_bytes(written(rows))
         found, _, words, vectors = read(tmp_path / "vectors")
         assert (found, words) == (format_, list(rows))
@@ -155,8 +154,9 @@ class TestFormats:
         _, _, words, vectors = read(tmp_path / "vectors")
         assert words == ["cat", "dog"]
         assert vectors.tolist() == [[1, 2], [3, 4]]
-        (tmp_path / "vectors").write_bytes(head + b"cat 1 2\ndog 3  4 5\n")
-        assert "row 2 (b'dog 3  4 5'): " in refusal(tmp_path / "vectors")
+        head = head.replace(b"2 2", b"3 2")
+        (tmp_path / "vectors").write_bytes(head + b"cat 1 2\ndog 3  4 5\ncow 1 2\n")
+        assert "row 2 ('dog 3  4 5'): 3 numbers; expected 2" in refusal(tmp_path / "vectors")
 
     @pytest.mark.parametrize(
         "content",
@@ -225,13 +225,13 @@ class TestAgainstGensim:
 ROW_2_TOO_SHORT = b"a 1 2\nb 3\nc 4 5\n"
 ROW_2_TOO_LONG = b"a 1 2\nb 3 4 5\nc 4 5\n"
 BAD_FILES: dict[str, tuple[bytes, list[str]]] = {
-    "empty file": (b"", ["the first line is b''", "expected word2vec", "GloVe"]),
-    "prose": (b"It was the best of times,\nit was the worst", ["b'It was the best of times,'", "expected word2vec"]),
+    "empty file": (b"", ["is empty"]),
+    "prose": (b"It was the best of times,\nit was the worst", ["'It was the best of times,'", "expected word2vec"]),
     "random bytes": (np.random.default_rng(1).bytes(3000), ["the first line is", "expected word2vec"]),
-    "zip archive": (b"PK\x03\x04" + bytes(200), ["is a zip archive; unpack it first"]),
-    "zip archive that has what a row has": (b"PK\x03\x04\xff 1 2\n", ["is a zip archive; unpack it first"]),
-    "zip archive in gzip": (gzip.compress(b"PK\x03\x04\n"), ["is a zip archive; unpack it first"]),
-    "one word": (b"word", ["b'word'", "expected word2vec"]),
+    "zip archive, cut": (b"PK\x03\x04" + bytes(200), ["the zip archive is truncated or damaged"]),
+    "zip archive that has what a row has": (b"PK\x03\x04\xff 1 2\n", ["the zip archive is truncated or damaged"]),
+    "zip archive in gzip": (gzip.compress(b"PK\x03\x04\n"), ["is a zip archive in gzip; unpack it first"]),
+    "one word": (b"word", ["'word'", "expected word2vec"]),
     "header alone": (b"2 2\n", ["row 1", "promises 2 rows of 2 numbers"]),
     "no rows in header": (b"0 2\n", ["the header says 0 rows of 2 numbers", "at least 1 row"]),
     "no numbers in header": (b"3 0\na\nb\nc\n", ["the header says 3 rows of 0 numbers", "1 to 100,000"]),
@@ -247,36 +247,35 @@ BAD_FILES: dict[str, tuple[bytes, list[str]]] = {
     "binary, wider than its header says": (binary(ROWS, header=b"3 1\n"), []),
     "binary, empty word": (binary({"a": [1, 2], "": [3, 4]}), ["row 2", "the word is empty"]),
     "binary, word not UTF-8": (binary(ROWS).replace(b"the", b"th\xe9"), ["row 1", "b'th\\xe9' is not UTF-8"]),
-    "binary, endless word": (b"1 2\n" + b"x" * (1 << 17), ["no b' ' within 65,536 bytes"]),
+    "binary, endless word": (b"1 2\n" + b"\x01x" * (1 << 16), ["no b' ' within 65,536 bytes"]),
     "text, a row too few": (b"3 2\na 1 2\nb 3 4\n", ["ends after row 2", "promises 3"]),
     "text, a row too many": (b"2 2\na 1 2\nb 3 4\nc 5 6\n", ["row 3", "promises 2 rows only"]),
-    "text, too few numbers in a row": (b"3 2\n" + ROW_2_TOO_SHORT, ["row 2 (b'b 3')", "1 numbers; expected 2"]),
-    "text, too many numbers in a row": (b"3 2\n" + ROW_2_TOO_LONG, ["row 2 (b'b 3 4 5')", "3 numbers; expected 2"]),
+    "text, too few numbers in a row": (b"3 2\n" + ROW_2_TOO_SHORT, ["row 2 ('b 3')", "1 number; expected 2"]),
+    "text, too many numbers in a row": (b"3 2\n" + ROW_2_TOO_LONG, ["row 2 ('b 3 4 5')", "3 numbers; expected 2"]),
     "text, wider than its header says": (b"2 2\na 1 2 3\nb 4 5 6\n", ["row 1", "3 numbers; expected 2"]),
-    "text, not a number": (b"2 2\na 1 2\nb 3 x\n", ["row 2, number 2", "b'x' is not a number"]),
-    "text, not a number in the first row": (b"2 3\na 1 x 3\nb 4 5 6\n", ["row 1, number 2", "b'x' is not a number"]),
-    "text, no number for Python only": (b"2 2\na 1 2\nb 1_0 4\n", ["row 2, number 1", "b'1_0' is not a number"]),
-    "text, two spaces": (b"2 2\na 1 2\nb 3  4\n", ["row 2"]),
+    "text, not a number": (b"2 2\na 1 2\nb 3 x\n", ["row 2, number 2", "'x' is not a number"]),
+    "text, not a number in the first row": (b"2 3\na 1 x 3\nb 4 5 6\n", ["row 1, number 2", "'x' is not a number"]),
+    "text, no number for Python only": (b"2 2\na 1 2\nb 1_0 4\n", ["row 2, number 1", "'1_0' is not a number"]),
     "text, empty word": (b"2 2\na 1 2\n 3 4\n", ["row 2", "the word is empty"]),
-    "text, empty line": (b"2 2\na 1 2\n\nb 3 4\n", ["row 2 (b'')", "0 numbers; expected 2"]),
+    "text, empty line": (b"2 2\na 1 2\n\nb 3 4\n", ["row 2: an empty line"]),
     "text, word not UTF-8": (b"2 2\na 1 2\n\xff 3 4\n", ["row 2", "b'\\xff' is not UTF-8"]),
     "text, endless line": (b"2 2\na 1 2\n" + b"1 " * MAX_LINE, ["no b'\\n' within 4,194,304 bytes"]),
-    "GloVe, too few numbers in a row": (ROW_2_TOO_SHORT, ["row 2 (b'b 3')", "1 numbers; expected 2"]),
-    "GloVe, too many numbers in a row": (ROW_2_TOO_LONG, ["row 2 (b'b 3 4 5')", "3 numbers; expected 2"]),
+    "GloVe, too few numbers in a row": (ROW_2_TOO_SHORT, ["row 2 ('b 3')", "1 number; expected 2"]),
+    "GloVe, too many numbers in a row": (ROW_2_TOO_LONG, ["row 2 ('b 3 4 5')", "3 numbers; expected 2"]),
     "GloVe, not a number in the first row": (
         b"a 0x10 1\nb 2 3\n",
-        ["row 2 (b'b 2 3'): 2 numbers; expected 1, as row 1 has behind its word b'a 0x10'; is that all a word?"],
+        ["row 1, number 1: '0x10' is not a number"],
     ),
-    "GloVe, not a number": (b"a 1 2\nb c x 4\n", ["row 2, number 1", "b'x' is not a number"]),
+    "GloVe, not a number": (b"a 1 2\nb c x 4\n", ["row 2, number 1", "'x' is not a number"]),
     "GloVe, empty word": (b"a 1 2\n 3 4\n", ["row 2", "the word is empty"]),
     "GloVe, word not UTF-8": (b"a 1 2\n\xe9t\xe9 3 4\n", ["row 2", "is not UTF-8"]),
     "GloVe, endless line": (b"a 1 2\n" + b"x" * (MAX_LINE + 1), ["no b'\\n' within 4,194,304 bytes"]),
-    "GloVe, endless first line": (b"x" * (MAX_LINE + 1), ["the first line is b'xxx", "expected word2vec"]),
-    "gzip, cut": (gzip.compress(text(ROWS))[:-12], ["gzip", "truncated or damaged"]),
-    "gzip, cut in its header": (b"\x1f\x8b\x08", ["gzip", "truncated or damaged"]),
-    "gzip, damaged": (gzip.compress(glove(ROWS))[:-8] + bytes(8), ["gzip", "truncated or damaged"]),
-    "gzip, of nothing": (gzip.compress(b""), ["the first line is b''"]),
-    "gzip, with other bytes behind": (gzip.compress(glove(ROWS)) + b"behind", ["gzip", "truncated or damaged"]),
+    "GloVe, endless first line": (b"x" * (MAX_LINE + 1), ["the first line is 'xxx", "expected word2vec"]),
+    "gzip, cut": (gzip.compress(text(ROWS))[:-12], ["gzip", "data is truncated"]),
+    "gzip, cut in its header": (b"\x1f\x8b\x08", ["gzip", "data is truncated"]),
+    "gzip, damaged": (gzip.compress(glove(ROWS))[:-8] + bytes(8), ["gzip", "data is damaged"]),
+    "gzip, of nothing": (gzip.compress(b""), ["is empty"]),
+    "gzip, with other bytes behind": (gzip.compress(glove(ROWS)) + b"behind", ["gzip", "data is damaged"]),
     "gzip, nothing but its mark": (b"\x1f\x8b" + np.random.default_rng(2).bytes(100), ["gzip", "damaged"]),
 }
 
@@ -296,20 +295,13 @@ class TestBadFiles:
         lines[BLOCK_ROWS + 1233] = b"word 1 2 none"
         (tmp_path / "vectors").write_bytes(b"\n".join(lines))
         message = refusal(tmp_path / "vectors")
-        assert f"row {BLOCK_ROWS + 1234}, number 3: b'none' is not a number" in message
-
-    @pytest.mark.parametrize("format_", FORMATS)
-    def test_a_zip_archive_is_called_one_whatever_is_asked_for(self, format_: str, tmp_path: Path) -> None:
-        """What is in it may well be of the format asked for."""
-        with zipfile.ZipFile(tmp_path / "vectors.zip", "w") as archive:
-            archive.writestr("vectors.txt", glove(ROWS))
-        assert "vectors.zip is a zip archive; unpack it first" in refusal(tmp_path / "vectors.zip", format_)
+        assert f"row {BLOCK_ROWS + 1234}, number 3: 'none' is not a number" in message
 
     @pytest.mark.parametrize("format_", ["word2vec-binary", "word2vec-text"])
     def test_a_file_without_the_header_of_the_format_asked_for_is_refused(self, format_: str, tmp_path: Path) -> None:
         """With the format and what the file starts with instead."""
         (tmp_path / "vectors").write_bytes(glove(ROWS))
-        pieces = [format_, "a line of two numbers, rows and width", "b'the 0.5"]
+        pieces = [format_, "a line of two numbers, rows and width", "'the 0.5"]
         assert missing_from(refusal(tmp_path / "vectors", format_), pieces) == []
 
     @pytest.mark.parametrize(

@@ -12,15 +12,19 @@ from typing import Any
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from w2vray.errors import W2vrayError
+from w2vray.stages import listening
 
 __all__ = ["Output", "ReaderGone", "counted", "progress_bar", "table"]
 
@@ -106,27 +110,53 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Update]:
-    """Show progress on stderr: a bar on a terminal, otherwise a line every ten seconds and at the end."""
+    """Show on stderr what is going on: a moving line on a terminal, otherwise a line a stage and every ten seconds."""
     if not sys.stderr.isatty():
-        yield _lines(title)
+        with listening(lambda what: _write(f"{title}: {what}")):
+            yield _lines(title)
         return
-    columns = (SpinnerColumn(), TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.description}"), console=Console(stderr=True), transient=True) as bar:
+    columns = (SpinnerColumn(), TextColumn(title), BarColumn(bar_width=20), _Done(), TimeElapsedColumn())
+    ahead = (TimeRemainingColumn(compact=True), TextColumn("{task.description}"))
+    with Progress(*columns, *ahead, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
-        yield lambda done, total, text: bar.update(task, completed=done, total=total, description=text)
+        with listening(lambda what: bar.update(task, description=what)):
+            yield lambda done, total, text: bar.update(task, completed=done, total=total, description=text)
+
+
+class _Done(ProgressColumn):
+    """What is done, and of how much where that is known: ``3/32``, ``8``."""
+
+    def render(self, task: Task) -> Text:
+        """Return it; nothing where nothing is done yet."""
+        if task.total is not None:
+            return Text(f"{task.completed:,.0f}/{task.total:,.0f}")
+        return Text(f"{task.completed:,.0f}" if task.completed else "")
 
 
 def _lines(title: str) -> Update:
-    last = time.monotonic()
+    begun = last = time.monotonic()
 
     def update(done: int, total: int | None, text: str) -> None:
         nonlocal last
-        if time.monotonic() - last < _LINE_SECONDS and done != total:
+        now = time.monotonic()
+        if now - last < _LINE_SECONDS and done != total:
             return
-        last = time.monotonic()
+        last = now
         count = f"{done:,} of {total:,} " if total else f"{done:,} " if done else ""
         if (total or done) == 1:
             text = re.sub("^(epoch|unit)s", r"\1", text)
-        sys.stderr.write(f"{title}: {count}{text}".rstrip() + "\n")
+        left = f", {_spelled((now - begun) * (total - done) / done)} left" if total and 0 < done < total else ""
+        _write(f"{title}: {count}{text}".rstrip() + left)
 
     return update
+
+
+def _spelled(seconds: float) -> str:
+    """Spell a time as a person would: ``40 s``, ``12 min``, ``3.4 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _write(line: str) -> None:
+    sys.stderr.write(line + "\n")

@@ -9,10 +9,12 @@ import click
 
 from w2vray.cli.command import verb
 from w2vray.cli.console import Output, counted, table
+from w2vray.cli.vectors_shown import vectors_lines
 from w2vray.settings import vectors as vectors_config
 
 __all__ = ["vectors"]
 
+_COMPARED_BYTES = 1 << 21
 _NONE_WRITTEN = "no vectors were written"
 
 
@@ -39,7 +41,9 @@ def vectors_train(output: Output, /, **arguments: Any) -> None:
     from w2vray.vectors.gensim_training import fit_vectors
 
     settings = vectors_config.FitVectorsSettings(**arguments)
-    texts = corpus_texts(settings.corpus, settings.text_column, ReadAs.of(settings))
+    texts = corpus_texts(
+        settings.corpus, settings.text_column, ReadAs.of(settings), table_version=settings.table_version
+    )
     with output.progress(settings.algorithm) as update:
         made = fit_vectors(settings, texts, update)
     for line in texts.notes:
@@ -70,12 +74,14 @@ def vectors_join(output: Output, /, **arguments: Any) -> None:
 
 @verb("info", vectors_config.VectorsInfoSettings)
 def vectors_info(output: Output, /, **arguments: Any) -> None:
-    """Show a vectors directory, and how much of a corpus it covers."""
+    """Show a vectors directory, and how much of a corpus it covers, by every family of token rules."""
     from w2vray.store.corpus_texts import corpus_texts
     from w2vray.store.description import ReadAs
-    from w2vray.text.lookup import measure_coverage
+    from w2vray.store.sampling import sample_texts
+    from w2vray.text.coverage import measure_coverage
     from w2vray.text.tokens import family
     from w2vray.vectors import Vectors
+    from w2vray.vectors.comparing import compare_families, recommended
 
     settings = vectors_config.VectorsInfoSettings(**arguments)
     opened = Vectors.open(settings.vectors)
@@ -83,51 +89,65 @@ def vectors_info(output: Output, /, **arguments: Any) -> None:
         _vectors_result(output, opened)
         return
     rules = family(settings.family) if settings.family else opened.rules
-    found = measure_coverage(
-        opened.vocabulary, rules, corpus_texts(settings.corpus, settings.text_column, ReadAs.of(settings))
-    )
-    value = {**_vectors_value(opened), **found.as_dict(), "measured_with": rules.family}
+    texts = corpus_texts(settings.corpus, settings.text_column, ReadAs.of(settings))
+    found = measure_coverage(opened.vocabulary, rules, texts)
+    sample = list(sample_texts(texts.units, texts.roots, texts.text_columns, most_bytes=_COMPARED_BYTES))
+    compared = compare_families(opened.vocabulary, sample, opened.rules)
+    best = recommended(compared, opened, opened.rules).family
+    value = {
+        **_vectors_value(opened),
+        **found.as_dict(),
+        "measured_with": rules.family,
+        "families": [one.as_dict() for one in compared],
+        "recommended": best,
+    }
     share = f"{found.found:,} of {found.tokens:,} tokens have a vector ({found.coverage:.2%}), read as {rules.name}"
     ways = [(way, number, f"{number / found.tokens:.2%}") for way, number in found.found_by.items()]
     output.result(
         value,
-        *_vectors_lines(opened),
+        *vectors_lines(opened),
         share,
         table("how they were found", ["way", "tokens", "share"], ways),
         table("commonest words without a vector", ["word", "times"], list(found.missing.items())),
+        table(
+            "families, on a sample of the texts",
+            ["family", "tokens", "with a vector", "commonest words without one"],
+            [
+                (one.family, one.found.tokens, f"{one.found.coverage:.2%}", " ".join(one.found.missing))
+                for one in compared
+            ],
+        ),
+        _recommendation(best, opened),
     )
 
 
+def _recommendation(best: str, opened: Any) -> str:
+    from w2vray.vectors.comparing import made_anew
+
+    if best == opened.rules.family:
+        return f"recommended: {best}, as the vectors are read now"
+    return f"recommended: {best}; {made_anew(opened.source, best)}"
+
+
 def _vectors_value(opened: Any) -> dict[str, Any]:
+    from w2vray.vectors.overview import overview
+
     return {
         "path": str(opened.path),
         "words": len(opened),
         "dim": opened.dim,
         "dtype": str(opened.table_VD.dtype),
         "family": opened.rules.family,
+        "family_why": opened.source.get("family_why"),
         "ngrams": None if opened.ngrams is None else len(opened.ngrams.table_GD),
         "fingerprint": opened.fingerprint,
+        **overview(opened).as_dict(),
         "source": dict(opened.source),
     }
 
 
-def _vectors_lines(opened: Any) -> list[str]:
-    duplicates = opened.source.get("duplicates", 0)
-    words = counted(len(opened), "word")
-    lines = [
-        f"{opened.path}: {words} x {opened.dim}, {opened.table_VD.dtype}, family {opened.rules.name}",
-        f"fingerprint {opened.fingerprint[:16]}",
-    ]
-    if opened.ngrams is not None:
-        lengths = f"{opened.ngrams.shortest} to {opened.ngrams.longest}"
-        lines.append(f"{len(opened.ngrams.table_GD):,} buckets of n-grams, {lengths} characters long")
-    if duplicates:
-        lines.append(f"{counted(duplicates, 'duplicate word')} left out")
-    return lines
-
-
 def _vectors_result(output: Output, opened: Any) -> None:
-    output.result(_vectors_value(opened), *_vectors_lines(opened))
+    output.result(_vectors_value(opened), *vectors_lines(opened))
 
 
 for _command in (vectors_import, vectors_train, vectors_join, vectors_info):

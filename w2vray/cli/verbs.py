@@ -92,6 +92,7 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
             f"epoch {best['epoch']} of {summary.epochs} was best: validation loss {best['validation_loss']:.4f}, "
             f"accuracy {best['validation_accuracy']:.4f}"
         )
+    lines.append(_words_found(summary.tokens, summary.coverage))
     output.result(summary.as_dict(), *lines)
 
 
@@ -121,7 +122,8 @@ def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> Non
     from w2vray.cluster.evaluate import evaluate as evaluate_model
     from w2vray.scoring.metrics import MultiLabelMetrics
 
-    summary = evaluate_model(settings, address=address, note=output.note)
+    with output.progress("evaluating"):
+        summary = evaluate_model(settings, address=address, note=output.note)
     found = summary.metrics
     rows = [(item.label, item.rows, item.precision, item.recall, item.f1) for item in found.classes]
     micro = f" (exact match), micro-F1 {found.micro_f1:.4f}" if isinstance(found, MultiLabelMetrics) else ""
@@ -131,6 +133,7 @@ def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> Non
         f"accuracy {found.accuracy:.4f}{micro}, macro-F1 {found.macro_f1:.4f} on {counted(found.rows, 'row')} "
         f"({found.rows_no_evidence:,} without a known word or a readable text, {summary.rows_unknown_label:,} of a "
         f"label that the model does not know; {summary.rows_without_label:,} without a label left out)",
+        _words_found(summary.tokens, summary.coverage),
     )
 
 
@@ -160,6 +163,8 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
         output.note(line)
     for file, reason in summary.left_out.items():
         output.note(f"left out: {file}: {reason}")
+    for line in summary.warnings:
+        output.note(line)
     for name in summary.new_files[:_NEW_FILES_TOLD]:
         output.note(f"not part of this run, it came later: {name}; add it with --new-files")
     if len(summary.new_files) > _NEW_FILES_TOLD:
@@ -175,9 +180,15 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
         f"({summary.rows_abstained:,} of them abstained), {summary.rows_rejected:,} rejected",
         f"{counted(done, 'unit')} done now, {summary.units_skipped:,} before, {summary.units_failed:,} failed, "
         f"in {summary.seconds:.1f} s",
+        _words_found(summary.tokens, summary.coverage),
         _completeness(summary.left_out, accepted=summary.gaps_accepted),
     )
     return summary.exit_code
+
+
+def _words_found(tokens: int, coverage: float | None) -> str:
+    """Say how many of the tokens have a vector."""
+    return "no token was read" if coverage is None else f"{coverage:.1%} of {counted(tokens, 'token')} have a vector"
 
 
 def _completeness(left_out: object, *, accepted: bool) -> str:
@@ -204,6 +215,10 @@ def verify(output: Output, /, **arguments: Any) -> int:
         *summary.problems,
         *(f"accepted as a gap: {gap}" for gap in summary.gaps),
         *summary.notes,
+        *(
+            f"{table['place']} is a {table['kind']} table, read at version {table['version']}"
+            for table in summary.tables
+        ),
         *(f"in the store, and not in the run: {name}; add it with `score --new-files`" for name in summary.new_files),
         f"{summary.run}: {counted(summary.rows_in, 'row')} in = {summary.rows_scored:,} scored + "
         f"{summary.rows_rejected:,} rejected, {counted(summary.units, 'unit')}; "

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,13 +32,16 @@ from w2vray.scoring.metrics import (
 )
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.verbs import EvaluateSettings
+from w2vray.stages import stage
 from w2vray.store.description import ReadAs
 from w2vray.store.filters import parse_where
 from w2vray.store.labelled import labelled_units
 from w2vray.store.labels import label_lists, label_matrix, label_strings
 from w2vray.store.reading import place_of, read_unit
+from w2vray.store.sampling import sample_texts
 from w2vray.store.units import Unit
 from w2vray.text.columns import read_texts
+from w2vray.vectors.comparing import coverage_warnings, share_found
 
 __all__ = ["EvaluationSummary", "evaluate"]
 
@@ -50,6 +53,14 @@ class EvaluationSummary:
     metrics: Metrics | MultiLabelMetrics
     rows_without_label: int
     rows_unknown_label: int
+    tokens: int = 0  # of all rows that were read
+    tokens_found: int = 0  # those that have a vector
+    warnings: Sequence[str] = ()  # what to do where few have
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of the tokens that have a vector; None where there are no tokens."""
+        return share_found(self.tokens, self.tokens_found)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as JSON can hold it."""
@@ -57,6 +68,10 @@ class EvaluationSummary:
             **self.metrics.as_dict(),
             "rows_without_label": self.rows_without_label,
             "rows_unknown_label": self.rows_unknown_label,
+            "tokens": self.tokens,
+            "tokens_found": self.tokens_found,
+            "coverage": self.coverage,
+            "warnings": list(self.warnings),
         }
 
 
@@ -73,8 +88,15 @@ def evaluate(
     folder = None if settings.output is None else _folder(settings.output)
     bundle = Bundle.load(settings.model)
     vectors = bundle.open_vectors(settings.vectors)
-    columns = (settings.text_column, settings.label_column, settings.where)
-    labelled = labelled_units(settings.labelled, *columns, ReadAs.of(settings))
+    stage("listing the labelled rows")
+    labelled = labelled_units(
+        settings.labelled,
+        settings.text_column,
+        settings.label_column,
+        settings.where,
+        ReadAs.of(settings),
+        table_version=settings.table_version,
+    )
     if labelled.multi_label != bundle.config.multi_label:
         raise CorpusError(
             f"column {settings.label_column!r} holds {_kind(labelled.multi_label)}, and the model gives "
@@ -92,10 +114,18 @@ def evaluate(
             "where": settings.where,
             "schema": labelled.schema,
         }
+        stage("classifying the rows")
         worker = ManyLabelsWorker if labelled.multi_label else OneLabelWorker
         rows = run_units(labelled.units, worker, arguments, workers=settings.workers, note=note)
         count = _many_labels if labelled.multi_label else _one_label
-        summary = count(rows, bundle.config.labels, settings)
+        counted = _Counted()
+        summary = count(counted.passed_on(rows), bundle.config.labels, settings)
+    where = parse_where(settings.where).fitted(labelled.schema) if settings.where is not None else None
+    sample = partial(sample_texts, labelled.units, labelled.corpus.roots, settings.text_column, where, labelled.schema)
+    warnings = coverage_warnings(counted.tokens, counted.tokens_found, vectors, bundle.config.rules, sample)
+    summary = replace(summary, tokens=counted.tokens, tokens_found=counted.tokens_found, warnings=warnings)
+    for line in warnings:
+        note(line)
     if folder is not None:
         text = json.dumps(summary.as_dict(), indent=2, ensure_ascii=False) + "\n"
         try:
@@ -120,6 +150,21 @@ def _folder(output: str) -> Path:
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise ConfigError(f"--output is {output!r}; allowed: a folder that can be written, or made ({there} cannot)")
     return folder
+
+
+@dataclass
+class _Counted:
+    """The tokens of the units that went by."""
+
+    tokens: int = 0
+    tokens_found: int = 0
+
+    def passed_on(self, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield what workers say of units, without the tokens."""
+        for row in rows:
+            self.tokens += row["tokens"]
+            self.tokens_found += row["tokens_found"]
+            yield {name: value for name, value in row.items() if name not in {"tokens", "tokens_found"}}
 
 
 def _kind(multi_label: bool) -> str:
@@ -195,18 +240,30 @@ class _EvaluationWorker:
         self.where = parse_where(where).fitted(schema) if where is not None else None
         self.schema = schema
 
+    def __call__(self, unit: Unit) -> dict[str, Any]:
+        """Return what is counted of a unit, and its tokens."""
+        self.tokens = self.tokens_found = 0
+        return {**self.counts(unit), "tokens": self.tokens, "tokens_found": self.tokens_found}
+
+    def counts(self, unit: Unit) -> dict[str, Any]:
+        """Return what is counted of a unit."""
+        raise NotImplementedError
+
     def answers(self, unit: Unit) -> Iterator[tuple[pa.RecordBatch, Scores, npt.NDArray[np.int64]]]:
         """Yield a unit's batches, the answers to their readable texts, and the rows that those are in."""
         columns = list(dict.fromkeys([*self.text_columns, self.label_column]))
         for batch in read_unit(unit, self.roots, columns, self.where, self.schema):
             texts = read_texts(batch, self.text_columns)
-            yield batch, self.scorer.score_array(texts.values), texts.rows_N
+            scores = self.scorer.score_array(texts.values)
+            self.tokens += int(scores.token_counts_N.sum(dtype=np.int64))
+            self.tokens_found += int(scores.found_counts_N.sum(dtype=np.int64))
+            yield batch, scores, texts.rows_N
 
 
 class OneLabelWorker(_EvaluationWorker):
     """Counts which label was given for which."""
 
-    def __call__(self, unit: Unit) -> dict[str, Any]:
+    def counts(self, unit: Unit) -> dict[str, Any]:
         """Return the pairs of labels of a unit, and how many rows have no label."""
         total = NO_ROWS
         without = 0
@@ -225,7 +282,7 @@ class OneLabelWorker(_EvaluationWorker):
 class ManyLabelsWorker(_EvaluationWorker):
     """Counts right, given and true labels."""
 
-    def __call__(self, unit: Unit) -> dict[str, Any]:
+    def counts(self, unit: Unit) -> dict[str, Any]:
         """Return a unit's flattened counts_3C, the other numbers of ``LabelCounts``, and what is in none of them."""
         total = LabelCounts(np.zeros((3, len(self.labels)), dtype=np.int64), 0, 0, 0, 0)
         without = unknown = 0

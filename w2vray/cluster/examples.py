@@ -30,7 +30,7 @@ from w2vray.training.examples import ExampleCounts, ExampleFile
 
 __all__ = ["ExampleReader", "ReadingJob", "read_examples"]
 
-_FORMAT = 2
+_FORMAT = 3
 """Of what lies in a folder of example files: those of another one are made anew."""
 
 _ROWS = pa.schema(
@@ -129,6 +129,7 @@ class ExampleReader:
                 for piece in _content(texts, labels):
                     source.update(piece)
             made_MD = self.ngrams.rows(tuple(made.numbers)) if self.ngrams is not None else None
+            usable.counts += ExampleCounts(tokens=made.tokens, tokens_found=made.tokens_found)
             usable.write(file, made_MD, source.hexdigest())
         return {"unit": unit.id}
 
@@ -142,6 +143,7 @@ class ExampleReader:
             looked_up = self.lookup(block)
             rows = texts.rows_N[start : start + len(block)]
             known[rows], lengths[rows] = looked_up.evidence_N, looked_up.lengths_N
+            made.count(looked_up)
             ids.append(made.renumbered(looked_up))
             start += len(block)
         offsets = pa.array(np.concatenate(([0], np.cumsum(lengths))))
@@ -192,11 +194,17 @@ def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 
 
 class _Made:
-    """The words of a unit that rows are made for; the look-up numbers them anew in each block."""
+    """The words of a unit that rows are made for, which the look-up numbers anew in each block; and its tokens."""
 
     def __init__(self, table_rows: int) -> None:
         self.table_rows = table_rows
         self.numbers: dict[str, int] = {}
+        self.tokens = self.tokens_found = 0
+
+    def count(self, looked_up: Ids) -> None:
+        """Count a block's tokens."""
+        self.tokens += int(looked_up.token_counts_N.sum(dtype=np.int64))
+        self.tokens_found += int(looked_up.found_counts_N.sum(dtype=np.int64))
 
     def renumbered(self, looked_up: Ids) -> npt.NDArray[np.int32]:
         """Return a block's ids with the unit's numbers of its made words."""

@@ -39,6 +39,7 @@ from w2vray.cluster.resources import (
 )
 from w2vray.cluster.waiting import Note, pool_waits_for, told_of_waiting
 from w2vray.errors import ClusterError, W2vrayError
+from w2vray.stages import stage
 from w2vray.store.units import Unit
 from w2vray.text.tokens import TokenRules
 from w2vray.vectors import Vectors
@@ -79,8 +80,10 @@ def connected(address: str | None = None) -> Iterator[None]:
         return
     address = address or os.environ.get("RAY_ADDRESS")
     if address is None or address == "local":
+        stage("starting Ray")
         start_here(len(os.sched_getaffinity(0)))
     else:
+        stage(f"joining the Ray at {address}")
         _join(address)
     try:
         _quieten()
@@ -266,6 +269,7 @@ def share(vectors: Vectors) -> SharedVectors:
             f"the vectors take {size:,} bytes and Ray's object store has {room:,}; start Ray with a larger "
             "--object-store-memory, or import fewer words with `vectors import --limit`"
         )
+    stage(f"sharing the vectors, {size / 1e6:,.0f} MB")
     return SharedVectors(ray.put(arrays), vectors.rules, vectors.fingerprint)
 
 

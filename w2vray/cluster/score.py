@@ -7,7 +7,8 @@ holds the model, sees the shared vectors, and commits each unit by itself, so th
 import json
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any, Self
 
 import pyarrow as pa
@@ -21,19 +22,21 @@ from w2vray.run.directory import MOST_ATTEMPTS, NOTED, SUCCESS, TOTALS, RunDirec
 from w2vray.run.leases import StillOurs, only_writer
 from w2vray.run.one_unit import ScoringJob, damaged, score_unit
 from w2vray.run.parts import COUNTS, CommittedPart
-from w2vray.run.planning import RunPlan, require_outside, resume_run, split_failed, start_run
+from w2vray.run.planning import RunPlan, planned_versions, require_outside, resume_run, split_failed, start_run
 from w2vray.run.request import Request
 from w2vray.run.room import require_room
 from w2vray.schema import MAY_PASS, FileReason
 from w2vray.scoring.device_scorer import DeviceScorer
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.verbs import ScoreSettings
-from w2vray.store.corpus import find_corpus
+from w2vray.stages import stage
+from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.failures import Failure
-from w2vray.store.listing import Ignored
 from w2vray.store.places import absolute
 from w2vray.store.preflight import ignored_files
+from w2vray.store.sampling import sample_texts
 from w2vray.store.units import Unit
+from w2vray.vectors.comparing import coverage_warnings, share_found
 
 __all__ = ["ScoreSummary", "ScoringWorker", "score"]
 
@@ -51,16 +54,24 @@ class ScoreSummary:
     rows_rejected: int
     rows_abstained: int
     rows_truncated: int
+    tokens: int  # of the scored rows
+    tokens_found: int  # those that have a vector
+    coverage: float | None  # their share; None where there are no tokens
+    rows_deleted: int  # in the files of a table that has deleted them: neither scored nor rejected
     units: int
     units_skipped: int  # finished by an earlier call
     units_failed: int
     rows_now: int  # of the units that this call handed out: rejected ones too, and of parts that were there
     seconds: float
     left_out: Mapping[str, str]  # file, or unit -> why
-    ignored: Mapping[str, int]  # why files are no part of the store -> how many: hidden, no data, read by another way
+    ignored: Mapping[
+        str, int
+    ]  # why files are not read -> how many: hidden, no data, read by another way, excluded by --where
+    tables: Sequence[Mapping[str, Any]]  # kind, place and version of each table that was read
     notes: Sequence[str]  # for a person: those files by name, and columns that are null where a file has none
     gaps_accepted: bool  # what is left out is meant to be: --on-bad skip
     new_files: Sequence[str]  # in the store, but not in the run's plan
+    warnings: Sequence[str]  # what to do where few tokens have a vector
     exit_code: int
 
     def as_dict(self) -> dict[str, Any]:
@@ -99,15 +110,17 @@ def score(
     bundle = Bundle.load(settings.model)
     vectors = bundle.open_vectors(settings.vectors)
     run = RunDirectory(absolute(settings.output))
-    corpus = find_corpus(settings.corpus)
     request = Request.of(settings, bundle)
+    # This refuses a directory that holds something else, before anything is written into it
+    stage("listing the store")
+    corpus = find_corpus(settings.corpus, planned_versions(run, request))
     require_outside(settings.corpus, run)
-    run.identity()  # nothing is written into a directory that holds something else
     with only_writer(run) as still_ours:
         run.clear_temporary()
         work = _Work(still_ours, progress, note)
         finished, failures = run.finished(), run.failures()
         seen = [*failures, *run.noted()]
+        stage("planning")
         plan = resume_run(run, request, corpus, finished=finished, failures=seen)
         plan = plan or start_run(run, request, corpus)
         missing = _missing(plan, finished, failures if settings.on_bad == "skip" else [], work)
@@ -117,6 +130,7 @@ def score(
             job = ScoringJob(request=request, roots=corpus.roots, schema=plan.schema, kept_schema=plan.kept_schema)
             with connected(address):
                 arguments = {"shared": share(vectors), "bundle": bundle, "job": job}
+                stage("starting the workers")
                 while missing:
                     failed = _pass(run, missing, arguments, settings, work)
                     missing = split_failed(plan, corpus, failed, request)
@@ -128,7 +142,11 @@ def score(
         run.clear_temporary()
         seconds = round(time.monotonic() - started, 3)
         corpus.ignored.add_all(ignored_files(plan.left_out))
-        return _close(run, settings, plan, work, corpus.ignored, expected=request.fingerprint, seconds=seconds)
+        summary = _close(run, settings, plan, work, corpus, expected=request.fingerprint, seconds=seconds)
+    where = request.where.fitted(plan.schema) if request.where else None
+    sample = partial(sample_texts, plan.units, corpus.roots, request.text_columns, where, plan.schema)
+    warnings = coverage_warnings(summary.tokens, summary.tokens_found, vectors, bundle.config.rules, sample)
+    return replace(summary, warnings=warnings)
 
 
 def _missing(plan: RunPlan, finished: Collection[str], accepted: Sequence[Failure], work: _Work) -> list[Unit]:
@@ -261,7 +279,7 @@ def _close(
     settings: ScoreSettings,
     plan: RunPlan,
     work: _Work,
-    ignored: Ignored,
+    corpus: Corpus,
     *,
     expected: str,
     seconds: float,
@@ -281,13 +299,17 @@ def _close(
     too_many = settings.max_rejected is not None and totals["rows_rejected"] > settings.max_rejected
     run.write_manifest(parts, failures, accepted=accepted)
     run.remove(NOTED)
+    tables = [table.as_json() for table in corpus.tables.values()]
     profiles = _distinct([part.record.profile for part in parts])
+    coverage = share_found(totals["tokens"], totals["tokens_found"])
     counted = {
         **totals,
+        "coverage": coverage,
         "profiles": profiles,
         "units": len(plan.units),
         "left_out": left_out,
-        "ignored": ignored.files,
+        "ignored": corpus.ignored.files,
+        "tables": tables,
         "gaps_accepted": accepted,
     }
     run.write_json(counted, TOTALS)
@@ -297,18 +319,25 @@ def _close(
     return ScoreSummary(
         run=run.name,
         **totals,
+        coverage=coverage,
+        warnings=[],
         units=len(plan.units),
         units_skipped=work.skipped,
         units_failed=len(work.failures),
         rows_now=work.rows,
         seconds=seconds,
         left_out=left_out,
-        ignored=ignored.files,
-        notes=[*ignored.lines(), *plan.notes],
+        ignored=corpus.ignored.files,
+        tables=tables,
+        notes=[*corpus.notes, *plan.notes, *_deleted_note(totals["rows_deleted"])],
         gaps_accepted=accepted,
         new_files=plan.new_files,
         exit_code=0 if complete and not too_many else 3,
     )
+
+
+def _deleted_note(rows: int) -> list[str]:
+    return [f"{rows:,} rows are in the files, and not scored: the table has deleted them"] if rows else []
 
 
 def _distinct(profiles: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

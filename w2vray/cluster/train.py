@@ -8,6 +8,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,16 +26,20 @@ from w2vray.models.kinds import ModelSettings, model_settings
 from w2vray.run.leases import only_writer
 from w2vray.run.wholefiles import WholeFiles
 from w2vray.settings.steps import StepSettings
+from w2vray.stages import stage
 from w2vray.store.corpus import shared_files
 from w2vray.store.description import ReadAs
+from w2vray.store.filters import parse_where
 from w2vray.store.labelled import Labelled, labelled_units
 from w2vray.store.labels import label_order
 from w2vray.store.places import absolute, without_secrets
+from w2vray.store.sampling import sample_texts
 from w2vray.training.examples import ExampleCounts
 from w2vray.training.fit import BEST, CONVERGED, CURVE, SEARCH, Task
 from w2vray.training.objectives import label_weights, objective
 from w2vray.training.settings import DEFAULT_VALIDATION_SHARE, TrainSettings
 from w2vray.vectors import Vectors
+from w2vray.vectors.comparing import coverage_warnings, share_found
 
 __all__ = ["TrainSummary", "train"]
 
@@ -54,6 +59,10 @@ class TrainSummary:
     epochs: int
     curve: list[dict[str, Any]]
     refit: list[dict[str, Any]] | None  # the curve of the second fit, on the rows for validation too
+    tokens: int  # of all rows that were read
+    tokens_found: int  # those that have a vector
+    coverage: float | None  # their share; None where there are no tokens
+    warnings: Sequence[str]  # what to do where that share is low
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as JSON can hold it."""
@@ -92,7 +101,8 @@ def train(
         raise BundleError(f"{output} is already there; name another --output, or remove it first")
     vectors = Vectors.open(settings.vectors).for_oov(settings.oov)
     columns = (settings.text_column, settings.label_column, settings.where, ReadAs.of(settings))
-    stores = [labelled_units(place, *columns) for place in (settings.labelled, settings.validation) if place]
+    stores = [labelled_units(settings.labelled, *columns, table_version=settings.table_version)]
+    stores += [labelled_units(settings.validation, *columns)] if settings.validation else []
     if len(stores) > 1 and (shared := shared_files(stores[0].corpus, stores[1].corpus)):
         raise CorpusError(
             f"{min(shared)} is in LABELLED and in --validation: the model would be measured on rows that it learnt "
@@ -152,12 +162,16 @@ def _train(
     with connected(address):
         require_workers(settings)
         shared = share(vectors)
+        stage("reading the labelled rows")
         files, counts, sources = _examples(settings, model, stores, shared, storage, note=note)
         if origin:
             origin.require_data(settings, sources)
         # what is kept for validation is of the same set, and is learnt from too where there is a second fit
         labels = label_order({**counts[0].labels, **counts[0].validation_labels})
         total = sum(counts, ExampleCounts())
+        warnings = _warnings(settings, vectors, stores, total)
+        for line in warnings:
+            note(line)
         _require_usable(total, labels, settings, model, multi_label=stores[0].multi_label)
         unknown = _unknown_labels(counts, labels, settings, model)
         worker = WorkerConfig(
@@ -192,6 +206,7 @@ def _train(
         },
     )
     weights = {name: value.numpy() for name, value in state[BEST].items()}
+    stage("writing the model")
     save_bundle(output, config, weights, with_vectors=settings.with_vectors, beside=storage)
     shutil.rmtree(storage, ignore_errors=True)
     return TrainSummary(
@@ -206,7 +221,21 @@ def _train(
         epochs=len(curve),
         curve=curve,
         refit=refitted,
+        tokens=total.tokens,
+        tokens_found=total.tokens_found,
+        coverage=share_found(total.tokens, total.tokens_found),
+        warnings=warnings,
     )
+
+
+def _warnings(
+    settings: TrainSettings, vectors: Vectors, stores: Sequence[Labelled], counts: ExampleCounts
+) -> list[str]:
+    """Say where few tokens have a vector."""
+    store = stores[0]
+    where = parse_where(settings.where).fitted(store.schema) if settings.where is not None else None
+    sample = partial(sample_texts, store.units, store.corpus.roots, settings.text_column, where, store.schema)
+    return coverage_warnings(counts.tokens, counts.tokens_found, vectors, vectors.rules, sample)
 
 
 # The examples
@@ -381,6 +410,9 @@ def _history(
             "vectors": str(vectors.path),
         },
         "data": list(sources),
+        "tokens": counts.tokens,
+        "tokens_found": counts.tokens_found,
+        "coverage": share_found(counts.tokens, counts.tokens_found),
         "rows": {name: getattr(counts, name) for name in ("train", "validation", "without_label", "without_evidence")},
         "versions": {"python": sys.version.split()[0], **{name: version(name) for name in packages}},
     }

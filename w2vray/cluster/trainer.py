@@ -21,6 +21,9 @@ from w2vray.cluster.resources import can_grow, cluster_cpus, require_gpus, worke
 from w2vray.cluster.train_worker import DIVERGED, WorkerConfig, last_whole, load_state, train_loop_per_worker
 from w2vray.cluster.waiting import Note, told_of_waiting, training_waits_for
 from w2vray.errors import ClusterError, DivergedError, W2vrayError
+from w2vray.models.kind import ModelSettings
+from w2vray.settings.steps import StepSettings
+from w2vray.stages import stage
 from w2vray.training.settings import TrainSettings
 
 __all__ = ["Progress", "next_attempt", "require_workers", "run_trainer"]
@@ -109,7 +112,8 @@ def run_trainer(
 
     (folder / DIVERGED).unlink(missing_ok=True)  # of a call that was killed before it read this
     waiting = told_of_waiting(partial(training_waits_for, least, each), note)
-    with _impatient(elastic=least < most), _watched(folder, progress), waiting:
+    stage("starting the training workers")
+    with _impatient(elastic=least < most), _watched(folder, worker.task.model, progress), waiting:
         result = _fit(trainer, folder)
     if (folder / DIVERGED).exists():
         reason = (folder / DIVERGED).read_text(encoding="utf-8")
@@ -215,9 +219,10 @@ def _last_epoch(folder: Path) -> dict[str, Any] | None:
 
 
 @contextmanager
-def _watched(folder: Path, progress: Progress) -> Iterator[None]:
+def _watched(folder: Path, model: ModelSettings, progress: Progress) -> Iterator[None]:
     """Tell of each epoch as its checkpoint appears: the training itself runs in a process of Ray's."""
     done = Event()
+    epochs = f"of at most {model.epochs:,} epochs" if isinstance(model, StepSettings) else "epochs"
 
     def watch() -> None:
         told = None
@@ -225,7 +230,7 @@ def _watched(folder: Path, progress: Progress) -> Iterator[None]:
             last = _last_epoch(folder)
             if last is not None and last != told:
                 epoch, loss = last["metrics"]["epoch"], last["metrics"]["validation_loss"]
-                progress(epoch, "epochs" if loss is None else f"epochs, validation loss {loss:.4f}")
+                progress(epoch, epochs if loss is None else f"{epochs}, validation loss {loss:.4f}")
                 told = last
 
     thread = Thread(target=watch, daemon=True)

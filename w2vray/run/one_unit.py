@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -58,7 +59,7 @@ def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRec
     where = request.where.fitted(job.schema) if request.where else None
     scores: list[pa.RecordBatch] = []
     rejected: list[pa.RecordBatch] = []
-    rows_in = truncated = 0
+    rows_in = truncated = tokens = tokens_found = 0
     waiting: deque[tuple[pa.RecordBatch, Texts]] = deque()
 
     def arrays() -> Iterator[pa.LargeStringArray]:
@@ -71,6 +72,8 @@ def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRec
         batch, texts = waiting.popleft()
         rows_in += len(batch)
         truncated += texts.truncated
+        tokens += int(answers.token_counts_N.sum(dtype=np.int64))
+        tokens_found += int(answers.found_counts_N.sum(dtype=np.int64))
         rows = batch.select(job.carried)  # not the text: it need not be copied
         scores.append(_scored(rows.take(pa.array(texts.rows_N)) if texts.rejected else rows, answers, job))
         rejected.append(_reject(batch, texts))
@@ -85,6 +88,9 @@ def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRec
         rows_rejected=len(rejected_table),
         rows_abstained=abstained,
         rows_truncated=truncated,
+        tokens=tokens,
+        tokens_found=tokens_found,
+        rows_deleted=unit.rows_deleted,
         run=request.fingerprint,
         profile=numeric_profile(request.device),
     )

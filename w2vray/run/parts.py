@@ -8,10 +8,22 @@ import pyarrow as pa
 
 from w2vray.run.sealed import Seal, read_seal, seal
 
-__all__ = ["COUNTS", "CommittedPart", "UnitRecord", "part_name", "read_part", "serialise_part", "unit_of"]
+__all__ = [
+    "COUNTED_SINCE",
+    "COUNTS",
+    "CommittedPart",
+    "UnitRecord",
+    "part_name",
+    "read_part",
+    "serialise_part",
+    "unit_of",
+]
 
 
-COUNTS = ("rows_in", "rows_scored", "rows_rejected", "rows_abstained", "rows_truncated")
+COUNTED_SINCE = ("rows_deleted", "tokens", "tokens_found")
+"""What earlier versions did not count: 0 in their parts, and not in their totals."""
+
+COUNTS = ("rows_in", "rows_scored", "rows_rejected", "rows_abstained", "rows_truncated", *COUNTED_SINCE)
 """What is counted of a unit, and added up over a run."""
 
 
@@ -21,13 +33,16 @@ class UnitRecord:
 
     unit: str
     rows_read: int
-    rows_in: int  # rows_read less those that --where left out
+    rows_in: int  # rows_read less those that --where left out, and those that a table has deleted
     rows_scored: int
     rows_rejected: int
     rows_abstained: int  # of the scored ones
     rows_truncated: int  # of the scored ones
     run: str  # fingerprint of the run's identity: model, vectors, options that change answers
     profile: Mapping[str, Any]
+    tokens: int = 0  # of the scored rows; 0 in parts of versions that did not count them
+    tokens_found: int = 0  # those that have a vector
+    rows_deleted: int = 0  # of those read: in the files, and deleted by the table that they belong to
     rejected_sha256: str | None = None  # of the whole rejected part, None where there is none
 
 

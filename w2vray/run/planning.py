@@ -13,16 +13,24 @@ from w2vray.run.parts import part_name
 from w2vray.run.request import Request
 from w2vray.schema import MAY_PASS, NOTHING_AMISS, FileReason, holds_views, without_views
 from w2vray.settings.verbs import flag
-from w2vray.store.corpus import Corpus, SourceFile, names_what_is_in
+from w2vray.store.corpus import Corpus, SourceFile, names_what_is_in, one_version
 from w2vray.store.describing import describe_files
 from w2vray.store.description import Description
 from w2vray.store.failures import Failure
 from w2vray.store.one_format import require_one_format
 from w2vray.store.places import without_secrets
-from w2vray.store.preflight import fit_files
+from w2vray.store.preflight import EXCLUDED, excluded_files, fit_files
 from w2vray.store.units import Unit, plan_units, split_unit
 
-__all__ = ["RunPlan", "require_outside", "resume_run", "split_failed", "start_run"]
+__all__ = [
+    "RunPlan",
+    "planned_versions",
+    "recorded_versions",
+    "require_outside",
+    "resume_run",
+    "split_failed",
+    "start_run",
+]
 
 _OF_A_RUN = (RUN, PLAN, MANIFEST, TOTALS, f"{SCORES}/{part_name('0' * 20)}", f"{REJECTED}/{part_name('0' * 20)}")
 """Files that a run has, or will have."""
@@ -66,7 +74,9 @@ def start_run(run: RunDirectory, request: Request, corpus: Corpus) -> RunPlan:
         CorpusError: no file can be read, or none has the columns; with ``--on-bad fail``, one cannot.
     """
     columns = request.columns
-    files, unreadable = describe_files(corpus, corpus.files, columns.all, request.read_as)
+    excluded = excluded_files(corpus, request.where) if request.limit is None else []
+    wanted = [file for file in corpus.files if file not in {*excluded}]
+    files, unreadable = describe_files(corpus, wanted, columns.all, request.read_as)
     if not files:
         file, failure = next(iter(unreadable.items()))
         raise CorpusError(f"{corpus.place(file)}: {failure.detail}; no file can be read")
@@ -77,7 +87,9 @@ def start_run(run: RunDirectory, request: Request, corpus: Corpus) -> RunPlan:
         file, failure = next(iter(found.bad.items()))
         raise CorpusError(f"{corpus.place(file)}: {failure.detail}")
     units = plan_units(found.files, limit=request.limit)
-    left_out = _left_out(units, files, unreadable | found.bad)
+    left_out = _left_out(units, files, unreadable | found.bad) | {
+        file: Failure(reason=FileReason.EXCLUDED, detail=EXCLUDED, file=file.name) for file in excluded
+    }
     plan = RunPlan(units, left_out, found.schema, _kept_schema(request, found.schema), notes=found.notes)
     _stop_at_bad(plan, request)
     run.remove(RUN)  # of another plan, where there is one: until the new one is there, this is no run
@@ -87,6 +99,7 @@ def start_run(run: RunDirectory, request: Request, corpus: Corpus) -> RunPlan:
         "corpus": [without_secrets(root) for root in corpus.roots],
         "named": [without_secrets(place) for place in request.corpus],
         "fingerprint": request.fingerprint,
+        "tables": [{"root": root, **table.as_json()} for root, table in corpus.tables.items()],
         "notes": found.notes,
         "schema": base64.b64encode(found.schema.serialize()).decode(),
     }
@@ -122,15 +135,23 @@ def resume_run(
         raise RunError(f"{run.name} was made with another {difference}; give the same again, or another --output")
     if stored.get("fingerprint") != request.fingerprint:
         raise RunError(f"{run.name}: {RUN} is damaged (its fingerprint is not that of what it lists); {INSTEAD}")
+    planned = recorded_versions(stored)
+    if planned != corpus.versions:
+        raise RunError(f"{run.name} is of other versions of its tables: {planned}, now {corpus.versions}; run it again")
+    if request.new_files and corpus.tables:
+        raise RunError(
+            f"--new-files: {run.name} is of {next(iter(corpus.tables.values()))}, which gets no new files; "
+            "leave it out, or score the table's version of now into another --output"
+        )
     units, left_out = run.plan()
     try:
         schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(stored["schema"])))
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise RunError(f"{run.name}: {RUN} is damaged ({error}); {INSTEAD}") from error
     plan = RunPlan(units, left_out, schema, _kept_schema(request, schema), notes=list(stored.get("notes", [])))
-    present = {(file.root, file.name): file for file in corpus.files}
+    present = _present(corpus)
     failed = {failure.file: failure.reason for failure in failures}
-    again = _drop_mended(run, plan, present, finished, failed, retry=request.on_bad != "skip")
+    again = _drop_mended(run, plan, corpus, finished, failed, retry=request.on_bad != "skip")
     tried = [file for file, bad in plan.bad.items() if request.on_bad != "skip" or bad.reason in MAY_PASS]
     again |= {(file.root, file.name) for file in tried}
     known = {(file.root, file.name) for file in [*_planned(plan.units), *plan.left_out]} | again
@@ -143,6 +164,24 @@ def resume_run(
         _extend(run, plan, corpus, again, request)
     _stop_at_bad(plan, request)
     return plan
+
+
+def planned_versions(run: RunDirectory, request: Request) -> dict[int, int]:
+    """Return which versions of tables a call is to read: those that the run was planned from, if it is the same run.
+
+    Raises:
+        RunError: the directory holds something else.
+        CorpusError: a version is asked for, and several places are named.
+    """
+    stored = run.identity()
+    if stored is not None and stored.get("fingerprint") == request.fingerprint:
+        return recorded_versions(stored)
+    return one_version(request.corpus, request.table_version)
+
+
+def recorded_versions(identity: Mapping[str, Any]) -> dict[int, int]:
+    """Return the versions of tables that run.json tells of, by the root that the table is."""
+    return {table["root"]: table["version"] for table in identity.get("tables", [])}
 
 
 def split_failed(plan: RunPlan, corpus: Corpus, failures: Iterable[Failure], request: Request) -> list[Unit]:
@@ -175,6 +214,10 @@ def _kept_schema(request: Request, schema: pa.Schema) -> pa.Schema:
     return pa.schema([field.with_name(name).with_type(without_views(field.type)) for name, field in fields])
 
 
+def _present(corpus: Corpus) -> dict[tuple[int, str], SourceFile]:
+    return {(file.root, file.name): file for file in corpus.files if not corpus.is_gone(file)}
+
+
 def _planned(units: Iterable[Unit]) -> set[SourceFile]:
     return {piece.source for unit in units for piece in unit.pieces}
 
@@ -205,7 +248,7 @@ def _stop_at_bad(plan: RunPlan, request: Request) -> None:
 def _drop_mended(
     run: RunDirectory,
     plan: RunPlan,
-    present: Mapping[tuple[int, str], SourceFile],
+    corpus: Corpus,
     finished: Collection[str],
     failed: Mapping[str | None, str],
     *,
@@ -221,10 +264,13 @@ def _drop_mended(
     Raises:
         RunError: another file has changed, or one of which rows are scored already.
     """
+    present = _present(corpus)
     as_it_was = _planned(plan.units) | (plan.left_out.keys() - plan.bad.keys())
     changed = {file for file in as_it_was if present.get((file.root, file.name)) != file}
     begun = {piece.source for unit in plan.units if unit.id in finished for piece in unit.pieces}
-    for file in sorted(changed, key=lambda file: file.name):
+    gone = {file for file in changed if corpus.is_gone(file)}  # the version has it still: its rows are no others
+    changed -= gone & (begun | plan.left_out.keys())
+    for file in sorted(changed - gone, key=lambda file: file.name):
         if file.name not in failed or file in begun:
             raise _changed(run, file, present.get((file.root, file.name)))
     if retry:
@@ -255,7 +301,7 @@ def _extend(
     require_one_format(corpus, [*planned, *((item.file, item.format) for item in files)])
     found = fit_files(files, request.columns, corpus, plan.schema) if files else None
     good, unfit = (found.files, found.bad) if found else ([], {})
-    limit = None if request.limit is None else request.limit - sum(unit.rows for unit in plan.units)
+    limit = None if request.limit is None else request.limit - sum(unit.rows - unit.rows_deleted for unit in plan.units)
     plan.units += plan_units(good, limit=limit)
     kept = {file: bad for file, bad in plan.left_out.items() if (file.root, file.name) not in places}
     plan.notes += found.notes if found else []

@@ -20,13 +20,23 @@ from w2vray.text.columns import TextLimits
 
 __all__ = ["RUN_FORMAT", "Request", "kept_columns"]
 
-RUN_FORMAT = 5
+RUN_FORMAT = 6
 
 _READ_AS = ("format", "delimiter")
 """Settings that say how files are read. They are part of a run's identity where they are given: a run of an earlier
 version was made without them."""
 
-_CHANGES_ANSWERS = ("text_column", "keep", "where", "limit", "max_bytes", "truncate", "null_as_empty", "precision")
+_CHANGES_ANSWERS = (
+    "text_column",
+    "keep",
+    "where",
+    "limit",
+    "table_version",
+    "max_bytes",
+    "truncate",
+    "null_as_empty",
+    "precision",
+)
 """Settings that are part of a run's identity, beside those of the answer."""
 
 
@@ -46,6 +56,7 @@ class Request:
     read_as: ReadAs
     answer: Answer
     limit: int | None  # rows of the store
+    table_version: int | None  # of the only table that is named
     on_bad: str
     new_files: bool
     identity: Mapping[str, Any]
@@ -75,6 +86,7 @@ class Request:
             read_as=ReadAs.of(settings),
             answer=answer,
             limit=settings.limit,
+            table_version=settings.table_version,
             on_bad=settings.on_bad,
             new_files=settings.new_files,
             identity=identity,

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from w2vray.run.directory import RunDirectory
 from w2vray.run.parts import part_name
 from w2vray.schema import SOURCE_FILE, SOURCE_ROW
+from w2vray.store.deletions import deleted_rows
 from w2vray.store.units import Piece, Unit
 
 __all__ = ["row_problems"]
@@ -30,6 +31,7 @@ def row_problems(run: RunDirectory, unit: Unit, promised: Mapping[str, int], row
         promised: folder of parts -> rows that the unit's record says are there.
         rows_in: rows that have to be there in all: fewer than the unit's where ``--where`` left some out.
     """
+    expected = unit.rows - unit.rows_deleted
     times_N = np.zeros(unit.rows, dtype=np.uint8)
     for folder, rows in promised.items():
         seen, elsewhere, unordered = _mark(run, unit, folder, times_N)
@@ -41,13 +43,17 @@ def row_problems(run: RunDirectory, unit: Unit, promised: Mapping[str, int], row
             yield f"{folder}/{part_name(unit.id)}: its rows are not in input order"
     present = np.count_nonzero(times_N)
     for piece, times in _by_piece(unit, times_N):
+        deleted_N = deleted_rows(piece.deleted)
+        if back := np.count_nonzero(times[deleted_N]):
+            yield f"{piece.file}: {back:,} rows are there that the table had deleted"
+        times[deleted_N] = 1  # by all else they are as they should be
         more = np.flatnonzero(times > 1)
         if len(more):
             yield f"{piece.file}: row {piece.row_start + more[0]} is there more than once ({len(more):,} such)"
         missing = np.flatnonzero(times == 0)
-        if rows_in == unit.rows and len(missing):
+        if rows_in == expected and len(missing):
             yield f"{piece.file}: row {piece.row_start + missing[0]} is missing ({len(missing):,} such)"
-    if rows_in not in (unit.rows, present):
+    if rows_in not in (expected, present):
         yield f"unit {unit.id}: {present:,} rows, expected {rows_in:,}; the others are left out by --where"
 
 

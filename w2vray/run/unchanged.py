@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from w2vray.errors import RunError
+from w2vray.run.planning import recorded_versions
 from w2vray.store.corpus import SourceFile, find_corpus
 from w2vray.store.describing import describe_files
 from w2vray.store.description import Description, ReadAs
@@ -39,9 +40,9 @@ def store_problems(
     roots = list(identity["corpus"])
     if places and len(places) != len(roots):
         raise RunError(f"--corpus names {len(places)} places; the run was made from {len(roots)}: {', '.join(roots)}")
-    corpus = find_corpus(places or identity.get("named", roots))
+    corpus = find_corpus(places or identity.get("named", roots), recorded_versions(identity))
     pieces = unit_pieces(units)
-    present = {(file.root, file.name): file for file in corpus.files}
+    present = {(file.root, file.name): file for file in corpus.files if not corpus.is_gone(file)}
     options = identity["options"]
     read_as = ReadAs.of(SimpleNamespace(**{"format": None, "delimiter": None, **options}))
     wanted = [file for place, file in present.items() if place in pieces]

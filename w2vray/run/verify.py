@@ -12,7 +12,7 @@ from typing import Any
 
 from w2vray.errors import RunError, W2vrayError
 from w2vray.run.directory import MANIFEST, REJECTED, RUN, SCORES, SUCCESS, TOTALS, RunDirectory
-from w2vray.run.parts import COUNTS, CommittedPart, part_name
+from w2vray.run.parts import COUNTED_SINCE, COUNTS, CommittedPart, part_name
 from w2vray.run.rows import row_problems
 from w2vray.run.sealed import check_rows
 from w2vray.run.unchanged import store_problems
@@ -40,6 +40,8 @@ class VerifySummary:
     rows_in: int
     rows_scored: int
     rows_rejected: int
+    rows_deleted: int  # in the files of a table that has deleted them
+    tables: list[Mapping[str, Any]]  # kind, place and version of each table that was read
     units: int
     problems: list[str]
     gaps: list[str]  # left out, and accepted by --on-bad skip
@@ -98,7 +100,8 @@ def verify(settings: VerifySettings, *, progress: Progress | None = None) -> Ver
     return VerifySummary(
         run=run.name,
         ok=not found.problems,
-        **{name: found.counts[name] for name in ("rows_in", "rows_scored", "rows_rejected")},
+        **{name: found.counts[name] for name in ("rows_in", "rows_scored", "rows_rejected", "rows_deleted")},
+        tables=list(identity.get("tables", [])),
         units=len(units),
         problems=found.problems,
         gaps=found.gaps,
@@ -169,6 +172,8 @@ def _unit_problems(run: RunDirectory, unit: Unit, part: CommittedPart) -> Iterat
     if record.rows_in != record.rows_scored + record.rows_rejected:
         parts = f"{record.rows_scored:,} scored + {record.rows_rejected:,} rejected"
         yield f"unit {unit.id}: {record.rows_in:,} rows in, {parts}"
+    if record.rows_deleted != unit.rows_deleted:
+        yield f"unit {unit.id}: {record.rows_deleted:,} rows deleted by the table, the plan has {unit.rows_deleted:,}"
     if record.rows_read != unit.rows:
         yield f"unit {unit.id}: {record.rows_read:,} rows read, the plan has {unit.rows:,}"
     promised = {SCORES: record.rows_scored, REJECTED: record.rows_rejected}
@@ -200,7 +205,7 @@ def _manifest_problems(run: RunDirectory, units: Sequence[Unit], found: _Found) 
         yield f"{MANIFEST} lists {len(listed):,} units, the plan has {len(units):,}"
     whole = set(listed) <= set(found.seals)  # without a part of them, the totals cannot be right
     for name in COUNTS:
-        if whole and totals.get(name) != found.counts[name]:
+        if whole and totals.get(name, 0 if name in COUNTED_SINCE else None) != found.counts[name]:
             yield f"{TOTALS}: {name} is {totals.get(name)}, the parts have {found.counts[name]:,}"
     for unit, proof in found.seals.items():
         if unit in listed and listed[unit] != proof:

@@ -10,6 +10,7 @@ from w2vray.settings.verbs import (
     FAMILIES,
     FORMAT_HELP,
     STORE_FORMATS,
+    TABLE_VERSION_HELP,
     TEXT_COLUMN_HELP,
     documented,
     flag,
@@ -17,11 +18,13 @@ from w2vray.settings.verbs import (
     require_choices,
     require_delimiter,
     require_text_columns,
+    require_version,
 )
 
 __all__ = ["FitVectorsSettings", "ImportSettings", "JoinVectorsSettings", "VectorsInfoSettings"]
 
 ALGORITHMS = ("word2vec", "fasttext")
+ON_BAD_ROWS = ("fail", "skip")
 FORMATS = ("auto", "word2vec-binary", "word2vec-text", "glove", "fasttext-binary", "gensim")
 
 
@@ -29,7 +32,9 @@ FORMATS = ("auto", "word2vec-binary", "word2vec-text", "glove", "fasttext-binary
 class ImportSettings:
     """Settings of ``vectors import``."""
 
-    source: str = documented("File of word vectors, plain or gzip.", positional=True)
+    source: str = documented(
+        "File of word vectors: plain, or packed by gzip, bzip2, xz, zstd, lz4, zip or tar.", positional=True
+    )
     output: str = documented("Vectors directory to make.", metavar="VECTORS")
     format: str = documented("Format of the file; auto looks at it.", "auto", choices=FORMATS)
     trust_pickle: bool = documented(
@@ -37,7 +42,14 @@ class ImportSettings:
         "trust.",
         False,
     )
-    limit: int | None = documented("Take only the first N words.", None, metavar="N")
+    member: str | None = documented("File of an archive that holds several.", None, metavar="NAME")
+    on_bad: str = documented(
+        "Rows that cannot be used, such as a word that is not UTF-8: fail stops at the first; skip leaves them out and "
+        "counts them by reason.",
+        "fail",
+        choices=ON_BAD_ROWS,
+    )
+    limit: int | None = documented("Take only the first N rows.", None, metavar="N")
     dtype: str = documented("How the table is stored.", "float32", choices=DTYPES)
     family: str | None = documented(
         "Token rules the vectors were made with. Where not given, the words tell; where they do not, the format or the "
@@ -58,8 +70,9 @@ class FitVectorsSettings:
     corpus: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
     output: str = documented("Vectors directory to make.", metavar="VECTORS")
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
-    format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS)
-    delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER")
+    format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS, group="Data")
+    delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER", group="Data")
+    table_version: int | None = documented(TABLE_VERSION_HELP, None, metavar="N", group="Data")
     algorithm: str = documented(
         "word2vec; or fasttext, which learns vectors of n-grams too, for --oov subword.", "word2vec", choices=ALGORITHMS
     )
@@ -81,6 +94,7 @@ class FitVectorsSettings:
         require_choices(self)
         require_text_columns(self.text_column)
         require_delimiter(self)
+        require_version(self.table_version)
         for name in ("dim", "epochs", "window", "min_count", "negative"):
             require(getattr(self, name) > 0, name, getattr(self, name), "a whole number above 0")
         require(self.threads is None or self.threads > 0, "threads", self.threads, "a whole number above 0")

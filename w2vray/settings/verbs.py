@@ -24,6 +24,7 @@ __all__ = [
     "require_choices",
     "require_delimiter",
     "require_text_columns",
+    "require_version",
 ]
 
 DTYPES = ("float32", "float16")
@@ -106,10 +107,22 @@ def require_text_columns(columns: tuple[str, ...]) -> None:
     require(len(set(columns)) == len(columns), "text_column", columns, "each column once")
 
 
-CORPUS_HELP = "Parquet, JSON Lines or CSV: files, directories (searched recursively), globs or URIs."
+def require_version(version: int | None) -> None:
+    """Check that a table can have such a version."""
+    require(version is None or version >= 0, "table_version", version, "0 or more")
+
+
+CORPUS_HELP = (
+    "Parquet, JSON Lines or CSV: files, directories (searched recursively), globs or URIs; or Delta Lake and Iceberg "
+    "tables."
+)
 FORMAT_HELP = "Read only files of this format, where there are several, or where their names do not say which it is."
 DELIMITER_HELP = (
     "What parts the cells of CSV; tab for a tab. Default: what the header has, a comma, semicolon, tab or |."
+)
+TABLE_VERSION_HELP = (
+    "Read this version of the table instead of the current one: Delta Lake's number, or the id or sequence number of a "
+    "snapshot of Iceberg."
 )
 TEXT_COLUMN_HELP = "Column that holds the text; repeat it to join several by a newline."
 
@@ -138,6 +151,7 @@ class EvaluateSettings:
     )
     format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS, group="Data")
     delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER", group="Data")
+    table_version: int | None = documented(TABLE_VERSION_HELP, None, metavar="N", group="Data")
     workers: int | None = documented("Scoring workers. Default: one a CPU of the cluster.", None, group="Where it runs")
 
     def __post_init__(self) -> None:
@@ -145,6 +159,7 @@ class EvaluateSettings:
         require_text_columns(self.text_column)
         require_delimiter(self)
         require(self.workers is None or self.workers > 0, "workers", self.workers, "a whole number above 0")
+        require_version(self.table_version)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +193,7 @@ class ScoreSettings:
         group="Data",
     )
     limit: int | None = documented("Take only the first rows of the store.", None, metavar="ROWS", group="Data")
+    table_version: int | None = documented(TABLE_VERSION_HELP, None, metavar="N", group="Data")
     max_bytes: int = documented("Reject texts of more UTF-8 bytes than this.", 64 << 20, metavar="BYTES", group="Data")
     truncate: bool = documented("Cut texts to --max-bytes and count them instead.", False, group="Data")
     null_as_empty: bool = documented(
@@ -224,6 +240,7 @@ class ScoreSettings:
         require_choices(self)
         require_text_columns(self.text_column)
         require_delimiter(self)
+        require_version(self.table_version)
         require(self.max_bytes > 0, "max_bytes", self.max_bytes, "a whole number above 0")
         if self.probabilities and self.top_k is not None:
             raise ConfigError("--probabilities and --top-k exclude each other; choose one")

@@ -11,7 +11,8 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -20,12 +21,13 @@ from pyarrow import fs
 from w2vray.errors import CorpusError
 from w2vray.standing import RUN_KIND, made_by_us, near_name
 from w2vray.store.folders import folder_values
-from w2vray.store.listing import AGAIN, Ignored, Listed, is_hidden, list_folder, real_place
+from w2vray.store.listing import AGAIN, Ignored, Listed, is_hidden, list_folder, look_up, real_place
 from w2vray.store.opening import NAMELESS_FOLDER, first_line
 from w2vray.store.places import absolute, is_uri, open_store, without_secrets
-from w2vray.store.tables import refuse_table_above
+from w2vray.store.table import Table
+from w2vray.store.tables import open_table, refuse_table_above
 
-__all__ = ["Corpus", "SourceFile", "find_corpus", "names_what_is_in", "shared_files"]
+__all__ = ["Corpus", "SourceFile", "find_corpus", "names_what_is_in", "one_version", "shared_files"]
 
 _WILDCARD = re.compile(r"[*?\[]")
 _ENCODED = re.compile(r"(%[0-9A-Fa-f]{2})+")
@@ -54,20 +56,43 @@ class Corpus:
     files: tuple[SourceFile, ...]
     ignored: Ignored = field(default_factory=Ignored, compare=False)
     named: frozenset[SourceFile] = frozenset()  # those that an argument names by themselves
+    tables: Mapping[int, Table] = field(default_factory=dict, compare=False)  # by the root that is a table
 
     def place(self, file: SourceFile) -> str:
         """Return where a file is, for people to read."""
         return f"{without_secrets(self.roots[file.root]).partition('?')[0]}/{file.name}"
 
+    def is_gone(self, file: SourceFile) -> bool:
+        """Tell whether a table's version has a file that is not there any more."""
+        return file.root in self.tables and file.name in self.tables[file.root].gone
+
+    @property
+    def versions(self) -> dict[int, int]:
+        """The version of each root that is a table."""
+        return {root: table.version for root, table in self.tables.items()}
+
+    @property
+    def notes(self) -> list[str]:
+        """Say to a person what is read of tables, and which files are not read."""
+        tables = [
+            f"{table.place} is a {table.kind} table, read at version {table.version}" for table in self.tables.values()
+        ]
+        return [*tables, *self.ignored.lines()]
+
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the identities of all files."""
-        listed = [[file.root, file.name, file.size, file.mtime_ns] for file in self.files]
+        """SHA-256 of the identities of all files, and of the versions of tables."""
+        listed: list[Any] = [[file.root, file.name, file.size, file.mtime_ns] for file in self.files]
+        listed += [[root, table.kind, table.version] for root, table in self.tables.items()]
         return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
 
-def find_corpus(arguments: Sequence[str]) -> Corpus:
-    """List the files that files, directories, globs and URIs name.
+def find_corpus(arguments: Sequence[str], versions: Mapping[int, int] | None = None) -> Corpus:
+    """List the files that files, directories, globs, URIs and tables name.
+
+    Args:
+        arguments: what a store is named by.
+        versions: of those arguments that are tables, by their place in ``arguments``; the current ones of others.
 
     Raises:
         CorpusError: an argument names nothing, or two name the same file, or files of the same relative name.
@@ -75,15 +100,19 @@ def find_corpus(arguments: Sequence[str]) -> Corpus:
     roots: list[str] = []
     files: list[SourceFile] = []
     named: list[SourceFile] = []
+    tables: dict[int, Table] = {}
     ignored = Ignored()
     stores: list[fs.FileSystem] = []
     places: dict[tuple[int, str], str] = {}  # where a file really is -> the argument that named it
     for index, argument in enumerate(arguments):
         _require_no_artefact(argument)
-        root, store, found, own, alone = _expand(absolute(argument), index)
+        root, store, found, own, alone, table = _expand(absolute(argument), index, (versions or {}).get(index))
         ignored.add_all(own)
+        if table is not None:
+            tables[index] = table
         if not found:
-            raise CorpusError(f"{without_secrets(argument)} holds no file; {'; '.join(own.lines()) or 'it is empty'}")
+            what = f"{table} has" if table else f"{without_secrets(argument)} holds"
+            raise CorpusError(f"{what} no file; {'; '.join(own.lines()) or 'it is empty'}")
         stores.append(store)
         same = next(number for number, other in enumerate(stores) if other.equals(store))
         for real, file in found.items():
@@ -102,7 +131,20 @@ def find_corpus(arguments: Sequence[str]) -> Corpus:
                 f"{file.name} is in {first} and in {second}: rows could not be told apart. "
                 "Name a directory above both, or take them one after the other"
             )
-    return Corpus(tuple(roots), tuple(sorted(files)), ignored, frozenset(named))
+    return Corpus(tuple(roots), tuple(sorted(files)), ignored, frozenset(named), tables)
+
+
+def one_version(arguments: Sequence[str], version: int | None) -> dict[int, int]:
+    """Return ``versions`` as ``find_corpus`` takes them, where one is given for the only table that is named.
+
+    Raises:
+        CorpusError: more than one place is named.
+    """
+    if version is None:
+        return {}
+    if len(arguments) > 1:
+        raise CorpusError(f"--table-version {version} is for one table, and {len(arguments)} places are named")
+    return {0: version}
 
 
 def shared_files(one: Corpus, other: Corpus) -> list[str]:
@@ -168,20 +210,41 @@ def _is_there(place: str) -> bool:
         return False
 
 
-def _expand(argument: str, index: int) -> tuple[str, fs.FileSystem, dict[str, SourceFile], Ignored, bool]:
-    """Find an argument's root, its filesystem, its files by where they really are, and whether it names one file."""
+def _expand(
+    argument: str, index: int, version: int | None
+) -> tuple[str, fs.FileSystem, dict[str, SourceFile], Ignored, bool, Table | None]:
+    """Find an argument's root, its filesystem, its files by where they really are, and whether it names one file.
+
+    Of a table, what its log says of the version comes last.
+    """
     root, pattern = _split(argument)
     store, path = open_store(root)
     place, mark, query = root.partition("?") if is_uri(root) else (root, "", "")
     is_file, info = _info(store, path, argument, must_be_folder=place.endswith("/"))
     refuse_table_above(store, path)
     ignored = Ignored()
+    if (table := None if pattern else open_table(root, store, path, version)) is not None:
+        found, table = _files_of(table, store, path, index)
+        return _folder(place) + mark + query, store, found, ignored, False, table
+    if version is not None:
+        raise CorpusError(f"{without_secrets(argument)} is not a table; leave out --table-version {version}")
     if not pattern and is_file:
         file = SourceFile(index, path.rpartition("/")[2], info.size, info.mtime_ns)
         real = real_place(store, path)
-        return _folder(place[: place.rindex("/") + 1]) + mark + query, store, {real: file}, ignored, True
+        return _folder(place[: place.rindex("/") + 1]) + mark + query, store, {real: file}, ignored, True, None
     listed = list_folder(store, path, lambda parts: _matches(parts, pattern), ignored)
-    return _folder(place) + mark + query, store, _each_once(listed, index, ignored), ignored, False
+    return _folder(place) + mark + query, store, _each_once(listed, index, ignored), ignored, False, None
+
+
+def _files_of(table: Table, store: fs.FileSystem, path: str, root: int) -> tuple[dict[str, SourceFile], Table]:
+    """Find a table's files by where they really are, and say in the table which are gone."""
+    there = look_up(store, path, table.files)
+    found: dict[str, SourceFile] = {}
+    for name, file in table.files.items():
+        place = there.get(name)
+        real = f"{path}/{name}" if place is None or place.real in found else place.real  # each counts, linked or not
+        found[real] = SourceFile(root, name, *((file.size, None) if place is None else (place.size, place.mtime_ns)))
+    return found, replace(table, gone=frozenset(table.files.keys() - there.keys()))
 
 
 def _each_once(listed: Iterable[tuple[list[str], Listed]], root: int, ignored: Ignored) -> dict[str, SourceFile]:

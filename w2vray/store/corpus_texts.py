@@ -27,7 +27,7 @@ class CorpusTexts:
     @property
     def rows(self) -> int:
         """Rows of the store."""
-        return sum(unit.rows for unit in self.units)
+        return sum(unit.rows - unit.rows_deleted for unit in self.units)
 
     def __iter__(self) -> Iterator[pa.LargeStringArray]:
         self.rejected = 0
@@ -38,11 +38,19 @@ class CorpusTexts:
                 yield texts.values
 
 
-def corpus_texts(arguments: Sequence[str], text_columns: tuple[str, ...], read_as: ReadAs = ANY) -> CorpusTexts:
-    """Open a store for its texts; ``read_as`` says how its files are read.
+def corpus_texts(
+    arguments: Sequence[str],
+    text_columns: tuple[str, ...],
+    read_as: ReadAs = ANY,
+    *,
+    table_version: int | None = None,
+) -> CorpusTexts:
+    """Open a store for its texts.
+
+    ``read_as`` says how its files are read; ``table_version`` is of the table that it is, None for the current one.
 
     Raises:
         CorpusError: a file cannot be read, or has no such column.
     """
-    corpus, found = whole_store(arguments, Columns(text_columns), read_as)
-    return CorpusTexts(corpus.roots, plan_units(found.files), text_columns, [*corpus.ignored.lines(), *found.notes])
+    corpus, found = whole_store(arguments, Columns(text_columns), read_as=read_as, table_version=table_version)
+    return CorpusTexts(corpus.roots, plan_units(found.files), text_columns, [*corpus.notes, *found.notes])

@@ -18,13 +18,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
-from w2vray.errors import W2vrayError
+from w2vray.errors import FileError, W2vrayError
 from w2vray.schema import FileReason
 from w2vray.store.corpus import Corpus, SourceFile
 from w2vray.store.description import ANY, Description, ReadAs
 from w2vray.store.failures import Failure
 from w2vray.store.formats import describe_file
 from w2vray.store.places import open_store
+from w2vray.store.table import Table
 
 __all__ = ["describe_files"]
 
@@ -48,15 +49,85 @@ def describe_files(
         read_as: what somebody says of the files.
     """
     files = list(files)
-    asked = {"columns": list(columns), "read_as": asdict(read_as), "named": [[f.root, f.name] for f in corpus.named]}
-    answers = _READER.read(corpus.roots, files, asked)
-    results = [(file, answers[index]) for index, file in enumerate(files)]
+    for table in corpus.tables.values():
+        table.require_columns(columns)
+    found = _answers(corpus, [(file, _guess(corpus, file, columns)) for file in files], read_as)
+    again = {}
+    for file, answer in found.items():
+        if isinstance(answer, Description) and file.root in corpus.tables:
+            found[file] = seen = _seen(answer, corpus.tables[file.root], columns)
+            stored = _stored(seen, columns)
+            if isinstance(seen, Description) and {*stored} != {*_guess(corpus, file, columns)} & {*answer.schema.names}:
+                again[file] = stored
+    for file, answer in _answers(corpus, again.items(), read_as).items():
+        before = found[file]
+        if isinstance(answer, Description) and isinstance(before, Description):
+            found[file] = replace(before, stretches=answer.stretches)
+        else:
+            found[file] = answer
+    results = [(file, found[file]) for file in files]
     described = [result for _, result in results if isinstance(result, Description)]
     bad = {file: result for file, result in results if isinstance(result, Failure)}
-    for file in bad.keys() & corpus.named:
-        if bad[file].reason == FileReason.NOT_DATA:
-            bad[file] = replace(bad[file], reason=FileReason.UNKNOWN_FORMAT)  # somebody takes it for data
+    for file, failure in list(bad.items()):
+        somebody_says_data = file in corpus.named or file.root in corpus.tables
+        if somebody_says_data and failure.reason == FileReason.NOT_DATA:
+            bad[file] = replace(failure, reason=FileReason.UNKNOWN_FORMAT)
     return described, bad
+
+
+def _guess(corpus: Corpus, file: SourceFile, columns: Sequence[str]) -> list[str]:
+    """Return what columns are called in a file, as far as that is known before it is opened."""
+    return corpus.tables[file.root].guess(columns) if file.root in corpus.tables else list(columns)
+
+
+def _answers(
+    corpus: Corpus, asked: Iterable[tuple[SourceFile, Sequence[str]]], read_as: ReadAs
+) -> dict[SourceFile, Description | Failure]:
+    """Describe files, each with the columns of it that will be read."""
+    answers: dict[SourceFile, Description | Failure] = {}
+    by_columns: dict[tuple[str, ...], list[SourceFile]] = {}
+    for file, columns in asked:
+        if (failure := _other_than_logged(corpus, file)) is not None:
+            answers[file] = failure
+        else:
+            by_columns.setdefault(tuple(columns), []).append(file)
+    named = [[file.root, file.name] for file in corpus.named]
+    for columns, files in by_columns.items():
+        request = {"columns": list(columns), "read_as": asdict(read_as), "named": named}
+        found = _READER.read(corpus.roots, files, request)
+        answers |= {file: found[index] for index, file in enumerate(files)}
+    return answers
+
+
+def _other_than_logged(corpus: Corpus, file: SourceFile) -> Failure | None:
+    """Say where a table's file is not the one that its log tells of."""
+    table = corpus.tables.get(file.root)
+    if table is None:
+        return None
+    if corpus.is_gone(file):
+        detail = f"{file.name} is a file of {table}, and is not there any more: it has been removed (vacuumed) since"
+        return Failure(reason=FileReason.VANISHED, detail=detail, file=file.name)
+    if file.size != table.files[file.name].size:
+        detail = f"it has {file.size:,} bytes; by the log of {table} it has {table.files[file.name].size:,}"
+        return Failure(reason=FileReason.CHANGED, detail=detail, file=file.name)
+    return None
+
+
+def _seen(described: Description, table: Table, columns: Sequence[str]) -> Description | Failure:
+    """See a described file as its table does."""
+    file = described.file
+    try:
+        schema, view, absent = table.view(file.name, described.schema, columns)
+    except FileError as error:
+        return Failure(reason=FileReason(error.reason), detail=str(error), file=file.name)
+    deleted_N = table.files[file.name].deleted_N
+    return replace(described, schema=schema, view=view, absent=tuple(absent), deleted_N=deleted_N)
+
+
+def _stored(seen: Description | Failure, columns: Sequence[str]) -> list[str]:
+    """Return what columns are called in a file, those that it has."""
+    names = seen.view.names if isinstance(seen, Description) and seen.view is not None else {}
+    return [names[name] for name in columns if name in names]
 
 
 class _Reader:

@@ -2,12 +2,15 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from w2vray.store.corpus import SourceFile
+from w2vray.store.table import FileView
 
 __all__ = ["ANY", "Description", "ReadAs", "Stretch"]
 
@@ -62,6 +65,9 @@ class Description:
     etag: str | None = None  # what an object store calls the content
     layout: str = ""  # what the format has to know to read it
     notes: tuple[str, ...] = ()  # for a person: how it is read
+    view: FileView | None = None  # of the table that the file belongs to
+    absent: tuple[str, ...] = ()  # columns of the table that the file does not have
+    deleted_N: npt.NDArray[np.int64] | None = field(default=None, compare=False)  # rows that the table has deleted
 
     @property
     def rows(self) -> int:
@@ -69,7 +75,7 @@ class Description:
         return sum(stretch.rows for stretch in self.stretches)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the description as it travels between processes, without its file."""
+        """Return the description as it travels between processes, without its file and what a table says of it."""
         schema = base64.b64encode(self.schema.serialize()).decode()
         stretches = [list(asdict(stretch).values()) for stretch in self.stretches]
         plain = {name: getattr(self, name) for name in _PLAIN}

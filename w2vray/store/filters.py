@@ -65,6 +65,23 @@ class Where:
             raise ConfigError(f"--where {self.text!r} does not fit the store's columns: {kinds} ({reason})") from error
         return found
 
+    def excludes(self, values: pa.RecordBatch) -> bool:
+        """Tell whether the condition holds for no row that has these values, whatever its other columns hold.
+
+        Only what stands beside ``and`` is looked at: ``lang == 'en' and year > 2020`` excludes all rows of ``lang``
+        ``'de'``. A false answer says nothing.
+        """
+        tree = ast.parse(self.text.strip(), mode="eval").body
+        parts = tree.values if isinstance(tree, ast.BoolOp) and isinstance(tree.op, ast.And) else [tree]
+        for part in (parse_where(ast.unparse(part)) for part in parts):
+            if part.columns and set(part.columns) <= set(values.schema.names):
+                try:
+                    if not len(part.fitted(values.schema).rows(values.select(part.columns))):
+                        return True
+                except ConfigError:  # whoever reads the rows says it of the whole condition
+                    return False
+        return False
+
     def rows(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return the rows for which the condition holds.
 

@@ -31,8 +31,12 @@ def labelled_units(
     label_column: str,
     where: str | None = None,
     read_as: ReadAs = ANY,
+    *,
+    table_version: int | None = None,
 ) -> Labelled:
     """Plan a labelled store, of which the rows will be read for which ``where`` holds; ``read_as`` says how.
+
+    ``table_version`` is of the table that is the store; None is the current one.
 
     Raises:
         CorpusError: a file cannot be read, or a column is missing or of another type: no row is left out in silence.
@@ -40,8 +44,8 @@ def labelled_units(
     """
     condition = parse_where(where) if where is not None else None
     columns = Columns(text_columns, tuple(condition.columns) if condition else (), (label_column,))
-    corpus, found = whole_store(arguments, columns, read_as)
+    corpus, found = whole_store(arguments, columns, where=condition, read_as=read_as, table_version=table_version)
     if condition:
         condition.fitted(found.schema)
-    notes = [*corpus.ignored.lines(), *found.notes]
+    notes = [*corpus.notes, *found.notes]
     return Labelled(corpus, plan_units(found.files), found.multi_label, found.schema, notes)

@@ -13,7 +13,7 @@ from w2vray.errors import CorpusError
 from w2vray.store.places import require_utf8
 from w2vray.store.tables import refuse_tables
 
-__all__ = ["Ignored", "Listed", "is_hidden", "list_folder", "real_place"]
+__all__ = ["Ignored", "Listed", "is_hidden", "list_folder", "look_up", "real_place"]
 
 _EXAMPLES = 5
 
@@ -93,6 +93,30 @@ def list_folder(
             continue
         require_utf8(file.place)
         yield parts, file
+
+
+def look_up(store: fs.FileSystem, path: str, names: Iterable[str]) -> dict[str, Listed]:
+    """Return those of some files below a folder that are there, by their names from there on.
+
+    Raises:
+        CorpusError: they cannot be looked for.
+    """
+    base, names = path.rstrip("/") + "/", set(names)
+    try:
+        if not isinstance(store, fs.LocalFileSystem):
+            listed = {file.place.removeprefix(base): file for file in _remote_files(store, path, Ignored(), base)}
+            return {name: listed[name] for name in names & listed.keys()}
+        return {name: file for name in names if (file := _look_up(base + name)) is not None}
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be listed ({error})") from error
+
+
+def _look_up(place: str) -> Listed | None:
+    try:
+        found = os.stat(place)  # noqa: PTH116 - a path of Arrow's is a string
+    except FileNotFoundError:
+        return None
+    return Listed(place, _real(place, found), found.st_size, found.st_mtime_ns)
 
 
 def real_place(store: fs.FileSystem, path: str) -> str:

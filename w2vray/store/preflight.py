@@ -9,10 +9,11 @@ import pyarrow as pa
 from w2vray.errors import CorpusError
 from w2vray.schema import DAMAGE_COLUMN, NOTHING_AMISS, FileReason, without_views
 from w2vray.store.common_types import common_type
-from w2vray.store.corpus import Corpus, SourceFile, find_corpus
+from w2vray.store.corpus import Corpus, SourceFile, find_corpus, one_version
 from w2vray.store.describing import describe_files
 from w2vray.store.description import ANY, Description, ReadAs
 from w2vray.store.failures import Failure
+from w2vray.store.filters import Where
 from w2vray.store.folders import folder_types, is_comparable, planned_type, repeated_keys
 from w2vray.store.labels import holds_lists, require_label_type
 from w2vray.store.listing import Ignored
@@ -20,7 +21,7 @@ from w2vray.store.one_format import header_hint, how_read, require_one_format
 from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN
 from w2vray.text.columns import is_text_type
 
-__all__ = ["Columns", "Found", "fit_files", "ignored_files", "whole_store"]
+__all__ = ["EXCLUDED", "Columns", "Found", "excluded_files", "fit_files", "ignored_files", "whole_store"]
 
 
 OWN_COLUMNS = frozenset({FILE_COLUMN, ROW_COLUMN, DAMAGE_COLUMN})
@@ -78,7 +79,7 @@ def fit_files(
             files are not all of one format.
     """
     require_one_format(corpus, ((item.file, item.format) for item in described))
-    folders = folder_types(file.file.name for file in described)
+    folders = folder_types(file.file.name for file in described if file.view is None)
     schemas = {file.file: _with_folders(file, folders, planned) for file in described}
     _require_columns(schemas.values(), columns, header_hint(described) + _above(columns.all, schemas, corpus.roots))
     schema = planned or pa.schema([_common(name, described, schemas) for name in dict.fromkeys(columns.others)])
@@ -96,14 +97,47 @@ def fit_files(
     return Found(good, bad, schema, any(lists.values()), notes)
 
 
-def whole_store(arguments: Sequence[str], columns: Columns, read_as: ReadAs = ANY) -> tuple[Corpus, Found]:
+def excluded_files(corpus: Corpus, where: Where | None) -> list[SourceFile]:
+    """Return the files of tables that hold no row for which a condition holds, by what the table's log says of them.
+
+    One file of a store is never among them: what is read of it tells whether the columns are as they were thought.
+    """
+    if where is None:
+        return []
+    excluded = [
+        file
+        for file in corpus.files
+        if file.root in corpus.tables and where.excludes(corpus.tables[file.root].files[file.name].constants)
+    ]
+    return excluded[1:] if len(excluded) == len(corpus.files) else excluded
+
+
+def whole_store(
+    arguments: Sequence[str],
+    columns: Columns,
+    *,
+    where: Where | None = None,
+    read_as: ReadAs = ANY,
+    table_version: int | None = None,
+) -> tuple[Corpus, Found]:
     """List a store of which every file is needed, and describe all of them.
+
+    Args:
+        arguments: what the store is named by.
+        columns: that will be read.
+        where: condition of the rows that will be read: files of a table that have none are left out.
+        read_as: what somebody says of its files.
+        table_version: of the table that is the store; None for its current one.
 
     Raises:
         CorpusError: a file cannot be read or used; the message names the first, and says how many there are.
     """
-    corpus = find_corpus(arguments)
-    described, unreadable = describe_files(corpus, corpus.files, columns.all, read_as)
+    corpus = find_corpus(arguments, one_version(arguments, table_version))
+    excluded = set(excluded_files(corpus, where))
+    for file in excluded:
+        corpus.ignored.add(EXCLUDED, file.name)
+    wanted = [file for file in corpus.files if file not in excluded]
+    described, unreadable = describe_files(corpus, wanted, columns.all, read_as)
     if described:
         found = fit_files(described, columns, corpus)
         every = unreadable | found.bad
@@ -118,9 +152,12 @@ def whole_store(arguments: Sequence[str], columns: Columns, read_as: ReadAs = AN
     return corpus, found
 
 
+EXCLUDED = "--where leaves out all of its rows, by the table's log"
+
 _IGNORED = {
     FileReason.NOT_DATA: "neither content nor name says that it is data",
     FileReason.OTHER_FORMAT: "of another format than --format says",
+    FileReason.EXCLUDED: EXCLUDED,
 }
 
 
@@ -249,7 +286,7 @@ def _missing_notes(
 ) -> list[str]:
     notes = []
     for name in schema.names:
-        without = [file.file.name for file in files if name not in schemas[file.file].names]
+        without = [file.file.name for file in files if name in file.absent or name not in schemas[file.file].names]
         if without:
             rest = f" and {len(without) - 1:,} more" if len(without) > 1 else ""
             alike = next(filter(None, (_alike(name, schemas[file.file]) for file in files)), "")
@@ -267,7 +304,8 @@ def _both_notes(files: Sequence[Description], names: Sequence[str]) -> list[str]
     """Tell of columns that are in files and in the names of their folders, and cannot be compared."""
     notes = []
     for name in names:
-        both = [file for file in files if name in file.file.partition_values and name in file.schema.names]
+        folders = [file for file in files if file.view is None and name in file.file.partition_values]
+        both = [file for file in folders if name in file.schema.names]
         if any(not is_comparable(file.schema.field(name).type) for file in both):
             notes.append(f"column {name!r} is in the files and in their folders' names: the files' values are taken")
     return notes
@@ -275,6 +313,8 @@ def _both_notes(files: Sequence[Description], names: Sequence[str]) -> list[str]
 
 def _with_folders(described: Description, folders: Mapping[str, pa.DataType], planned: pa.Schema | None) -> pa.Schema:
     stored = described.schema
+    if described.view is not None:
+        return stored  # a table's columns are those that its log tells of
     repeated = repeated_keys(described.file.name)
     own = {name: value for name, value in described.file.partition_values.items() if name not in stored.names}
     kinds = {

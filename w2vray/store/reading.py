@@ -12,11 +12,13 @@ import pyarrow.compute as pc
 
 from w2vray.errors import FileError
 from w2vray.schema import DAMAGE, DAMAGE_COLUMN, FileReason, without_views
+from w2vray.store.deletions import deleted_rows
 from w2vray.store.filters import Where
 from w2vray.store.folders import row_that_differs
 from w2vray.store.formats import FORMATS
 from w2vray.store.opening import UNREADABLE, etag_of, file_error
 from w2vray.store.places import open_store
+from w2vray.store.table import FileView
 from w2vray.store.units import Piece, Unit
 
 __all__ = ["FILE_COLUMN", "ROW_COLUMN", "place_of", "read_unit"]
@@ -49,20 +51,24 @@ def read_unit(
     """
     columns = list(dict.fromkeys([*columns, *(where.columns if where else ())]))
     for piece in unit.pieces:
-        row = piece.row_start
+        row, kept_N = piece.row_start, _kept(piece)
         for batch in _read_piece(piece, roots[piece.root], columns, schema):
             arrays = [
                 pa.repeat(pa.scalar(piece.file), len(batch)),
                 pa.array(np.arange(row, row + len(batch))),
                 *(_column(piece, row, batch, name, schema) for name in columns),
             ]
-            row += len(batch)
             rows = pa.RecordBatch.from_arrays(arrays, names=[FILE_COLUMN, ROW_COLUMN, *columns])
-            if DAMAGE_COLUMN in batch.schema.names:
+            damaged = DAMAGE_COLUMN in batch.schema.names
+            if damaged:
                 rows = rows.append_column(pa.field(DAMAGE_COLUMN, DAMAGE), batch.column(DAMAGE_COLUMN))
-                yield _filtered_but_damaged(rows, where) if where else rows
+            if piece.deleted is not None:
+                rows = rows.filter(pa.array(kept_N[row - piece.row_start :][: len(batch)]))
+            row += len(batch)
+            if where is None:
+                yield rows
             else:
-                yield where.rows(rows) if where else rows
+                yield _filtered_but_damaged(rows, where) if damaged else where.rows(rows)
         if row != piece.row_start + piece.rows:
             raise FileError(
                 f"{piece.file}: {row - piece.row_start} rows from {piece.row_start} on; it promised {piece.rows}",
@@ -76,14 +82,24 @@ def place_of(batch: pa.RecordBatch, row: int) -> str:
     return f"row {batch.column(ROW_COLUMN)[row]} of {batch.column(FILE_COLUMN)[row]}, counted from 0"
 
 
+def _kept(piece: Piece) -> npt.NDArray[np.bool_]:
+    """Return which rows of a piece its table has not deleted."""
+    kept_N = np.ones(piece.rows, dtype=np.bool_)
+    kept_N[deleted_rows(piece.deleted)] = False
+    return kept_N
+
+
 def _column(piece: Piece, row: int, batch: pa.RecordBatch, name: str, schema: pa.Schema) -> pa.Array:
     """Return a column of a batch, from the file or from its folders, in the type that all files' values are read in.
 
     The batch begins with a ``row`` of the file.
     """
     kind = schema.field(name).type if name in schema.names else None
-    folders = piece.source.partition_values
-    if name in batch.schema.names:
+    view = None if piece.view is None else FileView.from_text(piece.view)
+    folders = piece.source.partition_values if view is None else {}
+    if view is not None and name in view.constants.schema.names:
+        column = pa.repeat(view.constants.column(name)[0], len(batch))
+    elif name in batch.schema.names:
         column = batch.column(name)
         if name in folders:
             sound = _sound_rows(batch)
@@ -134,12 +150,14 @@ def _require_folders_value(piece: Piece, rows_N: npt.NDArray[np.int64], column: 
 def _read_piece(piece: Piece, root: str, columns: Sequence[str], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     store, base = open_store(root)
     left = piece.rows
+    names = {name: name for name in columns} if piece.view is None else FileView.from_text(piece.view).names
+    stored = {names[name]: name for name in columns if name in names}
     try:
         with store.open_input_file(f"{base}/{piece.file}") as handle:
             _require_planned(piece, handle)
-            with closing(FORMATS[piece.format].read(handle, piece, columns, schema)) as batches:
+            with closing(FORMATS[piece.format].read(handle, piece, list(stored), schema)) as batches:
                 for batch in batches:
-                    yield batch.slice(0, left)
+                    yield batch.slice(0, left).rename_columns([stored.get(name, name) for name in batch.schema.names])
                     left -= len(batch)
                     if left <= 0:
                         return

@@ -1,23 +1,71 @@
 """Tables whose own log says which of their files are current: to read the folder as it is would count rows twice.
 
 A table keeps files that it has replaced, and rows that were deleted from a file may stay in it: only the log knows. A
-folder that belongs to such a table is therefore refused by the table's name.
+table that is named itself is read by its log, where the library for it is installed. A folder that has a table in it,
+or lies in one, is refused by the table's name.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pyarrow import fs
 
 from w2vray.errors import CorpusError
+from w2vray.store.delta import read_delta
+from w2vray.store.places import without_secrets
+from w2vray.store.table import Table
 
-__all__ = ["refuse_table_above", "refuse_tables"]
+__all__ = ["open_table", "refuse_table_above", "refuse_tables"]
 
 _LOGS = {"_delta_log": "Delta Lake", ".hoodie": "Hudi"}
 _OF_A_LOG = re.compile(r"[0-9]{20}\.|_last_checkpoint$|hoodie\.properties$")
-_ICEBERG = ".metadata.json"
+_ICEBERG = re.compile(r".*\.metadata\.json")
 _MOST_ABOVE = 6
 """Folders above a named one that are looked into: a partition of a table is named more often than one thinks."""
+
+_READERS: Mapping[str, Callable[[str, fs.FileSystem, str, int | None], Table]] = {"Delta Lake": read_delta}
+"""What reads a table's log: of its place, filesystem, path in there, and version."""
+
+
+def open_table(place: str, store: fs.FileSystem, path: str, version: int | None) -> Table | None:
+    """Read the log of a table; None where there is no table at this place.
+
+    Args:
+        place: that is named, a path or URI.
+        store: the filesystem of it.
+        path: in there.
+        version: of the table; None for the current one.
+
+    Raises:
+        CorpusError: the table or the version cannot be read.
+    """
+    kind = _kind_of(store, path)
+    if kind is None:
+        return None
+    if kind not in _READERS:
+        raise _refused(without_secrets(place), kind)
+    try:
+        return _READERS[kind](place, store, path, version)
+    except ModuleNotFoundError as error:
+        raise _refused(without_secrets(place), kind, f"pip install 'w2vray[tables]' to read it ({error})") from None
+
+
+def _kind_of(store: fs.FileSystem, path: str) -> str | None:
+    """Tell which kind of table is at a place, if any."""
+    folder = path.rstrip("/")
+    logs = {f"{folder}/{name}": kind for name, kind in [*_LOGS.items(), ("metadata", "Iceberg")]}
+    try:
+        there = [info.path for info in store.get_file_info(list(logs)) if info.type == fs.FileType.Directory]
+        names = {log: [info.base_name for info in store.get_file_info(fs.FileSelector(log))] for log in there}
+    except OSError as error:
+        raise CorpusError(f"{path} cannot be listed ({error})") from error
+    kinds = {
+        logs[log]
+        for log, found in names.items()
+        if any((_ICEBERG.fullmatch if logs[log] == "Iceberg" else _OF_A_LOG.match)(name) for name in found)
+    }
+    # Who writes one table in two ways writes Delta Lake's log first, and Iceberg's from that
+    return next((kind for kind in ("Hudi", "Delta Lake", "Iceberg") if kind in kinds), None)
 
 
 def refuse_tables(place: str, paths: Iterable[Sequence[str]]) -> None:
@@ -34,7 +82,7 @@ def refuse_tables(place: str, paths: Iterable[Sequence[str]]) -> None:
         for depth, name in enumerate(names):
             if name in _LOGS and _OF_A_LOG.match("/".join(names[depth + 1 :])):
                 raise _refused("/".join([place, *names[:depth]]), _LOGS[name])
-        if len(names) > 1 and names[-2] == "metadata" and names[-1].endswith(_ICEBERG):
+        if len(names) > 1 and names[-2] == "metadata" and _ICEBERG.fullmatch(names[-1]):
             raise _refused("/".join([place, *names[:-2]]), "Iceberg")
 
 
@@ -57,8 +105,12 @@ def refuse_table_above(store: fs.FileSystem, path: str) -> None:
             raise _refused(folder, _LOGS[log])
 
 
-def _refused(place: str, kind: str) -> CorpusError:
+def _refused(place: str, kind: str, instead: str = "") -> CorpusError:
+    if not instead and kind in _READERS:
+        instead = "name the table itself, which is read by its log"
+    elif not instead:
+        instead = "write the rows of the version you want as Parquet into another folder, and name that"
     return CorpusError(
-        f"{place} is a {kind} table: its log says which files and rows are current, and the folder alone does not. "
-        "Write the rows of the version you want as Parquet into another folder, and name that"
+        f"{place} is a {kind} table: its log says which files and rows are current, and the folder alone does not; "
+        + instead
     )

@@ -7,14 +7,17 @@ Ray's, is what is written, retried, resumed and verified.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from w2vray.errors import FileError
 from w2vray.schema import PLAN_SCHEMA, FileReason
 from w2vray.store.corpus import SourceFile
+from w2vray.store.deletions import count_deleted, deleted_between, deleted_rows
 from w2vray.store.description import Description, Stretch
 from w2vray.store.failures import Failure
 
@@ -60,6 +63,8 @@ class Piece:
     format: str = "parquet"
     layout: str = ""  # what the format has to know to read it
     first_line: int = 0  # of text: the line that it starts in, from 1
+    view: str | None = None  # a FileView: how the table sees the file that it belongs to
+    deleted: str | None = None  # rows of the piece that the table has deleted, see deletions.py
 
     @property
     def source(self) -> SourceFile:
@@ -80,13 +85,21 @@ class Unit:
     @property
     def id(self) -> str:
         """Hash of the unit's own list: its name in the plan and of its parts."""
-        listed = [[p.root, p.file, p.start, p.stop, p.row_start, p.rows] for p in self.pieces]
+        listed = [
+            [p.root, p.file, p.start, p.stop, p.row_start, p.rows, *([p.view, p.deleted] if p.view else [])]
+            for p in self.pieces
+        ]
         return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:20]
 
     @property
     def rows(self) -> int:
         """Rows of the input that the unit covers."""
         return sum(piece.rows for piece in self.pieces)
+
+    @property
+    def rows_deleted(self) -> int:
+        """Rows of them that a table has deleted: they are in the files, and are not read."""
+        return sum(count_deleted(piece.deleted) for piece in self.pieces)
 
     def as_json(self) -> str:
         """Return the unit as it travels through Ray."""
@@ -102,7 +115,8 @@ def plan_units(files: Sequence[Description], *, limit: int | None = None) -> lis
     """Cut the files into units, in order; with ``limit``, only the first rows of the store."""
     pieces = [piece for file in files for piece in _pieces(file)]
     if limit is not None:
-        pieces = _first_rows(pieces, limit)
+        deleted = _deleted_of(files)
+        pieces = _first_rows([_marked(piece, deleted.get(piece.source)) for piece in pieces], limit)
     total = sum(piece.read_bytes for piece in pieces)
     target = max(SMALLEST_UNIT, min(LARGEST_UNIT, total // UNITS_AT_LEAST))
     units: list[Unit] = []
@@ -119,7 +133,23 @@ def plan_units(files: Sequence[Description], *, limit: int | None = None) -> lis
             current, size, rows = [], 0, 0
     if current:
         units.append(Unit(tuple(current)))
-    return units
+    return _without_deleted(units, files)
+
+
+def _without_deleted(units: Iterable[Unit], files: Iterable[Description]) -> list[Unit]:
+    """Say in each piece which of its rows its table has deleted."""
+    deleted = _deleted_of(files)
+    return [Unit(tuple(_marked(piece, deleted.get(piece.source)) for piece in unit.pieces)) for unit in units]
+
+
+def _deleted_of(files: Iterable[Description]) -> dict[SourceFile, npt.NDArray[np.int64]]:
+    return {described.file: described.deleted_N for described in files if described.deleted_N is not None}
+
+
+def _marked(piece: Piece, deleted_N: npt.NDArray[np.int64] | None) -> Piece:
+    if deleted_N is None:
+        return piece
+    return replace(piece, deleted=deleted_between(deleted_N, piece.row_start, piece.rows))
 
 
 def _pieces(described: Description) -> Iterator[Piece]:
@@ -148,17 +178,20 @@ def _piece(described: Description, stretch: Stretch, row: int) -> Piece:
         format=described.format,
         layout=described.layout,
         first_line=stretch.first_line,
+        view=None if described.view is None else described.view.as_text(),
     )
 
 
 def _first_rows(pieces: Sequence[Piece], limit: int) -> list[Piece]:
+    """Take pieces until they have so many rows, those not counted that the pieces say are deleted."""
     kept: list[Piece] = []
     for piece in pieces:
         if limit <= 0:
             break
-        rows = min(limit, piece.rows)
+        there_N = np.setdiff1d(np.arange(piece.rows), deleted_rows(piece.deleted), assume_unique=True)
+        rows = piece.rows if len(there_N) <= limit else int(there_N[limit - 1]) + 1
         kept.append(Piece(**{**asdict(piece), "rows": rows, "read_bytes": piece.read_bytes * rows // piece.rows}))
-        limit -= rows
+        limit -= min(limit, len(there_N))
     return kept
 
 
@@ -199,7 +232,8 @@ def split_unit(unit: Unit, files: Mapping[SourceFile, Description]) -> list[Unit
     if described is None:
         return []
     parts = [part for part in _pieces(described) if piece.start <= part.start < piece.stop]
-    return [Unit((part,)) for part in _first_rows(parts, piece.rows)] if len(parts) > 1 else []
+    smaller = [Unit((part,)) for part in _first_rows(parts, piece.rows)] if len(parts) > 1 else []
+    return _without_deleted(smaller, [described])
 
 
 def plan_table(units: Sequence[Unit], left_out: Mapping[SourceFile, Failure]) -> pa.Table:

@@ -188,6 +188,8 @@ class ExampleCounts:
     validation: int = 0
     without_label: int = 0
     without_evidence: int = 0  # no word of theirs has a vector, or their text cannot be read
+    tokens: int = 0  # of all rows
+    tokens_found: int = 0  # those that have a vector
 
     def __add__(self, other: "ExampleCounts") -> "ExampleCounts":
         return ExampleCounts(
@@ -197,6 +199,8 @@ class ExampleCounts:
             self.validation + other.validation,
             self.without_label + other.without_label,
             self.without_evidence + other.without_evidence,
+            self.tokens + other.tokens,
+            self.tokens_found + other.tokens_found,
         )
 
 

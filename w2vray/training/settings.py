@@ -17,12 +17,14 @@ from w2vray.settings.verbs import (
     LABEL_COLUMN_HELP,
     OOV_CHOICES,
     STORE_FORMATS,
+    TABLE_VERSION_HELP,
     TEXT_COLUMN_HELP,
     documented,
     require,
     require_choices,
     require_delimiter,
     require_text_columns,
+    require_version,
 )
 
 __all__ = ["DEFAULT_VALIDATION_SHARE", "TrainSettings"]
@@ -57,6 +59,7 @@ class TrainSettings:
     )
     format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS, group="Data")
     delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER", group="Data")
+    table_version: int | None = documented(f"Of LABELLED. {TABLE_VERSION_HELP}", None, metavar="N", group="Data")
     validation: tuple[str, ...] = documented("Labelled set kept for early stopping.", (), metavar="PATH", group="Data")
     validation_fraction: float | None = documented(
         lambda: (
@@ -112,6 +115,7 @@ class TrainSettings:
         require_choices(self)
         require_text_columns(self.text_column)
         require_delimiter(self)
+        require_version(self.table_version)
         share = self.validation_fraction
         require(share is None or 0 < share < 1, "validation_fraction", share, "above 0, below 1")
         if self.validation and share is not None:

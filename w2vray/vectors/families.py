@@ -29,7 +29,7 @@ class FamilyGuess:
 
 
 def guess_family(words: Sequence[str], otherwise: str | None = None) -> FamilyGuess:
-    """FamilyGuess from the commonest words of some vectors; ``otherwise`` is what their format or name speaks for.
+    """Guess from the commonest words of some vectors; ``otherwise`` is what their format or name speaks for.
 
     ``fasttext`` where commas are left at words: only splitting at white space leaves them. ``cased`` where words are
     of a script without spaces, or where marks are words of their own and case was kept; without case ``glove``, or
@@ -53,7 +53,7 @@ def guess_family(words: Sequence[str], otherwise: str | None = None) -> FamilyGu
 
 
 def _without_marks(words: Sequence[str], cased: Sequence[str]) -> FamilyGuess:
-    """FamilyGuess where marks are no words; ``cased`` are those with capitals, none where they are few."""
+    """Guess where marks are no words; ``cased`` are those with capitals, none where they are few."""
     masked = [word for word in words if "##" in word]
     if len(masked) > _MASKED * len(words):
         return FamilyGuess("googlenews", f"digits are masked in {_share(masked, words)}")
@@ -63,7 +63,7 @@ def _without_marks(words: Sequence[str], cased: Sequence[str]) -> FamilyGuess:
 
 
 def _with_marks(words: Sequence[str], marks: Sequence[str], cased: Sequence[str]) -> FamilyGuess:
-    """FamilyGuess where marks are words of their own."""
+    """Guess where marks are words of their own."""
     seen = f"marks are words of their own ({_some(marks)})"
     if cased:
         return FamilyGuess("cased", f"{seen}, and {_share(cased, words)} have capitals")

@@ -1,15 +1,20 @@
 """``vectors import``: a file of word vectors becomes a vectors directory."""
 
 from collections.abc import Callable
+from pathlib import Path
 
+from w2vray.errors import VectorsError
 from w2vray.settings.vectors import ImportSettings
 from w2vray.text import tokens
 from w2vray.vectors.directory import Vectors
 from w2vray.vectors.families import FIRST_WORDS, FamilyGuess, guess_family
-from w2vray.vectors.readers import open_source
+from w2vray.vectors.readers import BadRows, open_source
+from w2vray.vectors.readers.bad_rows import shown
 from w2vray.vectors.writer import VectorsWriter
 
 __all__ = ["import_vectors"]
+
+_FAR = 1e4
 
 
 def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None], None] | None = None) -> Vectors:
@@ -23,21 +28,29 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
         VectorsError: the file is bad (its name, the row and what was expected are in the message), or the output
             cannot be written.
     """
+    bad = BadRows(Path(settings.source), skip=settings.on_bad == "skip")
     with (
         VectorsWriter(settings.output, dtype=settings.dtype) as writer,
         open_source(
-            settings.source, settings.format, trust_pickle=settings.trust_pickle, limit=settings.limit
+            settings.source,
+            settings.format,
+            trust_pickle=settings.trust_pickle,
+            limit=settings.limit,
+            member=settings.member,
+            bad=bad,
         ) as source,
     ):
         total = source.rows if settings.limit is None else min(settings.limit, source.rows or settings.limit)
         read = 0
         first_words: list[str] = []
         for block in source.blocks:
-            writer.append(block, origin=source.path)
+            writer.append(block, origin=source.path, bad=bad)
             first_words += block.words[: FIRST_WORDS - len(first_words)]
-            read += len(block.words)
+            read += len(block.words) if block.read is None else block.read
             if progress is not None:
                 progress(read, total)
+        if not len(writer) and bad.counts:
+            raise VectorsError(f"{source.path}: none of {read:,} rows can be used ({', '.join(bad.counts)})")
         guess = guess_family(first_words, otherwise=source.family)
         if settings.family:
             guess = FamilyGuess(settings.family, "--family says so")
@@ -47,5 +60,15 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
             "rows": read,
             "header_rows": source.rows,
             "family_why": guess.why,
+            **({"left_out": bad.as_dict()} if bad.counts else {}),
+            **({"notes": notes} if (notes := [*source.notes, *_far_off(writer)]) else {}),
         }
         return writer.finish(tokens.family(guess.family), origin, source.ngrams)
+
+
+def _far_off(writer: VectorsWriter) -> list[str]:
+    """Tell a number that is far beyond the others: nobody learns such vectors, and sums of them are all alike."""
+    size, word = writer.largest
+    if size <= _FAR * writer.usual:
+        return []
+    return [f"the largest number, {size:.3g} of {shown(word)}, is far beyond those of other words"]

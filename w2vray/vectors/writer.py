@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +18,7 @@ from w2vray.text.tokens import TokenRules
 from w2vray.text.vocabulary import Vocabulary
 from w2vray.vectors.directory import FORMAT_VERSION, META, Vectors
 from w2vray.vectors.ngrams import NGrams
+from w2vray.vectors.readers.bad_rows import BadRows, Reason, shown
 from w2vray.vectors.readers.block import BLOCK_ROWS, Block
 
 __all__ = ["VectorsWriter"]
@@ -28,7 +29,8 @@ _TABLE = "table.bin"
 class VectorsWriter:
     """Write a vectors directory block by block; use it as a context manager and call ``finish``.
 
-    Of words that come more than once the first is kept; ``duplicates`` counts the others.
+    Of words that come more than once the first is kept; ``duplicates`` counts the others. ``largest`` is the largest
+    number's size and its word, ``usual`` the median of the rows' largest in the first block.
     """
 
     def __init__(self, output: str | Path, *, dtype: str = "float32") -> None:
@@ -37,6 +39,8 @@ class VectorsWriter:
             raise VectorsError(f"{self.output} is already there; name another --output, or remove it first")
         self.dtype = np.dtype(dtype)
         self.duplicates = 0
+        self.largest = (0.0, "")
+        self.usual = 0.0
         self._rows_read = 0
         self._dim = 0
         self._words: dict[str, None] = {}
@@ -57,49 +61,80 @@ class VectorsWriter:
     def __len__(self) -> int:
         return len(self._words)
 
-    def append(self, block: Block, *, origin: object) -> None:
+    def append(self, block: Block, *, origin: object, bad: BadRows | None = None) -> None:
         """Add rows; ``origin`` names their file in errors.
+
+        Args:
+            block: the rows.
+            origin: their file.
+            bad: what is done with rows whose numbers cannot be stored; they are errors where nothing is said.
 
         Raises:
             VectorsError: a number is not finite, or not in the dtype; the message names the row.
         """
         self._dim = block.vectors_ND.shape[1]
-        stored, bad = self._stored(block.vectors_ND)
-        if bad is not None:
-            row, column = bad
-            raise VectorsError(
-                f"{origin}, row {self._rows_read + row + 1} ({block.words[row]!r}): number {column + 1} is "
-                f"{block.vectors_ND[row, column]}; expected a finite {self.dtype}"
-            )
-        fresh = []
-        for index, word in enumerate(block.words):
-            if word not in self._words:
-                self._words[word] = None
-                fresh.append(index)
-        self.duplicates += len(block.words) - len(fresh)
-        self._rows_read += len(block.words)
-        data = (stored if len(fresh) == len(stored) else stored[fresh]).tobytes()
+        words, rows = block.words, block.rows or range(self._rows_read + 1, self._rows_read + len(block.words) + 1)
+        self._rows_read += len(words) if block.read is None else block.read
+        with np.errstate(over="ignore"):
+            stored = block.vectors_ND.astype(self.dtype, copy=False)
+        largest_N = _largest(stored)
+        if not np.isfinite(largest_N).all():
+            kept = [index for index in range(len(words)) if np.isfinite(largest_N[index])]
+            for index in np.flatnonzero(~np.isfinite(largest_N)).tolist():
+                column = int(np.argmin(np.isfinite(stored[index])))
+                said = (
+                    f" ({shown(words[index])}): number {column + 1} is {block.vectors_ND[index, column]}; expected a "
+                    f"finite {self.dtype}"
+                )
+                (bad or BadRows(Path(str(origin)))).found(rows[index], Reason.NOT_FINITE, said, shown(words[index]))
+            words, rows = [words[index] for index in kept], [rows[index] for index in kept]
+            stored, largest_N = stored[kept], largest_N[kept]
+        if not words:
+            return
+        if (fresh := self._fresh(words, rows, bad)) is not None:
+            words, stored, largest_N = [words[index] for index in fresh], stored[fresh], largest_N[fresh]
+        if not words:
+            return
+        self._note_largest(words, largest_N)
+        data = np.ascontiguousarray(stored).reshape(-1).view(np.uint8).data
         self._hash.update(data)
         with self._writing():
             self._table.write(data)
 
-    def _stored(self, vectors_ND: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], tuple[int, int] | None]:
-        """Return numbers in the dtype of the table, and where the first is that is not finite in it."""
-        with np.errstate(over="ignore"):
-            stored = vectors_ND.astype(self.dtype)
-        bad = np.argwhere(~np.isfinite(stored)) if not np.isfinite(stored).all() else np.empty((0, 2), dtype=np.int64)
-        return stored, (int(bad[0, 0]), int(bad[0, 1])) if len(bad) else None
+    def _note_largest(self, words: Sequence[str], largest_N: npt.NDArray[Any]) -> None:
+        self.usual = self.usual or float(np.median(largest_N))
+        index = int(largest_N.argmax())
+        if largest_N[index] > self.largest[0] or not self.largest[1]:
+            self.largest = (float(largest_N[index]), words[index])
+
+    def _fresh(self, words: Sequence[str], rows: Sequence[int], bad: BadRows | None) -> list[int] | None:
+        """Add words, and return which of them were not there before; None where none was."""
+        distinct = dict.fromkeys(words)
+        if len(distinct) == len(words) and self._words.keys().isdisjoint(distinct):
+            self._words.update(distinct)
+            return None
+        fresh = []
+        for index, word in enumerate(words):
+            if word not in self._words:
+                self._words[word] = None
+                fresh.append(index)
+            elif bad is not None:
+                bad.left_out(rows[index], Reason.DUPLICATE, shown(word))
+        self.duplicates += len(words) - len(fresh)
+        return fresh
 
     def _write_ngrams(self, ngrams: NGrams, origin: object) -> dict[str, int]:
         """Write the rows of n-grams and return what vectors.json tells of them."""
         with self._writing(), (self._partial / "ngrams.bin").open("wb") as file:
             for start in range(0, len(ngrams.table_GD), BLOCK_ROWS):
                 rows_GD = ngrams.table_GD[start : start + BLOCK_ROWS]
-                stored, bad = self._stored(rows_GD)
-                if bad is not None:
+                with np.errstate(over="ignore"):
+                    stored = rows_GD.astype(self.dtype)
+                if not np.isfinite(stored).all():
+                    row, column = np.argwhere(~np.isfinite(stored))[0].tolist()
                     raise VectorsError(
-                        f"{origin}: number {bad[1] + 1} of the n-grams' row {start + bad[0] + 1} is {rows_GD[bad]}; "
-                        f"expected a finite {self.dtype}"
+                        f"{origin}: number {column + 1} of the n-grams' row {start + row + 1} is "
+                        f"{rows_GD[row, column]}; expected a finite {self.dtype}"
                     )
                 self._hash.update(data := stored.tobytes())
                 file.write(data)
@@ -130,7 +165,11 @@ class VectorsWriter:
             "fingerprint": self._hash.hexdigest(),
             **described,
             "tokens": rules.as_dict(),
-            "source": {**source, "duplicates": self.duplicates},
+            "source": {
+                **source,
+                "duplicates": self.duplicates,
+                "largest": {"number": self.largest[0], "word": self.largest[1]},
+            },
         }
         with self._writing():
             for name, array in (
@@ -155,3 +194,10 @@ class VectorsWriter:
             yield
         except OSError as error:
             raise VectorsError(f"{self.output} cannot be written ({error.strerror or error})") from error
+
+
+def _largest(rows_ND: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the size of each row's largest number; NaN where a row has one."""
+    with np.errstate(invalid="ignore"):
+        largest_N: npt.NDArray[Any] = np.maximum(rows_ND.max(axis=1), -rows_ND.min(axis=1))
+        return largest_N

@@ -5,17 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from w2vray.errors import VectorsError
-from w2vray.vectors.readers.block import MAX_DIM, Block, Source
+from w2vray.vectors.readers.bad_rows import BadRows, Reason
+from w2vray.vectors.readers.block import Block, Source
 from w2vray.vectors.readers.fasttext_binary import fasttext_source, is_fasttext_binary
 from w2vray.vectors.readers.gensim_pickle import gensim_source, is_pickle
-from w2vray.vectors.readers.stream import MAX_LINE, ByteStream, open_bytes
-from w2vray.vectors.readers.text import is_number, read_text
-from w2vray.vectors.readers.word2vec_binary import read_word2vec_binary
+from w2vray.vectors.readers.not_vectors import refuse_directory, refuse_known
+from w2vray.vectors.readers.rows import rows_source
+from w2vray.vectors.readers.stream import open_bytes
 
-__all__ = ["Block", "Source", "open_source"]
-
-_ZIP = b"PK\x03\x04"
+__all__ = ["BadRows", "Block", "Reason", "Source", "open_source"]
 
 
 @contextmanager
@@ -25,84 +23,38 @@ def open_source(
     *,
     trust_pickle: bool = False,
     limit: int | None = None,
+    member: str | None = None,
+    bad: BadRows | None = None,
 ) -> Iterator[Source]:
     """Open a file of word vectors; ``format`` is one of ``vectors_config.FORMATS``.
 
     Of the rows behind the first ``limit`` none is read: whatever is wrong with them is not told.
+
+    Args:
+        path: of the file, plain or packed.
+        format: what it is; auto looks at it.
+        trust_pickle: whether a file may be loaded that can run code.
+        limit: how many rows are read.
+        member: which file of an archive, where it holds several.
+        bad: what is done with rows that cannot be used; they are errors where nothing is said.
 
     Raises:
         VectorsError: it is not such a file; the message names the file, the row and what was expected. A file that can
             run code is not loaded unless ``trust_pickle`` is set.
     """
     path = Path(path)
+    bad = bad or BadRows(path)
     if path.is_dir():
-        raise VectorsError(f"{path} is a directory; expected a file of word vectors")
-    with open_bytes(path) as stream:
+        refuse_directory(path)
+    with open_bytes(path, member) as stream:
+        if stream.peek(len(BOM_UTF8)) == BOM_UTF8:
+            stream.read(len(BOM_UTF8))
         head = stream.peek(64)
-        if head.startswith(_ZIP):
-            raise VectorsError(f"{path} is a zip archive; unpack it first, and name the file of word vectors in it")
+        refuse_known(path, head)
         if format == "gensim" or (format == "auto" and is_pickle(head)):
-            yield gensim_source(path, head, limit, trusted=trust_pickle)
+            yield gensim_source(stream, limit, trusted=trust_pickle)
         elif format == "fasttext-binary" or (format == "auto" and is_fasttext_binary(head)):
-            with fasttext_source(stream, limit) as source:
+            with fasttext_source(stream, bad, limit) as source:
                 yield source
         else:
-            yield _word2vec_or_glove(stream, format, limit)
-
-
-def _word2vec_or_glove(stream: ByteStream, format: str, limit: int | None) -> Source:  # noqa: A002
-    if stream.peek(len(BOM_UTF8)) == BOM_UTF8:
-        stream.read(len(BOM_UTF8))
-    header = _header(stream)
-    if format == "auto":
-        format = "glove" if header is None else "word2vec-text" if _is_text(stream, header[1]) else "word2vec-binary"  # noqa: A001
-    if format == "glove":
-        return _glove(stream, limit)
-    if header is None:
-        first = stream.peek(60)
-        raise VectorsError(
-            f"{stream.path}: a {format} file starts with a line of two numbers, rows and width; got {first!r}"
-        )
-    rows, dim = header
-    stream.until(b"\n", MAX_LINE)
-    if format == "word2vec-binary":
-        return Source(stream.path, format, dim, rows, None, read_word2vec_binary(stream, rows, dim, limit))
-    family = "fasttext" if ".vec" in stream.path.suffixes else None  # the name that fastText gives its text files
-    return Source(stream.path, format, dim, rows, family, read_text(stream, rows, dim, limit))
-
-
-def _header(stream: ByteStream) -> tuple[int, int] | None:
-    """Return rows and width where the first line is a word2vec header."""
-    line, newline, _ = stream.peek(64).partition(b"\n")
-    fields = line.split()
-    if not newline or len(fields) != 2 or not all(field.isdigit() for field in fields):
-        return None
-    rows, dim = int(fields[0]), int(fields[1])
-    if rows < 1 or not 1 <= dim <= MAX_DIM:
-        raise VectorsError(
-            f"{stream.path}: the header says {rows} rows of {dim} numbers; "
-            f"expected at least 1 row, and 1 to {MAX_DIM:,} numbers"
-        )
-    return rows, dim
-
-
-def _is_text(stream: ByteStream, dim: int) -> bool:
-    """Tell whether what follows the header is text: a word, then at most ``dim`` fields of which most are numbers."""
-    lines = stream.peek(MAX_LINE).split(b"\n", 2)
-    fields = lines[1].split()[1:][-dim:] if len(lines) > 1 else []
-    return sum(map(is_number, fields)) > len(fields) / 2
-
-
-def _glove(stream: ByteStream, limit: int | None) -> Source:
-    line = stream.peek(MAX_LINE).split(b"\n", 1)[0].rstrip(b" \t\r")
-    dim = 0
-    for field in reversed(line.split(b" ")[1:]):
-        if not is_number(field):
-            break
-        dim += 1
-    if not 1 <= dim <= MAX_DIM:
-        raise VectorsError(
-            f"{stream.path}: the first line is {line[:60]!r}; expected word2vec (a line of rows and width), GloVe (a "
-            "word and its numbers, parted by spaces), fastText's .bin or gensim's save()"
-        )
-    return Source(stream.path, "glove", dim, None, "glove", read_text(stream, None, dim, limit))
+            yield rows_source(stream, format, bad, limit)

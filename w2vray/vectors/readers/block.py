@@ -1,16 +1,15 @@
 """What every reader gives: blocks of words with their vectors, in file order."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from w2vray.errors import VectorsError
 from w2vray.vectors.ngrams import NGrams
 
-__all__ = ["BLOCK_ROWS", "MAX_DIM", "Block", "Source", "decode_word", "rows_per_block"]
+__all__ = ["BLOCK_ROWS", "MAX_DIM", "Block", "Source", "rows_per_block"]
 
 BLOCK_ROWS = 4096
 _BLOCK_NUMBERS = 1 << 22
@@ -26,10 +25,16 @@ def rows_per_block(dim: int) -> int:
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows of a file: N words and their vectors."""
+    """Some rows of a file: N words and their vectors.
+
+    ``rows`` are their places in the file, from 1; None where no row before or among them was left out. ``read`` is how
+    many rows of the file were gone through for it, those that were left out counted too.
+    """
 
     words: list[str]
     vectors_ND: npt.NDArray[np.float32]
+    rows: Sequence[int] | None = None
+    read: int | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,8 @@ class Source:
     """An opened file of word vectors.
 
     ``rows`` is what its header promises, None where it has no header; ``family`` the token rules such files come with,
-    None where the words have to tell (see ``families.py``); ``ngrams`` the vectors of n-grams, where it has such.
+    None where the words have to tell (see ``families.py``); ``ngrams`` the vectors of n-grams, where it has such;
+    ``notes`` sentences about the file that whoever asked should read, complete once all blocks were taken.
     """
 
     path: Path
@@ -47,17 +53,4 @@ class Source:
     family: str | None
     blocks: Iterator[Block]
     ngrams: NGrams | None = None
-
-
-def decode_word(path: Path, row: int, word: bytes) -> str:
-    """Decode a word of a file's row (the first is row 1).
-
-    Raises:
-        VectorsError: it is empty or not UTF-8.
-    """
-    if not word:
-        raise VectorsError(f"{path}, row {row}: the word is empty; expected at least one character")
-    try:
-        return word.decode()
-    except UnicodeDecodeError as error:
-        raise VectorsError(f"{path}, row {row}: the word {word!r} is not UTF-8; convert the file to UTF-8") from error
+    notes: list[str] = field(default_factory=list)

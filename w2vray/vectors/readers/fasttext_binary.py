@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from w2vray.errors import VectorsError
 from w2vray.vectors.ngrams import NGrams
-from w2vray.vectors.readers.block import MAX_DIM, Block, Source, decode_word, rows_per_block
+from w2vray.vectors.readers.bad_rows import BadRows, Reason, checked_word, shown
+from w2vray.vectors.readers.block import MAX_DIM, Block, Source, rows_per_block
 from w2vray.vectors.readers.stream import ByteStream
 
 __all__ = ["fasttext_source", "is_fasttext_binary"]
@@ -30,6 +31,7 @@ _VERSION = 12
 _SETTINGS = "<12id"  # dim, window, epochs, least count, negatives, word n-grams, loss, model, buckets, lengths, rate, t
 _OLD_FIRST = "<13i"  # those ints of a file without a magic number
 _SUPERVISED = 3
+_LABEL = 1
 _MAX_WORD = 1 << 16
 _LINE_END = "</s>"
 _CHUNK = 1 << 20
@@ -42,7 +44,8 @@ class _Header:
     shortest: int
     longest: int
     rows: int  # of words
-    words: list[str]  # the first of them
+    words: list[str]  # the first of them that can be used
+    places: list[int]  # the rows that they have
     new: bool  # with a magic number, and what came with it
 
 
@@ -61,35 +64,45 @@ def is_fasttext_binary(head: bytes) -> bool:
 
 
 @contextmanager
-def fasttext_source(stream: ByteStream, limit: int | None = None) -> Iterator[Source]:
+def fasttext_source(stream: ByteStream, bad: BadRows, limit: int | None = None) -> Iterator[Source]:
     """Open a file at its start, and read the vectors of its first ``limit`` words.
+
+    Labels, which a text had that words were learnt from, have no vectors: they are counted and left out.
 
     Raises:
         VectorsError: it is truncated, quantised, supervised, or of a later version; its numbers contradict each other.
     """
-    header = _read_header(stream, limit)
+    header = _read_header(stream, bad, limit)
     with _rows(stream, header) as rows_ND:
         ngrams = None
         if header.buckets and header.longest:
             ngrams = NGrams(rows_ND[header.rows :], header.shortest, header.longest)
-        blocks = _blocks(header.words, rows_ND[: header.rows], ngrams)
+        blocks = _blocks(header, rows_ND[: header.rows], limit, ngrams)
         yield Source(stream.path, FORMAT, header.dim, header.rows, "fasttext", blocks, ngrams)
 
 
-def _blocks(words: list[str], own_VD: npt.NDArray[np.float32], ngrams: NGrams | None) -> Iterator[Block]:
+def _blocks(
+    header: _Header, own_VD: npt.NDArray[np.float32], limit: int | None, ngrams: NGrams | None
+) -> Iterator[Block]:
     step = rows_per_block(own_VD.shape[1])
-    for start in range(0, len(words), step):
-        block = words[start : start + step]
-        own_ND = own_VD[start : start + len(block)]
+    read = 0
+    for start in range(0, len(header.words), step):
+        block, places = header.words[start : start + step], header.places[start : start + step]
+        own_ND = own_VD[places[0] : places[-1] + 1]
+        if len(own_ND) != len(places):
+            own_ND = own_VD[places]
         with np.errstate(all="ignore"):  # whoever reads checks what comes of numbers that are not finite
             vectors_ND = own_ND if ngrams is None else ngrams.composed(block, own_ND)
         if _LINE_END in block:
             vectors_ND = np.array(vectors_ND)
             vectors_ND[block.index(_LINE_END)] = own_ND[block.index(_LINE_END)]
-        yield Block(block, vectors_ND)
+        last = start + step >= len(header.words)
+        behind = min(header.rows, limit or header.rows) if last else places[-1] + 1
+        yield Block(block, vectors_ND, [place + 1 for place in places], behind - read)
+        read = behind
 
 
-def _read_header(stream: ByteStream, limit: int | None) -> _Header:
+def _read_header(stream: ByteStream, bad: BadRows, limit: int | None) -> _Header:
     new = struct.unpack("<i", stream.peek(4))[0] == _MAGIC if len(stream.peek(4)) == 4 else False
     if new:
         _, version = _read(stream, "<2i")
@@ -99,21 +112,25 @@ def _read_header(stream: ByteStream, limit: int | None) -> _Header:
     dim, model, (buckets, shortest, longest) = settings[0], settings[7], settings[8:11]
     size, words, labels, _ = _read(stream, "<3iq")
     pruned = _read(stream, "<q")[0] if new else 0
-    if model == _SUPERVISED or labels:
+    if model == _SUPERVISED:
         raise VectorsError(
             f"{stream.path}: a fastText classifier ({labels:,} labels); expected word vectors (fasttext skipgram or "
             "cbow): a classifier's vectors say what its labels need and no more"
         )
-    if not 1 <= dim <= MAX_DIM or words < 1 or words != size or buckets < 0 or pruned > 0 or shortest < 0:
+    if not 1 <= dim <= MAX_DIM or min(words, labels + 1) < 1 or words + labels != size or buckets < 0 or pruned > 0:
         raise VectorsError(
-            f"{stream.path}: {words:,} of {size:,} words of {dim} numbers, {buckets:,} buckets, {pruned:,} of them "
-            f"pruned; expected at least 1 word, 1 to {MAX_DIM:,} numbers, and nothing pruned"
+            f"{stream.path}: {words:,} words and {labels:,} labels of {size:,} entries, words of {dim} numbers, "
+            f"{buckets:,} buckets, {pruned:,} of them pruned; expected at least 1 word, 1 to {MAX_DIM:,} numbers, and "
+            "nothing pruned"
         )
-    read = []
-    for row in range(1, words + 1):
-        word = _read_word(stream)
-        if limit is None or row <= limit:
-            read.append(decode_word(stream.path, row, word))
+    if shortest < 0:
+        raise VectorsError(f"{stream.path}: n-grams of {shortest} characters; expected 0 or more")
+    read, places = _read_words(stream, bad, words, limit)
+    for _ in range(labels):
+        label, kind = _read_entry(stream)
+        if kind != _LABEL:
+            raise VectorsError(f"{stream.path}: {shown(label)} is a word among the labels; the file is damaged")
+        bad.left_out(None, Reason.LABEL, shown(label))
     if new and _read(stream, "<?")[0]:
         raise VectorsError(f"{stream.path}: quantised (.ftz); expected the .bin file that it was made from")
     rows, width = _read(stream, "<2q")
@@ -122,13 +139,36 @@ def _read_header(stream: ByteStream, limit: int | None) -> _Header:
             f"{stream.path}: a table of {rows:,} x {width:,}; expected {words + buckets:,} x {dim}: a row for each of "
             f"{words:,} words and {buckets:,} buckets of n-grams"
         )
-    return _Header(dim, buckets, shortest, longest, words, read, new)
+    return _Header(dim, buckets, shortest, longest, words, read, places, new)
 
 
-def _read_word(stream: ByteStream) -> bytes:
+def _read_words(stream: ByteStream, bad: BadRows, words: int, limit: int | None) -> tuple[list[str], list[int]]:
+    """Return the first words that can be used, and their rows from 0."""
+    read: list[str] = []
+    places: list[int] = []
+    for row in range(1, words + 1):
+        word, kind = _read_entry(stream)
+        if kind == _LABEL:
+            raise VectorsError(f"{stream.path}, row {row}: {shown(word)} is a label among the words; it is damaged")
+        if limit is not None and row > limit:
+            continue
+        try:
+            decoded = word.decode()
+        except UnicodeDecodeError:
+            decoded = ""
+        if not decoded:  # a dictionary may hold any other word: nothing else ends it than the NUL behind it
+            reason, message = checked_word(word)
+            bad.found(row, reason, message, shown(word))
+            continue
+        read.append(decoded)
+        places.append(row - 1)
+    return read, places
+
+
+def _read_entry(stream: ByteStream) -> tuple[bytes, int]:
     word = stream.until(b"\0", _MAX_WORD)
-    _read(stream, "<qb")  # how often it was seen; whether it is a label
-    return word
+    _, kind = _read(stream, "<qb")  # how often it was seen; whether it is a label
+    return word, kind
 
 
 def _read(stream: ByteStream, layout: str, where: str = "settings or dictionary") -> tuple[int, ...]:
@@ -141,10 +181,10 @@ def _read(stream: ByteStream, layout: str, where: str = "settings or dictionary"
 
 @contextmanager
 def _rows(stream: ByteStream, header: _Header) -> Iterator[npt.NDArray[np.float32]]:
-    """Map the rows of words and buckets, [rows + buckets, D]; of a gzip file, after unpacking them to disk."""
+    """Map the rows of words and buckets, [rows + buckets, D]; of a packed file, after unpacking them to disk."""
     shape = (header.rows + header.buckets, header.dim)
     size = shape[0] * shape[1] * 4
-    if not stream.zipped:
+    if not stream.packing:
         start = stream.position
         if (there := stream.skip(size)) < size:
             raise _truncated(stream, there, size, "vectors")

@@ -13,6 +13,7 @@ import numpy as np
 from w2vray.errors import VectorsError
 from w2vray.vectors.ngrams import NGrams
 from w2vray.vectors.readers.block import MAX_DIM, Block, Source, rows_per_block
+from w2vray.vectors.readers.stream import ByteStream
 
 __all__ = ["gensim_source", "is_pickle"]
 
@@ -25,14 +26,15 @@ def is_pickle(head: bytes) -> bool:
     return len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5
 
 
-def gensim_source(path: Path, head: bytes, limit: int | None = None, *, trusted: bool) -> Source:
-    """Load a file by gensim; ``head`` are its first bytes, out of gzip where it is packed so.
+def gensim_source(stream: ByteStream, limit: int | None = None, *, trusted: bool) -> Source:
+    """Load a file by gensim.
 
     Only the first ``limit`` of its rows are handed on.
 
     Raises:
         VectorsError: nobody said that it is trusted, or it holds no word vectors that this version of gensim can load.
     """
+    path, head = stream.path, stream.peek(64)
     if not is_pickle(head):
         raise VectorsError(f"{path}: gensim's files are pickles, and this is none: it starts with {head[:8]!r}")
     if not trusted:
@@ -41,6 +43,8 @@ def gensim_source(path: Path, head: bytes, limit: int | None = None, *, trusted:
             "it. Add --trust-pickle if you know who made it; otherwise ask for word2vec format "
             "(in gensim: save_word2vec_format)"
         )
+    if stream.packing and path.suffix not in _PACKED:
+        raise VectorsError(f"{path} is a gensim file in {stream.packing}; unpack it first")
     vectors = _load(path)
     words, table_VD = list(vectors.index_to_key), np.asarray(vectors.vectors)
     odd = [word for word in words[:limit] if not isinstance(word, str) or not word]

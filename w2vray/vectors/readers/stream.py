@@ -1,14 +1,20 @@
-"""Bytes of a file of word vectors, plain or gzip, with every failure told in the file's name."""
+"""Bytes of a file of word vectors, plain or packed, with every failure told in the file's name."""
 
-import gzip
+import io
+import lzma
+import tarfile
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import Any
+
+import pyarrow as pa
 
 from w2vray.errors import VectorsError
+from w2vray.vectors.readers.archives import TAR_HEAD, choose_member, is_tar, packing_of, tar_members, zip_members
 
 __all__ = ["MAX_LINE", "ByteStream", "open_bytes"]
 
@@ -16,27 +22,27 @@ MAX_LINE = 1 << 22
 """Longest line taken for a word and its numbers (4 MiB); a file without line ends must not fill the memory."""
 
 _CHUNK = 1 << 20
-_GZIP_MAGIC = b"\x1f\x8b"
+_LAYERS = 3
+"""Packed files in packed files that are looked into, such as a tar archive in gzip."""
 
 
 @dataclass
 class ByteStream:
-    """Read forward through a file with a buffer of its own, looking ahead where needed."""
+    """Read forward through a file with a buffer of its own, looking ahead where needed.
+
+    ``packing`` names what the bytes come out of, empty where the file is plain.
+    """
 
     path: Path
-    handle: IO[bytes] | gzip.GzipFile
+    handle: Any
+    packing: str = ""
     _buffer: bytes = b""
     _at: int = field(default=0)
 
     @property
-    def zipped(self) -> bool:
-        """Whether the bytes come out of gzip."""
-        return isinstance(self.handle, gzip.GzipFile)
-
-    @property
     def position(self) -> int:
         """Where the next byte is in the file, once it is unpacked."""
-        return self.handle.tell() - (len(self._buffer) - self._at)
+        return int(self.handle.tell()) - (len(self._buffer) - self._at)
 
     def peek(self, size: int) -> bytes:
         """Return up to ``size`` of the bytes to come and stay where we are; fewer only at the end."""
@@ -53,7 +59,7 @@ class ByteStream:
 
     def skip(self, size: int) -> int:
         """Move on by up to ``size`` bytes and return by how many; fewer only at the end."""
-        if not self.zipped:
+        if not self.packing:
             start = self.position
             passed = min(size, max(self.path.stat().st_size - start, 0))
             self.handle.seek(start + passed)
@@ -81,35 +87,149 @@ class ByteStream:
         if found < 0:
             rest = self.peek(limit)
             if len(rest) == limit:
-                raise VectorsError(f"{self.path}: no {mark!r} within {limit:,} bytes; this is no file of word vectors")
+                raise self._endless(mark, limit)
             self._at += len(rest)
             return rest
         data = self._buffer[self._at : found]
         self._at = found + len(mark)
         return data
 
+    def lines(self, count: int) -> bytes:
+        r"""Return up to ``count`` lines, each with its ``\n``, and move behind them; fewer only at the end.
+
+        Raises:
+            VectorsError: a line does not end within ``MAX_LINE`` bytes.
+        """
+        end, found = self._at, 0
+        while found < count:
+            mark = self._buffer.find(b"\n", end)
+            if (len(self._buffer) if mark < 0 else mark) - end >= MAX_LINE:
+                raise self._endless(b"\n", MAX_LINE)
+            if mark >= 0:
+                end, found = mark + 1, found + 1
+            elif more := self._more(_CHUNK):
+                self._buffer = self._buffer[self._at :] + more
+                end, self._at = end - self._at, 0
+            else:
+                end = len(self._buffer)
+                break
+        data = self._buffer[self._at : end]
+        self._at = end
+        return data
+
+    def _endless(self, mark: bytes, limit: int) -> VectorsError:
+        return VectorsError(f"{self.path}: no {mark!r} within {limit:,} bytes; this is no file of word vectors")
+
     def _more(self, size: int) -> bytes:
         try:
-            return self.handle.read(max(size, _CHUNK))
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise VectorsError(f"{self.path}: the gzip data is truncated or damaged ({error})") from error
-        except OSError as error:
-            raise VectorsError(f"{self.path}: cannot be read ({error.strerror or error})") from error
+            return bytes(self.handle.read(max(size, _CHUNK)))
+        except (EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, tarfile.TarError, OSError) as error:
+            raise self._failed(error) from error
+        except (RuntimeError, NotImplementedError, pa.ArrowException) as error:
+            raise VectorsError(f"{self.path}: the {self.packing} data cannot be unpacked ({error})") from error
+
+    def _failed(self, error: Exception) -> VectorsError:
+        """Tell a file that was cut short from one that is damaged, and both from one that cannot be read."""
+        if isinstance(error, OSError) and (error.errno is not None or not self.packing):
+            return VectorsError(f"{self.path}: cannot be read ({error.strerror or error})")
+        cut = isinstance(error, EOFError) or any(word in str(error).lower() for word in ("truncated", "unexpected end"))
+        how = "truncated: fetch the file again" if cut else "damaged"
+        return VectorsError(f"{self.path}: the {self.packing} data is {how} ({error})")
+
+
+class _Unpacked(io.RawIOBase):
+    """A stream as the file that the next layer reads."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self.stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.stream.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
 
 @contextmanager
-def open_bytes(path: Path) -> Iterator[ByteStream]:
-    """Open a file, seeing through gzip by its first two bytes.
+def open_bytes(path: Path, member: str | None = None) -> Iterator[ByteStream]:
+    """Open a file, seeing through gzip, bzip2, xz, zstd, lz4, zip and tar by their first bytes.
+
+    Args:
+        path: of the file.
+        member: which file of an archive, where it holds several.
 
     Raises:
-        VectorsError: there is no such file, or it cannot be opened.
+        VectorsError: there is no such file, it cannot be opened, or it is an archive that does not hold one file.
     """
     with ExitStack() as stack:
-        try:
-            raw = stack.enter_context(path.open("rb"))
-            zipped = raw.read(2) == _GZIP_MAGIC
-            raw.seek(0)
-        except OSError as error:
-            raise VectorsError(f"{path}: cannot be opened ({error.strerror or error})") from error
-        # Outside of the try: an OSError of whoever reads (a full disk) is not this file's.
-        yield ByteStream(path, stack.enter_context(gzip.open(raw)) if zipped else raw)
+        stream = _plain(path, stack)
+        taken = False
+        for _ in range(_LAYERS):
+            head = stream.peek(TAR_HEAD)
+            if is_tar(head):
+                stream, taken = _from_tar(path, stream, member, stack), True
+            elif head.startswith(b"PK\x03\x04"):
+                stream, taken = _from_zip(path, stream, member, stack), True
+            elif (packing := packing_of(head)) is not None:
+                inner = _file_of(stream)
+                stream = ByteStream(path, stack.enter_context(packing.open(inner)), packing.name)
+            else:
+                break
+        if member is not None and not taken:
+            raise VectorsError(f"{path} is not an archive of files, so it has no {member!r}; leave --member out")
+        # Outside of any try: an OSError of whoever reads (a full disk) is not this file's.
+        yield stream
+
+
+def _plain(path: Path, stack: ExitStack) -> ByteStream:
+    try:
+        return ByteStream(path, stack.enter_context(path.open("rb")))
+    except OSError as error:
+        raise VectorsError(f"{path}: cannot be opened ({error.strerror or error})") from error
+
+
+def _file_of(stream: ByteStream) -> Any:
+    if stream.packing:
+        return io.BufferedReader(_Unpacked(stream), _CHUNK)
+    stream.handle.seek(0)
+    return stream.handle
+
+
+def _from_zip(path: Path, stream: ByteStream, member: str | None, stack: ExitStack) -> ByteStream:
+    if stream.packing:
+        raise VectorsError(f"{path} is a zip archive in {stream.packing}; unpack it first")
+    try:
+        archive = stack.enter_context(zipfile.ZipFile(path))
+    except (zipfile.BadZipFile, OSError) as error:
+        raise VectorsError(f"{path}: the zip archive is truncated or damaged ({error}); fetch it again") from error
+    name = choose_member(path, "zip", zip_members(path, archive), member)
+    try:
+        return ByteStream(path, stack.enter_context(archive.open(name)), "zip")
+    except (RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:  # a password, an unknown compression
+        raise VectorsError(f"{path}: {name} cannot be unpacked ({error}); unpack it yourself, and name it") from error
+
+
+def _from_tar(path: Path, stream: ByteStream, member: str | None, stack: ExitStack) -> ByteStream:
+    packing = f"{stream.packing} tar".strip()
+    try:
+        # Read twice: which files there are is known at the end only, and packed data cannot go back.
+        with ExitStack() as first:
+            again = _plain(path, first)
+            if stream.packing:
+                opened = packing_of(again.peek(TAR_HEAD))
+                assert opened is not None
+                again = ByteStream(path, first.enter_context(opened.open(_file_of(again))), stream.packing)
+            with tarfile.open(fileobj=_file_of(again), mode="r|") as archive:
+                names = tar_members(archive)
+        name = choose_member(path, packing, names, member)
+        chosen = stack.enter_context(tarfile.TarFile.open(fileobj=_file_of(stream), mode="r|"))
+        for item in chosen:
+            if item.name == name and (handle := chosen.extractfile(item)) is not None:
+                return ByteStream(path, stack.enter_context(handle), packing)
+    except (tarfile.TarError, EOFError) as error:
+        raise VectorsError(
+            f"{path}: the {packing} archive is truncated or damaged ({error}); fetch it again"
+        ) from error
+    raise VectorsError(f"{path}: {name} is no longer in the archive")

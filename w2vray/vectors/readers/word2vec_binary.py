@@ -1,46 +1,280 @@
-"""The binary format of the word2vec tool: a header ``V D``, then each word, a space, and D little-endian float32.
+r"""The binary format of the word2vec tool: a header ``V D``, then each word, a space, and D little-endian float32.
 
-Some writers put a newline behind each vector (the original tool, gensim's older files), some do not (GoogleNews).
+Some writers put a newline behind each vector (the original tool, gensim's older files), some do not (GoogleNews); a
+file does it behind all of them or none. A word ends at the first space. A writer who left spaces in words shifts what
+is read behind them::
+
+    New York <D numbers>film <D numbers>
+    --- word
+        ----------------- D numbers, all wrong: they begin with "York "
+                         --------- word, with the last bytes of the numbers before it
+
+So a row is looked at together with the start of the next one. Where that is no word, or where the numbers are far
+beyond all others, a later space is tried as the word's end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from w2vray.errors import VectorsError
-from w2vray.vectors.readers.block import Block, decode_word, rows_per_block
+from w2vray.vectors.readers.bad_rows import BadRows, Reason, checked_word, control_in, shown
+from w2vray.vectors.readers.block import Block, rows_per_block
 from w2vray.vectors.readers.stream import ByteStream
 
-__all__ = ["read_word2vec_binary"]
+__all__ = ["BinaryRows", "binary_trouble", "cut_rows"]
 
 _MAX_WORD = 1 << 16
+_LONGEST_PHRASE = 256
+_FAR = 1e9  # times the others' largest number: none that was learnt is, and every other one that is misread
+_LEAST_ROWS = 8  # that say what is usual
+_SAMPLE_ROWS = 64
+_SANE = (1e-12, 1e12)
+_MISREAD = "; the rows before it are damaged, or the header or the format is another"
 
 
-def read_word2vec_binary(stream: ByteStream, rows: int, dim: int, limit: int | None = None) -> Iterator[Block]:
-    """Read the first ``limit`` rows behind the header, which promises ``rows``.
-
-    Raises:
-        VectorsError: the file ends early, goes on behind the last row, or a word is empty or not UTF-8.
-    """
-    words: list[str] = []
+def cut_rows(data: bytes, size: int, most: int) -> tuple[list[bytes], list[bytes], int]:
+    """Cut whole rows of ``size`` bytes of numbers off the start: their words, their numbers, and where they end."""
+    words: list[bytes] = []
     vectors: list[bytes] = []
-    block_rows = rows_per_block(dim)
-    last = rows if limit is None else min(rows, limit)
-    for row in range(1, last + 1):
-        word = stream.until(b" ", _MAX_WORD).lstrip(b"\n")
-        vector = stream.read(4 * dim)
-        if len(vector) < 4 * dim:
+    at = 0
+    find = data.find
+    while len(words) < most:
+        end = find(b" ", at, at + _MAX_WORD) + 1
+        if end == 0 or end + size > len(data):
+            break
+        words.append(data[at : end - 1])
+        at = end + size
+        vectors.append(data[end:at])
+    return words, vectors, at
+
+
+@dataclass
+class BinaryRows:
+    """The rows of a binary file, of which its header promises ``rows`` of ``dim`` numbers."""
+
+    stream: ByteStream
+    rows: int
+    dim: int
+    bad: BadRows
+    notes: list[str] = field(default_factory=list)
+    _newline: bool = False  # whether one is behind each vector
+    _usual: float = np.inf  # largest number of a usual row
+    _phrases: int = 0
+    _a_phrase: str = ""
+
+    def blocks(self, limit: int | None = None) -> Iterator[Block]:
+        """Read the first ``limit`` rows.
+
+        Raises:
+            VectorsError: the file ends early, goes on behind the last row, or a row is not a word and its numbers.
+        """
+        size, step = 4 * self.dim, rows_per_block(self.dim)
+        last = self.rows if limit is None else min(self.rows, limit)
+        done = 0
+        self._learn()
+        while done < last:
+            data = self.stream.peek(step * (size + 32))
+            words, vectors, used = cut_rows(data, size, min(step, last - done))
+            if not words:
+                data = self.stream.peek(_MAX_WORD + size + 1)
+                words, vectors, used = cut_rows(data, size, 1)
+                if not words:
+                    raise self._ends(data, done + 1)
+            if len(data) - used < _LONGEST_PHRASE:  # the start of the next row is looked at, too
+                data = self.stream.peek(used + size + 2 * _LONGEST_PHRASE)
+            fast = self._good(words, vectors, done)
+            if fast is not None and self._starts_well(data, used, done + len(words)):
+                block, read = Block(fast[0], fast[1], range(done + 1, done + len(words) + 1), len(words)), len(words)
+            else:
+                block, read, used = self._row_by_row(data, done, min(step, last - done))
+            self.stream.read(used)
+            done += read
+            yield block
+        if last != limit and self.stream.peek(2) not in {b"", b"\n"}:
             raise VectorsError(
-                f"{stream.path}, row {row}: the file ends here; its header promises {rows:,} rows of {dim} numbers. "
-                "It is truncated, or its header is wrong"
+                f"{self.stream.path}: there is more behind row {self.rows:,}, the last that its header promises; "
+                "the header counts too few rows, or this is another format"
             )
-        words.append(decode_word(stream.path, row, word))
-        vectors.append(vector)
-        if len(words) == block_rows or row == last:
-            yield Block(words, np.frombuffer(b"".join(vectors), dtype="<f4").reshape(-1, dim))
-            words, vectors = [], []
-    if last != limit and stream.peek(2) not in {b"", b"\n"}:
-        raise VectorsError(
-            f"{stream.path}: there is more behind row {rows:,}, the last that its header promises; "
-            "the header counts too few rows, or this is another format"
+        if self._phrases:
+            more = f" and {self._phrases - 1:,} more" if self._phrases > 1 else ""
+            self.notes.append(f"words that hold spaces: {self._a_phrase}{more}")
+
+    def _learn(self) -> None:
+        """See from the first rows whether a newline is behind each, and how large the numbers are."""
+        size = 4 * self.dim
+        words, vectors, _ = cut_rows(self.stream.peek(_SAMPLE_ROWS * (size + 64)), size, _SAMPLE_ROWS)
+        behind = [word.startswith(b"\n") for word in words[1:]]
+        self._newline = bool(behind) and sum(behind) * 2 > len(behind)
+        if len(words) >= _LEAST_ROWS:
+            with np.errstate(invalid="ignore"):
+                largest_N = np.abs(_numbers(vectors, self.dim)).max(axis=1)
+            if len(finite_N := largest_N[np.isfinite(largest_N)]):
+                self._usual = max(float(np.median(finite_N)), 1e-30) * _FAR
+
+    def _ends(self, data: bytes, row: int) -> VectorsError:
+        if data.find(b" ", 0, _MAX_WORD) < 0 and len(data) >= _MAX_WORD:
+            return VectorsError(
+                f"{self.stream.path}, row {row}: no b' ' within {_MAX_WORD:,} bytes; this is no file of word vectors"
+            )
+        return VectorsError(
+            f"{self.stream.path}, row {row}: the file ends here; its header promises {self.rows:,} rows of {self.dim} "
+            "numbers. It is truncated, or its header is wrong"
         )
+
+    def _good(
+        self, words: list[bytes], vectors: list[bytes], done: int
+    ) -> tuple[list[str], npt.NDArray[np.float32]] | None:
+        """Decode rows in one go; None where any of them has to be looked at."""
+        joined = b" ".join(words)
+        if self._newline:
+            joined = joined.replace(b" \n", b" ") if done == 0 else joined.replace(b" \n", b" ").removeprefix(b"\n")
+            if len(joined) != sum(map(len, words)) + len(words) - 1 - (len(words) - (done == 0)):
+                return None
+        if control_in(joined) is not None or joined.startswith(b" ") or b"  " in joined or joined.endswith(b" "):
+            return None
+        vectors_ND = _numbers(vectors, self.dim)
+        if not (vectors_ND.max() <= self._usual and vectors_ND.min() >= -self._usual):
+            return None
+        try:
+            decoded = joined.decode().split(" ")
+        except UnicodeDecodeError:
+            return None
+        return (decoded, vectors_ND) if len(decoded) == len(words) and all(decoded) else None
+
+    def _starts_well(self, data: bytes, at: int, row: int) -> bool:
+        """Tell whether behind ``row`` rows there is the end, or the start of another row."""
+        if row >= self.rows:
+            return data[at : at + 2] in {b"", b"\n"}
+        end = data.find(b" ", at, at + _MAX_WORD)
+        word = data[at:end] if end >= 0 else data[at : at + _LONGEST_PHRASE]
+        if self._newline and word:
+            if not word.startswith(b"\n"):
+                return False
+            word = word[1:]
+        return control_in(word) is None if end < 0 else not checked_word(word)[0]
+
+    def _row_by_row(self, data: bytes, done: int, most: int) -> tuple[Block, int, int]:
+        """Look at each row, and read words that hold spaces where it is plain where they end."""
+        words: list[bytes] = []
+        vectors: list[bytes] = []
+        rows: list[int] = []
+        at = read = 0
+        while read < most:
+            row = done + read + 1
+            found = self._row(data, at, row)
+            if found is None:
+                break
+            word, vector, at = found
+            read += 1
+            if word is not None:
+                words.append(word)
+                vectors.append(vector)
+                rows.append(row)
+        return Block([word.decode() for word in words], _numbers(vectors, self.dim), rows, read), read, at
+
+    def _row(self, data: bytes, at: int, row: int) -> tuple[bytes | None, bytes, int] | None:
+        """Read a row: its word (None where it is left out), its numbers, where it ends; None at the end of the data."""
+        size = 4 * self.dim
+        begin = at + (row > 1 and data[at : at + 1] == b"\n")
+        end = data.find(b" ", begin, begin + _MAX_WORD)
+        if end < 0 or end + 1 + size > len(data):
+            return None
+        word, vector, behind = data[begin:end], data[end + 1 : end + 1 + size], end + 1 + size
+        whole = self._starts_well(data, behind, row)
+        usual = self._is_usual(vector)
+        if not (usual and whole) and (longer := self._phrase(data, begin, row)) is not None:
+            return self._told_phrase(*longer, row)
+        reason, said = self._trouble(word, vector, data[behind : behind + 1], row)
+        if reason:
+            self.bad.found(row, reason, said, shown(word))
+            return None, b"", behind
+        return word, vector, behind
+
+    def _trouble(self, word: bytes, vector: bytes, next_byte: bytes, row: int) -> tuple[str, str]:
+        """Return what is wrong with a row, as a reason and a message, or two empty strings."""
+        reason, said = checked_word(word)
+        if reason:
+            return reason, said + (_MISREAD if reason == Reason.CONTROL else "")
+        if self._newline and row < self.rows and next_byte not in {b"", b"\n"}:
+            said = f" ({shown(word)}): no line end is behind its numbers, as behind those of other rows"
+            return Reason.DAMAGED, said + "; the file is damaged"
+        with np.errstate(invalid="ignore"):
+            largest = float(np.abs(np.frombuffer(vector, dtype="<f4")).max())
+        if np.isfinite(largest) and largest > self._usual:  # whoever takes the rows tells numbers that are not finite
+            said = f" ({shown(word)}): the largest number is {largest:.3g}, far beyond those of other rows"
+            return Reason.SIZE, said + "; the file is damaged"
+        return "", ""
+
+    def _told_phrase(self, word: bytes, vector: bytes, behind: int, row: int) -> tuple[bytes | None, bytes, int]:
+        if self._newline:  # the newline behind the numbers shows where they end
+            self._phrases += 1
+            self._a_phrase = self._a_phrase or shown(word)
+            return word, vector, behind
+        said = (
+            f": the word {shown(word)} holds a space, and a word of this format ends at the first; write such words "
+            "with _, or write the file as text"
+        )
+        self.bad.found(row, Reason.SHIFTED, said, shown(word))
+        return None, b"", behind
+
+    def _phrase(self, data: bytes, begin: int, row: int) -> tuple[bytes, bytes, int] | None:
+        """Try later spaces as the end of a word."""
+        size = 4 * self.dim
+        end = data.find(b" ", begin)
+        while (end := data.find(b" ", end + 1, begin + _LONGEST_PHRASE)) > 0:
+            word, behind = data[begin:end], end + 1 + size
+            if checked_word(word)[0] or behind > len(data):
+                return None
+            vector = data[end + 1 : behind]
+            if self._is_usual(vector) and self._starts_well(data, behind, row):
+                return word, vector, behind
+        return None
+
+    def _is_usual(self, vector: bytes) -> bool:
+        with np.errstate(invalid="ignore"):
+            return bool(np.abs(np.frombuffer(vector, dtype="<f4")).max() <= self._usual)
+
+
+def _numbers(vectors: Sequence[bytes], dim: int) -> npt.NDArray[np.float32]:
+    return np.frombuffer(b"".join(vectors), dtype="<f4").reshape(-1, dim)
+
+
+def binary_trouble(sample: bytes, dim: int, rows: int) -> str | None:
+    """Tell why a sample behind a header is not rows of this format, None where it is.
+
+    What else the numbers can be is tried: of 2 or 8 bytes, and with the other order of bytes.
+    """
+    trouble = _misread(sample, 4 * dim, rows)
+    if trouble is None:
+        return _swapped(sample, dim)
+    for name, size in (("float64", 8), ("float16", 2)):
+        words, _, _ = cut_rows(sample, size * dim, min(rows, _SAMPLE_ROWS))
+        if len(words) > 1 and _misread(sample, size * dim, rows) is None:
+            return f"its numbers are {name}, of {size} bytes each; word2vec's binary format has float32: write them so"
+    return trouble
+
+
+def _misread(sample: bytes, size: int, rows: int) -> str | None:
+    """Name the first word that cannot be one, where more than a few cannot."""
+    words, _, _ = cut_rows(sample, size, min(rows, _SAMPLE_ROWS))
+    words = [word.removeprefix(b"\n") if index else word for index, word in enumerate(words)]
+    junk = [index for index, word in enumerate(words) if control_in(word) is not None]
+    if len(junk) * 4 <= len(words) and not (junk and junk[0] < 2):
+        return None
+    return f"row {junk[0] + 1}: the word would be {shown(words[junk[0]])}"
+
+
+def _swapped(sample: bytes, dim: int) -> str | None:
+    _, vectors, _ = cut_rows(sample, 4 * dim, _SAMPLE_ROWS)
+    shares = []
+    for order in ("<f4", ">f4"):
+        with np.errstate(all="ignore"):
+            numbers = np.abs(np.frombuffer(b"".join(vectors), dtype=order).astype(np.float64))
+        numbers = numbers[numbers != 0]
+        shares.append(float(((numbers > _SANE[0]) & (numbers < _SANE[1])).mean()) if len(numbers) else 1.0)
+    if shares[0] < 0.5 and shares[1] > 0.95:
+        return "its numbers are big-endian; word2vec's binary format is little-endian: write them so"
+    return None

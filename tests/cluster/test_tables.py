@@ -1,0 +1,187 @@
+"""Tables are scored by their log: the same answers as for their rows in Parquet; a run stays with its version."""
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from tests.fixtures.stores import run_units_here, sentence
+from w2vray.cluster.score import ScoreSummary, score
+from w2vray.errors import CorpusError, RunError
+from w2vray.run.verify import verify
+from w2vray.settings.verbs import ScoreSettings, VerifySettings
+
+MakeModel = Callable[..., Path]
+ReadParts = Callable[..., pa.Table]
+
+pytestmark = pytest.mark.usefixtures("in_process")
+
+
+def run_score(store: Path, model: Path, run: Path, **options: Any) -> ScoreSummary:
+    """Score a store."""
+    return score(ScoreSettings(corpus=(str(store),), model=str(model), output=str(run), keep=("id",), **options))
+
+
+def check(run: Path, *, deep: bool = True) -> Any:
+    """Verify a run against its store, too."""
+    return verify(VerifySettings(run=str(run), deep=deep))
+
+
+def rows(first: int, last: int) -> pa.Table:
+    """Make rows whose text depends on their id."""
+    texts = [sentence(random.Random(row), row % 3, 8) if row % 7 else None for row in range(first, last)]
+    return pa.table({"id": range(first, last), "text": texts, "part": [f"p {row % 2}%" for row in range(first, last)]})
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """Versions 0 to 2: ids 0-99; 0-199; those that 10 does not divide."""
+    place = tmp_path / "table"
+    write_deltalake(place, rows(0, 100), partition_by=["part"])
+    write_deltalake(place, rows(100, 200), mode="append")
+    DeltaTable(place).delete("id % 10 = 0")
+    return place
+
+
+def answers(scores: pa.Table) -> list[dict[str, Any]]:
+    """Return scores without the place of a row in the store."""
+    found: list[dict[str, Any]] = scores.drop_columns(["source_file", "source_row"]).sort_by("id").to_pylist()
+    return found
+
+
+def test_a_table_is_scored_as_the_same_rows_in_parquet(
+    table: Path, make_model: MakeModel, read_parts: ReadParts, tmp_path: Path
+) -> None:
+    model, run = make_model(), tmp_path / "run"
+    now = rows(0, 200).filter(pa.array([row % 10 != 0 for row in range(200)]))
+    (tmp_path / "plain").mkdir()
+    pq.write_table(now, tmp_path / "plain" / "a.parquet")
+
+    summary = run_score(table, model, run)
+    plain = run_score(tmp_path / "plain", model, tmp_path / "run2")
+
+    assert answers(read_parts(run)) == answers(read_parts(tmp_path / "run2"))
+    assert (summary.rows_in, summary.rows_rejected, summary.exit_code) == (180, plain.rows_rejected, 0)
+    assert summary.tables == [{"kind": "Delta Lake", "place": str(table), "version": 2}]
+    assert f"{table} is a Delta Lake table, read at version 2" in summary.notes
+    assert json.loads((run / "manifest.json").read_text())["tables"] == summary.tables
+    verified = check(run)
+    assert (verified.ok, verified.problems, verified.new_files) == (True, [], [])
+    assert [found["version"] for found in verified.tables] == [2]
+
+
+@pytest.fixture
+def small_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each file be a unit."""
+    monkeypatch.setattr("w2vray.store.units.SMALLEST_UNIT", 1)
+    monkeypatch.setattr("w2vray.store.units.UNITS_AT_LEAST", 1 << 30)
+
+
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Score with ``run_score``, and stop when a unit is done."""
+
+    def run(*arguments: Any, **options: Any) -> None:
+        def stopping(units: Any, *others: Any, **named: Any) -> Any:
+            yield next(run_units_here(units, *others, **named))
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr("w2vray.cluster.score.run_units", stopping)
+            with pytest.raises(KeyboardInterrupt):
+                run_score(*arguments, **options)
+
+    return run
+
+
+@pytest.mark.usefixtures("small_units")
+def test_a_run_goes_on_with_the_version_that_it_was_planned_from(
+    table: Path, make_model: MakeModel, read_parts: ReadParts, tmp_path: Path, stopped: Callable[..., None]
+) -> None:
+    model, run, whole = make_model(), tmp_path / "run", tmp_path / "whole"
+    run_score(table, model, whole)
+    stopped(table, model, run)
+    done = {part.name: part.stat().st_mtime_ns for part in (run / "scores").iterdir()}
+    write_deltalake(table, rows(500, 600), mode="append")
+    DeltaTable(table).delete("id < 50")
+
+    summary = run_score(table, model, run)
+
+    assert len(done) == 1
+    assert summary.units_skipped == 1
+    assert {name: (run / "scores" / name).stat().st_mtime_ns for name in done} == done
+    assert summary.tables[0]["version"] == 2
+    assert summary.new_files == []
+    assert read_parts(run).equals(read_parts(whole))
+    assert check(run).ok
+    assert run_score(table, model, tmp_path / "now").tables[0]["version"] == 4
+
+
+def test_another_version_is_refused_as_any_other_option(table: Path, make_model: MakeModel, tmp_path: Path) -> None:
+    model, run = make_model(), tmp_path / "run"
+
+    assert run_score(table, model, run, table_version=0).rows_in == 100
+    assert run_score(table, model, run, table_version=0).units_skipped == 1
+    with pytest.raises(RunError, match=r"was made with another --table-version \(0, now 1\); give the same again"):
+        run_score(table, model, run, table_version=1)
+    with pytest.raises(RunError, match=r"--table-version \(0, now None\)"):
+        run_score(table, model, run)
+    with pytest.raises(RunError, match=r"--new-files: .*run is of version 0 of the Delta Lake table"):
+        run_score(table, model, run, table_version=0, new_files=True)
+
+
+def test_a_version_that_does_not_exist_is_refused_before_anything_is_written(
+    table: Path, make_model: MakeModel, tmp_path: Path
+) -> None:
+    with pytest.raises(CorpusError, match="has no version 7; its log has 0 to 2"):
+        run_score(table, make_model(), tmp_path / "run", table_version=7)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("small_units")
+def test_files_that_were_vacuumed_are_named_while_all_else_is_done(
+    table: Path, make_model: MakeModel, tmp_path: Path, stopped: Callable[..., None]
+) -> None:
+    model, run = make_model(), tmp_path / "run"
+    stopped(table, model, run, table_version=1)
+    done = pq.read_table(next((run / "scores").iterdir()))["source_file"][0].as_py()
+    vacuumed = {done, max(file for file in names_of(table, 1) if file != done)}
+    for name in vacuumed:
+        (table / name).unlink()
+
+    summary = run_score(table, model, run, table_version=1)
+
+    (lost,) = vacuumed - {done}
+    assert summary.exit_code == 3
+    assert summary.left_out == {
+        lost: f"vanished: {lost} is a file of version 1 of the Delta Lake table {table}, and is not there any more: "
+        "it has been removed (vacuumed) since"
+    }
+    assert summary.rows_in == 150
+    assert run_score(table, model, run, table_version=1, on_bad="skip").exit_code == 0
+
+
+def names_of(table: Path, version: int) -> list[str]:
+    """Return the names of a version's files."""
+    return [str(Path(file).relative_to(table)) for file in DeltaTable(table, version=version).file_uris()]
+
+
+def test_files_that_a_condition_excludes_are_told_and_nothing_is_amiss(
+    table: Path, make_model: MakeModel, tmp_path: Path
+) -> None:
+    model, run, where = make_model(), tmp_path / "run", "part == 'p 1%'"
+
+    summary = run_score(table, model, run, where=where)
+
+    assert (summary.rows_in, summary.exit_code, summary.left_out) == (100, 0, {})
+    assert list(summary.ignored) == ["--where leaves out all of its rows, by the table's log"]
+    assert check(run).ok
+    assert run_score(table, model, run, where=where).units_skipped == summary.units
+    limited = run_score(table, model, tmp_path / "limited", where=where, limit=100)
+    assert (limited.rows_in, limited.ignored) == (20, {})  # the first 80 rows are of the other part
