@@ -2,7 +2,6 @@ import datetime as dt
 import pickle
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -28,8 +27,7 @@ ROWS = pa.table(
 
 def selected(text: str) -> list[int]:
     """The rows of the small table that a condition leaves in, alike of a table and of a batch."""
-    where = parse_where(text)
-    where.fitted(ROWS.schema)
+    where = parse_where(text).fitted(ROWS.schema)
     rows: list[int] = ROWS.filter(where.expression)["row"].to_pylist()
     (batch,) = ROWS.to_batches()
     assert batch.filter(where.expression).column("row").to_pylist() == rows
@@ -52,6 +50,10 @@ def selected(text: str) -> list[int]:
         ("score > -3", [0, 1, 3]),
         ("year == 2020.0", [1]),
         ("year == 9999999999", []),
+        (f"year < {10**30}", [0, 1, 2]),
+        (f"year in [2019, {10**30}]", [0]),
+        ("'a' == 'a'", [0, 1, 2, 3]),
+        ("1 < 2 < year", [0, 1, 2]),
         ("flag", [0, 3]),
         ("not flag", [1]),
         ("flag == True", [0, 3]),
@@ -128,7 +130,7 @@ def test_the_columns_of_a_condition_are_known_each_once_in_their_order(text: str
 
 
 def test_a_condition_can_be_sent_to_another_process() -> None:
-    where = parse_where("lang not in ['en'] or 2019 <= year < 2020")
+    where = parse_where("lang not in ['en'] or 2019 <= year < 2020").fitted(ROWS.schema)
 
     received = pickle.loads(pickle.dumps(where))
 
@@ -214,8 +216,6 @@ REFUSED = {
     "surrogate in the text": "lang == '\ud800'",
     "surrogate by escape": "lang == '\\ud800'",
     "surrogate in a list": "lang in ['\\ud800']",
-    "number too large": f"year == {10**30}",
-    "number too large in a list": f"year in [{10**30}]",
     "list of two kinds": "year in [1, 'a']",
     "list of truth and number": "year in [True, 1]",
     "not many times": "not " * 2000 + "flag",
@@ -314,8 +314,7 @@ def test_a_condition_that_does_not_fit_the_columns_is_refused_before_any_row_is_
 @given(text=st.text(alphabet="langyer =<>!()[]'\"12,.:*-+@%^~{}\\not_in\n", max_size=25) | st.text(max_size=12))
 def test_any_text_is_a_condition_or_is_refused(text: str) -> None:
     try:
-        where = parse_where(text)
-        where.fitted(ROWS.schema)
+        where = parse_where(text).fitted(ROWS.schema)
         rows = len(ROWS.filter(where.expression))
     except ConfigError as error:
         rows, message = 0, str(error)
@@ -326,26 +325,11 @@ def test_any_text_is_a_condition_or_is_refused(text: str) -> None:
     assert rows <= len(ROWS)
 
 
-@pytest.mark.parametrize(
-    ("text", "numbers", "rows"),
-    [
-        ("n > 1.5", [1, 20_000_000, 2**60, None], [1, 2]),
-        ("n in [1.5, 2]", [2, 2**60], [0]),
-        ("n == 1e300", [2**60], []),
-        ("n > 5", pa.array([2**63 + 9, 3], pa.uint64()), [0]),
-        ("not n > 1.5", [1, 2**60], [0]),
-    ],
-)
-def test_large_whole_numbers_are_compared_with_other_numbers(text: str, numbers: Any, rows: list[int]) -> None:
-    """Arrow would not."""
-    batch = pa.record_batch({"n": pa.array(numbers), "row": pa.array(range(len(numbers)))})
-    assert parse_where(text).rows(batch)["row"].to_pylist() == rows
-
-
 def test_what_cannot_be_computed_of_the_values_is_told_by_the_condition() -> None:
-    batch = pa.record_batch({"n": pa.array(["x"])})
-    with pytest.raises(ConfigError, match=r"--where 'n > 1' cannot be computed of the store's values"):
-        parse_where("n > 1").rows(batch)
+    """Whole numbers and floats of two columns meet as float64, and one of these is none."""
+    batch = pa.record_batch({"n": pa.array([1, 2**53 + 1]), "x": pa.array([1.0, 2.0**53])})
+    with pytest.raises(ConfigError, match=r"--where 'n == x' cannot be computed of the store's values: Integer value"):
+        parse_where("n == x").fitted(batch.schema).rows(batch)
 
 
 DATED = pa.table(

@@ -26,7 +26,7 @@ QUIET_HELP = "Show no progress and no summary; warnings and errors are shown all
 CONFIG_HELP = "TOML file with options, in a table for each verb. The command line wins over it."
 SHOW_CONFIG_HELP = "Print the options in effect as such a file, and do nothing else."
 
-PLACES = ("source", "corpus", "labelled", "validation", "vectors", "repeat", "model", "output", "run", "config")
+PLACES = ("path", "source", "corpus", "labelled", "validation", "vectors", "repeat", "model", "output", "run", "config")
 """Parameters whose values are paths or URIs, in every verb that has them."""
 
 Verb = Callable[..., int | None]

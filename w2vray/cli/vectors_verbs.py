@@ -12,7 +12,7 @@ from w2vray.cli.console import Output, counted, table
 from w2vray.cli.vectors_shown import vectors_lines
 from w2vray.settings import vectors as vectors_config
 
-__all__ = ["vectors"]
+__all__ = ["vectors", "vectors_result"]
 
 _COMPARED_BYTES = 1 << 21
 _NONE_WRITTEN = "no vectors were written"
@@ -30,7 +30,7 @@ def vectors_import(output: Output, /, **arguments: Any) -> None:
 
     with output.progress("words") as update:
         made = import_vectors(vectors_config.ImportSettings(**arguments), lambda done, total: update(done, total, ""))
-    _vectors_result(output, made)
+    vectors_result(output, made)
 
 
 @verb("train", vectors_config.FitVectorsSettings, when_stopped=_NONE_WRITTEN)
@@ -50,7 +50,7 @@ def vectors_train(output: Output, /, **arguments: Any) -> None:
         output.note(line)
     if texts.rejected:
         output.note(f"{counted(texts.rejected, 'row')} without a readable text left out")
-    _vectors_result(output, made)
+    vectors_result(output, made)
 
 
 @verb("join", vectors_config.JoinVectorsSettings, when_stopped=_NONE_WRITTEN)
@@ -69,7 +69,7 @@ def vectors_join(output: Output, /, **arguments: Any) -> None:
         output.note(
             f"the n-grams of {', '.join(with_ngrams)} were left out: joined vectors have none for --oov subword"
         )
-    _vectors_result(output, made)
+    vectors_result(output, made)
 
 
 @verb("info", vectors_config.VectorsInfoSettings)
@@ -86,7 +86,7 @@ def vectors_info(output: Output, /, **arguments: Any) -> None:
     settings = vectors_config.VectorsInfoSettings(**arguments)
     opened = Vectors.open(settings.vectors)
     if not settings.corpus:
-        _vectors_result(output, opened)
+        vectors_result(output, opened)
         return
     rules = family(settings.family) if settings.family else opened.rules
     texts = corpus_texts(settings.corpus, settings.text_column, ReadAs.of(settings))
@@ -146,7 +146,8 @@ def _vectors_value(opened: Any) -> dict[str, Any]:
     }
 
 
-def _vectors_result(output: Output, opened: Any) -> None:
+def vectors_result(output: Output, opened: Any) -> None:
+    """Show vectors that are open."""
     output.result(_vectors_value(opened), *vectors_lines(opened))
 
 

@@ -4,6 +4,7 @@
 
     config.json            model, settings, labels, token rules, oov, which vectors, how it was trained
     weights.safetensors    the model's weights and the overlay
+    README.md              the same for a person: labels, data, options, accuracy
     vectors/               only with --with-vectors: a vectors directory, so that the model can be moved as one
 
 Nothing in it is pickled: loading a model cannot run code. It is made beside its final name and renamed when complete.
@@ -27,6 +28,7 @@ from safetensors.numpy import save as save_weights
 
 from w2vray.artefacts import plain_file, read_json
 from w2vray.errors import BundleError, ConfigError
+from w2vray.models.card import model_card
 from w2vray.models.kinds import MODELS_VARIABLE, Kind, ModelSettings, kind_named, model_settings, names
 from w2vray.settings.verbs import OOV_CHOICES
 from w2vray.standing import instead
@@ -40,6 +42,7 @@ OVERLAY = "words.overlay_KD"
 REPLACED = "words.replaced_rows"
 _CONFIG = "config.json"
 _WEIGHTS = "weights.safetensors"
+_CARD = "README.md"
 VECTORS = "vectors"
 
 
@@ -245,6 +248,7 @@ def save_bundle(
         (partial / _WEIGHTS).write_bytes(save_weights(in_order))
         text = json.dumps(config.as_dict(), indent=2, ensure_ascii=False) + "\n"
         (partial / _CONFIG).write_text(text, encoding="utf-8")
+        (partial / _CARD).write_text(model_card(config), encoding="utf-8", errors="backslashreplace")
         if with_vectors:
             shutil.copytree(config.vectors_path, partial / VECTORS)
         for file in partial.rglob("*"):

@@ -81,8 +81,7 @@ def start_run(run: RunDirectory, request: Request, corpus: Corpus) -> RunPlan:
         file, failure = next(iter(unreadable.items()))
         raise CorpusError(f"{corpus.place(file)}: {failure.detail}; no file can be read")
     found = fit_files(files, columns, corpus)
-    if request.where:
-        request.where.fitted(found.schema)
+    notes = [*found.notes, *(request.where.fitted(found.schema).notes if request.where else ())]
     if not found.files:
         file, failure = next(iter(found.bad.items()))
         raise CorpusError(f"{corpus.place(file)}: {failure.detail}")
@@ -90,7 +89,7 @@ def start_run(run: RunDirectory, request: Request, corpus: Corpus) -> RunPlan:
     left_out = _left_out(units, files, unreadable | found.bad) | {
         file: Failure(reason=FileReason.EXCLUDED, detail=EXCLUDED, file=file.name) for file in excluded
     }
-    plan = RunPlan(units, left_out, found.schema, _kept_schema(request, found.schema), notes=found.notes)
+    plan = RunPlan(units, left_out, found.schema, _kept_schema(request, found.schema), notes=notes)
     _stop_at_bad(plan, request)
     run.remove(RUN)  # of another plan, where there is one: until the new one is there, this is no run
     run.write_plan(plan.units, plan.left_out)
@@ -100,7 +99,7 @@ def start_run(run: RunDirectory, request: Request, corpus: Corpus) -> RunPlan:
         "named": [without_secrets(place) for place in request.corpus],
         "fingerprint": request.fingerprint,
         "tables": [{"root": root, **table.as_json()} for root, table in corpus.tables.items()],
-        "notes": found.notes,
+        "notes": notes,
         "schema": base64.b64encode(found.schema.serialize()).decode(),
     }
     run.write_json(stored, RUN)

@@ -13,6 +13,7 @@ from w2vray.errors import ConfigError
 
 __all__ = [
     "EvaluateSettings",
+    "InfoSettings",
     "PredictSettings",
     "ScoreSettings",
     "VerifySettings",
@@ -281,6 +282,13 @@ class VerifySettings:
     def __post_init__(self) -> None:
         if self.corpus and not self.deep:
             raise ConfigError("--corpus is looked at with --deep only; add it")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfoSettings:
+    """Settings of ``info``."""
+
+    path: str = documented("Vectors, a model, a run, or files of a store.", positional=True)
 
 
 @dataclass(frozen=True, kw_only=True)

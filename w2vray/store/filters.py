@@ -2,7 +2,8 @@
 
 Allowed: comparisons (also chained; ``in`` and ``not in`` a list; ``is None`` and ``is not None``), ``and``, ``or``,
 ``not``, column names, numbers, strings, ``True`` and ``False``. A name that is no plain word is ``col("the name")``.
-Dates and times are written as strings: ``valid_to > '2024-01-31'``.
+Dates and times are written as strings: ``valid_to > '2024-01-31'``. A constant is compared as a value of its column's
+type: see ``comparing.py``.
 
 Example:
     >>> parse_where("lang == 'en' and 2020 <= year").columns
@@ -10,29 +11,32 @@ Example:
 """
 
 import ast
-import datetime as dt
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from w2vray.errors import ConfigError
+from w2vray.store.comparing import Constant, advice, among, compared, compared_columns, fits, is_text
 
 __all__ = ["Where", "parse_where"]
 
-_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
+_COMPARISONS: dict[type[ast.cmpop], tuple[str, str, Callable[[Any, Any], bool]]] = {
+    ast.Eq: ("==", "==", operator.eq),
+    ast.NotEq: ("!=", "!=", operator.ne),
+    ast.Lt: ("<", ">", operator.lt),
+    ast.LtE: ("<=", ">=", operator.le),
+    ast.Gt: (">", "<", operator.gt),
+    ast.GtE: (">=", "<=", operator.ge),
 }
+"""How each is written, how it is with its sides exchanged, and what it says of two constants."""
+
+_NUMBER_OR_DATE = re.compile(r"[-+]?[0-9]")
 
 _MOST_CONDITIONS = 1000
 """Arrow follows a condition by recursion: some thousands of them end the process."""
@@ -47,7 +51,8 @@ class Where:
 
     text: str
     columns: tuple[str, ...]
-    expression: pc.Expression
+    expression: pc.Expression  # stands for something only where the condition is fitted
+    notes: tuple[str, ...] = ()  # for a person: texts that are compared by their order
 
     def fitted(self, schema: pa.Schema) -> "Where":
         """Return the condition with its constants read as the columns need them: ``'2024-01-31'`` as a date.
@@ -83,10 +88,7 @@ class Where:
         return False
 
     def rows(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the rows for which the condition holds.
-
-        Arrow compares integers with numbers of another kind only where they are small; large ones are compared as
-        float64.
+        """Return the rows for which a fitted condition holds.
 
         Raises:
             ConfigError: the condition cannot be computed of these rows.
@@ -95,22 +97,9 @@ class Where:
             return batch.filter(self.expression)
         except MemoryError:  # Arrow's is an ArrowException too
             raise
-        except pa.ArrowException:
-            wide = [
-                column.cast(pa.float64(), safe=False) if pa.types.is_integer(column.type) else column
-                for column in (batch.column(name) for name in self.columns)
-            ]
-        try:
-            chosen = pa.table(wide, names=list(self.columns)).append_column(
-                _PLACE, pa.array(range(len(batch)), pa.int64())
-            )
-            return batch.take(chosen.filter(self.expression)[_PLACE].combine_chunks())
         except pa.ArrowException as error:
             reason = str(error).splitlines()[0]
             raise ConfigError(f"--where {self.text!r} cannot be computed of the store's values: {reason}") from error
-
-
-_PLACE = "w2vray.place"
 
 
 def parse_where(text: str, schema: pa.Schema | None = None) -> Where:
@@ -118,7 +107,7 @@ def parse_where(text: str, schema: pa.Schema | None = None) -> Where:
 
     Args:
         text: of the condition.
-        schema: of the columns, where it is known: constants are then read as their types need.
+        schema: of the columns, where it is known; without it the notation is checked, and nothing else.
 
     Raises:
         ConfigError: it is not in the allowed notation, or a constant is not a value of its column.
@@ -129,7 +118,7 @@ def parse_where(text: str, schema: pa.Schema | None = None) -> Where:
     except _UNPARSABLE as error:
         reason = str(error) or type(error).__name__
         raise ConfigError(f"--where {text!r} is not a condition ({reason}); write like \"lang == 'en'\"") from error
-    return Where(text, tuple(dict.fromkeys(parser.columns)), expression)
+    return Where(text, tuple(dict.fromkeys(parser.columns)), expression, tuple(dict.fromkeys(parser.notes)))
 
 
 class _Parser:
@@ -137,6 +126,7 @@ class _Parser:
         self.text = text
         self.schema = schema
         self.columns: list[str] = []
+        self.notes: list[str] = []
         self.size = 0
 
     def condition(self, node: ast.expr) -> pc.Expression:
@@ -173,40 +163,71 @@ class _Parser:
         if isinstance(op, ast.In | ast.NotIn):
             if not isinstance(right, ast.List | ast.Tuple) or not right.elts:
                 raise self.refused(right)
-            column = self.column(left)
-            values = [self.constant_of(left, item) for item in right.elts]
-            member = column.isin(pa.array(values))
-            # Arrow finds a missing value outside of every list; as in the other comparisons, nothing is known of it.
-            member = pc.if_else(column.is_valid(), member, pc.scalar(pa.scalar(None, pa.bool_())))
+            member = self.member(self.name(left), [self.constant(item) for item in right.elts])
             return member if isinstance(op, ast.In) else ~member
-        return _COMPARISONS[type(op)](self.value(left, right), self.value(right, left))
+        written, exchanged, of_constants = _COMPARISONS[type(op)]
+        if _is_column(left) and _is_column(right):
+            return self.columns_compared(written, self.name(left), self.name(right))
+        if _is_column(left):
+            return self.compared(self.name(left), written, self.constant(right))
+        if _is_column(right):
+            return self.compared(self.name(right), exchanged, self.constant(left))
+        return pc.scalar(of_constants(self.constant(left), self.constant(right)))
 
-    def value(self, node: ast.expr, other: ast.expr) -> pc.Expression:
-        """Return a side of a comparison; a constant is read as the column on the other side needs it."""
-        return self.column(node) if _is_column(node) else pc.scalar(self.constant_of(other, node))
+    def member(self, name: str, values: Sequence[Constant]) -> pc.Expression:
+        if len({_kind(value) for value in values}) > 1:
+            raise ConfigError(f"--where {self.text!r}: a list has values of one kind, not {_kinds(values)}")
+        column, kind = self.typed(name)
+        if kind is None:
+            return pc.scalar(True)
+        for value in values:
+            self.require_fitting(name, kind, value)
+            if isinstance(value, str):
+                self.read(name, kind, value, partial(compared, column, kind, "==", value))
+        return among(column, kind, values)
 
-    def constant_of(self, column: ast.expr, node: ast.expr) -> Any:
-        """Return a constant as a value of a column's type, where the schema is known and the type asks for it."""
-        value = self.constant(node)
-        if self.schema is None or not _is_column(column) or (name := self.name(column)) not in self.schema.names:
-            return value
-        kind = self.schema.field(name).type
-        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-        if not _fits(value, kind):
-            raise ConfigError(
-                f"--where {self.text!r}: column {name!r} is {kind}, and {value!r} is {_NAMED[type(value)]}; "
-                f"{_advice(name, kind)}"
+    def compared(self, name: str, comparison: str, value: Constant) -> pc.Expression:
+        column, kind = self.typed(name)
+        if kind is None:
+            return pc.scalar(True)
+        self.require_fitting(name, kind, value)
+        if is_text(kind) and comparison not in {"==", "!="} and _NUMBER_OR_DATE.match(str(value)):
+            self.notes.append(
+                f"column {name!r} is {kind}: --where compares its texts with {value!r} letter by letter, and not as "
+                "numbers or dates"
             )
-        if pa.types.is_decimal(kind):
-            return Decimal(str(value))
-        if not isinstance(value, str) or not pa.types.is_temporal(kind):
-            return value
+        return self.read(name, kind, value, partial(compared, column, kind, comparison, value))
+
+    def columns_compared(self, comparison: str, one: str, other: str) -> pc.Expression:
+        (first, kind), (second, other_kind) = self.typed(one), self.typed(other)
+        if kind is None or other_kind is None:
+            return pc.scalar(True)
+        return compared_columns(comparison, first, kind, second, other_kind)
+
+    def typed(self, name: str) -> tuple[pc.Expression, pa.DataType | None]:
+        """Return a column and its type, None where the types are not known yet."""
+        self.columns.append(name)
+        if self.schema is None:
+            return pc.field(name), None
+        if name not in self.schema.names:
+            raise ConfigError(f"--where {self.text!r}: no column {name!r}; there are {', '.join(self.schema.names)}")
+        return pc.field(name), self.schema.field(name).type
+
+    def require_fitting(self, name: str, kind: pa.DataType, value: Constant) -> None:
+        if not fits(value, kind):
+            raise ConfigError(
+                f"--where {self.text!r}: column {name!r} is {kind}, and {value!r} is {_kind(value)}; "
+                f"{advice(name, kind)}"
+            )
+
+    def read(self, name: str, kind: pa.DataType, value: object, make: Callable[[], pc.Expression]) -> pc.Expression:
+        """Return what compares a column with constants, if they are written as values of its type."""
         try:
-            return _temporal(value, kind)
-        except (ValueError, pa.ArrowException) as error:
+            return make()
+        except ValueError as error:
             raise ConfigError(
                 f"--where {self.text!r}: column {name!r} is {kind}, and {value!r} is no value of it; "
-                f"{_advice(name, kind)}"
+                f"{advice(name, kind)}"
             ) from error
 
     def column(self, node: ast.expr) -> pc.Expression:
@@ -222,9 +243,11 @@ class _Parser:
                 return name
         raise self.refused(node)
 
-    def constant(self, node: ast.expr) -> str | int | float | bool:
+    def constant(self, node: ast.expr) -> Constant:
         match node:
             case ast.Constant(value=str() | int() | float() | bool() as value):
+                if isinstance(value, str):
+                    value.encode()  # half a character is no text
                 return value
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
                 return -value
@@ -241,54 +264,11 @@ def _is_column(node: ast.expr) -> bool:
     return isinstance(node, ast.Name | ast.Call)
 
 
-_NAMED = {str: "a text", int: "a number", float: "a number", bool: "a truth value"}
-_TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-_NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+def _kind(value: object) -> str:
+    if isinstance(value, str):
+        return "a text"
+    return "a truth value" if isinstance(value, bool) else "a number"
 
 
-def _fits(value: object, kind: pa.DataType) -> bool:
-    """Tell whether a constant can be compared with values of a type; of types that are not listed, Arrow decides."""
-    if any(test(kind) for test in _TEXTS):
-        return isinstance(value, str)
-    if any(test(kind) for test in _NUMBERS):
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if pa.types.is_boolean(kind):
-        return isinstance(value, bool)
-    return isinstance(value, str) if pa.types.is_temporal(kind) and not pa.types.is_duration(kind) else True
-
-
-def _temporal(text: str, kind: pa.DataType) -> pa.Scalar:
-    """Read a date, a time or an instant; one without a zone is in UTC where the column has instants."""
-    if pa.types.is_timestamp(kind) and _NANOSECONDS.search(text):
-        return pa.scalar(text).cast(pa.timestamp("ns", kind.tz)).cast(kind)
-    if _NANOSECONDS.search(text):
-        raise ValueError("it is finer than a microsecond")
-    if pa.types.is_timestamp(kind):
-        instant = dt.datetime.fromisoformat(text)
-        if instant.tzinfo is not None and kind.tz is None:
-            raise ValueError("it has a zone, and the column has none")
-        if instant.tzinfo is None and kind.tz is not None:
-            instant = instant.replace(tzinfo=dt.UTC)
-        return pa.scalar(instant, pa.timestamp("us", kind.tz)).cast(kind)
-    if pa.types.is_date(kind):
-        return pa.scalar(dt.date.fromisoformat(text), kind)
-    time = dt.time.fromisoformat(text)
-    if time.tzinfo is not None:
-        raise ValueError("it has a zone, and the column has none")
-    return pa.scalar(time, pa.time64("us")).cast(kind)
-
-
-_NANOSECONDS = re.compile(r"[.,][0-9]{7}")  # Python's own reading would leave the digits out
-
-
-def _advice(name: str, kind: pa.DataType) -> str:
-    """Show how a value of a type is written."""
-    if any(test(kind) for test in _TEXTS):
-        return f"write a text, such as {name} == '2020'"
-    if any(test(kind) for test in _NUMBERS):
-        return f"write a number, such as {name} >= 2020"
-    if pa.types.is_boolean(kind):
-        return f"write {name} == True"
-    if pa.types.is_date(kind):
-        return f"write a date, such as {name} >= '2024-01-31'"
-    return f"write a time, such as {name} >= '{'2024-01-31 ' if pa.types.is_timestamp(kind) else ''}12:30:00'"
+def _kinds(values: Sequence[object]) -> str:
+    return " and ".join(dict.fromkeys(map(_kind, values)))

@@ -45,7 +45,6 @@ def labelled_units(
     condition = parse_where(where) if where is not None else None
     columns = Columns(text_columns, tuple(condition.columns) if condition else (), (label_column,))
     corpus, found = whole_store(arguments, columns, where=condition, read_as=read_as, table_version=table_version)
-    if condition:
-        condition.fitted(found.schema)
-    notes = [*corpus.notes, *found.notes]
+    of_condition = condition.fitted(found.schema).notes if condition else ()
+    notes = [*corpus.notes, *found.notes, *of_condition]
     return Labelled(corpus, plan_units(found.files), found.multi_label, found.schema, notes)

@@ -1,0 +1,97 @@
+"""A model's card: what a person has to know before trusting it, in Markdown. It is README.md of a model directory."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from w2vray.models.directory import ModelConfig
+
+__all__ = ["model_card"]
+
+_LABELS_SHOWN = 20
+USE = """## Use it
+
+```
+w2vray predict --model MODEL "some text"
+w2vray score STORE --model MODEL --output RUN
+```"""
+
+
+def model_card(config: "ModelConfig") -> str:
+    """Return the card of a model."""
+    history = config.training
+    settings: Mapping[str, Any] = history.get("settings", {})
+    sections = [
+        f"# Text classifier: {config.model}, {len(config.labels):,} labels",
+        _lines(
+            "What it is",
+            {
+                "Kind": f"{config.model}, made by w2vray",
+                "Answers": "any number of labels a text" if config.multi_label else "one label a text",
+                "Labels": _labels(config.labels),
+                "Word vectors": f"{config.dim:,} numbers a word, from `{config.vectors_path}`"
+                + (", tuned for the words of the training set" if config.tuned_vectors else ", frozen"),
+                "Vectors' fingerprint": f"`{config.vectors_fingerprint[:16]}`",
+                "Token rules": config.rules.name,
+                "Words without a vector": config.oov,
+            },
+        ),
+        _lines(
+            "What it was trained on",
+            {
+                "Data": ", ".join(f"`{place}`" for place in settings.get("labelled", ())),
+                "Rows": _rows(history.get("rows", {})),
+                "Condition": _code(settings.get("where")),
+                "Text": ", ".join(f"`{name}`" for name in settings.get("text_column", ())),
+                "Label": _code(settings.get("label_column")),
+                "Options": _options(config),
+                "Versions": ", ".join(f"{name} {number}" for name, number in history.get("versions", {}).items()),
+            },
+        ),
+        _lines("How good it is", _measured(history)),
+        USE,
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _lines(title: str, facts: Mapping[str, str]) -> str:
+    lines = [f"- **{name}**: {fact}" for name, fact in facts.items() if fact]
+    return "\n".join([f"## {title}", "", *lines]) if lines else ""
+
+
+def _labels(labels: tuple[str, ...] | list[str]) -> str:
+    shown = ", ".join(f"`{label}`" for label in labels[:_LABELS_SHOWN])
+    return f"{shown} and {len(labels) - _LABELS_SHOWN:,} more" if len(labels) > _LABELS_SHOWN else shown
+
+
+def _code(text: str | None) -> str:
+    return f"`{text}`" if text else ""
+
+
+def _rows(rows: Mapping[str, int]) -> str:
+    if not rows:
+        return ""
+    told = [f"{rows['train']:,} to learn from", f"{rows['validation']:,} to stop by"]
+    told += [f"{rows[name]:,} left out {why}" for name, why in _LEFT_OUT.items() if rows.get(name)]
+    return ", ".join(told)
+
+
+_LEFT_OUT = {"without_label": "without a label", "without_evidence": "without a known word"}
+
+
+def _options(config: "ModelConfig") -> str:
+    stored = config.as_dict()["settings"]
+    return ", ".join(f"{name} {value}" for name, value in stored.items())
+
+
+def _measured(history: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is known of its quality; rows that a training stops by flatter a model a little."""
+    found = [line for line in history.get("curve", ()) if line.get("validation_loss") is not None]
+    if not found:
+        return {"Accuracy": "not measured in the training; `w2vray evaluate` measures it on rows that you name"}
+    best = min(found, key=lambda line: line["validation_loss"])
+    return {
+        "Accuracy on the rows to stop by": f"{best['validation_accuracy']:.4f}, after epoch {best['epoch']} of "
+        f"{len(history['curve'])}. The training stopped by these rows, so it is slightly too good",
+        "Elsewhere": "measure it on rows that were not trained on: `w2vray evaluate`",
+    }
