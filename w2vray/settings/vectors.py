@@ -13,6 +13,7 @@ from w2vray.settings.verbs import (
     flag,
     require,
     require_choices,
+    require_paths,
     require_text_columns,
     require_version,
 )
@@ -56,6 +57,7 @@ class ImportSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
+        require_paths(self, "source", "output")
         require(self.limit is None or self.limit > 0, "limit", self.limit, "a whole number above 0")
 
 
@@ -86,6 +88,7 @@ class FitVectorsSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
+        require_paths(self, "output")
         require_text_columns(self.text_column)
         require_version(self.table_version)
         for name in ("dim", "epochs", "window", "min_count", "negative"):
@@ -124,6 +127,7 @@ class JoinVectorsSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
+        require_paths(self, "vectors", "output")
         if len(self.vectors) < 2:
             raise ConfigError(f"VECTORS are {len(self.vectors)}; allowed: at least two, to be joined side by side")
 
@@ -143,6 +147,7 @@ class VectorsInfoSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
+        require_paths(self, "vectors")
         require_text_columns(self.text_column)
         if self.family is not None and not self.corpus:
             raise ConfigError("--family measures a corpus; name one with --corpus, or leave it out")

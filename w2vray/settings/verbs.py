@@ -5,10 +5,12 @@ one place. Those of the ``vectors`` verbs are in ``vectors.py``, those of ``trai
 above the models that it offers; a model's own stand in its room.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 
+from w2vray.artefacts import no_path_because
 from w2vray.errors import ConfigError
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "help_of",
     "require",
     "require_choices",
+    "require_paths",
     "require_text_columns",
     "require_version",
 ]
@@ -80,6 +83,17 @@ def require(condition: bool, name: str, value: object, allowed: str) -> None:
         raise ConfigError(f"{flag(name)} is {value!r}; allowed: {allowed}")
 
 
+def require_paths(settings: Any, *names: str) -> None:
+    """Check that places which are opened by their path are none that only look so: a URI would become a folder."""
+    for name in names:
+        value = getattr(settings, name)
+        for place in value if isinstance(value, tuple) else (value,):
+            why = "files of it are opened by their path, so it has to be on this machine" if "://" in str(place) else ""
+            if place is not None and (why := why or no_path_because(str(place))):
+                shown = re.sub("//[^/]*@", "//", str(place).partition("?")[0])  # without a key
+                raise ConfigError(f"{name.upper()} is {shown!r}: {why}")
+
+
 def require_choices(settings: Any) -> None:
     """Check each field that declares choices against them."""
     for item in fields(settings):
@@ -134,6 +148,7 @@ class EvaluateSettings:
     workers: int | None = documented("Scoring workers. Default: one a CPU of the cluster.", None, group="Where it runs")
 
     def __post_init__(self) -> None:
+        require_paths(self, "model", "vectors", "output")
         require_text_columns(self.text_column)
         require(self.workers is None or self.workers > 0, "workers", self.workers, "a whole number above 0")
         require_version(self.table_version)
@@ -213,6 +228,7 @@ class ScoreSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
+        require_paths(self, "model", "vectors")
         require_text_columns(self.text_column)
         require_version(self.table_version)
         require(self.max_bytes > 0, "max_bytes", self.max_bytes, "a whole number above 0")
@@ -275,6 +291,7 @@ class PredictSettings:
     threshold: float | None = documented(THRESHOLD_HELP, None)
 
     def __post_init__(self) -> None:
+        require_paths(self, "model", "vectors")
         require(self.top_k is None or self.top_k > 0, "top_k", self.top_k, "a whole number above 0")
         _require_threshold(self.threshold)
 

@@ -11,7 +11,7 @@ from w2vray.schema import FileReason
 from w2vray.store.corpus import SourceFile
 from w2vray.store.description import Description
 from w2vray.store.failures import Failure
-from w2vray.store.opening import NAMELESS_FOLDER, UNREADABLE, file_error, first_line
+from w2vray.store.opening import NAMELESS_FOLDER, UNREADABLE, errors_of, file_error, first_line
 from w2vray.store.parquet import Parquet
 from w2vray.store.units import Piece
 
@@ -88,7 +88,7 @@ def describe_file(store: fs.FileSystem, base: str, file: SourceFile, columns: Se
         return Failure(reason=FileReason.UNSUPPORTED, detail=NAMELESS_FOLDER, file=file.name)
     made = _named(file.name)
     try:
-        with store.open_input_file(f"{base}/{file.name}") as handle:
+        with errors_of(store), store.open_input_file(f"{base}/{file.name}") as handle:
             try:
                 return made.describe(handle, file, columns)
             except (FileError, *UNREADABLE):

@@ -19,6 +19,7 @@ from w2vray.settings.verbs import (
     documented,
     require,
     require_choices,
+    require_paths,
     require_text_columns,
     require_version,
 )
@@ -107,6 +108,7 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
+        require_paths(self, "vectors", "output")
         require_text_columns(self.text_column)
         require_version(self.table_version)
         share = self.validation_fraction
