@@ -92,7 +92,10 @@ def test_whoever_stops_following_is_told_how_to_go_on(
     play(LOG, stop)
     with pytest.raises(stop):
         submit("http://head", ["verify", "r"], submission_id="job-1")
-    assert "job job-1 goes on; follow it with `ray job logs job-1 --address http://head --follow`" in capsys.readouterr().err
+    assert (
+        "job job-1 goes on; follow it with `ray job logs job-1 --address http://head --follow`"
+        in capsys.readouterr().err
+    )
 
 
 BUSY = RuntimeError("Request failed with status code 500: No available agent to submit job, please try again later.")

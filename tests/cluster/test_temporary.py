@@ -60,9 +60,7 @@ print("RAY_TMPDIR" in os.environ)
     environment = {name: value for name, value in os.environ.items() if name not in {"RAY_TMPDIR", "RAY_ADDRESS"}}
     environment |= {"TMPDIR": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)}
 
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
 
     assert done.stdout == "[1, 2] True\nFalse\n", done.stderr
     assert folder.is_dir(), "what does not fit into memory goes to the folder that was named"

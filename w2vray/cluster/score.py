@@ -34,7 +34,7 @@ from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.failures import Failure
 from w2vray.store.listing import Ignored
 from w2vray.store.places import absolute
-from w2vray.store.preflight import EXCLUDED, NO_DATA
+from w2vray.store.preflight import NOT_READ
 from w2vray.store.sampling import sample_texts
 from w2vray.store.units import Unit
 from w2vray.vectors.comparing import coverage_warnings, share_found
@@ -279,12 +279,9 @@ def _not_read(plan: RunPlan) -> Ignored:
     """Count the files of a plan that hold no rows, and were not meant to, or none that --where asks for."""
     ignored = Ignored()
     for file, failure in plan.left_out.items():
-        if failure.reason in _NOT_READ:
-            ignored.add(_NOT_READ[failure.reason], file.name)
+        if failure.reason in NOT_READ:
+            ignored.add(NOT_READ[failure.reason], file.name)
     return ignored
-
-
-_NOT_READ = {FileReason.NOT_DATA: NO_DATA, FileReason.EXCLUDED: EXCLUDED}
 
 
 def _close(

@@ -85,9 +85,9 @@ def _send(client: JobSubmissionClient, verb: Sequence[str], job: str) -> str:
 
 def _there_already(client: JobSubmissionClient, job: str) -> ClusterError:
     status = client.get_job_status(job).value.lower()
+    how = _how_to_follow(client.get_address(), job)
     return ClusterError(
-        f"a job called {job} is there already ({status}): {_how_to_follow(client.get_address(), job)}; for another one, "
-        "give another --submission-id or none"
+        f"a job called {job} is there already ({status}): {how}; for another one, give another --submission-id or none"
     )
 
 

@@ -10,7 +10,7 @@ from w2vray.store.corpus import SourceFile, find_corpus
 from w2vray.store.describing import describe_files
 from w2vray.store.failures import Failure
 from w2vray.store.listing import Ignored
-from w2vray.store.preflight import NO_DATA
+from w2vray.store.preflight import NOT_READ
 from w2vray.store.units import Piece, Unit, unit_pieces
 
 __all__ = ["store_problems"]
@@ -57,8 +57,14 @@ def store_problems(
                 problems.append(f"{planned.file} has {rows:,} rows; the plan has {sum(p.rows for p in of_file):,}")
     known = {*pieces, *((file.root, file.name) for file in left_out)}
     for file, failure in left_out.items():
-        if failure.reason == FileReason.NOT_DATA:
-            corpus.ignored.add(NO_DATA, file.name)
+        if failure.reason in NOT_READ:
+            corpus.ignored.add(NOT_READ[failure.reason], file.name)
+        now = present.get((file.root, file.name), file)
+        if failure.reason in {FileReason.NOT_DATA, FileReason.NO_ROWS} and now != file:
+            problems.append(
+                f"{file.name} was left out ({NOT_READ[failure.reason]}) and has changed since: it had {file.size:,} "
+                f"bytes, and has {now.size:,}"
+            )
     return problems, [file.name for place, file in present.items() if place not in known], corpus.ignored
 
 

@@ -19,7 +19,7 @@ from w2vray.store.labels import holds_lists, require_label_type
 from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN
 from w2vray.text.columns import is_text_type
 
-__all__ = ["EXCLUDED", "NO_DATA", "Columns", "Found", "excluded_files", "fit_files", "whole_store"]
+__all__ = ["EXCLUDED", "NOT_READ", "Columns", "Found", "excluded_files", "fit_files", "whole_store"]
 
 
 OWN_COLUMNS = frozenset({FILE_COLUMN, ROW_COLUMN})
@@ -137,12 +137,19 @@ def whole_store(
         more = f", and {len(others):,} more like it" if others else ""
         raise CorpusError(f"{corpus.place(file)}: {failure.detail}{more}; mend or leave out the file")
     for file in no_data:
-        corpus.ignored.add(NO_DATA, file.name)
+        corpus.ignored.add(NOT_READ[FileReason.NOT_DATA], file.name)
+    for empty in (each for each in described if not each.rows):
+        corpus.ignored.add(NOT_READ[FileReason.NO_ROWS], empty.file.name)
     return corpus, found
 
 
-NO_DATA = "neither content nor name says that it is data"
 EXCLUDED = "--where leaves out all of its rows, by the table's log"
+NOT_READ = {
+    FileReason.NOT_DATA: "neither content nor name says that it is data",
+    FileReason.NO_ROWS: "no rows in it",
+    FileReason.EXCLUDED: EXCLUDED,
+}
+"""Why a file that is as it should be is not read, for a person."""
 
 
 def _require_columns(schemas: Iterable[pa.Schema], columns: Columns, roots: Sequence[str]) -> None:
