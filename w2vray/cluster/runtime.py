@@ -151,7 +151,7 @@ def start_here(cpus: int, spilling: str | None = None) -> None:
                 _cleared_if_failed(),
                 _away_from_here(),
             ):
-                spill = {} if spilling is None else {"object_spilling_directory": spilling}
+                spill: Mapping[str, Any] = {} if spilling is None else {"object_spilling_directory": spilling}
                 ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_SILENT, **spill)
         except (AttributeError, TypeError):
             if few_processes is nullcontext:
