@@ -25,7 +25,13 @@ from w2vray.vectors.readers import Block
 settings.register_profile("w2vray", deadline=None, max_examples=50)  # the first call of a torch operation is slow
 settings.load_profile("w2vray")
 
-pytest_plugins = ["tests.fixtures.rays", "tests.fixtures.real", "tests.fixtures.stores", "tests.fixtures.trainings"]
+pytest_plugins = [
+    "tests.fixtures.rays",
+    "tests.fixtures.real",
+    "tests.fixtures.stores",
+    "tests.fixtures.trainings",
+    "tests.fixtures.simulated",
+]
 
 WORDS = ["good", "bad", "film", "dull", "great", "the"]
 TABLE_VD = np.array(

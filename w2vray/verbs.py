@@ -14,6 +14,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import fields, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -201,6 +202,9 @@ def train(
     model: str = TrainSettings.model,
     text_column: Names = ("text",),
     label_column: str = "label",
+    label_strip: bool = False,
+    label_separator: str | None = None,
+    unlabelled: Names = (),
     where: str | None = None,
     table_version: int | None = None,
     validation: Places = (),
@@ -257,6 +261,9 @@ def evaluate(
     vectors: Place | None = None,
     text_column: Names = ("text",),
     label_column: str = "label",
+    label_strip: bool = False,
+    label_separator: str | None = None,
+    unlabelled: Names = (),
     where: str | None = None,
     table_version: int | None = None,
     workers: int | None = None,
@@ -434,6 +441,8 @@ def _several(name: str, value: Any) -> Iterable[Any]:
     """Return the single values of an argument that may be one or several."""
     if isinstance(value, str | os.PathLike | int):
         return (value,)
+    if isinstance(value, AbstractSet):
+        raise ConfigError(f"{name} is {value!r}, which has no order; give a list")
     if isinstance(value, bytes | bytearray | Mapping) or not isinstance(value, Iterable):
         raise ConfigError(f"{name} is {value!r}; give one value, or a list of them")
     return value

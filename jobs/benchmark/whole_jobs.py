@@ -93,26 +93,28 @@ def _bare(place: _Place, store: Path, model: str, size: float, processes: int | 
     bundle, corpus = Bundle.load(settings.model), find_corpus(settings.corpus)
     request = Request.of(settings, bundle)
     plan = start_run(RunDirectory(settings.output), request, corpus)
-    arguments = (
-        settings,
-        ScoringJob(request=request, roots=corpus.roots, schema=plan.schema, kept_schema=plan.kept_schema),
-    )
+    job = ScoringJob(request=request, roots=corpus.roots, schema=plan.schema, kept_schema=plan.kept_schema)
     processes = processes or len(os.sched_getaffinity(0))
-    with multiprocessing.get_context("spawn").Pool(processes, _start, arguments) as pool:
+    with (
+        RunDirectory(settings.output).drafting() as drafts,
+        multiprocessing.get_context("spawn").Pool(processes, _start, (settings, job, drafts)) as pool,
+    ):
         pool.map(_score_unit, [unit.as_json() for unit in plan.units], chunksize=1)
     return size
 
 
-def _start(settings: ScoreSettings, job: ScoringJob) -> None:
+def _start(settings: ScoreSettings, job: ScoringJob, drafts: str) -> None:
     global _scorer, _job, _run  # noqa: PLW0603 - a process of the pool keeps what it loaded
     torch.set_num_threads(1)
     pa.set_cpu_count(1)
-    bundle, _job, _run = Bundle.load(settings.model), job, RunDirectory(settings.output)
+    bundle, _job, _run = Bundle.load(settings.model), job, RunDirectory(settings.output, drafts)
     _scorer = TextScorer(bundle, bundle.open_vectors())
 
 
 def _score_unit(unit: str) -> None:
-    _run.commit(*score_unit(Unit.from_json(unit), _scorer, _job))
+    planned = Unit.from_json(unit)
+    with _run.part(planned.id, _job.scores_schema) as part:
+        _run.commit(part, score_unit(planned, _scorer, _job, part.write))
 
 
 def _script(script: Callable[..., None], store: Path, place: _Place, size: float, *arguments: object) -> float:

@@ -108,7 +108,7 @@ def test_a_worker_takes_no_more_cpus_than_it_was_given(
         import torch  # noqa: PLC0415
         from numba.np.ufunc import parallel  # noqa: PLC0415
 
-        worker = ScoringWorker(shared, bundle, job)
+        worker = ScoringWorker(shared, bundle, job, "drafts-none")
         worker.scorer.score(["bab bob"])
         blas = [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
         return {

@@ -20,7 +20,9 @@ from w2vray.errors import CorpusError, RunError
 from w2vray.run import leases
 from w2vray.run.directory import RunDirectory
 from w2vray.run.leases import only_writer
+from w2vray.run.parts import UnitRecord
 from w2vray.run.verify import VerifySummary, verify
+from w2vray.schema import REJECTED_SCHEMA
 from w2vray.settings.verbs import ScoreSettings, VerifySettings
 
 pytestmark = pytest.mark.usefixtures("in_process")
@@ -171,6 +173,44 @@ def test_a_put_that_does_not_arrive_whole_is_an_error(bucket: Bucket, monkeypatc
     monkeypatch.setattr(run, "store", Torn())
     with pytest.raises(RunError, match=r"scores/x cannot be written \(5 bytes have arrived, of 10\)"):
         run.write(b"0123456789", "scores", "x")
+
+
+def test_a_worker_that_was_given_up_publishes_nothing(bucket: Bucket) -> None:
+    schema = pa.schema([("source_row", pa.int64())])
+    record = UnitRecord(
+        unit="u",
+        rows_read=1,
+        rows_in=1,
+        rows_scored=1,
+        rows_rejected=0,
+        rows_abstained=0,
+        rows_truncated=0,
+        run="f",
+        profile={},
+    )
+    rows = pa.record_batch({"source_row": pa.array([0], pa.int64())})
+    none = REJECTED_SCHEMA.empty_table().to_batches() or [pa.RecordBatch.from_pylist([], schema=REJECTED_SCHEMA)]
+    with RunDirectory(bucket.place("run")).drafting() as drafts:
+        first, second = RunDirectory(bucket.place("run"), drafts), RunDirectory(bucket.place("run"), drafts)
+        with first.part("u", schema) as mine, second.part("u", schema) as other:
+            for part in (mine, other):
+                part.write(rows, none[0])
+            made = first.commit(mine, record)
+            assert second.commit(other, record) == made
+    before = parts_of(bucket.content("run"))
+    assert set(before) == {"scores/part-u.parquet"}
+    with RunDirectory(bucket.place("run")).drafting() as drafts:
+        late = RunDirectory(bucket.place("run"), drafts)
+        part = late.part("v", schema)
+        part.write(rows, none[0])
+        other = late.part("w", schema)
+        other.write(rows, none[0])
+        draft, _ = other.finish_scores(record)
+    with pytest.raises(OSError, match=r"NO_SUCH_KEY|does not exist"), other:  # as where it had asked just before
+        bucket.files.copy_file(draft.path, f"{bucket.name}/run/scores/part-w.parquet")
+    with pytest.raises(RunError, match="was given up"), part:
+        late.commit(part, record)
+    assert parts_of(bucket.content("run")) == before
 
 
 def test_a_file_replaced_within_its_times_resolution_is_known_by_its_etag(

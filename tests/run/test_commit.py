@@ -18,6 +18,7 @@ from pyarrow import fs
 from w2vray.cluster.score import score
 from w2vray.errors import RunError
 from w2vray.run.directory import RunDirectory
+from w2vray.run.drafts import Draft, Drafts
 from w2vray.run.parts import part_name
 from w2vray.run.sealed import seal
 from w2vray.run.verify import verify
@@ -59,6 +60,7 @@ def ended_at(step: int) -> Iterator[list[str]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.fsync", counting("fsync", os.fsync))
         patch.setattr("os.replace", counting("replace", os.replace))
+        patch.setattr("os.link", counting("link", os.link))
         patch.setattr(RunDirectory, "write", counting("write", RunDirectory.write))
         patch.setattr(RunDirectory, "remove", counting("remove", RunDirectory.remove))
         yield taken
@@ -160,13 +162,13 @@ def test_rejected_rows_are_there_before_the_part_that_commits_them(
 ) -> None:
     write_store(tmp_path / "store", [[[b"bab", None]]])
     written: list[str] = []
-    write = RunDirectory.write
+    publish = Drafts.publish
 
-    def noting(run: RunDirectory, data: Any, *parts: str) -> None:
+    def noting(drafts: Drafts, draft: Draft, *parts: str, replace: bool = False) -> bool:
         written.append(parts[0])
-        write(run, data, *parts)
+        return publish(drafts, draft, *parts, replace=replace)
 
-    monkeypatch.setattr(RunDirectory, "write", noting)
+    monkeypatch.setattr(Drafts, "publish", noting)
     run_score(tmp_path / "store", model, tmp_path / "run")
     assert [name for name in written if name in {"rejected", "scores"}] == ["rejected", "scores"]
     assert written[-1] == "_SUCCESS"
@@ -179,15 +181,15 @@ def test_rejected_rows_of_a_unit_that_never_was_are_not_there_twice(
     """A unit dies between its rejected rows and its part, and then smaller ones take its place."""
     store, run = tmp_path / "store", tmp_path / "run"
     write_store(store, [[[b"bab", None]], [[b"dab", None, None]]])
-    write = RunDirectory.write
+    publish = Drafts.publish
 
-    def dying(run: RunDirectory, data: Any, *parts: str) -> None:
+    def dying(drafts: Drafts, draft: Draft, *parts: str, replace: bool = False) -> bool:
         if parts[0] == "scores":
             raise Killed
-        write(run, data, *parts)
+        return publish(drafts, draft, *parts, replace=replace)
 
     with monkeypatch.context() as patch, suppress(Killed):
-        patch.setattr(RunDirectory, "write", dying)
+        patch.setattr(Drafts, "publish", dying)
         run_score(store, model, run)
     assert len(list(run.glob("rejected/*"))) == 1
     whole, before = (store / "1.parquet").read_bytes(), (store / "1.parquet").stat()
@@ -243,8 +245,8 @@ def test_a_filesystem_that_is_neither_local_nor_an_object_store_is_written_by_re
     run = RunDirectory(str(tmp_path / "run"))
     run.store, run.base = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()), "run"
     run.is_local = False
-    run.write(b"whole", "scores", "x")
-    run.write(b"again", "scores", "x")
+    run.put(b"whole", "scores", "x")
+    run.put(b"again", "scores", "x")
     assert (tmp_path / "run" / "scores" / "x").read_bytes() == b"again"
     assert list((tmp_path / "run" / "_temporary").iterdir()) == []
 
@@ -254,7 +256,7 @@ def test_what_a_dying_worker_removes_while_the_next_run_clears_up_is_no_error(
 ) -> None:
     run = RunDirectory(str(tmp_path / "run"))
     for name in ("a", "b", "c"):
-        run.write(b"half", "_temporary", name)
+        run.put(b"half", "_temporary", name)
     listed = run.list("_temporary")
     (tmp_path / "run" / "_temporary" / "b").unlink()
     monkeypatch.setattr(run, "list", lambda _: listed)

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import fs
 
-from w2vray.run.parts import CommittedPart, UnitRecord, part_name, read_part, serialise_part, unit_of
+from w2vray.run.parts import CommittedPart, UnitRecord, part_name, read_part, unit_of
 from w2vray.run.sealed import seal
 
 RECORD = UnitRecord(
@@ -38,7 +38,8 @@ def footer_of(data: bytes | memoryview) -> CommittedPart:
 
 @pytest.mark.parametrize("scores", [SCORES, SCORES[:0]], ids=["rows", "no rows"])
 def test_a_parts_footer_carries_its_units_record(tmp_path: Path, scores: pa.Table) -> None:
-    data, written = serialise_part(RECORD, scores)
+    data, made = seal(scores, asdict(RECORD))
+    written = CommittedPart(RECORD, made)
     (tmp_path / "part.parquet").write_bytes(data)
 
     with fs.LocalFileSystem().open_input_file(str(tmp_path / "part.parquet")) as handle:
@@ -50,14 +51,14 @@ def test_a_parts_footer_carries_its_units_record(tmp_path: Path, scores: pa.Tabl
 
 
 def test_a_record_without_rejected_rows_says_none() -> None:
-    data, _ = serialise_part(replace(RECORD, rejected_sha256=None), SCORES)
+    data, _ = seal(SCORES, asdict(replace(RECORD, rejected_sha256=None)))
 
     assert footer_of(data).record.rejected_sha256 is None
 
 
 def test_the_same_unit_gives_the_same_bytes() -> None:
-    first, _ = serialise_part(RECORD, SCORES)
-    again, _ = serialise_part(RECORD, SCORES)
+    first, _ = seal(SCORES, asdict(RECORD))
+    again, _ = seal(SCORES, asdict(RECORD))
 
     assert bytes(first) == bytes(again)
 

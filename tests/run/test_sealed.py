@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2vray.errors import W2vrayError
-from w2vray.run.sealed import check_rows, read_seal, read_sealed, seal
+from w2vray.run.sealed import SealedWriter, check_rows, read_seal, read_sealed, seal
 
 TABLE = pa.table({"text": ["a", None, '"footer_sha256": "' + "0" * 64], "row": [1, 2, 3]})
 SEALED = bytes(seal(TABLE, {"rows": 3})[0])
@@ -107,3 +107,49 @@ def test_many_rows_are_cut_into_row_groups() -> None:
     data, _ = seal(pa.table({"source_row": pa.array(range(rows), pa.int64())}))
     metadata = pq.read_metadata(io.BytesIO(data))
     assert [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)] == [1 << 17, 5]
+
+
+@given(
+    rows=st.lists(st.lists(st.one_of(st.none(), st.text(max_size=40)), max_size=9), max_size=9),
+    row_group=st.integers(1, 20),
+    row_group_bytes=st.integers(1, 300),
+)
+def test_a_file_that_is_written_batch_by_batch_holds_the_rows_of_all(
+    rows: list[list[str | None]], row_group: int, row_group_bytes: int
+) -> None:
+    batches = [pa.record_batch({"text": pa.array(texts, pa.string())}) for texts in rows]
+    schema = pa.schema([("text", pa.string())])
+    buffer = io.BytesIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("w2vray.run.sealed._ROW_GROUP", row_group)
+        patch.setattr("w2vray.run.sealed._ROW_GROUP_BYTES", row_group_bytes)
+        writer = SealedWriter(buffer, schema)
+        for batch in batches:
+            writer.write(batch)
+        writer.close({"batches": len(batches)})
+    written = buffer.getvalue()
+    assert read_sealed(written).equals(pa.Table.from_batches(batches, schema))
+    assert read_seal(handle_of(written)).record == {"batches": len(batches)}
+    assert writer.file_sha256 == sha256(written).hexdigest()
+
+
+def test_a_row_group_ends_where_its_rows_take_much_memory() -> None:
+    batch = pa.record_batch({"html": ["x" * 100_000] * 100})  # 10 MB
+    buffer, sizes = io.BytesIO(), []
+    writer = SealedWriter(buffer, batch.schema)
+    for _ in range(7):
+        writer.write(batch)
+        sizes.append(buffer.tell() > 4)
+    writer.close()
+    metadata = pq.read_metadata(io.BytesIO(buffer.getvalue()))
+    assert [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)] == [400, 300]
+    assert sizes == [False] * 3 + [True] * 4, "the first rows leave memory with the fourth batch"
+
+
+def test_a_writer_that_is_given_up_writes_nothing_more() -> None:
+    buffer = io.BytesIO()
+    writer = SealedWriter(buffer, TABLE.schema)
+    writer.write(TABLE)
+    before = buffer.tell()
+    writer.abandon()
+    assert buffer.tell() == before

@@ -425,6 +425,7 @@ def test_the_numeric_profile_names_what_answers_may_differ_by() -> None:
         "torch",
         "kernels",
         "libm",
+        "arrow",
         "scoring_version",
     }
     assert (profile["device"], profile["dtype"], profile["scoring_version"]) == ("cpu", "float32", SCORING_VERSION)

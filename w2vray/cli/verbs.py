@@ -6,10 +6,11 @@ Each imports what it needs when it is called, so that ``--help`` answers at once
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
+from rich.table import Table
 
 from w2vray.cli.command import GOES_ON, verb
 from w2vray.cli.console import Output, counted, table
@@ -18,10 +19,15 @@ from w2vray.cli.parsing import GroupedOption
 from w2vray.settings import verbs as config
 from w2vray.training.settings import TrainSettings
 
+if TYPE_CHECKING:
+    from w2vray.scoring.metrics import Metrics
+
 __all__ = ["evaluate", "predict", "score", "train", "verify"]
 
 _TYPED = frozenset({ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP, ParameterSource.ENVIRONMENT})
 """Where a value comes from that somebody chose: the command line, --config, a variable of the environment."""
+
+_CONFUSIONS_SHOWN = 5
 
 _NEW_FILES_TOLD = 5
 """Of those that came after a run was planned: a store may have got thousands."""
@@ -77,10 +83,11 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
     rows = f"{counted(summary.rows, 'row')} trained on, {summary.rows_validation:,} kept for validation"
     if summary.refit:
         rows += ", then on all of them"
+    marked = _said(summary.rows_unlabelled)
     unlabelled, unusable = counted(summary.rows_without_label, "row"), summary.rows_without_evidence
     lines = [
         f"{summary.model}: {settings.model}, {len(summary.labels)} classes, {rows}",
-        f"left out: {unlabelled} without a label, {unusable:,} without a known word or a text that can be read",
+        f"left out: {unlabelled} without a label{marked}, {unusable:,} without a known word or a text that can be read",
     ]
     for label, count in _commonest(summary.labels_unknown):
         output.note(f"--validation: {label} is no label of the rows to learn from; of it: {counted(count, 'row')}")
@@ -94,6 +101,11 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
         )
     lines.append(_words_found(summary.tokens, summary.coverage))
     output.result(summary.as_dict(), *lines)
+
+
+def _said(unlabelled: Mapping[str, int]) -> str:
+    """Say how many rows a value of --unlabelled has left out."""
+    return "".join(f", {count:,} of {value!r}" for value, count in unlabelled.items())
 
 
 def _commonest(labels: Mapping[str, int]) -> Iterator[tuple[str, int]]:
@@ -130,11 +142,28 @@ def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> Non
     output.result(
         summary.as_dict(),
         table("classes", ["class", "rows", "precision", "recall", "F1"], rows),
+        *([] if isinstance(found, MultiLabelMetrics) else _confusions(found)),
         f"accuracy {found.accuracy:.4f}{micro}, macro-F1 {found.macro_f1:.4f} on {counted(found.rows, 'row')} "
         f"({found.rows_no_evidence:,} without a known word or a readable text, {summary.rows_unknown_label:,} of a "
-        f"label that the model does not know; {summary.rows_without_label:,} without a label left out)",
+        f"label that the model does not know; {summary.rows_without_label:,} without a label"
+        f"{_said(summary.rows_unlabelled)} left out)",
+        *([] if isinstance(found, MultiLabelMetrics) else [_beside(found)]),
         _words_found(summary.tokens, summary.coverage),
     )
+
+
+def _confusions(found: "Metrics") -> list[Table]:
+    rows = [
+        ("(not known to the model)" if true is None else true, "(none)" if given is None else given, count)
+        for true, given, count in found.confusions(_CONFUSIONS_SHOWN)
+    ]
+    return [table("commonest confusions", ["label", "given instead", "rows"], rows)] if rows else []
+
+
+def _beside(found: "Metrics") -> str:
+    """Say what accuracy costs nothing: 0.97 is little where 97 % of the rows have one label."""
+    commonest = max(found.classes, key=lambda item: item.rows)
+    return f"always answering {commonest.label!r} would reach an accuracy of {found.largest_share:.4f}"
 
 
 @verb(
@@ -215,10 +244,7 @@ def verify(output: Output, /, **arguments: Any) -> int:
         *summary.problems,
         *(f"accepted as a gap: {gap}" for gap in summary.gaps),
         *summary.notes,
-        *(
-            f"{table['place']} is a {table['kind']} table, read at version {table['version']}"
-            for table in summary.tables
-        ),
+        *(f"{table['place']}: {table['kind']} table, read at version {table['version']}" for table in summary.tables),
         *(f"in the store, and not in the run: {name}; add it with `score --new-files`" for name in summary.new_files),
         f"{summary.run}: {counted(summary.rows_in, 'row')} in = {summary.rows_scored:,} scored + "
         f"{summary.rows_rejected:,} rejected, {counted(summary.units, 'unit')}; "

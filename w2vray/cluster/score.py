@@ -84,9 +84,11 @@ class ScoreSummary:
 class _Work:
     """What this call has done so far, and whom it asks and tells between units."""
 
+    settings: ScoreSettings
     still_ours: StillOurs
     progress: Progress | None
     note: Note
+    missing: list[Unit] = field(default_factory=list)
     skipped: int = 0
     rows: int = 0
     failures: list[Failure] = field(default_factory=list)  # of units
@@ -118,36 +120,52 @@ def score(
     require_outside(settings.corpus, run)
     with only_writer(run) as still_ours:
         run.clear_temporary()
-        work = _Work(still_ours, progress, note)
-        finished, failures = run.finished(), run.failures()
-        seen = [*failures, *run.noted()]
-        stage("planning")
-        plan = resume_run(run, request, corpus, finished=finished, failures=seen)
-        plan = plan or start_run(run, request, corpus)
-        missing = _missing(plan, finished, failures if settings.on_bad == "skip" else [], work)
-        require_room(run, sum(unit.rows for unit in missing), request.answer.numbers(len(bundle.config.labels)))
-        run.remove(SUCCESS)
-        if missing:
-            job = ScoringJob(request=request, roots=corpus.roots, schema=plan.schema, kept_schema=plan.kept_schema)
-            with connected(address):
-                arguments = {"shared": share(vectors), "bundle": bundle, "job": job}
-                stage("starting the workers")
-                while missing:
-                    failed = _pass(run, missing, arguments, settings, work)
-                    missing = split_failed(plan, corpus, failed, request)
-                    if missing:
-                        run.write_plan(plan.units, plan.left_out)
-                    planned = {unit.id for unit in plan.units}
-                    work.failures += [item for item in failed if item.unit in planned]
-        still_ours()
-        run.clear_temporary()
-        seconds = round(time.monotonic() - started, 3)
-        corpus.ignored.add_all(_not_read(plan))
-        summary = _close(run, settings, plan, work, corpus, expected=request.fingerprint, seconds=seconds)
+        work = _Work(settings, still_ours, progress, note)
+        with run.drafting() as drafts:
+            ours = RunDirectory(absolute(settings.output), drafts)
+            stage("planning")
+            plan = _plan(ours, request, corpus, work)
+            require_room(run, sum(unit.rows for unit in work.missing), _numbers(request, bundle))
+            ours.remove(SUCCESS)
+            if work.missing:
+                job = ScoringJob(request=request, roots=corpus.roots, schema=plan.schema, kept_schema=plan.kept_schema)
+                with connected(address):
+                    arguments = {"shared": share(vectors), "bundle": bundle, "job": job}
+                    stage("starting the workers")
+                    _score_missing(ours, plan, corpus, arguments, work)
+            still_ours()
+            seconds = round(time.monotonic() - started, 3)
+            corpus.ignored.add_all(_not_read(plan))
+            summary = _close(ours, plan, work, corpus, expected=request.fingerprint, seconds=seconds)
     where = request.where.fitted(plan.schema) if request.where else None
     sample = partial(sample_texts, plan.units, corpus.roots, request.text_columns, where, plan.schema)
     warnings = coverage_warnings(summary.tokens, summary.tokens_found, vectors, bundle.config.rules, sample)
     return replace(summary, warnings=warnings)
+
+
+def _numbers(request: Request, bundle: Bundle) -> int:
+    return request.answer.numbers(len(bundle.config.labels))
+
+
+def _plan(run: RunDirectory, request: Request, corpus: Corpus, work: _Work) -> RunPlan:
+    """Plan the run, or take up the one that is there, and note which units are missing."""
+    finished, failures = run.finished(), run.failures()
+    plan = resume_run(run, request, corpus, finished=finished, failures=[*failures, *run.noted()])
+    plan = plan or start_run(run, request, corpus)
+    work.missing = _missing(plan, finished, failures if work.settings.on_bad == "skip" else [], work)
+    return plan
+
+
+def _score_missing(run: RunDirectory, plan: RunPlan, corpus: Corpus, arguments: Mapping[str, Any], work: _Work) -> None:
+    """Hand out the missing units, then, in smaller ones, what could not be scored."""
+    missing = work.missing
+    while missing:
+        failed = _pass(run, missing, arguments, work)
+        missing = split_failed(plan, corpus, failed, arguments["job"].request)
+        if missing:
+            run.write_plan(plan.units, plan.left_out)
+        planned = {unit.id for unit in plan.units}
+        work.failures += [item for item in failed if item.unit in planned]
 
 
 def _missing(plan: RunPlan, finished: Collection[str], accepted: Sequence[Failure], work: _Work) -> list[Unit]:
@@ -160,28 +178,30 @@ def _missing(plan: RunPlan, finished: Collection[str], accepted: Sequence[Failur
     return [unit for unit in missing if unit.id not in left_out]
 
 
-def _pass(
-    run: RunDirectory, units: Sequence[Unit], arguments: Mapping[str, Any], settings: ScoreSettings, work: _Work
-) -> list[Failure]:
+def _pass(run: RunDirectory, units: Sequence[Unit], arguments: Mapping[str, Any], work: _Work) -> list[Failure]:
     """Hand out units once, and return those that could not be scored.
+
+    When this returns, no worker can publish one of them any more: what was not scored can be cut into smaller ones.
 
     Raises:
         CorpusError: one could not, and ``--on-bad`` is fail.
         RunError: another run has taken this one's place.
     """
     failed: list[Failure] = []
-    for done, outcome in enumerate(_outcomes(units, arguments, settings, work.note), 1):
-        work.still_ours()
-        work.rows += outcome.rows
-        if (failure := outcome.failure) is not None:
-            failed.append(failure)
-            work.noted.append(failure)
-            run.note(work.noted)
-            if settings.on_bad == "fail":
-                raise CorpusError(f"{failure.detail}; mend or remove it, or choose another --on-bad")
-        if work.progress is not None:
-            work.progress(done, len(units), work.rows)
-    return failed
+    with run.drafting() as drafts:
+        for done, outcome in enumerate(_outcomes(units, {**arguments, "drafts": drafts}, work), 1):
+            work.still_ours()
+            work.rows += outcome.rows
+            if (failure := outcome.failure) is not None:
+                failed.append(failure)
+                work.noted.append(failure)
+                run.note(work.noted)
+                if work.settings.on_bad == "fail":
+                    raise CorpusError(f"{failure.detail}; mend or remove it, or choose another --on-bad")
+            if work.progress is not None:
+                work.progress(done, len(units), work.rows)
+    # one that was slow may have done it after all
+    return [failure for failure in failed if failure.unit not in run]
 
 
 def _scorer(bundle: Bundle, shared: SharedVectors, request: Request) -> TextScorer:
@@ -214,10 +234,10 @@ class _Outcome:
 class ScoringWorker:
     """A worker of the pool: loads once, then scores and commits unit after unit."""
 
-    def __init__(self, shared: SharedVectors, bundle: Bundle, job: ScoringJob) -> None:
+    def __init__(self, shared: SharedVectors, bundle: Bundle, job: ScoringJob, drafts: str) -> None:
         use_one_thread()
         self.job = job
-        self.run = RunDirectory(job.request.output)
+        self.run = RunDirectory(job.request.output, drafts)
         self.scorer = _scorer(bundle, shared, job.request)
 
     def __call__(self, unit: Unit) -> dict[str, Any]:
@@ -248,15 +268,15 @@ class ScoringWorker:
             FileError: a file of the unit cannot be read, or its values are damaged.
         """
         try:
-            record, scores, rejected = score_unit(unit, self.scorer, self.job)
-            self.run.commit(record, scores, rejected)
+            with self.run.part(unit.id, self.job.scores_schema) as part:
+                record = score_unit(unit, self.scorer, self.job, part.write)
+                return self.run.commit(part, record).record.rows_in
         except MemoryError:  # Arrow's is an ArrowException too
             raise
         except pa.ArrowException as error:
             if (damage := damaged(unit, self.job)) is None:
                 raise
             raise FileError(f"{damage}: {error}", file=damage, reason=FileReason.DAMAGED_DATA) from error
-        return record.rows_in
 
 
 def _files(unit: Unit) -> str:
@@ -267,11 +287,10 @@ def _failed(unit: Unit, reason: FileReason, detail: str, file: str | None = None
     return _Outcome(unit.id, 0, Failure(reason=reason, detail=detail, file=file, unit=unit.id))
 
 
-def _outcomes(
-    units: Sequence[Unit], arguments: Mapping[str, Any], settings: ScoreSettings, note: Note
-) -> Iterator[_Outcome]:
+def _outcomes(units: Sequence[Unit], arguments: Mapping[str, Any], work: _Work) -> Iterator[_Outcome]:
+    settings = work.settings
     share = GpuShare(settings.cpus_per_gpu) if settings.gpu else None
-    rows = run_units(units, ScoringWorker, arguments, workers=settings.workers, gpu=share, note=note)
+    rows = run_units(units, ScoringWorker, arguments, workers=settings.workers, gpu=share, note=work.note)
     return (_Outcome.from_row(row) for row in rows)
 
 
@@ -286,7 +305,6 @@ def _not_read(plan: RunPlan) -> Ignored:
 
 def _close(
     run: RunDirectory,
-    settings: ScoreSettings,
     plan: RunPlan,
     work: _Work,
     corpus: Corpus,
@@ -295,6 +313,7 @@ def _close(
     seconds: float,
 ) -> ScoreSummary:
     """Write the manifest and, only when nothing is missing or the gaps are accepted, _SUCCESS."""
+    settings = work.settings
     failed = {item.unit for item in work.failures}
     parts = run.committed([unit.id for unit in plan.units if unit.id not in failed])
     _require_own(run, parts, expected)

@@ -12,16 +12,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import fs
 
 from w2vray.errors import RunError, W2vrayError
+from w2vray.run.drafts import Draft, Drafts, close_all_drafts
 from w2vray.run.leases import LEASES, LOCK
-from w2vray.run.parts import COUNTS, CommittedPart, UnitRecord, part_name, read_part, serialise_part, unit_of
+from w2vray.run.parts import COUNTS, CommittedPart, UnitRecord, part_name, read_part, unit_of
 from w2vray.run.sealed import read_sealed, seal
 from w2vray.run.wholefiles import TEMPORARY, WholeFiles
+from w2vray.run.writing import PartWriter
 from w2vray.schema import MANIFEST_SCHEMA, FileReason
 from w2vray.standing import instead
 from w2vray.store.corpus import SourceFile
@@ -40,7 +43,6 @@ INSTEAD = "put back what it was, or name another --output"
 
 SCORES, REJECTED = "scores", "rejected"
 MOST_ATTEMPTS = 3
-_ATTEMPTS = f"{TEMPORARY}/attempts"
 _OF_NO_ACCOUNT = frozenset({TEMPORARY, LEASES, LOCK})
 _THREADS = 16
 
@@ -55,7 +57,15 @@ def _told_what_to_do() -> Iterator[None]:
 
 
 class RunDirectory(WholeFiles):
-    """A run's files, on a local or network filesystem or an object store."""
+    """A run's files, on a local or network filesystem or an object store.
+
+    ``drafts`` names the folder that this process publishes from; see ``drafting``. Without one, nothing but small files
+    can be written, and nobody can take that from it.
+    """
+
+    def __init__(self, place: str, drafts: str | None = None) -> None:
+        super().__init__(place)
+        self._drafts = None if drafts is None else Drafts(self, drafts)
 
     # Reading
 
@@ -115,8 +125,8 @@ class RunDirectory(WholeFiles):
         units = (unit_of(info.base_name) for info in files)
         return {unit for unit in units if unit is not None}
 
-    def __contains__(self, unit: str) -> bool:
-        return self.exists(SCORES, part_name(unit))
+    def __contains__(self, unit: object) -> bool:
+        return isinstance(unit, str) and self.exists(SCORES, part_name(unit))
 
     def parts(self, folder: str) -> set[str]:
         """Return the file names of a folder of parts."""
@@ -149,9 +159,10 @@ class RunDirectory(WholeFiles):
         Raises:
             RunError: some are not.
         """
-        names = (part_name(part.record.unit) for part in parts if part.record.rows_rejected)
-        if lost := sorted({*names} - self.parts(REJECTED)):
-            raise self._unfit(lost[0], f"tells of rows in {REJECTED}/{lost[0]}, which is gone")
+        names = {part_name(part.record.unit) for part in parts if part.record.rows_rejected}
+        for name in sorted(names - self.parts(REJECTED)):
+            if not self.exists(REJECTED, name):  # a listing may be late
+                raise self._unfit(name, f"tells of rows in {REJECTED}/{name}, which is gone")
 
     def _unfit(self, part: str, what: str) -> RunError:
         return RunError(f"{self.name}: {SCORES}/{part} {what}; remove {SCORES}/{part} and run the same score again")
@@ -181,8 +192,72 @@ class RunDirectory(WholeFiles):
         self.write_json({"failures": [asdict(failure) for failure in failures]}, NOTED)
 
     def clear_temporary(self) -> None:
-        """Remove what killed runs left half-written, and the marks of their attempts; only as the only writer."""
+        """Close the drafts of killed runs and remove what they left behind; only as the only writer.
+
+        After this, none of their workers can publish anything.
+        """
+        close_all_drafts(self)
         self.clear(TEMPORARY)
+
+    @contextmanager
+    def drafting(self) -> Iterator[str]:
+        """Open a folder of drafts, and close it: who publishes from it is given up then, and can no more.
+
+        Yields:
+            The folder's name, for ``RunDirectory`` in another process.
+
+        Raises:
+            RunError: it cannot be opened or closed.
+        """
+        drafts = Drafts.open(self)
+        try:
+            self.require_place()  # after it is there: whoever takes the place closes all that is there
+            yield drafts.name
+        except BaseException:
+            with suppress(OSError, RunError):  # the next run closes it
+                drafts.close()
+            raise
+        else:
+            drafts.close()
+        finally:
+            if self.is_local:
+                with suppress(OSError):  # another one is open
+                    Path(self.path(TEMPORARY)).rmdir()
+
+    def write(self, data: bytes | memoryview, *parts: str) -> None:
+        """Write a file whole or not at all; one that is there is replaced.
+
+        Raises:
+            RunError: it cannot be written, or another run has taken this one's place.
+        """
+        if self._drafts is None:
+            self.put(data, *parts)
+            return
+        try:
+            draft = self._drafts.new(parts[-1])
+            try:
+                draft.write(data)
+                draft.close()
+                self._drafts.publish(draft, *parts, replace=True)
+            finally:
+                draft.discard()
+        except OSError as error:
+            raise RunError(f"{self.name}: {'/'.join(parts)} cannot be written ({error})") from error
+
+    def remove(self, *parts: str) -> None:
+        """Remove a file, where it is there.
+
+        Raises:
+            RunError: it cannot be, or another run has taken this one's place.
+        """
+        if self.exists(*parts):
+            self.require_place()
+            self.delete(*parts)
+
+    def require_place(self) -> None:
+        """Raise a RunError where another run has taken this one's place."""
+        if self._drafts is not None:
+            self._drafts.require_open()
 
     def write_json(self, value: Mapping[str, Any], name: str) -> None:
         """Write a JSON file of the run."""
@@ -198,34 +273,82 @@ class RunDirectory(WholeFiles):
         Returns:
             The mark, for ``end``; None where ``MOST_ATTEMPTS`` workers have died of the unit in this run.
         """
-        folder = f"{_ATTEMPTS}/{unit}"
+        folder = self._attempts(unit)
         if len(self.list(folder)) >= MOST_ATTEMPTS:
             return None
         mark = uuid.uuid4().hex
-        self.write(b"", folder, mark)
+        self.put(b"", folder, mark)
         return mark
 
     def end(self, unit: str, mark: str) -> None:
         """Take a mark away: the process lives."""
         with suppress(OSError, RunError):  # one that stays counts as an attempt, no more
-            self.remove(f"{_ATTEMPTS}/{unit}", mark)
+            super().remove(self._attempts(unit), mark)
 
-    def commit(self, record: UnitRecord, scores: pa.Table, rejected: pa.Table) -> CommittedPart:
-        """Write a unit's rejected rows, where it has any, then its scores, which commits it."""
-        name = part_name(record.unit)
-        if len(rejected):
-            data, _ = seal(rejected)
-            record = replace(record, rejected_sha256=sha256(data).hexdigest())
-            self.write(data, REJECTED, name)
-        data, part = serialise_part(record, scores)
-        self.write(data, SCORES, name)
-        return part
+    def _attempts(self, unit: str) -> str:
+        assert self._drafts is not None, "units are tried by who can publish them"
+        return f"{self._drafts.attempts}/{unit}"
+
+    def part(self, unit: str, schema: pa.Schema) -> PartWriter:
+        """Begin a unit's part.
+
+        Raises:
+            RunError: it cannot be written, or this worker was given up.
+        """
+        assert self._drafts is not None, "parts are published from a folder of drafts"
+        return PartWriter(self._drafts, self.name, unit, schema)
+
+    def commit(self, part: PartWriter, record: UnitRecord) -> CommittedPart:
+        """Publish a unit's rejected rows, where it has any, then its scores, which commits it.
+
+        Returns:
+            The part that is there: another worker's, with the same answer, where that was quicker.
+
+        Raises:
+            RunError: it cannot be published, this worker was given up, or another's part has another answer.
+        """
+        if (rejected := part.finish_rejected()) is not None:
+            draft, digest = rejected
+            if not self._publish(draft, REJECTED, part.name):
+                digest = self._same_rejected(draft, digest, part.name)
+            record = replace(record, rejected_sha256=digest)
+        draft, made = part.finish_scores(record)
+        if self._publish(draft, SCORES, part.name):
+            return made
+        winner = self.committed_part(record.unit)
+        if (difference := made.difference(winner)) is not None:
+            raise self._unfit(
+                part.name, f"was written by another worker, and is not the answer of this one: {difference}"
+            )
+        return winner
+
+    def _publish(self, draft: Draft, folder: str, name: str) -> bool:
+        assert self._drafts is not None
+        try:
+            return self._drafts.publish(draft, folder, name)
+        except OSError as error:
+            raise RunError(f"{self.name}: {folder}/{name} cannot be written ({error})") from error
+
+    def _same_rejected(self, draft: Draft, digest: str, name: str) -> str:
+        """Return the hash of rejected rows that are there already, which have to be those of a draft."""
+        there = self.read(REJECTED, name)
+        found = sha256(there).hexdigest()
+        if found != digest:
+            with self.store.open_input_file(draft.path) as handle:
+                ours = bytes(handle.read())
+            if not read_sealed(ours).equals(self.read_table(REJECTED, name)):
+                raise RunError(
+                    f"{self.name}: {REJECTED}/{name} holds other rows than this unit has; remove it, and run the same "
+                    "score again"
+                )
+        return found
 
     def keep_rejected(self, parts: Iterable[CommittedPart]) -> None:
         """Remove the rejected rows of units that ended before their part was written: others may have them now."""
         kept = {part_name(part.record.unit) for part in parts if part.record.rows_rejected}
         for name in self.parts(REJECTED) - kept:
-            if unit_of(name) is not None:
+            unit = unit_of(name)
+            if unit is not None and unit not in self:
                 self.remove(REJECTED, name)
 
     def write_manifest(self, parts: Iterable[CommittedPart], failures: Iterable[Failure], *, accepted: bool) -> None:

@@ -103,7 +103,7 @@ def _lease(files: WholeFiles) -> Iterator[StillOurs]:
     """Hold a lease: write one of our own, wait until every other one is seen to be dead, and keep ours alive."""
     own = f"{uuid.uuid4().hex}.json"
     content = json.dumps(_holder()).encode()
-    files.write(content, LEASES, own)
+    files.put(content, LEASES, own)
     ended, lost = threading.Event(), threading.Event()
     heart = threading.Thread(target=_beat, args=(files, own, content, ended, lost), daemon=True)
     heart.start()
@@ -128,7 +128,7 @@ def _beat(files: WholeFiles, own: str, content: bytes, ended: threading.Event, l
             if not files.exists(LEASES, own):
                 lost.set()
                 return
-            files.write(content, LEASES, own)
+            files.put(content, LEASES, own)
 
 
 def _wait_for_others(files: WholeFiles, own: str) -> None:

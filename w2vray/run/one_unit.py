@@ -1,7 +1,7 @@
 """One unit, scored: what a worker does, without Ray, so that it can be read and tested by itself."""
 
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,20 +46,26 @@ class ScoringJob:
         return self.request.answer.schema(list(self.kept_schema))
 
 
-def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRecord, pa.Table, pa.Table]:
-    """Read, score and account for a unit.
+def score_unit(
+    unit: Unit, scorer: TextScorer, job: ScoringJob, write: Callable[[pa.RecordBatch, pa.RecordBatch], None]
+) -> UnitRecord:
+    """Read, score and account for a unit, in bounded memory.
+
+    Args:
+        unit: what is scored.
+        scorer: by what.
+        job: of which the unit is.
+        write: takes scores and rejected rows, as they come, in input order.
 
     Returns:
-        Its record, its scores and its rejected rows, each in input order.
+        The unit's record.
 
     Raises:
         FileError: a file cannot be read.
     """
     request = job.request
     where = request.where.fitted(job.schema) if request.where else None
-    scores: list[pa.RecordBatch] = []
-    rejected: list[pa.RecordBatch] = []
-    rows_in = truncated = tokens = tokens_found = 0
+    counts: Counter[str] = Counter()
     waiting: deque[tuple[pa.RecordBatch, Texts]] = deque()
 
     def arrays() -> Iterator[pa.LargeStringArray]:
@@ -70,31 +76,33 @@ def score_unit(unit: Unit, scorer: TextScorer, job: ScoringJob) -> tuple[UnitRec
 
     for answers in scorer.score_arrays(arrays()):
         batch, texts = waiting.popleft()
-        rows_in += len(batch)
-        truncated += texts.truncated
-        tokens += int(answers.token_counts_N.sum(dtype=np.int64))
-        tokens_found += int(answers.found_counts_N.sum(dtype=np.int64))
         rows = batch.select(job.carried)  # not the text: it need not be copied
-        scores.append(_scored(rows.take(pa.array(texts.rows_N)) if texts.rejected else rows, answers, job))
-        rejected.append(_reject(batch, texts))
-    score_table = pa.Table.from_batches(scores, job.scores_schema)
-    rejected_table = pa.Table.from_batches(rejected, REJECTED_SCHEMA)
-    abstained = pc.sum(pc.not_equal(score_table["status"], Status.SCORED.value)).as_py() or 0
-    record = UnitRecord(
+        scores = _scored(rows.take(pa.array(texts.rows_N)) if texts.rejected else rows, answers, job)
+        rejected = _reject(batch, texts)
+        write(scores, rejected)
+        counts.update(
+            rows_in=len(batch),
+            rows_scored=len(scores),
+            rows_rejected=len(rejected),
+            rows_abstained=pc.sum(pc.not_equal(scores["status"], Status.SCORED.value)).as_py() or 0,
+            rows_truncated=texts.truncated,
+            tokens=int(answers.token_counts_N.sum(dtype=np.int64)),
+            tokens_found=int(answers.found_counts_N.sum(dtype=np.int64)),
+        )
+    return UnitRecord(
         unit=unit.id,
         rows_read=unit.rows,
-        rows_in=rows_in,
-        rows_scored=len(score_table),
-        rows_rejected=len(rejected_table),
-        rows_abstained=abstained,
-        rows_truncated=truncated,
-        tokens=tokens,
-        tokens_found=tokens_found,
+        rows_in=counts["rows_in"],
+        rows_scored=counts["rows_scored"],
+        rows_rejected=counts["rows_rejected"],
+        rows_abstained=counts["rows_abstained"],
+        rows_truncated=counts["rows_truncated"],
+        tokens=counts["tokens"],
+        tokens_found=counts["tokens_found"],
         rows_deleted=unit.rows_deleted,
         run=request.fingerprint,
         profile=numeric_profile(request.device),
     )
-    return record, score_table, rejected_table
 
 
 def damaged(unit: Unit, job: ScoringJob) -> str | None:

@@ -1,23 +1,12 @@
 """A unit's part: its name, and the record in its footer that proves what the unit did."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
+from w2vray.run.sealed import Seal, read_seal
 
-from w2vray.run.sealed import Seal, read_seal, seal
-
-__all__ = [
-    "COUNTED_SINCE",
-    "COUNTS",
-    "CommittedPart",
-    "UnitRecord",
-    "part_name",
-    "read_part",
-    "serialise_part",
-    "unit_of",
-]
+__all__ = ["COUNTED_SINCE", "COUNTS", "CommittedPart", "UnitRecord", "part_name", "read_part", "unit_of"]
 
 
 COUNTED_SINCE = ("rows_deleted", "tokens", "tokens_found")
@@ -25,6 +14,9 @@ COUNTED_SINCE = ("rows_deleted", "tokens", "tokens_found")
 
 COUNTS = ("rows_in", "rows_scored", "rows_rejected", "rows_abstained", "rows_truncated", *COUNTED_SINCE)
 """What is counted of a unit, and added up over a run."""
+
+_SAME_IN_ALL = ("unit", "run", "rows_read", "rows_in", "rows_scored", "rows_rejected", "rows_truncated", "rows_deleted")
+"""What any two workers find in one unit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +45,19 @@ class CommittedPart:
     record: UnitRecord
     seal: Seal
 
+    def difference(self, other: "CommittedPart") -> str | None:
+        """Say where two parts of one unit are not the same answer, None where they are.
+
+        Parts of one numeric profile are equal byte for byte; those of two may differ in the last bits of a number.
+        """
+        for name in _SAME_IN_ALL:
+            ours, theirs = getattr(self.record, name), getattr(other.record, name)
+            if ours != theirs:
+                return f"{name} is {theirs}, and {ours} here"
+        if self.record.profile == other.record.profile and self.seal.data_sha256 != other.seal.data_sha256:
+            return f"its rows have the hash {other.seal.data_sha256[:16]}, and {self.seal.data_sha256[:16]} here"
+        return None
+
 
 def part_name(unit: str) -> str:
     """Return the file name of a unit's part."""
@@ -63,12 +68,6 @@ def unit_of(name: str) -> str | None:
     """Return the unit of a part by its file name, None where it is no part's name."""
     unit = name.removeprefix("part-").removesuffix(".parquet")
     return unit if name == part_name(unit) else None
-
-
-def serialise_part(record: UnitRecord, scores: pa.Table) -> tuple[memoryview, CommittedPart]:
-    """Return a unit's scores as the bytes of a sealed Parquet file, and what its footer carries."""
-    data, made = seal(scores, asdict(record))
-    return data, CommittedPart(record, made)
 
 
 def read_part(handle: Any) -> CommittedPart:

@@ -8,8 +8,9 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,12 +19,15 @@ from w2vray.errors import W2vrayError
 from w2vray.schema import SOURCE_ROW
 from w2vray.store.parquet import footer_metadata, read_tail
 
-__all__ = ["Seal", "SealedFooter", "check_rows", "read_seal", "read_sealed", "seal"]
+__all__ = ["Seal", "SealedFooter", "SealedWriter", "Sink", "check_rows", "read_seal", "read_sealed", "seal"]
 
 _KEY = b"w2vray.seal"
 _MARK = b'"footer_sha256": "'
 _ZEROS = b"0" * 64
 _ROW_GROUP = 1 << 17
+_ROW_GROUP_BYTES = 32 << 20
+"""Of rows in memory, where long texts are kept: a row group ends then, whatever it has of rows."""
+
 _CHUNK = 1 << 20
 _SCORE = pa.float32()
 _COMPRESSION = "zstd"
@@ -50,42 +54,117 @@ class SealedFooter:
     metadata: pq.FileMetaData
 
 
-class _HashingBuffer(io.BytesIO):
-    """A buffer that knows the hash of all that was written to it so far."""
+class Sink(Protocol):
+    """Where the bytes of a file go."""
 
-    def __init__(self) -> None:
+    def write(self, data: Any, /) -> int:
+        """Take all of these bytes, in order."""
+
+
+class _HashingSink(io.RawIOBase):
+    """Hands on what is written and knows its hash; from ``hold`` on, it keeps what comes: the footer."""
+
+    def __init__(self, sink: Sink) -> None:
         super().__init__()
         self.digest = hashlib.sha256()
+        self.size = 0
+        self.held: bytearray | None = None
+        self._sink: Sink | None = sink
+
+    def writable(self) -> bool:
+        return True
 
     def write(self, data: Any) -> int:
-        self.digest.update(data)
-        return super().write(data)
+        size = memoryview(data).nbytes
+        if self.held is not None:
+            self.held += data
+        elif self._sink is not None:
+            self.digest.update(data)
+            self._sink.write(data)
+        self.size += size
+        return size
+
+    def hold(self) -> None:
+        self.held = bytearray()
+
+    def abandon(self) -> None:
+        self._sink = None
+
+
+class SealedWriter:
+    """Writes a sealed Parquet file whose pages carry checksums, batch by batch.
+
+    At most ``_ROW_GROUP_BYTES`` of rows wait in memory to be written, and one batch. How rows are cut into row groups
+    depends on the batches alone.
+    """
+
+    def __init__(self, sink: Sink, schema: pa.Schema) -> None:
+        names = schema.names
+        self._sink = sink
+        self._out = _HashingSink(sink)
+        self._waiting: list[pa.Table] = []
+        self._rows = self._bytes = 0
+        self._schema = schema
+        self._writer = pq.ParquetWriter(
+            self._out,
+            schema,
+            compression=_COMPRESSION,
+            write_page_checksum=True,
+            use_dictionary=[name for name in names if name != SOURCE_ROW and schema.field(name).type != _SCORE],
+            column_encoding={name: _STEPS for name in names if name == SOURCE_ROW},
+        )
+        self.file_sha256 = ""
+        """Of the whole file, as soon as it is closed."""
+
+    def write(self, rows: pa.Table | pa.RecordBatch) -> None:
+        """Append rows of the schema."""
+        table = pa.Table.from_batches([rows], self._schema) if isinstance(rows, pa.RecordBatch) else rows
+        while len(table):
+            part = table.slice(0, _ROW_GROUP - self._rows)
+            table = table.slice(len(part))
+            self._waiting.append(part)
+            self._rows, self._bytes = self._rows + len(part), self._bytes + part.nbytes
+            if self._rows >= _ROW_GROUP or self._bytes >= _ROW_GROUP_BYTES:
+                self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._writer.write_table(pa.concat_tables(self._waiting), row_group_size=_ROW_GROUP)
+        self._waiting, self._rows, self._bytes = [], 0, 0
+
+    def close(self, record: Mapping[str, Any] | None = None) -> Seal:
+        """Write what is left, then the footer, with a record in it."""
+        self._flush()
+        data_bytes, data_sha256 = self._out.size, self._out.digest.hexdigest()
+        sealed = {"record": dict(record or {}), "data_bytes": data_bytes, "data_sha256": data_sha256}
+        self._writer.add_key_value_metadata({_KEY: json.dumps({**sealed, "footer_sha256": _ZEROS.decode()})})
+        self._out.hold()
+        self._writer.close()
+        footer = self._out.held
+        assert footer is not None
+        digest = hashlib.sha256(footer).hexdigest()
+        place = _hash_place(bytes(footer))
+        footer[place : place + 64] = digest.encode()
+        self._sink.write(bytes(footer))
+        self._out.digest.update(footer)
+        self.file_sha256 = self._out.digest.hexdigest()
+        return Seal(data_bytes=data_bytes, data_sha256=data_sha256, footer_sha256=digest)
+
+    def abandon(self) -> None:
+        """Give up: nothing more is written, and Arrow's writer, which must be closed, keeps nothing."""
+        self._waiting = []
+        self._out.abandon()
+        with suppress(OSError, pa.ArrowException):
+            self._writer.close()
 
 
 def seal(table: pa.Table, record: Mapping[str, Any] | None = None) -> tuple[memoryview, Seal]:
-    """Return a table as the bytes of a sealed Parquet file whose pages carry checksums, and its seal."""
-    buffer = _HashingBuffer()
-    steps = [name for name in table.schema.names if name == SOURCE_ROW]
-    repeating = [name for name in table.schema.names if name != SOURCE_ROW and table.schema.field(name).type != _SCORE]
-    writer = pq.ParquetWriter(
-        buffer,
-        table.schema,
-        compression=_COMPRESSION,
-        write_page_checksum=True,
-        use_dictionary=repeating,
-        column_encoding=dict.fromkeys(steps, _STEPS),
-    )
-    writer.write_table(table, row_group_size=_ROW_GROUP)
-    data_bytes, data_sha256 = buffer.tell(), buffer.digest.hexdigest()
-    sealed = {"record": dict(record or {}), "data_bytes": data_bytes, "data_sha256": data_sha256}
-    writer.add_key_value_metadata({_KEY: json.dumps({**sealed, "footer_sha256": _ZEROS.decode()})})
-    writer.close()
-    content = buffer.getbuffer()
-    footer = bytes(content[data_bytes:])
-    digest = hashlib.sha256(footer).hexdigest()
-    place = data_bytes + _hash_place(footer)
-    content[place : place + 64] = digest.encode()
-    return content, Seal(data_bytes=data_bytes, data_sha256=data_sha256, footer_sha256=digest)
+    """Return a table as the bytes of a sealed Parquet file, and its seal."""
+    buffer = io.BytesIO()
+    writer = SealedWriter(buffer, table.schema)
+    writer.write(table)
+    made = writer.close(record)
+    return buffer.getbuffer(), made
 
 
 def _hash_place(footer: bytes) -> int:

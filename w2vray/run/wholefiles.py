@@ -1,7 +1,8 @@
 """Files of a directory that are there whole, or not at all: on local and network filesystems and in object stores.
 
-A filesystem's file is written under another name, flushed and renamed. An object is put at once, from memory: a stream
-that is closed half-way would publish what it has.
+Small ones: a filesystem's file is written under another name, flushed and renamed. An object is put at once, from
+memory: a stream that is closed half-way would publish what it has. Large ones, and all that a process that was given up
+must not publish any more, are drafts first: ``drafts.py``.
 """
 
 import os
@@ -14,7 +15,7 @@ from pyarrow import fs
 from w2vray.errors import RunError
 from w2vray.store.places import open_store, without_secrets
 
-__all__ = ["TEMPORARY", "WholeFiles"]
+__all__ = ["TEMPORARY", "WholeFiles", "flush_folder"]
 
 TEMPORARY = "_temporary"
 _OBJECT_STORES = frozenset({"s3", "gcs", "abfs"})
@@ -55,8 +56,8 @@ class WholeFiles:
         except OSError as error:
             raise RunError(f"{'/'.join([self.name, *parts])} cannot be listed ({error})") from error
 
-    def write(self, data: bytes | memoryview, *parts: str) -> None:
-        """Write a file whole or not at all.
+    def put(self, data: bytes | memoryview, *parts: str) -> None:
+        """Write a small file whole or not at all; one that is there is replaced.
 
         Raises:
             RunError: it cannot be written.
@@ -97,8 +98,15 @@ class WholeFiles:
         Raises:
             RunError: it cannot be.
         """
-        if not self.exists(*parts):
-            return
+        if self.exists(*parts):
+            self.delete(*parts)
+
+    def delete(self, *parts: str) -> None:
+        """Remove a file that is there.
+
+        Raises:
+            RunError: it cannot be.
+        """
         try:
             self.store.delete_file(self.path(*parts))
         except FileNotFoundError:
@@ -117,13 +125,18 @@ class WholeFiles:
 
 
 def _write_through(data: bytes | memoryview, temporary: str, target: str) -> None:
-    """Write to the disk itself, rename, and write the folder too: it holds the name."""
+    """Write to the disk itself, rename, and write the folder too."""
     with open(temporary, "wb") as handle:  # noqa: PTH123 - Arrow's streams cannot be flushed to the disk
         handle.write(data)
         handle.flush()
         os.fsync(handle.fileno())
     os.replace(temporary, target)  # noqa: PTH105 - plain strings, as Arrow's filesystems take
-    folder = os.open(target.rpartition("/")[0], os.O_RDONLY | os.O_DIRECTORY)
+    flush_folder(target.rpartition("/")[0])
+
+
+def flush_folder(path: str) -> None:
+    """Bring a local folder to the disk: it holds the names of files."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)
     finally:

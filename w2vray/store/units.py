@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -80,7 +81,7 @@ class Unit:
 
     pieces: tuple[Piece, ...]
 
-    @property
+    @cached_property  # a hash of many pieces, which each of their rows in the plan carries
     def id(self) -> str:
         """Hash of the unit's own list: its name in the plan and of its parts."""
         listed = [
