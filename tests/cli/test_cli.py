@@ -134,7 +134,7 @@ def test_one_thing_done_is_told_in_the_singular(
         update(1, None, "epochs, validation loss 0.5")
     lines = [
         "scoring: 1 of 1 unit, 1 row",
-        "scoring: 1 of 2 units, 1 row, 0 s left",
+        "scoring: 1 of 2 units, 1 row",
         "scoring: 1 epoch, validation loss 0.5",
     ]
     assert capsys.readouterr().err.splitlines() == lines

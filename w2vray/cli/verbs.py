@@ -237,10 +237,7 @@ def verify(output: Output, /, **arguments: Any) -> int:
         *summary.problems,
         *(f"accepted as a gap: {gap}" for gap in summary.gaps),
         *summary.notes,
-        *(
-            f"{table['place']} is a {table['kind']} table, read at version {table['version']}"
-            for table in summary.tables
-        ),
+        *(f"{table['place']}: {table['kind']} table, read at version {table['version']}" for table in summary.tables),
         *(f"in the store, and not in the run: {name}; add it with `score --new-files`" for name in summary.new_files),
         f"{summary.run}: {counted(summary.rows_in, 'row')} in = {summary.rows_scored:,} scored + "
         f"{summary.rows_rejected:,} rejected, {counted(summary.units, 'unit')}; "
