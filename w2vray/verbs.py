@@ -207,6 +207,9 @@ def train(
     model: str = TrainSettings.model,
     text_column: Names = ("text",),
     label_column: str = "label",
+    label_strip: bool = False,
+    label_separator: str | None = None,
+    unlabelled: Names = (),
     where: str | None = None,
     format: str | None = None,  # noqa: A002 - the option's name
     delimiter: str | None = None,
@@ -265,6 +268,9 @@ def evaluate(
     vectors: Place | None = None,
     text_column: Names = ("text",),
     label_column: str = "label",
+    label_strip: bool = False,
+    label_separator: str | None = None,
+    unlabelled: Names = (),
     where: str | None = None,
     format: str | None = None,  # noqa: A002 - the option's name
     delimiter: str | None = None,

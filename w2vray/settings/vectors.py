@@ -16,7 +16,11 @@ from w2vray.settings.verbs import (
     flag,
     require,
     require_choices,
+<<<<<<< HEAD
     require_delimiter,
+=======
+    require_paths,
+>>>>>>> main
     require_text_columns,
     require_version,
 )
@@ -60,6 +64,7 @@ class ImportSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
+        require_paths(self, "source", "output")
         require(self.limit is None or self.limit > 0, "limit", self.limit, "a whole number above 0")
 
 
@@ -92,6 +97,7 @@ class FitVectorsSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
+        require_paths(self, "output")
         require_text_columns(self.text_column)
         require_delimiter(self)
         require_version(self.table_version)
@@ -131,6 +137,7 @@ class JoinVectorsSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
+        require_paths(self, "vectors", "output")
         if len(self.vectors) < 2:
             raise ConfigError(f"VECTORS are {len(self.vectors)}; allowed: at least two, to be joined side by side")
 
@@ -152,6 +159,7 @@ class VectorsInfoSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
+        require_paths(self, "vectors")
         require_text_columns(self.text_column)
         require_delimiter(self)
         if self.family is not None and not self.corpus:

@@ -5,10 +5,12 @@ one place. Those of the ``vectors`` verbs are in ``vectors.py``, those of ``trai
 above the models that it offers; a model's own stand in its room.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 
+from w2vray.artefacts import no_path_because
 from w2vray.errors import ConfigError
 
 __all__ = [
@@ -23,7 +25,11 @@ __all__ = [
     "help_of",
     "require",
     "require_choices",
+<<<<<<< HEAD
     "require_delimiter",
+=======
+    "require_paths",
+>>>>>>> main
     "require_text_columns",
     "require_version",
 ]
@@ -82,6 +88,17 @@ def require(condition: bool, name: str, value: object, allowed: str) -> None:
         raise ConfigError(f"{flag(name)} is {value!r}; allowed: {allowed}")
 
 
+def require_paths(settings: Any, *names: str) -> None:
+    """Check that places which are opened by their path are none that only look so: a URI would become a folder."""
+    for name in names:
+        value = getattr(settings, name)
+        for place in value if isinstance(value, tuple) else (value,):
+            why = "files of it are opened by their path, so it has to be on this machine" if "://" in str(place) else ""
+            if place is not None and (why := why or no_path_because(str(place))):
+                shown = re.sub("//[^/]*@", "//", str(place).partition("?")[0])  # without a key
+                raise ConfigError(f"{name.upper()} is {shown!r}: {why}")
+
+
 def require_choices(settings: Any) -> None:
     """Check each field that declares choices against them."""
     for item in fields(settings):
@@ -134,6 +151,13 @@ THRESHOLD_HELP = (
 
 LABEL_COLUMN_HELP = "Column of strings, whole numbers or booleans, or of lists of them: any number of labels to a row."
 
+LABEL_STRIP_HELP = (
+    "Take labels as one that differ only by the spaces around or inside them, by invisible characters or by Unicode "
+    "form (NFKC)."
+)
+LABEL_SEPARATOR_HELP = "What parts the labels in a string of several, such as a comma: any number of labels to a row."
+UNLABELLED_HELP = "Label that says that a row has none, such as -1 or unknown; such rows are left out. May be repeated."
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings:
@@ -147,6 +171,9 @@ class EvaluateSettings:
     )
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN", group="Data")
     label_column: str = documented(LABEL_COLUMN_HELP, "label", metavar="COLUMN", group="Data")
+    label_strip: bool = documented(LABEL_STRIP_HELP, False, group="Data")
+    label_separator: str | None = documented(LABEL_SEPARATOR_HELP, None, metavar="TEXT", group="Data")
+    unlabelled: tuple[str, ...] = documented(UNLABELLED_HELP, (), metavar="VALUE", group="Data")
     where: str | None = documented(
         "Take only rows for which this holds, as for train.", None, metavar="EXPR", group="Data"
     )
@@ -156,9 +183,15 @@ class EvaluateSettings:
     workers: int | None = documented("Scoring workers. Default: one a CPU of the cluster.", None, group="Where it runs")
 
     def __post_init__(self) -> None:
+<<<<<<< HEAD
         require_choices(self)
         require_text_columns(self.text_column)
         require_delimiter(self)
+=======
+        require_paths(self, "model", "vectors", "output")
+        require_text_columns(self.text_column)
+        require(self.label_separator != "", "label_separator", "", "at least one character")
+>>>>>>> main
         require(self.workers is None or self.workers > 0, "workers", self.workers, "a whole number above 0")
         require_version(self.table_version)
 
@@ -239,6 +272,7 @@ class ScoreSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
+        require_paths(self, "model", "vectors")
         require_text_columns(self.text_column)
         require_delimiter(self)
         require_version(self.table_version)
@@ -302,6 +336,7 @@ class PredictSettings:
     threshold: float | None = documented(THRESHOLD_HELP, None)
 
     def __post_init__(self) -> None:
+        require_paths(self, "model", "vectors")
         require(self.top_k is None or self.top_k > 0, "top_k", self.top_k, "a whole number above 0")
         _require_threshold(self.threshold)
 

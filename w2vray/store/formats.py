@@ -18,7 +18,7 @@ from w2vray.schema import FileReason
 from w2vray.store.corpus import SourceFile
 from w2vray.store.description import ANY, Description, ReadAs
 from w2vray.store.failures import Failure
-from w2vray.store.opening import NAMELESS_FOLDER, UNREADABLE, file_error, first_line
+from w2vray.store.opening import NAMELESS_FOLDER, UNREADABLE, errors_of, file_error, first_line
 from w2vray.store.parquet import Parquet
 from w2vray.store.plain.csv import Csv, header_names
 from w2vray.store.plain.jsonl import JsonLines, is_object, require_lines
@@ -164,6 +164,7 @@ def describe_file(
     named, first = _named(file.name), next(iter(FORMATS.values()))
     made = named or first
     try:
+<<<<<<< HEAD
         with store.open_input_file(f"{base}/{file.name}") as handle:
             found = _format_of(handle, file, columns, read_as)
             if read_as.format is not None:
@@ -173,6 +174,9 @@ def describe_file(
                     detail = f"it is {found.name}; --format says {read_as.format}"
                     return Failure(reason=FileReason.OTHER_FORMAT, detail=detail, file=file.name)
             made = found or made
+=======
+        with errors_of(store), store.open_input_file(f"{base}/{file.name}") as handle:
+>>>>>>> main
             try:
                 described = made.describe(handle, file, columns, read_as)
             except (FileError, *UNREADABLE):

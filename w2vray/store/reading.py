@@ -16,7 +16,7 @@ from w2vray.store.deletions import deleted_rows
 from w2vray.store.filters import Where
 from w2vray.store.folders import row_that_differs
 from w2vray.store.formats import FORMATS
-from w2vray.store.opening import UNREADABLE, etag_of, file_error
+from w2vray.store.opening import UNREADABLE, errors_of, etag_of, file_error
 from w2vray.store.places import open_store
 from w2vray.store.table import FileView
 from w2vray.store.units import Piece, Unit
@@ -153,7 +153,7 @@ def _read_piece(piece: Piece, root: str, columns: Sequence[str], schema: pa.Sche
     names = {name: name for name in columns} if piece.view is None else FileView.from_text(piece.view).names
     stored = {names[name]: name for name in columns if name in names}
     try:
-        with store.open_input_file(f"{base}/{piece.file}") as handle:
+        with errors_of(store), store.open_input_file(f"{base}/{piece.file}") as handle:
             _require_planned(piece, handle)
             with closing(FORMATS[piece.format].read(handle, piece, list(stored), schema)) as batches:
                 for batch in batches:
