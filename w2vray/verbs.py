@@ -14,6 +14,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import fields, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -434,6 +435,8 @@ def _several(name: str, value: Any) -> Iterable[Any]:
     """Return the single values of an argument that may be one or several."""
     if isinstance(value, str | os.PathLike | int):
         return (value,)
+    if isinstance(value, AbstractSet):
+        raise ConfigError(f"{name} is {value!r}, which has no order; give a list")
     if isinstance(value, bytes | bytearray | Mapping) or not isinstance(value, Iterable):
         raise ConfigError(f"{name} is {value!r}; give one value, or a list of them")
     return value

@@ -185,6 +185,7 @@ class Refused(NamedTuple):
         Refused("evaluate a.parquet --model nowhere --output tiny.txt/x", "tiny.txt cannot)"),
         Refused("verify nowhere", "holds no run"),
         Refused("verify s3://", "s3:// names no place there; give a bucket or a folder"),
+        Refused("predict --model m -good", 'put -- before a text that begins with -: w2vray predict ... -- "-good"'),
         Refused("predict --model nowhere text", "nowhere is not a model directory"),
         Refused("submit --address localhost:8265 -- verify /r", "'localhost:8265'; write http://HOST:8265"),
         Refused("submit --address ray://localhost:10001 -- verify /r", "write http://HOST:8265"),

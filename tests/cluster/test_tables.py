@@ -10,8 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from pyiceberg.catalog.sql import SqlCatalog
 
 from tests.fixtures.stores import run_units_here, sentence
+from tests.fixtures.tables import delete_delta_rows, delete_iceberg_rows, files_of
 from w2vray.cluster.score import ScoreSummary, score
 from w2vray.errors import CorpusError, RunError
 from w2vray.run.verify import verify
@@ -36,7 +38,13 @@ def check(run: Path, *, deep: bool = True) -> Any:
 def rows(first: int, last: int) -> pa.Table:
     """Make rows whose text depends on their id."""
     texts = [sentence(random.Random(row), row % 3, 8) if row % 7 else None for row in range(first, last)]
-    return pa.table({"id": range(first, last), "text": texts, "part": [f"p {row % 2}%" for row in range(first, last)]})
+    return pa.table(
+        {
+            "id": range(first, last),
+            "text": pa.array(texts, pa.string()),
+            "part": [f"p {row % 2}%" for row in range(first, last)],
+        }
+    )
 
 
 @pytest.fixture
@@ -69,7 +77,7 @@ def test_a_table_is_scored_as_the_same_rows_in_parquet(
     assert answers(read_parts(run)) == answers(read_parts(tmp_path / "run2"))
     assert (summary.rows_in, summary.rows_rejected, summary.exit_code) == (180, plain.rows_rejected, 0)
     assert summary.tables == [{"kind": "Delta Lake", "place": str(table), "version": 2}]
-    assert f"{table} is a Delta Lake table, read at version 2" in summary.notes
+    assert f"{table}: Delta Lake table, read at version 2" in summary.notes
     assert json.loads((run / "manifest.json").read_text())["tables"] == summary.tables
     verified = check(run)
     assert (verified.ok, verified.problems, verified.new_files) == (True, [], [])
@@ -185,3 +193,85 @@ def test_files_that_a_condition_excludes_are_told_and_nothing_is_amiss(
     assert run_score(table, model, run, where=where).units_skipped == summary.units
     limited = run_score(table, model, tmp_path / "limited", where=where, limit=100)
     assert (limited.rows_in, limited.ignored) == (20, {})  # the first 80 rows are of the other part
+
+
+def delta(place: Path) -> Path:
+    """Make ids 0-199, and delete some by a deletion vector."""
+    table = place / "delta"
+    write_deltalake(table, rows(0, 120), configuration={"delta.enableDeletionVectors": "true"})
+    write_deltalake(table, rows(120, 200), mode="append")
+    delete_delta_rows(table, 120, [0, 7, 50, 119])
+    return table
+
+
+def iceberg(place: Path) -> Path:
+    """Make the same by position deletes."""
+    catalog = SqlCatalog("test", uri=f"sqlite:///{place}/catalog.db", warehouse=f"file://{place}/lake")
+    catalog.create_namespace("n")
+    made = catalog.create_table("n.t", rows(0, 1).schema)
+    made.append(rows(0, 120))
+    made.append(rows(120, 200))
+    table = place / "lake" / "n" / "t"
+    delete_iceberg_rows(made, table, [(files_of(made)[120], row) for row in (0, 7, 50, 119)])
+    return table
+
+
+@pytest.mark.parametrize("made", [delta, iceberg])
+@pytest.mark.parametrize("options", [{}, {"where": "id >= 40"}, {"limit": 130}], ids=str)
+def test_deleted_rows_are_neither_scored_nor_rejected_and_are_counted(
+    made: Callable[[Path], Path], options: dict[str, Any], make_model: MakeModel, read_parts: ReadParts, tmp_path: Path
+) -> None:
+    model, run, table = make_model(), tmp_path / "run", made(tmp_path)
+    (tmp_path / "plain").mkdir()
+    left = rows(0, 200).filter(pa.array([row not in {0, 7, 50, 119} for row in range(200)]))
+    pq.write_table(left, tmp_path / "plain" / "a.parquet")
+
+    summary = run_score(table, model, run, **options)
+    verified = check(run)
+
+    # with a limit, the last deleted row is behind it if the smaller file comes first
+    assert summary.rows_deleted == verified.rows_deleted
+    assert summary.rows_deleted in ({3, 4} if "limit" in options else {4})
+    assert f"{summary.rows_deleted} rows are in the files, and not scored: the table has deleted them" in summary.notes
+    assert (verified.ok, verified.problems) == (True, [])
+    if "limit" in options:
+        assert summary.rows_in == 130
+    else:
+        run_score(tmp_path / "plain", model, tmp_path / "run2", **options)
+        assert answers(read_parts(run)) == answers(read_parts(tmp_path / "run2"))
+    places = read_parts(run).select(["id", "source_row"]).to_pylist()
+    assert all(row["source_row"] == row["id"] % 120 for row in places)
+
+
+@pytest.mark.parametrize("made", [delta, iceberg])
+def test_a_deleted_row_that_is_in_a_part_is_a_problem(
+    made: Callable[[Path], Path], make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, table = tmp_path / "run", made(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("w2vray.store.reading.deleted_rows", lambda _: [])
+        run_score(table, make_model(), run)
+
+    found = check(run)
+
+    assert not found.ok
+    assert any("4 rows are there that the table had deleted" in problem for problem in found.problems)
+
+
+def test_an_iceberg_run_goes_on_with_its_snapshot(make_model: MakeModel, read_parts: ReadParts, tmp_path: Path) -> None:
+    catalog = SqlCatalog("test", uri=f"sqlite:///{tmp_path}/catalog.db", warehouse=f"file://{tmp_path}/lake")
+    catalog.create_namespace("n")
+    made = catalog.create_table("n.t", rows(0, 1).schema)
+    made.append(rows(0, 60))
+    model, run, table = make_model(), tmp_path / "run", tmp_path / "lake" / "n" / "t"
+    first = run_score(table, model, run)
+    before = read_parts(run)
+    made.delete("id < 30")
+    made.append(rows(60, 90))
+
+    again = run_score(table, model, run)
+
+    assert (again.units_skipped, again.tables, again.exit_code) == (first.units, first.tables, 0)
+    assert read_parts(run).equals(before)
+    assert check(run).ok
+    assert run_score(table, model, tmp_path / "now").rows_in == 60

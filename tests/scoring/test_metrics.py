@@ -154,7 +154,15 @@ def test_metrics_can_be_written_as_json() -> None:
 
     stored = json.loads(json.dumps(found.as_dict()))
 
-    assert set(stored) == {"rows", "rows_no_evidence", "accuracy", "macro_f1", "classes", "confusion"}
+    assert set(stored) == {
+        "rows",
+        "rows_no_evidence",
+        "accuracy",
+        "macro_f1",
+        "largest_class_share",
+        "classes",
+        "confusion",
+    }
     assert (stored["rows"], stored["accuracy"]) == (8, 0.625)
     assert stored["confusion"] == [
         {"label": "no", "predicted": "no", "rows": 3},
@@ -215,3 +223,13 @@ def test_metrics_of_many_labels_equal_scikit_learns(rows: list[tuple[list[bool],
     of_labels = f1_score(true_NC1, given_NC1, average=None, zero_division=0)
     assert found.macro_f1 == pytest.approx(np.mean(of_labels[present]) if present else 0.0)
     assert [item.f1 for item in found.classes] == pytest.approx(of_labels[:CLASSES].tolist())
+
+
+def test_the_commonest_confusions_and_the_share_of_the_largest_class_are_told() -> None:
+    true_N = np.array([0, 0, 0, 1, 1, 2, NO_LABEL, 0])
+    given_N = np.array([0, 1, 1, 1, 0, NO_LABEL, 2, 0])
+    found = metrics(Confusion.of(true_N, given_N), ["a", "b", "c"])
+    assert found.largest_share == 4 / 8
+    assert found.confusions(1) == [("a", "b", 2)]
+    assert {*found.confusions(10)} == {("a", "b", 2), ("b", "a", 1), ("c", None, 1), (None, "c", 1)}
+    assert metrics(NO_ROWS, ["a"]).largest_share == 0.0

@@ -3,9 +3,6 @@
 import datetime as dt
 import json
 import shutil
-import struct
-import uuid
-import zlib
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -15,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, TableFeatures, write_deltalake
-from pyroaring import BitMap
 
+from tests.fixtures.tables import commit, delete_delta_rows
 from w2vray.errors import CorpusError
 from w2vray.store.corpus import Corpus, find_corpus, shared_files
 from w2vray.store.filters import parse_where
@@ -53,54 +50,6 @@ def ids_of(table: Path | str, **options: Any) -> list[int]:
 def texts(first: int, last: int, **columns: Any) -> pa.Table:
     """Make rows with ids and texts."""
     return pa.table({"id": range(first, last), "text": [f"text {row}" for row in range(first, last)], **columns})
-
-
-def commit(table: Path, *actions: dict[str, Any]) -> None:
-    """Write the next version of a table by hand."""
-    version = DeltaTable(table).version() + 1
-    log = table / "_delta_log" / f"{version:020}.json"
-    log.write_text("".join(json.dumps(action) + "\n" for action in actions))
-
-
-Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
-
-
-def z85(data: bytes) -> str:
-    """Spell bytes as a log does."""
-    data += b"\0" * (-len(data) % 4)
-    numbers = [int.from_bytes(data[start : start + 4], "big") for start in range(0, len(data), 4)]
-    return "".join(Z85[number // 85**power % 85] for number in numbers for power in (4, 3, 2, 1, 0))
-
-
-def vector(table: Path, rows: Sequence[int], *, inline: bool) -> dict[str, Any]:
-    """Write a deletion vector, and return what a log says of it."""
-    data = struct.pack("<iqI", 1681511377, 1, 0) + BitMap(rows).serialize()
-    stated = {"sizeInBytes": len(data), "cardinality": len(rows)}
-    if inline:
-        return {"storageType": "i", "pathOrInlineDv": z85(data), **stated}
-    name = uuid.uuid4()
-    written = b"\x01" + struct.pack(">i", len(data)) + data + struct.pack(">I", zlib.crc32(data))
-    (table / f"deletion_vector_{name}.bin").write_bytes(written)
-    return {"storageType": "u", "pathOrInlineDv": z85(name.bytes), "offset": 1, **stated}
-
-
-def delete_rows(table: Path, number: int, rows: Sequence[int], *, inline: bool = False) -> None:
-    """Delete rows of the table's file of ``number`` rows by a deletion vector."""
-    actions = pa.table(DeltaTable(table).get_add_actions()).to_pylist()
-    (file,) = (action for action in actions if action["num_records"] == number)
-    stated = {"path": file["path"], "partitionValues": {}, "size": file["size_bytes"], "dataChange": True}
-    commit(
-        table,
-        {"remove": {**stated, "deletionTimestamp": 1, "extendedFileMetadata": True}},
-        {
-            "add": {
-                **stated,
-                "modificationTime": file["modification_time"],
-                "stats": json.dumps({"numRecords": number}),
-                "deletionVector": vector(table, rows, inline=inline),
-            }
-        },
-    )
 
 
 @pytest.fixture
@@ -250,9 +199,9 @@ def test_rows_that_a_deletion_vector_deletes_are_not_read(tmp_path: Path, inline
     table = tmp_path / "t"
     write_deltalake(table, texts(0, 100), configuration={"delta.enableDeletionVectors": "true"})
     write_deltalake(table, texts(100, 150), mode="append")
-    delete_rows(table, 100, [0, 5, 99], inline=inline)
+    delete_delta_rows(table, 100, [0, 5, 99], inline=inline)
     before = ids_of(table)
-    delete_rows(table, 50, range(50), inline=inline)
+    delete_delta_rows(table, 50, range(50), inline=inline)
 
     assert before == [row for row in range(150) if row not in {0, 5, 99}]
     assert ids_of(table) == [row for row in range(100) if row not in {0, 5, 99}]
@@ -262,7 +211,7 @@ def test_rows_that_a_deletion_vector_deletes_are_not_read(tmp_path: Path, inline
 
 def test_a_deletion_vector_that_cannot_be_read_refuses_the_table(tmp_path: Path) -> None:
     write_deltalake(tmp_path / "t", texts(0, 100), configuration={"delta.enableDeletionVectors": "true"})
-    delete_rows(tmp_path / "t", 100, [1])
+    delete_delta_rows(tmp_path / "t", 100, [1])
     (file,) = (tmp_path / "t").glob("*.bin")
     file.write_bytes(file.read_bytes()[:-1] + b"?")
 

@@ -30,7 +30,7 @@ def test_a_folder_with_a_tables_log_in_it_is_refused_by_the_tables_name(table: P
     with pytest.raises(CorpusError) as refused:
         find_corpus([f"{table}/{named}"])
 
-    assert f"table is a {kind} table: its log says which files and rows are current" in str(refused.value)
+    assert f"{kind} table: its log says which files and rows are current" in str(refused.value)
 
 
 @pytest.mark.parametrize(("table", "kind"), [pair for pair in LOGS.items() if pair[1] != "Iceberg"], indirect=["table"])
@@ -42,7 +42,7 @@ def test_a_part_of_a_table_is_refused_too(table: Path, kind: str, named: str) ->
 
 @pytest.mark.parametrize(("table", "kind"), LOGS.items(), indirect=["table"])
 def test_a_table_whose_log_is_no_log_or_of_no_known_kind_is_refused(table: Path, kind: str) -> None:
-    with pytest.raises(CorpusError, match=rf"table is a {kind} table"):
+    with pytest.raises(CorpusError, match=f"table is an? {kind} table"):
         find_corpus([str(table)])
 
 

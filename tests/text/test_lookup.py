@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2vray.text import lookup
+from w2vray.text import coverage as coverage_module
 from w2vray.text.coverage import Coverage, measure_coverage
 from w2vray.text.lookup import Ids, Lookup
 from w2vray.text.tokens import TokenRules, family, tokenizer
@@ -313,7 +313,7 @@ def test_coverage_of_nothing_is_none() -> None:
 
 def test_rare_missing_words_are_forgotten_and_common_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory stays bounded; a word that is common from the start is counted right."""
-    monkeypatch.setattr(lookup, "_MISSING_WORDS", 4)
+    monkeypatch.setattr(coverage_module, "_MISSING_WORDS", 4)
     arrays = [
         pa.array([f"often often seldom{number} rare{number} once{number}"], pa.large_string()) for number in range(9)
     ]
@@ -325,7 +325,7 @@ def test_rare_missing_words_are_forgotten_and_common_ones_are_not(monkeypatch: p
 
 def test_a_missing_word_that_was_forgotten_is_counted_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Too low, then, and never too high; how many tokens there are is right all the same."""
-    monkeypatch.setattr(lookup, "_MISSING_WORDS", 4)
+    monkeypatch.setattr(coverage_module, "_MISSING_WORDS", 4)
     arrays = [pa.array([text], pa.large_string()) for text in ("a a b b c c d d late", "late late late")]
     coverage = measure_coverage(Vocabulary.build(["known"]), PLAIN, arrays, words=1)
     assert coverage.missing == {"late": 3}

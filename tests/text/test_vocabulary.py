@@ -133,6 +133,20 @@ def test_twenty_thousand_words_are_found_and_others_are_not() -> None:
     assert set(index.rows([word + "0" for word in rows if len(word) == 9] + ["word"]).tolist()) == {MISSING}
 
 
+@pytest.mark.parametrize("length", [255, 256, 257, 300, 100_000])
+def test_the_hash_of_a_long_word_is_the_golden_one(length: int) -> None:
+    """Its first bytes are hashed beside those of others, the rest by itself."""
+    data = [b"a", bytes(range(256)) * (length // 256) + b"x" * (length % 256), b"", b"x" * length]
+    assert hash_words(*flat(data)).tolist() == [mixed(fnv1a(word)) for word in data]
+
+
+def test_a_word_longer_than_any_of_the_table_is_not_in_it() -> None:
+    """Whatever it is, and beside others that are."""
+    table = Vocabulary.build(["film", "a"])
+    assert table.rows(["film", "x" * 10_000_000, "a", "films"]).tolist() == [0, MISSING, 1, MISSING]
+    assert table.rows(["filmfilm"]).tolist() == [MISSING]
+
+
 def test_very_long_words_are_told_apart() -> None:
     """Among short ones, and though they differ in the last letter only."""
     long = "x" * 20_000

@@ -252,7 +252,10 @@ BAD_FILES: dict[str, tuple[bytes, list[str]]] = {
     "text, a row too many": (b"2 2\na 1 2\nb 3 4\nc 5 6\n", ["row 3", "promises 2 rows only"]),
     "text, too few numbers in a row": (b"3 2\n" + ROW_2_TOO_SHORT, ["row 2 ('b 3')", "1 number; expected 2"]),
     "text, too many numbers in a row": (b"3 2\n" + ROW_2_TOO_LONG, ["row 2 ('b 3 4 5')", "3 numbers; expected 2"]),
-    "text, wider than its header says": (b"2 2\na 1 2 3\nb 4 5 6\n", ["row 1", "3 numbers; expected 2"]),
+    "text, wider than its header says": (
+        b"2 2\na 1 2 3\nb 4 5 6\n",
+        ["says 2 numbers a row, and 2 of the first 2 rows have 3"],
+    ),
     "text, not a number": (b"2 2\na 1 2\nb 3 x\n", ["row 2, number 2", "'x' is not a number"]),
     "text, not a number in the first row": (b"2 3\na 1 x 3\nb 4 5 6\n", ["row 1, number 2", "'x' is not a number"]),
     "text, no number for Python only": (b"2 2\na 1 2\nb 1_0 4\n", ["row 2, number 1", "'1_0' is not a number"]),

@@ -54,7 +54,7 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take defaults from ``--config``, and refuse an option that takes one value and is given two."""
-        given = list(self._given(args))
+        given, typed = list(self._given(args)), tuple(args)
         for option, _ in given:
             times = sum(option is other for other, _ in given)
             if times > 1 and not option.multiple and not option.is_flag:
@@ -62,7 +62,14 @@ class Command(click.Command):
         for option, value in given:
             if option.name == "config" and value is not None:
                 ctx.default_map = read_config(value, config_table(ctx), self.params)
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if not any(isinstance(item, click.Argument) and item.name == "text" for item in self.params):
+                raise
+            text = next((word for word in typed if word.startswith(error.option_name)), "TEXT")
+            hint = f'put -- before a text that begins with -: {ctx.command_path} ... -- "{text}"'
+            raise click.UsageError(f"{error.format_message()} ({hint})", ctx) from error
 
     def _given(self, args: Sequence[str]) -> Iterator[tuple[click.Option, str | None]]:
         """Yield each option among the arguments with its value, as click reads them."""

@@ -24,7 +24,7 @@ def vectors_lines(opened: Any) -> list[str]:
     if source.get("format") and source.get("path"):
         lines += _wrapped("read as", [f"{source['format']}, from {source['path']}"])
     if source.get("family_why"):
-        lines += _wrapped(f"family {opened.rules.name}, because", [source["family_why"]])
+        lines += _wrapped(f"family {opened.rules.name}, because", source["family_why"].split(" "), between=" ")
     lines += _wrapped("first words:", [_word(word) for word in found.first_words], between="  ")
     lines += _wrapped("odd words:", [f'{kind} "{_word(word)}"' for kind, word in found.odd_words.items()])
     if found.largest is not None:
@@ -34,7 +34,7 @@ def vectors_lines(opened: Any) -> list[str]:
         lines.append(f"{len(opened.ngrams.table_GD):,} buckets of n-grams, {lengths} characters long")
     lines += _left_out(source)
     for note in source.get("notes", ()):
-        lines += _wrapped("note:", [note])
+        lines += _wrapped("note:", note.split(" "), between=" ")
     return [*lines, f"fingerprint {opened.fingerprint[:16]}"]
 
 
@@ -61,7 +61,7 @@ def _wrapped(title: str, items: Sequence[str], between: str = ", ") -> Iterator[
         piece = f"{between}{item}" if started else f" {item}"
         ahead = "" if index == len(items) - 1 else between.rstrip()
         if started and cell_len(line + piece + ahead) > _COLUMNS:
-            yield line + between.rstrip()
+            yield (line + between).rstrip()
             line, piece = _INDENT, item
         line, started = line + piece, True
     yield line

@@ -6,10 +6,11 @@ Each imports what it needs when it is called, so that ``--help`` answers at once
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
+from rich.table import Table
 
 from w2vray.cli.command import GOES_ON, verb
 from w2vray.cli.console import Output, counted, table
@@ -18,10 +19,15 @@ from w2vray.cli.parsing import GroupedOption
 from w2vray.settings import verbs as config
 from w2vray.training.settings import TrainSettings
 
+if TYPE_CHECKING:
+    from w2vray.scoring.metrics import Metrics
+
 __all__ = ["evaluate", "predict", "score", "train", "verify"]
 
 _TYPED = frozenset({ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP, ParameterSource.ENVIRONMENT})
 """Where a value comes from that somebody chose: the command line, --config, a variable of the environment."""
+
+_CONFUSIONS_SHOWN = 5
 
 _NEW_FILES_TOLD = 5
 """Of those that came after a run was planned: a store may have got thousands."""
@@ -130,11 +136,27 @@ def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> Non
     output.result(
         summary.as_dict(),
         table("classes", ["class", "rows", "precision", "recall", "F1"], rows),
+        *([] if isinstance(found, MultiLabelMetrics) else _confusions(found)),
         f"accuracy {found.accuracy:.4f}{micro}, macro-F1 {found.macro_f1:.4f} on {counted(found.rows, 'row')} "
         f"({found.rows_no_evidence:,} without a known word or a readable text, {summary.rows_unknown_label:,} of a "
         f"label that the model does not know; {summary.rows_without_label:,} without a label left out)",
+        *([] if isinstance(found, MultiLabelMetrics) else [_beside(found)]),
         _words_found(summary.tokens, summary.coverage),
     )
+
+
+def _confusions(found: "Metrics") -> list[Table]:
+    rows = [
+        ("(not known to the model)" if true is None else true, "(none)" if given is None else given, count)
+        for true, given, count in found.confusions(_CONFUSIONS_SHOWN)
+    ]
+    return [table("commonest confusions", ["label", "given instead", "rows"], rows)] if rows else []
+
+
+def _beside(found: "Metrics") -> str:
+    """Say what accuracy costs nothing: 0.97 is little where 97 % of the rows have one label."""
+    commonest = max(found.classes, key=lambda item: item.rows)
+    return f"always answering {commonest.label!r} would reach an accuracy of {found.largest_share:.4f}"
 
 
 @verb(
@@ -215,10 +237,7 @@ def verify(output: Output, /, **arguments: Any) -> int:
         *summary.problems,
         *(f"accepted as a gap: {gap}" for gap in summary.gaps),
         *summary.notes,
-        *(
-            f"{table['place']} is a {table['kind']} table, read at version {table['version']}"
-            for table in summary.tables
-        ),
+        *(f"{table['place']}: {table['kind']} table, read at version {table['version']}" for table in summary.tables),
         *(f"in the store, and not in the run: {name}; add it with `score --new-files`" for name in summary.new_files),
         f"{summary.run}: {counted(summary.rows_in, 'row')} in = {summary.rows_scored:,} scored + "
         f"{summary.rows_rejected:,} rejected, {counted(summary.units, 'unit')}; "

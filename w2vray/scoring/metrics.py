@@ -85,8 +85,13 @@ class Metrics:
     classes: list[ClassMetrics]
     confusion: Confusion
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the metrics as JSON can hold them: of the confusion, each pair of labels that there is."""
+    @property
+    def largest_share(self) -> float:
+        """Share of the rows that have the commonest label: the accuracy of whoever always answers with it."""
+        return max((item.rows for item in self.classes), default=0) / self.rows if self.rows else 0.0
+
+    def pairs(self) -> list[tuple[str | None, str | None, int]]:
+        """Return each pair of a true and a given label that there is, with its rows; None for no label."""
         labels = [item.label for item in self.classes]
         counted = self.confusion
 
@@ -94,15 +99,23 @@ class Metrics:
             return None if place == NO_LABEL else labels[place]
 
         pairs = zip(counted.true_Y.tolist(), counted.predicted_Y.tolist(), counted.rows_Y.tolist(), strict=True)
+        return [(named(true), named(given), rows) for true, given, rows in pairs]
+
+    def confusions(self, most: int) -> list[tuple[str | None, str | None, int]]:
+        """Return the commonest pairs of a true label and another that was given."""
+        wrong = [pair for pair in self.pairs() if pair[0] != pair[1]]
+        return sorted(wrong, key=lambda pair: -pair[2])[:most]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the metrics as JSON can hold them: of the confusion, each pair of labels that there is."""
         return {
             "rows": self.rows,
             "rows_no_evidence": self.rows_no_evidence,
             "accuracy": self.accuracy,
             "macro_f1": self.macro_f1,
+            "largest_class_share": self.largest_share,
             "classes": [vars(item) for item in self.classes],
-            "confusion": [
-                {"label": named(true), "predicted": named(given), "rows": rows} for true, given, rows in pairs
-            ],
+            "confusion": [{"label": true, "predicted": given, "rows": rows} for true, given, rows in self.pairs()],
         }
 
 

@@ -4,7 +4,7 @@ Shape letters: CONTRIBUTING.md.
 """
 
 import platform
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from w2vray.errors import BundleError, UnusableInputError
+from w2vray.errors import BundleError
 from w2vray.kernels.answering import answer
 from w2vray.kernels.compiling import compiler, processor, why_no_kernels
 from w2vray.models.checking import model_weights, require_fitting, tuned_rows
@@ -26,6 +26,7 @@ from w2vray.settings.device import Device
 from w2vray.settings.verbs import PROJECTION_CACHE
 from w2vray.text.columns import blocks
 from w2vray.text.fast.looking_up import FastLookup
+from w2vray.text.given import given_texts
 from w2vray.text.lookup import Ids
 from w2vray.vectors import Vectors
 
@@ -119,21 +120,13 @@ class TextScorer:
         bundle = Bundle.load(model)
         return cls(bundle, bundle.open_vectors(vectors))
 
-    def score(self, texts: Sequence[str]) -> Scores:
-        """Classify texts.
+    def score(self, texts: Iterable[str]) -> Scores:
+        """Classify texts: a list or any other iterable of str, a pandas Series, an array of numpy or Arrow.
 
         Raises:
-            UnusableInputError: a text is not a string of Unicode characters; the message says which.
+            UnusableInputError: they are one str, or a text is not a str of Unicode characters; the message says which.
         """
-        for index, text in enumerate(texts):
-            if not isinstance(text, str):
-                raise UnusableInputError(f"text {index} is a {type(text).__name__}; expected a str")
-            if not text.isascii():
-                try:
-                    text.encode()
-                except UnicodeEncodeError as error:
-                    raise UnusableInputError(f"text {index} holds a lone surrogate at {error.start}") from error
-        return self.score_array(pa.array(texts, pa.large_string()))
+        return self.score_array(given_texts(texts))
 
     def score_array(self, texts: pa.LargeStringArray) -> Scores:
         """Classify an Arrow array of texts, without nulls, block by block."""

@@ -25,7 +25,7 @@ from w2vray.store.listing import AGAIN, Ignored, Listed, is_hidden, list_folder,
 from w2vray.store.opening import NAMELESS_FOLDER, first_line
 from w2vray.store.places import absolute, is_uri, open_store, without_secrets
 from w2vray.store.table import Table
-from w2vray.store.tables import open_table, refuse_table_above
+from w2vray.store.tables import open_table, part_metadata, refuse_table_above
 
 __all__ = ["Corpus", "SourceFile", "find_corpus", "names_what_is_in", "one_version", "shared_files"]
 
@@ -75,7 +75,7 @@ class Corpus:
     def notes(self) -> list[str]:
         """Say to a person what is read of tables, and which files are not read."""
         tables = [
-            f"{table.place} is a {table.kind} table, read at version {table.version}" for table in self.tables.values()
+            f"{table.place}: {table.kind} table, read at version {table.version}" for table in self.tables.values()
         ]
         return [*tables, *self.ignored.lines()]
 
@@ -221,11 +221,15 @@ def _expand(
     store, path = open_store(root)
     place, mark, query = root.partition("?") if is_uri(root) else (root, "", "")
     is_file, info = _info(store, path, argument, must_be_folder=place.endswith("/"))
-    refuse_table_above(store, path)
+    refuse_table_above(store, part_metadata(path)[0])
     ignored = Ignored()
-    if (table := None if pattern else open_table(root, store, path, version)) is not None:
-        found, table = _files_of(table, store, path, index)
-        return _folder(place) + mark + query, store, found, ignored, False, table
+    (place_of_table, metadata), (path_of_table, _) = part_metadata(place), part_metadata(path)
+    if not (metadata and is_file):
+        place_of_table, path_of_table, metadata = place, path, None
+    table = None if pattern else open_table(place_of_table + mark + query, store, path_of_table, version, metadata)
+    if table is not None:
+        found, table = _files_of(table, store, path_of_table, index)
+        return _folder(place_of_table) + mark + query, store, found, ignored, False, table
     if version is not None:
         raise CorpusError(f"{without_secrets(argument)} is not a table; leave out --table-version {version}")
     if not pattern and is_file:

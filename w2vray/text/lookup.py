@@ -8,7 +8,7 @@ and a way to rows, so that neither ``oov`` nor tuned words change them.
 Shape letters: CONTRIBUTING.md.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from w2vray.settings.verbs import SPECIAL_OOV
+from w2vray.text.given import given_texts
 from w2vray.text.resolution import Resolution, resolve
 from w2vray.text.tokens import TokenRules, tokenizer
 from w2vray.text.vocabulary import MISSING, Vocabulary
@@ -89,13 +90,17 @@ class Lookup:
         """Id of words without a vector; None where no row stands for all of them."""
         return len(self.vocabulary) if self.oov in SPECIAL_OOV else None
 
-    def __call__(self, texts: pa.LargeStringArray | Sequence[str]) -> Ids:
-        """Look up texts (no nulls)."""
+    def __call__(self, texts: pa.LargeStringArray | Iterable[str]) -> Ids:
+        """Look up texts.
+
+        Raises:
+            UnusableInputError: they are one str, or one of them is not a str of Unicode characters.
+        """
         tokenize = tokenizer(self.rules)
         numbers = _Numbers()
         codes: list[int] = []
         lengths = []
-        for text in texts.to_pylist() if isinstance(texts, pa.Array) else texts:
+        for text in given_texts(texts).to_pylist():
             tokens = tokenize(text)
             lengths.append(len(tokens))
             codes.extend(map(numbers.__getitem__, tokens))

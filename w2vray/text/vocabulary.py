@@ -8,6 +8,7 @@ Shape letters: CONTRIBUTING.md.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,8 @@ _EMPTY = -1
 _FNV_OFFSET = np.uint64(0xCBF29CE484222325)
 _FNV_PRIME = np.uint64(0x100000001B3)
 _MIX = np.uint64(0xFF51AFD7ED558CCD)
+_SIDE_BY_SIDE = 256
+"""Bytes of words that are hashed for all words at once; the rest of longer ones word by word."""
 
 
 def hash_words(blob: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
@@ -39,16 +42,25 @@ def hash_words(blob: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> n
     starts = np.asarray(offsets[:-1])[longest_first]
     descending = -lengths[longest_first]
     hashes = np.full(len(lengths), _FNV_OFFSET, dtype=np.uint64)
-    for position in range(int(lengths.max(initial=0))):
+    for position in range(min(int(lengths.max(initial=0)), _SIDE_BY_SIDE)):
         still = int(np.searchsorted(descending, -position, side="left"))  # words longer than position
         hashes[:still] ^= blob[starts[:still] + position]
         hashes[:still] *= _FNV_PRIME
+    for word in range(int(np.searchsorted(descending, -_SIDE_BY_SIDE, side="left"))):  # few are so long
+        rest = blob[starts[word] + _SIDE_BY_SIDE : starts[word] - descending[word]].tobytes()
+        hashes[word] = _fnv(int(hashes[word]), rest)
     hashes ^= hashes >> np.uint64(33)
     hashes *= _MIX
     hashes ^= hashes >> np.uint64(33)
     result = np.empty_like(hashes)
     result[longest_first] = hashes
     return result
+
+
+def _fnv(value: int, data: bytes) -> int:
+    for byte in data:
+        value = (value ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
+    return value
 
 
 def _flatten(words: Iterable[bytes]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
@@ -108,8 +120,17 @@ class Vocabulary:
         Returns:
             [W] rows, ``MISSING`` for a word that is not there.
         """
-        blob, offsets = _flatten(word.encode() for word in words)
-        return self._find(blob, offsets, hash_words(blob, offsets))
+        longest = self._longest  # of a longer word nothing need be looked at
+        encoded = [word.encode() for word in words]
+        blob, offsets = _flatten(word if len(word) <= longest else b"" for word in encoded)
+        found = self._find(blob, offsets, hash_words(blob, offsets))
+        found[[len(word) > longest for word in encoded]] = MISSING
+        return found
+
+    @cached_property
+    def _longest(self) -> int:
+        """Bytes of the longest word."""
+        return int(np.diff(self.offsets).max(initial=0))
 
     def _find(
         self, blob: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], hashes: npt.NDArray[np.uint64]

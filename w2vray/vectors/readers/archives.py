@@ -44,6 +44,7 @@ _PACKINGS = (
     Packing("gzip", b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)),
     Packing("bzip2", b"BZh", bz2.BZ2File),
     Packing("xz", b"\xfd7zXZ\x00", lzma.LZMAFile),
+    Packing("lzma", b"]\x00\x00", lzma.LZMAFile),
     Packing("zstd", b"\x28\xb5\x2f\xfd", _by_arrow("zstd")),
     Packing("lz4", b"\x04\x22\x4d\x18", _by_arrow("lz4")),
 )
@@ -106,5 +107,5 @@ def choose_member(path: Path, packing: str, names: Sequence[str], asked: str | N
         return asked
     if len(names) != 1:
         how = "choose one with --member NAME, or unpack it" if names else "expected a file of word vectors in it"
-        raise VectorsError(f"{path} is a {packing} archive of {len(names):,} files ({listed or 'none'}); {how}")
+        raise VectorsError(f"{path} is an archive ({packing}) of {len(names):,} files: {listed or 'none'}; {how}")
     return names[0]

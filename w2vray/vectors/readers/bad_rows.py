@@ -65,7 +65,11 @@ class BadRows:
 def shown(text: bytes | str) -> str:
     """Quote a piece of a file for a message: cut short, on one line, and readable whatever is in it."""
     if isinstance(text, bytes):
-        text = text[: _SHOWN * 4].decode(errors="backslashreplace")
+        try:
+            text = text[: _SHOWN * 4].decode()
+        except UnicodeDecodeError as error:
+            cut = bytes(error.object)
+            return repr(cut[:_SHOWN]) if error.start < _SHOWN else shown(cut[: error.start])
     return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")
 
 

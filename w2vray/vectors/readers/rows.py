@@ -46,7 +46,7 @@ def rows_source(stream: ByteStream, format: str, bad: BadRows, limit: int | None
     if format == "auto" and (trouble := binary_trouble(stream.peek(_SAMPLE), dim, rows)) is not None:
         raise VectorsError(
             f"{stream.path}: the header promises {rows:,} rows of {dim} numbers, and what is behind it is neither text "
-            f"nor word2vec's binary format: {trouble}"
+            f"nor float32 of that width: {trouble}"
         )
     binary = BinaryRows(stream, rows, dim, bad)
     return Source(stream.path, "word2vec-binary", dim, rows, None, binary.blocks(limit), notes=binary.notes)
@@ -78,8 +78,8 @@ def _word2vec_text(
     rows, dim = header
     if form.dim is not None and form.dim != dim and form.agreeing > form.exactly and form.agreeing * 2 > form.rows:
         raise VectorsError(
-            f"{stream.path}: the header says {dim} numbers a row; row 1 and most others have "
-            f"{form.dim} numbers; expected {dim}. Correct the header"
+            f"{stream.path}: the header says {dim} numbers a row, and {form.agreeing} of the first {form.rows} rows "
+            f"have {form.dim}; correct the header"
         )
     family = "fasttext" if ".vec" in stream.path.suffixes else None  # the name that fastText gives its text files
     text = TextRows(stream, dim, bad, rows, form.tabs)
@@ -132,8 +132,8 @@ def _refuse_lists(stream: ByteStream, form: TextForm) -> None:
     named = "; name --format glove if they are word vectors"
     if form.phrases * 2 > form.rows:
         raise VectorsError(
-            f"{stream.path}: {form.phrases:,} of the first {form.rows:,} lines are several words and then "
-            f"{form.dim} of numbers, as labelled texts are{named}"
+            f"{stream.path}: {form.phrases:,} of the first {form.rows:,} lines are several words with {form.dim} "
+            f"number{'s'[: form.dim > 1]} behind them, as labelled texts are{named}"
         )
     if form.dim == 1 and form.whole_numbers and form.rows > 1:
         raise VectorsError(

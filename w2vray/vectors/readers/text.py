@@ -200,7 +200,7 @@ class TextRows:
         if not line.strip():
             return _BadRow(Reason.WIDTH, f": an empty line; expected a word and {self.dim} numbers", line)
         numbers = "1 number" if count == 1 else f"{max(count, 0)} numbers"
-        hint = " (its fields are parted by tabs)" if b"\t" in line.strip() else ""
+        hint = "; lines have to end with a line feed" if b"\r" in line.strip() else ""
         message = f" ({shown(line)}): {numbers}; expected {self.dim}{hint}"
         return _BadRow(Reason.WIDTH, message, line)
 

@@ -31,6 +31,7 @@ _LONGEST_PHRASE = 256
 _FAR = 1e9  # times the others' largest number: none that was learnt is, and every other one that is misread
 _LEAST_ROWS = 8  # that say what is usual
 _SAMPLE_ROWS = 64
+_TELLING_ROWS = 4
 _SANE = (1e-12, 1e12)
 _MISREAD = "; the rows before it are damaged, or the header or the format is another"
 
@@ -245,26 +246,47 @@ def _numbers(vectors: Sequence[bytes], dim: int) -> npt.NDArray[np.float32]:
 def binary_trouble(sample: bytes, dim: int, rows: int) -> str | None:
     """Tell why a sample behind a header is not rows of this format, None where it is.
 
-    What else the numbers can be is tried: of 2 or 8 bytes, and with the other order of bytes.
+    What else it can be is tried: numbers of 2 or 8 bytes, the other order of bytes, and another width.
     """
-    trouble = _misread(sample, 4 * dim, rows)
-    if trouble is None:
+    words = _words(sample, 4 * dim, rows)
+    odd = [word for word in words if checked_word(word)[0] in {Reason.CONTROL, Reason.NOT_UTF8}]
+    if not odd:
         return _swapped(sample, dim)
-    for name, size in (("float64", 8), ("float16", 2)):
-        words, _, _ = cut_rows(sample, size * dim, min(rows, _SAMPLE_ROWS))
-        if len(words) > 1 and _misread(sample, size * dim, rows) is None:
-            return f"its numbers are {name}, of {size} bytes each; word2vec's binary format has float32: write them so"
-    return trouble
+    sizes = [size for size in _up_to_newlines(sample, dim) if _is_clean(sample, size, rows, newline=True)]
+    sizes += [size for size in (8 * dim, 2 * dim) if _is_clean(sample, size, rows)]
+    found = sizes[0] if sizes else None
+    if found is not None:
+        name = {8 * dim: "float64", 2 * dim: "float16"}.get(found)
+        if name is None:
+            return f"its rows have {found // 4} numbers; correct the header"
+        return f"its numbers are {name}; word2vec's binary format has float32: write them so"
+    junk = [word for word in words if control_in(word) is not None]
+    if not junk or (len(junk) * 4 <= len(words) and len(odd) * 2 <= len(words)):
+        return None  # a few bad rows: whoever reads them tells each
+    return f"row {words.index(odd[0]) + 1}: the word would be {shown(odd[0])}"
 
 
-def _misread(sample: bytes, size: int, rows: int) -> str | None:
-    """Name the first word that cannot be one, where more than a few cannot."""
+def _up_to_newlines(sample: bytes, dim: int) -> Iterator[int]:
+    """Yield how many bytes the numbers of the first row have if one of the next newlines is behind them."""
+    start = sample.find(b" ") + 1
+    end = sample.find(b"\n", start)
+    while end >= 0:
+        if (size := end - start) and (size % 4 == 0 or size == 2 * dim) and size != 4 * dim:
+            yield size
+        end = sample.find(b"\n", end + 1)
+
+
+def _words(sample: bytes, size: int, rows: int) -> list[bytes]:
     words, _, _ = cut_rows(sample, size, min(rows, _SAMPLE_ROWS))
-    words = [word.removeprefix(b"\n") if index else word for index, word in enumerate(words)]
-    junk = [index for index, word in enumerate(words) if control_in(word) is not None]
-    if len(junk) * 4 <= len(words) and not (junk and junk[0] < 2):
-        return None
-    return f"row {junk[0] + 1}: the word would be {shown(words[junk[0]])}"
+    return [word.removeprefix(b"\n") if index else word for index, word in enumerate(words)]
+
+
+def _is_clean(sample: bytes, size: int, rows: int, *, newline: bool = False) -> bool:
+    """Tell whether rows of ``size`` bytes of numbers fit so well that nothing else can be meant."""
+    words, _, _ = cut_rows(sample, size, min(rows, _SAMPLE_ROWS))
+    if len(words) < _TELLING_ROWS or (newline and not all(word.startswith(b"\n") for word in words[1:])):
+        return False
+    return not any(checked_word(word.removeprefix(b"\n"))[0] for word in words)
 
 
 def _swapped(sample: bytes, dim: int) -> str | None:
