@@ -127,10 +127,7 @@ def _whole(vocabulary: Vocabulary, rules: TokenRules, words: Sequence[str]) -> R
         missing = [index for index in missing if not has_unspaced(words[index])]
     for way, respell in _ways(rules):
         tried = [
-            (index, spelling)
-            for index in missing
-            if rows_W[index] == MISSING
-            for spelling in respell(words[index])
+            (index, spelling) for index in missing if rows_W[index] == MISSING for spelling in respell(words[index])
         ]
         found_rows = vocabulary.rows([spelling for _, spelling in tried])
         for (index, spelling), row in zip(tried, found_rows.tolist(), strict=True):
