@@ -60,8 +60,10 @@ class Piece:
     file_size: int
     file_mtime_ns: int | None
     file_etag: str | None = None
-    fingerprint: str = ""  # what the format knows the file's content by
+    fingerprint: str = ""  # what the format knows the content by, of the file or of the piece
     format: str = "parquet"
+    layout: str = ""  # what the format has to know to read it
+    first_line: int = 0  # of text: the line that it starts in, from 1
     view: str | None = None  # a FileView: how the table sees the file that it belongs to
     deleted: str | None = None  # rows of the piece that the table has deleted, see deletions.py
 
@@ -173,8 +175,10 @@ def _piece(described: Description, stretch: Stretch, row: int) -> Piece:
         file_size=file.size,
         file_mtime_ns=file.mtime_ns,
         file_etag=described.etag,
-        fingerprint=described.fingerprint,
+        fingerprint=stretch.fingerprint or described.fingerprint,
         format=described.format,
+        layout=described.layout,
+        first_line=stretch.first_line,
         view=None if described.view is None else described.view.as_text(),
     )
 
@@ -193,9 +197,14 @@ def _first_rows(pieces: Sequence[Piece], limit: int) -> list[Piece]:
 
 
 def _add(pieces: list[Piece], piece: Piece) -> None:
-    """Append a piece, as part of the last one where it goes on where that one ends."""
+    """Append a piece, as part of the last one where it goes on where that one ends, and has no content of its own."""
     last = pieces[-1] if pieces else None
-    if last is None or last.source != piece.source or last.row_start + last.rows != piece.row_start:
+    if (
+        last is None
+        or last.source != piece.source
+        or last.row_start + last.rows != piece.row_start
+        or last.fingerprint != piece.fingerprint
+    ):
         pieces.append(piece)
         return
     merged = {"stop": piece.stop, "rows": last.rows + piece.rows}
@@ -243,7 +252,8 @@ def plan_from_table(table: pa.Table) -> tuple[list[Unit], dict[SourceFile, Failu
     left_out: dict[SourceFile, Failure] = {}
     for row in table.to_pylist():
         unit, reason, detail = row.pop("unit"), row.pop("left_out"), row.pop("detail")
-        piece = Piece(**row)
+        own = {name: row.get(name) or empty for name, empty in (("layout", ""), ("first_line", 0))}  # of earlier runs
+        piece = Piece(**{**row, **own})
         if unit is None:
             left_out[piece.source] = Failure(reason=FileReason(reason), detail=detail, file=piece.file)
         else:
