@@ -33,11 +33,7 @@ from w2vray.stages import stage
 from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.failures import Failure
 from w2vray.store.places import absolute
-<<<<<<< HEAD
 from w2vray.store.preflight import ignored_files
-=======
-from w2vray.store.preflight import NOT_READ
->>>>>>> main
 from w2vray.store.sampling import sample_texts
 from w2vray.store.units import Unit
 from w2vray.vectors.comparing import coverage_warnings, share_found
@@ -297,18 +293,6 @@ def _outcomes(units: Sequence[Unit], arguments: Mapping[str, Any], work: _Work) 
     return (_Outcome.from_row(row) for row in rows)
 
 
-<<<<<<< HEAD
-=======
-def _not_read(plan: RunPlan) -> Ignored:
-    """Count the files of a plan that hold no rows, and were not meant to, or none that --where asks for."""
-    ignored = Ignored()
-    for file, failure in plan.left_out.items():
-        if failure.reason in NOT_READ:
-            ignored.add(NOT_READ[failure.reason], file.name)
-    return ignored
-
-
->>>>>>> main
 def _close(
     run: RunDirectory,
     plan: RunPlan,

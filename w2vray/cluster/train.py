@@ -105,16 +105,10 @@ def train(
     if os.path.lexists(output):
         raise BundleError(f"{output} is already there; name another --output, or remove it first")
     vectors = Vectors.open(settings.vectors).for_oov(settings.oov)
-<<<<<<< HEAD
     columns = (settings.text_column, settings.label_column, settings.where, ReadAs.of(settings))
-    stores = [labelled_units(settings.labelled, *columns, table_version=settings.table_version)]
-    stores += [labelled_units(settings.validation, *columns)] if settings.validation else []
-=======
-    columns = (settings.text_column, settings.label_column, settings.where)
     planned = partial(labelled_units, label_separator=settings.label_separator)
     stores = [planned(settings.labelled, *columns, table_version=settings.table_version)]
     stores += [planned(settings.validation, *columns)] if settings.validation else []
->>>>>>> main
     if len(stores) > 1 and (shared := shared_files(stores[0].corpus, stores[1].corpus)):
         raise CorpusError(
             f"{min(shared)} is in LABELLED and in --validation: the model would be measured on rows that it learnt "

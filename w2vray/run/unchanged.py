@@ -6,16 +6,13 @@ from typing import Any
 
 from w2vray.errors import RunError
 from w2vray.run.planning import recorded_versions
+from w2vray.schema import FileReason
 from w2vray.store.corpus import SourceFile, find_corpus
 from w2vray.store.describing import describe_files
 from w2vray.store.description import Description, ReadAs
 from w2vray.store.failures import Failure
 from w2vray.store.listing import Ignored
-<<<<<<< HEAD
-from w2vray.store.preflight import ignored_files
-=======
-from w2vray.store.preflight import NOT_READ
->>>>>>> main
+from w2vray.store.preflight import NOT_READ, ignored_files
 from w2vray.store.units import Piece, Unit, unit_pieces
 
 __all__ = ["store_problems"]
@@ -64,19 +61,14 @@ def store_problems(
             if not limited and rows != sum(piece.rows for piece in of_file):
                 problems.append(f"{planned.file} has {rows:,} rows; the plan has {sum(p.rows for p in of_file):,}")
     known = {*pieces, *((file.root, file.name) for file in left_out)}
-<<<<<<< HEAD
     corpus.ignored.add_all(ignored_files(left_out))
-=======
     for file, failure in left_out.items():
-        if failure.reason in NOT_READ:
-            corpus.ignored.add(NOT_READ[failure.reason], file.name)
         now = present.get((file.root, file.name), file)
         if failure.reason in {FileReason.NOT_DATA, FileReason.NO_ROWS} and now != file:
             problems.append(
                 f"{file.name} was left out ({NOT_READ[failure.reason]}) and has changed since: it had {file.size:,} "
                 f"bytes, and has {now.size:,}"
             )
->>>>>>> main
     return problems, [file.name for place, file in present.items() if place not in known], corpus.ignored
 
 

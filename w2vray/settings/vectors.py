@@ -16,11 +16,8 @@ from w2vray.settings.verbs import (
     flag,
     require,
     require_choices,
-<<<<<<< HEAD
     require_delimiter,
-=======
     require_paths,
->>>>>>> main
     require_text_columns,
     require_version,
 )

@@ -25,11 +25,8 @@ __all__ = [
     "help_of",
     "require",
     "require_choices",
-<<<<<<< HEAD
     "require_delimiter",
-=======
     "require_paths",
->>>>>>> main
     "require_text_columns",
     "require_version",
 ]
@@ -183,15 +180,11 @@ class EvaluateSettings:
     workers: int | None = documented("Scoring workers. Default: one a CPU of the cluster.", None, group="Where it runs")
 
     def __post_init__(self) -> None:
-<<<<<<< HEAD
         require_choices(self)
-        require_text_columns(self.text_column)
-        require_delimiter(self)
-=======
         require_paths(self, "model", "vectors", "output")
         require_text_columns(self.text_column)
         require(self.label_separator != "", "label_separator", "", "at least one character")
->>>>>>> main
+        require_delimiter(self)
         require(self.workers is None or self.workers > 0, "workers", self.workers, "a whole number above 0")
         require_version(self.table_version)
 

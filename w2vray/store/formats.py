@@ -164,8 +164,7 @@ def describe_file(
     named, first = _named(file.name), next(iter(FORMATS.values()))
     made = named or first
     try:
-<<<<<<< HEAD
-        with store.open_input_file(f"{base}/{file.name}") as handle:
+        with errors_of(store), store.open_input_file(f"{base}/{file.name}") as handle:
             found = _format_of(handle, file, columns, read_as)
             if read_as.format is not None:
                 if alone:
@@ -174,9 +173,6 @@ def describe_file(
                     detail = f"it is {found.name}; --format says {read_as.format}"
                     return Failure(reason=FileReason.OTHER_FORMAT, detail=detail, file=file.name)
             made = found or made
-=======
-        with errors_of(store), store.open_input_file(f"{base}/{file.name}") as handle:
->>>>>>> main
             try:
                 described = made.describe(handle, file, columns, read_as)
             except (FileError, *UNREADABLE):

@@ -47,16 +47,12 @@ def labelled_units(
     """
     condition = parse_where(where) if where is not None else None
     columns = Columns(text_columns, tuple(condition.columns) if condition else (), (label_column,))
-<<<<<<< HEAD
     corpus, found = whole_store(arguments, columns, where=condition, read_as=read_as, table_version=table_version)
-=======
-    corpus, found = whole_store(arguments, columns, where=condition, table_version=table_version)
     if label_separator is not None and found.multi_label:
         raise ConfigError(
             f"--label-separator is {label_separator!r}, and column {label_column!r} holds lists of labels already; "
             "leave it out"
         )
->>>>>>> main
     of_condition = condition.fitted(found.schema).notes if condition else ()
     notes = [*corpus.notes, *found.notes, *of_condition]
     return Labelled(

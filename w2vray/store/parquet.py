@@ -22,7 +22,7 @@ from w2vray.text.columns import BLOCK_ROWS
 
 __all__ = ["Parquet", "footer_metadata", "read_tail"]
 
-LARGEST_READ = 64 << 20
+LARGEST_READ = 16 << 20
 """What is read together, in bytes, unless a row has more; by the average of the piece."""
 
 _MAGIC, _ENCRYPTED_MAGIC = b"PAR1", b"PARE"

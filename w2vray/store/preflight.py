@@ -21,11 +21,7 @@ from w2vray.store.one_format import header_hint, how_read, require_one_format
 from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN
 from w2vray.text.columns import is_text_type
 
-<<<<<<< HEAD
-__all__ = ["EXCLUDED", "Columns", "Found", "excluded_files", "fit_files", "ignored_files", "whole_store"]
-=======
-__all__ = ["EXCLUDED", "NOT_READ", "Columns", "Found", "excluded_files", "fit_files", "whole_store"]
->>>>>>> main
+__all__ = ["EXCLUDED", "NOT_READ", "Columns", "Found", "excluded_files", "fit_files", "ignored_files", "whole_store"]
 
 
 OWN_COLUMNS = frozenset({FILE_COLUMN, ROW_COLUMN, DAMAGE_COLUMN})
@@ -152,38 +148,28 @@ def whole_store(
         (file, failure), *others = bad.items()
         more = f", and {len(others):,} more like it" if others else ""
         raise CorpusError(f"{corpus.place(file)}: {failure.detail}{more}; mend or leave out the file")
-<<<<<<< HEAD
     corpus.ignored.add_all(ignored_files(unreadable))
-=======
-    for file in no_data:
-        corpus.ignored.add(NOT_READ[FileReason.NOT_DATA], file.name)
     for empty in (each for each in described if not each.rows):
         corpus.ignored.add(NOT_READ[FileReason.NO_ROWS], empty.file.name)
->>>>>>> main
     return corpus, found
 
 
 EXCLUDED = "--where leaves out all of its rows, by the table's log"
 NOT_READ = {
     FileReason.NOT_DATA: "neither content nor name says that it is data",
+    FileReason.OTHER_FORMAT: "of another format than --format says",
     FileReason.NO_ROWS: "no rows in it",
     FileReason.EXCLUDED: EXCLUDED,
 }
 """Why a file that is as it should be is not read, for a person."""
-
-_IGNORED = {
-    FileReason.NOT_DATA: "neither content nor name says that it is data",
-    FileReason.OTHER_FORMAT: "of another format than --format says",
-    FileReason.EXCLUDED: EXCLUDED,
-}
 
 
 def ignored_files(left_out: Mapping[SourceFile, Failure]) -> Ignored:
     """Count the files that hold no rows of the store, and were not meant to."""
     ignored = Ignored()
     for file, failure in left_out.items():
-        if failure.reason in _IGNORED:
-            ignored.add(_IGNORED[failure.reason], file.name)
+        if failure.reason in NOT_READ:
+            ignored.add(NOT_READ[failure.reason], file.name)
     return ignored
 
 

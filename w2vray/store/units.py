@@ -42,6 +42,9 @@ SMALLEST_UNIT = 1 << 20
 UNITS_AT_LEAST = 32
 """A small store is cut finer, into about this many units, so that several workers have something to do."""
 
+LARGEST_UNIT_FILES, SMALLEST_UNIT_FILES = 256, 16
+"""Files of a unit: opening one is work, whatever is in it. A store of few bytes in many files is cut finer."""
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -120,11 +123,13 @@ def plan_units(files: Sequence[Description], *, limit: int | None = None) -> lis
         pieces = _first_rows([_marked(piece, deleted.get(piece.source)) for piece in pieces], limit)
     total = sum(piece.read_bytes for piece in pieces)
     target = max(SMALLEST_UNIT, min(LARGEST_UNIT, total // UNITS_AT_LEAST))
+    most_files = _most_files(len(files)) if total < target * UNITS_AT_LEAST else LARGEST_UNIT_FILES
     units: list[Unit] = []
     current: list[Piece] = []
     size = rows = 0
     for piece in pieces:
-        if current and (size + piece.read_bytes > target * 4 // 3 or rows + piece.rows > LARGEST_UNIT_ROWS):
+        full = len(current) >= most_files and current[-1].source != piece.source
+        if current and (full or size + piece.read_bytes > target * 4 // 3 or rows + piece.rows > LARGEST_UNIT_ROWS):
             units.append(Unit(tuple(current)))
             current, size, rows = [], 0, 0
         _add(current, piece)
@@ -135,6 +140,10 @@ def plan_units(files: Sequence[Description], *, limit: int | None = None) -> lis
     if current:
         units.append(Unit(tuple(current)))
     return _without_deleted(units, files)
+
+
+def _most_files(files: int) -> int:
+    return max(SMALLEST_UNIT_FILES, min(LARGEST_UNIT_FILES, files // UNITS_AT_LEAST))
 
 
 def _without_deleted(units: Iterable[Unit], files: Iterable[Description]) -> list[Unit]:

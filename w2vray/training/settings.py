@@ -25,11 +25,8 @@ from w2vray.settings.verbs import (
     documented,
     require,
     require_choices,
-<<<<<<< HEAD
     require_delimiter,
-=======
     require_paths,
->>>>>>> main
     require_text_columns,
     require_version,
 )
