@@ -413,8 +413,10 @@ CONDITIONS = st.recursive(
     )
     | st.builds("{} is {}".format, st.sampled_from(["a", "b", "c"]), st.sampled_from(["None", "not None"]))
     | st.builds("{} {} [0, 1]".format, st.sampled_from(["a", "b", "c"]), st.sampled_from(["in", "not in"])),
-    lambda inner: st.builds("({} {} {})".format, inner, st.sampled_from(["and", "or"]), inner)
-    | st.builds("not ({})".format, inner),
+    lambda inner: (
+        st.builds("({} {} {})".format, inner, st.sampled_from(["and", "or"]), inner)
+        | st.builds("not ({})".format, inner)
+    ),
     max_leaves=4,
 )
 VALUES = st.one_of(st.none(), st.integers(0, 2))
