@@ -246,7 +246,7 @@ def examples(evaluation: Sequence[Description], run: Path) -> list[dict[str, Any
     return [{"text": one.text, **answers[one.service, one.shape]} for one in chosen]
 
 
-def tables(result: dict[str, Any]) -> list[Table]:
+def tables(result: dict[str, Any]) -> list[Table | str]:
     """Return what a person is shown of the result."""
     measured, scored, verified = result["evaluate"], result["score"], result["verify"]
     facts = {
@@ -266,7 +266,20 @@ def tables(result: dict[str, Any]) -> list[Table]:
     shown.columns[1].justify = "left"
     columns = ["text", "service", "predicted", "score"]
     rows = [(cut(one["text"]), one["service"], one["label"], f"{one['score'] or 0:.2f}") for one in result["examples"]]
-    return [shown, table("rows that were not trained on", columns, rows)]
+    return [shown, table("rows that were not trained on", columns, rows), what_next(result["output"])]
+
+
+def what_next(output: str) -> str:
+    """Return commands to go on with."""
+    return "\n".join(
+        [
+            "What next:",
+            f"  .venv/bin/w2vray info {output}/model",
+            f'  .venv/bin/w2vray predict --model {output}/model "The name of the bucket."',
+            f"  .venv/bin/w2vray verify {output}/run --deep",
+            "  docs/quickstart.md goes on with your own data.",
+        ]
+    )
 
 
 def cut(text: str, length: int = 60) -> str:

@@ -112,7 +112,13 @@ def test_accuracy_of_a_multi_label_model_is_told_as_what_it_is(run: Run, monkeyp
     true, given = np.array([[True, True]]), np.array([[True, False]])
     found = multi_label_metrics(count_labels(true, given, unknown_N=np.array([0]), rows_no_evidence=0), ("a", "b"))
     summary = SimpleNamespace(
-        metrics=found, rows_unknown_label=0, rows_without_label=0, as_dict=dict, tokens=4, coverage=0.75
+        metrics=found,
+        rows_unknown_label=0,
+        rows_without_label=0,
+        rows_unlabelled={},
+        as_dict=dict,
+        tokens=4,
+        coverage=0.75,
     )
     monkeypatch.setattr("w2vray.cluster.evaluate.evaluate", lambda *_, **__: summary)
     text = run("evaluate", "a.parquet", "--model", "m").out
@@ -134,7 +140,7 @@ def test_one_thing_done_is_told_in_the_singular(
         update(1, None, "epochs, validation loss 0.5")
     lines = [
         "scoring: 1 of 1 unit, 1 row",
-        "scoring: 1 of 2 units, 1 row, 0 s left",
+        "scoring: 1 of 2 units, 1 row",
         "scoring: 1 epoch, validation loss 0.5",
     ]
     assert capsys.readouterr().err.splitlines() == lines

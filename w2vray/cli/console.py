@@ -134,18 +134,24 @@ class _Done(ProgressColumn):
 
 
 def _lines(title: str) -> Update:
-    begun = last = time.monotonic()
+    last = time.monotonic()
+    first: tuple[float, int] | None = None  # when something was first done, and how much: the start tells no speed
 
     def update(done: int, total: int | None, text: str) -> None:
-        nonlocal last
+        nonlocal last, first
         now = time.monotonic()
+        if first is None and done:
+            first = now, done
         if now - last < _LINE_SECONDS and done != total:
             return
         last = now
         count = f"{done:,} of {total:,} " if total else f"{done:,} " if done else ""
         if (total or done) == 1:
             text = re.sub("^(epoch|unit)s", r"\1", text)
-        left = f", {_spelled((now - begun) * (total - done) / done)} left" if total and 0 < done < total else ""
+        left = ""
+        if first is not None and total and first[1] < done < total:
+            seconds = (now - first[0]) * (total - done) / (done - first[1])
+            left = f", {_spelled(seconds)} left"
         _write(f"{title}: {count}{text}".rstrip() + left)
 
     return update

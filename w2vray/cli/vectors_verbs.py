@@ -9,7 +9,7 @@ import click
 
 from w2vray.cli.command import verb
 from w2vray.cli.console import Output, counted, table
-from w2vray.cli.vectors_shown import vectors_lines
+from w2vray.cli.vectors_shown import oddities, vectors_lines
 from w2vray.settings import vectors as vectors_config
 
 __all__ = ["vectors", "vectors_result"]
@@ -30,6 +30,9 @@ def vectors_import(output: Output, /, **arguments: Any) -> None:
 
     with output.progress("words") as update:
         made = import_vectors(vectors_config.ImportSettings(**arguments), lambda done, total: update(done, total, ""))
+    if output.quiet and not output.as_json:  # otherwise the summary says it
+        for line in oddities(made.source):
+            output.note(line)
     vectors_result(output, made)
 
 

@@ -114,6 +114,13 @@ THRESHOLD_HELP = (
 
 LABEL_COLUMN_HELP = "Column of strings, whole numbers or booleans, or of lists of them: any number of labels to a row."
 
+LABEL_STRIP_HELP = (
+    "Take labels as one that differ only by the spaces around or inside them, by invisible characters or by Unicode "
+    "form (NFKC)."
+)
+LABEL_SEPARATOR_HELP = "What parts the labels in a string of several, such as a comma: any number of labels to a row."
+UNLABELLED_HELP = "Label that says that a row has none, such as -1 or unknown; such rows are left out. May be repeated."
+
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateSettings:
@@ -127,6 +134,9 @@ class EvaluateSettings:
     )
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN", group="Data")
     label_column: str = documented(LABEL_COLUMN_HELP, "label", metavar="COLUMN", group="Data")
+    label_strip: bool = documented(LABEL_STRIP_HELP, False, group="Data")
+    label_separator: str | None = documented(LABEL_SEPARATOR_HELP, None, metavar="TEXT", group="Data")
+    unlabelled: tuple[str, ...] = documented(UNLABELLED_HELP, (), metavar="VALUE", group="Data")
     where: str | None = documented(
         "Take only rows for which this holds, as for train.", None, metavar="EXPR", group="Data"
     )
@@ -135,6 +145,7 @@ class EvaluateSettings:
 
     def __post_init__(self) -> None:
         require_text_columns(self.text_column)
+        require(self.label_separator != "", "label_separator", "", "at least one character")
         require(self.workers is None or self.workers > 0, "workers", self.workers, "a whole number above 0")
         require_version(self.table_version)
 

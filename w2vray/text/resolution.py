@@ -13,7 +13,8 @@ the token rules name it:
 ``possessive``  without ``'s``
 ``joined``      with hyphens as the table writes them (``e-mail``: ``e_mail``)
 ``split``       in parts, each looked for in the ways before; at an apostrophe, in those parts that have most rows, so
-                that the table decides between ``do`` and ``n't``, ``film`` and ``'s``, ``l'`` and ``eau``
+                that the table decides between ``do`` and ``n't``, ``film`` and ``'s``, ``l'`` and ``eau``; and in
+                the table's own words where a script has no spaces (``segmentation.py``)
 
 ``possessive``, ``joined`` and ``split`` look for what they make in the ways before them too (``PARIS's``: ``Paris``).
 Where the rules say so, a mark that has no row in any way is left out.
@@ -31,7 +32,11 @@ from itertools import chain, compress
 import numpy as np
 import numpy.typing as npt
 
+from w2vray.kernels.compiling import why_no_kernels
+from w2vray.text import segmentation
+from w2vray.text.fast import segmenting
 from w2vray.text.invisible import spellings
+from w2vray.text.scripts import has_unspaced
 from w2vray.text.tokens import TokenRules, straightened
 from w2vray.text.vocabulary import MISSING, Vocabulary
 
@@ -138,11 +143,19 @@ def _parts(vocabulary: Vocabulary, rules: TokenRules, words: Sequence[str]) -> l
         marks = re.compile(f"[{re.escape(rules.split_unknown)}]")
         split = [[part for part in marks.split(word) if part] for word in words]
         split = [parts if len(parts) > 1 else [word] for parts, word in zip(split, words, strict=True)]
-    if not rules.split_apostrophes:
-        return split
-    with_apostrophe = {part for parts in split for part in parts if "'" in part[1:-1]}
-    around = _around_apostrophes(vocabulary, rules, sorted(with_apostrophe))
-    return [list(chain.from_iterable(around.get(part, [part]) for part in parts)) for parts in split]
+    parts = set(chain.from_iterable(split))
+    apart: dict[str, list[str]] = {}
+    if rules.split_apostrophes:
+        apart |= _around_apostrophes(vocabulary, rules, sorted(part for part in parts if "'" in part[1:-1]))
+    if rules.by_vocabulary:
+        runs = sorted(part for part in parts if part not in apart and has_unspaced(part))
+        apart |= zip(runs, _segment(vocabulary, [segmentation.usual_widths(run) for run in runs]), strict=True)
+    return [list(chain.from_iterable(apart.get(part, [part]) for part in parts)) for parts in split] if apart else split
+
+
+def _segment(vocabulary: Vocabulary, runs: Sequence[str]) -> list[list[str]]:
+    segment = segmentation.segment if why_no_kernels() else segmenting.segment
+    return segment(vocabulary, runs)
 
 
 def _around_apostrophes(vocabulary: Vocabulary, rules: TokenRules, words: Sequence[str]) -> dict[str, list[str]]:

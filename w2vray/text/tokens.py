@@ -23,8 +23,10 @@ model reads text in the same way for ever.
     As vectors whose text was split into words and marks, and kept its case: those that fastText publishes
     (``crawl-300d-2M``, ``wiki-news-300d-1M``, ``cc.de.300`` and the like) and GloVe 840B. Publishers split in different
     ways, so the vectors' own words decide: a word that has no row is looked for in other spellings, and then in parts
-    (``don't`` as ``do`` and ``n't``, ``l'eau`` as ``l'`` and ``eau``, ``film-maker`` as two words). A mark that has no
-    row is left out, as it was when the vectors were made.
+    (``don't`` as ``do`` and ``n't``, ``l'eau`` as ``l'`` and ``eau``, ``film-maker`` as two words). Scripts that are
+    written without spaces, such as Chinese, Japanese and Thai, are split into the words that the vectors have, see
+    ``segmentation.py``; no other family splits them. A mark that has no row is left out, as it was when the vectors
+    were made.
 ``uncased``
     The same for vectors in lower case, such as ``wiki.en.vec``.
 
@@ -87,6 +89,7 @@ class TokenRules:
     split_unknown: str = ""  # in parts, split at these marks
     usual_form: bool = False  # full-width and half-width forms, ligatures and curly marks as what they stand for
     split_apostrophes: bool = False  # in the parts around an apostrophe that have most rows
+    by_vocabulary: bool = False  # where its script has no spaces, into the words that the table has
     drop_unknown_marks: bool = False  # a mark that has no row is not a token
 
     def as_dict(self) -> dict[str, Any]:
@@ -130,6 +133,7 @@ _OFF_BEFORE = {
     "emoji": False,
     "usual_form": False,
     "split_apostrophes": False,
+    "by_vocabulary": False,
     "drop_unknown_marks": False,
 }
 """Rules that stored ones may lack: they came later, and were not in force before."""
@@ -160,6 +164,7 @@ _CASED = TokenRules(
     split_unknown="-/&",
     usual_form=True,
     split_apostrophes=True,
+    by_vocabulary=True,
     drop_unknown_marks=True,
 )
 

@@ -13,9 +13,12 @@ from w2vray.models import kinds
 from w2vray.settings.verbs import (
     CORPUS_HELP,
     LABEL_COLUMN_HELP,
+    LABEL_SEPARATOR_HELP,
+    LABEL_STRIP_HELP,
     OOV_CHOICES,
     TABLE_VERSION_HELP,
     TEXT_COLUMN_HELP,
+    UNLABELLED_HELP,
     documented,
     require,
     require_choices,
@@ -47,6 +50,9 @@ class TrainSettings:
     )
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN", group="Data")
     label_column: str = documented(LABEL_COLUMN_HELP, "label", metavar="COLUMN", group="Data")
+    label_strip: bool = documented(LABEL_STRIP_HELP, False, group="Data")
+    label_separator: str | None = documented(LABEL_SEPARATOR_HELP, None, metavar="TEXT", group="Data")
+    unlabelled: tuple[str, ...] = documented(UNLABELLED_HELP, (), metavar="VALUE", group="Data")
     where: str | None = documented(
         "Take only rows of LABELLED and --validation for which this holds, such as \"lang == 'en' and year >= 2020\".",
         None,
@@ -109,6 +115,7 @@ class TrainSettings:
         require_choices(self)
         require_text_columns(self.text_column)
         require_version(self.table_version)
+        require(self.label_separator != "", "label_separator", "", "at least one character")
         share = self.validation_fraction
         require(share is None or 0 < share < 1, "validation_fraction", share, "above 0, below 1")
         if self.validation and share is not None:

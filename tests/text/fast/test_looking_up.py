@@ -31,6 +31,7 @@ PIECES = [
     *("e\u0301", "\u0301", "A\u030a", "\u1100\u1161\u11a8", "\uac00\u11a8"),
     *("\U00020000", "\U000e0100", "\U0001d400"),
     *map(chr, (0x2018, 0x2019, 0x201C, 0x201D, 0x2013, 0x2014, 0x2026, 0x2212, 0x2BC, 0xB4, 0xAB, 0xFEFF, 0x200B)),
+    *("日本語", "映画を", "iPhone手机", "ー", "ไทย", "\uff76\uff9e", "\uff21\uff22", "。"),
     *("don\u2019t", "\xa0", "\u2003", "\u2028", "w" * 16, "w" * 17, "é" * 9),
     *(" ", " ", " ", "\t", "\n", "\r\n", "\x00", "\x1c", "\x85", "\x0b", "\x7f"),
 ]
@@ -86,6 +87,7 @@ oov_choices = st.sampled_from(["skip", "zero", "unknown", "subword"])
 def words_of(texts: list[str], name: str, chosen: random.Random) -> list[str]:
     """Some of the words that the texts have, and some that they have when looked for in other ways."""
     found = {token for text in texts for token in tokenizer(family(name))(text)}
+    found |= {"日本", "本", "映", "を", "手机", "ガ", "ไ"}
     found |= {"film", "Film", "do", "n't", "##th", "e_mail", "John", ".", "re"}
     return sorted(word for word in found if chosen.random() < 0.5) or ["film"]
 

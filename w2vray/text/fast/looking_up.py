@@ -15,7 +15,8 @@ import pyarrow as pa
 from w2vray.kernels.compiling import read_only
 from w2vray.text.fast.alphabet import Alphabet, Characters
 from w2vray.text.fast.assembling import Entries, OovIds, assemble
-from w2vray.text.fast.scanning import LATELY, Index, Misses, empty_misses, grown, scan
+from w2vray.text.fast.index import Index
+from w2vray.text.fast.scanning import LATELY, Misses, empty_misses, grown, scan
 from w2vray.text.fast.writing import BY_PYTHON, FlatTexts, ways_to_read, write
 from w2vray.text.lookup import Ids, Lookup
 from w2vray.text.tokens import prepared
@@ -43,16 +44,10 @@ class FastLookup:
     _offsets: npt.NDArray[np.int64]
 
     def __init__(self, lookup: Lookup) -> None:
-        vocabulary = lookup.vocabulary
         self.lookup = lookup
         self._alphabet = Alphabet.of(lookup.rules)
         self._characters: Characters | None = None
-        self._index = Index(
-            read_only(vocabulary.blob),
-            read_only(vocabulary.offsets),
-            read_only(vocabulary.slot_rows),
-            read_only(vocabulary.slot_tags),
-        )
+        self._index = Index.of(lookup.vocabulary)
         self._oov_ids = _oov_ids(lookup)
         self._codes = np.empty(_CODES, dtype=np.int32)
         self._forget()

@@ -15,26 +15,16 @@ import numpy.typing as npt
 
 from w2vray.kernels.compiling import inlined, kernel
 from w2vray.text.fast.alphabet import DIGIT, EMOJI, JOINER, LETTER, MARK, NUMBER_JOINER, PARTS, TOKEN, WORD, Alphabet
+from w2vray.text.fast.index import FNV_OFFSET, FNV_PRIME, HALF, Index, found_row, mixed, same_bytes
 from w2vray.text.fast.writing import FlatTexts
 
-__all__ = ["LATELY", "Index", "Misses", "empty_misses", "grown", "scan"]
+__all__ = ["LATELY", "Misses", "empty_misses", "grown", "scan"]
 
-_FNV_OFFSET, _FNV_PRIME, _MIX = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3), np.uint64(0xFF51AFD7ED558CCD)
-_HALF, _FOLD = np.uint64(32), np.uint64(33)
 _ODD_LOW, _ODD_HIGH = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _BYTE, _BUT_ONE, _LATELY_SHIFT = np.uint64(8), np.uint64(56), np.uint64(50)
 
 LATELY = 1 << 14
 """Places in the table of words met lately: [LATELY, 3], the last 16 bytes as two numbers, and the code."""
-
-
-class Index(NamedTuple):
-    """The flat arrays of a ``Vocabulary``."""
-
-    blob: npt.NDArray[np.uint8]
-    offsets: npt.NDArray[np.int64]
-    slot_rows: npt.NDArray[np.int32]
-    slot_tags: npt.NDArray[np.uint32]
 
 
 class Misses(NamedTuple):
@@ -169,56 +159,12 @@ def token_end(
 
 
 @inlined
-def _same(
-    blob: npt.NDArray[np.uint8],
-    start: int,
-    data: npt.NDArray[np.uint8],
-    at: int,
-    end: int,
-    lower: npt.NDArray[np.uint8],
-) -> bool:
-    for byte in range(end - at):
-        if blob[start + byte] != lower[data[at + byte]]:
-            return False
-    return True
-
-
-@inlined
 def _hash(data: npt.NDArray[np.uint8], at: int, end: int, lower: npt.NDArray[np.uint8]) -> int:
     """Hash a token as ``vocabulary.hash_words`` does."""
-    value = _FNV_OFFSET
+    value = FNV_OFFSET
     for byte in range(at, end):
-        value = (value ^ np.uint64(lower[data[byte]])) * _FNV_PRIME
-    value ^= value >> _FOLD
-    value *= _MIX
-    return value ^ (value >> _FOLD)
-
-
-@inlined
-def _row(
-    words: npt.NDArray[np.uint8],
-    word_offsets: npt.NDArray[np.int64],
-    slot_rows: npt.NDArray[np.int32],
-    slot_tags: npt.NDArray[np.uint32],
-    value: int,
-    data: npt.NDArray[np.uint8],
-    at: int,
-    end: int,
-    lower: npt.NDArray[np.uint8],
-) -> int:
-    """Return the row of a token, or -1."""
-    mask = np.uint64(len(slot_rows) - 1)
-    tag = np.uint32(value >> _HALF)
-    slot = value & mask
-    while True:
-        row = slot_rows[slot]
-        if row < 0:
-            return -1
-        if slot_tags[slot] == tag:
-            start = word_offsets[row]
-            if word_offsets[row + 1] - start == end - at and _same(words, start, data, at, end, lower):
-                return row
-        slot = (slot + np.uint64(1)) & mask
+        value = (value ^ np.uint64(lower[data[byte]])) * FNV_PRIME
+    return mixed(value)
 
 
 @inlined
@@ -227,7 +173,7 @@ def _miss(
 ) -> int:
     """Return the number of a word without a row; ``count`` where it is new, and kept now."""
     mask = np.uint64(len(misses.slots) - 1)
-    tag = np.uint32(value >> _HALF)
+    tag = np.uint32(value >> HALF)
     slot = value & mask
     while True:
         number = misses.slots[slot]
@@ -235,7 +181,7 @@ def _miss(
             break
         if misses.tags[slot] == tag:
             start = misses.ends[number]
-            if misses.ends[number + 1] - start == end - at and _same(misses.blob, start, data, at, end, lower):
+            if misses.ends[number + 1] - start == end - at and same_bytes(misses.blob, start, data, at, end, lower):
                 return number
         slot = (slot + np.uint64(1)) & mask
     start = misses.ends[count]
@@ -352,7 +298,7 @@ def scan(
                 at = end
                 continue
             value = _hash(data, start, end, lower)
-            code = _row(words, word_offsets, slot_rows, slot_tags, value, data, start, end, lower)
+            code = found_row(words, word_offsets, slot_rows, slot_tags, value, data, start, end, lower)
             if code < 0:
                 if count + 1 == len(misses.ends) or misses.ends[count] + end - start > len(misses.blob):
                     return text, at, token, count

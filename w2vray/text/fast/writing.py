@@ -16,7 +16,7 @@ from w2vray.kernels.compiling import inlined, kernel
 from w2vray.text.fast.alphabet import BLANK_KIND, COMPLEX, EMOJI, EMOJI_KIND, MARK, PACKED, WORD_KIND, Characters
 from w2vray.text.invisible import MOST_JOINED, MOST_TAGS
 
-__all__ = ["AS_IT_IS", "BY_PYTHON", "BY_TABLE", "FlatTexts", "ways_to_read", "write"]
+__all__ = ["AS_IT_IS", "BY_PYTHON", "BY_TABLE", "FlatTexts", "decode", "ways_to_read", "write"]
 
 AS_IT_IS, BY_TABLE, BY_PYTHON = 0, 1, 2
 """How a text is written anew."""
@@ -45,7 +45,7 @@ class FlatTexts(NamedTuple):
 
 
 @inlined
-def _decode(data: npt.NDArray[np.uint8], at: int) -> tuple[int, int]:
+def decode(data: npt.NDArray[np.uint8], at: int) -> tuple[int, int]:
     """Return the code point at a place, and how many bytes it has; the bytes are valid UTF-8."""
     first = np.int64(data[at])
     if first < 0x80:
@@ -83,7 +83,7 @@ def _encode(point: int, out: npt.NDArray[np.uint8], at: int) -> int:
 @inlined
 def _next(data: npt.NDArray[np.uint8], at: int, stop: int) -> tuple[int, int]:
     """Return the code point at a place and how many bytes it has; zeros where the text ends."""
-    return _decode(data, at) if at < stop else _NONE
+    return decode(data, at) if at < stop else _NONE
 
 
 @inlined
@@ -119,7 +119,7 @@ def _emoji_end(data: npt.NDArray[np.uint8], at: int, stop: int, kinds: npt.NDArr
 
     ``alone`` says that nothing, or a blank, stands before it.
     """
-    first, size = _decode(data, at)
+    first, size = decode(data, at)
     if first < _ASCII:
         if not alone or not (0x30 <= first <= 0x39 or first in (0x23, 0x2A)):
             return at
@@ -166,7 +166,7 @@ def ways_to_read(texts: FlatTexts, written: npt.NDArray[np.uint32]) -> npt.NDArr
             if data[at] < _ASCII:
                 at += 1
                 continue
-            point, size = _decode(data, at)
+            point, size = decode(data, at)
             if point >= len(written) or written[point] == COMPLEX:
                 ways_N[text] = BY_PYTHON
                 break
@@ -199,20 +199,20 @@ def write(texts: FlatTexts, ways_N: npt.NDArray[np.uint8], prepared: FlatTexts, 
         while at < stop:
             if emoji:
                 bytes_ = _emoji_end(source, at, stop, characters.kinds, alone) - at
-                if bytes_ > _decode(source, at)[1]:
+                if bytes_ > decode(source, at)[1]:
                     out[end], out[end + 1] = EMOJI, bytes_
                     out[end + 2 : end + 2 + bytes_] = source[at : at + bytes_]
                     end += bytes_ + 2
                     at += bytes_
                     alone = False
                     continue
-                alone = characters.kinds[_decode(source, at)[0]] == BLANK_KIND
+                alone = characters.kinds[decode(source, at)[0]] == BLANK_KIND
             if source[at] < _ASCII:
                 out[end] = source[at]
                 end += 1
                 at += 1
                 continue
-            point, size = _decode(source, at)
+            point, size = decode(source, at)
             at += size
             if ways_N[text] == BY_TABLE:
                 point = np.int64(characters.written[point])
