@@ -112,7 +112,13 @@ def test_accuracy_of_a_multi_label_model_is_told_as_what_it_is(run: Run, monkeyp
     true, given = np.array([[True, True]]), np.array([[True, False]])
     found = multi_label_metrics(count_labels(true, given, unknown_N=np.array([0]), rows_no_evidence=0), ("a", "b"))
     summary = SimpleNamespace(
-        metrics=found, rows_unknown_label=0, rows_without_label=0, as_dict=dict, tokens=4, coverage=0.75
+        metrics=found,
+        rows_unknown_label=0,
+        rows_without_label=0,
+        rows_unlabelled={},
+        as_dict=dict,
+        tokens=4,
+        coverage=0.75,
     )
     monkeypatch.setattr("w2vray.cluster.evaluate.evaluate", lambda *_, **__: summary)
     text = run("evaluate", "a.parquet", "--model", "m").out

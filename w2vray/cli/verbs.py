@@ -83,10 +83,11 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
     rows = f"{counted(summary.rows, 'row')} trained on, {summary.rows_validation:,} kept for validation"
     if summary.refit:
         rows += ", then on all of them"
+    marked = _said(summary.rows_unlabelled)
     unlabelled, unusable = counted(summary.rows_without_label, "row"), summary.rows_without_evidence
     lines = [
         f"{summary.model}: {settings.model}, {len(summary.labels)} classes, {rows}",
-        f"left out: {unlabelled} without a label, {unusable:,} without a known word or a text that can be read",
+        f"left out: {unlabelled} without a label{marked}, {unusable:,} without a known word or a text that can be read",
     ]
     for label, count in _commonest(summary.labels_unknown):
         output.note(f"--validation: {label} is no label of the rows to learn from; of it: {counted(count, 'row')}")
@@ -100,6 +101,11 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
         )
     lines.append(_words_found(summary.tokens, summary.coverage))
     output.result(summary.as_dict(), *lines)
+
+
+def _said(unlabelled: Mapping[str, int]) -> str:
+    """Say how many rows a value of --unlabelled has left out."""
+    return "".join(f", {count:,} of {value!r}" for value, count in unlabelled.items())
 
 
 def _commonest(labels: Mapping[str, int]) -> Iterator[tuple[str, int]]:
@@ -139,7 +145,8 @@ def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> Non
         *([] if isinstance(found, MultiLabelMetrics) else _confusions(found)),
         f"accuracy {found.accuracy:.4f}{micro}, macro-F1 {found.macro_f1:.4f} on {counted(found.rows, 'row')} "
         f"({found.rows_no_evidence:,} without a known word or a readable text, {summary.rows_unknown_label:,} of a "
-        f"label that the model does not know; {summary.rows_without_label:,} without a label left out)",
+        f"label that the model does not know; {summary.rows_without_label:,} without a label"
+        f"{_said(summary.rows_unlabelled)} left out)",
         *([] if isinstance(found, MultiLabelMetrics) else [_beside(found)]),
         _words_found(summary.tokens, summary.coverage),
     )

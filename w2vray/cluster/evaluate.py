@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,11 @@ from w2vray.scoring.metrics import (
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.verbs import EvaluateSettings
 from w2vray.stages import stage
+from w2vray.store.description import ReadAs
 from w2vray.store.filters import parse_where
+from w2vray.store.label_reading import LabelReading, ReadLabels, mended
 from w2vray.store.labelled import labelled_units
-from w2vray.store.labels import label_lists, label_matrix, label_strings
+from w2vray.store.labels import label_matrix
 from w2vray.store.reading import place_of, read_unit
 from w2vray.store.sampling import sample_texts
 from w2vray.store.units import Unit
@@ -43,6 +46,10 @@ from w2vray.text.columns import read_texts
 from w2vray.vectors.comparing import coverage_warnings, share_found
 
 __all__ = ["EvaluationSummary", "evaluate"]
+
+_UNKNOWN_NAMED = 100
+"""Labels that the model does not know, of a unit and of all, that are named."""
+_COUNTED = frozenset({"tokens", "tokens_found", "unlabelled", "unknown"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +59,8 @@ class EvaluationSummary:
     metrics: Metrics | MultiLabelMetrics
     rows_without_label: int
     rows_unknown_label: int
+    rows_unlabelled: Mapping[str, int] = field(default_factory=dict)  # value of --unlabelled -> rows left out by it
+    labels_unknown: Mapping[str, int] = field(default_factory=dict)  # that the model does not know -> how often
     tokens: int = 0  # of all rows that were read
     tokens_found: int = 0  # those that have a vector
     warnings: Sequence[str] = ()  # what to do where few have
@@ -67,6 +76,8 @@ class EvaluationSummary:
             **self.metrics.as_dict(),
             "rows_without_label": self.rows_without_label,
             "rows_unknown_label": self.rows_unknown_label,
+            "rows_unlabelled": dict(self.rows_unlabelled),
+            "labels_unknown": dict(self.labels_unknown),
             "tokens": self.tokens,
             "tokens_found": self.tokens_found,
             "coverage": self.coverage,
@@ -93,13 +104,23 @@ def evaluate(
         settings.text_column,
         settings.label_column,
         settings.where,
+        ReadAs.of(settings),
         table_version=settings.table_version,
+        label_separator=settings.label_separator,
     )
     if labelled.multi_label != bundle.config.multi_label:
         raise CorpusError(
             f"column {settings.label_column!r} holds {_kind(labelled.multi_label)}, and the model gives "
             f"{_kind(bundle.config.multi_label)}; name another --label-column or another --model"
+            + ("" if labelled.multi_label else "; --label-separator reads several labels from a string")
         )
+    reading = LabelReading(
+        column=settings.label_column,
+        multi_label=labelled.multi_label,
+        strip=settings.label_strip,
+        separator=settings.label_separator,
+        unlabelled=settings.unlabelled,
+    )
     for line in labelled.notes:
         note(line)
     with connected(address):
@@ -108,7 +129,7 @@ def evaluate(
             "bundle": bundle,
             "roots": labelled.corpus.roots,
             "text_columns": settings.text_column,
-            "label_column": settings.label_column,
+            "reading": reading,
             "where": settings.where,
             "schema": labelled.schema,
         }
@@ -121,8 +142,15 @@ def evaluate(
     where = parse_where(settings.where).fitted(labelled.schema) if settings.where is not None else None
     sample = partial(sample_texts, labelled.units, labelled.corpus.roots, settings.text_column, where, labelled.schema)
     warnings = coverage_warnings(counted.tokens, counted.tokens_found, vectors, bundle.config.rules, sample)
-    summary = replace(summary, tokens=counted.tokens, tokens_found=counted.tokens_found, warnings=warnings)
-    for line in warnings:
+    summary = replace(
+        summary,
+        tokens=counted.tokens,
+        tokens_found=counted.tokens_found,
+        warnings=warnings,
+        rows_unlabelled=dict(counted.unlabelled),
+        labels_unknown=dict(counted.unknown.most_common(_UNKNOWN_NAMED)),
+    )
+    for line in [*_of_labels(summary, settings, bundle.config.labels), *warnings]:
         note(line)
     if folder is not None:
         text = json.dumps(summary.as_dict(), indent=2, ensure_ascii=False) + "\n"
@@ -152,17 +180,34 @@ def _folder(output: str) -> Path:
 
 @dataclass
 class _Counted:
-    """The tokens of the units that went by."""
+    """The tokens of the units that went by, and the labels that count for nothing."""
 
     tokens: int = 0
     tokens_found: int = 0
+    unlabelled: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
 
     def passed_on(self, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         """Yield what workers say of units, without the tokens."""
         for row in rows:
             self.tokens += row["tokens"]
             self.tokens_found += row["tokens_found"]
-            yield {name: value for name, value in row.items() if name not in {"tokens", "tokens_found"}}
+            self.unlabelled += Counter(row["unlabelled"])
+            self.unknown += Counter(row["unknown"])
+            yield {name: value for name, value in row.items() if name not in _COUNTED}
+
+
+def _of_labels(summary: EvaluationSummary, settings: EvaluateSettings, labels: Sequence[str]) -> Iterator[str]:
+    """Say which labels the model does not know though it knows nearly the same, and which values no row has."""
+    known = {mended(label).casefold(): label for label in labels}
+    near = [(label, known[key]) for label in summary.labels_unknown if (key := mended(label).casefold()) in known]
+    for label, own in near[:3]:
+        remedy = "--label-strip makes them one" if mended(label) == own else "write them alike"
+        yield f"the model has no label {label!r} ({summary.labels_unknown[label]:,} rows), but {own!r}; {remedy}"
+    left_out = {mended(value) for value in summary.rows_unlabelled}
+    for value in settings.unlabelled:
+        if value and mended(value) not in left_out:
+            yield f"--unlabelled {value!r}: no row has this label"
 
 
 def _kind(multi_label: bool) -> str:
@@ -227,21 +272,38 @@ class _EvaluationWorker:
         bundle: Bundle,
         roots: tuple[str, ...],
         text_columns: tuple[str, ...],
-        label_column: str,
+        reading: LabelReading,
         where: str | None,
         schema: pa.Schema,
     ) -> None:
         use_one_thread()
         self.scorer = TextScorer(bundle, shared.get())
         self.labels = bundle.config.labels
-        self.roots, self.text_columns, self.label_column = roots, text_columns, label_column
+        self.roots, self.text_columns, self.reading = roots, text_columns, reading
         self.where = parse_where(where).fitted(schema) if where is not None else None
         self.schema = schema
 
     def __call__(self, unit: Unit) -> dict[str, Any]:
         """Return what is counted of a unit, and its tokens."""
         self.tokens = self.tokens_found = 0
-        return {**self.counts(unit), "tokens": self.tokens, "tokens_found": self.tokens_found}
+        self.unlabelled: Counter[str] = Counter()
+        self.unknown: Counter[str] = Counter()
+        return {
+            **self.counts(unit),
+            "tokens": self.tokens,
+            "tokens_found": self.tokens_found,
+            "unlabelled": dict(self.unlabelled),
+            "unknown": dict(self.unknown.most_common(_UNKNOWN_NAMED)),
+        }
+
+    def read_labels(self, batch: pa.RecordBatch) -> ReadLabels:
+        """Read the labels of a batch, and note those that the model does not know."""
+        read = self.reading(batch, partial(place_of, batch))
+        self.unlabelled += read.unlabelled
+        flat = read.values.flatten() if self.reading.multi_label else read.values.drop_null()
+        unknown = flat.filter(pc.invert(pc.is_in(flat, pa.array(self.labels, pa.string()))))
+        self.unknown.update(unknown.to_pylist())
+        return read
 
     def counts(self, unit: Unit) -> dict[str, Any]:
         """Return what is counted of a unit."""
@@ -249,7 +311,7 @@ class _EvaluationWorker:
 
     def answers(self, unit: Unit) -> Iterator[tuple[pa.RecordBatch, Scores, npt.NDArray[np.int64]]]:
         """Yield a unit's batches, the answers to their readable texts, and the rows that those are in."""
-        columns = list(dict.fromkeys([*self.text_columns, self.label_column]))
+        columns = list(dict.fromkeys([*self.text_columns, self.reading.column]))
         for batch in read_unit(unit, self.roots, columns, self.where, self.schema):
             texts = read_texts(batch, self.text_columns)
             scores = self.scorer.score_array(texts.values)
@@ -268,10 +330,11 @@ class OneLabelWorker(_EvaluationWorker):
         for batch, scores, rows_N in self.answers(unit):
             predicted = np.full(len(batch), NO_LABEL, dtype=np.int64)
             predicted[rows_N] = scores.label_N
-            label = label_strings(batch.column(self.label_column), self.label_column, partial(place_of, batch))
+            read = self.read_labels(batch)
+            label = read.values
             true = pc.index_in(label, pa.array(self.labels, pa.string())).fill_null(NO_LABEL).to_numpy()
             labelled = label.is_valid().to_numpy(zero_copy_only=False)
-            without += label.null_count
+            without += label.null_count - read.rows_unlabelled
             total += Confusion.of(true[labelled], predicted[labelled])
         pairs = [total.true_Y.tolist(), total.predicted_Y.tolist(), total.rows_Y.tolist()]
         return {"confusion": pairs, "without_label": without}
@@ -289,7 +352,8 @@ class ManyLabelsWorker(_EvaluationWorker):
             given_NC[rows_N] = scores.given_NC()
             answered_N = np.zeros(len(batch), dtype=np.bool_)
             answered_N[rows_N] = scores.label_N != NO_LABEL
-            lists = label_lists(batch.column(self.label_column), self.label_column, partial(place_of, batch))
+            read = self.read_labels(batch)
+            lists = read.values
             labelled_N = lists.is_valid().to_numpy(zero_copy_only=False)
             true_NC, unknown_N = label_matrix(lists, self.labels)
             total += count_labels(
@@ -298,7 +362,7 @@ class ManyLabelsWorker(_EvaluationWorker):
                 unknown_N=unknown_N[labelled_N],
                 rows_no_evidence=int((labelled_N & ~answered_N).sum()),
             )
-            without += lists.null_count
+            without += lists.null_count - read.rows_unlabelled
             unknown += int((unknown_N > 0).sum())
         counts = {**vars(total), "counts": total.counts_3C.ravel().tolist()}
         del counts["counts_3C"]

@@ -19,8 +19,8 @@ from w2vray.cluster.runtime import SharedVectors, run_units
 from w2vray.cluster.waiting import Note
 from w2vray.errors import CorpusError
 from w2vray.store.filters import parse_where
+from w2vray.store.label_reading import LabelReading, ReadLabels
 from w2vray.store.labelled import Labelled
-from w2vray.store.labels import label_lists, label_strings
 from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN, place_of, read_unit
 from w2vray.store.units import Unit
 from w2vray.text.columns import Texts, blocks, read_texts
@@ -30,7 +30,7 @@ from w2vray.training.examples import ExampleCounts, ExampleFile
 
 __all__ = ["ExampleReader", "ReadingJob", "read_examples"]
 
-_FORMAT = 3
+_FORMAT = 4
 """Of what lies in a folder of example files: those of another one are made anew."""
 
 _ROWS = pa.schema(
@@ -51,12 +51,30 @@ class ReadingJob:
     text_columns: tuple[str, ...]
     label_column: str
     where: str | None
+    read_as: tuple[str | None, str | None] = (
+        None,
+        None,
+    )  # the format, and the delimiter of CSV, where somebody says them
     schema: pa.Schema  # of the columns that rows are filtered by
     multi_label: bool
     rules: TokenRules
     oov: str
     validation_share: float
     seed: int
+    label_strip: bool = False
+    label_separator: str | None = None
+    unlabelled: tuple[str, ...] = ()
+
+    @property
+    def label_reading(self) -> LabelReading:
+        """How labels are read."""
+        return LabelReading(
+            column=self.label_column,
+            multi_label=self.multi_label,
+            strip=self.label_strip,
+            separator=self.label_separator,
+            unlabelled=self.unlabelled,
+        )
 
     def folder(self, store: Labelled, vectors_fingerprint: str, place: Path) -> Path:
         """Name a folder for the files by all that is in them: what is there already need not be made again."""
@@ -119,8 +137,9 @@ class ExampleReader:
             columns = list(dict.fromkeys([*job.text_columns, job.label_column]))
             made, usable, source = _Made(len(self.lookup.vocabulary)), _Usable(), hashlib.sha256()
             for batch in read_unit(unit, job.roots, columns, self.where, job.schema):
-                texts, labels = read_texts(batch, job.text_columns), self._labels(batch)
-                usable.add(self._looked_up(batch, texts, labels, made))
+                read = job.label_reading(batch, partial(place_of, batch))
+                texts, labels = read_texts(batch, job.text_columns), self._labels(read)
+                usable.add(self._looked_up(batch, texts, labels, made), read)
                 source.update(f"{batch.column(FILE_COLUMN)[0]}\n".encode() if len(batch) else b"")
                 for piece in _content(texts, labels):
                     source.update(piece)
@@ -151,13 +170,12 @@ class ExampleReader:
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=_ROWS)
 
-    def _labels(self, batch: pa.RecordBatch) -> pa.ListArray:
-        name, place = self.job.label_column, partial(place_of, batch)
+    def _labels(self, read: ReadLabels) -> pa.ListArray:
+        """Return the labels as lists, null for a row without any."""
         if self.job.multi_label:
-            return label_lists(batch.column(name), name, place)
-        labels = label_strings(batch.column(name), name, place)
-        one_each = pa.array(np.arange(len(labels) + 1, dtype=np.int32))
-        return pa.ListArray.from_arrays(one_each, labels, mask=labels.is_null())
+            return read.values
+        one_each = pa.array(np.arange(len(read.values) + 1, dtype=np.int32))
+        return pa.ListArray.from_arrays(one_each, read.values, mask=read.values.is_null())
 
     def _validation(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
         """Choose rows by where they are and the seed: the same ones whatever reads them."""
@@ -225,8 +243,8 @@ class _Usable:
         self.train: list[pa.RecordBatch] = []
         self.validation: list[pa.RecordBatch] = []
 
-    def add(self, rows: pa.RecordBatch) -> None:
-        """Sort out the rows of a batch."""
+    def add(self, rows: pa.RecordBatch, read: ReadLabels) -> None:
+        """Sort out the rows of a batch, whose labels were read so."""
         has_label, known = rows["labels"].is_valid(), rows["known"]
         usable = rows.filter(pc.and_(has_label, known))
         train = usable.filter(pc.invert(usable["validation"]))
@@ -239,7 +257,8 @@ class _Usable:
             validation_labels=_counted(validation),
             train=len(train),
             validation=len(validation),
-            without_label=len(rows) - has_label.true_count,
+            without_label=len(rows) - has_label.true_count - read.rows_unlabelled,
+            unlabelled=read.unlabelled,
             without_evidence=pc.and_(has_label, pc.invert(known)).true_count,
         )
 

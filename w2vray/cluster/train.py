@@ -22,13 +22,16 @@ from w2vray.cluster.trainer import Progress, require_workers, run_trainer
 from w2vray.cluster.waiting import Note
 from w2vray.errors import BundleError, ConfigError, CorpusError, UnusableInputError
 from w2vray.models.directory import ModelConfig, save_bundle
-from w2vray.models.kinds import ModelSettings, model_settings
+from w2vray.models.kinds import ModelSettings, model_settings, settled
 from w2vray.run.leases import only_writer
 from w2vray.run.wholefiles import WholeFiles
 from w2vray.settings.steps import StepSettings
 from w2vray.stages import stage
 from w2vray.store.corpus import shared_files
+from w2vray.store.description import ReadAs
 from w2vray.store.filters import parse_where
+from w2vray.store.label_findings import label_findings, listed_labels
+from w2vray.store.label_reading import mended
 from w2vray.store.labelled import Labelled, labelled_units
 from w2vray.store.labels import label_order
 from w2vray.store.places import absolute, without_secrets
@@ -52,6 +55,9 @@ class TrainSummary:
     rows: int
     rows_validation: int
     rows_without_label: int
+    rows_unlabelled: Mapping[str, int]  # value of --unlabelled -> rows that it leaves out
+    label_counts: Mapping[str, int]  # of LABELLED: label -> rows that have it, those kept for validation too
+    label_findings: Sequence[str]  # what looks wrong about them, and what to do
     rows_without_evidence: int  # no word of theirs has a vector, or their text cannot be read
     labels_unknown: Mapping[str, int]  # of --validation, that no row to learn from has -> how often
     labels_not_learnt: Mapping[str, int]  # that only rows kept for validation have -> how often
@@ -99,9 +105,11 @@ def train(
     if os.path.lexists(output):
         raise BundleError(f"{output} is already there; name another --output, or remove it first")
     vectors = Vectors.open(settings.vectors).for_oov(settings.oov)
-    columns = (settings.text_column, settings.label_column, settings.where)
-    stores = [labelled_units(settings.labelled, *columns, table_version=settings.table_version)]
-    stores += [labelled_units(settings.validation, *columns)] if settings.validation else []
+    model = settled(model, unit_length=vectors.unit_length)
+    columns = (settings.text_column, settings.label_column, settings.where, ReadAs.of(settings))
+    planned = partial(labelled_units, label_separator=settings.label_separator)
+    stores = [planned(settings.labelled, *columns, table_version=settings.table_version)]
+    stores += [planned(settings.validation, *columns)] if settings.validation else []
     if len(stores) > 1 and (shared := shared_files(stores[0].corpus, stores[1].corpus)):
         raise CorpusError(
             f"{min(shared)} is in LABELLED and in --validation: the model would be measured on rows that it learnt "
@@ -168,8 +176,10 @@ def _train(
         # what is kept for validation is of the same set, and is learnt from too where there is a second fit
         labels = label_order({**counts[0].labels, **counts[0].validation_labels})
         total = sum(counts, ExampleCounts())
+        label_counts = _label_counts(counts[0], labels)
+        found = _label_findings(settings, counts[0], label_counts, multi_label=stores[0].multi_label)
         warnings = _warnings(settings, vectors, stores, total)
-        for line in warnings:
+        for line in [listed_labels(label_counts), *found, *warnings]:
             note(line)
         _require_usable(total, labels, settings, model, multi_label=stores[0].multi_label)
         unknown = _unknown_labels(counts, labels, settings, model)
@@ -199,6 +209,8 @@ def _train(
         vectors_path=str(vectors.path),
         training={
             **_history(settings, vectors, sources, total),
+            "labels": label_counts,
+            "unlabelled": dict(total.unlabelled),
             "curve": curve,
             **({"refit": refitted} if refitted else {}),
             **({CONVERGED: state[CONVERGED]} if CONVERGED in state else {}),
@@ -214,6 +226,9 @@ def _train(
         rows=total.train,
         rows_validation=total.validation - (0 if stores[0].multi_label else sum(unknown.values())),
         rows_without_label=total.without_label,
+        rows_unlabelled=dict(total.unlabelled),
+        label_counts=label_counts,
+        label_findings=found,
         rows_without_evidence=total.without_evidence,
         labels_unknown=unknown,
         labels_not_learnt={} if refitted else _not_learnt(counts[0]),
@@ -235,6 +250,25 @@ def _warnings(
     where = parse_where(settings.where).fitted(store.schema) if settings.where is not None else None
     sample = partial(sample_texts, store.units, store.corpus.roots, settings.text_column, where, store.schema)
     return coverage_warnings(counts.tokens, counts.tokens_found, vectors, vectors.rules, sample)
+
+
+# The labels
+
+
+def _label_counts(counts: ExampleCounts, labels: Sequence[str]) -> dict[str, int]:
+    """Return how many rows have each label."""
+    return {label: counts.labels.get(label, 0) + counts.validation_labels.get(label, 0) for label in labels}
+
+
+def _label_findings(
+    settings: TrainSettings, counts: ExampleCounts, label_counts: Mapping[str, int], *, multi_label: bool
+) -> list[str]:
+    """Say what looks wrong about the labels, and which value of ``--unlabelled`` no row has."""
+    rows = counts.train + counts.validation
+    found = label_findings(label_counts, rows, multi_label=multi_label) if label_counts else []
+    left_out = {mended(value) for value in counts.unlabelled}
+    unmet = [value for value in settings.unlabelled if value and mended(value) not in left_out]
+    return found + [f"--unlabelled {value!r}: no row of LABELLED has this label" for value in unmet]
 
 
 # The examples
@@ -264,12 +298,16 @@ def _examples(
             text_columns=settings.text_column,
             label_column=settings.label_column,
             where=settings.where,
+            read_as=(settings.format, settings.delimiter),
             schema=store.schema,
             multi_label=store.multi_label,
             rules=shared.rules,
             oov=settings.oov,
             validation_share=validation_share,
             seed=settings.seed,
+            label_strip=settings.label_strip,
+            label_separator=settings.label_separator,
+            unlabelled=settings.unlabelled,
         )
         workers = reading_workers(settings.worker_range[1])
         paths, of_store, source = read_examples(store, job, shared, storage, workers=workers, note=note)

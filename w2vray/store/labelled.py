@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from w2vray.errors import ConfigError
 from w2vray.store.corpus import Corpus
+from w2vray.store.description import ANY, ReadAs
 from w2vray.store.filters import parse_where
 from w2vray.store.preflight import Columns, whole_store
 from w2vray.store.units import Unit, plan_units
@@ -19,7 +21,7 @@ class Labelled:
 
     corpus: Corpus
     units: list[Unit]
-    multi_label: bool  # the label column holds lists
+    multi_label: bool  # the label column holds lists, or strings that a separator makes lists of
     schema: pa.Schema  # of the columns that rows are filtered by
     notes: list[str]  # for a person: files that are not read, columns that a file does not have
 
@@ -29,12 +31,15 @@ def labelled_units(
     text_columns: tuple[str, ...],
     label_column: str,
     where: str | None = None,
+    read_as: ReadAs = ANY,
     *,
     table_version: int | None = None,
+    label_separator: str | None = None,
 ) -> Labelled:
-    """Plan a labelled store, of which the rows will be read for which ``where`` holds.
+    """Plan a labelled store, of which the rows will be read for which ``where`` holds; ``read_as`` says how.
 
-    ``table_version`` is of the table that is the store; None is the current one.
+    ``table_version`` is of the table that is the store; None is the current one. ``label_separator`` parts the labels
+    that are in one string.
 
     Raises:
         CorpusError: a file cannot be read, or a column is missing or of another type: no row is left out in silence.
@@ -42,7 +47,14 @@ def labelled_units(
     """
     condition = parse_where(where) if where is not None else None
     columns = Columns(text_columns, tuple(condition.columns) if condition else (), (label_column,))
-    corpus, found = whole_store(arguments, columns, where=condition, table_version=table_version)
+    corpus, found = whole_store(arguments, columns, where=condition, read_as=read_as, table_version=table_version)
+    if label_separator is not None and found.multi_label:
+        raise ConfigError(
+            f"--label-separator is {label_separator!r}, and column {label_column!r} holds lists of labels already; "
+            "leave it out"
+        )
     of_condition = condition.fitted(found.schema).notes if condition else ()
     notes = [*corpus.notes, *found.notes, *of_condition]
-    return Labelled(corpus, plan_units(found.files), found.multi_label, found.schema, notes)
+    return Labelled(
+        corpus, plan_units(found.files), found.multi_label or label_separator is not None, found.schema, notes
+    )

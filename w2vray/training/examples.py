@@ -188,6 +188,7 @@ class ExampleCounts:
     validation: int = 0
     without_label: int = 0
     without_evidence: int = 0  # no word of theirs has a vector, or their text cannot be read
+    unlabelled: Mapping[str, int] = field(default_factory=dict)  # values that stand for no label, and rows with them
     tokens: int = 0  # of all rows
     tokens_found: int = 0  # those that have a vector
 
@@ -199,6 +200,7 @@ class ExampleCounts:
             self.validation + other.validation,
             self.without_label + other.without_label,
             self.without_evidence + other.without_evidence,
+            Counter(self.unlabelled) + Counter(other.unlabelled),
             self.tokens + other.tokens,
             self.tokens_found + other.tokens_found,
         )

@@ -12,13 +12,21 @@ from w2vray.errors import ConfigError
 from w2vray.models import kinds
 from w2vray.settings.verbs import (
     CORPUS_HELP,
+    DELIMITER_HELP,
+    FORMAT_HELP,
     LABEL_COLUMN_HELP,
+    LABEL_SEPARATOR_HELP,
+    LABEL_STRIP_HELP,
     OOV_CHOICES,
+    STORE_FORMATS,
     TABLE_VERSION_HELP,
     TEXT_COLUMN_HELP,
+    UNLABELLED_HELP,
     documented,
     require,
     require_choices,
+    require_delimiter,
+    require_paths,
     require_text_columns,
     require_version,
 )
@@ -47,14 +55,19 @@ class TrainSettings:
     )
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN", group="Data")
     label_column: str = documented(LABEL_COLUMN_HELP, "label", metavar="COLUMN", group="Data")
+    label_strip: bool = documented(LABEL_STRIP_HELP, False, group="Data")
+    label_separator: str | None = documented(LABEL_SEPARATOR_HELP, None, metavar="TEXT", group="Data")
+    unlabelled: tuple[str, ...] = documented(UNLABELLED_HELP, (), metavar="VALUE", group="Data")
     where: str | None = documented(
         "Take only rows of LABELLED and --validation for which this holds, such as \"lang == 'en' and year >= 2020\".",
         None,
         metavar="EXPR",
         group="Data",
     )
+    format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS, group="Data")
+    delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER", group="Data")
     table_version: int | None = documented(f"Of LABELLED. {TABLE_VERSION_HELP}", None, metavar="N", group="Data")
-    validation: tuple[str, ...] = documented("Parquet kept for early stopping.", (), metavar="PATH", group="Data")
+    validation: tuple[str, ...] = documented("Labelled set kept for early stopping.", (), metavar="PATH", group="Data")
     validation_fraction: float | None = documented(
         lambda: (
             f"Share of LABELLED kept for it. Default: {DEFAULT_VALIDATION_SHARE:g}; none with --validation, and none "
@@ -107,8 +120,11 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
+        require_paths(self, "vectors", "output")
         require_text_columns(self.text_column)
+        require_delimiter(self)
         require_version(self.table_version)
+        require(self.label_separator != "", "label_separator", "", "at least one character")
         share = self.validation_fraction
         require(share is None or 0 < share < 1, "validation_fraction", share, "above 0, below 1")
         if self.validation and share is not None:

@@ -1,0 +1,120 @@
+import pytest
+
+from w2vray.store.label_findings import label_findings, listed_labels
+
+NBSP, ZWSP = "\u00a0", "\u200b"
+
+
+def test_few_labels_are_listed_with_their_counts_and_of_many_both_ends() -> None:
+    """The commonest first; equal ones by name."""
+    assert listed_labels({"b": 2, "a": 2, "c": 1200}) == "3 labels: 'c' 1,200, 'a' 2, 'b' 2"
+    assert listed_labels({"only": 1}) == "1 label: 'only' 1"
+    many = listed_labels({f"{number:02}": 100 - number for number in range(30)})
+    assert many.startswith("30 labels; the commonest: '00' 100, '01' 99,")
+    assert many.endswith(", '28' 72, '29' 71")
+    assert "'10'" not in many
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        pytest.param({"pos": 5, "neg": 5}, [], id="nothing"),
+        pytest.param(
+            {"pos": 5, "pos ": 2, "neg": 7},
+            [
+                (
+                    "these labels differ by spaces, invisible characters or Unicode form alone: 'pos' 5, 'pos ' 2; "
+                    "--label-strip makes those one that differ by space or form"
+                )
+            ],
+            id="space",
+        ),
+        pytest.param(
+            {"pos": 5, "Pos": 2, "POS": 2, "neg": 9},
+            ["these labels differ by case alone: 'pos' 5, 'POS' 2, 'Pos' 2; write those alike that differ by case"],
+            id="case",
+        ),
+        pytest.param(
+            {"caf\u00e9": 5, "cafe\u0301": 2, "Caf\u00e9": 3},
+            [
+                (
+                    "these labels differ by case and spaces, invisible characters or Unicode form alone: 'café' 5, "
+                    "'Café' 3, 'cafe\u0301' 2; --label-strip makes those one that differ by space or form, and write "
+                    "those alike that differ by case"
+                )
+            ],
+            id="form-and-case",
+        ),
+        pytest.param(
+            {"a": 9, "b": 1},
+            ["one label has a single row, too few to learn from and to measure: 'b'"],
+            id="one-row",
+        ),
+        pytest.param(
+            {"a": 90, "b": 1, "c": 1, "d": 1, "e": 1},
+            ["4 labels have a single row, too few to learn from and to measure: 'b', 'c', 'd' and 1 more"],
+            id="more-of-one-row",
+        ),
+        pytest.param(
+            {f"u{number}": 1 for number in range(20)},
+            [
+                (
+                    "20 rows have 20 different labels ('u0', 'u1', 'u10'): they look like ids, or like text. Is "
+                    "--label-column the right one?"
+                )
+            ],
+            id="ids",
+        ),
+        pytest.param(
+            {"-1": 12, "0": 20, "1": 20},
+            ["the label '-1' (12 rows) often says that a row has no label; --unlabelled -1 leaves such rows out"],
+            id="minus-one",
+        ),
+        pytest.param({"-1": 12, "-2": 20, "1": 20}, [], id="other-numbers-below-zero"),
+        pytest.param({"-1": 12, "1": 20, "x": 4}, [], id="minus-one-beside-words"),
+        pytest.param({"-1": 12, "1": 20}, ["the label '-1' (12 rows) often says..."], id="minus-one-and-one"),
+        pytest.param(
+            {"NaN": 2, "x": 4, "y": 4},
+            ["the label 'NaN' (2 rows) often says that a row has no label; --unlabelled NaN leaves such rows out"],
+            id="nan",
+        ),
+        pytest.param(
+            {"pos,film": 5, "neg,film": 5, "pos": 2},
+            ["labels look like several in one string ('pos,film', 'neg,film'); --label-separator , reads..."],
+            id="commas",
+        ),
+        pytest.param(
+            {"a|b": 5, "b | c": 5},
+            ["labels look like several in one string ('a|b', 'b | c'); --label-separator '|' reads them as several"],
+            id="bars",
+        ),
+        pytest.param({"Paris, France": 5, "London, England": 5}, [], id="commas-in-names"),
+        pytest.param(
+            {"['a', 'b']": 5, "['a']": 5},
+            ["labels look like lists written as text (\"['a', 'b']\", \"['a']\"); store lists..."],
+            id="brackets",
+        ),
+    ],
+)
+def test_what_looks_wrong_is_said_with_what_to_do(counts: dict[str, int], expected: list[str]) -> None:
+    """Each in a sentence, and nothing of labels that are as they should be."""
+    found = label_findings(counts, sum(counts.values()), multi_label=False)
+    assert len(found) == len(expected)
+    for sentence, beginning in zip(found, expected, strict=True):
+        whole, dots, _ = beginning.partition("...")
+        assert sentence.startswith(whole) if dots else sentence == whole
+
+
+def test_many_groups_of_labels_that_are_nearly_equal_are_counted() -> None:
+    """The largest three are shown."""
+    counts = {f"{name}{end}": number + 2 for number, name in enumerate("abcde") for end in ("", NBSP, ZWSP)}
+    found = label_findings(counts, 1000, multi_label=False)
+    assert len(found) == 4
+    assert found[0].startswith("these labels differ by spaces, invisible characters or Unicode form alone: 'e' 6,")
+    assert found[3] == "2 more groups of labels differ by case, spaces or Unicode form alone"
+
+
+def test_labels_of_lists_are_neither_ids_nor_lists_in_text() -> None:
+    """A row may have many of them."""
+    assert label_findings({f"t{number}": 2 for number in range(20)}, 12, multi_label=True) == []
+    assert label_findings({"a,b": 2, "a,c": 3}, 12, multi_label=True) == []

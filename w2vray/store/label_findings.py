@@ -1,0 +1,110 @@
+"""What a person should know of labels before a model is made of them: how often each is there, and which look wrong."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+
+from w2vray.store.label_reading import mended
+
+__all__ = ["label_findings", "listed_labels"]
+
+_ALL, _SOME, _NAMED = 20, 8, 3
+_SEPARATORS = ",|;"
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
+_MISSING = frozenset({"nan", "null", "n/a", "<na>", "#n/a"})
+_FEWEST_ROWS = 10
+"""Of fewer rows, nobody can tell labels from ids."""
+
+
+def listed_labels(counts: Mapping[str, int]) -> str:
+    """Return labels with how many rows each has, the commonest first; where they are many, some of both ends.
+
+    Example:
+        >>> listed_labels({"neg": 3, "pos": 1200})
+        "2 labels: 'pos' 1,200, 'neg' 3"
+    """
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    if len(ordered) <= _ALL:
+        return f"{len(ordered):,} label{'s' * (len(ordered) != 1)}: {_with_counts(ordered)}"
+    first, last = _with_counts(ordered[:_SOME]), _with_counts(ordered[-_SOME:])
+    return f"{len(ordered):,} labels; the commonest: {first}; the rarest: {last}"
+
+
+def _with_counts(labels: Iterable[tuple[str, int]]) -> str:
+    return ", ".join(f"{label!r} {count:,}" for label, count in labels)
+
+
+def label_findings(counts: Mapping[str, int], rows: int, *, multi_label: bool) -> list[str]:
+    """Return a sentence for each thing that looks wrong, with what to do.
+
+    Args:
+        counts: how many rows each label has.
+        rows: how many rows have labels.
+        multi_label: whether a row may have several.
+    """
+    if not multi_label and rows >= _FEWEST_ROWS and 2 * len(counts) > rows:
+        some = ", ".join(map(repr, sorted(counts)[:_NAMED]))
+        seen = f"{rows:,} rows have {len(counts):,} different labels ({some})"
+        return [f"{seen}: they look like ids, or like text. Is --label-column the right one?"]
+    found = [*_near_equal(counts), *_standing_for_none(counts)]
+    if not multi_label:
+        found += _lists(counts)
+    if once := sorted(label for label, count in counts.items() if count == 1):
+        has = "one label has" if len(once) == 1 else f"{len(once):,} labels have"
+        found.append(f"{has} a single row, too few to learn from and to measure: {_named(once)}")
+    return found
+
+
+def _near_equal(counts: Mapping[str, int]) -> list[str]:
+    alike: dict[str, list[str]] = defaultdict(list)
+    for label in counts:
+        alike[mended(label).casefold()].append(label)
+    groups = [sorted(labels, key=lambda label: (-counts[label], label)) for labels in alike.values() if len(labels) > 1]
+    groups.sort(key=lambda labels: -sum(counts[label] for label in labels))
+    found = []
+    for labels in groups[:_NAMED]:
+        by_case = len({mended(label) for label in labels}) > 1
+        by_form = len({mended(label) for label in labels}) < len(labels)
+        how = " and ".join(["case"] * by_case + ["spaces, invisible characters or Unicode form"] * by_form)
+        remedy = ["--label-strip makes those one that differ by space or form"] * by_form
+        remedy += ["write those alike that differ by case"] * by_case
+        shown = _with_counts([(label, counts[label]) for label in labels])
+        found.append(f"these labels differ by {how} alone: {shown}; {', and '.join(remedy)}")
+    if len(groups) > _NAMED:
+        found.append(f"{len(groups) - _NAMED:,} more groups of labels differ by case, spaces or Unicode form alone")
+    return found
+
+
+def _standing_for_none(counts: Mapping[str, int]) -> list[str]:
+    marks = sorted(label for label in counts if label.casefold() in _MISSING)
+    if "-1" in counts and all(_WHOLE.fullmatch(label) for label in counts):
+        others = [int(label) for label in counts if label != "-1"]
+        marks += ["-1"] * (bool(others) and min(others) >= 0)
+    return [
+        f"the label {mark!r} ({counts[mark]:,} row{'s' * (counts[mark] != 1)}) often says that a row has no label; "
+        f"--unlabelled {mark} leaves such rows out"
+        for mark in marks
+    ]
+
+
+def _lists(counts: Mapping[str, int]) -> list[str]:
+    bracketed = [label for label in counts if label.strip()[:1] + label.strip()[-1:] in {"[]", "{}", "()"}]
+    if len(bracketed) > 1 or (bracketed and len(bracketed) == len(counts)):
+        return [f"labels look like lists written as text ({_named(bracketed)}); store lists, each label a string of it"]
+    for separator in _SEPARATORS:
+        joined = [label for label in counts if separator in label]
+        parts = Counter(part.strip() for label in counts for part in set(label.split(separator)) if part.strip())
+        if len(joined) > 1 and any(parts[part.strip()] > 1 for label in joined for part in label.split(separator)):
+            remedy = f"--label-separator {_quoted(separator)} reads them as several"
+            return [f"labels look like several in one string ({_named(joined)}); {remedy}"]
+    return []
+
+
+def _quoted(separator: str) -> str:
+    return separator if separator == "," else f"'{separator}'"
+
+
+def _named(labels: Iterable[str]) -> str:
+    listed = list(labels)
+    more = f" and {len(listed) - _NAMED:,} more" if len(listed) > _NAMED else ""
+    return ", ".join(map(repr, listed[:_NAMED])) + more
