@@ -1,7 +1,6 @@
 """What is going on is told to whoever listens, and to nobody else."""
 
 import logging
-import re
 
 import pytest
 
