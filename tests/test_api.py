@@ -198,7 +198,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "vectors.gensim_training.fit_vectors",
     ):
         monkeypatch.setattr(f"w2vray.{place}", keep)
-    monkeypatch.setattr("w2vray.store.corpus_texts.corpus_texts", lambda *_: None)
+    monkeypatch.setattr("w2vray.store.corpus_texts.corpus_texts", lambda *_, **__: None)
     return kept
 
 

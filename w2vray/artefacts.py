@@ -1,16 +1,40 @@
-"""Files of a directory that somebody else may have made: only plain ones that lie in it, and of a sane size."""
+"""Places and files that somebody else has named or made, looked at before they are used.
+
+Of a directory that somebody else may have made, only plain files are read that lie in it, and are of a sane size.
+"""
 
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
 
 from w2vray.errors import UnusableInputError
 
-__all__ = ["plain_file", "read_json"]
+__all__ = ["no_path_because", "plain_file", "read_json"]
 
 _MOST_JSON = 1 << 24
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+_ONE_SLASH = re.compile(r"(abfss?|adl|azs?|dbfs|file|ftp|gcs?|gs|hdfs|hf|https?|s3[an]?|wasbs?):", re.IGNORECASE)
+
+
+def no_path_because(place: str) -> str:
+    """Say why a place cannot be meant as a path of this machine; nothing where it can, or is there.
+
+    Example:
+        >>> no_path_because("s3:/bucket/x")
+        'a URI has two slashes behind its scheme, as s3://'
+    """
+    if os.path.lexists(place):
+        return ""
+    if _WINDOWS.match(place):
+        return (
+            "that is a path of Windows, and this machine has none; write the path that it has here, such as /mnt/c/..."
+        )
+    if (scheme := _ONE_SLASH.match(place)) and "://" not in place:
+        return f"a URI has two slashes behind its scheme, as {scheme[0]}//"
+    return ""
 
 
 def plain_file(folder: Path, name: str, error: type[UnusableInputError], *, most_bytes: int | None = None) -> Path:

@@ -9,6 +9,8 @@ from enum import StrEnum
 import pyarrow as pa
 
 __all__ = [
+    "DAMAGE",
+    "DAMAGE_COLUMN",
     "MANIFEST_SCHEMA",
     "MAY_PASS",
     "NOTHING_AMISS",
@@ -41,14 +43,16 @@ class Reason(StrEnum):
 
     NULL_TEXT = "null_text"
     INVALID_UTF8 = "invalid_utf8"
-    TOO_LONG = "too_long"  # more bytes than --max-bytes
+    TOO_LONG = "too_long"  # more bytes than --max-bytes, or a line of more than are read as one
+    DAMAGED_LINE = "damaged_line"  # of JSON Lines or CSV: not what its format calls a record
+    WRONG_TYPE = "wrong_type"  # of JSON Lines: a value is of another type than its column in other lines
 
 
 class FileReason(StrEnum):
     """Why a file, or a part of one, is in no part of the scores; the list is closed."""
 
     ZERO_BYTES = "zero_bytes"
-    NOT_PARQUET = "not_parquet"
+    UNKNOWN_FORMAT = "unknown_format"  # of no format that is read, or not of the one that its name tells
     ENCRYPTED = "encrypted"
     UNSUPPORTED = "unsupported"  # Arrow cannot read how it is compressed
     TRUNCATED = "truncated"  # it starts as Parquet and does not end as it
@@ -64,13 +68,25 @@ class FileReason(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"  # a worker's memory did not hold a unit of it
     KILLED_WORKERS = "killed_workers"  # a unit that ended every worker that tried it
     NOT_DATA = "not_data"  # nothing is amiss: neither content nor name says that it is data
+    OTHER_FORMAT = "other_format"  # nothing is amiss: --format names another
     NO_ROWS = "no_rows"  # nothing is amiss
     BEYOND_LIMIT = "beyond_limit"  # nothing is amiss: --limit ends before it
     EXCLUDED = "excluded"  # nothing is amiss: by values that all its rows have, --where leaves them out
 
+    @classmethod
+    def _missing_(cls, value: object) -> "FileReason | None":
+        """Read what runs of an earlier version say."""
+        return cls.UNKNOWN_FORMAT if value == "not_parquet" else None
+
 
 NOTHING_AMISS = frozenset(
-    {FileReason.NOT_DATA, FileReason.NO_ROWS, FileReason.BEYOND_LIMIT, FileReason.EXCLUDED},
+    {
+        FileReason.NOT_DATA,
+        FileReason.OTHER_FORMAT,
+        FileReason.NO_ROWS,
+        FileReason.BEYOND_LIMIT,
+        FileReason.EXCLUDED,
+    },
 )
 """Why a file is in no unit although it is as it should be."""
 
@@ -83,6 +99,12 @@ POSITION = (
     pa.field(SOURCE_ROW, pa.int64(), nullable=False),
 )
 """Where a row is: the first columns of scores and of rejected rows."""
+
+DAMAGE_COLUMN = "w2vray.damage"
+"""Why a row cannot be read, among the columns that are read; there only where a row cannot."""
+
+DAMAGE = pa.struct([("reason", pa.string()), ("detail", pa.string())])
+"""What that column holds: a ``Reason``, and what a person is told; null where nothing is wrong."""
 
 
 def without_views(kind: pa.DataType) -> pa.DataType:
@@ -138,15 +160,17 @@ PLAN_SCHEMA = pa.schema(
         pa.field("root", pa.int32(), nullable=False),  # which of the run's corpus arguments the file belongs to
         pa.field("file", pa.string(), nullable=False),  # relative to that root
         pa.field("format", pa.string(), nullable=False),
-        pa.field("start", pa.int64(), nullable=False),  # as the format counts: of Parquet, row groups
+        pa.field("layout", pa.string()),  # what the format has to know to read the piece
+        pa.field("start", pa.int64(), nullable=False),  # as the format counts: row groups; bytes of JSON Lines and CSV
         pa.field("stop", pa.int64(), nullable=False),
         pa.field("row_start", pa.int64(), nullable=False),  # position in the file of the piece's first row
+        pa.field("first_line", pa.int64()),  # line of a text file that the piece starts in, from 1
         pa.field("rows", pa.int64(), nullable=False),
         pa.field("read_bytes", pa.int64(), nullable=False),  # of the columns that are read, uncompressed
         pa.field("file_size", pa.int64(), nullable=False),
         pa.field("file_mtime_ns", pa.int64()),
         pa.field("file_etag", pa.string()),  # what an object store calls the file's content
-        pa.field("fingerprint", pa.string()),  # of the content: of Parquet, SHA-256 of the footer
+        pa.field("fingerprint", pa.string()),  # of the content: of Parquet, SHA-256 of the footer; else of the piece
         pa.field("view", pa.string()),  # how the table sees the file that it belongs to: a FileView of the store
         pa.field("deleted", pa.string()),  # rows of the piece that the table has deleted, see deletions.py of the store
         pa.field("left_out", pa.string()),  # why the file is in no unit: a FileReason

@@ -118,6 +118,8 @@ def train_vectors(
     *,
     output: Place,
     text_column: Names = ("text",),
+    format: str | None = None,  # noqa: A002 - the option's name
+    delimiter: str | None = None,
     table_version: int | None = None,
     algorithm: str = "word2vec",
     dim: int = 100,
@@ -153,9 +155,12 @@ def train_vectors(
     """
     settings = _settings(FitVectorsSettings, locals())
     from w2vray.store.corpus_texts import corpus_texts
+    from w2vray.store.description import ReadAs
     from w2vray.vectors.gensim_training import fit_vectors
 
-    texts = corpus_texts(settings.corpus, settings.text_column, settings.table_version)
+    texts = corpus_texts(
+        settings.corpus, settings.text_column, ReadAs.of(settings), table_version=settings.table_version
+    )
     made = fit_vectors(settings, texts, progress or _silent)
     if texts.rejected and note is not None:
         note(f"rows left out because they have no readable text: {texts.rejected:,}")
@@ -206,6 +211,8 @@ def train(
     label_separator: str | None = None,
     unlabelled: Names = (),
     where: str | None = None,
+    format: str | None = None,  # noqa: A002 - the option's name
+    delimiter: str | None = None,
     table_version: int | None = None,
     validation: Places = (),
     validation_fraction: float | None = None,
@@ -265,6 +272,8 @@ def evaluate(
     label_separator: str | None = None,
     unlabelled: Names = (),
     where: str | None = None,
+    format: str | None = None,  # noqa: A002 - the option's name
+    delimiter: str | None = None,
     table_version: int | None = None,
     workers: int | None = None,
     address: str | None = None,
@@ -311,6 +320,8 @@ def score(
     max_bytes: int = 64 << 20,
     truncate: bool = False,
     null_as_empty: bool = False,
+    format: str | None = None,  # noqa: A002 - the option's name
+    delimiter: str | None = None,
     on_bad: str = "record",
     new_files: bool = False,
     workers: int | None = None,

@@ -4,6 +4,7 @@ Each case starts from a good store, model and run, spoils something, gives a com
 words have to come. No case may run code that was planted, end in a traceback, or wait.
 """
 
+import gzip
 import json
 import os
 import pickle
@@ -186,9 +187,17 @@ def counts(scored: int, rejected: int, abstained: int = 0) -> str:
 CASES = [
     # Files of a store: the others are scored, the exit code is 3.
     Case("an empty file", content("store/x.parquet", ""), SCORE, 3, "x.parquet: zero_bytes: it has zero bytes"),
-    Case("text", content("store/x.parquet", "id,text\n1,good\n"), SCORE, 3, "x.parquet: not_parquet: .*convert it to Parquet first"),
-    Case("only text", content("a.csv", "id,text\n1,good\n"), SCORE.replace("store", "a.csv"), 2, "pyarrow reads CSV"),
-    Case("text to learn from", content("a.csv", "label,text\n1,good\n"), "train a.csv --vectors model/vectors --output m", 2, "a.csv: .*convert it to Parquet first"),
+    Case("text", content("store/x.parquet", "id,text\n1,good\n"), SCORE, 3, "x.parquet: unknown_format: .*convert it to Parquet first"),
+    Case("only text", content("a.txt", "all the good films"), SCORE.replace("store", "a.txt"), 2, "--format may say which it is"),
+    Case("text to learn from", content("a.parquet", "label,text\n1,good\n"), "train a.parquet --vectors model/vectors --output m", 2, "a.parquet: .*convert it to Parquet first"),
+    Case("CSV beside Parquet", content("store/x.csv", "text\ngood\n"), SCORE, 2, "files of several formats: .*store/a.parquet is parquet and .*store/x.csv is csv"),
+    Case("CSV without a header", content("a.csv", "good film,pos\nbad film,neg\n"), SCORE.replace("store", "a.csv"), 2, "no column 'text' in the store; its columns are good film, pos. They are the first line of a.csv: if that is a row, write a header above it"),
+    Case("CSV with a name twice", content("a.csv", "text,text\na,b\n"), SCORE.replace("store", "a.csv"), 2, "column 'text' is there more than once"),
+    Case("a JSON array", content("a.json", '[{"text": "good"}]'), SCORE.replace("store", "a.json"), 2, "it is one JSON array, and not an object a line"),
+    Case("UTF-16", content("a.csv", "text\ngood\n".encode("utf-16")), SCORE.replace("store", "a.csv"), 2, "it is UTF-16, and UTF-8 is read"),
+    Case("half a gzip file", content("a.jsonl.gz", gzip.compress(b'{"text": "good"}\n' * 99)[:-9]), SCORE.replace("store", "a.jsonl.gz"), 2, "it is cut short, or something stands behind its end"),
+    Case("a quote that is not closed", content("a.csv", 'text\ngood\n"bad\nfilm\n'), SCORE.replace("store", "a.csv"), 2, "a quote is opened in the record of line 3 and never closed"),
+    Case("two characters between cells", content("a.csv", "text\n"), SCORE.replace("store", "a.csv") + " --delimiter ::", 2, "--delimiter is '::'; allowed: one character"),
     Case("half a file", cut("store/b.parquet"), SCORE, 3, "b.parquet: truncated"),
     Case("a file without its last byte", cut("store/b.parquet", 0.999), SCORE, 3, "b.parquet: truncated"),
     Case("four bytes", content("store/x.parquet", "PAR1"), SCORE, 3, "x.parquet: truncated"),
@@ -201,7 +210,7 @@ CASES = [
     Case("a list of texts", table("store/x.parquet", text=[["good"]]), SCORE, 3, "x.parquet: wrong_type"),
     Case("a kept column of another type", table("store/x.parquet", text=["good"], n=["one"]), f"{SCORE} --keep n", 3, "x.parquet: wrong_type: column 'n' is string; the other files have int64, and no type holds both"),
     Case("a link to nothing", lambda here: (here / "store/x.parquet").symlink_to("no"), SCORE, 3, "x.parquet: (zero|vanish)"),
-    Case("a pickle", content("store/x.parquet", pickle.dumps(Planted())), SCORE, 3, "x.parquet: not_parquet"),
+    Case("a pickle", content("store/x.parquet", pickle.dumps(Planted())), SCORE, 3, "x.parquet: unknown_format"),
     Case("skipped bad files", content("store/x.parquet", ""), f"{SCORE} --on-bad skip", 0, '"gaps_accepted": true'),
     Case("fail at bad files", content("store/x.parquet", ""), f"{SCORE} --on-bad fail", 2, "x.parquet: it has zero bytes; mend"),
     Case("fail at bad pages", damaged("store/b.parquet", b"film good"), f"{SCORE} --on-bad fail", 2, "b.parquet cannot be read"),

@@ -14,7 +14,7 @@ vectors: 5 words x 2, float32, family plain
 read as word2vec-text, from source.txt
 family plain, because --family says so
 first words: the  film  New York  of  and
-odd words: longest "New York", with a space "New York"
+odd words: longest "New York"
 largest number: 1.25, of "the"
 left out, empty word: 1: row 3 ''
 left out, another number of numbers: 4: row 4 'x 1', row 5 'y 1', row 6 'z 1',
@@ -54,6 +54,13 @@ def test_json_has_it_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert value["family_why"]
     assert value["source"]["format"] == "word2vec-binary"
     assert value["source"]["left_out"] == {"empty word": {"rows": 1, "first": ["row 12 ''"]}}
+
+
+def test_without_a_summary_what_is_odd_is_told_all_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert imported(tmp_path, word2vec([*WORDS[:11], ""])[:-2], "--on-bad", "skip", "--quiet") == 0
+    told = capsys.readouterr()
+    assert not told.out
+    assert "left out, empty word: 1: row 12 ''\nnote: the last line does not end: see whether source.txt" in told.err
 
 
 def test_an_error_names_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,6 +35,9 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
                     raise left.pop(0)
                 return submission_id
 
+            def get_address(self) -> str:
+                return "http://head"
+
             async def tail_job_logs(self, _: str) -> AsyncIterator[str]:
                 for piece in pieces:
                     yield piece
@@ -89,7 +92,10 @@ def test_whoever_stops_following_is_told_how_to_go_on(
     play(LOG, stop)
     with pytest.raises(stop):
         submit("http://head", ["verify", "r"], submission_id="job-1")
-    assert "job job-1 goes on; follow it with `ray job logs job-1 --follow`" in capsys.readouterr().err
+    assert (
+        "job job-1 goes on; follow it with `ray job logs job-1 --address http://head --follow`"
+        in capsys.readouterr().err
+    )
 
 
 BUSY = RuntimeError("Request failed with status code 500: No available agent to submit job, please try again later.")
@@ -105,7 +111,22 @@ def test_a_head_that_cannot_take_a_job_yet_is_asked_again(
     assert submit("http://head", ["verify", "r"], submission_id="job-1") == 3
 
 
-@pytest.mark.parametrize("refusal", [BUSY, TWICE])
+def test_a_job_of_that_name_that_is_there_is_told_of_and_how_to_follow_it(play: Play) -> None:
+    """It is not sent again, and neither followed: it may be another verb's."""
+    play(LOG, 0, [TWICE])
+    with pytest.raises(ClusterError) as refused:
+        submit("http://head", ["verify", "r"], submission_id="job-1")
+    assert str(refused.value) == (
+        "a job called job-1 is there already (failed): follow it with `ray job logs job-1 --address http://head "
+        "--follow`, end it with `ray job stop job-1 --address http://head`; for another one, give another "
+        "--submission-id or none"
+    )
+
+
+OTHER = RuntimeError("Request failed with status code 400: submission_id is too long.")
+
+
+@pytest.mark.parametrize("refusal", [BUSY, OTHER])
 def test_a_head_that_refuses_a_job_is_told_of(
     refusal: RuntimeError, play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:

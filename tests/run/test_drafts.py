@@ -297,3 +297,14 @@ def test_a_refused_run_leaves_no_folder_of_drafts(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no"), run.drafting():
         raise RunError("no")
     assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_run_that_is_planned_just_now_is_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunDirectory(str(tmp_path / "run"))
+
+    def not_yet(*_: str) -> bool:
+        run.put(b'{"by": "another"}', "run.json")
+        return False
+
+    monkeypatch.setattr(run, "exists", not_yet)
+    assert run.identity() == {"by": "another"}

@@ -557,7 +557,7 @@ def test_files_that_are_not_parquet_are_told_with_the_reason_and_stop_nothing(pa
     assert all(isinstance(item, Failure) for item in bad.values())
     assert {file.name: item.reason for file, item in bad.items()} == {
         "b.parquet": "zero_bytes",
-        "d.parquet": "not_parquet",
+        "d.parquet": "unknown_format",
         "e.parquet": "truncated",
     }
     assert all("\n" not in item.detail for item in bad.values())

@@ -11,7 +11,7 @@ import pytest
 
 from w2vray.schema import FileReason
 from w2vray.store.corpus import Corpus, SourceFile, find_corpus
-from w2vray.store.description import Description, Stretch
+from w2vray.store.description import Description, ReadAs, Stretch
 from w2vray.store.failures import Failure
 from w2vray.store.formats import FORMATS, describe_file
 from w2vray.store.places import open_store
@@ -29,7 +29,7 @@ class ArrowFile:
     magic = b"ARROW1"
     damaged = FileReason.DAMAGED_DATA
 
-    def describe(self, handle: Any, file: SourceFile, _: Sequence[str]) -> Description:
+    def describe(self, handle: Any, file: SourceFile, _: Sequence[str], __: ReadAs) -> Description:
         """Describe an opened file."""
         reader = pa.ipc.open_file(handle)
         batches = [reader.get_batch(index) for index in range(reader.num_record_batches)]
@@ -43,7 +43,9 @@ class ArrowFile:
             fingerprint=hashlib.sha256(reader.schema.serialize()).hexdigest(),
         )
 
-    def read(self, handle: Any, piece: Piece, columns: Sequence[str]) -> Generator[pa.RecordBatch, None, None]:
+    def read(
+        self, handle: Any, piece: Piece, columns: Sequence[str], _: pa.Schema
+    ) -> Generator[pa.RecordBatch, None, None]:
         """Yield the rows of a piece of an opened file."""
         reader = pa.ipc.open_file(handle)
         for index in range(piece.start, piece.stop):
@@ -113,7 +115,8 @@ def test_content_decides_whatever_the_name(tmp_path: Path, name: str, written: A
             "x.parquet", b"ARROW1 and no end", FileReason.DAMAGED_DATA, id="half an Arrow file by another name"
         ),
         pytest.param("x.arrow", b"id,text", FileReason.DAMAGED_DATA, id="CSV by another name"),
-        pytest.param("x.csv", b"id,text", FileReason.NOT_PARQUET, id="CSV"),
+        pytest.param("x.orc", b"ORC", FileReason.UNKNOWN_FORMAT, id="ORC"),
+        pytest.param("x.jsonl", b"id,text", FileReason.UNKNOWN_FORMAT, id="CSV by the name of JSON Lines"),
         pytest.param("x.txt", b"words", FileReason.NOT_DATA, id="a text"),
     ],
 )
@@ -133,7 +136,10 @@ def test_what_is_no_data_is_told_which_formats_are_read(tmp_path: Path) -> None:
 
     (found,) = described(tmp_path)[1].values()
 
-    assert str(found) == "not_data: neither its content nor its name is of a format that w2vray reads: parquet, arrow"
+    assert str(found) == (
+        "not_data: neither its content nor its name is of a format that w2vray reads (parquet, jsonl, csv, arrow); "
+        "--format may say which it is"
+    )
 
 
 def test_a_new_formats_endings_are_those_of_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

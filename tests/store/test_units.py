@@ -113,7 +113,7 @@ def test_units_are_as_large_as_is_aimed_at(shape: list[list[tuple[int, int]]]) -
         sizes.append(size)
 
     # No two neighbours could have been one unit of the size that is aimed at.
-    assert all(first + second > target for first, second in pairwise(sizes))
+    assert all(first + second >= target for first, second in pairwise(sizes))
 
 
 def test_rows_that_take_few_bytes_are_cut_by_their_number() -> None:
@@ -121,6 +121,42 @@ def test_rows_that_take_few_bytes_are_cut_by_their_number() -> None:
     plan = plan_units(files_of([[(million, 100)] * 5, [(3 * million, 100)]]))
 
     assert [unit.rows // million for unit in plan] == [2, 2, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("files", "of_a_unit"),
+    [
+        (10, [10]),
+        (40, [16, 16, 8]),
+        (4_000, [125] * 32),
+        (10_000, [256] * 39 + [16]),
+    ],
+)
+def test_many_tiny_files_are_cut_by_their_number(files: int, of_a_unit: list[int]) -> None:
+    """Opening a file is work: two units of thousands of files would leave all but two workers without any."""
+    plan = plan_units(files_of([[(3, 10)]] * files))
+
+    assert [len(unit.pieces) for unit in plan] == of_a_unit
+
+
+def test_a_store_that_is_cut_by_its_bytes_is_not_cut_finer_by_its_files() -> None:
+    plan = plan_units(files_of([[(3, MEGABYTE // 4)]] * 2_000))
+
+    assert max(len(unit.pieces) for unit in plan) == 63
+
+
+def test_row_groups_of_one_file_count_as_one_file() -> None:
+    plan = plan_units(files_of([[(3, 10), (3, 10)]] * 16 + [[(3, 10)] * 40]))
+
+    assert [len(unit.pieces) for unit in plan] == [16, 1]
+
+
+def test_a_unit_makes_its_name_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    (unit,) = plan_units(files_of([[(3, 10)]] * 10))
+    named = unit.id
+    monkeypatch.setattr("w2vray.store.units.hashlib.sha256", None)
+
+    assert plan_table([unit], {})["unit"].to_pylist() == [named] * 10
 
 
 def max_group(made: list[Description], unit: Unit) -> int:
@@ -259,7 +295,7 @@ def test_a_plan_is_the_same_after_the_way_through_parquet(tmp_path: Path) -> Non
     empty, text = SourceFile(0, "bad.parquet", 0, None), SourceFile(1, "x.txt", 7, 8)
     bad = {
         empty: Failure(reason=FileReason.ZERO_BYTES, detail="it has zero bytes", file="bad.parquet"),
-        text: Failure(reason=FileReason.NOT_PARQUET, detail="no", file="x.txt"),
+        text: Failure(reason=FileReason.UNKNOWN_FORMAT, detail="no", file="x.txt"),
     }
     assert len(plan) > 1
 

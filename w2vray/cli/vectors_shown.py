@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from w2vray.cli.console import counted
 
-__all__ = ["vectors_lines"]
+__all__ = ["oddities", "vectors_lines"]
 
 _COLUMNS = 80
 _LONGEST = 30
@@ -32,20 +32,19 @@ def vectors_lines(opened: Any) -> list[str]:
     if opened.ngrams is not None:
         lengths = f"{opened.ngrams.shortest} to {opened.ngrams.longest}"
         lines.append(f"{len(opened.ngrams.table_GD):,} buckets of n-grams, {lengths} characters long")
-    lines += _left_out(source)
-    for note in source.get("notes", ()):
-        lines += _wrapped("note:", note.split(" "), between=" ")
-    return [*lines, f"fingerprint {opened.fingerprint[:16]}"]
+    return [*lines, *oddities(source), f"fingerprint {opened.fingerprint[:16]}"]
 
 
-def _left_out(source: Mapping[str, Any]) -> Iterator[str]:
-    """Say how many rows were left out for each reason, and which were the first."""
+def oddities(source: Mapping[str, Any]) -> Iterator[str]:
+    """Say how many rows of a file were left out for each reason, which were the first, and what else is odd in it."""
     left_out = source.get("left_out", {})
     for reason, rows in left_out.items():
         more = [f"and {rows['rows'] - len(rows['first']):,} more"] if rows["rows"] > len(rows["first"]) else []
         yield from _wrapped(f"left out, {reason}: {rows['rows']:,}:", [*rows["first"], *more])
     if not left_out and source.get("duplicates"):
         yield f"{counted(source['duplicates'], 'duplicate word')} left out"
+    for note in source.get("notes", ()):
+        yield from _wrapped("note:", note.split(" "), between=" ")
 
 
 def _word(word: str) -> str:

@@ -9,7 +9,7 @@ import click
 
 from w2vray.cli.command import verb
 from w2vray.cli.console import Output, counted, table
-from w2vray.cli.vectors_shown import vectors_lines
+from w2vray.cli.vectors_shown import oddities, vectors_lines
 from w2vray.settings import vectors as vectors_config
 
 __all__ = ["vectors", "vectors_result"]
@@ -30,6 +30,9 @@ def vectors_import(output: Output, /, **arguments: Any) -> None:
 
     with output.progress("words") as update:
         made = import_vectors(vectors_config.ImportSettings(**arguments), lambda done, total: update(done, total, ""))
+    if output.quiet and not output.as_json:  # otherwise the summary says it
+        for line in oddities(made.source):
+            output.note(line)
     vectors_result(output, made)
 
 
@@ -37,10 +40,13 @@ def vectors_import(output: Output, /, **arguments: Any) -> None:
 def vectors_train(output: Output, /, **arguments: Any) -> None:
     """Train word2vec or fastText vectors on the text of a Parquet store."""
     from w2vray.store.corpus_texts import corpus_texts
+    from w2vray.store.description import ReadAs
     from w2vray.vectors.gensim_training import fit_vectors
 
     settings = vectors_config.FitVectorsSettings(**arguments)
-    texts = corpus_texts(settings.corpus, settings.text_column, settings.table_version)
+    texts = corpus_texts(
+        settings.corpus, settings.text_column, ReadAs.of(settings), table_version=settings.table_version
+    )
     with output.progress(settings.algorithm) as update:
         made = fit_vectors(settings, texts, update)
     for line in texts.notes:
@@ -73,6 +79,7 @@ def vectors_join(output: Output, /, **arguments: Any) -> None:
 def vectors_info(output: Output, /, **arguments: Any) -> None:
     """Show a vectors directory, and how much of a corpus it covers, by every family of token rules."""
     from w2vray.store.corpus_texts import corpus_texts
+    from w2vray.store.description import ReadAs
     from w2vray.store.sampling import sample_texts
     from w2vray.text.coverage import measure_coverage
     from w2vray.text.tokens import family
@@ -85,7 +92,7 @@ def vectors_info(output: Output, /, **arguments: Any) -> None:
         vectors_result(output, opened)
         return
     rules = family(settings.family) if settings.family else opened.rules
-    texts = corpus_texts(settings.corpus, settings.text_column)
+    texts = corpus_texts(settings.corpus, settings.text_column, ReadAs.of(settings))
     found = measure_coverage(opened.vocabulary, rules, texts)
     sample = list(sample_texts(texts.units, texts.roots, texts.text_columns, most_bytes=_COMPARED_BYTES))
     compared = compare_families(opened.vocabulary, sample, opened.rules)

@@ -34,6 +34,7 @@ from w2vray.scoring.metrics import (
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.verbs import EvaluateSettings
 from w2vray.stages import stage
+from w2vray.store.description import ReadAs
 from w2vray.store.filters import parse_where
 from w2vray.store.label_reading import LabelReading, ReadLabels, mended
 from w2vray.store.labelled import labelled_units
@@ -103,6 +104,7 @@ def evaluate(
         settings.text_column,
         settings.label_column,
         settings.where,
+        ReadAs.of(settings),
         table_version=settings.table_version,
         label_separator=settings.label_separator,
     )

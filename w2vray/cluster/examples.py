@@ -51,6 +51,10 @@ class ReadingJob:
     text_columns: tuple[str, ...]
     label_column: str
     where: str | None
+    read_as: tuple[str | None, str | None] = (
+        None,
+        None,
+    )  # the format, and the delimiter of CSV, where somebody says them
     schema: pa.Schema  # of the columns that rows are filtered by
     multi_label: bool
     rules: TokenRules

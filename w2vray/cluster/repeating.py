@@ -16,7 +16,7 @@ __all__ = ["Origin", "repeated"]
 _CONFIG = "config.json"
 
 
-READ = ("text_column", "label_column", "label_strip", "label_separator", "unlabelled", "where")
+READ = ("text_column", "label_column", "label_strip", "label_separator", "unlabelled", "where", "format", "delimiter")
 """Settings by which the labelled rows are read: with others, they are other rows."""
 
 

@@ -37,6 +37,7 @@ from w2vray.cluster.resources import (
     scoring_workers,
     worker_cpus,
 )
+from w2vray.cluster.temporary import short_temporary_folder
 from w2vray.cluster.waiting import Note, pool_waits_for, told_of_waiting
 from w2vray.errors import ClusterError, W2vrayError
 from w2vray.stages import stage
@@ -79,17 +80,19 @@ def connected(address: str | None = None) -> Iterator[None]:
         yield
         return
     address = address or os.environ.get("RAY_ADDRESS")
-    if address is None or address == "local":
-        stage("starting Ray")
-        start_here(len(os.sched_getaffinity(0)))
-    else:
-        stage(f"joining the Ray at {address}")
-        _join(address)
-    try:
-        _quieten()
-        yield
-    finally:
-        ray.shutdown()
+    is_ours = address is None or address == "local"
+    with short_temporary_folder() if is_ours else nullcontext() as spilling:
+        if is_ours:
+            stage("starting Ray")
+            start_here(len(os.sched_getaffinity(0)), spilling)
+        else:
+            stage(f"joining the Ray at {address}")
+            _join(str(address))
+        try:
+            _quieten()
+            yield
+        finally:
+            ray.shutdown()
 
 
 def _join(address: str) -> None:
@@ -126,8 +129,12 @@ def _away_from_here() -> Iterator[None]:
         os.chdir(here)
 
 
-def start_here(cpus: int) -> None:
+def start_here(cpus: int, spilling: str | None = None) -> None:
     """Start a Ray on this machine that nobody else can reach; again where it does not come up in time.
+
+    Args:
+        cpus: that it may use.
+        spilling: a folder for objects that do not fit into memory, where it is not to be among Ray's other files.
 
     Raises:
         ClusterError: it does not come up at all.
@@ -144,7 +151,8 @@ def start_here(cpus: int) -> None:
                 _cleared_if_failed(),
                 _away_from_here(),
             ):
-                ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_SILENT)
+                spill: Mapping[str, Any] = {} if spilling is None else {"object_spilling_directory": spilling}
+                ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_SILENT, **spill)
         except (AttributeError, TypeError):
             if few_processes is nullcontext:
                 raise

@@ -32,9 +32,8 @@ from w2vray.settings.verbs import ScoreSettings
 from w2vray.stages import stage
 from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.failures import Failure
-from w2vray.store.listing import Ignored
 from w2vray.store.places import absolute
-from w2vray.store.preflight import EXCLUDED, NO_DATA
+from w2vray.store.preflight import ignored_files
 from w2vray.store.sampling import sample_texts
 from w2vray.store.units import Unit
 from w2vray.vectors.comparing import coverage_warnings, share_found
@@ -135,7 +134,7 @@ def score(
                     _score_missing(ours, plan, corpus, arguments, work)
             still_ours()
             seconds = round(time.monotonic() - started, 3)
-            corpus.ignored.add_all(_not_read(plan))
+            corpus.ignored.add_all(ignored_files(plan.left_out))
             summary = _close(ours, plan, work, corpus, expected=request.fingerprint, seconds=seconds)
     where = request.where.fitted(plan.schema) if request.where else None
     sample = partial(sample_texts, plan.units, corpus.roots, request.text_columns, where, plan.schema)
@@ -292,18 +291,6 @@ def _outcomes(units: Sequence[Unit], arguments: Mapping[str, Any], work: _Work) 
     share = GpuShare(settings.cpus_per_gpu) if settings.gpu else None
     rows = run_units(units, ScoringWorker, arguments, workers=settings.workers, gpu=share, note=work.note)
     return (_Outcome.from_row(row) for row in rows)
-
-
-def _not_read(plan: RunPlan) -> Ignored:
-    """Count the files of a plan that hold no rows, and were not meant to, or none that --where asks for."""
-    ignored = Ignored()
-    for file, failure in plan.left_out.items():
-        if failure.reason in _NOT_READ:
-            ignored.add(_NOT_READ[failure.reason], file.name)
-    return ignored
-
-
-_NOT_READ = {FileReason.NOT_DATA: NO_DATA, FileReason.EXCLUDED: EXCLUDED}
 
 
 def _close(

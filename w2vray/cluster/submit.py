@@ -47,7 +47,7 @@ def submit(address: str, verb: Sequence[str], *, submission_id: str | None = Non
     except (RayError, RequestException, ConnectionError, RuntimeError, ValueError) as error:
         raise ClusterError(f"no job could be sent to {address}: {_sentence(error)}") from error
     sys.stderr.write(f"job {job} at {address}\n")
-    how = f"follow it with `ray job logs {job} --follow`, end it with `ray job stop {job}`"
+    how = _how_to_follow(address, job)
     try:
         _print(_follow(client, job), verb)
         return _exit_code(client, job)
@@ -70,8 +70,10 @@ def _send(client: JobSubmissionClient, verb: Sequence[str], job: str) -> str:
                 submission_id=job,
             )
         except RuntimeError as error:
-            if asked and "already exists" in str(error):
-                return job  # the answer was late, and the job was taken
+            if "already exists" in str(error):
+                if asked:
+                    return job  # the answer was late, and the job was taken
+                raise _there_already(client, job) from error
             if _BUSY not in str(error):
                 raise
             if time.monotonic() > deadline:
@@ -79,6 +81,21 @@ def _send(client: JobSubmissionClient, verb: Sequence[str], job: str) -> str:
                 raise RuntimeError(f"{_sentence(error)}; {hint}") from error
             asked = True
             time.sleep(_POLL_SECONDS)
+
+
+def _there_already(client: JobSubmissionClient, job: str) -> ClusterError:
+    status = client.get_job_status(job).value.lower()
+    how = _how_to_follow(client.get_address(), job)
+    return ClusterError(
+        f"a job called {job} is there already ({status}): {how}; for another one, give another --submission-id or none"
+    )
+
+
+def _how_to_follow(address: str, job: str) -> str:
+    return (
+        f"follow it with `ray job logs {job} --address {address} --follow`, end it with "
+        f"`ray job stop {job} --address {address}`"
+    )
 
 
 def _sentence(error: Exception) -> str:

@@ -28,6 +28,7 @@ from w2vray.run.wholefiles import WholeFiles
 from w2vray.settings.steps import StepSettings
 from w2vray.stages import stage
 from w2vray.store.corpus import shared_files
+from w2vray.store.description import ReadAs
 from w2vray.store.filters import parse_where
 from w2vray.store.label_findings import label_findings, listed_labels
 from w2vray.store.label_reading import mended
@@ -104,7 +105,7 @@ def train(
     if os.path.lexists(output):
         raise BundleError(f"{output} is already there; name another --output, or remove it first")
     vectors = Vectors.open(settings.vectors).for_oov(settings.oov)
-    columns = (settings.text_column, settings.label_column, settings.where)
+    columns = (settings.text_column, settings.label_column, settings.where, ReadAs.of(settings))
     planned = partial(labelled_units, label_separator=settings.label_separator)
     stores = [planned(settings.labelled, *columns, table_version=settings.table_version)]
     stores += [planned(settings.validation, *columns)] if settings.validation else []
@@ -296,6 +297,7 @@ def _examples(
             text_columns=settings.text_column,
             label_column=settings.label_column,
             where=settings.where,
+            read_as=(settings.format, settings.delimiter),
             schema=store.schema,
             multi_label=store.multi_label,
             rules=shared.rules,

@@ -93,10 +93,11 @@ class RunDirectory(WholeFiles):
         Raises:
             RunError: something else is there.
         """
-        if self.exists(RUN):
+        names = {RUN} if self.exists(RUN) else self._names()
+        if RUN in names:  # in the second case, somebody has planned it just now
             with _told_what_to_do():
                 return self.read_json(RUN)
-        if foreign := self._names() - {PLAN, *_OF_NO_ACCOUNT}:
+        if foreign := names - {PLAN, *_OF_NO_ACCOUNT}:
             raise RunError(
                 f"{self.name} is not empty and holds no run: {', '.join(sorted(foreign)[:5])}{instead(self.name)}. "
                 "Name another --output"

@@ -17,6 +17,7 @@ from w2vray.store.corpus import Corpus, SourceFile, names_what_is_in, one_versio
 from w2vray.store.describing import describe_files
 from w2vray.store.description import Description
 from w2vray.store.failures import Failure
+from w2vray.store.one_format import require_one_format
 from w2vray.store.places import without_secrets
 from w2vray.store.preflight import EXCLUDED, excluded_files, fit_files
 from w2vray.store.units import Unit, plan_units, split_unit
@@ -74,7 +75,8 @@ def start_run(run: RunDirectory, request: Request, corpus: Corpus) -> RunPlan:
     """
     columns = request.columns
     excluded = excluded_files(corpus, request.where) if request.limit is None else []
-    files, unreadable = describe_files(corpus, [file for file in corpus.files if file not in {*excluded}], columns.all)
+    wanted = [file for file in corpus.files if file not in {*excluded}]
+    files, unreadable = describe_files(corpus, wanted, columns.all, request.read_as)
     if not files:
         file, failure = next(iter(unreadable.items()))
         raise CorpusError(f"{corpus.place(file)}: {failure.detail}; no file can be read")
@@ -191,7 +193,9 @@ def split_failed(plan: RunPlan, corpus: Corpus, failures: Iterable[Failure], req
     whole = [unit for unit in plan.units if unit.id in failed]
     divided = {FileReason.DAMAGED_DATA, FileReason.OUT_OF_MEMORY}
     alone = {unit.pieces[0].source for unit in whole if failed[unit.id].reason in divided and len(unit.pieces) == 1}
-    files, _ = describe_files(corpus, [file for file in corpus.files if file in alone], request.columns.all)
+    files, _ = describe_files(
+        corpus, [file for file in corpus.files if file in alone], request.columns.all, request.read_as
+    )
     unchanged = {described.file: described for described in files}
     smaller = {unit.id: split_unit(unit, unchanged) for unit in whole}
     plan.units = [part for unit in plan.units for part in smaller.get(unit.id) or [unit]]
@@ -291,7 +295,9 @@ def _extend(
 ) -> None:
     """Plan files that are new, or that could not be planned before; those that are gone are forgotten."""
     again = [file for file in corpus.files if (file.root, file.name) in places]
-    files, unreadable = describe_files(corpus, again, request.columns.all)
+    files, unreadable = describe_files(corpus, again, request.columns.all, request.read_as)
+    planned = ((piece.source, piece.format) for unit in plan.units for piece in unit.pieces)
+    require_one_format(corpus, [*planned, *((item.file, item.format) for item in files)])
     found = fit_files(files, request.columns, corpus, plan.schema) if files else None
     good, unfit = (found.files, found.bad) if found else ([], {})
     limit = None if request.limit is None else request.limit - sum(unit.rows - unit.rows_deleted for unit in plan.units)
@@ -305,6 +311,6 @@ def _extend(
 
 def _difference(name: str, was: Any, now: Any) -> str:
     if name == "options" and isinstance(was, dict):
-        differing = [key for key in now if was.get(key) != now[key]]
-        return " and ".join(f"{flag(key)} ({was.get(key)!r}, now {now[key]!r})" for key in differing)
+        differing = [key for key in {**now, **was} if was.get(key) != now.get(key)]
+        return " and ".join(f"{flag(key)} ({was.get(key)!r}, now {now.get(key)!r})" for key in differing)
     return f"{name.replace('_', ' ')} ({str(was)[:16]}, now {str(now)[:16]})"

@@ -12,6 +12,7 @@ from w2vray.scoring.answers import RESERVED_COLUMNS, Answer
 from w2vray.scoring.scorer import SCORING_VERSION
 from w2vray.settings.device import Device
 from w2vray.settings.verbs import ScoreSettings
+from w2vray.store.description import ReadAs
 from w2vray.store.filters import Where, parse_where
 from w2vray.store.places import absolute
 from w2vray.store.preflight import Columns
@@ -20,6 +21,10 @@ from w2vray.text.columns import TextLimits
 __all__ = ["RUN_FORMAT", "Request", "kept_columns"]
 
 RUN_FORMAT = 6
+
+_READ_AS = ("format", "delimiter")
+"""Settings that say how files are read. They are part of a run's identity where they are given: a run of an earlier
+version was made without them."""
 
 _CHANGES_ANSWERS = (
     "text_column",
@@ -48,6 +53,7 @@ class Request:
     kept: Mapping[str, str]  # name in the scores -> column of the store
     where: Where | None
     limits: TextLimits
+    read_as: ReadAs
     answer: Answer
     limit: int | None  # rows of the store
     table_version: int | None  # of the only table that is named
@@ -77,6 +83,7 @@ class Request:
             limits=TextLimits(
                 max_bytes=settings.max_bytes, truncate=settings.truncate, null_as_empty=settings.null_as_empty
             ),
+            read_as=ReadAs.of(settings),
             answer=answer,
             limit=settings.limit,
             table_version=settings.table_version,
@@ -98,6 +105,7 @@ class Request:
 
 def _identity(settings: ScoreSettings, bundle: Bundle) -> dict[str, Any]:
     options = {name: getattr(settings, name) for name in (*Answer.option_names(), *_CHANGES_ANSWERS)}
+    options |= {name: value for name in _READ_AS if (value := getattr(settings, name)) is not None}
     identity = {
         "format": RUN_FORMAT,
         "scoring_version": SCORING_VERSION,

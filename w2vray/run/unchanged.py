@@ -1,6 +1,7 @@
 """``verify --deep``: is the store still the one that was scored?"""
 
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from w2vray.errors import RunError
@@ -8,9 +9,10 @@ from w2vray.run.planning import recorded_versions
 from w2vray.schema import FileReason
 from w2vray.store.corpus import SourceFile, find_corpus
 from w2vray.store.describing import describe_files
+from w2vray.store.description import Description, ReadAs
 from w2vray.store.failures import Failure
 from w2vray.store.listing import Ignored
-from w2vray.store.preflight import NO_DATA
+from w2vray.store.preflight import NOT_READ, ignored_files
 from w2vray.store.units import Piece, Unit, unit_pieces
 
 __all__ = ["store_problems"]
@@ -42,32 +44,44 @@ def store_problems(
     corpus = find_corpus(places or identity.get("named", roots), recorded_versions(identity))
     pieces = unit_pieces(units)
     present = {(file.root, file.name): file for file in corpus.files if not corpus.is_gone(file)}
-    files, bad = describe_files(corpus, [file for place, file in present.items() if place in pieces], ())
+    options = identity["options"]
+    read_as = ReadAs.of(SimpleNamespace(**{"format": None, "delimiter": None, **options}))
+    wanted = [file for place, file in present.items() if place in pieces]
+    files, bad = describe_files(corpus, wanted, (), read_as)
     found = {(described.file.root, described.file.name): described for described in files}
     problems = [f"{item.name}: {item.detail}; it could be read when it was scored" for item in bad.values()]
-    limited = identity["options"].get("limit") is not None
+    limited = options.get("limit") is not None
     for place, of_file in pieces.items():
         planned = of_file[0]
         if place not in present:
             problems.append(f"{planned.file} is gone from the store")
         elif place in found:
             rows = found[place].rows
-            problems += _differences(planned, present[place], found[place].fingerprint, found[place].etag)
+            problems += _differences(of_file, present[place], found[place])
             if not limited and rows != sum(piece.rows for piece in of_file):
                 problems.append(f"{planned.file} has {rows:,} rows; the plan has {sum(p.rows for p in of_file):,}")
     known = {*pieces, *((file.root, file.name) for file in left_out)}
+    corpus.ignored.add_all(ignored_files(left_out))
     for file, failure in left_out.items():
-        if failure.reason == FileReason.NOT_DATA:
-            corpus.ignored.add(NO_DATA, file.name)
+        now = present.get((file.root, file.name), file)
+        if failure.reason in {FileReason.NOT_DATA, FileReason.NO_ROWS} and now != file:
+            problems.append(
+                f"{file.name} was left out ({NOT_READ[failure.reason]}) and has changed since: it had {file.size:,} "
+                f"bytes, and has {now.size:,}"
+            )
     return problems, [file.name for place, file in present.items() if place not in known], corpus.ignored
 
 
-def _differences(planned: Piece, now: SourceFile, fingerprint: str, etag: str | None) -> list[str]:
+def _differences(of_file: Sequence[Piece], now: SourceFile, found: Description) -> list[str]:
+    planned = of_file[0]
+    own = {stretch.start: stretch.fingerprint for stretch in found.stretches if stretch.fingerprint}
+    pieces = [(piece.fingerprint, own.get(piece.start) if own else found.fingerprint) for piece in of_file]
+    fingerprints = next((pair for pair in pieces if pair[0] != pair[1]), pieces[0])
     pairs = {
         "size": (planned.file_size, now.size),
         "modification time in ns": (planned.file_mtime_ns, now.mtime_ns),
-        "etag": (planned.file_etag, etag),
-        "fingerprint": (planned.fingerprint, fingerprint),
+        "etag": (planned.file_etag, found.etag),
+        "fingerprint": fingerprints,
     }
     return [
         f"{planned.file} has changed since it was scored: its {what} was {was}, and is {is_now}"

@@ -5,14 +5,19 @@ from dataclasses import dataclass
 from w2vray.errors import ConfigError
 from w2vray.settings.verbs import (
     CORPUS_HELP,
+    DELIMITER_HELP,
     DTYPES,
     FAMILIES,
+    FORMAT_HELP,
+    STORE_FORMATS,
     TABLE_VERSION_HELP,
     TEXT_COLUMN_HELP,
     documented,
     flag,
     require,
     require_choices,
+    require_delimiter,
+    require_paths,
     require_text_columns,
     require_version,
 )
@@ -56,6 +61,7 @@ class ImportSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
+        require_paths(self, "source", "output")
         require(self.limit is None or self.limit > 0, "limit", self.limit, "a whole number above 0")
 
 
@@ -66,6 +72,8 @@ class FitVectorsSettings:
     corpus: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
     output: str = documented("Vectors directory to make.", metavar="VECTORS")
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
+    format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS, group="Data")
+    delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER", group="Data")
     table_version: int | None = documented(TABLE_VERSION_HELP, None, metavar="N", group="Data")
     algorithm: str = documented(
         "word2vec; or fasttext, which learns vectors of n-grams too, for --oov subword.", "word2vec", choices=ALGORITHMS
@@ -86,7 +94,9 @@ class FitVectorsSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
+        require_paths(self, "output")
         require_text_columns(self.text_column)
+        require_delimiter(self)
         require_version(self.table_version)
         for name in ("dim", "epochs", "window", "min_count", "negative"):
             require(getattr(self, name) > 0, name, getattr(self, name), "a whole number above 0")
@@ -124,6 +134,7 @@ class JoinVectorsSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
+        require_paths(self, "vectors", "output")
         if len(self.vectors) < 2:
             raise ConfigError(f"VECTORS are {len(self.vectors)}; allowed: at least two, to be joined side by side")
 
@@ -134,15 +145,19 @@ class VectorsInfoSettings:
 
     vectors: str = documented("Vectors directory.", positional=True)
     corpus: tuple[str, ...] = documented(
-        "Parquet whose coverage is measured: how many of its tokens have a vector. May be repeated.", (), metavar="PATH"
+        "Store whose coverage is measured: how many of its tokens have a vector. May be repeated.", (), metavar="PATH"
     )
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
+    format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS)
+    delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER")
     family: str | None = documented(
         "Measure with these token rules in place of the ones stored with the vectors.", None, choices=FAMILIES
     )
 
     def __post_init__(self) -> None:
         require_choices(self)
+        require_paths(self, "vectors")
         require_text_columns(self.text_column)
+        require_delimiter(self)
         if self.family is not None and not self.corpus:
             raise ConfigError("--family measures a corpus; name one with --corpus, or leave it out")

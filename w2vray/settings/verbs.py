@@ -5,10 +5,12 @@ one place. Those of the ``vectors`` verbs are in ``vectors.py``, those of ``trai
 above the models that it offers; a model's own stand in its room.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 
+from w2vray.artefacts import no_path_because
 from w2vray.errors import ConfigError
 
 __all__ = [
@@ -23,6 +25,8 @@ __all__ = [
     "help_of",
     "require",
     "require_choices",
+    "require_delimiter",
+    "require_paths",
     "require_text_columns",
     "require_version",
 ]
@@ -32,6 +36,7 @@ FAMILIES = ("plain", "glove", "googlenews", "fasttext", "cased", "uncased")
 ON_BAD = ("record", "skip", "fail")
 OOV_CHOICES = ("skip", "zero", "unknown", "subword")
 SPECIAL_OOV = ("zero", "unknown")  # one row of the model's own stands for every word without a vector
+STORE_FORMATS = ("parquet", "jsonl", "csv")
 SCORE_PRECISIONS = ("float32", "tf32", "bfloat16")
 
 PROJECTION_CACHE = 128
@@ -80,6 +85,17 @@ def require(condition: bool, name: str, value: object, allowed: str) -> None:
         raise ConfigError(f"{flag(name)} is {value!r}; allowed: {allowed}")
 
 
+def require_paths(settings: Any, *names: str) -> None:
+    """Check that places which are opened by their path are none that only look so: a URI would become a folder."""
+    for name in names:
+        value = getattr(settings, name)
+        for place in value if isinstance(value, tuple) else (value,):
+            why = "files of it are opened by their path, so it has to be on this machine" if "://" in str(place) else ""
+            if place is not None and (why := why or no_path_because(str(place))):
+                shown = re.sub("//[^/]*@", "//", str(place).partition("?")[0])  # without a key
+                raise ConfigError(f"{name.upper()} is {shown!r}: {why}")
+
+
 def require_choices(settings: Any) -> None:
     """Check each field that declares choices against them."""
     for item in fields(settings):
@@ -87,6 +103,17 @@ def require_choices(settings: Any) -> None:
         choices = choices_of(item)
         if choices and value is not None:
             require(value in choices, item.name, value, ", ".join(choices))
+
+
+def require_delimiter(settings: Any) -> None:
+    """Check what is said of the cells of CSV."""
+    value = settings.delimiter
+    if value is None:
+        return
+    plain = value in {"tab", "\\t"} or (len(value) == 1 and value.isascii() and value not in '"\r\n\0')
+    require(plain, "delimiter", value, "one character of ASCII but a quote and a line end, or tab")
+    if settings.format not in {None, "csv"}:
+        raise ConfigError(f"--delimiter is for CSV, and --format is {settings.format}; leave out one of them")
 
 
 def require_text_columns(columns: tuple[str, ...]) -> None:
@@ -100,7 +127,14 @@ def require_version(version: int | None) -> None:
     require(version is None or version >= 0, "table_version", version, "0 or more")
 
 
-CORPUS_HELP = "Parquet: files, directories (searched recursively), globs or URIs; or Delta Lake and Iceberg tables."
+CORPUS_HELP = (
+    "Parquet, JSON Lines or CSV: files, directories (searched recursively), globs or URIs; or Delta Lake and Iceberg "
+    "tables."
+)
+FORMAT_HELP = "Read only files of this format, where there are several, or where their names do not say which it is."
+DELIMITER_HELP = (
+    "What parts the cells of CSV; tab for a tab. Default: what the header has, a comma, semicolon, tab or |."
+)
 TABLE_VERSION_HELP = (
     "Read this version of the table instead of the current one: Delta Lake's number, or the id or sequence number of a "
     "snapshot of Iceberg."
@@ -140,12 +174,17 @@ class EvaluateSettings:
     where: str | None = documented(
         "Take only rows for which this holds, as for train.", None, metavar="EXPR", group="Data"
     )
+    format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS, group="Data")
+    delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER", group="Data")
     table_version: int | None = documented(TABLE_VERSION_HELP, None, metavar="N", group="Data")
     workers: int | None = documented("Scoring workers. Default: one a CPU of the cluster.", None, group="Where it runs")
 
     def __post_init__(self) -> None:
+        require_choices(self)
+        require_paths(self, "model", "vectors", "output")
         require_text_columns(self.text_column)
         require(self.label_separator != "", "label_separator", "", "at least one character")
+        require_delimiter(self)
         require(self.workers is None or self.workers > 0, "workers", self.workers, "a whole number above 0")
         require_version(self.table_version)
 
@@ -187,6 +226,8 @@ class ScoreSettings:
     null_as_empty: bool = documented(
         "Take a null text for an empty one instead of rejecting the row.", False, group="Data"
     )
+    format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS, group="Data")
+    delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER", group="Data")
     on_bad: str = documented(
         "Files and units that cannot be read: record names them, finishes the rest, exits with 3 and tries them again "
         "the next time; skip names them and accepts the gaps; fail stops.",
@@ -224,7 +265,9 @@ class ScoreSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
+        require_paths(self, "model", "vectors")
         require_text_columns(self.text_column)
+        require_delimiter(self)
         require_version(self.table_version)
         require(self.max_bytes > 0, "max_bytes", self.max_bytes, "a whole number above 0")
         if self.probabilities and self.top_k is not None:
@@ -286,6 +329,7 @@ class PredictSettings:
     threshold: float | None = documented(THRESHOLD_HELP, None)
 
     def __post_init__(self) -> None:
+        require_paths(self, "model", "vectors")
         require(self.top_k is None or self.top_k > 0, "top_k", self.top_k, "a whole number above 0")
         _require_threshold(self.threshold)
 

@@ -22,7 +22,7 @@ from w2vray.errors import CorpusError
 from w2vray.standing import RUN_KIND, made_by_us, near_name
 from w2vray.store.folders import folder_values
 from w2vray.store.listing import AGAIN, Ignored, Listed, is_hidden, list_folder, look_up, real_place
-from w2vray.store.opening import NAMELESS_FOLDER, first_line
+from w2vray.store.opening import NAMELESS_FOLDER, errors_of, first_line
 from w2vray.store.places import absolute, is_uri, open_store, without_secrets
 from w2vray.store.table import Table
 from w2vray.store.tables import open_table, part_metadata, refuse_table_above
@@ -300,16 +300,17 @@ def _info(store: fs.FileSystem, path: str, argument: str, *, must_be_folder: boo
     """
     named = without_secrets(argument)
     try:
-        info = store.get_file_info(path)
-        is_file = info.type == fs.FileType.File
-        if is_file and not isinstance(store, fs.LocalFileSystem) and (info.size == 0 or must_be_folder):
-            is_file = not store.get_file_info(fs.FileSelector(path, allow_not_found=True))
-            if is_file and must_be_folder:
-                raise CorpusError(f"{named} is a file and not a folder; leave out the slash behind it")
-    except pa.ArrowInvalid as error:
-        raise CorpusError(f"{named}: {NAMELESS_FOLDER}") from error
-    except OSError as error:
+        with errors_of(store):
+            info = store.get_file_info(path)
+            is_file = info.type == fs.FileType.File
+            if is_file and not isinstance(store, fs.LocalFileSystem) and (info.size == 0 or must_be_folder):
+                is_file = not store.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    except (OSError, pa.ArrowException) as error:
+        if "Empty path component" in str(error):
+            raise CorpusError(f"{named}: {NAMELESS_FOLDER}") from error
         raise CorpusError(f"{named} cannot be listed ({first_line(error)})") from error
+    if is_file and must_be_folder and not isinstance(store, fs.LocalFileSystem):
+        raise CorpusError(f"{named} is a file and not a folder; leave out the slash behind it")
     if info.type == fs.FileType.NotFound:
         hint = "; write %25 for a percent sign in a URI" if is_uri(argument) and "%" in argument else ""
         raise CorpusError(f"{named} is not there{hint}{near_name(argument)}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from w2vray.store.description import ANY, ReadAs
 from w2vray.store.preflight import Columns, whole_store
 from w2vray.store.reading import read_unit
 from w2vray.store.units import Unit, plan_units
@@ -38,12 +39,18 @@ class CorpusTexts:
 
 
 def corpus_texts(
-    arguments: Sequence[str], text_columns: tuple[str, ...], table_version: int | None = None
+    arguments: Sequence[str],
+    text_columns: tuple[str, ...],
+    read_as: ReadAs = ANY,
+    *,
+    table_version: int | None = None,
 ) -> CorpusTexts:
-    """Open a store for its texts; ``table_version`` is of the table that it is, None for the current one.
+    """Open a store for its texts.
+
+    ``read_as`` says how its files are read; ``table_version`` is of the table that it is, None for the current one.
 
     Raises:
         CorpusError: a file cannot be read, or has no such column.
     """
-    corpus, found = whole_store(arguments, Columns(text_columns), table_version=table_version)
-    return CorpusTexts(corpus.roots, plan_units(found.files), text_columns, corpus.notes)
+    corpus, found = whole_store(arguments, Columns(text_columns), read_as=read_as, table_version=table_version)
+    return CorpusTexts(corpus.roots, plan_units(found.files), text_columns, [*corpus.notes, *found.notes])

@@ -11,17 +11,17 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
 from w2vray.errors import FileError, W2vrayError
 from w2vray.schema import FileReason
 from w2vray.store.corpus import Corpus, SourceFile
-from w2vray.store.description import Description
+from w2vray.store.description import ANY, Description, ReadAs
 from w2vray.store.failures import Failure
 from w2vray.store.formats import describe_file
 from w2vray.store.places import open_store
@@ -38,7 +38,7 @@ PROGRAM = f"from {__name__} import serve; serve()"
 
 
 def describe_files(
-    corpus: Corpus, files: Iterable[SourceFile], columns: Sequence[str]
+    corpus: Corpus, files: Iterable[SourceFile], columns: Sequence[str], read_as: ReadAs = ANY
 ) -> tuple[list[Description], dict[SourceFile, Failure]]:
     """Describe files, many at a time; those that can be used and the others, each in the order asked for.
 
@@ -46,11 +46,12 @@ def describe_files(
         corpus: that the files are of.
         files: of it.
         columns: that will be read.
+        read_as: what somebody says of the files.
     """
     files = list(files)
     for table in corpus.tables.values():
         table.require_columns(columns)
-    found = _answers(corpus, [(file, _guess(corpus, file, columns)) for file in files])
+    found = _answers(corpus, [(file, _guess(corpus, file, columns)) for file in files], read_as)
     again = {}
     for file, answer in found.items():
         if isinstance(answer, Description) and file.root in corpus.tables:
@@ -58,7 +59,7 @@ def describe_files(
             stored = _stored(seen, columns)
             if isinstance(seen, Description) and {*stored} != {*_guess(corpus, file, columns)} & {*answer.schema.names}:
                 again[file] = stored
-    for file, answer in _answers(corpus, again.items()).items():
+    for file, answer in _answers(corpus, again.items(), read_as).items():
         before = found[file]
         if isinstance(answer, Description) and isinstance(before, Description):
             found[file] = replace(before, stretches=answer.stretches)
@@ -70,7 +71,7 @@ def describe_files(
     for file, failure in list(bad.items()):
         somebody_says_data = file in corpus.named or file.root in corpus.tables
         if somebody_says_data and failure.reason == FileReason.NOT_DATA:
-            bad[file] = replace(failure, reason=FileReason.NOT_PARQUET)
+            bad[file] = replace(failure, reason=FileReason.UNKNOWN_FORMAT)
     return described, bad
 
 
@@ -80,7 +81,7 @@ def _guess(corpus: Corpus, file: SourceFile, columns: Sequence[str]) -> list[str
 
 
 def _answers(
-    corpus: Corpus, asked: Iterable[tuple[SourceFile, Sequence[str]]]
+    corpus: Corpus, asked: Iterable[tuple[SourceFile, Sequence[str]]], read_as: ReadAs
 ) -> dict[SourceFile, Description | Failure]:
     """Describe files, each with the columns of it that will be read."""
     answers: dict[SourceFile, Description | Failure] = {}
@@ -90,8 +91,10 @@ def _answers(
             answers[file] = failure
         else:
             by_columns.setdefault(tuple(columns), []).append(file)
+    named = [[file.root, file.name] for file in corpus.named]
     for columns, files in by_columns.items():
-        found = _READER.read(corpus.roots, files, list(columns))
+        request = {"columns": list(columns), "read_as": asdict(read_as), "named": named}
+        found = _READER.read(corpus.roots, files, request)
         answers |= {file: found[index] for index, file in enumerate(files)}
     return answers
 
@@ -136,7 +139,7 @@ class _Reader:
         self._lock = threading.Lock()
 
     def read(
-        self, roots: Sequence[str], files: list[SourceFile], columns: list[str]
+        self, roots: Sequence[str], files: list[SourceFile], asked: Mapping[str, Any]
     ) -> dict[int, Description | Failure]:
         """Read all files: after a death the unanswered ones in halves, until the one that is to blame is alone."""
         answers: dict[int, Description | Failure] = {}
@@ -144,10 +147,10 @@ class _Reader:
         suspects: set[int] = set()
         with self._lock, self._whole_answers():
             while waiting:
-                asked = waiting.pop()
-                for index, value in self._ask(roots, [files[index] for index in asked], columns):
-                    answers[asked[index]] = _from_json(files[asked[index]], value)
-                left = [index for index in asked if index not in answers]
+                now = waiting.pop()
+                for index, value in self._ask(roots, [files[index] for index in now], asked):
+                    answers[now[index]] = _from_json(files[now[index]], value)
+                left = [index for index in now if index not in answers]
                 if len(left) == 1 and left[0] in suspects:
                     answers[left[0]] = Failure(
                         reason=FileReason.DAMAGED_FOOTER,
@@ -174,13 +177,13 @@ class _Reader:
             raise
 
     def _ask(
-        self, roots: Sequence[str], files: list[SourceFile], columns: list[str]
+        self, roots: Sequence[str], files: list[SourceFile], asked: Mapping[str, Any]
     ) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield answers as they come, until all are there or the process has died."""
         process = self._running()
         assert process.stdin is not None
         assert process.stdout is not None
-        request = {"roots": roots, "columns": columns, "files": [[f.root, f.name, f.size, f.mtime_ns] for f in files]}
+        request = {**asked, "roots": roots, "files": [[f.root, f.name, f.size, f.mtime_ns] for f in files]}
         try:
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
@@ -255,10 +258,12 @@ def serve() -> None:
 def _answer(request: dict[str, Any], output: IO[bytes]) -> None:
     stores = [open_store(root) for root in request["roots"]]
     files = [SourceFile(*file) for file in request["files"]]
+    read_as, named = ReadAs(**request["read_as"]), {(root, name) for root, name in request["named"]}
 
     def read(index: int) -> tuple[int, dict[str, Any]]:
         file = files[index]
-        found = describe_file(*stores[file.root], file, request["columns"])
+        alone = (file.root, file.name) in named
+        found = describe_file(*stores[file.root], file, request["columns"], read_as, alone=alone)
         if isinstance(found, Failure):
             return index, {"reason": found.reason, "detail": found.detail}
         return index, found.as_json()

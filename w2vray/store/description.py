@@ -12,7 +12,33 @@ import pyarrow as pa
 from w2vray.store.corpus import SourceFile
 from w2vray.store.table import FileView
 
-__all__ = ["Description", "Stretch"]
+__all__ = ["ANY", "Description", "ReadAs", "Stretch"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadAs:
+    """What somebody says of a store's files: of which format they are, and what parts the cells of CSV.
+
+    None where nothing is said: then each file tells.
+    """
+
+    format: str | None = None
+    delimiter: str | None = None
+
+    @classmethod
+    def of(cls, settings: Any) -> Self:
+        """Return what the settings of a verb say."""
+        return cls(format=settings.format, delimiter=_WRITTEN.get(settings.delimiter, settings.delimiter))
+
+
+_WRITTEN = {"tab": "\t", "\\t": "\t"}
+"""How people write delimiters that are hard to type."""
+
+ANY = ReadAs()
+
+
+_PLAIN = ("format", "fingerprint", "etag", "layout", "notes")
+"""Fields of a ``Description`` that JSON holds as they are."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +49,8 @@ class Stretch:
     stop: int
     rows: int
     read_bytes: int  # of the columns that are read, uncompressed
+    first_line: int = 0  # of text: the line that it starts in, from 1
+    fingerprint: str = ""  # what its content is known by, where the format does not know the whole file's by its end
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +63,8 @@ class Description:
     stretches: tuple[Stretch, ...]
     fingerprint: str = ""
     etag: str | None = None  # what an object store calls the content
+    layout: str = ""  # what the format has to know to read it
+    notes: tuple[str, ...] = ()  # for a person: how it is read
     view: FileView | None = None  # of the table that the file belongs to
     absent: tuple[str, ...] = ()  # columns of the table that the file does not have
     deleted_N: npt.NDArray[np.int64] | None = field(default=None, compare=False)  # rows that the table has deleted
@@ -48,7 +78,7 @@ class Description:
         """Return the description as it travels between processes, without its file and what a table says of it."""
         schema = base64.b64encode(self.schema.serialize()).decode()
         stretches = [list(asdict(stretch).values()) for stretch in self.stretches]
-        plain = {"format": self.format, "fingerprint": self.fingerprint, "etag": self.etag}
+        plain = {name: getattr(self, name) for name in _PLAIN}
         return {"schema": schema, "stretches": stretches, **plain}
 
     @classmethod
@@ -58,5 +88,6 @@ class Description:
             file=file,
             schema=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(value["schema"]))),
             stretches=tuple(Stretch(*stretch) for stretch in value["stretches"]),
-            **{name: value[name] for name in ("format", "fingerprint", "etag")},
+            notes=tuple(value["notes"]),
+            **{name: value[name] for name in _PLAIN if name != "notes"},
         )

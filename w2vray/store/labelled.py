@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from w2vray.errors import ConfigError
 from w2vray.store.corpus import Corpus
+from w2vray.store.description import ANY, ReadAs
 from w2vray.store.filters import parse_where
 from w2vray.store.preflight import Columns, whole_store
 from w2vray.store.units import Unit, plan_units
@@ -30,11 +31,12 @@ def labelled_units(
     text_columns: tuple[str, ...],
     label_column: str,
     where: str | None = None,
+    read_as: ReadAs = ANY,
     *,
     table_version: int | None = None,
     label_separator: str | None = None,
 ) -> Labelled:
-    """Plan a labelled store, of which the rows will be read for which ``where`` holds.
+    """Plan a labelled store, of which the rows will be read for which ``where`` holds; ``read_as`` says how.
 
     ``table_version`` is of the table that is the store; None is the current one. ``label_separator`` parts the labels
     that are in one string.
@@ -45,7 +47,7 @@ def labelled_units(
     """
     condition = parse_where(where) if where is not None else None
     columns = Columns(text_columns, tuple(condition.columns) if condition else (), (label_column,))
-    corpus, found = whole_store(arguments, columns, where=condition, table_version=table_version)
+    corpus, found = whole_store(arguments, columns, where=condition, read_as=read_as, table_version=table_version)
     if label_separator is not None and found.multi_label:
         raise ConfigError(
             f"--label-separator is {label_separator!r}, and column {label_column!r} holds lists of labels already; "

@@ -10,6 +10,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from w2vray.errors import CorpusError
+from w2vray.store.opening import errors_of, first_line
 from w2vray.store.places import require_utf8
 from w2vray.store.tables import refuse_tables
 
@@ -80,9 +81,10 @@ def list_folder(
     local = isinstance(store, fs.LocalFileSystem)
     try:
         found = _local_files(path, ignored, base) if local else _remote_files(store, path, ignored, base)
-        listed: Iterable[Listed] = list(found)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise CorpusError(f"{path} cannot be listed ({error})") from error
+        with errors_of(store):
+            listed: Iterable[Listed] = list(found)
+    except (OSError, pa.ArrowException) as error:
+        raise CorpusError(f"{path} cannot be listed ({first_line(error)})") from error
     named = [(file.place.removeprefix(base).split("/"), file) for file in listed]
     refuse_tables(path.rstrip("/"), (parts for parts, _ in named))
     for parts, file in named:

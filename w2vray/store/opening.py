@@ -1,14 +1,18 @@
 """Files opened, and errors of filesystems told as the file's."""
 
+import errno
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
+from pyarrow import fs
 
-from w2vray.errors import FileError
+from w2vray.errors import FileError, W2vrayError
 from w2vray.schema import FileReason
 
-__all__ = ["NAMELESS_FOLDER", "UNREADABLE", "etag_of", "file_error", "first_line"]
+__all__ = ["NAMELESS_FOLDER", "UNREADABLE", "errors_of", "etag_of", "file_error", "first_line"]
 
 UNREADABLE = (OSError, pa.ArrowException, UnicodeDecodeError)
 """What Arrow raises where a file cannot be read; the last where the name of a column is not UTF-8."""
@@ -17,6 +21,23 @@ NAMELESS_FOLDER = "a key with // in it has a folder without a name, which Arrow 
 
 _OF_A_STORE = re.compile(r"AWS Error|google::cloud|Azure|curl", re.IGNORECASE)
 """Words in the errors of object stores, which carry no number."""
+
+
+@contextmanager
+def errors_of(store: fs.FileSystem) -> Iterator[None]:
+    """Let errors of a filesystem that is written in Python, as that of ``hf://``, be those of reading.
+
+    Raises:
+        OSError: in the place of one that is no class of Arrow's or Python's own for files.
+    """
+    try:
+        yield
+    except (*UNREADABLE, W2vrayError, MemoryError):
+        raise
+    except Exception as error:
+        if not store.type_name.startswith("py::"):
+            raise
+        raise OSError(errno.EIO, f"{type(error).__name__}: {first_line(error)}") from error
 
 
 def etag_of(handle: Any) -> str | None:
@@ -45,6 +66,6 @@ def file_error(name: str, error: Exception, otherwise: FileReason) -> FileError:
     return FileError(f"{name} cannot be read: {text}", file=name, reason=reason)
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: Exception | str) -> str:
     """Return the first line of what an error says: Arrow adds its own stack."""
-    return (str(error) or type(error).__name__).splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

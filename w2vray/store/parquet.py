@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 from w2vray.errors import FileError
 from w2vray.schema import FileReason
 from w2vray.store.corpus import SourceFile
-from w2vray.store.description import Description, Stretch
+from w2vray.store.description import Description, ReadAs, Stretch
 from w2vray.store.opening import UNREADABLE, etag_of, first_line
 from w2vray.store.units import Piece
 from w2vray.text.columns import BLOCK_ROWS
 
 __all__ = ["Parquet", "footer_metadata", "read_tail"]
 
-LARGEST_READ = 64 << 20
+LARGEST_READ = 16 << 20
 """What is read together, in bytes, unless a row has more; by the average of the piece."""
 
 _MAGIC, _ENCRYPTED_MAGIC = b"PAR1", b"PARE"
@@ -43,7 +43,7 @@ class Parquet:
     magic = _MAGIC
     damaged = FileReason.DAMAGED_FOOTER
 
-    def describe(self, handle: Any, file: SourceFile, columns: Sequence[str]) -> Description:
+    def describe(self, handle: Any, file: SourceFile, columns: Sequence[str], _: ReadAs) -> Description:
         """Describe an opened file.
 
         Raises:
@@ -74,7 +74,9 @@ class Parquet:
             etag=etag_of(handle),
         )
 
-    def read(self, handle: Any, piece: Piece, columns: Sequence[str]) -> Generator[pa.RecordBatch, None, None]:
+    def read(
+        self, handle: Any, piece: Piece, columns: Sequence[str], _: pa.Schema
+    ) -> Generator[pa.RecordBatch, None, None]:
         """Yield the rows of a piece of an opened file, with those of ``columns`` that it has.
 
         Raises:
@@ -182,8 +184,8 @@ def read_tail(handle: Any) -> bytes:
         started = bytes(handle.read_at(min(size, 4), 0)) == _MAGIC
         if started:
             raise FileError("it starts as Parquet and does not end as Parquet", reason=FileReason.TRUNCATED)
-        what = "it neither starts nor ends as Parquet: convert it to Parquet first (pyarrow reads CSV, JSON)"
-        raise FileError(what, reason=FileReason.NOT_PARQUET)
+        what = "it neither starts nor ends as Parquet: convert it to Parquet first, or name it .csv or .jsonl"
+        raise FileError(what, reason=FileReason.UNKNOWN_FORMAT)
     length = int.from_bytes(tail[-_END:-4], "little") + _END
     if length > size - len(_MAGIC):
         raise FileError(

@@ -10,7 +10,9 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 import pyarrow as pa
 from pyarrow import fs
 
+from w2vray.artefacts import no_path_because
 from w2vray.errors import CorpusError
+from w2vray.store.opening import first_line
 
 __all__ = ["absolute", "is_uri", "open_store", "require_utf8", "without_secrets"]
 
@@ -24,12 +26,14 @@ def absolute(place: str) -> str:
     """Make a path absolute: workers run in other directories. A URI stays as it is.
 
     Raises:
-        CorpusError: the folder that it starts from is gone.
+        CorpusError: it is neither, or the folder that it starts from is gone.
     """
     if "\0" in place:
         raise CorpusError(f"{place!r} holds a character of value zero, which no path has")
     if is_uri(place):
         return place
+    if why := no_path_because(place):
+        raise CorpusError(f"{place!r}: {why}")
     try:
         return str(Path(place).absolute())
     except FileNotFoundError as error:
@@ -62,21 +66,45 @@ def open_store(place: str) -> tuple[fs.FileSystem, str]:
         return fs.LocalFileSystem(), absolute(place)
     try:
         filesystem, path = fs.FileSystem.from_uri(_legal(place))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+    except ImportError as error:
+        needed = _PACKAGES.get(_scheme(place), "fsspec")
+        raise CorpusError(
+            f"{without_secrets(place)} cannot be opened without the package {needed}; install it with "
+            f"`pip install {needed}`"
+        ) from error
+    except (pa.ArrowException, OSError) as error:
         reason = str(error).replace(_legal(place), without_secrets(place))  # Arrow quotes the URI as it is
+        if "Unrecognized filesystem" in reason:
+            hint = _INSTEAD.get(_scheme(place), f"it can read {_SCHEMES}")
+            raise CorpusError(
+                f"{without_secrets(place)} cannot be opened: nothing here reads {_scheme(place)}://; {hint}"
+            ) from None
         hint = _QUERY_HINT if "query parameter" in reason else ""
-        raise CorpusError(f"{without_secrets(place)} cannot be opened ({reason}){hint}") from None
+        raise CorpusError(f"{without_secrets(place)} cannot be opened ({first_line(reason)}){hint}") from None
     if not path:
         raise CorpusError(f"{filesystem.type_name}:// names no place there; give a bucket or a folder")
     return filesystem, path
 
 
+_SCHEMES = "s3://, gs://, abfss://, hdfs://, hf:// and file://"
+_PACKAGES = {"hf": "huggingface_hub"}
+_INSTEAD = {
+    **dict.fromkeys(("s3a", "s3n"), "write s3://"),
+    **dict.fromkeys(("http", "https", "ftp"), "download the file first, and name it here"),
+    **dict.fromkeys(("az", "adl", "wasb", "wasbs"), "write abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/FOLDER"),
+    "dbfs": "write /dbfs/..., where Databricks mounts it",
+}
 _QUERY_HINT = "; what follows a ? are options: write %3F for one in a name, and * in a pattern"
+
+
+def _scheme(uri: str) -> str:
+    return uri.partition("://")[0].lower()
 
 
 def _legal(uri: str) -> str:
     """Percent-encode what may not stand in a URI: spaces, brackets, a percent sign that encodes nothing."""
     place, mark, query = uri.partition("?")
+    place = _scheme(place) + place[len(_scheme(place)) :]  # in small letters, for Arrow
     return quote(_LONE_PERCENT.sub("%25", place), safe="%/:@!$&'()*+,;=~") + mark + query
 
 

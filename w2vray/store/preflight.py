@@ -7,22 +7,24 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from w2vray.errors import CorpusError
-from w2vray.schema import FileReason, without_views
+from w2vray.schema import DAMAGE_COLUMN, NOTHING_AMISS, FileReason, without_views
 from w2vray.store.common_types import common_type
 from w2vray.store.corpus import Corpus, SourceFile, find_corpus, one_version
 from w2vray.store.describing import describe_files
-from w2vray.store.description import Description
+from w2vray.store.description import ANY, Description, ReadAs
 from w2vray.store.failures import Failure
 from w2vray.store.filters import Where
 from w2vray.store.folders import folder_types, is_comparable, planned_type, repeated_keys
 from w2vray.store.labels import holds_lists, require_label_type
+from w2vray.store.listing import Ignored
+from w2vray.store.one_format import header_hint, how_read, require_one_format
 from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN
 from w2vray.text.columns import is_text_type
 
-__all__ = ["EXCLUDED", "NO_DATA", "Columns", "Found", "excluded_files", "fit_files", "whole_store"]
+__all__ = ["EXCLUDED", "NOT_READ", "Columns", "Found", "excluded_files", "fit_files", "ignored_files", "whole_store"]
 
 
-OWN_COLUMNS = frozenset({FILE_COLUMN, ROW_COLUMN})
+OWN_COLUMNS = frozenset({FILE_COLUMN, ROW_COLUMN, DAMAGE_COLUMN})
 
 
 @dataclass(frozen=True)
@@ -73,22 +75,25 @@ def fit_files(
         planned: the types, where they were fixed before; None to find them.
 
     Raises:
-        CorpusError: no file has a column, or one has it twice; the message lists the columns that there are.
+        CorpusError: no file has a column, or one has it twice; the message lists the columns that there are. Or the
+            files are not all of one format.
     """
+    require_one_format(corpus, ((item.file, item.format) for item in described))
     folders = folder_types(file.file.name for file in described if file.view is None)
     schemas = {file.file: _with_folders(file, folders, planned) for file in described}
-    _require_columns(schemas.values(), columns, corpus.roots)
+    _require_columns(schemas.values(), columns, header_hint(described) + _above(columns.all, schemas, corpus.roots))
     schema = planned or pa.schema([_common(name, described, schemas) for name in dict.fromkeys(columns.others)])
     lists = _most_hold_lists(described, schemas, columns)
     good: list[Description] = []
     bad: dict[SourceFile, Failure] = {}
     for file in described:
-        unfit = _unfit(schemas[file.file], columns, schema, lists)
+        unfit = _unfit(file, schemas[file.file], columns, schema, lists)
         if unfit is None:
             good.append(file)
         else:
             bad[file.file] = Failure(reason=unfit[0], detail=unfit[1], file=file.file.name)
-    notes = [*_missing_notes(good, schemas, schema), *_both_notes(good, columns.all)]
+    notes = [*how_read(good), *_type_notes(good, schema), *_missing_notes(good, schemas, schema)]
+    notes += _both_notes(good, columns.all)
     return Found(good, bad, schema, any(lists.values()), notes)
 
 
@@ -108,7 +113,12 @@ def excluded_files(corpus: Corpus, where: Where | None) -> list[SourceFile]:
 
 
 def whole_store(
-    arguments: Sequence[str], columns: Columns, *, where: Where | None = None, table_version: int | None = None
+    arguments: Sequence[str],
+    columns: Columns,
+    *,
+    where: Where | None = None,
+    read_as: ReadAs = ANY,
+    table_version: int | None = None,
 ) -> tuple[Corpus, Found]:
     """List a store of which every file is needed, and describe all of them.
 
@@ -116,6 +126,7 @@ def whole_store(
         arguments: what the store is named by.
         columns: that will be read.
         where: condition of the rows that will be read: files of a table that have none are left out.
+        read_as: what somebody says of its files.
         table_version: of the table that is the store; None for its current one.
 
     Raises:
@@ -125,27 +136,44 @@ def whole_store(
     excluded = set(excluded_files(corpus, where))
     for file in excluded:
         corpus.ignored.add(EXCLUDED, file.name)
-    described, unreadable = describe_files(corpus, [file for file in corpus.files if file not in excluded], columns.all)
-    no_data = [file for file, failure in unreadable.items() if failure.reason == FileReason.NOT_DATA]
+    wanted = [file for file in corpus.files if file not in excluded]
+    described, unreadable = describe_files(corpus, wanted, columns.all, read_as)
     if described:
         found = fit_files(described, columns, corpus)
-        bad = {file: failure for file, failure in (unreadable | found.bad).items() if file not in no_data}
+        every = unreadable | found.bad
+        bad = {file: failure for file, failure in every.items() if failure.reason not in NOTHING_AMISS}
     else:
         bad = unreadable
     if bad:
         (file, failure), *others = bad.items()
         more = f", and {len(others):,} more like it" if others else ""
         raise CorpusError(f"{corpus.place(file)}: {failure.detail}{more}; mend or leave out the file")
-    for file in no_data:
-        corpus.ignored.add(NO_DATA, file.name)
+    corpus.ignored.add_all(ignored_files(unreadable))
+    for empty in (each for each in described if not each.rows):
+        corpus.ignored.add(NOT_READ[FileReason.NO_ROWS], empty.file.name)
     return corpus, found
 
 
-NO_DATA = "neither content nor name says that it is data"
 EXCLUDED = "--where leaves out all of its rows, by the table's log"
+NOT_READ = {
+    FileReason.NOT_DATA: "neither content nor name says that it is data",
+    FileReason.OTHER_FORMAT: "of another format than --format says",
+    FileReason.NO_ROWS: "no rows in it",
+    FileReason.EXCLUDED: EXCLUDED,
+}
+"""Why a file that is as it should be is not read, for a person."""
 
 
-def _require_columns(schemas: Iterable[pa.Schema], columns: Columns, roots: Sequence[str]) -> None:
+def ignored_files(left_out: Mapping[SourceFile, Failure]) -> Ignored:
+    """Count the files that hold no rows of the store, and were not meant to."""
+    ignored = Ignored()
+    for file, failure in left_out.items():
+        if failure.reason in NOT_READ:
+            ignored.add(NOT_READ[failure.reason], file.name)
+    return ignored
+
+
+def _require_columns(schemas: Iterable[pa.Schema], columns: Columns, hint: str) -> None:
     every = list(schemas)
     counts = {name: {schema.names.count(name) for schema in every} - {0} for name in columns.all}
     if ours := [name for name in columns.all if name in OWN_COLUMNS]:
@@ -158,13 +186,13 @@ def _require_columns(schemas: Iterable[pa.Schema], columns: Columns, roots: Sequ
     seen = dict.fromkeys(name for schema in every for name in schema.names)
     if missing := [name for name in columns.all if name not in seen]:
         raise CorpusError(
-            f"no column {', '.join(map(repr, missing))} in the store; its columns are {', '.join(seen)}"
-            + _above(missing, roots)
+            f"no column {', '.join(map(repr, missing))} in the store; its columns are {', '.join(seen)}{hint}"
         )
 
 
-def _above(missing: Sequence[str], roots: Sequence[str]) -> str:
+def _above(names: Sequence[str], schemas: Mapping[SourceFile, pa.Schema], roots: Sequence[str]) -> str:
     """Say where a column that is missing is a folder that was named, or one above it."""
+    missing = [name for name in names if not any(name in schema.names for schema in schemas.values())]
     folders = (folder for root in roots for folder in root.partition("?")[0].split("/"))
     found = next((folder for folder in folders if "=" in folder and folder.partition("=")[0] in missing), None)
     if found is None:
@@ -181,8 +209,13 @@ def _common(name: str, files: Sequence[Description], schemas: Mapping[SourceFile
     kinds = [kind for kind, _ in rows.most_common()]
     found = kinds[0]
     for kind in kinds[1:]:
-        found = common_type(found, kind) or found
+        found = common_type(found, kind) or (pa.string() if _written_alike(files, found, kind) else found)
     return pa.field(name, found)
+
+
+def _written_alike(files: Sequence[Description], *kinds: pa.DataType) -> bool:
+    """Tell whether values of these types can all be had as they are written: of JSON Lines, all but lists."""
+    return all(file.format == "jsonl" for file in files) and not any(map(holds_lists, kinds))
 
 
 def _most_hold_lists(
@@ -203,20 +236,26 @@ def _type_of(schema: pa.Schema, name: str) -> pa.DataType | None:
 
 
 def _unfit(
-    found: pa.Schema, columns: Columns, schema: pa.Schema, lists: Mapping[str, bool]
+    file: Description, found: pa.Schema, columns: Columns, schema: pa.Schema, lists: Mapping[str, bool]
 ) -> tuple[FileReason, str] | None:
     for name in columns.all:
         if (count := found.names.count(name)) > 1:
             return FileReason.AMBIGUOUS, f"column {name!r} is there {count} times, in it or in its folders' names"
         if not count and name in columns.required:
             return FileReason.NO_COLUMN, f"it has no column {name!r}{_alike(name, found)}"
-        if count and (wrong := _wrong_type(name, found.field(name).type, columns, schema, lists)):
+        if not count:
+            continue
+        kind = found.field(name).type
+        as_written = _written_alike([file], kind)
+        if wrong := _wrong_type(name, kind, columns, schema, lists, as_written=as_written):
             return FileReason.WRONG_TYPE, wrong
     return None
 
 
-def _wrong_type(name: str, kind: pa.DataType, columns: Columns, schema: pa.Schema, lists: Mapping[str, bool]) -> str:
-    """Say why a column of a file cannot be used; nothing where it can."""
+def _wrong_type(
+    name: str, kind: pa.DataType, columns: Columns, schema: pa.Schema, lists: Mapping[str, bool], *, as_written: bool
+) -> str:
+    """Say why a column of a file cannot be used; nothing where it can. ``as_written``: it can be had as strings."""
     if name in columns.texts and not is_text_type(kind):
         return f"column {name!r} is {kind}; expected strings or UTF-8 bytes"
     if name in columns.labels:
@@ -229,9 +268,20 @@ def _wrong_type(name: str, kind: pa.DataType, columns: Columns, schema: pa.Schem
             return f"column {name!r} is {kind}; the other files have {others}"
     if name in columns.others:
         common = schema.field(name).type
-        if common_type(without_views(kind), common) != common:
+        if common_type(without_views(kind), common) != common and not (as_written and pa.types.is_string(common)):
             return f"column {name!r} is {kind}; the other files have {common}, and no type holds both without a loss"
     return ""
+
+
+def _type_notes(files: Sequence[Description], schema: pa.Schema) -> list[str]:
+    """Say which types the columns of JSON Lines have: lines tell none, and a line that differs is rejected."""
+    if not any(file.format == "jsonl" for file in files):
+        return []
+    told = {name: kind for name, kind in zip(schema.names, schema.types, strict=True) if not pa.types.is_string(kind)}
+    return [
+        f"column {name!r} of JSON Lines is read as {kind}, by the lines that were looked at"
+        for name, kind in told.items()
+    ]
 
 
 def _missing_notes(

@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from w2vray.errors import FileError
-from w2vray.schema import FileReason, without_views
+from w2vray.schema import DAMAGE, DAMAGE_COLUMN, FileReason, without_views
 from w2vray.store.deletions import deleted_rows
 from w2vray.store.filters import Where
 from w2vray.store.folders import row_that_differs
 from w2vray.store.formats import FORMATS
-from w2vray.store.opening import UNREADABLE, etag_of, file_error
+from w2vray.store.opening import UNREADABLE, errors_of, etag_of, file_error
 from w2vray.store.places import open_store
 from w2vray.store.table import FileView
 from w2vray.store.units import Piece, Unit
@@ -51,17 +52,23 @@ def read_unit(
     columns = list(dict.fromkeys([*columns, *(where.columns if where else ())]))
     for piece in unit.pieces:
         row, kept_N = piece.row_start, _kept(piece)
-        for batch in _read_piece(piece, roots[piece.root], columns):
+        for batch in _read_piece(piece, roots[piece.root], columns, schema):
             arrays = [
                 pa.repeat(pa.scalar(piece.file), len(batch)),
                 pa.array(np.arange(row, row + len(batch))),
                 *(_column(piece, row, batch, name, schema) for name in columns),
             ]
             rows = pa.RecordBatch.from_arrays(arrays, names=[FILE_COLUMN, ROW_COLUMN, *columns])
+            damaged = DAMAGE_COLUMN in batch.schema.names
+            if damaged:
+                rows = rows.append_column(pa.field(DAMAGE_COLUMN, DAMAGE), batch.column(DAMAGE_COLUMN))
             if piece.deleted is not None:
                 rows = rows.filter(pa.array(kept_N[row - piece.row_start :][: len(batch)]))
             row += len(batch)
-            yield where.rows(rows) if where else rows
+            if where is None:
+                yield rows
+            else:
+                yield _filtered_but_damaged(rows, where) if damaged else where.rows(rows)
         if row != piece.row_start + piece.rows:
             raise FileError(
                 f"{piece.file}: {row - piece.row_start} rows from {piece.row_start} on; it promised {piece.rows}",
@@ -95,7 +102,8 @@ def _column(piece: Piece, row: int, batch: pa.RecordBatch, name: str, schema: pa
     elif name in batch.schema.names:
         column = batch.column(name)
         if name in folders:
-            _require_folders_value(piece, row, column, name)
+            sound = _sound_rows(batch)
+            _require_folders_value(piece, row + sound, column.take(pa.array(sound)), name)
     elif name in folders:
         column = pa.repeat(pa.scalar(folders[name], pa.string()), len(batch))
     elif kind is not None:
@@ -111,31 +119,45 @@ def _column(piece: Piece, row: int, batch: pa.RecordBatch, name: str, schema: pa
         raise FileError(detail, file=piece.file, reason=FileReason.WRONG_TYPE) from error
 
 
-def _require_folders_value(piece: Piece, row: int, column: pa.Array, name: str) -> None:
+def _filtered_but_damaged(rows: pa.RecordBatch, where: Where) -> pa.RecordBatch:
+    """Return the rows for which a condition holds, and those that cannot be read: nobody knows whether it holds."""
+    damaged = rows.column(DAMAGE_COLUMN).is_valid()
+    kept = [where.rows(rows.filter(pc.invert(damaged))), rows.filter(damaged)]
+    return pa.Table.from_batches(kept).sort_by(ROW_COLUMN).combine_chunks().to_batches()[0]
+
+
+def _sound_rows(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
+    """Return the rows of a batch that could be read."""
+    if DAMAGE_COLUMN not in batch.schema.names:
+        return np.arange(len(batch))
+    return np.flatnonzero(batch.column(DAMAGE_COLUMN).is_null().to_numpy(zero_copy_only=False))
+
+
+def _require_folders_value(piece: Piece, rows_N: npt.NDArray[np.int64], column: pa.Array, name: str) -> None:
     """Refuse a file that says of its rows something else than its folder does."""
     value = piece.source.partition_values[name]
     differs = row_that_differs(column, value)
     if differs is not None:
         found = reprlib.repr(column[differs].as_py())
         raise FileError(
-            f"{piece.file}: column {name!r} is {found} in row {row + differs}, and the name of its folder says "
+            f"{piece.file}: column {name!r} is {found} in row {rows_N[differs]}, and the name of its folder says "
             f"{value!r}; rename the folder, or leave the column out",
             file=piece.file,
             reason=FileReason.AMBIGUOUS,
         )
 
 
-def _read_piece(piece: Piece, root: str, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def _read_piece(piece: Piece, root: str, columns: Sequence[str], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     store, base = open_store(root)
     left = piece.rows
     names = {name: name for name in columns} if piece.view is None else FileView.from_text(piece.view).names
     stored = {names[name]: name for name in columns if name in names}
     try:
-        with store.open_input_file(f"{base}/{piece.file}") as handle:
+        with errors_of(store), store.open_input_file(f"{base}/{piece.file}") as handle:
             _require_planned(piece, handle)
-            with closing(FORMATS[piece.format].read(handle, piece, list(stored))) as batches:
+            with closing(FORMATS[piece.format].read(handle, piece, list(stored), schema)) as batches:
                 for batch in batches:
-                    yield batch.slice(0, left).rename_columns([stored[name] for name in batch.schema.names])
+                    yield batch.slice(0, left).rename_columns([stored.get(name, name) for name in batch.schema.names])
                     left -= len(batch)
                     if left <= 0:
                         return

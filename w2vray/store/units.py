@@ -42,6 +42,9 @@ SMALLEST_UNIT = 1 << 20
 UNITS_AT_LEAST = 32
 """A small store is cut finer, into about this many units, so that several workers have something to do."""
 
+LARGEST_UNIT_FILES, SMALLEST_UNIT_FILES = 256, 16
+"""Files of a unit: opening one is work, whatever is in it. A store of few bytes in many files is cut finer."""
+
 
 @dataclass(frozen=True)
 class Piece:
@@ -60,8 +63,10 @@ class Piece:
     file_size: int
     file_mtime_ns: int | None
     file_etag: str | None = None
-    fingerprint: str = ""  # what the format knows the file's content by
+    fingerprint: str = ""  # what the format knows the content by, of the file or of the piece
     format: str = "parquet"
+    layout: str = ""  # what the format has to know to read it
+    first_line: int = 0  # of text: the line that it starts in, from 1
     view: str | None = None  # a FileView: how the table sees the file that it belongs to
     deleted: str | None = None  # rows of the piece that the table has deleted, see deletions.py
 
@@ -118,11 +123,13 @@ def plan_units(files: Sequence[Description], *, limit: int | None = None) -> lis
         pieces = _first_rows([_marked(piece, deleted.get(piece.source)) for piece in pieces], limit)
     total = sum(piece.read_bytes for piece in pieces)
     target = max(SMALLEST_UNIT, min(LARGEST_UNIT, total // UNITS_AT_LEAST))
+    most_files = _most_files(len(files)) if total < target * UNITS_AT_LEAST else LARGEST_UNIT_FILES
     units: list[Unit] = []
     current: list[Piece] = []
     size = rows = 0
     for piece in pieces:
-        if current and (size + piece.read_bytes > target * 4 // 3 or rows + piece.rows > LARGEST_UNIT_ROWS):
+        full = len(current) >= most_files and current[-1].source != piece.source
+        if current and (full or size + piece.read_bytes > target * 4 // 3 or rows + piece.rows > LARGEST_UNIT_ROWS):
             units.append(Unit(tuple(current)))
             current, size, rows = [], 0, 0
         _add(current, piece)
@@ -133,6 +140,10 @@ def plan_units(files: Sequence[Description], *, limit: int | None = None) -> lis
     if current:
         units.append(Unit(tuple(current)))
     return _without_deleted(units, files)
+
+
+def _most_files(files: int) -> int:
+    return max(SMALLEST_UNIT_FILES, min(LARGEST_UNIT_FILES, files // UNITS_AT_LEAST))
 
 
 def _without_deleted(units: Iterable[Unit], files: Iterable[Description]) -> list[Unit]:
@@ -173,8 +184,10 @@ def _piece(described: Description, stretch: Stretch, row: int) -> Piece:
         file_size=file.size,
         file_mtime_ns=file.mtime_ns,
         file_etag=described.etag,
-        fingerprint=described.fingerprint,
+        fingerprint=stretch.fingerprint or described.fingerprint,
         format=described.format,
+        layout=described.layout,
+        first_line=stretch.first_line,
         view=None if described.view is None else described.view.as_text(),
     )
 
@@ -193,9 +206,14 @@ def _first_rows(pieces: Sequence[Piece], limit: int) -> list[Piece]:
 
 
 def _add(pieces: list[Piece], piece: Piece) -> None:
-    """Append a piece, as part of the last one where it goes on where that one ends."""
+    """Append a piece, as part of the last one where it goes on where that one ends, and has no content of its own."""
     last = pieces[-1] if pieces else None
-    if last is None or last.source != piece.source or last.row_start + last.rows != piece.row_start:
+    if (
+        last is None
+        or last.source != piece.source
+        or last.row_start + last.rows != piece.row_start
+        or last.fingerprint != piece.fingerprint
+    ):
         pieces.append(piece)
         return
     merged = {"stop": piece.stop, "rows": last.rows + piece.rows}
@@ -243,7 +261,8 @@ def plan_from_table(table: pa.Table) -> tuple[list[Unit], dict[SourceFile, Failu
     left_out: dict[SourceFile, Failure] = {}
     for row in table.to_pylist():
         unit, reason, detail = row.pop("unit"), row.pop("left_out"), row.pop("detail")
-        piece = Piece(**row)
+        own = {name: row.get(name) or empty for name, empty in (("layout", ""), ("first_line", 0))}  # of earlier runs
+        piece = Piece(**{**row, **own})
         if unit is None:
             left_out[piece.source] = Failure(reason=FileReason(reason), detail=detail, file=piece.file)
         else:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from w2vray.errors import CorpusError
-from w2vray.schema import Reason
+from w2vray.schema import DAMAGE_COLUMN, Reason
 
 __all__ = ["BLOCK_ROWS", "RejectedRow", "TextLimits", "Texts", "blocks", "is_text_type", "read_texts"]
 
@@ -90,13 +90,16 @@ def read_texts(batch: pa.RecordBatch | pa.Table, columns: Sequence[str], limits:
     """
     parts = [_as_bytes(batch, name) for name in columns]
     joined = parts[0] if len(parts) == 1 else _join(parts)
+    damaged = _damaged(batch)
     if limits.null_as_empty and joined.null_count:
         joined = pc.fill_null(joined, pa.scalar(b"", pa.large_binary()))
+    if damaged:
+        joined = pc.if_else(batch.column(DAMAGE_COLUMN).is_null(), joined, pa.scalar(None, joined.type))
     rejected, rows, present = [], np.arange(len(joined)), joined
     if joined.null_count:
         null_N = joined.is_null().to_numpy(zero_copy_only=False)
-        reason, detail = Reason.NULL_TEXT, f"null in {', '.join(columns)}"
-        rejected = [RejectedRow(int(row), reason, detail) for row in np.flatnonzero(null_N)]
+        null = Reason.NULL_TEXT, f"null in {', '.join(columns)}"
+        rejected = [RejectedRow(row, *damaged.get(row, null)) for row in np.flatnonzero(null_N).tolist()]
         rows, present = np.flatnonzero(~null_N), joined.drop_null()
     texts = _as_text(present)
     bad = _bad_texts(present, limits, valid=texts is not None)
@@ -110,6 +113,14 @@ def read_texts(batch: pa.RecordBatch | pa.Table, columns: Sequence[str], limits:
     if texts is None or truncated:
         texts = present.cast(pa.large_string())
     return Texts(texts, rows, rejected, truncated)
+
+
+def _damaged(batch: pa.RecordBatch | pa.Table) -> dict[int, tuple[Reason, str]]:
+    """Return the rows of a batch that their file does not let be read, with reason and detail."""
+    if DAMAGE_COLUMN not in batch.schema.names:
+        return {}
+    told = enumerate(batch.column(DAMAGE_COLUMN).to_pylist())
+    return {row: (Reason(item["reason"]), item["detail"]) for row, item in told if item is not None}
 
 
 def _as_text(values: pa.LargeBinaryArray) -> pa.LargeStringArray | None:

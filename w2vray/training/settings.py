@@ -12,16 +12,21 @@ from w2vray.errors import ConfigError
 from w2vray.models import kinds
 from w2vray.settings.verbs import (
     CORPUS_HELP,
+    DELIMITER_HELP,
+    FORMAT_HELP,
     LABEL_COLUMN_HELP,
     LABEL_SEPARATOR_HELP,
     LABEL_STRIP_HELP,
     OOV_CHOICES,
+    STORE_FORMATS,
     TABLE_VERSION_HELP,
     TEXT_COLUMN_HELP,
     UNLABELLED_HELP,
     documented,
     require,
     require_choices,
+    require_delimiter,
+    require_paths,
     require_text_columns,
     require_version,
 )
@@ -59,8 +64,10 @@ class TrainSettings:
         metavar="EXPR",
         group="Data",
     )
+    format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS, group="Data")
+    delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER", group="Data")
     table_version: int | None = documented(f"Of LABELLED. {TABLE_VERSION_HELP}", None, metavar="N", group="Data")
-    validation: tuple[str, ...] = documented("Parquet kept for early stopping.", (), metavar="PATH", group="Data")
+    validation: tuple[str, ...] = documented("Labelled set kept for early stopping.", (), metavar="PATH", group="Data")
     validation_fraction: float | None = documented(
         lambda: (
             f"Share of LABELLED kept for it. Default: {DEFAULT_VALIDATION_SHARE:g}; none with --validation, and none "
@@ -113,7 +120,9 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
+        require_paths(self, "vectors", "output")
         require_text_columns(self.text_column)
+        require_delimiter(self)
         require_version(self.table_version)
         require(self.label_separator != "", "label_separator", "", "at least one character")
         share = self.validation_fraction

@@ -1,0 +1,101 @@
+"""Where the records of CSV end: a line end inside of quotes is none.
+
+The rules are those of Arrow's reader, and of RFC 4180 where that says anything. A quote opens a quoted part only where
+a cell begins; inside of it, two quotes are one. A record ends with a line feed, a carriage return, or both. An empty
+line is blank.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from w2vray.kernels.compiling import kernel, read_only
+from w2vray.store.plain.records import Ends
+
+__all__ = ["QUOTE", "CellScanner"]
+
+QUOTE = 0x22
+_LF, _CR = 0x0A, 0x0D
+
+_RECORD, _CELL, _PLAIN, _QUOTED, _QUOTE_SEEN, _AFTER_CR = range(6)
+"""Where the scan is: before a record, before a cell, in a cell, between quotes, behind a quote that may be the closing
+one, behind a carriage return that a line feed may follow."""
+
+
+class CellScanner:
+    """Finds the records of CSV, and counts their cells."""
+
+    def __init__(self, delimiter: str) -> None:
+        self._delimiter = ord(delimiter)
+        self._state = np.array([_RECORD, 1, 0, 0], dtype=np.int64)
+
+    @property
+    def in_quotes(self) -> bool:
+        """A quote has been opened and not closed."""
+        return bool(self._state[0] == _QUOTED)
+
+    def scan(self, chunk: bytes) -> Ends:
+        """Go on with the next bytes."""
+        if not chunk:
+            return _empty()
+        most = chunk.count(b"\n") + chunk.count(b"\r") + 1
+        found_N4 = np.empty((most, 4), dtype=np.int64)
+        count = _scan(read_only(np.frombuffer(chunk, dtype=np.uint8)), self._delimiter, self._state, found_N4)
+        return Ends(found_N4[:count, 0], found_N4[:count, 1], found_N4[:count, 2], found_N4[:count, 3] == 0)
+
+    def finish(self) -> Ends:
+        """Return the last record, if it has no line end."""
+        if self._state[0] in {_RECORD, _AFTER_CR} and not self._state[3]:
+            return _empty()
+        cells, lines, size = self._state[1:].tolist()
+        one = np.ones(1, dtype=np.int64)
+        return Ends(one * 0, one * (lines + 1), one * cells, one == int(size == 0))
+
+
+def _empty() -> Ends:
+    none = np.empty(0, dtype=np.int64)
+    return Ends(none, none, none, none == 1)
+
+
+@kernel
+def _scan(
+    data: npt.NDArray[np.uint8], delimiter: int, state: npt.NDArray[np.int64], found_N4: npt.NDArray[np.int64]
+) -> int:
+    """Write the end, the lines, the cells and the bytes of each record that ends here; return how many there are.
+
+    ``state`` is where the scan is, and the cells, the line ends and the bytes of the record so far.
+    """
+    where, cells, lines, size = state[0], state[1], state[2], state[3]
+    count = 0
+    at = 0
+    while at < len(data):
+        byte = data[at]
+        if where == _AFTER_CR:
+            where = _RECORD
+            if byte == _LF:  # of the line end before it
+                at += 1
+                if count:
+                    found_N4[count - 1, 0] = at
+                continue
+        at += 1
+        if where == _QUOTED:
+            if byte == QUOTE:
+                where = _QUOTE_SEEN
+            elif byte == _LF or (byte == _CR and at < len(data) and data[at] != _LF):
+                lines += 1
+            size += 1
+            continue
+        if byte in (_LF, _CR):
+            found_N4[count, 0], found_N4[count, 1], found_N4[count, 2], found_N4[count, 3] = at, lines + 1, cells, size
+            count += 1
+            where, cells, lines, size = _AFTER_CR if byte == _CR else _RECORD, 1, 0, 0
+            continue
+        size += 1
+        if byte == delimiter:
+            where = _CELL
+            cells += 1
+        elif byte == QUOTE and where in (_RECORD, _CELL, _QUOTE_SEEN):
+            where = _QUOTED
+        elif where != _PLAIN:
+            where = _PLAIN
+    state[0], state[1], state[2], state[3] = where, cells, lines, size
+    return count

@@ -1,0 +1,307 @@
+"""JSON Lines: one object a line. Arrow reads whole chunks; lines that it does not take are read one by one.
+
+What Arrow is given has been looked at: each line is one object by its first and its last character, all is UTF-8, and
+no bare ``null`` follows an object, at which Arrow 26 ends the process. Then a chunk has as many rows as lines, or a
+line is damaged.
+"""
+
+import json
+import re
+from collections.abc import Generator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json
+
+from w2vray.errors import FileError
+from w2vray.schema import FileReason, Reason
+from w2vray.store.corpus import SourceFile
+from w2vray.store.description import Description, ReadAs
+from w2vray.store.plain.cutting import Cutter, content_fingerprint, in_blocks, unchanged
+from w2vray.store.plain.damage import Damage, is_utf8, not_utf8, too_long, with_damage
+from w2vray.store.plain.json_values import (
+    Kind,
+    NotAnObjectError,
+    UnfitError,
+    kind_named,
+    kind_of,
+    kind_of_type,
+    merged,
+    read_object,
+    read_value,
+)
+from w2vray.store.plain.records import LineScanner, Records, read_records
+from w2vray.store.plain.streams import BOM, Head, chunks, look, require_utf8_text
+from w2vray.store.units import Piece
+
+__all__ = ["JsonLines", "is_object", "require_lines"]
+
+_FIRST_LINES, _LINES_A_CHUNK, _LATE_LOOKS = 100, 28, 100
+_NULL_BETWEEN = re.compile(rb"\}[ \t\r]*null")
+_EXACT = float(1 << 53)
+
+
+def is_object(head: Head) -> bool:
+    """Tell whether the first line of a file is one JSON object."""
+    lines = head.lines(1)
+    return _reads(lines[0]) if lines else _begins(head)
+
+
+class JsonLines:
+    """The format of JSON Lines; its stretches are bytes."""
+
+    name = "jsonl"
+    endings = frozenset(["jsonl", "ndjson"])
+    magic = b""
+    damaged = FileReason.DAMAGED_DATA
+
+    def describe(self, handle: Any, file: SourceFile, columns: Sequence[str], _: ReadAs) -> Description:
+        """Describe an opened file: its lines are counted, and some are looked at for the types of the columns.
+
+        Raises:
+            FileError: it does not hold a JSON object a line, or cannot be unpacked.
+        """
+        head = look(handle)
+        require_utf8_text(head)
+        require_lines(head)
+        start = len(BOM) if head.start.startswith(BOM) else 0
+        size = file.size if head.compression is None else None
+        cutter = Cutter(LineScanner(), head=head.start[:start], first_line=1, size=size)
+        looked = _Looked(columns)
+        for records in read_records(chunks(handle, head.compression, start, None), cutter, 1):
+            looked.add(records)
+        stretches = cutter.stretches()
+        rows = sum(stretch.rows for stretch in stretches)
+        if not rows:
+            raise FileError("it has no rows", reason=FileReason.NO_ROWS)
+        kinds = {name: str(kind) for name, kind in looked.kinds.items() if name in columns}
+        return Description(
+            file=file,
+            format=self.name,
+            schema=pa.schema([pa.field(name, kind.type) for name, kind in looked.kinds.items()]),
+            stretches=stretches,
+            fingerprint=content_fingerprint(stretches),
+            layout=json.dumps({"compression": head.compression, "kinds": kinds}),
+            notes=looked.notes(rows),
+        )
+
+    def read(
+        self, handle: Any, piece: Piece, columns: Sequence[str], schema: pa.Schema
+    ) -> Generator[pa.RecordBatch, None, None]:
+        """Yield the rows of a piece of an opened file; a line that cannot be read is a row that says so.
+
+        Raises:
+            FileError: the file is not the one that was planned.
+        """
+        layout = json.loads(piece.layout)
+        kinds = {name: kind_named(layout["kinds"][name]) for name in columns if name in layout["kinds"]}
+        reader = _Reader(
+            {
+                name: _Column.of(kind, schema.field(name).type if name in schema.names else None)
+                for name, kind in kinds.items()
+            }
+        )
+        stream = unchanged(handle, layout["compression"], piece)
+        yield from in_blocks(map(reader.rows, read_records(stream, LineScanner(), piece.first_line)))
+
+
+def require_lines(head: Head) -> None:
+    """Refuse a file that does not hold an object a line.
+
+    Raises:
+        FileError: it starts as a JSON array, or none of its first lines is an object.
+    """
+    lines = head.lines(_FIRST_LINES)
+    if lines and lines[0].lstrip()[:1] == b"[":
+        raise FileError(
+            "it is one JSON array, and not an object a line: write it so, as with `jq -c '.[]' FILE > FILE.jsonl`",
+            reason=FileReason.UNKNOWN_FORMAT,
+        )
+    if not any(_reads(line) for line in lines) and (lines or not (head.whole or _begins(head))):
+        first = (lines[0] if lines else head.start)[:40].decode(errors="replace")
+        raise FileError(
+            f"it is not JSON Lines: none of the {len(lines) or 1} lines at its start is a JSON object ({first!r} ...)",
+            reason=FileReason.UNKNOWN_FORMAT,
+        )
+
+
+def _begins(head: Head) -> bool:
+    """Tell whether a first line that is longer than the look begins as an object."""
+    return not head.whole and head.start.removeprefix(BOM).lstrip()[:1] == b"{"
+
+
+def _reads(line: bytes) -> bool:
+    try:
+        read_object(line.decode(), ())
+    except (NotAnObjectError, UnicodeDecodeError):
+        return False
+    return True
+
+
+class _Looked:
+    """The kinds of columns by the lines that are looked at.
+
+    These are the first ones, some of each chunk, and, for a column without a value so far, the next line that seems to
+    have one.
+    """
+
+    def __init__(self, columns: Sequence[str]) -> None:
+        self.kinds: dict[str, Kind] = {}
+        self._columns = columns
+        self._lines = 0
+        self._late = dict.fromkeys(columns, _LATE_LOOKS)
+
+    def add(self, records: Records) -> None:
+        """Look at some of the records of a chunk."""
+        first = 0 if self._lines else min(len(records), _FIRST_LINES)
+        spread: list[int] = []
+        if first < len(records):
+            spread = np.linspace(first, len(records) - 1, _LINES_A_CHUNK).astype(int).tolist()
+        for index in sorted({*range(first), *spread}):
+            self._look(records, index)
+        for name, left in self._late.items():
+            if left and self.kinds.get(name, Kind("null")).name == "null":
+                self._look_for(records, name)
+
+    def _look_for(self, records: Records, name: str) -> None:
+        pattern = re.compile(re.escape(json.dumps(name, ensure_ascii=False)).encode() + rb"\s*:\s*(?!null)")
+        at = 0
+        while self._late[name] and (found := pattern.search(records.data, at)):
+            index = int(np.searchsorted(records.ends_N, found.start(), side="right"))
+            if index >= len(records):
+                return
+            self._late[name] -= 1
+            self._look(records, index)
+            if self.kinds.get(name, Kind("null")).name != "null":
+                return
+            at = int(records.ends_N[index])
+
+    def _look(self, records: Records, index: int) -> None:
+        if records.long_N[index]:
+            return
+        with suppress(NotAnObjectError, UnicodeDecodeError):
+            found = read_object(records.record(index).decode())
+            self._lines += 1
+            for name, (value, _) in found.items():
+                kind = kind_of(value) if name in self._columns else Kind("null")
+                self.kinds[name] = merged(self.kinds.get(name, Kind("null")), kind)
+
+    def notes(self, rows: int) -> tuple[str, ...]:
+        """Say what a person may not expect."""
+        seen = "all lines" if self._lines >= rows else "some lines of each file"
+        told = {"text": "its values are of several kinds, kept as text as they are written"}
+        told["json"] = "its values are objects or lists of several kinds, kept as the JSON that is written"
+        return tuple(
+            f"column {name!r} of JSON Lines: {told[kind.name]} (by {seen})"
+            for name, kind in self.kinds.items()
+            if kind.name in told
+        )
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column that is read: of which kind it is by the file's plan, and of which its values are handed on."""
+
+    planned: Kind
+    read: Kind
+
+    @classmethod
+    def of(cls, planned: Kind, common: pa.DataType | None) -> "_Column":
+        """Return a column of a kind; ``common`` is its type in the store, None for texts and labels, which are text."""
+        if common is None:
+            return cls(planned, planned.as_text)
+        if planned.name == "null":
+            planned = kind_of_type(common) or planned
+        elif pa.types.is_string(common) and planned.type != common and not planned.of:  # another file's are strings
+            return cls(Kind("text") if planned.name == "float64" else planned, Kind("text"))
+        return cls(planned, planned)
+
+
+class _Reader:
+    """Reads the records of chunks, with some columns of theirs."""
+
+    def __init__(self, columns: dict[str, _Column]) -> None:
+        self.columns = columns
+        # a field that no file has: without any, Arrow would tell no number of rows
+        none = pa.field("w2vray.none", pa.null())
+        self.parsed = pa.schema([*(pa.field(name, item.planned.type) for name, item in columns.items()), none])
+        self.schema = pa.schema([*(pa.field(name, item.read.type) for name, item in columns.items()), none])
+        self.by_arrow = all(item.planned.parsed_by_arrow for item in columns.values())
+
+    def rows(self, records: Records) -> pa.RecordBatch:
+        """Return a row for each record."""
+        if self.by_arrow and _may_be_parsed(records):
+            with suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                table = _parsed(records.data, self.parsed)
+                if len(table) == len(records) and not _too_large(table):
+                    return table.cast(self.schema).combine_chunks().to_batches()[0]
+        return self._one_by_one(records)
+
+    def _one_by_one(self, records: Records) -> pa.RecordBatch:
+        values: dict[str, list[Any]] = {name: [] for name in self.columns}
+        damages: list[Damage | None] = []
+        for index in range(len(records)):
+            row, damage = self._row(records, index)
+            damages.append(damage)
+            for name, column in values.items():
+                column.append(row.get(name))
+        arrays = [pa.array(values[name], item.read.type) for name, item in self.columns.items()]
+        arrays.append(pa.nulls(len(records)))
+        return with_damage(pa.RecordBatch.from_arrays(arrays, schema=self.schema), damages)
+
+    def _row(self, records: Records, index: int) -> tuple[dict[str, Any], Damage | None]:
+        line = int(records.lines_N[index])
+        if records.long_N[index]:
+            return {}, too_long(line)
+        row, name = {}, ""
+        try:
+            for name, (value, written) in read_object(records.record(index).decode(), self.columns).items():
+                row[name] = read_value(value, written, self.columns[name].read)
+        except NotAnObjectError as error:
+            return {}, Damage(Reason.DAMAGED_LINE, f"line {line}: not a JSON object: {error}")
+        except UnfitError as error:
+            kind = self.columns[name].planned
+            detail = f"line {line}: {name!r} is {error}; by the lines that were looked at, the column is {kind}"
+            return {}, Damage(Reason.WRONG_TYPE, detail)
+        except UnicodeEncodeError as error:
+            detail = f"line {line}: {name!r} holds {error.object[error.start]!r}, half of a surrogate pair"
+            return {}, Damage(Reason.INVALID_UTF8, detail)
+        except UnicodeDecodeError as error:
+            return {}, not_utf8(line, error)
+        return row, None
+
+
+def _may_be_parsed(records: Records) -> bool:
+    """Tell whether each record is an object by its first and last characters, so that none goes on in the next."""
+    if records.long_N.any() or not is_utf8(records.data):
+        return False
+    data = np.frombuffer(records.data, dtype=np.uint8)
+    if (data[records.starts_N] != ord("{")).any():
+        return False
+    last_N = records.ends_N - 1
+    for space in (ord("\n"), ord("\r"), ord(" ")):  # what may stand behind an object, in this order
+        last_N = last_N - (data[last_N] == space)
+    if (data[last_N] != ord("}")).any():
+        return False
+    return b"null" not in records.data or _NULL_BETWEEN.search(records.data) is None
+
+
+def _parsed(data: bytes, schema: pa.Schema) -> pa.Table:
+    return pyarrow.json.read_json(
+        pa.BufferReader(data),
+        read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(data) + 1),
+        parse_options=pyarrow.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
+    )
+
+
+def _too_large(table: pa.Table) -> bool:
+    """Tell whether there is a float so large that it may not be the whole number that is written."""
+    for column in table.columns:
+        values = pc.list_flatten(column) if pa.types.is_list(column.type) else column
+        if pa.types.is_floating(values.type) and pc.any(pc.greater_equal(pc.abs(values), _EXACT)).as_py():
+            return True
+    return False
