@@ -12,6 +12,18 @@ What the command line does, the functions here do, with the same options as keyw
 Importing this package starts nothing and imports neither ray nor torch; each name is loaded when it is first used.
 """
 
+import sys
+
+# `python -m w2vray` puts the folder one stands in first: a typing.py in it would be taken for Python's own.
+# That of the package itself stays, where it is run as it lies, without an installation.
+if (
+    sys.argv[:1] == ["-m"]  # as long as Python looks for the module that it is to run
+    and "w2vray" in sys.orig_argv
+    and not sys.flags.safe_path
+    and sys.path[0] != __file__.rpartition("/w2vray/")[0]
+):
+    del sys.path[0]
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

@@ -14,7 +14,6 @@ from w2vray.models.kinds import ModelSettings, model_settings
 from w2vray.scoring.metrics import NO_LABEL, Confusion, metrics
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.steps import StepSettings
-from w2vray.text.lookup import Lookup
 from w2vray.training.examples import NO_EXAMPLES, Examples
 from w2vray.training.fit import BEST, CURVE, SEARCH, Task, fit
 from w2vray.training.objectives import OneLabel
@@ -89,7 +88,7 @@ def examples(rows: Rows, vectors: Vectors, labels: Sequence[str]) -> Examples:
     """Look up rows to learn from: those of a known label of which a word has a vector, as ``w2vray train`` does."""
     number = {label: index for index, label in enumerate(labels)}
     known = rows.take(np.flatnonzero([label in number for label in rows.labels]))
-    ids = Lookup(vectors.vocabulary, vectors.rules, OOV)(known.texts)
+    ids = vectors.lookup(vectors.rules, OOV)(known.texts)
     usable_N = ids.evidence_N
     labels_N = np.array([number[label] for label in known.labels], dtype=np.int64)
     offsets_N1 = np.concatenate(([0], np.cumsum(ids.lengths_N[usable_N])))

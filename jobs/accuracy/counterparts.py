@@ -25,7 +25,6 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped] # it
 
 from w2vray.errors import W2vrayError
 from w2vray.models.average.settings import AverageSettings
-from w2vray.text.lookup import Lookup
 from w2vray.vectors import Vectors
 
 __all__ = ["FASTTEXT", "SKLEARN", "TFIDF", "measure_fasttext", "measure_sklearn", "measure_tfidf"]
@@ -81,7 +80,7 @@ def _fitted(model: Any, train: Any, test: Any, labelled: LabelledSet) -> Outcome
 
 def _means(rows: Rows, vectors: Vectors) -> npt.NDArray[np.float64]:
     """Return means_ND, computed in plain numpy."""
-    ids = Lookup(vectors.vocabulary, vectors.rules, OOV)(rows.texts)
+    ids = vectors.lookup(vectors.rules, OOV)(rows.texts)
     starts = ids.offsets_N1[:-1]
     means_ND = np.zeros((len(rows), vectors.dim))
     for text, (start, length) in enumerate(zip(starts.tolist(), ids.lengths_N.tolist(), strict=True)):

@@ -24,7 +24,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
-from w2vray.text.lookup import Lookup
 from w2vray.vectors import Vectors
 
 __all__ = ["PLAIN_NETWORKS", "measure_plain_network"]
@@ -115,7 +114,7 @@ def _network(name: str, dim: int, classes: int) -> PlainCnn | PlainRecurrent:
 
 def _texts(rows: Rows, vectors: Vectors) -> list[npt.NDArray[np.int32]]:
     """Return each text's ids of known words, as the other classifiers have them."""
-    ids = Lookup(vectors.vocabulary, vectors.rules, OOV)(rows.texts)
+    ids = vectors.lookup(vectors.rules, OOV)(rows.texts)
     return np.split(ids.ids_L, ids.offsets_N1[1:-1])
 
 

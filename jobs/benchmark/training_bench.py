@@ -32,7 +32,6 @@ from w2vray.models.kinds import ModelSettings, model_settings
 from w2vray.models.recurrent.settings import RecurrentSettings
 from w2vray.settings.steps import StepSettings
 from w2vray.text import tokens
-from w2vray.text.lookup import Lookup
 from w2vray.training.epochs import ALONE, Workers
 from w2vray.training.examples import NO_EXAMPLES, Examples
 from w2vray.training.fit import Task, fit
@@ -140,7 +139,7 @@ def _summed(value: Tensor) -> Tensor:
 def _epochs(set_up: _Training, workers: Workers = ALONE) -> None:
     """Look the texts up and fit."""
     vectors = Vectors.open(set_up.vectors)
-    ids = Lookup(vectors.vocabulary, vectors.rules, "skip")(set_up.texts)
+    ids = vectors.lookup(vectors.rules, "skip")(set_up.texts)
     examples = Examples.of(ids.ids_L, ids.offsets_N1, np.arange(len(set_up.texts)) % len(LABELS), len(LABELS))
     task = Task(model=set_up.settings, classes=len(LABELS), objective=OneLabel(), tune_vectors=set_up.tuned)
     fit(task, vectors.table_VD, examples, NO_EXAMPLES, workers=workers)

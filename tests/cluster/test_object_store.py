@@ -12,8 +12,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable, write_deltalake
 from moto.server import ThreadedMotoServer
 from pyarrow import fs
+from pyiceberg.catalog.sql import SqlCatalog
 
 from w2vray.cluster.score import ScoreSummary, score
 from w2vray.errors import CorpusError, RunError
@@ -313,4 +315,44 @@ def test_row_groups_and_rejected_rows_in_a_bucket(bucket: Bucket, make_model: Ma
     summary = run_score(bucket.place("store"), make_model(), bucket.place("run"))
     assert (summary.rows_in, summary.rows_scored, summary.rows_rejected) == (5, 3, 2)
     assert {name.split("/")[0] for name in parts_of(bucket.content("run"))} == {"scores", "rejected"}
+    assert check(bucket.place("run")).ok
+
+
+TEXTS = pa.table({"id": range(10), "text": [f"bab dab {row}" for row in range(10)], "part": ["p 1%", "p 2%"] * 5})
+
+
+def test_a_delta_lake_table_in_a_bucket_is_read_by_its_log(
+    bucket: Bucket, make_model: MakeModel, tmp_path: Path
+) -> None:
+    write_deltalake(tmp_path / "t", TEXTS, partition_by=["part"])
+    write_deltalake(tmp_path / "t", TEXTS, mode="append")
+    DeltaTable(tmp_path / "t").delete("id = 3")
+    bucket.upload(tmp_path / "t", "lake/t")
+    model, options = make_model(), {"keep": ("id", "part"), "where": "part == 'p 2%'"}
+
+    summary = run_score(bucket.place("lake/t", secret=True), model, bucket.place("run"), **options)
+
+    assert (summary.rows_in, summary.exit_code) == (8, 0)
+    place = f"s3://{bucket.name}/lake/t"
+    assert summary.tables == [{"kind": "Delta Lake", "place": place, "version": 2}]
+    assert run_score(bucket.place("lake/t"), model, bucket.place("first"), table_version=0).rows_in == 10
+    with pytest.raises(CorpusError, match=f"^{place} has no version 7; its log has 0 to 2$"):
+        run_score(bucket.place("lake/t"), model, bucket.place("none"), table_version=7)
+    assert SECRET not in json.dumps(summary.as_dict())
+
+
+def test_an_iceberg_table_in_a_bucket_is_read_by_its_metadata(
+    bucket: Bucket, make_model: MakeModel, tmp_path: Path
+) -> None:
+    own = {"s3.endpoint": f"http://127.0.0.1:{bucket.port}", "s3.region": "us-east-1"}
+    catalog = SqlCatalog("test", uri=f"sqlite:///{tmp_path}/c.db", warehouse=f"s3://{bucket.name}/lake", **own)
+    catalog.create_namespace("n")
+    made = catalog.create_table("n.t", TEXTS.schema)
+    made.append(TEXTS)
+    made.delete("id = 3")
+
+    summary = run_score(bucket.place("lake/n/t"), make_model(), bucket.place("run"), keep=("id",))
+
+    assert (summary.rows_in, summary.exit_code) == (9, 0)
+    assert summary.tables[0]["place"] == f"s3://{bucket.name}/lake/n/t"
     assert check(bucket.place("run")).ok

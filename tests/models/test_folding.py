@@ -34,6 +34,7 @@ SHARED = Path(__file__).resolve().parents[3] / "shared"
 V, K, M, D, C = 40, 3, 5, 7, 4
 MODELS: list[ModelSettings] = [
     AverageSettings(),
+    AverageSettings(unit_length=True),
     CnnSettings(widths=(1,), filters=1),
     CnnSettings(widths=(3, 4, 5), filters=20),
     CnnSettings(widths=(7, 2), filters=3),

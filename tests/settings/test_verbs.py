@@ -10,6 +10,7 @@ from w2vray.settings import verbs as config
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings, VectorsInfoSettings
 from w2vray.settings.verbs import (
     EvaluateSettings,
+    InfoSettings,
     PredictSettings,
     ScoreSettings,
     VerifySettings,
@@ -25,6 +26,7 @@ NO_DEFAULT: dict[type[Any], dict[str, Any]] = {
     ImportSettings: {"source": "vectors.bin", "output": "vectors"},
     FitVectorsSettings: {"corpus": ("store",), "output": "vectors"},
     JoinVectorsSettings: {"vectors": ("one", "two"), "output": "vectors"},
+    InfoSettings: {"path": "store"},
     VectorsInfoSettings: {"vectors": "vectors"},
     TrainSettings: {"labelled": ("store",), "vectors": "vectors", "output": "model"},
     EvaluateSettings: {"labelled": ("store",), "model": "model"},

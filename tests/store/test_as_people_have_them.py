@@ -203,7 +203,7 @@ def test_a_store_twice_by_a_folder_in_it_is_refused(scored: Scored, tmp_path: Pa
 @pytest.mark.parametrize("way", ["w2vray", "-m"])
 def test_nothing_is_imported_from_the_folder_one_stands_in(way: str, tmp_path: Path) -> None:
     """Neither by the program nor by the process that describes files; ``json.py`` would take the place of Python's."""
-    for module in ("json", "base64", "queue", "safetensors", "pyarrow"):
+    for module in ("json", "base64", "queue", "safetensors", "pyarrow", "typing", "numpy", "sitecustomize", "click"):
         planted = f"open({str(tmp_path / 'PLANTED')!r}, 'w'); raise SystemExit('planted')"
         (tmp_path / "here" / f"{module}.py").parent.mkdir(exist_ok=True)
         (tmp_path / "here" / f"{module}.py").write_text(planted)

@@ -16,7 +16,9 @@ from deltalake import DeltaTable, TableFeatures, write_deltalake
 from tests.fixtures.tables import commit, delete_delta_rows
 from w2vray.errors import CorpusError
 from w2vray.store.corpus import Corpus, find_corpus, shared_files
+from w2vray.store.corpus_texts import corpus_texts
 from w2vray.store.filters import parse_where
+from w2vray.store.labelled import labelled_units
 from w2vray.store.preflight import Columns, Found, whole_store
 from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN, read_unit
 from w2vray.store.units import plan_units
@@ -454,3 +456,33 @@ def test_features_that_tables_have_in_the_wild_are_known(tmp_path: Path) -> None
     table.alter.add_feature(features, allow_protocol_versions_increase=True)
 
     assert ids_of(tmp_path / "t") == [0, 1]
+
+
+def test_labelled_sets_and_texts_are_read_without_deleted_rows(tmp_path: Path) -> None:
+    table = tmp_path / "t"
+    rows = texts(0, 10, label=["a", "b"] * 5, lang=["en", "de"] * 5)
+    write_deltalake(table, rows, configuration={"delta.enableDeletionVectors": "true"})
+    delete_delta_rows(table, 10, [2, 3])
+
+    labelled = labelled_units([str(table)], ("text",), "label", "lang == 'en'")
+    found = corpus_texts([str(table)], ("text",))
+    where = parse_where("lang == 'en'").fitted(labelled.schema)
+    read = [
+        row["label"]
+        for unit in labelled.units
+        for batch in read_unit(unit, labelled.corpus.roots, ["text", "label"], where, labelled.schema)
+        for row in batch.to_pylist()
+    ]
+
+    assert read == ["a"] * 4
+    assert found.rows == 8
+    assert [text for batch in found for text in batch.to_pylist()] == [f"text {row}" for row in (0, 1, *range(4, 10))]
+    assert f"{table}: Delta Lake table, read at version 1" in [*labelled.notes, *found.notes]
+    assert corpus_texts([str(table)], ("text",), table_version=0).rows == 10
+
+
+def test_a_table_that_is_iceberg_too_is_read_by_delta_lakes_log(table: Path) -> None:
+    (table / "metadata").mkdir()
+    (table / "metadata" / "00001-x.metadata.json").write_text("{}")
+
+    assert ids_of(table) == NOW

@@ -402,3 +402,54 @@ def test_nanoseconds_are_compared_to_their_last_digit() -> None:
     for text in ("time > '10:00:00.1234567'", "time == '10:00:00+02:00'"):
         with pytest.raises(ConfigError, match="is no value of it"):
             parse_where(text).fitted(schema)
+
+
+CONDITIONS = st.recursive(
+    st.builds(
+        "{} {} {}".format,
+        st.sampled_from(["a", "b", "c"]),
+        st.sampled_from(["==", "!=", "<", ">="]),
+        st.integers(0, 2),
+    )
+    | st.builds("{} is {}".format, st.sampled_from(["a", "b", "c"]), st.sampled_from(["None", "not None"]))
+    | st.builds("{} {} [0, 1]".format, st.sampled_from(["a", "b", "c"]), st.sampled_from(["in", "not in"])),
+    lambda inner: (
+        st.builds("({} {} {})".format, inner, st.sampled_from(["and", "or"]), inner)
+        | st.builds("not ({})".format, inner)
+    ),
+    max_leaves=4,
+)
+VALUES = st.one_of(st.none(), st.integers(0, 2))
+
+
+@given(CONDITIONS, VALUES, VALUES)
+def test_values_that_exclude_all_rows_exclude_each_of_them(text: str, a: int | None, b: int | None) -> None:
+    """Whatever the other columns hold: here ``c`` has every value that it can have."""
+    kinds = pa.schema([(name, pa.int64()) for name in "abc"])
+    rows = pa.RecordBatch.from_arrays([[a] * 4, [b] * 4, [None, 0, 1, 2]], schema=kinds)
+
+    excluded = parse_where(text).excludes(rows.select(["a", "b"]).slice(0, 1))
+
+    if excluded:
+        assert len(parse_where(text, kinds).rows(rows)) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "excluded"),
+    [
+        ("a == 1", False),
+        ("a == 2", True),
+        ("a == 2 and c == 5", True),
+        ("c == 5 and (a == 2 or b == 7)", True),
+        ("a == 2 or c == 5", False),
+        ("c == 5", False),
+        ("b is None", False),
+        ("b == 1", True),
+        ("b is not None and c is None", True),
+        ("a == 'x'", False),
+    ],
+)
+def test_a_part_beside_and_excludes_rows_by_itself(text: str, excluded: bool) -> None:
+    values = pa.RecordBatch.from_pylist([{"a": 1, "b": None}], pa.schema([("a", pa.int64()), ("b", pa.int64())]))
+
+    assert parse_where(text).excludes(values) == excluded

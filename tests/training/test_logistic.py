@@ -57,6 +57,16 @@ def test_text_means_are_over_each_texts_own_words() -> None:
     assert labels_N.tolist() == [1, 0, 1]
 
 
+def test_text_means_may_be_scaled_to_length_1() -> None:
+    """All but that of a text without words."""
+    words = WordVectors(torch.tensor([[3.0, 4.0], [0.0, -2.0]]), torch.zeros(0, 2), trainable=False)
+    ids_L, offsets_N1 = np.array([0, 1], dtype=np.int32), np.array([0, 1, 1, 2])
+
+    found = Means(words, Examples.of(ids_L, offsets_N1, np.array([1, 0, 1]), 2), unit_length=True)
+
+    torch.testing.assert_close(torch.from_numpy(found.means_ND), torch.tensor([[0.6, 0.8], [0, 0], [0, -1]]))
+
+
 def test_means_of_a_share_lie_in_a_file_where_they_are_many(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The same numbers, in chunks, and nothing is left behind."""
     random = np.random.default_rng(0)

@@ -38,7 +38,7 @@ def warnings(vectors: Vectors, tokens: int, found: int) -> list[str]:
 def test_every_family_is_measured_and_the_best_is_first(make_vectors: MakeVectors) -> None:
     """With the words that each one does not find, the commonest first."""
     vectors = make_vectors(CRAWL, "fasttext")
-    compared = compare_families(vectors.vocabulary, TEXTS, vectors.rules)
+    compared = compare_families(vectors, TEXTS, vectors.rules)
     assert sorted(one.family for one in compared) == sorted(FAMILIES)
     found = {one.family: (one.found.tokens, one.found.found, one.found.missing) for one in compared}
     assert found["cased"] == (16, 16, {})
@@ -70,9 +70,7 @@ def test_the_family_that_makes_use_of_most_of_the_text_is_recommended(
 ) -> None:
     """The stored one where no other is better by more than a little."""
     vectors = make_vectors(words, stored)
-    assert (
-        recommended(compare_families(vectors.vocabulary, TEXTS, vectors.rules), vectors, vectors.rules).family == best
-    )
+    assert recommended(compare_families(vectors, TEXTS, vectors.rules), vectors, vectors.rules).family == best
 
 
 def test_few_tokens_found_are_told_with_the_better_family_and_how_to_have_it(make_vectors: MakeVectors) -> None:

@@ -75,7 +75,8 @@ def _store(output: Output, path: str) -> None:
     columns = [(field.name, str(field.type)) for field in described[0].schema] if described else []
     size = sum(file.size for file in corpus.files)
     value = {"kind": "store", "path": path, "files": len(corpus.files), "bytes": size, "ignored": corpus.ignored.files}
-    lines: list[Any] = [f"{path}: {counted(len(corpus.files), 'file')}, {size:,} bytes", *corpus.ignored.lines()]
+    value["tables"] = [table.as_json() for table in corpus.tables.values()]
+    lines: list[Any] = [f"{path}: {counted(len(corpus.files), 'file')}, {size:,} bytes", *corpus.notes]
     lines += [f"not readable as data: {failure.detail}" for failure in unreadable.values()]
     if described:
         of = f", the first {_COLUMNS_SHOWN} of {len(columns):,}" if len(columns) > _COLUMNS_SHOWN else ""

@@ -25,7 +25,7 @@ def vectors() -> None:
 
 @verb("import", vectors_config.ImportSettings, when_stopped=_NONE_WRITTEN)
 def vectors_import(output: Output, /, **arguments: Any) -> None:
-    """Make a vectors directory of a file of word2vec, GloVe, fastText or gensim."""
+    """Make a vectors directory of a file of word2vec, GloVe, fastText or gensim, or of a model2vec directory."""
     from w2vray.vectors import import_vectors
 
     with output.progress("words") as update:
@@ -93,9 +93,10 @@ def vectors_info(output: Output, /, **arguments: Any) -> None:
         return
     rules = family(settings.family) if settings.family else opened.rules
     texts = corpus_texts(settings.corpus, settings.text_column, ReadAs.of(settings))
-    found = measure_coverage(opened.vocabulary, rules, texts)
+    pieces = opened.pieces if rules.pieces else None
+    found = measure_coverage(opened.vocabulary, rules, texts, pieces=pieces)
     sample = list(sample_texts(texts.units, texts.roots, texts.text_columns, most_bytes=_COMPARED_BYTES))
-    compared = compare_families(opened.vocabulary, sample, opened.rules)
+    compared = compare_families(opened, sample, opened.rules)
     best = recommended(compared, opened, opened.rules).family
     value = {
         **_vectors_value(opened),

@@ -22,7 +22,7 @@ from w2vray.cluster.trainer import Progress, require_workers, run_trainer
 from w2vray.cluster.waiting import Note
 from w2vray.errors import BundleError, ConfigError, CorpusError, UnusableInputError
 from w2vray.models.directory import ModelConfig, save_bundle
-from w2vray.models.kinds import ModelSettings, model_settings
+from w2vray.models.kinds import ModelSettings, model_settings, settled
 from w2vray.run.leases import only_writer
 from w2vray.run.wholefiles import WholeFiles
 from w2vray.settings.steps import StepSettings
@@ -105,6 +105,7 @@ def train(
     if os.path.lexists(output):
         raise BundleError(f"{output} is already there; name another --output, or remove it first")
     vectors = Vectors.open(settings.vectors).for_oov(settings.oov)
+    model = settled(model, unit_length=vectors.unit_length)
     columns = (settings.text_column, settings.label_column, settings.where, ReadAs.of(settings))
     planned = partial(labelled_units, label_separator=settings.label_separator)
     stores = [planned(settings.labelled, *columns, table_version=settings.table_version)]

@@ -75,7 +75,7 @@ class ModelConfig:
         return {
             "format_version": FORMAT_VERSION,
             "model": self.model,
-            "settings": asdict(self.settings),
+            "settings": {name: value for name, value in asdict(self.settings).items() if value is not None},
             "tuned_vectors": self.tuned_vectors,
             "labels": list(self.labels),
             "multi_label": self.multi_label,

@@ -27,7 +27,7 @@ of these ways are loaded.
 
 import os
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any
 
@@ -56,6 +56,7 @@ __all__ = [
     "option_owners",
     "register",
     "settings_class",
+    "settled",
     "summaries",
 ]
 
@@ -240,3 +241,9 @@ def model_settings(model: str, given: dict[str, Any], *, tuned: bool = False) ->
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     settings: ModelSettings = kind(**values)
     return settings
+
+
+def settled(settings: ModelSettings, **of_vectors: Any) -> ModelSettings:
+    """Return settings in which what was left to the vectors is as these say."""
+    open_ = {name: value for name, value in of_vectors.items() if getattr(settings, name, value) is None}
+    return replace(settings, **open_)

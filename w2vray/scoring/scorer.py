@@ -43,7 +43,7 @@ __all__ = ["SCORING_VERSION", "TextScorer", "numeric_profile"]
 SCORING_VERSION = 6
 """Raised when the same model gives another answer to the same text."""
 
-_WARMING = ["Caf\u00e9 e\u0301 a-b xyzzy"]
+_WARMING = ["Caf\u00e9 e\u0301 a-b xyzzy \u6620\u753b"]
 _ONE_WORD = Ids(np.zeros(1, dtype=np.int32), np.arange(2), np.ones(1, dtype=np.int32), np.ones(1, dtype=np.int32))
 """What makes every kernel compile, or load, before the first real text."""
 

@@ -26,7 +26,7 @@ __all__ = ["FitVectorsSettings", "ImportSettings", "JoinVectorsSettings", "Vecto
 
 ALGORITHMS = ("word2vec", "fasttext")
 ON_BAD_ROWS = ("fail", "skip")
-FORMATS = ("auto", "word2vec-binary", "word2vec-text", "glove", "fasttext-binary", "gensim")
+FORMATS = ("auto", "word2vec-binary", "word2vec-text", "glove", "fasttext-binary", "gensim", "model2vec")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,9 @@ class ImportSettings:
     """Settings of ``vectors import``."""
 
     source: str = documented(
-        "File of word vectors: plain, or packed by gzip, bzip2, xz, zstd, lz4, zip or tar.", positional=True
+        "File of word vectors: plain, or packed by gzip, bzip2, xz, zstd, lz4, zip or tar; or directory of a static "
+        "model (model2vec, sentence-transformers).",
+        positional=True,
     )
     output: str = documented("Vectors directory to make.", metavar="VECTORS")
     format: str = documented("Format of the file; auto looks at it.", "auto", choices=FORMATS)

@@ -12,7 +12,7 @@ from pyarrow import fs
 
 from w2vray.errors import CorpusError
 from w2vray.store.opening import first_line
-from w2vray.store.places import is_uri, without_secrets
+from w2vray.store.places import is_uri, shown
 from w2vray.store.table import NO_VALUES, Table, TableFile
 
 __all__ = ["KIND", "read_delta"]
@@ -55,7 +55,7 @@ def read_delta(place: str, store: fs.FileSystem, path: str, version: int | None)
     import deltalake
     from deltalake.exceptions import DeltaError
 
-    named = without_secrets(place)
+    named = shown(place)
     if unquote(path) != path:  # the library would decode it, and might find another table
         raise CorpusError(f"{named} is a {KIND} table in a folder whose name is percent-encoded; rename the folder")
     if version is not None and version not in (there := _versions(store, path)):

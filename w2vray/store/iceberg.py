@@ -18,7 +18,7 @@ from pyarrow import fs
 from w2vray.errors import CorpusError
 from w2vray.store.avro import require_whole
 from w2vray.store.opening import first_line
-from w2vray.store.places import without_secrets
+from w2vray.store.places import shown, without_secrets
 from w2vray.store.table import Table, TableFile
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def read_iceberg(
     """
     from pyiceberg.exceptions import NotInstalledError, ValidationError
 
-    named, folder = without_secrets(place), path.rstrip("/")
+    named, folder = shown(place), path.rstrip("/")
     try:
         table = _opened(store, folder, metadata or _newest(named, store, folder))
         inside = _inside(named, store, folder, table.metadata.location)

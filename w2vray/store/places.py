@@ -14,7 +14,7 @@ from w2vray.artefacts import no_path_because
 from w2vray.errors import CorpusError
 from w2vray.store.opening import first_line
 
-__all__ = ["absolute", "is_uri", "open_store", "require_utf8", "without_secrets"]
+__all__ = ["absolute", "is_uri", "open_store", "require_utf8", "shown", "without_secrets"]
 
 
 def is_uri(place: str) -> bool:
@@ -112,6 +112,11 @@ _LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 _OPEN_OPTIONS = frozenset({"endpoint_override", "region", "scheme", "use_mmap"})
 """What a URI's query may say aloud: where the store is. Anything else may be a key or a token."""
+
+
+def shown(place: str) -> str:
+    """Return a place as a person reads it: of a URI, without its user and its query."""
+    return without_secrets(place).partition("?")[0] if is_uri(place) else place
 
 
 def without_secrets(place: str) -> str:

@@ -13,7 +13,7 @@ from pyarrow import fs
 from w2vray.errors import CorpusError
 from w2vray.store.delta import read_delta
 from w2vray.store.iceberg import METADATA, read_iceberg
-from w2vray.store.places import without_secrets
+from w2vray.store.places import shown
 from w2vray.store.table import Table
 
 __all__ = ["open_table", "part_metadata", "refuse_table_above", "refuse_tables"]
@@ -62,13 +62,13 @@ def open_table(
     if kind is None:
         return None
     if kind not in _READERS:
-        raise _refused(without_secrets(place), kind)
+        raise _refused(shown(place), kind)
     try:
         if metadata is not None:
             return read_iceberg(place, store, path, version, metadata)
         return _READERS[kind](place, store, path, version)
     except ModuleNotFoundError as error:
-        raise _refused(without_secrets(place), kind, f"pip install 'w2vray[tables]' to read it ({error})") from None
+        raise _refused(shown(place), kind, f"pip install 'w2vray[tables]' to read it ({error})") from None
 
 
 def _kind_of(store: fs.FileSystem, path: str) -> str | None:

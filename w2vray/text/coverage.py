@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from w2vray.text.resolution import WAYS, resolve
-from w2vray.text.tokens import TokenRules, tokenizer
+from w2vray.text.lookup import Lookup
+from w2vray.text.pieces import Pieces
+from w2vray.text.resolution import WAYS
+from w2vray.text.tokens import TokenRules
 from w2vray.text.vocabulary import MISSING, Vocabulary
 
 __all__ = ["Coverage", "measure_coverage"]
@@ -48,20 +50,25 @@ class Coverage:
 
 
 def measure_coverage(
-    vocabulary: Vocabulary, rules: TokenRules, texts: Iterable[pa.LargeStringArray], *, words: int = 20
+    vocabulary: Vocabulary,
+    rules: TokenRules,
+    texts: Iterable[pa.LargeStringArray],
+    *,
+    pieces: Pieces | None = None,
+    words: int = 20,
 ) -> Coverage:
     """Measure the coverage of texts; ``words`` of the commonest missing words are listed.
 
     So that memory stays bounded, the rarest are forgotten where there are more than ``_MISSING_WORDS``. A word that
     comes again is then counted anew: its count is too low, never too high, and it may not be listed at all.
     """
-    tokenize = tokenizer(rules)
+    lookup = Lookup(vocabulary, rules, "skip", pieces=pieces)
     missing: Counter[str] = Counter()
     ways = np.zeros(len(WAYS), dtype=np.int64)
     tokens = 0
     for array in texts:
-        counts = Counter(token for text in array.to_pylist() for token in tokenize(text))
-        resolved = resolve(vocabulary, rules, list(counts))
+        counts = Counter(token for text in array.to_pylist() for token in lookup.tokenize(text))
+        resolved = lookup.resolve(list(counts))
         counts_E = np.repeat(np.array(list(counts.values()), dtype=np.int64), np.diff(resolved.offsets_W1))
         tokens += int(counts_E.sum())
         known_E = resolved.rows_E != MISSING

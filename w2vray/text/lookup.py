@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from w2vray.settings.verbs import SPECIAL_OOV
 from w2vray.text.given import given_texts
+from w2vray.text.pieces import Pieces
 from w2vray.text.resolution import Resolution, resolve
 from w2vray.text.tokens import TokenRules, tokenizer
 from w2vray.text.vocabulary import MISSING, Vocabulary
@@ -84,6 +85,10 @@ class Lookup:
     oov: str
     replaced_rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     covers: Callable[[str], bool] | None = None
+    pieces: Pieces | None = None
+
+    def __post_init__(self) -> None:
+        assert self.rules.pieces == (self.pieces is not None), "such rules and a tokenizer go together"
 
     @property
     def special_id(self) -> int | None:
@@ -96,7 +101,7 @@ class Lookup:
         Raises:
             UnusableInputError: they are one str, or one of them is not a str of Unicode characters.
         """
-        tokenize = tokenizer(self.rules)
+        tokenize = self.tokenize
         numbers = _Numbers()
         codes: list[int] = []
         lengths = []
@@ -109,7 +114,12 @@ class Lookup:
 
     def resolve(self, words: list[str]) -> Resolution:
         """Find the entries of distinct words: the one place that knows how a written word becomes rows."""
-        return resolve(self.vocabulary, self.rules, words)
+        return resolve(self.vocabulary, self.rules, words) if self.pieces is None else self.pieces.resolve(words)
+
+    @property
+    def tokenize(self) -> Callable[[str], list[str]]:
+        """What splits a text into what ``resolve`` reads: words, or parts that have pieces."""
+        return tokenizer(self.rules) if self.pieces is None else self.pieces.cuts
 
     def entry_ids(self, found: Resolution) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
         """Apply ``oov``: return the id of each entry, ``MISSING`` where it is skipped, and the words to make."""

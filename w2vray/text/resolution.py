@@ -122,11 +122,12 @@ def _whole(vocabulary: Vocabulary, rules: TokenRules, words: Sequence[str]) -> R
     entries = list(words)
     rows_W = vocabulary.rows(words)
     ways_W = np.where(rows_W == MISSING, NOT_FOUND, WAYS.index("exact")).astype(np.int8)
+    missing = np.flatnonzero(rows_W == MISSING).tolist()
+    if rules.by_vocabulary:  # a run of words has no other spelling: its pieces may
+        missing = [index for index in missing if not has_unspaced(words[index])]
     for way, respell in _ways(rules):
         tried = [
-            (index, spelling)
-            for index in np.flatnonzero(rows_W == MISSING).tolist()
-            for spelling in respell(words[index])
+            (index, spelling) for index in missing if rows_W[index] == MISSING for spelling in respell(words[index])
         ]
         found_rows = vocabulary.rows([spelling for _, spelling in tried])
         for (index, spelling), row in zip(tried, found_rows.tolist(), strict=True):

@@ -46,7 +46,7 @@ from w2vray.errors import BundleError
 from w2vray.settings.verbs import FAMILIES
 from w2vray.text.invisible import JOINERS, emoji_sequence, ranges, visible
 
-__all__ = ["TokenRules", "family", "prepared", "straightened", "tokenizer", "word_character"]
+__all__ = ["PIECES", "TokenRules", "family", "prepared", "straightened", "tokenizer", "word_character"]
 
 _STRAIGHT_APOSTROPHES = {0x2018: "'", 0x2019: "'", 0x02BC: "'"}
 _STRAIGHT_MARKS = {
@@ -91,6 +91,7 @@ class TokenRules:
     split_apostrophes: bool = False  # in the parts around an apostrophe that have most rows
     by_vocabulary: bool = False  # where its script has no spaces, into the words that the table has
     drop_unknown_marks: bool = False  # a mark that has no row is not a token
+    pieces: bool = False  # split by the tokenizer that came with the vectors; no other rule applies
 
     def as_dict(self) -> dict[str, Any]:
         """Return the rules as JSON can hold them.
@@ -124,7 +125,7 @@ class TokenRules:
     @property
     def name(self) -> str:
         """The family's name, and whether these are its rules of an earlier version."""
-        return self.family if self == _FAMILIES.get(self.family) else f"{self.family} of an earlier version"
+        return self.family if self in (_FAMILIES.get(self.family), PIECES) else f"{self.family} of an earlier version"
 
 
 _OFF_BEFORE = {
@@ -135,6 +136,7 @@ _OFF_BEFORE = {
     "split_apostrophes": False,
     "by_vocabulary": False,
     "drop_unknown_marks": False,
+    "pieces": False,
 }
 """Rules that stored ones may lack: they came later, and were not in force before."""
 
@@ -210,6 +212,9 @@ _FAMILIES = {
     "uncased": replace(_CASED, family="uncased", lowercase=True, other_case=False, closed_class=""),
 }
 assert tuple(_FAMILIES) == FAMILIES
+
+PIECES = TokenRules(family="pieces", lowercase=False, straighten_apostrophes=False, pieces=True)
+"""Rules of vectors that came with a tokenizer (see ``pieces.py``): its own."""
 
 
 def family(name: str) -> TokenRules:

@@ -91,7 +91,8 @@ def fit(
     torch.manual_seed(task.seed)  # the same first weights on every worker
     if isinstance(task.model, LogisticSettings):
         classifier = words.classifier(task, table_VD)
-        means = Means(classifier.words, train, workers=workers, folder=folder)
+        scaled = bool(task.model.unit_length)
+        means = Means(classifier.words, train, unit_length=scaled, workers=workers, folder=folder)
         line, converged = _fit_at_once(classifier, means, task, task.model, workers=workers, examples=len(train))
         loss, accuracy = validate(classifier, validation, task.objective, workers)
         line = replace(line, validation_loss=loss, validation_accuracy=accuracy)

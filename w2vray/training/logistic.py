@@ -60,11 +60,19 @@ class LogisticFit:
 class Means:
     """The means of a worker's share of the examples, in float32, and their labels, found once; many lie in files.
 
+    With ``unit_length`` they are scaled to length 1.
+
     Iterating gives pairs of means_ND and labels, a chunk at a time, always in the same order.
     """
 
     def __init__(
-        self, words: WordVectors, examples: Examples, *, workers: Workers = ALONE, folder: Path | None = None
+        self,
+        words: WordVectors,
+        examples: Examples,
+        *,
+        unit_length: bool = False,
+        workers: Workers = ALONE,
+        folder: Path | None = None,
     ) -> None:
         rows = len(range(workers.rank, len(examples), workers.count))
         self.means_ND = _room((rows, words.dim), np.float32, folder)
@@ -77,7 +85,8 @@ class Means:
                 for places in length_batches(examples.lengths(chunk)):
                     batch = examples.ids(chunk[places]).padded()
                     means_BD = words(batch).sum(dim=1) / batch.lengths_B.clamp(min=1)[:, None]
-                    self.means_ND[start + places] = means_BD.numpy()
+                    scaled_BD = F.normalize(means_BD, dim=1) if unit_length else means_BD
+                    self.means_ND[start + places] = scaled_BD.numpy()
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         for start in range(0, len(self.means_ND), _CHUNK_ROWS):

@@ -10,7 +10,6 @@ import pyarrow as pa
 from w2vray.settings.verbs import FAMILIES
 from w2vray.text.coverage import Coverage, measure_coverage
 from w2vray.text.tokens import TokenRules, family
-from w2vray.text.vocabulary import Vocabulary
 from w2vray.vectors.directory import JOINED, Vectors
 from w2vray.vectors.families import FIRST_WORDS, guess_family
 
@@ -54,11 +53,18 @@ class FamilyCoverage:
 
 
 def compare_families(
-    vocabulary: Vocabulary, texts: Sequence[pa.LargeStringArray], stored: TokenRules
+    vectors: Vectors, texts: Sequence[pa.LargeStringArray], stored: TokenRules
 ) -> list[FamilyCoverage]:
-    """Measure every family on some texts, those with the largest share first; of ``stored`` as it was stored."""
-    rules = [stored, *(family(name) for name in FAMILIES if name != stored.family)]
-    found = [FamilyCoverage(some.family, measure_coverage(vocabulary, some, texts, words=_NAMED)) for some in rules]
+    """Measure every family on some texts, those with the largest share first; of ``stored`` as it was stored.
+
+    Pieces of a tokenizer are found by that alone.
+    """
+    others = [] if stored.pieces else [family(name) for name in FAMILIES if name != stored.family]
+    found = []
+    for rules in (stored, *others):
+        pieces = vectors.pieces if rules.pieces else None
+        measured = measure_coverage(vectors.vocabulary, rules, texts, pieces=pieces, words=_NAMED)
+        found.append(FamilyCoverage(rules.family, measured))
     return sorted(found, key=lambda one: -one.found.coverage)
 
 
@@ -97,9 +103,11 @@ def coverage_warnings(
     if not tokens or found >= LOW_SHARE * tokens:
         return []
     share = found / tokens
+    if rules.pieces:
+        return [f"only {share:.1%} of the pieces are known to the vectors' tokenizer: are they of another language?"]
     told = f"only {share:.1%} of the tokens have a vector; the texts are read as {rules.name}"
     texts = list(sample())
-    best = recommended(compare_families(vectors.vocabulary, texts, rules), vectors, rules) if texts else None
+    best = recommended(compare_families(vectors, texts, rules), vectors, rules) if texts else None
     better_by = 0.0 if best is None else best.found.coverage / max(share, 1e-9)
     if vectors.ngrams is not None and better_by < _MUCH_BETTER:
         return []  # the others have vectors made of n-grams

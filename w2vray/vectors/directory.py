@@ -7,6 +7,7 @@
     words.bin        UTF-8 of all words; word_offsets.bin [V + 1] int64 says where each starts
     slot_rows.bin    [slots] int32 and slot_tags.bin [slots] uint32: the hash index of vocabulary.py
     ngrams.bin       [G, D] of the table's dtype, only where the vectors have n-grams (see ngrams.py)
+    tokenizer.json   only where words are pieces of a tokenizer (see text/pieces.py)
 
 ``writer.py`` makes it.
 """
@@ -25,14 +26,16 @@ from w2vray.errors import BundleError, VectorsError
 from w2vray.settings.verbs import DTYPES
 from w2vray.standing import instead
 from w2vray.text.lookup import Lookup
+from w2vray.text.pieces import Pieces
 from w2vray.text.tokens import TokenRules
 from w2vray.text.vocabulary import MISSING, Vocabulary
 from w2vray.vectors.ngrams import NGrams
 
-__all__ = ["FORMAT_VERSION", "JOINED", "META", "Vectors"]
+__all__ = ["FORMAT_VERSION", "JOINED", "META", "TOKENIZER", "Vectors"]
 
 FORMAT_VERSION = 1
 META = "vectors.json"
+TOKENIZER = "tokenizer.json"
 JOINED = "joined"
 """Format of the source of vectors that were joined."""
 
@@ -53,11 +56,17 @@ class Vectors:
     source: Mapping[str, Any]
     path: Path | None = None
     ngrams: NGrams | None = None
+    pieces: Pieces | None = None
 
     @property
     def dim(self) -> int:
         """Width of the table."""
         return int(self.table_VD.shape[1])
+
+    @property
+    def unit_length(self) -> bool:
+        """Whether the library that they came with scales the mean of a text to length 1."""
+        return self.pieces is not None and self.pieces.unit_length
 
     def __len__(self) -> int:
         return len(self.table_VD)
@@ -87,8 +96,9 @@ class Vectors:
             if (stored := meta.get("ngrams")) is not None:
                 rows_GD = _map(path, "ngrams", dtype, (stored["buckets"], dim))
                 ngrams = NGrams(rows_GD, int(stored["shortest"]), int(stored["longest"]))
+            pieces = _pieces(path, meta["pieces"]) if rules.pieces else None
             source, fingerprint = dict(meta["source"]), str(meta["fingerprint"])
-            return cls(table, vocabulary, rules, fingerprint, source, path.resolve(), ngrams)
+            return cls(table, vocabulary, rules, fingerprint, source, path.resolve(), ngrams, pieces)
         except (KeyError, TypeError, ValueError, BundleError) as error:
             raise VectorsError(f"{path / META} is not a description of word vectors ({error})") from error
 
@@ -109,9 +119,9 @@ class Vectors:
         return self
 
     def lookup(self, rules: TokenRules, oov: str, replaced_rows: npt.NDArray[np.int64] = _NO_ROWS) -> Lookup:
-        """Return the look-up of a model: in this table, and by these n-grams."""
+        """Return the look-up of a model: in this table, by these n-grams, or of these pieces."""
         covers = None if self.ngrams is None else self.ngrams.covers
-        return Lookup(self.vocabulary, rules, oov, replaced_rows, covers)
+        return Lookup(self.vocabulary, rules, oov, replaced_rows, covers, self.pieces)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the flat arrays, for Ray's object store; ``from_arrays`` is the way back."""
@@ -126,6 +136,9 @@ class Vectors:
         if self.ngrams is not None:
             arrays["ngrams"] = self.ngrams.table_GD
             arrays["ngram_lengths"] = np.array([self.ngrams.shortest, self.ngrams.longest])
+        if self.pieces is not None:
+            arrays["tokenizer"] = self.pieces.described
+            arrays["unit_length"] = np.array(self.pieces.unit_length)
         return {name: np.asarray(array) for name, array in arrays.items()}
 
     @classmethod
@@ -133,7 +146,8 @@ class Vectors:
         """Rebuild around shared arrays without copying them."""
         vocabulary = Vocabulary(arrays["words"], arrays["word_offsets"], arrays["slot_rows"], arrays["slot_tags"])
         ngrams = NGrams(arrays["ngrams"], *arrays["ngram_lengths"].tolist()) if "ngrams" in arrays else None
-        return cls(arrays["table"], vocabulary, rules, fingerprint, {}, ngrams=ngrams)
+        pieces = Pieces(arrays["tokenizer"], bool(arrays["unit_length"])) if "tokenizer" in arrays else None
+        return cls(arrays["table"], vocabulary, rules, fingerprint, {}, ngrams=ngrams, pieces=pieces)
 
 
 def _read_meta(path: Path) -> dict[str, Any]:
@@ -149,6 +163,13 @@ def _read_meta(path: Path) -> dict[str, Any]:
         found = meta.get("format_version") if isinstance(meta, dict) else None
         raise VectorsError(f"{path / META}: format version {found!r}; this version of w2vray reads {FORMAT_VERSION}")
     return meta
+
+
+def _pieces(path: Path, stored: Mapping[str, Any]) -> Pieces:
+    unit_length = stored["unit_length"]
+    if not isinstance(unit_length, bool):
+        raise VectorsError(f"{path / META}: unit_length of pieces is {unit_length!r}; expected true or false")
+    return Pieces(_map(path, TOKENIZER, "uint8", (stored["bytes"],)), unit_length, str(path / TOKENIZER))
 
 
 def _check_vocabulary(path: Path, vocabulary: Vocabulary, rows: int) -> None:
@@ -171,7 +192,7 @@ def _map(path: Path, name: str, dtype: str, shape: tuple[int, ...]) -> npt.NDArr
     if any(not isinstance(size, int) or size < 1 for size in shape):
         raise VectorsError(f"{path / META}: {name} would be of shape {shape}; expected whole numbers above 0")
     expected = math.prod(shape) * np.dtype(dtype).itemsize
-    file = plain_file(path, f"{name}.bin", VectorsError, most_bytes=1 << 62)
+    file = plain_file(path, name if "." in name else f"{name}.bin", VectorsError, most_bytes=1 << 62)
     try:
         size = file.stat().st_size
         if size != expected:

@@ -1,14 +1,15 @@
 """``vectors import``: a file of word vectors becomes a vectors directory."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from w2vray.errors import VectorsError
 from w2vray.settings.vectors import ImportSettings
+from w2vray.settings.verbs import flag
 from w2vray.text import tokens
 from w2vray.vectors.directory import Vectors
 from w2vray.vectors.families import FIRST_WORDS, FamilyGuess, guess_family
-from w2vray.vectors.readers import BadRows, open_source
+from w2vray.vectors.readers import BadRows, Source, open_source
 from w2vray.vectors.readers.bad_rows import shown
 from w2vray.vectors.writer import VectorsWriter
 
@@ -40,6 +41,8 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
             bad=bad,
         ) as source,
     ):
+        if source.pieces is not None:
+            _require_whole(settings)
         total = source.rows if settings.limit is None else min(settings.limit, source.rows or settings.limit)
         read = 0
         first_words: list[str] = []
@@ -51,9 +54,7 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
                 progress(read, total)
         if not len(writer) and bad.counts:
             raise VectorsError(f"{source.path}: none of {read:,} rows can be used ({', '.join(bad.counts)})")
-        guess = guess_family(first_words, otherwise=source.family)
-        if settings.family:
-            guess = FamilyGuess(settings.family, "--family says so")
+        guess = _family(settings.family, source, first_words)
         origin = {
             "path": str(source.path),
             "format": source.format,
@@ -63,7 +64,28 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
             **({"left_out": bad.as_dict()} if bad.counts else {}),
             **({"notes": notes} if (notes := [*source.notes, *_far_off(writer)]) else {}),
         }
-        return writer.finish(tokens.family(guess.family), origin, source.ngrams)
+        rules = tokens.PIECES if source.pieces is not None else tokens.family(guess.family)
+        return writer.finish(rules, origin, source.ngrams, source.pieces)
+
+
+def _family(asked: str | None, source: Source, first_words: Sequence[str]) -> FamilyGuess:
+    """What was asked for, or what came with the vectors, or else what the words tell; and why."""
+    if source.pieces is not None:
+        return FamilyGuess(tokens.PIECES.family, "a tokenizer came with the vectors")
+    if asked:
+        return FamilyGuess(asked, "--family says so")
+    return guess_family(first_words, otherwise=source.family)
+
+
+def _require_whole(settings: ImportSettings) -> None:
+    """Refuse what pieces of a tokenizer cannot be imported with."""
+    skip = settings.on_bad if settings.on_bad != "fail" else None
+    for name, value in (("limit", settings.limit), ("family", settings.family), ("on_bad", skip)):
+        if value is not None:
+            raise VectorsError(
+                f"{flag(name)} {value}: the rows of {settings.source} are pieces of its own tokenizer, which needs "
+                "all of them and splits texts in its own way; leave the option out"
+            )
 
 
 def _far_off(writer: VectorsWriter) -> list[str]:

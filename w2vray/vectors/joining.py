@@ -37,6 +37,11 @@ def join_vectors(
             together, or the output cannot be written.
     """
     parts = [Vectors.open(path) for path in settings.vectors]
+    for part in parts:
+        if part.pieces is not None:
+            raise VectorsError(
+                f"the rows of {part.path} are pieces of a tokenizer, and only words can be joined; leave it out"
+            )
     rules = family(settings.family) if settings.family else _common_rules(settings.vectors, parts)
     dim = sum(part.dim for part in parts)
     if dim > MAX_DIM:

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.errors import VectorsError
+from w2vray.text.pieces import Pieces
 from w2vray.text.tokens import TokenRules
 from w2vray.text.vocabulary import Vocabulary
-from w2vray.vectors.directory import FORMAT_VERSION, META, Vectors
+from w2vray.vectors.directory import FORMAT_VERSION, META, TOKENIZER, Vectors
 from w2vray.vectors.ngrams import NGrams
 from w2vray.vectors.readers.bad_rows import BadRows, Reason, shown
 from w2vray.vectors.readers.block import BLOCK_ROWS, Block
@@ -142,7 +143,22 @@ class VectorsWriter:
         self._hash.update(json.dumps(described).encode())
         return described
 
-    def finish(self, rules: TokenRules, source: Mapping[str, Any], ngrams: NGrams | None = None) -> Vectors:
+    def _write_pieces(self, pieces: Pieces) -> dict[str, Any]:
+        """Write the tokenizer and return what vectors.json tells of it."""
+        with self._writing():
+            pieces.described.tofile(self._partial / TOKENIZER)
+        described = {"unit_length": pieces.unit_length, "bytes": len(pieces.described)}
+        self._hash.update(pieces.described.tobytes())
+        self._hash.update(json.dumps(described).encode())
+        return described
+
+    def finish(
+        self,
+        rules: TokenRules,
+        source: Mapping[str, Any],
+        ngrams: NGrams | None = None,
+        pieces: Pieces | None = None,
+    ) -> Vectors:
         """Write what is left, move the directory to its name and open it.
 
         Raises:
@@ -152,6 +168,8 @@ class VectorsWriter:
             raise VectorsError(f"{source.get('path', 'the source')}: no word vectors in it")
         vocabulary = Vocabulary.build(list(self._words))
         described = {} if ngrams is None else {"ngrams": self._write_ngrams(ngrams, source.get("path", "the source"))}
+        if pieces is not None:
+            described["pieces"] = self._write_pieces(pieces)
         self._hash.update(f"{len(self)} {self._dim} {self.dtype}".encode())
         self._hash.update(vocabulary.blob.tobytes())
         self._hash.update(vocabulary.offsets.tobytes())

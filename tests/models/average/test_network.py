@@ -47,6 +47,17 @@ def test_a_text_without_words_has_the_mean_zero(model: AverageModel) -> None:
     assert model(*padded([[], [(1, 0)]]))[0].tolist() == [0.5, -0.5]
 
 
+def test_means_may_be_scaled_to_length_1(model: AverageModel) -> None:
+    """By hand: of (6, 8) it is (0.6, 0.8); a text without words keeps the mean zero."""
+    model.unit_length = True
+
+    logits_BC = model(*padded([[(12, 8), (0, 8)], []]))
+
+    torch.testing.assert_close(logits_BC, torch.tensor([[0.6 + 2 * 0.8 + 0.5, 3 * 0.6 - 0.8 - 0.5], [0.5, -0.5]]))
+    assert AverageModel(2, 2, AverageSettings(unit_length=True)).unit_length
+    assert not AverageModel(2, 2, AverageSettings()).unit_length
+
+
 @given(texts=some_texts, extra=st.integers(1, 5))
 def test_more_padding_changes_nothing(texts: list[list[tuple[float, float]]], extra: int) -> None:
     """The sum grows by zeros, and is not divided by the padded width."""

@@ -14,6 +14,7 @@ from w2vray.kernels.compiling import why_no_kernels
 from w2vray.settings.verbs import FAMILIES
 from w2vray.text.fast import looking_up
 from w2vray.text.fast.looking_up import FastLookup
+from w2vray.text.fast.words import WordReader
 from w2vray.text.lookup import Ids, Lookup
 from w2vray.text.tokens import TokenRules, family, tokenizer
 from w2vray.text.vocabulary import Vocabulary
@@ -190,7 +191,7 @@ def test_more_unknown_words_than_there_is_room_for(name: str, monkeypatch: pytes
     monkeypatch.setattr(looking_up, "_CODES", 8)
     monkeypatch.setattr(looking_up, "_MISSES", 2)
     monkeypatch.setattr(looking_up, "_MISS_BYTES", 4)
-    monkeypatch.setattr(looking_up, "REMEMBERED", 20)
+    monkeypatch.setattr(WordReader, "remembered", 20)
     chosen = random.Random(0)
     blocks = [
         [" ".join(f"{'w' * chosen.randrange(40)}{chosen.randrange(50)}é-film" for _ in range(9)) for _ in range(5)]

@@ -1,5 +1,8 @@
 """The head of a folded ``average``: the mean of projected rows.
 
+Where means are scaled to length 1, their lengths are needed: the rows are then not projected, and the dense layer comes
+after the mean.
+
 Shape letters: CONTRIBUTING.md.
 """
 
@@ -20,16 +23,27 @@ __all__ = ["AverageHead"]
 class AverageHead:
     """Mean of projected rows, and the bias."""
 
-    def __init__(self, weights: Mapping[str, npt.NDArray[Any]], _: AverageSettings | TunedAverageSettings) -> None:
-        self.weights_DP = np.ascontiguousarray(weights["dense.weight"].T)
+    def __init__(
+        self, weights: Mapping[str, npt.NDArray[Any]], settings: AverageSettings | TunedAverageSettings
+    ) -> None:
+        dense_DC = weights["dense.weight"].T
+        self._dense_DC = dense_DC.astype(np.float64) if settings.unit_length else None
+        self.weights_DP = np.ascontiguousarray(
+            np.eye(len(dense_DC), dtype=np.float32) if settings.unit_length else dense_DC
+        )
         self.bias_P = np.zeros(self.weights_DP.shape[1], dtype=np.float32)
         self._bias_C = weights["dense.bias"].astype(np.float64)
 
     def logits(self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return logits_NC."""
-        sums_NC = np.zeros((len(ids), len(self._bias_C)))
+        sums_NP = np.zeros((len(ids), len(self.bias_P)))
         for span in rows.spans(ids.ids_L, made_MD, lambda stop: stop):
             first = ids.text_at(span.start)
-            add_rows(span.places_L, span.start, span.stop, ids.offsets_N1, first, rows.rows_RP, sums_NC)
-        means_NC = sums_NC / np.maximum(ids.lengths_N, 1)[:, None]
-        return (means_NC + self._bias_C).astype(np.float32)
+            add_rows(span.places_L, span.start, span.stop, ids.offsets_N1, first, rows.rows_RP, sums_NP)
+        if self._dense_DC is None:
+            means_NC = sums_NP / np.maximum(ids.lengths_N, 1)[:, None]
+            return (means_NC + self._bias_C).astype(np.float32)
+        lengths_N = np.linalg.norm(sums_NP, axis=1)
+        units_ND = sums_NP / np.maximum(lengths_N, np.finfo(np.float64).tiny)[:, None]
+        logits_NC: npt.NDArray[np.float32] = (units_ND @ self._dense_DC + self._bias_C).astype(np.float32)
+        return logits_NC

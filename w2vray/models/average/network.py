@@ -1,5 +1,7 @@
 """``average``: the mean of a text's word vectors, then a dense layer; multinomial logistic regression.
 
+The mean may be scaled to length 1 before.
+
 Shape letters: CONTRIBUTING.md.
 """
 
@@ -14,12 +16,13 @@ __all__ = ["AverageModel"]
 
 
 class AverageModel(nn.Module):
-    """Mean of the word vectors, dense layer. A text without ids has the mean zero."""
+    """Mean of the word vectors, dense layer. A text without ids has the mean zero, of whatever length others have."""
 
     def __init__(self, dim: int, classes: int, settings: AverageSettings | TunedAverageSettings) -> None:
         super().__init__()
         dropouts = (settings.input_dropout, settings.dropout) if isinstance(settings, TunedAverageSettings) else (0, 0)
         self.input_dropout, self.dropout = map(nn.Dropout, dropouts)
+        self.unit_length = bool(settings.unit_length)
         self.dense = nn.Linear(dim, classes)
         nn.init.zeros_(self.dense.weight)  # the loss is convex: start from even odds
         nn.init.zeros_(self.dense.bias)
@@ -35,5 +38,8 @@ class AverageModel(nn.Module):
         return self._of_sums(F.embedding_bag(places_L, vectors_LD, starts_B, mode="sum"), lengths_B)
 
     def _of_sums(self, sums_BD: Tensor, lengths_B: Tensor) -> Tensor:
-        logits_BC: Tensor = self.dense(self.dropout(sums_BD / lengths_B.clamp(min=1)[:, None]))
+        means_BD = sums_BD / lengths_B.clamp(min=1)[:, None]
+        if self.unit_length:
+            means_BD = F.normalize(means_BD, dim=1)
+        logits_BC: Tensor = self.dense(self.dropout(means_BD))
         return logits_BC

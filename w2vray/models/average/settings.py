@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from w2vray.settings.logistic import LogisticSettings
+from w2vray.settings.logistic import UNIT_LENGTH_HELP, LogisticSettings
 from w2vray.settings.steps import StepSettings
-from w2vray.settings.verbs import documented
+from w2vray.settings.verbs import documented, require
 
 __all__ = ["AverageSettings", "TunedAverageSettings"]
 
@@ -20,3 +20,8 @@ class TunedAverageSettings(StepSettings):
 
     dropout: float = documented("share of the features left out in each training step.", 0.0)
     input_dropout: float = documented("share of the vectors' numbers left out in each training step.", 0.2)
+    unit_length: bool | None = documented(UNIT_LENGTH_HELP, None)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.unit_length in (None, True, False), "unit_length", self.unit_length, "true or false")

@@ -1,7 +1,8 @@
 """Texts to ids in compiled code: the same ``Ids`` as ``Lookup`` gives, many times sooner.
 
 Words that have a row as they are written never leave compiled code. The others are resolved by ``Lookup`` itself, each
-once, and remembered for later blocks; memory of them is bounded, and no answer depends on it.
+once, and remembered for later blocks; memory of them is bounded, and no answer depends on it. Where words are split
+into pieces, all that is read are parts of texts that ``Lookup`` splits, each once.
 
 Shape letters: CONTRIBUTING.md.
 """
@@ -13,22 +14,18 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from w2vray.kernels.compiling import read_only
-from w2vray.text.fast.alphabet import Alphabet, Characters
 from w2vray.text.fast.assembling import Entries, OovIds, assemble
-from w2vray.text.fast.index import Index
-from w2vray.text.fast.scanning import LATELY, Misses, empty_misses, grown, scan
-from w2vray.text.fast.writing import BY_PYTHON, FlatTexts, ways_to_read, write
+from w2vray.text.fast.misses import LATELY, Misses, empty_misses, grown
+from w2vray.text.fast.parting import PartReader
+from w2vray.text.fast.words import WordReader
+from w2vray.text.fast.writing import FlatTexts
 from w2vray.text.lookup import Ids, Lookup
-from w2vray.text.tokens import prepared
 
 __all__ = ["FastLookup"]
 
 _CODES, _KEPT_CODES = 1 << 16, 1 << 22
 _MISSES, _MISS_BYTES = 1 << 12, 1 << 16
-_NO_TABLE = read_only(np.empty(0, dtype=np.uint32))
 _NO_WORD = np.uint64(0xFFFFFFFFFFFFFFFF)  # no text has such bytes
-REMEMBERED, REMEMBERED_BYTES = 1 << 18, 1 << 23
-"""Misses that are remembered from block to block, and bytes of them; with more, all are forgotten."""
 
 
 class FastLookup:
@@ -45,33 +42,24 @@ class FastLookup:
 
     def __init__(self, lookup: Lookup) -> None:
         self.lookup = lookup
-        self._alphabet = Alphabet.of(lookup.rules)
-        self._characters: Characters | None = None
-        self._index = Index.of(lookup.vocabulary)
+        self._reader: WordReader | PartReader = (
+            WordReader(lookup.rules, lookup.vocabulary) if lookup.pieces is None else PartReader(lookup.pieces.cuts)
+        )
         self._oov_ids = _oov_ids(lookup)
         self._codes = np.empty(_CODES, dtype=np.int32)
         self._forget()
 
     def __call__(self, texts: pa.LargeStringArray) -> Ids:
         """Look up texts (no nulls)."""
-        if self._count > REMEMBERED or len(self._misses.blob) > REMEMBERED_BYTES:
+        if self._count > self._reader.remembered or len(self._misses.blob) > self._reader.remembered_bytes:
             self._forget()
-        flat = self._ascii(_flat(texts))
+        flat = self._reader.prepared(_flat(texts))
         ends_N = np.empty(len(texts), dtype=np.int64)
         text, at, tokens = 0, int(flat.offsets[0]), 0
         while True:
             text_before = text
-            text, at, more, self._count = scan(
-                flat,
-                text,
-                at,
-                self._alphabet,
-                self._index,
-                self._misses,
-                self._count,
-                self._lately,
-                self._codes[tokens:],
-                ends_N,
+            text, at, more, self._count = self._reader.scan(
+                flat, text, at, self._misses, self._count, self._lately, self._codes[tokens:], ends_N
             )
             ends_N[text_before:text] += tokens
             tokens += more
@@ -100,24 +88,6 @@ class FastLookup:
         self._made = np.empty(0, dtype=np.int64)
         self._words = {}
         self._offsets = np.zeros(1, dtype=np.int64)
-
-    def _ascii(self, texts: FlatTexts) -> FlatTexts:
-        """Write texts anew where any is not ASCII."""
-        rules = self.lookup.rules
-        ways_N = ways_to_read(texts, _NO_TABLE if self._characters is None else self._characters.written)
-        if not ways_N.any():
-            return texts
-        if self._characters is None:
-            self._characters = Characters.of(rules)
-            ways_N = ways_to_read(texts, self._characters.written)
-        characters = self._characters
-        by_python = [
-            prepared(rules, texts.data[texts.offsets[text] : texts.offsets[text + 1]].tobytes().decode())
-            for text in np.flatnonzero(ways_N == BY_PYTHON)
-        ]
-        if any(ord(max(text, default="\0")) >= len(characters.kinds) for text in by_python):
-            self._characters = characters = characters.with_all_kinds(rules)
-        return write(texts, ways_N, FlatTexts.of(by_python), characters)
 
     def _resolve(self) -> None:
         """Let ``Lookup`` resolve the misses that are new."""

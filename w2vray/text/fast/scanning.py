@@ -8,35 +8,28 @@ table of words met lately, and are neither hashed byte by byte nor compared.
 Shape letters: CONTRIBUTING.md.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.compiling import inlined, kernel
 from w2vray.text.fast.alphabet import DIGIT, EMOJI, JOINER, LETTER, MARK, NUMBER_JOINER, PARTS, TOKEN, WORD, Alphabet
-from w2vray.text.fast.index import FNV_OFFSET, FNV_PRIME, HALF, Index, found_row, mixed, same_bytes
+from w2vray.text.fast.index import Index, found_row
+from w2vray.text.fast.misses import (
+    BUT_ONE,
+    BYTE,
+    LATELY_BYTES,
+    LATELY_SHIFT,
+    ODD_HIGH,
+    ODD_LOW,
+    Misses,
+    hash_bytes,
+    last_bytes,
+    number_of_miss,
+)
 from w2vray.text.fast.writing import FlatTexts
 
-__all__ = ["LATELY", "Misses", "empty_misses", "grown", "scan"]
+__all__ = ["scan"]
 
-_ODD_LOW, _ODD_HIGH = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
-_BYTE, _BUT_ONE, _LATELY_SHIFT = np.uint64(8), np.uint64(56), np.uint64(50)
-
-LATELY = 1 << 14
-"""Places in the table of words met lately: [LATELY, 3], the last 16 bytes as two numbers, and the code."""
-
-
-class Misses(NamedTuple):
-    """Distinct words without a row, found again by the same hash; there are at least twice as many slots."""
-
-    blob: npt.NDArray[np.uint8]
-    ends: npt.NDArray[np.int64]  # [capacity + 1]
-    slots: npt.NDArray[np.int32]  # [slots] number of the word, or -1
-    tags: npt.NDArray[np.uint32]  # [slots]
-
-
-_LATELY_BYTES = 16
 _APOSTROPHE = 0x27
 _SMALL = 0x20  # set in a letter of ASCII, and only there makes one
 
@@ -158,74 +151,6 @@ def token_end(
     return end
 
 
-@inlined
-def _hash(data: npt.NDArray[np.uint8], at: int, end: int, lower: npt.NDArray[np.uint8]) -> int:
-    """Hash a token as ``vocabulary.hash_words`` does."""
-    value = FNV_OFFSET
-    for byte in range(at, end):
-        value = (value ^ np.uint64(lower[data[byte]])) * FNV_PRIME
-    return mixed(value)
-
-
-@inlined
-def _miss(
-    misses: Misses, count: int, value: int, data: npt.NDArray[np.uint8], at: int, end: int, lower: npt.NDArray[np.uint8]
-) -> int:
-    """Return the number of a word without a row; ``count`` where it is new, and kept now."""
-    mask = np.uint64(len(misses.slots) - 1)
-    tag = np.uint32(value >> HALF)
-    slot = value & mask
-    while True:
-        number = misses.slots[slot]
-        if number < 0:
-            break
-        if misses.tags[slot] == tag:
-            start = misses.ends[number]
-            if misses.ends[number + 1] - start == end - at and same_bytes(misses.blob, start, data, at, end, lower):
-                return number
-        slot = (slot + np.uint64(1)) & mask
-    start = misses.ends[count]
-    for byte in range(end - at):
-        misses.blob[start + byte] = lower[data[at + byte]]
-    misses.ends[count + 1] = start + end - at
-    misses.slots[slot] = count
-    misses.tags[slot] = tag
-    return count
-
-
-@inlined
-def _last_bytes(data: npt.NDArray[np.uint8], at: int, end: int, lower: npt.NDArray[np.uint8]) -> tuple[int, int]:
-    """Return the last 16 bytes of a token as two numbers."""
-    low = high = np.uint64(0)
-    for byte in range(at, end):
-        high = high << _BYTE | low >> _BUT_ONE
-        low = low << _BYTE | np.uint64(lower[data[byte]])
-    return low, high
-
-
-@kernel
-def empty_misses(capacity: int, size: int) -> Misses:
-    """Return room for so many words of so many bytes in all."""
-    slots = 1
-    while slots < 2 * capacity:
-        slots *= 2
-    blob = np.empty(size, dtype=np.uint8)
-    ends = np.zeros(capacity + 1, dtype=np.int64)
-    return Misses(blob, ends, np.full(slots, -1, dtype=np.int32), np.zeros(slots, dtype=np.uint32))
-
-
-@kernel
-def grown(misses: Misses, count: int) -> Misses:
-    """Return the words in twice the room."""
-    larger = empty_misses(2 * (len(misses.ends) - 1), 2 * len(misses.blob))
-    as_it_is = np.arange(256).astype(np.uint8)
-    for number in range(count):
-        start, end = misses.ends[number], misses.ends[number + 1]
-        value = _hash(misses.blob, start, end, as_it_is)
-        _miss(larger, number, value, misses.blob, start, end, as_it_is)
-    return larger
-
-
 @kernel
 def scan(
     texts: FlatTexts,
@@ -273,8 +198,8 @@ def scan(
                 kind = bits[data[end]]
                 if not kind & WORD:
                     break
-                high = high << _BYTE | low >> _BUT_ONE
-                low = low << _BYTE | np.uint64(lower[data[end]])
+                high = high << BYTE | low >> BUT_ONE
+                low = low << BYTE | np.uint64(lower[data[end]])
                 end += 1
             if end == at and not kind & TOKEN and data[at] != _APOSTROPHE:
                 at += 1
@@ -288,24 +213,24 @@ def scan(
                     at += 1
                     continue
                 start = at + (1 if data[at] == MARK else 2 if data[at] == EMOJI else 0)
-                low, high = _last_bytes(data, start, end, lower)
+                low, high = last_bytes(data, start, end, lower)
             if token == len(codes):
                 return text, at, token, count
-            place = (low * _ODD_LOW ^ high * _ODD_HIGH) >> _LATELY_SHIFT
-            if lately[place, 0] == low and lately[place, 1] == high and end - start <= _LATELY_BYTES:
+            place = (low * ODD_LOW ^ high * ODD_HIGH) >> LATELY_SHIFT
+            if lately[place, 0] == low and lately[place, 1] == high and end - start <= LATELY_BYTES:
                 codes[token] = np.int64(lately[place, 2])
                 token += 1
                 at = end
                 continue
-            value = _hash(data, start, end, lower)
+            value = hash_bytes(data, start, end, lower)
             code = found_row(words, word_offsets, slot_rows, slot_tags, value, data, start, end, lower)
             if code < 0:
                 if count + 1 == len(misses.ends) or misses.ends[count] + end - start > len(misses.blob):
                     return text, at, token, count
-                number = _miss(misses, count, value, data, start, end, lower)
+                number = number_of_miss(misses, count, value, data, start, end, lower)
                 count += number == count
                 code = -1 - number
-            if end - start <= _LATELY_BYTES:
+            if end - start <= LATELY_BYTES:
                 lately[place, 0], lately[place, 1], lately[place, 2] = low, high, np.uint64(code)
             codes[token] = code
             token += 1

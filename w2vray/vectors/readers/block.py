@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from w2vray.text.pieces import Pieces
 from w2vray.vectors.ngrams import NGrams
 
 __all__ = ["BLOCK_ROWS", "MAX_DIM", "Block", "Source", "rows_per_block"]
@@ -43,7 +44,8 @@ class Source:
 
     ``rows`` is what its header promises, None where it has no header; ``family`` the token rules such files come with,
     None where the words have to tell (see ``families.py``); ``ngrams`` the vectors of n-grams, where it has such;
-    ``notes`` sentences about the file that whoever asked should read, complete once all blocks were taken.
+    ``pieces`` the tokenizer, where words are pieces of one; ``notes`` sentences about the file that whoever asked
+    should read, complete once all blocks were taken.
     """
 
     path: Path
@@ -53,4 +55,5 @@ class Source:
     family: str | None
     blocks: Iterator[Block]
     ngrams: NGrams | None = None
+    pieces: Pieces | None = None
     notes: list[str] = field(default_factory=list)

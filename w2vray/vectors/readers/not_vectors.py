@@ -56,7 +56,10 @@ def refuse_known(path: Path, head: bytes) -> None:
         if head.startswith(magic):
             raise VectorsError(f"{path} is {what}")
     if len(head) > 9 and head[8:10] == b'{"' and struct.unpack("<Q", head[:8])[0] < 1 << 27:
-        raise VectorsError(f"{path} is a safetensors file, which has no words beside its numbers; {_AS_TEXT}")
+        raise VectorsError(
+            f"{path} is a safetensors file, which has no words beside its numbers; of a static model, name the "
+            f"directory that it is in, with its tokenizer.json; of others, {_AS_TEXT}"
+        )
     for encoding, (width, place) in _WIDE.items():
         letters = head[: 8 * width]
         rest = bytes(byte for index, byte in enumerate(letters) if index % width != place)

@@ -1,0 +1,117 @@
+"""Words that have no row of the table, each kept once, and the words that were met lately.
+
+Most tokens are common words of up to 16 bytes: those are found, as two whole numbers, in a small table of words met
+lately, and are neither hashed byte by byte nor compared.
+
+Shape letters: CONTRIBUTING.md.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from w2vray.kernels.compiling import inlined, kernel
+from w2vray.text.fast.index import FNV_OFFSET, FNV_PRIME, HALF, mixed, same_bytes
+
+__all__ = [
+    "BUT_ONE",
+    "BYTE",
+    "LATELY",
+    "LATELY_BYTES",
+    "LATELY_SHIFT",
+    "ODD_HIGH",
+    "ODD_LOW",
+    "Misses",
+    "empty_misses",
+    "grown",
+    "hash_bytes",
+    "last_bytes",
+    "number_of_miss",
+]
+
+ODD_LOW, ODD_HIGH = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+BYTE, BUT_ONE, LATELY_SHIFT = np.uint64(8), np.uint64(56), np.uint64(50)
+
+LATELY = 1 << 14
+"""Places in the table of words met lately: [LATELY, 3], the last 16 bytes as two numbers, and the code."""
+
+LATELY_BYTES = 16
+"""Bytes of such a word at most."""
+
+
+class Misses(NamedTuple):
+    """Distinct words without a row, found again by the same hash; there are at least twice as many slots."""
+
+    blob: npt.NDArray[np.uint8]
+    ends: npt.NDArray[np.int64]  # [capacity + 1]
+    slots: npt.NDArray[np.int32]  # [slots] number of the word, or -1
+    tags: npt.NDArray[np.uint32]  # [slots]
+
+
+@inlined
+def hash_bytes(data: npt.NDArray[np.uint8], at: int, end: int, lower: npt.NDArray[np.uint8]) -> int:
+    """Hash a token as ``vocabulary.hash_words`` does."""
+    value = FNV_OFFSET
+    for byte in range(at, end):
+        value = (value ^ np.uint64(lower[data[byte]])) * FNV_PRIME
+    return mixed(value)
+
+
+@inlined
+def number_of_miss(
+    misses: Misses, count: int, value: int, data: npt.NDArray[np.uint8], at: int, end: int, lower: npt.NDArray[np.uint8]
+) -> int:
+    """Return the number of a word without a row; ``count`` where it is new, and kept now."""
+    mask = np.uint64(len(misses.slots) - 1)
+    tag = np.uint32(value >> HALF)
+    slot = value & mask
+    while True:
+        number = misses.slots[slot]
+        if number < 0:
+            break
+        if misses.tags[slot] == tag:
+            start = misses.ends[number]
+            if misses.ends[number + 1] - start == end - at and same_bytes(misses.blob, start, data, at, end, lower):
+                return number
+        slot = (slot + np.uint64(1)) & mask
+    start = misses.ends[count]
+    for byte in range(end - at):
+        misses.blob[start + byte] = lower[data[at + byte]]
+    misses.ends[count + 1] = start + end - at
+    misses.slots[slot] = count
+    misses.tags[slot] = tag
+    return count
+
+
+@inlined
+def last_bytes(data: npt.NDArray[np.uint8], at: int, end: int, lower: npt.NDArray[np.uint8]) -> tuple[int, int]:
+    """Return the last 16 bytes of a token as two numbers."""
+    low = high = np.uint64(0)
+    for byte in range(at, end):
+        high = high << BYTE | low >> BUT_ONE
+        low = low << BYTE | np.uint64(lower[data[byte]])
+    return low, high
+
+
+@kernel
+def empty_misses(capacity: int, size: int) -> Misses:
+    """Return room for so many words of so many bytes in all."""
+    slots = 1
+    while slots < 2 * capacity:
+        slots *= 2
+    blob = np.empty(size, dtype=np.uint8)
+    ends = np.zeros(capacity + 1, dtype=np.int64)
+    return Misses(blob, ends, np.full(slots, -1, dtype=np.int32), np.zeros(slots, dtype=np.uint32))
+
+
+@kernel
+def grown(misses: Misses, count: int) -> Misses:
+    """Return the words in twice the room."""
+    larger = empty_misses(2 * (len(misses.ends) - 1), 2 * len(misses.blob))
+    as_it_is = np.arange(256).astype(np.uint8)
+    for number in range(count):
+        start, end = misses.ends[number], misses.ends[number + 1]
+        value = hash_bytes(misses.blob, start, end, as_it_is)
+        number_of_miss(larger, number, value, misses.blob, start, end, as_it_is)
+    return larger
