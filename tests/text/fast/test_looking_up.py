@@ -212,6 +212,28 @@ def test_a_text_that_is_one_long_word_and_one_that_is_all_marks() -> None:
     assert_same(FastLookup(lookup)(array(texts)), lookup(texts))
 
 
+HOSTILE = {
+    "NULs": "\0" * 1000 + "film\0film",
+    "one token of megabytes": "x" * 1_000_000,
+    "one token of megabytes, not ASCII": "\u00e9" * 200_000,
+    "invisible": "\u200b\u200d\ufe0f\u00ad" * 50_000,
+    "joiners": "\u0645" + "\u200c" * 100_000 + "\u06cc",
+    "an emoji without end": "\U0001f469" + "\u200d\U0001f469\U0001f3fd\ufe0f" * 50_000,
+    "right to left": "\u202e\u200fmlif \u2067good\u2069" * 1000,
+    "Zalgo": "".join(letter + "\u0301\u0316\u0334\u20dd" * 40 for letter in "awful film"),
+    "keycaps": "1\ufe0f\u20e3" * 50_000,
+    "flags": "\U0001f1e9" * 50_001,
+}
+
+
+@pytest.mark.parametrize("name", ["plain", "glove", "fasttext", "cased"])
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_texts_are_read_as_the_plain_look_up_reads_them(name: str, text: str) -> None:
+    """Each is read to its end, and what follows it is read too."""
+    lookup = Lookup(Vocabulary.build(["film", "good", "\U0001f469", "1", "x" * 3000]), family(name), "zero")
+    assert_same(FastLookup(lookup)(array([text, "good film"])), lookup([text, "good film"]))
+
+
 def test_tables_say_which_characters_python_must_prepare() -> None:
     """A combining accent joins the letter before it; most letters of most texts stand by themselves."""
     from w2vray.text.fast.alphabet import COMPLEX, PACKED, Characters  # noqa: PLC0415 - only this test looks inside

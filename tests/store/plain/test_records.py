@@ -1,0 +1,156 @@
+"""Records of JSON Lines and CSV: where each one is, what becomes of a damaged one, and a file that has changed."""
+
+import csv
+import gzip
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from w2vray.errors import FileError
+from w2vray.schema import DAMAGE_COLUMN, FileReason
+from w2vray.store.corpus import Corpus, find_corpus
+from w2vray.store.description import ANY, Description, ReadAs
+from w2vray.store.failures import Failure
+from w2vray.store.formats import describe_file
+from w2vray.store.places import open_store
+from w2vray.store.plain.csv_ends import CellScanner
+from w2vray.store.plain.records import read_records
+from w2vray.store.reading import ROW_COLUMN, read_unit
+from w2vray.store.units import plan_units
+
+
+def described(file: Path, columns: list[str], read_as: ReadAs = ANY) -> tuple[Corpus, Description | Failure]:
+    """Describe one file in this process."""
+    corpus = find_corpus([str(file)])
+    return corpus, describe_file(*open_store(corpus.roots[0]), corpus.files[0], columns, read_as, alone=True)
+
+
+def rows_of(file: Path, columns: list[str], read_as: ReadAs = ANY) -> list[dict[str, Any]]:
+    """Read a file by its plan."""
+    corpus, found = described(file, columns, read_as)
+    assert isinstance(found, Description)
+    batches = [batch for unit in plan_units([found]) for batch in read_unit(unit, corpus.roots, columns)]
+    return [row for batch in batches for row in batch.to_pylist()]
+
+
+def told(rows: list[dict[str, Any]]) -> dict[int, str]:
+    """Return what is said of the rows that cannot be read."""
+    damages = {row[ROW_COLUMN]: row.get(DAMAGE_COLUMN) for row in rows}
+    return {row: f"{item['reason']}: {item['detail']}" for row, item in damages.items() if item}
+
+
+@given(text=st.text(alphabet='a",\n\r', max_size=40), size=st.integers(1, 7))
+def test_csv_is_cut_where_pythons_own_reader_cuts_it(text: str, size: int) -> None:
+    data = text.encode()
+    chunks = [data[start : start + size] for start in range(0, len(data), size)]
+    expected = [len(row) for row in csv.reader(io.StringIO(text, newline="")) if row]
+
+    found = [cells for records in read_records(chunks, CellScanner(","), 1) for cells in records.cells_N.tolist()]
+
+    assert found == expected
+
+
+def test_damaged_lines_of_json_move_no_other_row(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    lines = [
+        b'{"text": "a", "n": 1}',
+        b"",
+        b"no json",
+        b'{"text": "b"} null',
+        b'{"text": "\xff"}',
+        b'{"text": "\\ud800"}',
+    ]
+    file.write_bytes(b"\xef\xbb\xbf" + b"\r\n".join([*lines, b'{"n": 3, "text": "2020-01-01"}']))
+
+    rows = rows_of(file, ["text", "n"])
+
+    assert [(row[ROW_COLUMN], row["text"]) for row in rows] == [
+        (0, "a"), (1, None), (2, None), (3, None), (4, None), (5, "2020-01-01")
+    ]  # fmt: skip
+    assert [(row, why.split(":")[0], why.split(":")[1]) for row, why in told(rows).items()] == [
+        (1, "damaged_line", " line 3"),
+        (2, "damaged_line", " line 4"),
+        (3, "invalid_utf8", " line 5"),
+        (4, "invalid_utf8", " line 6"),
+    ]
+
+
+def test_damaged_records_of_csv_move_no_other_row(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(b'text;n\r\n"a;""b\r\nc";007\r\n\r\ntoo;many;cells\r\nfew\r\nNA;\r\n"";1e5\r\n\xe9;x')
+
+    rows = rows_of(file, ["text", "n"])
+
+    assert [(row["text"], row["n"]) for row in rows] == [
+        ('a;"b\r\nc', "007"), (None, None), (None, None), ("NA", None), ("", "1e5"), (None, None)
+    ]  # fmt: skip
+    assert told(rows) == {
+        1: "damaged_line: line 5: 3 cells, and the header names 2",
+        2: "damaged_line: line 6: 1 cell, and the header names 2",
+        5: "invalid_utf8: line 9: byte 0 of 3: invalid continuation byte",
+    }
+
+
+def test_values_of_several_kinds_are_kept_as_they_are_written(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    lines = [
+        '{"text": "a", "v": 1, "o": {"b": 1.0}}',
+        '{"text": "b", "v": "1", "o": [1, {}]}',
+        '{"text": "c", "v": 1.50}',
+    ]
+    file.write_text("\n".join(lines))
+
+    assert [(row["v"], row["o"]) for row in rows_of(file, ["text", "v", "o"])] == [
+        ("1", '{"b": 1.0}'), ("1", "[1, {}]"), ("1.50", None)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_a_file_in_many_stretches_has_the_rows_of_the_whole(tmp_path: Path, kind: str) -> None:
+    rows = [{"text": f"text {row}\n" * (row % 50), "n": str(row)} for row in range(5000)]
+    file = tmp_path / f"a.{kind}"
+    with file.open("w", newline="") as out:
+        if kind == "csv":
+            writer = csv.DictWriter(out, ["text", "n"], quoting=csv.QUOTE_ALL)
+            writer.writeheader()
+            writer.writerows(rows)
+        else:
+            out.writelines(json.dumps(row) + "\n" for row in rows)
+
+    found = described(file, ["text", "n"])[1]
+
+    assert isinstance(found, Description)
+    assert len(found.stretches) > 10
+    assert [(row["text"], row["n"]) for row in rows_of(file, ["text", "n"])] == [(r["text"], r["n"]) for r in rows]
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+def test_other_bytes_of_the_same_length_are_noticed(tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    packed = gzip.compress if name.endswith("gz") else bytes
+    file.write_bytes(packed(b'{"text": "good"}\n'))
+    corpus, found = described(file, ["text"])
+    assert isinstance(found, Description)
+    (unit,) = plan_units([found])
+
+    file.write_bytes(packed(b'{"text": "evil"}\n'))
+
+    with pytest.raises(FileError) as raised:
+        list(read_unit(unit, corpus.roots, ["text"]))
+    assert raised.value.reason == FileReason.CHANGED
+
+
+def test_packed_data_that_is_cut_short_or_goes_on_is_refused_and_several_members_are_whole(tmp_path: Path) -> None:
+    member = gzip.compress(b'{"text": "good"}\n')
+    reasons = []
+    for data in (member[:-3], member + b"garbage", member + member):
+        (tmp_path / "a.jsonl.gz").write_bytes(data)
+        found = described(tmp_path / "a.jsonl.gz", ["text"])[1]
+        reasons.append(found.reason if isinstance(found, Failure) else found.rows)
+
+    assert reasons == [FileReason.DAMAGED_DATA, FileReason.DAMAGED_DATA, 2]
