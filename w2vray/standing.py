@@ -27,11 +27,7 @@ def made_by_us(path: str | Path) -> str:
 def instead(path: str | Path) -> str:
     """Return a half-sentence on what a path is, where it is not what was wanted.
 
-    Examples:
-        >>> instead("reviews.pqrquet")  # doctest: +SKIP
-        '; it does not exist; did you mean reviews.parquet?'
-        >>> instead("run")  # doctest: +SKIP
-        '; it is a scoring run'
+    For example "; it is a scoring run", or "; it does not exist; did you mean reviews.parquet?".
     """
     here = Path(path)
     try:

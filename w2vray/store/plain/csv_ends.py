@@ -38,9 +38,9 @@ class CellScanner:
         if not chunk:
             return _empty()
         most = chunk.count(b"\n") + chunk.count(b"\r") + 1
-        found_N4 = np.empty((most, 4), dtype=np.int64)
-        count = _scan(read_only(np.frombuffer(chunk, dtype=np.uint8)), self._delimiter, self._state, found_N4)
-        return Ends(found_N4[:count, 0], found_N4[:count, 1], found_N4[:count, 2], found_N4[:count, 3] == 0)
+        found_4N = np.empty((4, most), dtype=np.int64)
+        count = _scan(read_only(np.frombuffer(chunk, dtype=np.uint8)), self._delimiter, self._state, found_4N)
+        return Ends(found_4N[0, :count], found_4N[1, :count], found_4N[2, :count], found_4N[3, :count] == 0)
 
     def finish(self) -> Ends:
         """Return the last record, if it has no line end."""
@@ -58,7 +58,7 @@ def _empty() -> Ends:
 
 @kernel
 def _scan(
-    data: npt.NDArray[np.uint8], delimiter: int, state: npt.NDArray[np.int64], found_N4: npt.NDArray[np.int64]
+    data: npt.NDArray[np.uint8], delimiter: int, state: npt.NDArray[np.int64], found_4N: npt.NDArray[np.int64]
 ) -> int:
     """Write the end, the lines, the cells and the bytes of each record that ends here; return how many there are.
 
@@ -74,7 +74,7 @@ def _scan(
             if byte == _LF:  # of the line end before it
                 at += 1
                 if count:
-                    found_N4[count - 1, 0] = at
+                    found_4N[0, count - 1] = at
                 continue
         at += 1
         if where == _QUOTED:
@@ -85,7 +85,7 @@ def _scan(
             size += 1
             continue
         if byte in (_LF, _CR):
-            found_N4[count, 0], found_N4[count, 1], found_N4[count, 2], found_N4[count, 3] = at, lines + 1, cells, size
+            found_4N[0, count], found_4N[1, count], found_4N[2, count], found_4N[3, count] = at, lines + 1, cells, size
             count += 1
             where, cells, lines, size = _AFTER_CR if byte == _CR else _RECORD, 1, 0, 0
             continue
