@@ -1,4 +1,4 @@
-"""Train text classifiers on word vectors, then classify whole Parquet document stores with them, on a Ray cluster.
+"""Train text classifiers on word vectors, then classify whole document stores with them, on a Ray cluster.
 
 What the command line does, the functions here do, with the same options as keywords::
 

@@ -6,7 +6,7 @@
     └── UnusableInputError     2  the arguments or the input cannot be used; the message says what to change
         ├── ConfigError           an option has a value that is not allowed, or two options disagree
         ├── VectorsError          a file of word vectors, or a vectors directory
-        ├── CorpusError           a Parquet store, one of its files, or one of its columns
+        ├── CorpusError           a store, one of its files, or one of its columns
         │   └── FileError         one file of a store, with the reason as one word
         ├── BundleError           a model directory
         ├── RunError              a directory that holds, or is to hold, a scoring run
@@ -54,7 +54,7 @@ class VectorsError(UnusableInputError):
 
 
 class CorpusError(UnusableInputError):
-    """A Parquet store, one of its files or one of its columns cannot be used."""
+    """A store, one of its files or one of its columns cannot be used."""
 
 
 class FileError(CorpusError):

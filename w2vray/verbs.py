@@ -138,7 +138,7 @@ def train_vectors(
     progress: Callable[[int, int | None, str], None] | None = None,
     note: Callable[[str], None] | None = None,
 ) -> "Vectors":
-    """Train word2vec or fastText vectors on the text of a Parquet store, and open them.
+    """Train word2vec or fastText vectors on the text of a store, and open them.
 
     ``progress`` is called with what is done, what there is to do, and what that counts. ``note`` is told how many rows
     had no readable text.
@@ -230,7 +230,7 @@ def train(
     note: Callable[[str], None] | None = None,
     **model_options: Any,
 ) -> "TrainSummary":
-    """Train a classifier on labelled Parquet, on Ray, and write the model directory.
+    """Train a classifier on labelled rows, on Ray, and write the model directory.
 
     ``model_options`` are the options of the model itself, such as ``filters=200``; ``w2vray train --help`` says which
     model has which. ``address`` is that of a Ray cluster: without it, the function uses the Ray of this process, the
@@ -279,7 +279,7 @@ def evaluate(
     address: str | None = None,
     note: Callable[[str], None] | None = None,
 ) -> "EvaluationSummary":
-    """Measure a model on labelled Parquet, on Ray; ``address`` and ``note`` are as for ``train``.
+    """Measure a model on labelled rows, on Ray; ``address`` and ``note`` are as for ``train``.
 
     Returns:
         ``metrics`` (accuracy, macro-F1, a row per class), and how many rows have no label, or one that the model does
@@ -335,7 +335,7 @@ def score(
     progress: Callable[[int, int, int], None] | None = None,
     note: Callable[[str], None] | None = None,
 ) -> "ScoreSummary":
-    """Classify every row of a Parquet store, on Ray.
+    """Classify every row of a store, on Ray.
 
     ``progress`` is called with the units done, the units to do, and the rows in those done. ``address`` and ``note``
     are as for ``train``. After a KeyboardInterrupt, and after any other end, the same call finishes what is missing.

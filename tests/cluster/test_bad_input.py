@@ -317,8 +317,8 @@ def test_a_footer_that_ends_the_process_that_reads_it_is_a_bad_file(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killer = "import os; from w2vray.store import describing as f; read = f.describe_file\n"
-    killer += "def die(store, base, file, columns):\n"
-    killer += "    return os.abort() if file.name == 'part-1.parquet' else read(store, base, file, columns)\n"
+    killer += "def die(store, base, file, *more, **options):\n"
+    killer += "    return os.abort() if file.name == 'part-1.parquet' else read(store, base, file, *more, **options)\n"
     killer += "f.describe_file = die; f.serve()"
     reader = type(describing._READER)()
     monkeypatch.setattr(describing, "PROGRAM", killer)

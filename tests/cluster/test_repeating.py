@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from w2vray.cluster.repeating import Origin, repeated
+from w2vray.cluster.repeating import READ, Origin, repeated
 from w2vray.errors import BundleError, ConfigError, CorpusError
 from w2vray.models.directory import Bundle
 from w2vray.training.settings import TrainSettings
@@ -67,7 +67,7 @@ def test_options_that_tuned_words_do_not_have_are_left_out(make_model: Callable[
     file.write_text(json.dumps({**stored, "training": training}))
     assert "C" in repeated(file, {"output": "again"})[0].model_settings
     settings, _ = repeated(file, {"output": "again", "tune_vectors": True})
-    assert settings.model_settings == {}
+    assert settings.model_settings == {"unit_length": None}
 
 
 def test_one_way_to_validate_takes_the_place_of_the_other(tell: Callable[..., Path]) -> None:
@@ -121,7 +121,7 @@ def test_an_option_that_does_not_go_with_the_stored_ones_is_named(tell: Callable
 
 def test_other_data_or_vectors_are_refused_by_name() -> None:
     settings = TrainSettings(labelled=("l",), validation=("v",), vectors="words", output="again")
-    read = {"text_column": ("text",), "label_column": "label", "where": None}
+    read = {name: getattr(settings, name) for name in READ}
     origin = Origin(Path("config.json"), ("a", "b"), read, "c")
     origin.require_data(settings, ["a", "b"])
     with pytest.raises(

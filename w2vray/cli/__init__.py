@@ -31,7 +31,7 @@ cluster is joined in the same way with it: the address of this machine comes fro
 )
 @click.version_option(None, "-V", "--version", package_name="w2vray")
 def w2vray() -> None:
-    """Train text classifiers on word vectors, then classify whole Parquet stores with them."""
+    """Train text classifiers on word vectors, then classify whole document stores with them."""
 
 
 @cache

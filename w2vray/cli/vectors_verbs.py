@@ -38,7 +38,7 @@ def vectors_import(output: Output, /, **arguments: Any) -> None:
 
 @verb("train", vectors_config.FitVectorsSettings, when_stopped=_NONE_WRITTEN)
 def vectors_train(output: Output, /, **arguments: Any) -> None:
-    """Train word2vec or fastText vectors on the text of a Parquet store."""
+    """Train word2vec or fastText vectors on the text of a store."""
     from w2vray.store.corpus_texts import corpus_texts
     from w2vray.store.description import ReadAs
     from w2vray.vectors.gensim_training import fit_vectors

@@ -53,7 +53,7 @@ _NEW_FILES_TOLD = 5
 )
 @model_options
 def train(output: Output, /, *, address: str | None, repeat: str | None, **arguments: Any) -> None:
-    """Train a classifier on labelled Parquet."""
+    """Train a classifier on labelled rows."""
     from w2vray.models.kinds import option_owners
 
     given = {name: arguments.pop(name) for name in option_owners()}
@@ -129,7 +129,7 @@ for _parameter in train.params:
     examples=("w2vray evaluate test.parquet --model model",),
 )
 def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> None:
-    """Measure a model on labelled Parquet: accuracy, F1, a row per class."""
+    """Measure a model on labelled rows: accuracy, F1, a row per class."""
     settings = config.EvaluateSettings(**arguments)
     from w2vray.cluster.evaluate import evaluate as evaluate_model
     from w2vray.scoring.metrics import MultiLabelMetrics
@@ -177,7 +177,7 @@ def _beside(found: "Metrics") -> str:
     ),
 )
 def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
-    """Classify every row of a Parquet store."""
+    """Classify every row of a store."""
     settings = config.ScoreSettings(**arguments)
     from w2vray.cluster.score import score as score_store
 

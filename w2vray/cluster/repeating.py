@@ -11,7 +11,7 @@ from w2vray.models.directory import VECTORS, ModelConfig
 from w2vray.models.kinds import settings_class
 from w2vray.training.settings import TrainSettings
 
-__all__ = ["Origin", "repeated"]
+__all__ = ["READ", "Origin", "repeated"]
 
 _CONFIG = "config.json"
 
