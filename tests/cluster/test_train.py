@@ -317,7 +317,7 @@ def test_a_training_that_diverges_is_told_plainly_and_leaves_nothing(  # noqa: P
 def test_a_word_of_divergence_from_a_killed_call_ends_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The call was killed between what its workers wrote and its own reading."""
     settings = TrainSettings(labelled=("l",), vectors="v", output=str(tmp_path / "model"))
-    worker, diverged = cast("Any", None), tmp_path / "name" / DIVERGED
+    worker, diverged = cast("Any", SimpleNamespace(task=SimpleNamespace(model=None))), tmp_path / "name" / DIVERGED
     diverged.parent.mkdir()
     monkeypatch.setattr("w2vray.cluster.trainer.load_state", lambda checkpoint: {"of": checkpoint})
     monkeypatch.setattr("w2vray.cluster.trainer._fit", lambda *_: SimpleNamespace(checkpoint="last"))
@@ -374,10 +374,11 @@ def test_iterations_that_end_before_the_optimum_are_told(
         model_settings={"iterations": 2},
     )
     train(settings, note=notes.append)
-    assert notes == ["average has not reached its optimum; raise --iterations"]
+    told = "average has not reached its optimum; raise --iterations"
+    assert notes[-1] == told
     assert Bundle.load(tmp_path / "model").config.training["converged"] is False
     train(replace(settings, output=str(tmp_path / "again"), model_settings={}), note=notes.append)
-    assert len(notes) == 1
+    assert notes.count(told) == 1
     assert Bundle.load(tmp_path / "again").config.training["converged"] is True
 
 

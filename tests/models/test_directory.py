@@ -67,9 +67,9 @@ def test_a_model_directory_gives_back_what_was_saved(
     assert loaded.fingerprint == saved.fingerprint
 
 
-def test_a_model_directory_holds_two_files_without_the_vectors(model: Path, vectors: Vectors) -> None:
+def test_a_model_directory_holds_its_card_and_two_files_without_the_vectors(model: Path, vectors: Vectors) -> None:
     """The overlay is in it, the table is not."""
-    assert set(folder_content(model)) == {"config.json", "weights.safetensors"}
+    assert set(folder_content(model)) == {"README.md", "config.json", "weights.safetensors"}
     weights = Bundle.load(model).weights
     assert OVERLAY in weights
     assert all(len(vectors) not in array.shape for array in weights.values())

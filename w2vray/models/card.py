@@ -20,7 +20,7 @@ w2vray score STORE --model MODEL --output RUN
 def model_card(config: "ModelConfig") -> str:
     """Return the card of a model."""
     history = config.training
-    settings: Mapping[str, Any] = history.get("settings", {})
+    settings = _mapping(history.get("settings"))
     sections = [
         f"# Text classifier: {config.model}, {len(config.labels):,} labels",
         _lines(
@@ -40,18 +40,23 @@ def model_card(config: "ModelConfig") -> str:
             "What it was trained on",
             {
                 "Data": ", ".join(f"`{place}`" for place in settings.get("labelled", ())),
-                "Rows": _rows(history.get("rows", {})),
+                "Rows": _rows(_mapping(history.get("rows"))),
                 "Condition": _code(settings.get("where")),
                 "Text": ", ".join(f"`{name}`" for name in settings.get("text_column", ())),
                 "Label": _code(settings.get("label_column")),
                 "Options": _options(config),
-                "Versions": ", ".join(f"{name} {number}" for name, number in history.get("versions", {}).items()),
+                "Versions": ", ".join(f"{name} {number}" for name, number in _mapping(history.get("versions")).items()),
             },
         ),
         _lines("How good it is", _measured(history)),
         USE,
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    """Return what a history tells as trainings tell it; a model that was made otherwise may keep anything there."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def _lines(title: str, facts: Mapping[str, str]) -> str:
@@ -69,7 +74,7 @@ def _code(text: str | None) -> str:
 
 
 def _rows(rows: Mapping[str, int]) -> str:
-    if not rows:
+    if not {"train", "validation"} <= rows.keys():
         return ""
     told = [f"{rows['train']:,} to learn from", f"{rows['validation']:,} to stop by"]
     told += [f"{rows[name]:,} left out {why}" for name, why in _LEFT_OUT.items() if rows.get(name)]
@@ -86,12 +91,14 @@ def _options(config: "ModelConfig") -> str:
 
 def _measured(history: Mapping[str, Any]) -> dict[str, str]:
     """Return what is known of its quality; rows that a training stops by flatter a model a little."""
-    found = [line for line in history.get("curve", ()) if line.get("validation_loss") is not None]
+    curve = history.get("curve")
+    lines = [_mapping(line) for line in curve] if isinstance(curve, list) else []
+    found = [line for line in lines if line.get("validation_loss") is not None]
     if not found:
         return {"Accuracy": "not measured in the training; `w2vray evaluate` measures it on rows that you name"}
     best = min(found, key=lambda line: line["validation_loss"])
     return {
         "Accuracy on the rows to stop by": f"{best['validation_accuracy']:.4f}, after epoch {best['epoch']} of "
-        f"{len(history['curve'])}. The training stopped by these rows, so it is slightly too good",
+        f"{len(lines)}. The training stopped by these rows, so it is slightly too good",
         "Elsewhere": "measure it on rows that were not trained on: `w2vray evaluate`",
     }
