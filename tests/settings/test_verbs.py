@@ -40,7 +40,12 @@ SEED = "0 to 4294967295"
 LABEL_WEIGHTS = "LABEL=W with W from 1e-06 to 1e+06, each label once"
 
 BAD_VALUES: list[tuple[type[Any], str, Any, str]] = [
-    (ImportSettings, "format", "fasttext", "auto, word2vec-binary, word2vec-text, glove, fasttext-binary, gensim"),
+    (
+        ImportSettings,
+        "format",
+        "fasttext",
+        "auto, word2vec-binary, word2vec-text, glove, fasttext-binary, gensim, model2vec",
+    ),
     (ImportSettings, "limit", 0, WHOLE),
     (ImportSettings, "limit", -3, WHOLE),
     (ImportSettings, "dtype", "float64", "float32, float16"),

@@ -174,7 +174,7 @@ def test_what_is_no_data_is_counted_and_leaves_nothing_unfinished(scored: Scored
     assert sorted(summary.ignored.values()) == [2, 4]
 
 
-@pytest.mark.parametrize("name", ["x.parquet", "part-0.csv", "rows.jsonl", "rows.json.gz", "0f3c2a"])
+@pytest.mark.parametrize("name", ["x.parquet", "part-0.orc", "rows.jsonl", "rows.json.gz", "0f3c2a"])
 def test_what_may_hold_rows_is_not_taken_for_no_data(name: str, scored: Scored, tmp_path: Path) -> None:
     write(tmp_path / "store" / "a.parquet")
     (tmp_path / "store" / name).write_bytes(b"something")
