@@ -22,7 +22,7 @@ def store_of(folder: Path, files: int, rows: int) -> CorpusTexts:
 
 def sampled(store: CorpusTexts, most_bytes: int = 1 << 19, where: str | None = None) -> list[str]:
     """The texts of a sample."""
-    condition = parse_where(where) if where else None
+    condition = parse_where(where).fitted(pa.schema([("text", pa.string())])) if where else None
     arrays = sample_texts(store.units, store.roots, ("text",), condition, most_bytes=most_bytes)
     return [text for array in arrays for text in array.to_pylist()]
 

@@ -53,6 +53,7 @@ class Where:
     columns: tuple[str, ...]
     expression: pc.Expression  # stands for something only where the condition is fitted
     notes: tuple[str, ...] = ()  # for a person: texts that are compared by their order
+    is_fitted: bool = False
 
     def fitted(self, schema: pa.Schema) -> "Where":
         """Return the condition with its constants read as the columns need them: ``'2024-01-31'`` as a date.
@@ -93,6 +94,7 @@ class Where:
         Raises:
             ConfigError: the condition cannot be computed of these rows.
         """
+        assert self.is_fitted, "a condition that knows no types would keep every row"
         try:
             return batch.filter(self.expression)
         except MemoryError:  # Arrow's is an ArrowException too
@@ -118,7 +120,9 @@ def parse_where(text: str, schema: pa.Schema | None = None) -> Where:
     except _UNPARSABLE as error:
         reason = str(error) or type(error).__name__
         raise ConfigError(f"--where {text!r} is not a condition ({reason}); write like \"lang == 'en'\"") from error
-    return Where(text, tuple(dict.fromkeys(parser.columns)), expression, tuple(dict.fromkeys(parser.notes)))
+    return Where(
+        text, tuple(dict.fromkeys(parser.columns)), expression, tuple(dict.fromkeys(parser.notes)), schema is not None
+    )
 
 
 class _Parser:
