@@ -13,8 +13,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
+import time
 from pathlib import Path
+from threading import Thread
 
 from rich.console import Console
 from rich.text import Text
@@ -23,12 +24,12 @@ WIDTH = 100
 PROMPT = "[bold green]$[/bold green] "
 SCORE = "w2vray score store --model model --output run --keep service"
 STEPS = (
-    ("w2vray train labelled/train.parquet --vectors vectors --output model --model average", None),
-    (SCORE, "scoring: "),
-    (SCORE, None),
-    ("w2vray verify run", None),
+    ("w2vray train labelled/train.parquet --vectors vectors --output model --model average", False),
+    (SCORE, True),
+    (SCORE, False),
+    ("w2vray verify run", False),
 )
-"""Commands, and the words after whose first line of results Ctrl-C is pressed."""
+"""Commands, and whether Ctrl-C is pressed once some parts of the run are there."""
 
 
 def main(demo: Path, output: Path) -> None:
@@ -44,8 +45,8 @@ def main(demo: Path, output: Path) -> None:
     console.save_svg(str(output), title="w2vray")
 
 
-def printed(command: str, folder: Path, interrupt: str | None) -> list[str]:
-    """Run a command in a folder, press Ctrl-C at a line of its progress if asked to, and return what it prints."""
+def printed(command: str, folder: Path, interrupt: bool) -> list[str]:
+    """Run a command in a folder, press Ctrl-C when it has written some parts if asked to, and return what it prints."""
     program = [sys.executable, "-m", *shlex.split(command)]
     running = subprocess.Popen(  # noqa: S603 - the commands of this file
         program,
@@ -57,18 +58,23 @@ def printed(command: str, folder: Path, interrupt: str | None) -> list[str]:
         start_new_session=True,
     )
     assert running.stdout is not None
-    lines = []
-    for line in running.stdout:
-        lines.append(line.rstrip("\n"))
-        if interrupt is not None and "starting the workers" in line:
-            threading.Timer(_SECONDS_OF_WORK, running.send_signal, [signal.SIGINT]).start()
-            interrupt = None
+    if interrupt:
+        Thread(target=press_ctrl_c, args=(running, folder / "run" / "scores"), daemon=True).start()
+    printed_lines = [line.rstrip("\n") for line in running.stdout]
     running.wait()
-    return lines
+    return printed_lines
 
 
-_SECONDS_OF_WORK = 6.0
-"""Between the workers' start and Ctrl-C: some units are done by then, and not all."""
+def press_ctrl_c(running: "subprocess.Popen[str]", parts: Path) -> None:
+    """Do it when there are some parts; never, if the command ends before."""
+    while running.poll() is None:
+        if parts.is_dir() and len(list(parts.glob("part-*"))) >= _PARTS:
+            running.send_signal(signal.SIGINT)
+            return
+        time.sleep(0.05)
+
+
+_PARTS = 5
 
 
 if __name__ == "__main__":

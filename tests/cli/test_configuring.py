@@ -71,6 +71,11 @@ def test_a_verb_of_vectors_has_a_table_in_a_table(run: Run) -> None:
         ("[score]\nworkers = true\n", "workers is True; expected a string or a number"),
         ("[score]\nworkers = 1.5\n", "'1.5' is not a valid integer"),
         ('[score]\non_bad = "whatever"\n', "whatever"),
+        ("[scores]\nworkers = 2\n", "has no table [score]; its tables are [scores]"),
+        ("[train]\nworkers = 2\n", "has no table [score]; its tables are [train]"),
+        ("", "has no table [score]; it is empty"),
+        ("[score]\nkeep = [true]\n", "keep is [True]; expected a string or a number"),
+        ("[score]\nkeep = [['id']]\n", "expected a string or a number"),
         ('[score]\nconfig = "x.toml"\n', "[score] has config"),
     ],
 )

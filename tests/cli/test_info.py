@@ -67,3 +67,8 @@ def test_a_run_is_told_by_how_far_it_is(shown: Any, scored: Any, make_store: Any
 def test_a_model_directory_holds_its_card(make_model: Any) -> None:
     path = Path(make_model())
     assert (path / "README.md").read_text() == model_card(Bundle.load(path).config)
+
+
+def test_a_run_at_a_uri_is_told_as_one(shown: Any, scored: Any, make_store: Any) -> None:
+    summary, _ = scored(make_store())
+    assert shown(Path(summary.run).as_uri())[1]["kind"] == "run"

@@ -265,3 +265,12 @@ def test_an_empty_condition_is_refused(where: str, scored: Scored, tmp_path: Pat
 
     with pytest.raises(ConfigError, match="is not a condition"):
         scored(tmp_path / "store", where=where)
+
+
+def test_a_delimiter_that_no_file_needs_is_told(scored: Scored, tmp_path: Path) -> None:
+    write(tmp_path / "store" / "a.parquet")
+
+    summary, rows = scored(tmp_path / "store", delimiter=";")
+
+    assert (summary.exit_code, len(rows)) == (0, 3)
+    assert "a.parquet: --delimiter is for CSV and is not used: the file is parquet" in summary.notes

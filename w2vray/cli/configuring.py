@@ -37,8 +37,12 @@ def read_config(path: str, table: str, parameters: Sequence[click.Parameter]) ->
     loose = [name for name, value in found.items() if not isinstance(value, dict)]
     if loose:
         raise click.UsageError(f"--config {path}: {loose[0]} stands above all tables; put it below [{table}]")
+    tables = ", ".join(f"[{name}]" for name in found)
     for name in table.split("."):
-        found = found.get(name, {}) if isinstance(found, dict) else {}
+        found = found.get(name)
+        if not isinstance(found, dict):
+            there = f"its tables are {tables}" if tables else "it is empty"
+            raise click.UsageError(f"--config {path}: has no table [{table}]; {there}")
     own = {str(parameter.name): parameter for parameter in parameters if parameter.name not in NOT_IN_A_FILE}
     options: dict[str, Any] = {}
     for key, value in found.items():
@@ -66,7 +70,8 @@ def _require_shape(path: str, key: str, value: Any, parameter: click.Parameter) 
         wanted = "a list" if several else "one value"
         raise click.UsageError(f"--config {path}: {key} is {value!r}; expected {wanted}")
     switch = isinstance(parameter, click.Option) and parameter.is_flag
-    if isinstance(value, bool) != switch or isinstance(value, dict):
+    plain = [item for item in (value if several else [value]) if isinstance(item, bool) == switch]
+    if len(plain) != (len(value) if several else 1) or any(isinstance(item, dict | list) for item in plain):
         wanted = "true or false" if switch else "a string or a number"
         raise click.UsageError(f"--config {path}: {key} is {value!r}; expected {wanted}")
 

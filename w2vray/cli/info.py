@@ -17,13 +17,21 @@ _FILES_LOOKED_AT = 10
 @verb("info", InfoSettings, examples=("w2vray info model", "w2vray info run", "w2vray info reviews/"))
 def info(output: Output, /, *, path: str) -> None:
     """Say what a path is: vectors, a model, a run or a store."""
-    kind = made_by_us(path)
+    kind = made_by_us(path) or _kind_at_uri(path)
     show = {
         "a vectors directory": _vectors,
         "a model directory": _model,
         RUN_KIND: _run,
     }.get(kind, _store)
     show(output, path)
+
+
+def _kind_at_uri(path: str) -> str:
+    """Return whether there is a run at a URI: of what w2vray makes, only a run may be at one."""
+    from w2vray.run.directory import RUN, RunDirectory
+    from w2vray.store.places import is_uri
+
+    return RUN_KIND if is_uri(path) and RunDirectory(path).exists(RUN) else ""
 
 
 def _vectors(output: Output, path: str) -> None:

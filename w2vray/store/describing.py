@@ -34,6 +34,8 @@ _READY = b"ready\n"
 _OF_STORES = re.compile("AWS_|AZURE_|GOOGLE_|CLOUDSDK_|HADOOP_|CLASSPATH$|HOME$|(HTTPS?|NO|ALL)_PROXY$", re.IGNORECASE)
 """Variables by which the filesystems of Arrow find stores, and the keys to them."""
 
+_UNUSED = "--delimiter is for CSV and is not used: the file is"
+
 PROGRAM = f"from {__name__} import serve; serve()"
 
 
@@ -67,6 +69,11 @@ def describe_files(
             found[file] = answer
     results = [(file, found[file]) for file in files]
     described = [result for _, result in results if isinstance(result, Description)]
+    if read_as.delimiter is not None:
+        described = [
+            item if item.format == "csv" else replace(item, notes=(*item.notes, f"{_UNUSED} {item.format}"))
+            for item in described
+        ]
     bad = {file: result for file, result in results if isinstance(result, Failure)}
     for file, failure in list(bad.items()):
         somebody_says_data = file in corpus.named or file.root in corpus.tables
