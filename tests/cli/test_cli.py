@@ -116,6 +116,7 @@ def test_accuracy_of_a_multi_label_model_is_told_as_what_it_is(run: Run, monkeyp
         rows_unknown_label=0,
         rows_without_label=0,
         rows_unlabelled={},
+        rows_damaged={},
         as_dict=dict,
         tokens=4,
         coverage=0.75,

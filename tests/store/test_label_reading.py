@@ -12,7 +12,7 @@ def read(values: list[Any], **options: Any) -> tuple[list[Any], dict[str, int]]:
     column = options.pop("column", None)
     batch = pa.record_batch({"label": pa.array(values) if column is None else column})
     found = LabelReading(column="label", **{"multi_label": False, **options})(batch, str)
-    assert found.rows_unlabelled == sum(found.unlabelled.values())
+    assert found.rows_without == found.values.null_count - sum(found.unlabelled.values())
     return found.values.to_pylist(), dict(found.unlabelled)
 
 

@@ -28,6 +28,7 @@ _TYPED = frozenset({ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP, Pa
 """Where a value comes from that somebody chose: the command line, --config, a variable of the environment."""
 
 _CONFUSIONS_SHOWN = 5
+_FILES_TOLD = 5
 
 _NEW_FILES_TOLD = 5
 """Of those that came after a run was planned: a store may have got thousands."""
@@ -89,6 +90,7 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
         f"{summary.model}: {settings.model}, {len(summary.labels)} classes, {rows}",
         f"left out: {unlabelled} without a label{marked}, {unusable:,} without a known word or a text that can be read",
     ]
+    _tell_damaged(output, summary.rows_damaged)
     for label, count in _commonest(summary.labels_unknown):
         output.note(f"--validation: {label} is no label of the rows to learn from; of it: {counted(count, 'row')}")
     for label, count in _commonest(summary.labels_not_learnt):
@@ -106,6 +108,16 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
 def _said(unlabelled: Mapping[str, int]) -> str:
     """Say how many rows a value of --unlabelled has left out."""
     return "".join(f", {count:,} of {value!r}" for value, count in unlabelled.items())
+
+
+def _tell_damaged(output: Output, rows: Mapping[str, int]) -> None:
+    """Say which files have damaged lines; ``score`` is what names each of them."""
+    for file, count in list(rows.items())[:_FILES_TOLD]:
+        output.note(
+            f"left out: {counted(count, 'damaged line')} of {file}; `w2vray score` of that file lists them in rejected"
+        )
+    if len(rows) > _FILES_TOLD:
+        output.note(f"and damaged lines of {counted(len(rows) - _FILES_TOLD, 'more file')}")
 
 
 def _commonest(labels: Mapping[str, int]) -> Iterator[tuple[str, int]]:
@@ -137,6 +149,7 @@ def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> Non
     with output.progress("evaluating"):
         summary = evaluate_model(settings, address=address, note=output.note)
     found = summary.metrics
+    _tell_damaged(output, summary.rows_damaged)
     rows = [(item.label, item.rows, item.precision, item.recall, item.f1) for item in found.classes]
     micro = f" (exact match), micro-F1 {found.micro_f1:.4f}" if isinstance(found, MultiLabelMetrics) else ""
     output.result(

@@ -49,7 +49,7 @@ __all__ = ["EvaluationSummary", "evaluate"]
 
 _UNKNOWN_NAMED = 100
 """Labels that the model does not know, of a unit and of all, that are named."""
-_COUNTED = frozenset({"tokens", "tokens_found", "unlabelled", "unknown"})
+_COUNTED = frozenset({"tokens", "tokens_found", "unlabelled", "damaged", "unknown"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,7 @@ class EvaluationSummary:
     rows_without_label: int
     rows_unknown_label: int
     rows_unlabelled: Mapping[str, int] = field(default_factory=dict)  # value of --unlabelled -> rows left out by it
+    rows_damaged: Mapping[str, int] = field(default_factory=dict)  # file -> rows left out, for their line is damaged
     labels_unknown: Mapping[str, int] = field(default_factory=dict)  # that the model does not know -> how often
     tokens: int = 0  # of all rows that were read
     tokens_found: int = 0  # those that have a vector
@@ -77,6 +78,7 @@ class EvaluationSummary:
             "rows_without_label": self.rows_without_label,
             "rows_unknown_label": self.rows_unknown_label,
             "rows_unlabelled": dict(self.rows_unlabelled),
+            "rows_damaged": dict(self.rows_damaged),
             "labels_unknown": dict(self.labels_unknown),
             "tokens": self.tokens,
             "tokens_found": self.tokens_found,
@@ -148,6 +150,7 @@ def evaluate(
         tokens_found=counted.tokens_found,
         warnings=warnings,
         rows_unlabelled=dict(counted.unlabelled),
+        rows_damaged=dict(counted.damaged),
         labels_unknown=dict(counted.unknown.most_common(_UNKNOWN_NAMED)),
     )
     for line in [*_of_labels(summary, settings, bundle.config.labels), *warnings]:
@@ -185,6 +188,7 @@ class _Counted:
     tokens: int = 0
     tokens_found: int = 0
     unlabelled: Counter[str] = field(default_factory=Counter)
+    damaged: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
 
     def passed_on(self, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -193,6 +197,7 @@ class _Counted:
             self.tokens += row["tokens"]
             self.tokens_found += row["tokens_found"]
             self.unlabelled += Counter(row["unlabelled"])
+            self.damaged += Counter(row["damaged"])
             self.unknown += Counter(row["unknown"])
             yield {name: value for name, value in row.items() if name not in _COUNTED}
 
@@ -287,12 +292,14 @@ class _EvaluationWorker:
         """Return what is counted of a unit, and its tokens."""
         self.tokens = self.tokens_found = 0
         self.unlabelled: Counter[str] = Counter()
+        self.damaged: Counter[str] = Counter()
         self.unknown: Counter[str] = Counter()
         return {
             **self.counts(unit),
             "tokens": self.tokens,
             "tokens_found": self.tokens_found,
             "unlabelled": dict(self.unlabelled),
+            "damaged": dict(self.damaged),
             "unknown": dict(self.unknown.most_common(_UNKNOWN_NAMED)),
         }
 
@@ -300,6 +307,7 @@ class _EvaluationWorker:
         """Read the labels of a batch, and note those that the model does not know."""
         read = self.reading(batch, partial(place_of, batch))
         self.unlabelled += read.unlabelled
+        self.damaged += read.damaged
         flat = read.values.flatten() if self.reading.multi_label else read.values.drop_null()
         unknown = flat.filter(pc.invert(pc.is_in(flat, pa.array(self.labels, pa.string()))))
         self.unknown.update(unknown.to_pylist())
@@ -334,7 +342,7 @@ class OneLabelWorker(_EvaluationWorker):
             label = read.values
             true = pc.index_in(label, pa.array(self.labels, pa.string())).fill_null(NO_LABEL).to_numpy()
             labelled = label.is_valid().to_numpy(zero_copy_only=False)
-            without += label.null_count - read.rows_unlabelled
+            without += read.rows_without
             total += Confusion.of(true[labelled], predicted[labelled])
         pairs = [total.true_Y.tolist(), total.predicted_Y.tolist(), total.rows_Y.tolist()]
         return {"confusion": pairs, "without_label": without}
@@ -362,7 +370,7 @@ class ManyLabelsWorker(_EvaluationWorker):
                 unknown_N=unknown_N[labelled_N],
                 rows_no_evidence=int((labelled_N & ~answered_N).sum()),
             )
-            without += lists.null_count - read.rows_unlabelled
+            without += read.rows_without
             unknown += int((unknown_N > 0).sum())
         counts = {**vars(total), "counts": total.counts_3C.ravel().tolist()}
         del counts["counts_3C"]

@@ -257,8 +257,9 @@ class _Usable:
             validation_labels=_counted(validation),
             train=len(train),
             validation=len(validation),
-            without_label=len(rows) - has_label.true_count - read.rows_unlabelled,
+            without_label=read.rows_without,
             unlabelled=read.unlabelled,
+            damaged=read.damaged,
             without_evidence=pc.and_(has_label, pc.invert(known)).true_count,
         )
 

@@ -56,6 +56,7 @@ class TrainSummary:
     rows_validation: int
     rows_without_label: int
     rows_unlabelled: Mapping[str, int]  # value of --unlabelled -> rows that it leaves out
+    rows_damaged: Mapping[str, int]  # file -> rows whose line cannot be read
     label_counts: Mapping[str, int]  # of LABELLED: label -> rows that have it, those kept for validation too
     label_findings: Sequence[str]  # what looks wrong about them, and what to do
     rows_without_evidence: int  # no word of theirs has a vector, or their text cannot be read
@@ -227,6 +228,7 @@ def _train(
         rows_validation=total.validation - (0 if stores[0].multi_label else sum(unknown.values())),
         rows_without_label=total.without_label,
         rows_unlabelled=dict(total.unlabelled),
+        rows_damaged=dict(total.damaged),
         label_counts=label_counts,
         label_findings=found,
         rows_without_evidence=total.without_evidence,

@@ -3,13 +3,15 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from w2vray.schema import DAMAGE_COLUMN
 from w2vray.store.labels import label_lists, label_strings
+from w2vray.store.reading import FILE_COLUMN
 from w2vray.text.invisible import visible
 
 __all__ = ["LabelReading", "ReadLabels", "mended"]
@@ -30,16 +32,17 @@ class ReadLabels:
     """The labels of a batch of rows; null for a row without any.
 
     ``values`` are strings, or lists of strings. ``unlabelled`` counts the rows that are null because of a value that
-    stands for no label; ``rows_unlabelled`` is how many they are.
+    stands for no label; ``damaged`` counts, by their file, those that are null because their line is damaged.
     """
 
     values: pa.Array
     unlabelled: Counter[str] = field(default_factory=Counter)
+    damaged: Counter[str] = field(default_factory=Counter)
 
     @property
-    def rows_unlabelled(self) -> int:
-        """Rows that a value of ``unlabelled`` leaves out."""
-        return self.unlabelled.total()
+    def rows_without(self) -> int:
+        """Rows that are null for no other reason than that they have no label."""
+        return int(self.values.null_count) - self.unlabelled.total() - self.damaged.total()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,13 @@ class LabelReading:
         Raises:
             CorpusError: as ``label_strings``.
         """
+        read = self._read(batch, place)
+        if DAMAGE_COLUMN not in batch.schema.names:
+            return read
+        damaged = pc.and_(batch.column(DAMAGE_COLUMN).is_valid(), read.values.is_null())
+        return replace(read, damaged=Counter(batch.column(FILE_COLUMN).filter(damaged).to_pylist()))
+
+    def _read(self, batch: pa.RecordBatch, place: Callable[[int], str]) -> ReadLabels:
         column = batch.column(self.column)
         if self.multi_label and self.separator is None:
             lists = label_lists(column, self.column, place)

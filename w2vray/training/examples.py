@@ -189,6 +189,7 @@ class ExampleCounts:
     without_label: int = 0
     without_evidence: int = 0  # no word of theirs has a vector, or their text cannot be read
     unlabelled: Mapping[str, int] = field(default_factory=dict)  # values that stand for no label, and rows with them
+    damaged: Mapping[str, int] = field(default_factory=dict)  # file -> rows whose line cannot be read
     tokens: int = 0  # of all rows
     tokens_found: int = 0  # those that have a vector
 
@@ -201,6 +202,7 @@ class ExampleCounts:
             self.without_label + other.without_label,
             self.without_evidence + other.without_evidence,
             Counter(self.unlabelled) + Counter(other.unlabelled),
+            Counter(self.damaged) + Counter(other.damaged),
             self.tokens + other.tokens,
             self.tokens_found + other.tokens_found,
         )
