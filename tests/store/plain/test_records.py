@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from w2vray.errors import FileError
@@ -154,3 +154,56 @@ def test_packed_data_that_is_cut_short_or_goes_on_is_refused_and_several_members
         reasons.append(found.reason if isinstance(found, Failure) else found.rows)
 
     assert reasons == [FileReason.DAMAGED_DATA, FileReason.DAMAGED_DATA, 2]
+
+
+WRITTEN = {
+    "whole numbers": ["0", "-0", "1", "-7", "9007199254740993", "null"],
+    "fractions": ["0.5", "1e3", "-1E-3", "1.0", "2.5", "NaN", "Infinity", "-Infinity", "Inf", "-Inf", "null"],
+    "texts": [
+        '"a"',
+        '"\\u00e9"',
+        '"2024-01-31"',
+        '"2024-01-31T10:00:00Z"',
+        '"12"',
+        '"Inf]"',
+        '""',
+        '"\\ud800"',
+        "null",
+    ],
+    "lists": ["[1, 2]", "[]", "[3]", "null"],
+    "truths": ["true", "false", "null"],
+    "anything": ["1", "1.5", '"a"', "true", "[1]", '{"a": 1}', "9223372036854775808", "1e400", "01", "null"],
+}
+"""Values as somebody may write them in JSON, and some that only some readers take."""
+
+
+@st.composite
+def written_rows(draw: st.DrawFn) -> list[str]:
+    """Lines of three columns that are read and one that is not, each of values of one kind; some lines lack some."""
+    pools = [WRITTEN[draw(st.sampled_from(sorted(WRITTEN)))] for _ in "abcd"]
+    lines = []
+    for _ in range(draw(st.integers(2, 12))):
+        cells = [f'"{name}": {draw(st.sampled_from(pool))}' for name, pool in zip("abcd", pools, strict=True)]
+        lines.append("{" + ", ".join(cell for cell in cells if draw(st.integers(0, 5))) + "}")
+    return lines
+
+
+@example(lines=['{"a": 1, "d": Inf}', '{"a": 2}'], place=1)  # no JSON, but Arrow takes it where it is not read
+@given(lines=written_rows(), place=st.integers(0, 12))
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_a_row_of_json_is_the_same_whether_arrow_reads_its_chunk_or_its_lines_are_read_one_by_one(
+    tmp_path: Path, lines: list[str], place: int
+) -> None:
+    """A damaged line makes the reader go through its chunk line by line: it changes no other row."""
+    place, first = min(place, len(lines)), '{"a": null, "b": null, "c": null}'
+    plain, damaged = tmp_path / "plain.jsonl", tmp_path / "damaged.jsonl"
+    plain.write_text("\n".join([first, *lines]))
+    damaged.write_text("\n".join([first, *lines[:place], '{"a": cut', *lines[place:]]))
+
+    expected, found = (rows_of(file, ["a", "b", "c"]) for file in (plain, damaged))
+
+    assert told(found).pop(place + 1).startswith("damaged_line")
+    del found[place + 1]
+    for ours, theirs in zip(found, expected, strict=True):
+        assert {name: repr(ours[name]) for name in "abc"} == {name: repr(theirs[name]) for name in "abc"}
+        assert (ours.get(DAMAGE_COLUMN) is None) == (theirs.get(DAMAGE_COLUMN) is None)

@@ -42,6 +42,8 @@ __all__ = ["JsonLines", "is_object", "require_lines"]
 
 _FIRST_LINES, _LINES_A_CHUNK, _LATE_LOOKS = 100, 28, 100
 _NULL_BETWEEN = re.compile(rb"\}[ \t\r]*null")
+_ARROWS_INFINITY = re.compile(rb"Inf[ \t\r\n]*[],}]")
+"""A number to Arrow, and no JSON to anybody else; what JSON's readers take is ``Infinity``."""
 _EXACT = float(1 << 53)
 
 
@@ -286,6 +288,8 @@ def _may_be_parsed(records: Records) -> bool:
     for space in (ord("\n"), ord("\r"), ord(" ")):  # what may stand behind an object, in this order
         last_N = last_N - (data[last_N] == space)
     if (data[last_N] != ord("}")).any():
+        return False
+    if _ARROWS_INFINITY.search(records.data) is not None:
         return False
     return b"null" not in records.data or _NULL_BETWEEN.search(records.data) is None
 
