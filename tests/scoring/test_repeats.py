@@ -41,5 +41,5 @@ def test_of_many_texts_a_sample_is_counted_and_a_text_that_is_there_very_often_d
     rows = [(int(text), 0) for text in numbers] + [(int(text), 1) for text in numbers[:1000]] + [(7, 0)] * 5000
     found, counter = counted([rows[:1500], rows[1500:]], 300)
     assert found.estimated
-    assert len(counter.pairs_U2) <= 300
+    assert len(counter.pairs) <= 300
     assert abs(found.texts_of_two_labels - 1000) < 250

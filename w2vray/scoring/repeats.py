@@ -35,25 +35,25 @@ class RepeatCounter:
 
     def __init__(self, most: int = MOST_KEYS) -> None:
         self.most, self.up_to = most, ALL_KEYS
-        self.pairs_U2: Keys = np.empty((0, 2), dtype=np.uint64)  # keys of a text, and of its labels
+        self.pairs: Keys = np.empty((0, 2), dtype=np.uint64)  # keys of a text, and of its labels
         self.rows_U: npt.NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
     def add(self, texts_N: Keys, labels_N: Keys) -> None:
         """Take the rows of a unit."""
         kept_N = texts_N <= np.uint64(self.up_to)
-        pairs_L2 = np.concatenate([self.pairs_U2, np.stack([texts_N[kept_N], labels_N[kept_N]], axis=1)])
-        self.pairs_U2, place_L = np.unique(pairs_L2, axis=0, return_inverse=True)
+        found_pairs = np.concatenate([self.pairs, np.stack([texts_N[kept_N], labels_N[kept_N]], axis=1)])
+        self.pairs, place_L = np.unique(found_pairs, axis=0, return_inverse=True)
         rows_L = np.concatenate([self.rows_U, np.ones(int(kept_N.sum()), dtype=np.int64)])
-        self.rows_U = np.zeros(len(self.pairs_U2), dtype=np.int64)
+        self.rows_U = np.zeros(len(self.pairs), dtype=np.int64)
         np.add.at(self.rows_U, place_L.ravel(), rows_L)
-        while len(self.pairs_U2) > self.most:
+        while len(self.pairs) > self.most:
             self.up_to >>= 1
-            kept_U = self.pairs_U2[:, 0] <= np.uint64(self.up_to)
-            self.pairs_U2, self.rows_U = self.pairs_U2[kept_U], self.rows_U[kept_U]
+            kept_U = self.pairs[:, 0] <= np.uint64(self.up_to)
+            self.pairs, self.rows_U = self.pairs[kept_U], self.rows_U[kept_U]
 
     def counted(self) -> Repeats:
         """Return what was counted so far."""
-        starts_U, labels_U = np.unique(self.pairs_U2[:, 0], return_index=True, return_counts=True)[1:]
+        starts_U, labels_U = np.unique(self.pairs[:, 0], return_index=True, return_counts=True)[1:]
         rows_U = np.add.reduceat(self.rows_U, starts_U) if len(starts_U) else self.rows_U
         times = 2**64 / (self.up_to + 1)
         return Repeats(
