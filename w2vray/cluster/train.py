@@ -38,7 +38,7 @@ from w2vray.store.labels import label_order
 from w2vray.store.places import absolute, without_secrets
 from w2vray.store.sampling import sample_texts
 from w2vray.training.examples import ExampleCounts
-from w2vray.training.fit import BEST, CONVERGED, CURVE, SEARCH, Task
+from w2vray.training.fit import BEST, CONVERGED, CURVE, SEARCH, TEMPERATURES, Task
 from w2vray.training.objectives import label_weights, objective
 from w2vray.training.settings import DEFAULT_VALIDATION_SHARE, TrainSettings
 from w2vray.vectors import Vectors
@@ -66,6 +66,7 @@ class TrainSummary:
     epochs: int
     curve: list[dict[str, Any]]
     refit: list[dict[str, Any]] | None  # the curve of the second fit, on the rows for validation too
+    temperatures: Sequence[float]  # what logits are divided by: one, or one a label; none where it is not calibrated
     tokens: int  # of all rows that were read
     tokens_found: int  # those that have a vector
     coverage: float | None  # their share; None where there are no tokens
@@ -209,6 +210,7 @@ def _train(
         dim=vectors.dim,
         vectors_fingerprint=vectors.fingerprint,
         vectors_path=str(vectors.path),
+        temperatures=tuple(state.get(TEMPERATURES, ())),
         reading=Reading.of(settings),
         training={
             **_history(settings, vectors, sources, total),
@@ -239,6 +241,7 @@ def _train(
         epochs=len(curve),
         curve=curve,
         refit=refitted,
+        temperatures=config.temperatures,
         tokens=total.tokens,
         tokens_found=total.tokens_found,
         coverage=share_found(total.tokens, total.tokens_found),
@@ -400,6 +403,7 @@ def _task(
         refit=isinstance(model, StepSettings) and model.refit,
         seed=settings.seed,
         precision=settings.precision,
+        calibrate=settings.calibrate,
     )
 
 
