@@ -35,7 +35,7 @@ def test_a_temperature_that_logits_were_multiplied_by_is_found_again(true: float
 
 def test_few_rows_change_little() -> None:
     """What 30 rows say of a factor of 4 is believed in part; what 20,000 say, nearly wholly."""
-    found = []
+    found: list[float] = []
     for rows in (3, 30, 20_000):
         logits_NC, labels_N = drawn(rows, 5)
         found += fit_temperatures([(logits_NC * 4, labels_N, ALL)], 5, multi_label=False)
@@ -57,7 +57,7 @@ def test_each_of_many_labels_has_its_own_temperature_and_a_rare_one_that_of_all(
 
     often, other, rare = fit_temperatures([(scaled_NC, labels_NC, kept_NC)], 3, multi_label=True)
 
-    assert (often, other) == (pytest.approx(0.5, rel=0.05), pytest.approx(2.0, rel=0.05))
+    assert [often, other] == pytest.approx([0.5, 2.0], rel=0.05)
     of_all = math.sqrt(often * other)
     assert abs(math.log(rare / of_all)) < 0.7, "between the two others, as all rows together say"
 
@@ -112,7 +112,7 @@ def test_folds_find_a_model_that_is_too_timid_or_too_sure(multi_label: bool) -> 
             settings,
             objective,
             examples=rows,
-            workers=Workers(),  # type: ignore[arg-type]
+            workers=Workers(),
         )
     assert all(len(temperatures) == (3 if multi_label else 1) for temperatures in found.values())
     assert max(found[0.003]) < 0.8
@@ -133,7 +133,7 @@ def test_a_label_that_only_one_fold_has_does_not_make_the_model_timid() -> None:
             settings,
             OneLabel(),
             examples=rows,
-            workers=Workers(),  # type: ignore[arg-type]
+            workers=Workers(),
         )
 
     alone = Rows([*means, (torch.full((1, 6), 0.1), torch.tensor([3]))])
@@ -149,6 +149,6 @@ def test_too_few_examples_for_folds_are_not_calibrated() -> None:
         LogisticSettings(),
         OneLabel(),
         examples=4,
-        workers=Workers(),  # type: ignore[arg-type]
+        workers=Workers(),
     )
     assert found == ()

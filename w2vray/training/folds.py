@@ -3,7 +3,7 @@
 Shape letters: CONTRIBUTING.md.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -12,10 +12,13 @@ from torch import Tensor
 from w2vray.settings.logistic import LogisticSettings
 from w2vray.training.calibration import FOLDS, Fold, WithoutFold, fit_temperatures
 from w2vray.training.epochs import Workers
-from w2vray.training.logistic import LogisticFit, Means, fit_logistic
+from w2vray.training.logistic import LogisticFit, fit_logistic
 from w2vray.training.objectives import ManyLabels, Objective
 
 __all__ = ["fit_temperatures_by_folds"]
+
+Chunks = Iterable[tuple[Tensor, Tensor]]
+"""Means_ND and their labels, some at a time; can be gone through any number of times."""
 
 _ITERATIONS = 100
 """Of each fold at most: it starts from the optimum of all examples."""
@@ -24,7 +27,7 @@ _TOLERANCE = 1e-4
 
 
 def fit_temperatures_by_folds(
-    means: Means,
+    means: Chunks,
     found: LogisticFit,
     settings: LogisticSettings,
     objective: Objective,
@@ -78,7 +81,7 @@ def fit_temperatures_by_folds(
 
 
 def _counted(
-    means: Means, folds: list[Fold], classes: int, *, multi_label: bool, workers: Workers
+    means: Chunks, folds: list[Fold], classes: int, *, multi_label: bool, workers: Workers
 ) -> tuple[Tensor, Tensor]:
     """Count the examples of each fold, and those that have each label: sizes_F and rows_FC, over all workers."""
     rows_FC1 = torch.zeros(len(folds), classes + 1, dtype=torch.float64)
@@ -99,7 +102,7 @@ class _OutOfFold:
     """The logits of each example by the fit that has not seen it; can be gone through any number of times."""
 
     def __init__(
-        self, means: Means, folds: list[Fold], fits: list[LogisticFit], known_FC: Tensor, *, multi_label: bool
+        self, means: Chunks, folds: list[Fold], fits: list[LogisticFit], known_FC: Tensor, *, multi_label: bool
     ) -> None:
         self.means, self.folds, self.fits, self.known_FC = means, folds, fits, known_FC
         self.multi_label = multi_label
