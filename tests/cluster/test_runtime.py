@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,8 +20,10 @@ from ray.data import DataContext
 from ray.data._internal.execution.no_progress_guard import NoProgressGuard
 from ray.exceptions import AuthenticationError
 
+from w2vray.cli import run
 from w2vray.cluster.runtime import connected, start_here
 from w2vray.errors import ClusterError
+from w2vray.vectors import Vectors
 
 PROGRAM = """
 import json, os, psutil
@@ -143,6 +146,31 @@ def test_a_ray_that_never_comes_up_is_told_in_one_sentence(starts: Callable[...,
     ):
         pass
     assert len(calls) == 3
+
+
+@pytest.mark.parametrize("verb", ["score", "evaluate", "train"])
+def test_each_verb_that_starts_ray_tells_it_in_one_line(
+    starts: Callable[..., list[dict[str, Any]]],
+    make_store: Callable[..., Path],
+    make_model: Callable[..., Path],
+    word_vectors: Vectors,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    verb: str,
+) -> None:
+    """No traceback; with ``--json`` the error is an object, too."""
+    starts(*[Exception(LATE)] * 4)
+    given = ["--vectors", str(word_vectors.path)] if verb == "train" else ["--model", str(make_model())]
+
+    code = run([verb, str(make_store(files=1, rows=60)), *given, "--output", str(tmp_path / "output"), "--json"])
+
+    printed = capsys.readouterr()
+    told = "Ray did not start on this machine, tried 3 times: The current node timed out during startup; see that it has"
+    assert code == 2
+    assert [line.startswith(f"w2vray: {told}") for line in printed.err.splitlines() if "starting Ray" not in line] == [
+        True
+    ]
+    assert json.loads(printed.out)["error"].startswith(told)
 
 
 @pytest.mark.parametrize(
