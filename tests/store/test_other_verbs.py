@@ -219,8 +219,10 @@ def _written(table: pa.Table, kind: str) -> bytes:
         return "".join(json.dumps(row) + "\n" for row in table.to_pylist()).encode()
     sink = pa.BufferOutputStream()
     pyarrow.csv.write_csv(table, sink)
-    return sink.getvalue().to_pybytes()
+    return bytes(sink.getvalue())
 
 
 def _packed(data: bytes, ending: str) -> bytes:
-    return {"gz": gzip.compress, "zst": lambda plain: pa.compress(plain, "zstd", asbytes=True)}.get(ending, bytes)(data)
+    if ending == "gz":
+        return gzip.compress(data)
+    return bytes(pa.compress(data, "zstd", asbytes=True)) if ending == "zst" else data
