@@ -152,7 +152,9 @@ LABEL_STRIP_HELP = (
     "Take labels as one that differ only by the spaces around or inside them, by invisible characters or by Unicode "
     "form (NFKC)."
 )
-LABEL_SEPARATOR_HELP = "What parts the labels in a string of several, such as a comma: any number of labels to a row."
+LABEL_SEPARATOR_HELP = (
+    "What parts the labels in a string of several, such as a comma (\\t for a tab): any number of labels to a row."
+)
 UNLABELLED_HELP = "Label that says that a row has none, such as -1 or unknown; such rows are left out. May be repeated."
 
 
