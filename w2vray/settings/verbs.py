@@ -155,6 +155,10 @@ LABEL_STRIP_HELP = (
 LABEL_SEPARATOR_HELP = (
     "What parts the labels in a string of several, such as a comma (\\t for a tab): any number of labels to a row."
 )
+STRIP_HTML_HELP = (
+    "Read texts without their HTML: tags and comments go, entities become characters. It is a token rule of the {}, so "
+    "every verb that reads texts with them does it."
+)
 UNLABELLED_HELP = "Label that says that a row has none, such as -1 or unknown; such rows are left out. May be repeated."
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from w2vray.settings.verbs import SPECIAL_OOV
 from w2vray.text.given import given_texts
+from w2vray.text.markup import without_markup
 from w2vray.text.pieces import Pieces
 from w2vray.text.resolution import Resolution, resolve
 from w2vray.text.tokens import TokenRules, tokenizer
@@ -119,7 +120,10 @@ class Lookup:
     @property
     def tokenize(self) -> Callable[[str], list[str]]:
         """What splits a text into what ``resolve`` reads: words, or parts that have pieces."""
-        return tokenizer(self.rules) if self.pieces is None else self.pieces.cuts
+        if self.pieces is None:
+            return tokenizer(self.rules)
+        cuts = self.pieces.cuts
+        return (lambda text: cuts(without_markup(text))) if self.rules.strip_html else cuts
 
     def entry_ids(self, found: Resolution) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
         """Apply ``oov``: return the id of each entry, ``MISSING`` where it is skipped, and the words to make."""

@@ -45,6 +45,7 @@ from typing import Any, Literal, Self
 from w2vray.errors import BundleError
 from w2vray.settings.verbs import FAMILIES
 from w2vray.text.invisible import JOINERS, emoji_sequence, ranges, visible
+from w2vray.text.markup import without_markup
 
 __all__ = ["PIECES", "TokenRules", "family", "prepared", "straightened", "tokenizer", "word_character"]
 
@@ -91,7 +92,8 @@ class TokenRules:
     split_apostrophes: bool = False  # in the parts around an apostrophe that have most rows
     by_vocabulary: bool = False  # where its script has no spaces, into the words that the table has
     drop_unknown_marks: bool = False  # a mark that has no row is not a token
-    pieces: bool = False  # split by the tokenizer that came with the vectors; no other rule applies
+    pieces: bool = False  # split by the tokenizer that came with the vectors; no rule but the next applies
+    strip_html: bool = False  # tags, comments and entities of HTML are gone before anything else is done (markup.py)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the rules as JSON can hold them.
@@ -124,8 +126,9 @@ class TokenRules:
 
     @property
     def name(self) -> str:
-        """The family's name, and whether these are its rules of an earlier version."""
-        return self.family if self in (_FAMILIES.get(self.family), PIECES) else f"{self.family} of an earlier version"
+        """The family's name, whether these are its rules of an earlier version, and whether HTML is stripped."""
+        of_today = replace(self, strip_html=False) in (_FAMILIES.get(self.family), PIECES)
+        return self.family + " of an earlier version" * (not of_today) + ", without HTML" * self.strip_html
 
 
 _OFF_BEFORE = {
@@ -137,6 +140,7 @@ _OFF_BEFORE = {
     "by_vocabulary": False,
     "drop_unknown_marks": False,
     "pieces": False,
+    "strip_html": False,
 }
 """Rules that stored ones may lack: they came later, and were not in force before."""
 
@@ -217,9 +221,9 @@ PIECES = TokenRules(family="pieces", lowercase=False, straighten_apostrophes=Fal
 """Rules of vectors that came with a tokenizer (see ``pieces.py``): its own."""
 
 
-def family(name: str) -> TokenRules:
+def family(name: str, *, strip_html: bool = False) -> TokenRules:
     """Return the rules of a named family."""
-    return _FAMILIES[name]
+    return replace(_FAMILIES[name], strip_html=strip_html)
 
 
 @cache
@@ -281,6 +285,9 @@ def tokenizer(rules: TokenRules) -> Callable[[str], list[str]]:
         >>> tokenizer(family("glove"))("The U.S. don't e-mail.")
         ['the', 'u.s.', 'do', "n't", 'e-mail', '.']
     """
+    if rules.strip_html:
+        split = tokenizer(replace(rules, strip_html=False))
+        return lambda text: split(without_markup(text))
     find_ascii = _pattern(rules, ascii_only=True).findall
     find_any: Callable[[str], list[str]] | None = None
 
@@ -296,7 +303,7 @@ def tokenizer(rules: TokenRules) -> Callable[[str], list[str]]:
 
 
 def prepared(rules: TokenRules, text: str) -> str:
-    """Return a text as the rules read it, before it is split."""
+    """Return a text as the rules read it, without its HTML if they say so, before it is split."""
     if text.isascii():
         return text.lower() if rules.lowercase else text
     text = unicodedata.normalize(rules.normalization, text)

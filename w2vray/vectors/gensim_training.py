@@ -18,6 +18,7 @@ from w2vray.errors import VectorsError
 from w2vray.settings.vectors import FitVectorsSettings
 from w2vray.text import tokens
 from w2vray.text.invisible import SELECTOR
+from w2vray.text.markup import without_markup
 from w2vray.vectors.directory import Vectors
 from w2vray.vectors.ngrams import NGrams
 from w2vray.vectors.readers import Block
@@ -86,7 +87,7 @@ def fit_vectors(settings: FitVectorsSettings, texts: TextSource, progress: Updat
         ngrams = None
         if settings.algorithm == "fasttext":
             ngrams = NGrams(model.wv.vectors_ngrams, *settings.ngram_lengths)
-        return writer.finish(tokens.family(settings.family), origin, ngrams)
+        return writer.finish(tokens.family(settings.family, strip_html=settings.strip_html), origin, ngrams)
 
 
 def _model(settings: FitVectorsSettings) -> Any:
@@ -130,7 +131,8 @@ def _write_tokens(
     with _told_where(path), path.open("w", encoding="utf-8") as file:
         for array in texts:
             for text in array.to_pylist():
-                found = tokenize(text.replace(SELECTOR, ""))
+                read = without_markup(text) if settings.strip_html else text
+                found = tokenize(read.replace(SELECTOR, ""))
                 for start in range(0, len(found), _LINE_TOKENS):
                     file.write(_escaped(" ".join(found[start : start + _LINE_TOKENS])) + "\n")
             done += len(array)
