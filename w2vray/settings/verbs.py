@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 DTYPES = ("float32", "float16")
-FAMILIES = ("plain", "glove", "googlenews", "fasttext", "cased", "uncased")
+FAMILIES = ("plain", "glove", "googlenews", "fasttext", "cased", "uncased", "twitter")
 ON_BAD = ("record", "skip", "fail")
 OOV_CHOICES = ("skip", "zero", "unknown", "subword")
 SPECIAL_OOV = ("zero", "unknown")  # one row of the model's own stands for every word without a vector

@@ -18,10 +18,9 @@ import pyarrow as pa
 
 from w2vray.settings.verbs import SPECIAL_OOV
 from w2vray.text.given import given_texts
-from w2vray.text.markup import without_markup
 from w2vray.text.pieces import Pieces
 from w2vray.text.resolution import Resolution, resolve
-from w2vray.text.tokens import TokenRules, tokenizer
+from w2vray.text.tokens import TokenRules, rewriter, tokenizer
 from w2vray.text.vocabulary import MISSING, Vocabulary
 
 __all__ = ["Ids", "Lookup", "overlaid"]
@@ -122,8 +121,8 @@ class Lookup:
         """What splits a text into what ``resolve`` reads: words, or parts that have pieces."""
         if self.pieces is None:
             return tokenizer(self.rules)
-        cuts = self.pieces.cuts
-        return (lambda text: cuts(without_markup(text))) if self.rules.strip_html else cuts
+        cuts, rewrite = self.pieces.cuts, rewriter(self.rules)
+        return cuts if rewrite is None else lambda text: cuts(rewrite(text))
 
     def entry_ids(self, found: Resolution) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
         """Apply ``oov``: return the id of each entry, ``MISSING`` where it is skipped, and the words to make."""

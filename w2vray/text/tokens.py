@@ -29,6 +29,9 @@ model reads text in the same way for ever.
     were made.
 ``uncased``
     The same for vectors in lower case, such as ``wiki.en.vec``.
+``twitter``
+    As ``glove``, with the placeholders of its Twitter vectors: ``@name`` is ``<user>``, see ``tweets.py``. A mark that
+    has no row is left out.
 
 Invisible characters (soft hyphens, zero-width spaces, direction marks and the like) are neither words nor parts of
 words, and families whose marks are words read an emoji of several characters as one token, see ``invisible.py``.
@@ -46,8 +49,9 @@ from w2vray.errors import BundleError
 from w2vray.settings.verbs import FAMILIES
 from w2vray.text.invisible import JOINERS, emoji_sequence, ranges, visible
 from w2vray.text.markup import without_markup
+from w2vray.text.tweets import with_placeholders
 
-__all__ = ["PIECES", "TokenRules", "family", "prepared", "straightened", "tokenizer", "word_character"]
+__all__ = ["PIECES", "TokenRules", "family", "prepared", "rewriter", "straightened", "tokenizer", "word_character"]
 
 _STRAIGHT_APOSTROPHES = {0x2018: "'", 0x2019: "'", 0x02BC: "'"}
 _STRAIGHT_MARKS = {
@@ -93,6 +97,7 @@ class TokenRules:
     by_vocabulary: bool = False  # where its script has no spaces, into the words that the table has
     drop_unknown_marks: bool = False  # a mark that has no row is not a token
     pieces: bool = False  # split by the tokenizer that came with the vectors; no rule but the next applies
+    tweets: bool = False  # users, addresses, numbers, smiles and the like become placeholders (tweets.py)
     strip_html: bool = False  # tags, comments and entities of HTML are gone before anything else is done (markup.py)
 
     def as_dict(self) -> dict[str, Any]:
@@ -140,6 +145,7 @@ _OFF_BEFORE = {
     "by_vocabulary": False,
     "drop_unknown_marks": False,
     "pieces": False,
+    "tweets": False,
     "strip_html": False,
 }
 """Rules that stored ones may lack: they came later, and were not in force before."""
@@ -215,6 +221,7 @@ _FAMILIES = {
     "cased": _CASED,
     "uncased": replace(_CASED, family="uncased", lowercase=True, other_case=False, closed_class=""),
 }
+_FAMILIES["twitter"] = replace(_FAMILIES["glove"], family="twitter", tweets=True, drop_unknown_marks=True)
 assert tuple(_FAMILIES) == FAMILIES
 
 PIECES = TokenRules(family="pieces", lowercase=False, straighten_apostrophes=False, pieces=True)
@@ -285,9 +292,9 @@ def tokenizer(rules: TokenRules) -> Callable[[str], list[str]]:
         >>> tokenizer(family("glove"))("The U.S. don't e-mail.")
         ['the', 'u.s.', 'do', "n't", 'e-mail', '.']
     """
-    if rules.strip_html:
-        split = tokenizer(replace(rules, strip_html=False))
-        return lambda text: split(without_markup(text))
+    if (rewrite := rewriter(rules)) is not None:
+        split = tokenizer(replace(rules, strip_html=False, tweets=False))
+        return lambda text: split(rewrite(text))
     find_ascii = _pattern(rules, ascii_only=True).findall
     find_any: Callable[[str], list[str]] | None = None
 
@@ -302,8 +309,17 @@ def tokenizer(rules: TokenRules) -> Callable[[str], list[str]]:
     return tokenize
 
 
+def rewriter(rules: TokenRules) -> Callable[[str], str] | None:
+    """Return what the rules do to a text before all else; None where that is nothing."""
+    if rules.strip_html and rules.tweets:
+        return lambda text: with_placeholders(without_markup(text))
+    if rules.strip_html:
+        return without_markup
+    return with_placeholders if rules.tweets else None
+
+
 def prepared(rules: TokenRules, text: str) -> str:
-    """Return a text as the rules read it, without its HTML if they say so, before it is split."""
+    """Return a text as the rules read it, before it is split; what ``rewriter`` does is done to it already."""
     if text.isascii():
         return text.lower() if rules.lowercase else text
     text = unicodedata.normalize(rules.normalization, text)

@@ -32,10 +32,6 @@ _MAGICS: Sequence[tuple[bytes, str]] = (
         b"version https://git-lfs.github.com/spec/",
         "a pointer of Git LFS: the file itself was not fetched; run `git lfs pull` beside it",
     ),
-    (b"\xff\xfe\x00\x00", "UTF-32 text; " + _UTF8.format("UTF-32")),
-    (b"\x00\x00\xfe\xff", "UTF-32 text; " + _UTF8.format("UTF-32")),
-    (b"\xff\xfe", "UTF-16 text; " + _UTF8.format("UTF-16")),
-    (b"\xfe\xff", "UTF-16 text; " + _UTF8.format("UTF-16")),
 )
 _WIDE = {"UTF-16LE": (2, 0), "UTF-16BE": (2, 1), "UTF-32LE": (4, 0), "UTF-32BE": (4, 3)}
 _NO_BREAK_SPACE = "\N{NO-BREAK SPACE}".encode()

@@ -1,16 +1,17 @@
-"""Texts without their HTML: only those that can hold any leave compiled code.
+"""Texts as the rules rewrite them before all else: Python does it, to those texts that it may change.
 
 Shape letters: CONTRIBUTING.md.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.compiling import kernel, read_only
 from w2vray.text.fast.writing import FlatTexts
-from w2vray.text.markup import without_markup
 
-__all__ = ["stripped"]
+__all__ = ["rewritten"]
 
 _LESS_THAN, _AMPERSAND = 0x3C, 0x26
 
@@ -27,21 +28,21 @@ def _may_hold_markup(texts: FlatTexts) -> npt.NDArray[np.bool_]:
     return may_N
 
 
-def stripped(texts: FlatTexts) -> FlatTexts:
-    """Return the texts as ``markup.without_markup`` leaves them."""
-    marked = np.flatnonzero(_may_hold_markup(texts)).tolist()
+def rewritten(texts: FlatTexts, rewrite: Callable[[str], str], *, html_alone: bool) -> FlatTexts:
+    """Return the texts as ``rewrite`` leaves them; ``html_alone`` says that it changes nothing but HTML."""
+    marked = np.flatnonzero(_may_hold_markup(texts)).tolist() if html_alone else range(len(texts.offsets) - 1)
     if not marked:
         return texts
     offsets, data = texts.offsets, texts.data
     sizes_N = np.diff(offsets)
-    parts: list[bytes | npt.NDArray[np.uint8]] = []
+    parts: list[bytes] = []
     done = int(offsets[0])
     for text in marked:
         start, end = int(offsets[text]), int(offsets[text + 1])
-        left = without_markup(data[start:end].tobytes().decode()).encode()
-        parts += [data[done:start], left]
+        left = rewrite(data[start:end].tobytes().decode()).encode()
+        parts += [data[done:start].tobytes(), left]
         sizes_N[text] = len(left)
         done = end
-    parts.append(data[done : int(offsets[-1])])
+    parts.append(data[done : int(offsets[-1])].tobytes())
     joined = np.frombuffer(b"".join(parts), dtype=np.uint8)
     return FlatTexts(read_only(joined), read_only(np.concatenate(([0], np.cumsum(sizes_N)))))
