@@ -99,7 +99,7 @@ tweets = st.lists(parts, max_size=12).map("".join)
 
 
 @pytest.mark.skipif(bool(why_no_kernels()), reason=why_no_kernels() or "kernels can be compiled")
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(texts=st.lists(tweets, max_size=6), strip_html=st.booleans())
 def test_the_compiled_look_up_reads_tweets_as_the_plain_one(texts: list[str], strip_html: bool) -> None:
     """With HTML and without."""
