@@ -218,6 +218,7 @@ def train(
     table_version: int | None = None,
     validation: Places = (),
     validation_fraction: float | None = None,
+    test_fraction: float | None = None,
     tune_vectors: bool = False,
     balanced: bool = False,
     class_weight: Names = (),
@@ -265,7 +266,7 @@ def train(
 def evaluate(
     labelled: Places,
     *,
-    model: Place,
+    model: Places,
     output: Place | None = None,
     vectors: Place | None = None,
     text_column: Names = (),
