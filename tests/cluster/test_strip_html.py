@@ -54,7 +54,7 @@ def test_a_model_of_pages_reads_pages_as_texts(
     assert all(np.array_equal(plain.weights[name], stripping.weights[name]) for name in plain.weights)
 
     metrics = [
-        evaluate(EvaluateSettings(labelled=(str(tmp_path / store),), model=str(tmp_path / model))).metrics.as_dict()
+        evaluate(EvaluateSettings(labelled=(str(tmp_path / store),), model=(str(tmp_path / model),))).metrics.as_dict()
         for store, model in (("texts", "plain"), ("pages", "stripping"), ("texts", "stripping"))
     ]
     assert metrics[1] == metrics[0]
