@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 DTYPES = ("float32", "float16")
-FAMILIES = ("plain", "glove", "googlenews", "fasttext", "cased", "uncased")
+FAMILIES = ("plain", "glove", "googlenews", "fasttext", "cased", "uncased", "twitter")
 ON_BAD = ("record", "skip", "fail")
 OOV_CHOICES = ("skip", "zero", "unknown", "subword")
 SPECIAL_OOV = ("zero", "unknown")  # one row of the model's own stands for every word without a vector
@@ -154,7 +154,13 @@ LABEL_STRIP_HELP = (
     "Take labels as one that differ only by the spaces around or inside them, by invisible characters or by Unicode "
     "form (NFKC)."
 )
-LABEL_SEPARATOR_HELP = "What parts the labels in a string of several, such as a comma: any number of labels to a row."
+LABEL_SEPARATOR_HELP = (
+    "What parts the labels in a string of several, such as a comma (\\t for a tab): any number of labels to a row."
+)
+STRIP_HTML_HELP = (
+    "Read texts without their HTML: tags and comments go, entities become characters. It is a token rule of the {}, so "
+    "every verb that reads texts with them does it."
+)
 UNLABELLED_HELP = "Label that says that a row has none, such as -1 or unknown; such rows are left out. May be repeated."
 
 
