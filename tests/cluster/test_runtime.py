@@ -21,11 +21,8 @@ from ray.data._internal.execution.no_progress_guard import NoProgressGuard
 from ray.exceptions import AuthenticationError
 
 from w2vray.cli import run
-from w2vray.cluster.evaluate import evaluate
 from w2vray.cluster.runtime import connected, start_here
-from w2vray.cluster.score import score
 from w2vray.errors import ClusterError
-from w2vray.settings.verbs import EvaluateSettings, ScoreSettings
 
 PROGRAM = """
 import json, os, psutil
@@ -255,41 +252,3 @@ def test_work_that_takes_its_time_is_never_taken_for_a_hang() -> None:
         timeout = DataContext.get_current().execution_no_progress_timeout_s
         guard = NoProgressGuard({}, timeout, clock=lambda: 86_400.0 * next(days))
         guard.check()
-
-
-class Others:
-    """What somebody else runs on the cluster."""
-
-    def hold(self) -> None:
-        """Return when it has its CPUs."""
-
-
-@pytest.mark.ray
-@pytest.mark.long
-@pytest.mark.usefixtures("local_ray")
-def test_scoring_and_evaluating_wait_for_cpus_of_others_and_say_so(
-    make_store: Callable[..., Path], make_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Each goes on as soon as they are free, and has all of its rows."""
-    monkeypatch.setattr("w2vray.cluster.waiting.PATIENCE_SECONDS", 2.0)
-    store, model = str(make_store(files=1, rows=60)), str(make_model())
-    others: list[Any] = []
-    told: list[str] = []
-
-    def hold_every_cpu() -> None:
-        kind: Any = ray.remote(num_cpus=2)(Others)
-        others.append(kind.remote())
-        ray.get(others[-1].hold.remote())
-
-    def note(text: str) -> None:
-        if text.startswith("waiting"):
-            told.append(text)
-            ray.kill(others[-1])
-
-    hold_every_cpu()
-    scored = score(ScoreSettings(corpus=(store,), model=model, output=str(tmp_path / "run"), workers=1), note=note)
-    hold_every_cpu()
-    evaluated = evaluate(EvaluateSettings(labelled=(store,), model=model, workers=1), note=note)
-
-    assert (scored.exit_code, scored.rows_scored, evaluated.rows) == (0, 60, 60)
-    assert told == ["waiting for 1 worker of 1 CPU each; 0 of 2 CPU free now"] * 2
