@@ -48,7 +48,9 @@ class Killer:
         self.killed = 0
         self.told: list[int] = []
 
-    def __call__(self, epoch: int, _: str) -> None:
+    def __call__(self, epoch: int, _: int | None, text: str) -> None:
+        if not text.startswith("epochs"):
+            return
         self.told.append(epoch)
         if epoch >= self.epoch and not self.killed:
             for process in psutil.Process().children(recursive=True):
@@ -306,8 +308,8 @@ def test_a_training_that_waits_for_cpus_of_others_says_so(
         told.append(text)
         ray.kill(others[-1])
 
-    def progress(epoch: int, _: str) -> None:
-        if not epoch:
+    def progress(epoch: int, _: int | None, text: str) -> None:
+        if not epoch and text.startswith("epochs"):
             others.append(hold_every_cpu())
 
     settings = TrainSettings(

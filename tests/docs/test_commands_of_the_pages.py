@@ -34,7 +34,7 @@ NOT_RUN = {
 
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 PROGRAMS = ("w2vray", "pip", "make", "ray", "python", "duckdb", "export", "eval", "curl", "git")
-WORDS = "moving beautifully acted film a the plot dull scene good bad of".split()
+WORDS = ["moving", "beautifully", "acted", "film", "a", "the", "plot", "dull", "scene", "good", "bad", "of"]
 SPLITS = ("train", "train", "test")
 
 
@@ -46,7 +46,7 @@ class Block(NamedTuple):
 
     @property
     def commands(self) -> list[str]:
-        """Its commands, if it is one of commands: lines joined at ``\\``, without comments; output is left out."""
+        """Its commands, if it is one of commands: lines joined at a backslash, without comments; output is left out."""
         text = re.sub(r"\\\n\s*", "", self.text)
         if re.search(r"^\$ ", text, re.MULTILINE):
             return [line[2:] for line in text.splitlines() if line.startswith("$ ")]

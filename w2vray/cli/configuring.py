@@ -19,7 +19,7 @@ import tomli_w
 
 __all__ = ["read_config", "shown_config"]
 
-NOT_IN_A_FILE = frozenset({"config", "show_config", "help", "json"})
+NOT_IN_A_FILE = frozenset({"config", "show_config", "help", "json", "verbose"})
 
 
 def read_config(path: str, table: str, parameters: Sequence[click.Parameter]) -> dict[str, Any]:

@@ -1,12 +1,17 @@
 """What a person sees: progress on stderr, summaries on stdout; with ``--json`` one object on stdout, nothing else."""
 
 import json
+import os
+import platform
 import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from logging import DEBUG
 from typing import Any
 
 from rich.console import Console
@@ -17,14 +22,12 @@ from rich.progress import (
     SpinnerColumn,
     Task,
     TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Table
 from rich.text import Text
 
 from w2vray.errors import W2vrayError
-from w2vray.stages import listening
+from w2vray.stages import EVERYTHING, detail, listening
 
 __all__ = ["Output", "ReaderGone", "counted", "progress_bar", "table"]
 
@@ -40,6 +43,7 @@ class Output:
 
     as_json: bool
     quiet: bool = False
+    verbose: int = 0
 
     def result(self, value: Mapping[str, Any], *lines: str | Table) -> None:
         """Print a verb's result: as JSON, or as the lines and tables for people."""
@@ -64,7 +68,7 @@ class Output:
         if self.quiet:
             yield lambda *_: None
             return
-        with progress_bar(title) as update:
+        with progress_bar(title, self.verbose) as update:
             yield update
 
     def note(self, text: str) -> None:
@@ -109,18 +113,90 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Update]:
-    """Show on stderr what is going on: a moving line on a terminal, otherwise a line a stage and every ten seconds."""
+def progress_bar(title: str, verbose: int = 0) -> Iterator[Update]:
+    """Show on stderr what is going on.
+
+    On a terminal this is a line that moves. Elsewhere it is a line for each stage, and one every ten seconds.
+
+    Args:
+        title: what the lines begin with.
+        verbose: 1 shows each stage and its details as lines that stay, with their time; 2 shows Ray's own log too.
+    """
+    started = time.monotonic()
     if not sys.stderr.isatty():
-        with listening(lambda what: _write(f"{title}: {what}")):
+        with _listening(lambda what: _write(f"{title}: {what}"), _write, started, verbose):
             yield _lines(title)
         return
-    columns = (SpinnerColumn(), TextColumn(title), BarColumn(bar_width=20), _Done(), TimeElapsedColumn())
-    ahead = (TimeRemainingColumn(compact=True), TextColumn("{task.description}"))
-    with Progress(*columns, *ahead, console=Console(stderr=True), transient=True) as bar:
+    columns = (SpinnerColumn(), TextColumn(title), BarColumn(bar_width=12), _Done(), _Elapsed(started))
+    console = Console(stderr=True)
+    with Progress(*columns, _Left(), _What(), console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
-        with listening(lambda what: bar.update(task, description=what)):
+
+        def begin(what: str) -> None:
+            bar.reset(task, total=None, description=what)
+
+        def print_line(line: str) -> None:
+            bar.console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
+
+        with _listening(begin, print_line, started, verbose):
             yield lambda done, total, text: bar.update(task, completed=done, total=total, description=text)
+
+
+@contextmanager
+def _listening(
+    begin: Callable[[str], None], print_line: Callable[[str], None], started: float, verbose: int
+) -> Iterator[None]:
+    """Show what begins; where more is wanted, as lines with their time, each followed by its details."""
+
+    def begin_told(what: str) -> None:
+        print_line(f"{time.monotonic() - started:7.1f} s  {what}")
+        if sys.stderr.isatty():
+            begin(what)
+
+    if not verbose:
+        with listening(begin):
+            yield
+        return
+    with listening(begin_told, lambda what: print_line(f"{'':11}{what}"), level=(DEBUG, EVERYTHING)[verbose > 1]):
+        detail(_versions())
+        yield
+
+
+def _versions() -> str:
+    """Name what is at work: this program, Python, and the libraries that decide most."""
+    found = [f"{name} {version(name)}" for name in ("w2vray", "ray", "torch", "numpy", "pyarrow")]
+    return ", ".join([*found, f"Python {platform.python_version()}", f"{len(os.sched_getaffinity(0))} CPUs"])
+
+
+class _Elapsed(ProgressColumn):
+    """The time since the verb began, whatever stage it is in: ``0:01:12``."""
+
+    def __init__(self, started: float) -> None:
+        super().__init__()
+        self._started = started
+
+    def render(self, _: Task) -> Text:
+        """Return it."""
+        return Text(str(timedelta(seconds=int(time.monotonic() - self._started))), style="progress.elapsed")
+
+
+class _Left(ProgressColumn):
+    """The time that is left, where it can be told: ``4 min left``."""
+
+    max_refresh = 1.0
+
+    def render(self, task: Task) -> Text:
+        """Return it; nothing where nobody knows."""
+        known = task.total is not None and task.time_remaining is not None and not task.finished
+        return Text(f"{_spelled(task.time_remaining or 0)} left" if known else "", style="progress.remaining")
+
+
+class _What(ProgressColumn):
+    """What is going on, cut where the line ends."""
+
+    def render(self, task: Task) -> Text:
+        """Return it."""
+        return Text(task.description, overflow="ellipsis", no_wrap=True)
 
 
 class _Done(ProgressColumn):
@@ -140,6 +216,8 @@ def _lines(title: str) -> Update:
     def update(done: int, total: int | None, text: str) -> None:
         nonlocal last, first
         now = time.monotonic()
+        if first is not None and done < first[1]:
+            first = None  # something else is counted now
         if first is None and done:
             first = now, done
         if now - last < _LINE_SECONDS and done != total:

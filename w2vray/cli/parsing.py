@@ -57,7 +57,7 @@ class Command(click.Command):
         given, typed = list(self._given(args)), tuple(args)
         for option, _ in given:
             times = sum(option is other for other, _ in given)
-            if times > 1 and not option.multiple and not option.is_flag:
+            if times > 1 and not option.multiple and not option.is_flag and not option.count:
                 raise click.UsageError(f"{option.opts[0]} is given {times} times; it takes one value", ctx)
         for option, value in given:
             if option.name == "config" and value is not None:

@@ -77,7 +77,7 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
             settings,
             origin=origin,
             address=address,
-            progress=lambda done, text: update(done, None, text),
+            progress=update,
             note=output.note,
         )
     best = min(summary.curve, key=lambda line: line["validation_loss"] or 0.0)

@@ -26,7 +26,7 @@ from w2vray.models.kinds import ModelSettings, model_settings, settled
 from w2vray.run.leases import only_writer
 from w2vray.run.wholefiles import WholeFiles
 from w2vray.settings.steps import StepSettings
-from w2vray.stages import stage
+from w2vray.stages import detail, stage
 from w2vray.store.corpus import shared_files
 from w2vray.store.description import ReadAs
 from w2vray.store.filters import parse_where
@@ -80,7 +80,7 @@ def train(
     *,
     origin: Origin | None = None,
     address: str | None = None,
-    progress: Progress = lambda _, __: None,
+    progress: Progress = lambda *_: None,
     note: Note = lambda _: None,
 ) -> TrainSummary:
     """Train a classifier and write the model directory.
@@ -89,7 +89,8 @@ def train(
         settings: what is asked for.
         origin: what a repeated training was given.
         address: of a Ray cluster.
-        progress: told of epochs.
+        progress: told of the units of labelled rows read, then of the epochs done: how many, of how many, and a few
+            words, which begin with what is counted.
         note: told where the workers have to wait for CPUs.
 
     Raises:
@@ -122,6 +123,10 @@ def train(
         raise CorpusError(f"column {settings.label_column!r} holds lists in one of LABELLED and --validation only")
     if origin:
         origin.require_vectors(settings, vectors.fingerprint)
+    for store in stores:
+        detail(f"{len(store.corpus.files):,} files of labelled rows, {len(store.units):,} units")
+    detail(f"vectors {vectors.path}: {len(vectors):,} words x {vectors.dim}, family {vectors.rules.name}")
+    detail(f"until the model is written, {storage} holds what this training has done")
     with _only_training(storage):
         return _train(
             settings,
@@ -171,7 +176,7 @@ def _train(
         require_workers(settings)
         shared = share(vectors)
         stage("reading the labelled rows")
-        files, counts, sources = _examples(settings, model, stores, shared, storage, note=note)
+        files, counts, sources = _examples(settings, model, stores, shared, storage, note=note, progress=progress)
         if origin:
             origin.require_data(settings, sources)
         # what is kept for validation is of the same set, and is learnt from too where there is a second fit
@@ -192,7 +197,9 @@ def _train(
             files=files,
             checkpoints=storage / name,
         )
-        progress(0, f"{total.train:,} examples, {len(labels)} classes")
+        most = model.epochs if isinstance(model, StepSettings) else None
+        progress(0, most, f"epochs, {total.train:,} examples")
+        detail(f"{total.train:,} examples to learn from, {total.validation:,} for validation, {len(labels)} classes")
         state = run_trainer(settings, worker, storage, name, progress=progress, note=note)
     curve, refitted = state.get(SEARCH, state[CURVE]), state[CURVE] if SEARCH in state else None
     if not state.get(CONVERGED, True):
@@ -284,6 +291,7 @@ def _examples(
     storage: Path,
     *,
     note: Note,
+    progress: Progress,
 ) -> tuple[tuple[tuple[Path, ...], ...], list[ExampleCounts], list[str]]:
     """Tokenise and look up what has not been yet, into files beside the checkpoints.
 
@@ -312,7 +320,9 @@ def _examples(
             unlabelled=settings.unlabelled,
         )
         workers = reading_workers(settings.worker_range[1])
-        paths, of_store, source = read_examples(store, job, shared, storage, workers=workers, note=note)
+        paths, of_store, source = read_examples(
+            store, job, shared, storage, workers=workers, note=note, progress=progress
+        )
         files.append(tuple(paths))
         counts.append(of_store)
         sources.append(source)
