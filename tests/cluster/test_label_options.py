@@ -70,11 +70,13 @@ def test_labels_are_counted_mended_and_left_out(texts: list[str], word_vectors: 
     assert again.label_counts == mended.label_counts
 
     said: list[str] = []
-    of_plain = run_evaluate(store, tmp_path / "mended", said)
+    of_plain = run_evaluate(store, tmp_path / "mended", said, label_strip=False, unlabelled=("",))
     assert (of_plain.metrics.rows, of_plain.rows_unknown_label, of_plain.rows_without_label) == (60, 36, 0)
     assert of_plain.labels_unknown == {"pos ": 12, "p\u200bos": 12, "unknown": 12}
     assert "the model has no label 'pos ' (12 rows), but 'pos'; --label-strip makes them one" in said
+    remembered = run_evaluate(store, tmp_path / "mended", [])
     found = run_evaluate(store, tmp_path / "mended", said, **options)
+    assert remembered.as_dict() == found.as_dict()
     assert (found.metrics.rows, found.rows_unknown_label, found.rows_unlabelled) == (48, 0, {"unknown": 12})
     assert said[-1] == "--unlabelled 'unkown': no row has this label"
 
@@ -108,8 +110,10 @@ def test_a_separator_makes_a_multi_label_model(
     assert one.fingerprint == other.fingerprint
 
     found = run_evaluate(store, tmp_path / "model", [], label_separator=separator)
-    assert found.as_dict() == run_evaluate(of_lists, tmp_path / "model", []).as_dict()
+    remembered = run_evaluate(store, tmp_path / "model", [])
+    assert found.as_dict() == remembered.as_dict()
+    assert found.metrics.as_dict() == run_evaluate(of_lists, tmp_path / "model", []).metrics.as_dict()
     with pytest.raises(CorpusError, match="--label-separator reads several labels from a string"):
-        run_evaluate(store, tmp_path / "model", [])
+        run_evaluate(store, tmp_path / "model", [], label_separator="")
     with pytest.raises(ConfigError, match="holds lists of labels already; leave it out"):
         run_evaluate(of_lists, tmp_path / "model", [], label_separator=separator)

@@ -88,7 +88,6 @@ BAD_VALUES: list[tuple[type[Any], str, Any, str]] = [
     ],
     (TrainSettings, "seed", -1, SEED),
     (TrainSettings, "seed", 2**32, SEED),
-    (EvaluateSettings, "text_column", (), "the name of at least one column"),
     (EvaluateSettings, "workers", 0, WHOLE),
     (ScoreSettings, "text_column", ("text", "text"), "each column once"),
     (ScoreSettings, "top_k", 0, WHOLE),

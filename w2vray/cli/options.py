@@ -103,7 +103,7 @@ def _parameter(item: Field[Any], hint: Any) -> Callable[[F], F]:
         "group": item.metadata["group"],
     }
     if base is bool:
-        name = _switch(item.name) if item.name in _SWITCHED_OFF else flag(item.name)
+        name = _switch(item.name) if item.name in _SWITCHED_OFF or item.default is None else flag(item.name)
         del options["metavar"], options["required"]
         return click.option(name, item.name, is_flag=True, default=item.default, **options)
     if not required:

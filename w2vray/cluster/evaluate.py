@@ -19,6 +19,7 @@ from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
 from w2vray.cluster.waiting import Note
 from w2vray.errors import ConfigError, CorpusError, RunError
 from w2vray.models.directory import Bundle
+from w2vray.models.reading import Reading
 from w2vray.scoring.answers import Scores
 from w2vray.scoring.metrics import (
     NO_LABEL,
@@ -65,6 +66,7 @@ class EvaluationSummary:
     tokens: int = 0  # of all rows that were read
     tokens_found: int = 0  # those that have a vector
     warnings: Sequence[str] = ()  # what to do where few have
+    reading: Reading = field(default_factory=Reading)  # the columns and label options that were used
 
     @property
     def coverage(self) -> float | None:
@@ -84,6 +86,7 @@ class EvaluationSummary:
             "tokens_found": self.tokens_found,
             "coverage": self.coverage,
             "warnings": list(self.warnings),
+            "reading": self.reading.as_dict(),
         }
 
 
@@ -100,28 +103,32 @@ def evaluate(
     folder = None if settings.output is None else _folder(settings.output)
     bundle = Bundle.load(settings.model)
     vectors = bundle.open_vectors(settings.vectors)
+    read_by = bundle.config.reading.with_options(settings)
+    for line in bundle.config.reading.told(settings):
+        note(line)
     stage("listing the labelled rows")
     labelled = labelled_units(
         settings.labelled,
-        settings.text_column,
-        settings.label_column,
+        read_by.text_column,
+        read_by.label_column,
         settings.where,
         ReadAs.of(settings),
         table_version=settings.table_version,
-        label_separator=settings.label_separator,
+        label_separator=read_by.label_separator,
+        separator_given=settings.label_separator is not None,
     )
     if labelled.multi_label != bundle.config.multi_label:
         raise CorpusError(
-            f"column {settings.label_column!r} holds {_kind(labelled.multi_label)}, and the model gives "
+            f"column {read_by.label_column!r} holds {_kind(labelled.multi_label)}, and the model gives "
             f"{_kind(bundle.config.multi_label)}; name another --label-column or another --model"
             + ("" if labelled.multi_label else "; --label-separator reads several labels from a string")
         )
     reading = LabelReading(
-        column=settings.label_column,
+        column=read_by.label_column,
         multi_label=labelled.multi_label,
-        strip=settings.label_strip,
-        separator=settings.label_separator,
-        unlabelled=settings.unlabelled,
+        strip=read_by.label_strip,
+        separator=labelled.label_separator,
+        unlabelled=read_by.unlabelled,
     )
     for line in labelled.notes:
         note(line)
@@ -130,7 +137,7 @@ def evaluate(
             "shared": share(vectors),
             "bundle": bundle,
             "roots": labelled.corpus.roots,
-            "text_columns": settings.text_column,
+            "text_columns": read_by.text_column,
             "reading": reading,
             "where": settings.where,
             "schema": labelled.schema,
@@ -140,9 +147,9 @@ def evaluate(
         rows = run_units(labelled.units, worker, arguments, workers=settings.workers, note=note)
         count = _many_labels if labelled.multi_label else _one_label
         counted = _Counted()
-        summary = count(counted.passed_on(rows), bundle.config.labels, settings)
+        summary = count(counted.passed_on(rows), bundle.config.labels, read_by.label_column, settings.where)
     where = parse_where(settings.where).fitted(labelled.schema) if settings.where is not None else None
-    sample = partial(sample_texts, labelled.units, labelled.corpus.roots, settings.text_column, where, labelled.schema)
+    sample = partial(sample_texts, labelled.units, labelled.corpus.roots, read_by.text_column, where, labelled.schema)
     warnings = coverage_warnings(counted.tokens, counted.tokens_found, vectors, bundle.config.rules, sample)
     summary = replace(
         summary,
@@ -152,8 +159,9 @@ def evaluate(
         rows_unlabelled=dict(counted.unlabelled),
         rows_damaged=dict(counted.damaged),
         labels_unknown=dict(counted.unknown.most_common(_UNKNOWN_NAMED)),
+        reading=read_by,
     )
-    for line in [*_of_labels(summary, settings, bundle.config.labels), *warnings]:
+    for line in [*_of_labels(summary, settings.unlabelled, bundle.config.labels), *warnings]:
         note(line)
     if folder is not None:
         text = json.dumps(summary.as_dict(), indent=2, ensure_ascii=False) + "\n"
@@ -202,7 +210,7 @@ class _Counted:
             yield {name: value for name, value in row.items() if name not in _COUNTED}
 
 
-def _of_labels(summary: EvaluationSummary, settings: EvaluateSettings, labels: Sequence[str]) -> Iterator[str]:
+def _of_labels(summary: EvaluationSummary, unlabelled: Sequence[str], labels: Sequence[str]) -> Iterator[str]:
     """Say which labels the model does not know though it knows nearly the same, and which values no row has."""
     known = {mended(label).casefold(): label for label in labels}
     near = [(label, known[key]) for label in summary.labels_unknown if (key := mended(label).casefold()) in known]
@@ -210,7 +218,7 @@ def _of_labels(summary: EvaluationSummary, settings: EvaluateSettings, labels: S
         remedy = "--label-strip makes them one" if mended(label) == own else "write them alike"
         yield f"the model has no label {label!r} ({summary.labels_unknown[label]:,} rows), but {own!r}; {remedy}"
     left_out = {mended(value) for value in summary.rows_unlabelled}
-    for value in settings.unlabelled:
+    for value in unlabelled:  # a value that the model remembers need not be in every set
         if value and mended(value) not in left_out:
             yield f"--unlabelled {value!r}: no row has this label"
 
@@ -219,11 +227,13 @@ def _kind(multi_label: bool) -> str:
     return "lists of labels" if multi_label else "one label a row"
 
 
-def _and_where(settings: EvaluateSettings) -> str:
-    return f", or another --where: {settings.where!r} holds for no other row" if settings.where else ""
+def _and_where(where: str | None) -> str:
+    return f", or another --where: {where!r} holds for no other row" if where else ""
 
 
-def _one_label(rows: Iterable[dict[str, Any]], labels: Sequence[str], settings: EvaluateSettings) -> EvaluationSummary:
+def _one_label(
+    rows: Iterable[dict[str, Any]], labels: Sequence[str], column: str, where: str | None
+) -> EvaluationSummary:
     """Add up what the workers counted."""
     total = NO_ROWS
     without = 0
@@ -235,9 +245,9 @@ def _one_label(rows: Iterable[dict[str, Any]], labels: Sequence[str], settings: 
     if not known_Y.any():
         some = ", ".join(labels[:10]) + (f" and {len(labels) - 10:,} others" if len(labels) > 10 else "")
         raise CorpusError(
-            f"no row of {settings.label_column!r} has a label that the model knows ({some}); "
+            f"no row of {column!r} has a label that the model knows ({some}); "
             f"{without:,} rows have none, {unknown:,} another; name another --label-column or another --model"
-            + _and_where(settings)
+            + _and_where(where)
         )
     return EvaluationSummary(
         metrics=metrics(total, labels),
@@ -247,7 +257,7 @@ def _one_label(rows: Iterable[dict[str, Any]], labels: Sequence[str], settings: 
 
 
 def _many_labels(
-    rows: Iterable[dict[str, Any]], labels: Sequence[str], settings: EvaluateSettings
+    rows: Iterable[dict[str, Any]], labels: Sequence[str], column: str, where: str | None
 ) -> EvaluationSummary:
     """Add up what the workers counted."""
     total = LabelCounts(np.zeros((3, len(labels)), dtype=np.int64), 0, 0, 0, 0)
@@ -258,10 +268,7 @@ def _many_labels(
         counts_3C = np.array(row.pop("counts"), dtype=np.int64).reshape(3, len(labels))
         total += LabelCounts(counts_3C, **row)
     if not total.rows:
-        raise CorpusError(
-            f"no row of {settings.label_column!r} has a list of labels; {without:,} rows have none"
-            + _and_where(settings)
-        )
+        raise CorpusError(f"no row of {column!r} has a list of labels; {without:,} rows have none" + _and_where(where))
     return EvaluationSummary(
         metrics=multi_label_metrics(total, labels), rows_without_label=without, rows_unknown_label=unknown
     )

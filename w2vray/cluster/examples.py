@@ -24,6 +24,7 @@ from w2vray.store.labelled import Labelled
 from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN, place_of, read_unit
 from w2vray.store.units import Unit
 from w2vray.text.columns import Texts, blocks, read_texts
+from w2vray.text.fast.looking_up import fastest
 from w2vray.text.lookup import Ids
 from w2vray.text.tokens import TokenRules
 from w2vray.training.examples import ExampleCounts, ExampleFile
@@ -132,7 +133,8 @@ class ExampleReader:
         self.job, self.folder = job, Path(folder)
         self.where = parse_where(job.where).fitted(job.schema) if job.where is not None else None
         vectors = shared.get().for_oov(job.oov)
-        self.lookup = vectors.lookup(job.rules, job.oov)
+        self.table_rows = len(vectors.vocabulary)
+        self.look_up = fastest(vectors.lookup(job.rules, job.oov))
         self.ngrams = vectors.ngrams
 
     def __call__(self, unit: Unit) -> dict[str, Any]:
@@ -141,7 +143,7 @@ class ExampleReader:
         if file.counts() is None:
             job = self.job
             columns = list(dict.fromkeys([*job.text_columns, job.label_column]))
-            made, usable, source = _Made(len(self.lookup.vocabulary)), _Usable(), hashlib.sha256()
+            made, usable, source = _Made(self.table_rows), _Usable(), hashlib.sha256()
             for batch in read_unit(unit, job.roots, columns, self.where, job.schema):
                 read = job.label_reading(batch, partial(place_of, batch))
                 texts, labels = read_texts(batch, job.text_columns), self._labels(read)
@@ -161,7 +163,7 @@ class ExampleReader:
         ids = [np.empty(0, dtype=np.int32)]
         start = 0
         for block in blocks(texts.values):
-            looked_up = self.lookup(block)
+            looked_up = self.look_up(block)
             rows = texts.rows_N[start : start + len(block)]
             known[rows], lengths[rows] = looked_up.evidence_N, looked_up.lengths_N
             made.count(looked_up)

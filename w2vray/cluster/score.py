@@ -113,6 +113,8 @@ def score(
     vectors = bundle.open_vectors(settings.vectors)
     run = RunDirectory(absolute(settings.output))
     request = Request.of(settings, bundle)
+    for line in bundle.config.reading.told(settings):
+        note(line)
     # This refuses a directory that holds something else, before anything is written into it
     stage("listing the store")
     corpus = find_corpus(settings.corpus, planned_versions(run, request))

@@ -23,6 +23,7 @@ from w2vray.cluster.waiting import Note
 from w2vray.errors import BundleError, ConfigError, CorpusError, UnusableInputError
 from w2vray.models.directory import ModelConfig, save_bundle
 from w2vray.models.kinds import ModelSettings, model_settings, settled
+from w2vray.models.reading import Reading
 from w2vray.run.leases import only_writer
 from w2vray.run.wholefiles import WholeFiles
 from w2vray.settings.steps import StepSettings
@@ -215,6 +216,7 @@ def _train(
         dim=vectors.dim,
         vectors_fingerprint=vectors.fingerprint,
         vectors_path=str(vectors.path),
+        reading=Reading.of(settings),
         training={
             **_history(settings, vectors, sources, total),
             "labels": label_counts,

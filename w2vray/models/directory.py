@@ -30,6 +30,7 @@ from w2vray.artefacts import plain_file, read_json
 from w2vray.errors import BundleError, ConfigError
 from w2vray.models.card import model_card
 from w2vray.models.kinds import MODELS_VARIABLE, Kind, ModelSettings, kind_named, model_settings, names
+from w2vray.models.reading import Reading
 from w2vray.settings.verbs import OOV_CHOICES
 from w2vray.standing import instead
 from w2vray.text.tokens import TokenRules
@@ -50,6 +51,9 @@ VECTORS = "vectors"
 class ModelConfig:
     """What a model is, apart from its weights. ``training`` tells how it came to be and changes no answer.
 
+    ``reading`` is how its training read rows, which other verbs do too. A model that was made before models remembered
+    it has the defaults.
+
     ``kind`` is looked up once, by the model's name, and goes with the configuration to other processes, which need not
     know the kind otherwise.
     """
@@ -64,6 +68,7 @@ class ModelConfig:
     dim: int
     vectors_fingerprint: str
     vectors_path: str
+    reading: Reading = field(default_factory=Reading)
     training: Mapping[str, Any] = field(default_factory=dict)
     kind: Kind = field(init=False, repr=False, compare=False)
 
@@ -82,6 +87,7 @@ class ModelConfig:
             "tokens": self.rules.as_dict(),
             "oov": self.oov,
             "vectors": {"fingerprint": self.vectors_fingerprint, "path": self.vectors_path, "dim": self.dim},
+            "reading": self.reading.as_dict(),
             "training": dict(self.training),
         }
 
@@ -136,6 +142,7 @@ class ModelConfig:
                 dim=dim,
                 vectors_fingerprint=str(vectors["fingerprint"]),
                 vectors_path=str(vectors["path"]),
+                reading=Reading.from_dict(stored.get("reading", {})),
                 training=dict(stored.get("training", {})),
             )
         except (KeyError, TypeError, ValueError, ConfigError) as error:
@@ -184,9 +191,12 @@ class Bundle:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of all that answers depend on: the configuration without its history, the weights, the vectors."""
+        """SHA-256 of all that a text's answer depends on: the configuration, the weights, the vectors.
+
+        Neither the history is among it, nor which column the text is in.
+        """
         stored = self.config.as_dict()
-        del stored["training"], stored["vectors"]["path"]
+        del stored["training"], stored["reading"], stored["vectors"]["path"]
         digest = hashlib.sha256(json.dumps(stored, sort_keys=True).encode())
         for name in sorted(self.weights):
             array = np.ascontiguousarray(self.weights[name])

@@ -73,11 +73,12 @@ class Request:
             ConfigError: a condition or a kept column is not one.
         """
         answer = Answer.asked(settings, multi_label=bundle.config.multi_label)
-        identity = _identity(settings, bundle)
+        text_columns = bundle.config.reading.with_options(settings).text_column
+        identity = _identity(settings, text_columns, bundle)
         return cls(
             corpus=tuple(absolute(place) for place in settings.corpus),
             output=absolute(settings.output),
-            text_columns=settings.text_column,
+            text_columns=text_columns,
             kept=kept_columns(settings.keep),
             where=parse_where(settings.where) if settings.where is not None else None,
             limits=TextLimits(
@@ -103,8 +104,9 @@ class Request:
         return Columns(self.text_columns, (*self.kept.values(), *filtered))
 
 
-def _identity(settings: ScoreSettings, bundle: Bundle) -> dict[str, Any]:
+def _identity(settings: ScoreSettings, text_columns: tuple[str, ...], bundle: Bundle) -> dict[str, Any]:
     options = {name: getattr(settings, name) for name in (*Answer.option_names(), *_CHANGES_ANSWERS)}
+    options["text_column"] = text_columns  # those of the model, where none is given
     options |= {name: value for name in _READ_AS if (value := getattr(settings, name)) is not None}
     identity = {
         "format": RUN_FORMAT,

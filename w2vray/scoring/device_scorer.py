@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from w2vray.kernels.compiling import why_no_kernels
 from w2vray.models.directory import Bundle
 from w2vray.scoring.answers import Scores
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.device import Device
 from w2vray.text.columns import blocks
-from w2vray.text.fast.looking_up import FastLookup
+from w2vray.text.fast.looking_up import FastLookup, fastest
 from w2vray.text.lookup import Ids, Lookup
 from w2vray.vectors import Vectors
 
@@ -37,7 +36,7 @@ class DeviceScorer(TextScorer):
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="look-up")
         self._free: SimpleQueue[Lookup | FastLookup] = SimpleQueue()
         for _ in range(threads):
-            self._free.put(self.lookup if why_no_kernels() else FastLookup(self.lookup))
+            self._free.put(fastest(self.lookup))
 
     def score_arrays(self, arrays: Iterable[pa.LargeStringArray]) -> Iterator[Scores]:
         """Classify one array after another: the device has the next one before the answers to this are waited for."""

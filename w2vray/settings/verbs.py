@@ -116,9 +116,9 @@ def require_delimiter(settings: Any) -> None:
         raise ConfigError(f"--delimiter is for CSV, and --format is {settings.format}; leave out one of them")
 
 
-def require_text_columns(columns: tuple[str, ...]) -> None:
-    """Check that there is a column of texts, and each once."""
-    require(bool(columns), "text_column", columns, "the name of at least one column")
+def require_text_columns(columns: tuple[str, ...], *, remembered: bool = False) -> None:
+    """Check that there is a column of texts, unless a model remembers it, and each once."""
+    require(remembered or bool(columns), "text_column", columns, "the name of at least one column")
     require(len(set(columns)) == len(columns), "text_column", columns, "each column once")
 
 
@@ -148,6 +148,8 @@ THRESHOLD_HELP = (
 
 LABEL_COLUMN_HELP = "Column of strings, whole numbers or booleans, or of lists of them: any number of labels to a row."
 
+REMEMBERED = " Default: as the model was trained."
+
 LABEL_STRIP_HELP = (
     "Take labels as one that differ only by the spaces around or inside them, by invisible characters or by Unicode "
     "form (NFKC)."
@@ -166,11 +168,13 @@ class EvaluateSettings:
     vectors: str | None = documented(
         "Where the vectors are now, if they were moved.", None, metavar="VECTORS", group="Model"
     )
-    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN", group="Data")
-    label_column: str = documented(LABEL_COLUMN_HELP, "label", metavar="COLUMN", group="Data")
-    label_strip: bool = documented(LABEL_STRIP_HELP, False, group="Data")
-    label_separator: str | None = documented(LABEL_SEPARATOR_HELP, None, metavar="TEXT", group="Data")
-    unlabelled: tuple[str, ...] = documented(UNLABELLED_HELP, (), metavar="VALUE", group="Data")
+    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP + REMEMBERED, (), metavar="COLUMN", group="Data")
+    label_column: str | None = documented(LABEL_COLUMN_HELP + REMEMBERED, None, metavar="COLUMN", group="Data")
+    label_strip: bool | None = documented(LABEL_STRIP_HELP + REMEMBERED, None, group="Data")
+    label_separator: str | None = documented(
+        f"{LABEL_SEPARATOR_HELP} An empty one parts nothing.{REMEMBERED}", None, metavar="TEXT", group="Data"
+    )
+    unlabelled: tuple[str, ...] = documented(UNLABELLED_HELP + REMEMBERED, (), metavar="VALUE", group="Data")
     where: str | None = documented(
         "Take only rows for which this holds, as for train.", None, metavar="EXPR", group="Data"
     )
@@ -182,8 +186,7 @@ class EvaluateSettings:
     def __post_init__(self) -> None:
         require_choices(self)
         require_paths(self, "model", "vectors", "output")
-        require_text_columns(self.text_column)
-        require(self.label_separator != "", "label_separator", "", "at least one character")
+        require_text_columns(self.text_column, remembered=True)
         require_delimiter(self)
         require(self.workers is None or self.workers > 0, "workers", self.workers, "a whole number above 0")
         require_version(self.table_version)
@@ -199,7 +202,7 @@ class ScoreSettings:
     vectors: str | None = documented(
         "Where the vectors are now, if they were moved.", None, metavar="VECTORS", group="Model"
     )
-    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN", group="Data")
+    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP + REMEMBERED, (), metavar="COLUMN", group="Data")
     keep: tuple[str, ...] = documented(
         "Column of the store to carry into the scores; OLD=NEW renames it. May be repeated.",
         (),
@@ -266,7 +269,7 @@ class ScoreSettings:
     def __post_init__(self) -> None:
         require_choices(self)
         require_paths(self, "model", "vectors")
-        require_text_columns(self.text_column)
+        require_text_columns(self.text_column, remembered=True)
         require_delimiter(self)
         require_version(self.table_version)
         require(self.max_bytes > 0, "max_bytes", self.max_bytes, "a whole number above 0")

@@ -24,6 +24,7 @@ class Labelled:
     multi_label: bool  # the label column holds lists, or strings that a separator makes lists of
     schema: pa.Schema  # of the columns that rows are filtered by
     notes: list[str]  # for a person: files that are not read, columns that a file does not have
+    label_separator: str | None = None  # the one that applies
 
 
 def labelled_units(
@@ -35,11 +36,12 @@ def labelled_units(
     *,
     table_version: int | None = None,
     label_separator: str | None = None,
+    separator_given: bool = True,
 ) -> Labelled:
     """Plan a labelled store, of which the rows will be read for which ``where`` holds; ``read_as`` says how.
 
     ``table_version`` is of the table that is the store; None is the current one. ``label_separator`` parts the labels
-    that are in one string.
+    that are in one string; one that nobody gave, but a model remembers, does not matter where there are lists.
 
     Raises:
         CorpusError: a file cannot be read, or a column is missing or of another type: no row is left out in silence.
@@ -48,6 +50,8 @@ def labelled_units(
     condition = parse_where(where) if where is not None else None
     columns = Columns(text_columns, tuple(condition.columns) if condition else (), (label_column,))
     corpus, found = whole_store(arguments, columns, where=condition, read_as=read_as, table_version=table_version)
+    if found.multi_label and not separator_given:
+        label_separator = None
     if label_separator is not None and found.multi_label:
         raise ConfigError(
             f"--label-separator is {label_separator!r}, and column {label_column!r} holds lists of labels already; "
@@ -55,6 +59,5 @@ def labelled_units(
         )
     of_condition = condition.fitted(found.schema).notes if condition else ()
     notes = [*corpus.notes, *found.notes, *of_condition]
-    return Labelled(
-        corpus, plan_units(found.files), found.multi_label or label_separator is not None, found.schema, notes
-    )
+    multi_label = found.multi_label or label_separator is not None
+    return Labelled(corpus, plan_units(found.files), multi_label, found.schema, notes, label_separator)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from w2vray.kernels.compiling import read_only
+from w2vray.kernels.compiling import read_only, why_no_kernels
 from w2vray.text.fast.assembling import Entries, OovIds, assemble
 from w2vray.text.fast.misses import LATELY, Misses, empty_misses, grown
 from w2vray.text.fast.parting import PartReader
@@ -21,7 +21,7 @@ from w2vray.text.fast.words import WordReader
 from w2vray.text.fast.writing import FlatTexts
 from w2vray.text.lookup import Ids, Lookup
 
-__all__ = ["FastLookup"]
+__all__ = ["FastLookup", "fastest"]
 
 _CODES, _KEPT_CODES = 1 << 16, 1 << 22
 _MISSES, _MISS_BYTES = 1 << 12, 1 << 16
@@ -106,6 +106,11 @@ class FastLookup:
         self._rows = np.concatenate([self._rows, rows])
         self._made = np.concatenate([self._made, made])
         self._resolved = self._count
+
+
+def fastest(lookup: Lookup) -> Lookup | FastLookup:
+    """Return what looks up as ``lookup`` does, in compiled code where there is a compiler."""
+    return lookup if why_no_kernels() else FastLookup(lookup)
 
 
 def _flat(texts: pa.LargeStringArray) -> FlatTexts:
