@@ -152,3 +152,7 @@ def test_quiet_shows_no_summary_but_the_problem(run: Run) -> None:
 
 def test_the_version_has_a_short_name(run: Run) -> None:
     assert run("-V") == run("--version")
+
+
+def test_quiet_and_verbose_exclude_each_other(run: Run) -> None:
+    assert "-q and -v exclude each other; choose one" in run("vectors", "info", "vectors", "-q", "-vv")[2]

@@ -7,11 +7,12 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
 from logging import DEBUG
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -64,12 +65,16 @@ class Output:
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Update]:
-        """Show progress on stderr, unless nobody wants to see it."""
-        if self.quiet:
-            yield lambda *_: None
-            return
-        with progress_bar(title, self.verbose) as update:
-            yield update
+        """Show progress on stderr, unless nobody wants to see it.
+
+        Meanwhile nothing else gets to stdout: Ray prints there what befalls a worker, such as when Ctrl-C ends it.
+        """
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere, ExitStack() as opened:
+            update: Update = lambda *_: None  # noqa: E731 - it is replaced, or called
+            if not self.quiet:
+                update = opened.enter_context(progress_bar(title, self.verbose))
+            with redirect_stdout(sys.stderr if self.verbose else nowhere):
+                yield update
 
     def note(self, text: str) -> None:
         """Tell a person something by the way."""
@@ -211,13 +216,14 @@ class _Done(ProgressColumn):
 
 def _lines(title: str) -> Update:
     last = time.monotonic()
+    counted: int | None = None
     first: tuple[float, int] | None = None  # when something was first done, and how much: the start tells no speed
 
     def update(done: int, total: int | None, text: str) -> None:
-        nonlocal last, first
+        nonlocal last, first, counted
         now = time.monotonic()
-        if first is not None and done < first[1]:
-            first = None  # something else is counted now
+        if total != counted:
+            first, counted = None, total  # something else is counted now
         if first is None and done:
             first = now, done
         if now - last < _LINE_SECONDS and done != total:
