@@ -108,5 +108,5 @@ def test_a_new_stage_tells_no_time_left_by_what_was_counted_before(
         "training: 1 of 9 units of labelled rows read",
         "training: 9 of 9 units of labelled rows read",
         "training: 1 of 60 epochs at most",
-        "training: 2 of 60 epochs at most, 97 min left",
+        "training: 2 of 60 epochs at most, 1.6 h left",
     ]
