@@ -62,7 +62,11 @@ def printed(command: str, folder: Path, interrupt: bool) -> list[str]:
     assert running.stdout is not None
     if interrupt:
         Thread(target=press_ctrl_c, args=(running, folder / "run" / "scores"), daemon=True).start()
-    printed_lines = [line.rstrip("\n") for line in running.stdout]
+    printed_lines: list[str] = []
+    for line in running.stdout:
+        if line.startswith("w2vray: interrupted"):
+            printed_lines.append("^C")  # what a terminal shows of it
+        printed_lines.append(line.rstrip("\n"))
     running.wait()
     return printed_lines
 

@@ -162,7 +162,7 @@ class Refused(NamedTuple):
         Refused("vectors import tiny.txt --output v --dtype float64", "'float64' is not one of"),
         Refused("vectors import tiny.txt", "Missing option '--output'"),
         Refused("vectors import tiny.pkl --output v", "tiny.pkl is a Python pickle"),
-        Refused("vectors join vectors --output v", "VECTORS are 1; allowed: at least two"),
+        Refused("vectors join vectors --output v", "VECTORS: join needs at least two, got 1"),
         Refused("vectors join vectors nowhere --output v", "nowhere is not a vectors directory"),
         Refused("vectors info nowhere", "nowhere is not a vectors directory"),
         Refused("vectors info vectors --family glove", "--family measures a corpus; name one with --corpus"),
@@ -312,7 +312,7 @@ class Stop(NamedTuple):
         Stop(
             "score a --model m --output r",
             "w2vray.cluster.score.score",
-            "; the same command goes on with what is missing",
+            "; run the same command again to finish what is missing",
         ),
         Stop("predict --model m text", "w2vray.cli.predicting.predict_lines", ""),
         Stop("submit --address http://127.0.0.1:1 -- verify /r", "w2vray.cluster.submit.submit", ""),
@@ -493,7 +493,7 @@ def test_vectors_of_a_corpus_without_frequent_words_are_refused(run: Run, tmp_pa
     pq.write_table(pa.table({"text": ["each word once"]}), tmp_path / "a.parquet")
     result = run("vectors", "train", "a.parquet", "--output", "v")
     assert result.code == 2
-    assert "no word is in the texts 5 times; lower --min-count" in result.err
+    assert "no word occurs 5 times in the texts; lower --min-count" in result.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet"]
 
 

@@ -63,7 +63,7 @@ def test_a_verb_of_vectors_has_a_table_in_a_table(run: Run) -> None:
     ("content", "words"),
     [
         ("[score]\nworker = 2\n", "[score] has worker, which is not an option of score; did you mean workers?"),
-        ("workers = 2\n", "workers stands above all tables; put it below [score]"),
+        ("workers = 2\n", "workers is outside of any table; move it under [score]"),
         ("[score\n", "is not TOML"),
         ('[score]\nkeep = "id"\n', "keep is 'id'; expected a list"),
         ("[score]\nworkers = [1]\n", "workers is [1]; expected one value"),

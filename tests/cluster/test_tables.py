@@ -232,7 +232,7 @@ def test_deleted_rows_are_neither_scored_nor_rejected_and_are_counted(
     # with a limit, the last deleted row is behind it if the smaller file comes first
     assert summary.rows_deleted == verified.rows_deleted
     assert summary.rows_deleted in ({3, 4} if "limit" in options else {4})
-    assert f"{summary.rows_deleted} rows are in the files, and not scored: the table has deleted them" in summary.notes
+    assert f"{summary.rows_deleted} rows of the files were not scored: the table has deleted them" in summary.notes
     assert (verified.ok, verified.problems) == (True, [])
     if "limit" in options:
         assert summary.rows_in == 130

@@ -213,7 +213,7 @@ def test_a_training_whose_driver_is_killed_is_gone_on_with_by_the_same_command( 
         process.send_signal(told)
         assert process.wait() == (-signal.SIGKILL if told == signal.SIGKILL else 130)
     if told == signal.SIGINT:
-        assert "interrupted; the same command goes on with what is missing" in (tmp_path / "log").read_text()
+        assert "interrupted; run the same command again to finish what is missing" in (tmp_path / "log").read_text()
     wait_for_every_cpu()
     done, checkpoint = latest_checkpoint(tmp_path)
     assert 2 <= done < LONG["epochs"]

@@ -46,7 +46,7 @@ def test_a_set_for_validation_with_other_labels(store: Path, word_vectors: Vecto
 
 def test_a_second_fit_where_no_row_was_kept(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     options = {"model_settings": {"refit": True}, "validation": (str(store),)}
-    with pytest.raises(ConfigError, match=r"--refit learns from .* with --validation there are none"):
+    with pytest.raises(ConfigError, match=r"--refit trains again .* none are kept"):
         run_train(store, word_vectors, tmp_path / "model", **options)
 
 
@@ -123,7 +123,7 @@ def test_a_set_for_validation_without_a_known_word(store: Path, word_vectors: Ve
 
 
 def test_a_condition_that_holds_for_no_row(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"--where \"label == 'no'\" holds for no other row: name another"):
+    with pytest.raises(CorpusError, match=r"--where \"label == 'no'\" selects no other rows: give another"):
         run_train(store, word_vectors, tmp_path / "model", where="label == 'no'", model="average")
     run_train(store, word_vectors, tmp_path / "model", model="average")
     with pytest.raises(CorpusError, match=r"or another --where: \"label == 'no'\" holds for no other row"):

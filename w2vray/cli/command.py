@@ -18,9 +18,9 @@ from w2vray.errors import W2vrayError
 
 __all__ = ["GOES_ON", "PLACES", "Stopped", "Terminated", "terminate", "verb"]
 
-GOES_ON = "the same command goes on with what is missing"
+GOES_ON = "run the same command again to finish what is missing"
 
-JSON_HELP = "Print one JSON object, and only that, on stdout."
+JSON_HELP = "Print one JSON object on stdout, and nothing else there."
 
 QUIET_HELP = "Show no progress and no summary; warnings and errors are still shown."
 VERBOSE_HELP = "Show each step on a line of its own, with its time, and paths, sizes and versions; -vv: Ray's log too."
@@ -96,7 +96,7 @@ def verb(
             except KeyboardInterrupt as stop:
                 raise Stopped(stop, when_stopped) from None
             except (BrokenPipeError, EOFError) as error:  # click would end without a word: it takes them for a person's
-                raise W2vrayError(f"a file or a connection has ended too early ({error!r})") from error
+                raise W2vrayError(f"a file or a connection ended too early ({error!r})") from error
 
         command: Any = run
         for names, options in reversed(_shared_options(json_help, on_cluster=on_cluster)):

@@ -118,7 +118,8 @@ def read_examples(
         counted = before or file.counts()
         if counted is None:
             raise CorpusError(
-                f"{file.path} is not there, though a worker wrote it: the folder has to be one that all see"
+                f"{file.path} is missing, though a worker wrote it: --output has to be in a folder that all machines "
+                "share"
             )
         total += counted
     sources = json.dumps([file.source() for file in files])

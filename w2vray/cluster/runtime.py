@@ -75,7 +75,9 @@ def connected(address: str | None = None) -> Iterator[None]:
     if ray.is_initialized():
         here = ray.get_runtime_context().gcs_address
         if address not in {None, "auto", here} and not _is_same(str(address), here):
-            raise ClusterError(f"this process uses the Ray at {here} already; leave out {address}, or end that first")
+            raise ClusterError(
+                f"this process already uses the Ray at {here}; leave out {address}, or call ray.shutdown() first"
+            )
         _quieten()
         yield
         return
@@ -175,8 +177,8 @@ def start_here(cpus: int, spilling: str | None = None) -> None:
             if failed == _STARTS or not _may_come_up(error):
                 raise ClusterError(
                     f"Ray did not start on this machine, tried {failed} {'time' if failed == 1 else 'times'}: "
-                    f"{_first_sentence(error)}; see that it has memory, room in /tmp and a CPU to spare, or name a Ray "
-                    "that runs already with --address"
+                    f"{_first_sentence(error)}; check that memory, room in /tmp and a CPU are free, or use a "
+                    "running Ray with --address"
                 ) from error
         else:
             return

@@ -203,7 +203,7 @@ def _pass(run: RunDirectory, units: Sequence[Unit], arguments: Mapping[str, Any]
                 work.noted.append(failure)
                 run.note(work.noted)
                 if work.settings.on_bad == "fail":
-                    raise CorpusError(f"{failure.detail}; mend or remove it, or choose another --on-bad")
+                    raise CorpusError(f"{failure.detail}; repair or remove it, or choose another --on-bad")
             if work.progress is not None:
                 work.progress(done, len(units), work.rows)
     # one that was slow may have done it after all
@@ -363,7 +363,7 @@ def _close(
 
 
 def _deleted_note(rows: int) -> list[str]:
-    return [f"{rows:,} rows are in the files, and not scored: the table has deleted them"] if rows else []
+    return [f"{rows:,} rows of the files were not scored: the table has deleted them"] if rows else []
 
 
 def _distinct(profiles: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -100,13 +100,13 @@ def train(
     model = model_settings(settings.model, dict(settings.model_settings), tuned=settings.tune_vectors)
     if isinstance(model, StepSettings) and model.refit and settings.validation:
         raise ConfigError(
-            "--refit learns from the rows of LABELLED that were kept for validation too; "
-            "with --validation there are none: leave one of them out"
+            "--refit trains again with the rows of LABELLED that were kept for validation, and with --validation "
+            "none are kept; leave out one of the two"
         )
     output = Path(settings.output).absolute()
     storage = _storage(output)
     if os.path.lexists(output):
-        raise BundleError(f"{output} is already there; name another --output, or remove it first")
+        raise BundleError(f"{output} already exists; give another --output, or remove it first")
     vectors = Vectors.open(settings.vectors).for_oov(settings.oov)
     model = settled(model, unit_length=vectors.unit_length)
     columns = (settings.text_column, settings.label_column, settings.where, ReadAs.of(settings))
@@ -121,7 +121,7 @@ def train(
     for line in [line for store in stores for line in store.notes]:
         note(line)
     if len({store.multi_label for store in stores}) > 1:
-        raise CorpusError(f"column {settings.label_column!r} holds lists in one of LABELLED and --validation only")
+        raise CorpusError(f"column {settings.label_column!r} holds lists in only one of LABELLED and --validation")
     if origin:
         origin.require_vectors(settings, vectors.fingerprint)
     for store in stores:
@@ -339,19 +339,19 @@ def _require_usable(
         raise CorpusError(
             f"no row to train on: {counts.without_label:,} rows have no label in {where}, and "
             f"{counts.without_evidence:,} have a label but no word with a vector"
-            + (f"; --where {settings.where!r} holds for no other row: name another" if settings.where else "")
+            + (f"; --where {settings.where!r} selects no other rows: give another" if settings.where else "")
         )
     if multi_label and not labels:
         raise CorpusError(f"{where} holds empty lists only; a classifier needs at least one label")
     if not multi_label and len(labels) < 2:
         raise CorpusError(f"{where} holds one class only ({labels[0]!r}); a classifier needs at least two")
     if isinstance(model, StepSettings) and not counts.validation and settings.validation:
-        raise CorpusError("--validation holds no row that has a label, and a word with a vector; name another set")
+        raise CorpusError("--validation has no row with a label and a word that has a vector; name another set")
     if isinstance(model, StepSettings) and not counts.validation:
         raise CorpusError(
-            f"no rows for validation: {counts.train:,} rows, of which a share of "
-            f"{settings.validation_fraction or DEFAULT_VALIDATION_SHARE:g} is none; raise --validation-fraction or "
-            "give --validation"
+            "no rows for validation: a share of "
+            f"{settings.validation_fraction or DEFAULT_VALIDATION_SHARE:g} of {counts.train:,} rows is less than one; "
+            "raise --validation-fraction or give --validation"
         )
 
 
@@ -370,7 +370,7 @@ def _unknown_labels(
     unknown = {name: count for name, count in of_set.items() if name not in labels}
     if isinstance(model, StepSettings) and unknown and len(unknown) == len(of_set):
         raise CorpusError(
-            f"--validation: no row of it has a label of the rows to learn from; column {settings.label_column!r} has "
+            f"--validation: none of its rows has a label of LABELLED; column {settings.label_column!r} has "
             f"{_some(unknown)} there, and {_some(labels)} in LABELLED"
         )
     return unknown
@@ -426,7 +426,7 @@ def _storage(output: Path) -> Path:
     try:
         storage.exists()
     except OSError as error:
-        raise ConfigError(f"--output {str(output)!r} cannot be looked for ({error.strerror}); name another") from error
+        raise ConfigError(f"--output {str(output)!r} cannot be checked ({error.strerror}); name another") from error
     return storage
 
 

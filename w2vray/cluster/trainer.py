@@ -180,7 +180,7 @@ def _fit(trainer: Callable[[str], TorchTrainer], folder: Path) -> ray.train.Resu
                 ) from error
         except ray.exceptions.RayActorError as error:
             raise W2vrayError(
-                "training failed: the process of Ray's that controls it has died (killed, or for want of memory); the "
+                "training failed: the process of Ray's that controls it has died (killed, or out of memory); the "
                 "same command goes on from its last epoch"
             ) from error
 

@@ -120,7 +120,7 @@ class Training:
                 cast("Classifier", self.averaged.module), validation, self.objective, self.workers
             )
             if not math.isfinite(loss or 0.0) or not self._is_finite():
-                raise DivergedError(f"the weights are no numbers after epoch {epoch}; lower --learning-rate")
+                raise DivergedError(f"the weights became NaN or infinite in epoch {epoch}; lower --learning-rate")
             if loss is None or loss < min(self._losses, default=math.inf):
                 self.best = self._weights()
             self.curve.append(EpochReport(epoch, self.workers.count, taken, train_loss, loss, accuracy))
