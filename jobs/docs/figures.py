@@ -158,7 +158,7 @@ def _rival(row: Row, name: str) -> float:
 
 
 def _fasttext(row: Row) -> str:
-    return next(name for name in row["against"] if name.startswith("fastText"))
+    return next(str(name) for name in row["against"] if name.startswith("fastText"))
 
 
 def speed_of_jobs() -> str:

@@ -92,7 +92,9 @@ def run_w2vray(words: list[str]) -> None:
 def query(words: list[str]) -> None:
     flag, statement = words
     assert flag == "-c"
-    assert duckdb.sql(statement).fetchall()
+    found = duckdb.sql(statement)
+    assert found is not None
+    assert found.fetchall()
 
 
 def run_python(words: list[str]) -> None:

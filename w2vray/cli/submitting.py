@@ -15,7 +15,7 @@ __all__ = ["submit"]
 @click.option("--submission-id", help="Name of the job. A name that is in use is refused.")
 @click.argument("verb", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- VERB ...")
 def submit(address: str, submission_id: str | None, verb: tuple[str, ...]) -> int:
-    """Run a verb as a Ray job: ship the code, follow the logs, return the exit code."""
+    """Run a verb as a job on a Ray cluster and follow it to its end."""
     _require_url(address)
     _require_runnable(verb)
     from w2vray.cluster.submit import submit as submit_job

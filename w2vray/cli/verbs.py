@@ -139,7 +139,7 @@ for _parameter in train.params:
     examples=("w2vray evaluate test.parquet --model model",),
 )
 def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> None:
-    """Measure a model on labelled rows: accuracy, F1, a row per class."""
+    """Measure a model on labelled rows: accuracy, F1, confusions."""
     settings = config.EvaluateSettings(**arguments)
     from w2vray.cluster.evaluate import evaluate as evaluate_model
     from w2vray.scoring.metrics import MultiLabelMetrics
@@ -247,7 +247,7 @@ def _completeness(left_out: object, *, accepted: bool) -> str:
 
 @verb("verify", config.VerifySettings, when_stopped="nothing was proved, and the run is as it was")
 def verify(output: Output, /, **arguments: Any) -> int:
-    """Prove from a run's files that each row of the store is in it exactly once."""
+    """Prove that each row of the store is in a run exactly once."""
     settings = config.VerifySettings(**arguments)
     from w2vray.run.verify import verify as verify_run
 

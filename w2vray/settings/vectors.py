@@ -53,7 +53,7 @@ class ImportSettings:
         choices=ON_BAD_ROWS,
     )
     limit: int | None = documented("Take only the first N rows.", None, metavar="N")
-    dtype: str = documented("How the table is stored.", "float32", choices=DTYPES)
+    dtype: str = documented("Type of the table's numbers.", "float32", choices=DTYPES)
     family: str | None = documented(
         "Token rules that the vectors were made with. Default: recognised by the words or, if they do not show it, by "
         "the format or the ending .vec.",
@@ -91,7 +91,7 @@ class FitVectorsSettings:
     buckets: int | None = documented("fasttext: vectors that n-grams share by hash. Default: 200000.", None)
     threads: int | None = documented("Training threads; 1 makes the result repeatable. Default: one per CPU.", None)
     seed: int = documented("Seed for everything random.", 0)
-    dtype: str = documented("How the table is stored.", "float32", choices=DTYPES)
+    dtype: str = documented("Type of the table's numbers.", "float32", choices=DTYPES)
     family: str = documented("Token rules to split the text with.", "plain", choices=FAMILIES)
 
     def __post_init__(self) -> None:

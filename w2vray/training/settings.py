@@ -66,12 +66,14 @@ class TrainSettings:
     )
     format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS, group="Data")
     delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER", group="Data")
-    table_version: int | None = documented(f"Of LABELLED. {TABLE_VERSION_HELP}", None, metavar="N", group="Data")
+    table_version: int | None = documented(
+        f"{TABLE_VERSION_HELP} It is that of LABELLED.", None, metavar="N", group="Data"
+    )
     validation: tuple[str, ...] = documented("Labelled set kept for early stopping.", (), metavar="PATH", group="Data")
     validation_fraction: float | None = documented(
         lambda: (
-            f"Share of LABELLED kept for early stopping. Default: {DEFAULT_VALIDATION_SHARE:g}; none with --validation, "
-            f"and none for {kinds.fitted_at_once()}, which needs no early stopping."
+            f"Share of LABELLED kept for early stopping. Default: {DEFAULT_VALIDATION_SHARE:g}; none with --validation "
+            f"and for {kinds.fitted_at_once()}, which needs no early stopping."
         ),
         None,
         group="Data",
