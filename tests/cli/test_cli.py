@@ -97,7 +97,7 @@ def test_help_tells_each_option_with_its_default(run: Run) -> None:
     assert "Kind of classifier: average, logistic regression on the mean of a text's vectors; cnn," in text
     assert "gru, a recurrent network of fewer weights" in text
     assert "[default: cnn]" in text
-    assert "none for average without --tune-vectors, which needs no early stopping" in text
+    assert "and for average without --tune-vectors, which needs no early stopping" in text
     assert "cnn: filters of each width. Default: 100." in text
     assert "lstm, gru: numbers in the state, of each direction. Default: 128." in text
     assert "0: any length. Default: 0.0 for cnn, " in text
@@ -105,7 +105,7 @@ def test_help_tells_each_option_with_its_default(run: Run) -> None:
 
 
 def test_predict_does_not_promise_one_object_for_all_texts(run: Run) -> None:
-    assert "answers are such in any case, one a text" in " ".join(run("predict", "--help").out.split())
+    assert "Answers are always JSON objects, one per text" in " ".join(run("predict", "--help").out.split())
 
 
 def test_accuracy_of_a_multi_label_model_is_told_as_what_it_is(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,7 +368,7 @@ def test_a_connection_that_breaks_is_not_taken_for_a_reader_who_has_enough(
     monkeypatch.setattr("w2vray.run.verify.verify", broken)
     result = run("verify", "r")
     assert (result.code, result.out) == (1, "")
-    assert "a connection has ended too early" in result.err
+    assert "a connection ended too early" in result.err
 
 
 def test_the_end_comes_after_what_was_registered_for_it_and_leaves_the_interpreter_alone() -> None:

@@ -103,7 +103,7 @@ def test_the_options_of_another_model_are_its_own(tell: Callable[..., Path]) -> 
     ],
 )
 def test_a_model_that_does_not_tell_is_refused(tell: Callable[..., Path], training: dict[str, Any]) -> None:
-    with pytest.raises(BundleError, match="does not tell how its model was trained"):
+    with pytest.raises(BundleError, match="does not say how its model was trained"):
         repeated(tell(**training), {"output": "again"})
 
 
@@ -124,7 +124,7 @@ def test_other_data_or_vectors_are_refused_by_name() -> None:
     read = {name: getattr(settings, name) for name in READ}
     origin = Origin(Path("config.json"), ("a", "b"), read, "c")
     origin.require_data(settings, ["a", "b"])
-    with pytest.raises(CorpusError, match=r"l is not what config.json names: its rows, .* have the hash x, expected a"):
+    with pytest.raises(CorpusError, match=r"l is not the data that config.json names: its rows, .* have the hash x, expected a"):
         origin.require_data(settings, ["x", "b"])
     with pytest.raises(CorpusError, match=r"v is not the data that config.json names.* as --validation"):
         origin.require_data(settings, ["a", "x"])

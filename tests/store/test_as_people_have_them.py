@@ -72,8 +72,14 @@ def test_int96_times_finer_than_a_microsecond_are_refused_and_not_cut(scored: Sc
             pa.array([{"a": 2, "b": "x"}, None, {"a": None, "b": None}]),
             pa.struct([pa.field("a", pa.int64()), pa.field("b", pa.string())]),
         ),
+        (pa.array(['{"a": 1}', None, "[]"], pa.json_()), pa.array(["x", "y", None]), pa.string()),
+        (
+            pa.array([b"0123456789abcdef", None, None], pa.uuid()),
+            pa.array([b"x" * 16] * 3, pa.binary(16)),
+            pa.binary(16),
+        ),
     ],
-    ids=["width", "string kinds", "dictionary", "null type", "unsigned", "decimal", "struct"],
+    ids=["width", "string kinds", "dictionary", "null type", "unsigned", "decimal", "struct", "json", "uuid"],
 )
 def test_a_kept_column_of_two_types_is_read_in_their_common_one(
     first: pa.Array, second: pa.Array, kind: pa.DataType, scored: Scored, tmp_path: Path
@@ -274,3 +280,57 @@ def test_a_delimiter_that_no_file_needs_is_told(scored: Scored, tmp_path: Path) 
 
     assert (summary.exit_code, len(rows)) == (0, 3)
     assert "a.parquet: --delimiter is for CSV and is not used: the file is parquet" in summary.notes
+
+
+def test_a_file_without_rows_is_told_whatever_its_columns_are(scored: Scored, tmp_path: Path) -> None:
+    """Who wrote no row knew no types either."""
+    write(tmp_path / "store" / "a.parquet", {"year": [1, 2, 3]})
+    pq.write_table(pa.table({}), tmp_path / "store" / "b.parquet")
+    pq.write_table(
+        pa.table({"text": pa.array([], pa.int8()), "year": pa.array([], pa.string())}), tmp_path / "store" / "c.parquet"
+    )
+
+    summary, rows = scored(tmp_path / "store", keep=("year",))
+
+    assert (summary.exit_code, [row["year"] for row in rows]) == (0, [1, 2, 3])
+    assert summary.notes == ["2 files not read: no rows in it (b.parquet, c.parquet)"]
+
+
+@pytest.mark.parametrize(("keep", "name"), [("k==v", "k=v"), ("k==v=other", "other")])
+def test_a_column_with_an_equals_sign_in_its_name_can_be_kept(
+    scored: Scored, tmp_path: Path, keep: str, name: str
+) -> None:
+    write(tmp_path / "store" / "a.parquet", {"k=v": [1, 2, 3]})
+
+    _, rows = scored(tmp_path / "store", keep=(keep,))
+
+    assert [row[name] for row in rows] == [1, 2, 3]
+
+
+def test_how_such_a_column_is_kept_is_told_to_whoever_asks_for_it_as_it_is_written(
+    scored: Scored, tmp_path: Path
+) -> None:
+    write(tmp_path / "store" / "a.parquet", {"k=v": [1, 2, 3]})
+
+    with pytest.raises(CorpusError, match="To keep 'k=v', write its = twice: --keep \"k==v\""):
+        scored(tmp_path / "store", keep=("k=v",))
+
+
+def test_texts_that_a_program_marked_as_json_are_texts(scored: Scored, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    pq.write_table(pa.table({"text": pa.array(['{"bab": 1}', None], pa.json_())}), tmp_path / "store" / "a.parquet")
+
+    summary, rows = scored(tmp_path / "store")
+
+    assert (summary.rows_rejected, [row["status"] for row in rows]) == (1, ["scored"])
+
+
+@pytest.mark.parametrize("name", ["part-0", "rows.txt", "rows.dat"])
+def test_a_text_that_is_known_by_its_columns_is_known_again_when_the_run_is_verified(
+    scored: Scored, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_text("text;n\nbab;1\n")
+
+    summary, rows = scored(tmp_path / name, keep=("n",))  # looks deep
+
+    assert (summary.exit_code, [row["n"] for row in rows]) == (0, ["1"])

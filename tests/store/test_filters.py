@@ -326,10 +326,11 @@ def test_any_text_is_a_condition_or_is_refused(text: str) -> None:
 
 
 def test_what_cannot_be_computed_of_the_values_is_told_by_the_condition() -> None:
-    """Whole numbers and floats of two columns meet as float64, and one of these is none."""
-    batch = pa.record_batch({"n": pa.array([1, 2**53 + 1]), "x": pa.array([1.0, 2.0**53])})
-    with pytest.raises(ConfigError, match=r"--where 'n == x' cannot be computed for the store's values: Integer value"):
-        parse_where("n == x").fitted(batch.schema).rows(batch)
+    """No type is known of which that is so; another version of Arrow may have one."""
+    where = parse_where("n == 1").fitted(pa.schema([("n", pa.int64())]))
+
+    with pytest.raises(ConfigError, match=r"--where 'n == 1' cannot be computed for the store's values: "):
+        where.rows(pa.record_batch({"n": pa.array(["a"])}))
 
 
 DATED = pa.table(

@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from w2vray.store.folders import folder_types, planned_type
+from w2vray.store.folders import folder_types, folder_values, planned_type
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,12 @@ from w2vray.store.folders import folder_types, planned_type
 )
 def test_a_column_has_a_type_if_every_value_is_written_as_one(values: list[str], expected: pa.DataType) -> None:
     assert folder_types(f"k={value}/x.parquet" for value in values) == {"k": expected}
+
+
+def test_what_is_not_utf8_when_it_is_decoded_stays_as_it_is_written() -> None:
+    found = [folder_values(f"k={value}/a.parquet")["k"] for value in ("%E9", "%E8", "%C3%A9", "%ZZ", "100%")]
+
+    assert found == ["%E9", "%E8", "é", "%ZZ", "100%"]
 
 
 def test_columns_of_different_folders_are_told_apart() -> None:

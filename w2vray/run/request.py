@@ -126,7 +126,7 @@ def _device(settings: ScoreSettings) -> Device | None:
 
 
 def kept_columns(keep: Sequence[str]) -> dict[str, str]:
-    """Parse ``--keep COLUMN`` and ``--keep OLD=NEW``.
+    """Parse ``--keep COLUMN`` and ``--keep OLD=NEW``; an ``=`` of a name is written twice.
 
     Returns:
         Output name -> name in the store.
@@ -136,7 +136,7 @@ def kept_columns(keep: Sequence[str]) -> dict[str, str]:
     """
     names: dict[str, str] = {}
     for item in keep:
-        old, _, new = item.partition("=")
+        old, new = _parted(item)
         name = new or old
         if name in RESERVED_COLUMNS:
             raise ConfigError(
@@ -146,3 +146,14 @@ def kept_columns(keep: Sequence[str]) -> dict[str, str]:
             raise ConfigError(f"--keep {item}: {name!r} is already kept; each name can be used once")
         names[name] = old
     return names
+
+
+def _parted(item: str) -> tuple[str, str]:
+    """Part ``OLD=NEW`` at its single ``=``.
+
+    Example:
+        >>> _parted("k==v=kv")
+        ('k=v', 'kv')
+    """
+    old, _, new = item.replace("==", "\0").partition("=")
+    return old.replace("\0", "="), new.replace("\0", "=")

@@ -6,13 +6,15 @@ from typing import Any
 
 from w2vray.errors import RunError
 from w2vray.run.planning import recorded_versions
+from w2vray.run.request import kept_columns
 from w2vray.schema import FileReason
 from w2vray.store.corpus import SourceFile, find_corpus
 from w2vray.store.describing import describe_files
 from w2vray.store.description import Description, ReadAs
 from w2vray.store.failures import Failure
+from w2vray.store.filters import parse_where
 from w2vray.store.listing import Ignored
-from w2vray.store.preflight import NOT_READ, ignored_files
+from w2vray.store.preflight import NOT_READ, Columns, ignored_files
 from w2vray.store.units import Piece, Unit, unit_pieces
 
 __all__ = ["store_problems"]
@@ -47,7 +49,7 @@ def store_problems(
     options = identity["options"]
     read_as = ReadAs.of(SimpleNamespace(**{"format": None, "delimiter": None, **options}))
     wanted = [file for place, file in present.items() if place in pieces]
-    files, bad = describe_files(corpus, wanted, (), read_as)
+    files, bad = describe_files(corpus, wanted, _columns(options).all, read_as)
     found = {(described.file.root, described.file.name): described for described in files}
     problems = [f"{item.name}: {item.detail}; it could be read when it was scored" for item in bad.values()]
     limited = options.get("limit") is not None
@@ -70,6 +72,13 @@ def store_problems(
                 f"bytes, and has {now.size:,}"
             )
     return problems, [file.name for place, file in present.items() if place not in known], corpus.ignored
+
+
+def _columns(options: Mapping[str, Any]) -> Columns:
+    """Return the columns that were read: by them a text is known whose name says no format."""
+    where = options.get("where")
+    filtered = parse_where(where).columns if where is not None else ()
+    return Columns(tuple(options["text_column"]), (*kept_columns(options["keep"]).values(), *filtered))
 
 
 def _differences(of_file: Sequence[Piece], now: SourceFile, found: Description) -> list[str]:

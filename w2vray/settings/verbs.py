@@ -212,7 +212,7 @@ class ScoreSettings:
     )
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP + REMEMBERED, (), metavar="COLUMN", group="Data")
     keep: tuple[str, ...] = documented(
-        "Column of the store to carry into the scores; OLD=NEW renames it. May be repeated.",
+        "Column of the store to carry into the scores; OLD=NEW renames it, and == is an = in a name. May be repeated.",
         (),
         metavar="COLUMN",
         group="Answers",

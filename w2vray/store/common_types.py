@@ -11,7 +11,7 @@ from functools import reduce
 
 import pyarrow as pa
 
-__all__ = ["common_field", "common_type"]
+__all__ = ["common_field", "common_type", "stored_type"]
 
 _UNITS = ("s", "ms", "us", "ns")
 _MOST_DIGITS = 76  # of a decimal256
@@ -46,6 +46,9 @@ def common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
         return other if pa.types.is_null(one) else one
     if pa.types.is_dictionary(one) or pa.types.is_dictionary(other):
         return common_type(_decoded(one), _decoded(other))
+    stored = stored_type(one), stored_type(other)
+    if stored != (one, other):
+        return common_type(*stored)
     for rule in (_text, _bytes, _number, _time, _list, _struct, _map):
         if (found := rule(one, other)) is not None:
             return found
@@ -54,6 +57,12 @@ def common_type(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
 
 def _decoded(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def stored_type(kind: pa.DataType) -> pa.DataType:
+    """Return what a type such as UUID or JSON is stored as; truth values of eight bits stay what they are."""
+    is_other = isinstance(kind, pa.BaseExtensionType) and not isinstance(kind, pa.Bool8Type)
+    return kind.storage_type if is_other else kind
 
 
 def _is(kind: pa.DataType, *tests: Callable[[pa.DataType], bool]) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-__all__ = ["Constant", "advice", "among", "compared", "compared_columns", "fits", "is_text"]
+__all__ = ["COMPARED", "UNKNOWN", "Constant", "advice", "among", "compared", "fits", "is_text", "is_time", "plain"]
 
 Constant = str | float | bool  # a float may be an int
 Comparison = Callable[[Any, Any], Any]
@@ -40,16 +40,22 @@ def _is(kind: pa.DataType, tests: Sequence[Callable[[pa.DataType], bool]]) -> bo
 
 def is_text(kind: pa.DataType) -> bool:
     """Tell whether the values of a type are texts, or bytes, which are compared letter by letter."""
-    return _is(_plain(kind), (*_TEXTS, *_BYTES))
+    return _is(plain(kind), (*_TEXTS, *_BYTES))
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
+def is_time(kind: pa.DataType) -> bool:
+    """Tell whether the values of a type are dates, times or instants."""
+    return _is(kind, _TIMES)
+
+
+def plain(kind: pa.DataType) -> pa.DataType:
+    """Return the type of a column's values: of a dictionary's, not of the numbers that stand for them."""
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def fits(value: Constant, kind: pa.DataType) -> bool:
     """Tell whether a constant may be a value of a column; a column of nulls has none, and is compared with any."""
-    kind = _plain(kind)
+    kind = plain(kind)
     if _is(kind, _NUMBERS):
         return isinstance(value, int | float) and not isinstance(value, bool)
     if pa.types.is_boolean(kind):
@@ -59,7 +65,7 @@ def fits(value: Constant, kind: pa.DataType) -> bool:
 
 def advice(name: str, kind: pa.DataType) -> str:
     """Show how a value of a type is written."""
-    kind = _plain(kind)
+    kind = plain(kind)
     if _is(kind, (*_TEXTS, *_BYTES)):
         return f"write a text, such as {name} == '2020'"
     if _is(kind, _NUMBERS):
@@ -85,11 +91,11 @@ def compared(column: pc.Expression, kind: pa.DataType, comparison: str, value: C
     Raises:
         ValueError: it is not written as the type's values are.
     """
-    kind = _plain(kind)
+    kind = plain(kind)
     if pa.types.is_null(kind):
         return _always(column, true=False)
     if _is(kind, (*_TEXTS, *_BYTES)) or pa.types.is_boolean(kind):
-        return _COMPARED[comparison](column, pc.scalar(_value(value, kind)))
+        return COMPARED[comparison](column, pc.scalar(_value(value, kind)))
     if pa.types.is_floating(kind):
         return _with_float(column, kind, comparison, value)
     return _with_grid(_comparable(column, kind), _grid(kind), comparison, _exact(value, kind))
@@ -101,7 +107,7 @@ def among(column: pc.Expression, kind: pa.DataType, values: Sequence[Constant]) 
     Raises:
         ValueError: one is not written as the type's values are.
     """
-    kind = _plain(kind)
+    kind = plain(kind)
     if pa.types.is_null(kind):
         return _always(column, true=False)
     if pa.types.is_floating(kind):
@@ -116,32 +122,10 @@ def among(column: pc.Expression, kind: pa.DataType, values: Sequence[Constant]) 
         found = [_value(value, kind) for value in values]
         kind = pa.binary() if pa.types.is_fixed_size_binary(kind) else kind
     member = column.isin(pa.array(found, kind))
-    return pc.if_else(column.is_valid(), member, _UNKNOWN)
+    return pc.if_else(column.is_valid(), member, UNKNOWN)
 
 
-def compared_columns(
-    comparison: str, one: pc.Expression, kind: pa.DataType, other: pc.Expression, other_kind: pa.DataType
-) -> pc.Expression:
-    """Return the condition that two columns' values compare so.
-
-    Whole numbers and floats meet as float64. Arrow refuses a value that float64 does not hold when it comes to it.
-    """
-    kinds = [_plain(kind), _plain(other_kind)]
-    common = None
-    if (
-        all(pa.types.is_integer(each) for each in kinds)
-        and len({pa.types.is_signed_integer(each) for each in kinds}) == 2
-    ):
-        common = pa.decimal128(20, 0)
-    elif all(_is(each, (pa.types.is_integer, pa.types.is_floating)) for each in kinds) and kinds[0] != kinds[1]:
-        common = None if all(pa.types.is_integer(each) for each in kinds) else pa.float64()
-    elif all(pa.types.is_float16(each) for each in kinds):
-        common = pa.float32()
-    sides = (one, other) if common is None else (one.cast(common), other.cast(common))
-    return _COMPARED[comparison](*sides)
-
-
-_COMPARED: dict[str, Comparison] = {
+COMPARED: dict[str, Comparison] = {
     "==": lambda one, other: one == other,
     "!=": lambda one, other: one != other,
     "<": lambda one, other: one < other,
@@ -149,12 +133,12 @@ _COMPARED: dict[str, Comparison] = {
     ">": lambda one, other: one > other,
     ">=": lambda one, other: one >= other,
 }
-_UNKNOWN = pc.scalar(pa.scalar(None, pa.bool_()))
+UNKNOWN = pc.scalar(pa.scalar(None, pa.bool_()))
 
 
 def _always(column: pc.Expression, *, true: bool) -> pc.Expression:
     """Return what is the same for each value; of a missing one nothing is known."""
-    return pc.if_else(column.is_valid(), pc.scalar(true), _UNKNOWN)
+    return pc.if_else(column.is_valid(), pc.scalar(true), UNKNOWN)
 
 
 def _value(value: Constant, kind: pa.DataType) -> pa.Scalar:
@@ -227,7 +211,7 @@ def _with_grid(column: pc.Expression, grid: _Grid, comparison: str, exact: Fract
         steps = below if comparison in {"<=", ">"} else above
         if not grid.low <= steps <= grid.high:
             return _always(column, true=(steps > grid.high) == comparison.startswith("<"))
-    return _COMPARED[comparison](column, pc.scalar(pa.scalar(grid.value(steps), grid.kind)))
+    return COMPARED[comparison](column, pc.scalar(pa.scalar(grid.value(steps), grid.kind)))
 
 
 def _steps(text: str, kind: pa.DataType) -> Fraction:
@@ -282,9 +266,9 @@ def _with_float(column: pc.Expression, kind: pa.DataType, comparison: str, value
     wide = pa.float32() if pa.types.is_float16(kind) else kind  # Arrow compares no smaller ones
     column, scalar = (column.cast(wide) if wide != kind else column), pc.scalar(pa.scalar(near, wide))
     if _is_near(near, value):
-        return _COMPARED[comparison](column, scalar)
+        return COMPARED[comparison](column, scalar)
     if comparison in {"==", "!="}:
         return _always(column, true=comparison == "!=")
     if near > value:  # no value lies between the two
-        return _COMPARED["<" if comparison.startswith("<") else ">="](column, scalar)
-    return _COMPARED["<=" if comparison.startswith("<") else ">"](column, scalar)
+        return COMPARED["<" if comparison.startswith("<") else ">="](column, scalar)
+    return COMPARED["<=" if comparison.startswith("<") else ">"](column, scalar)

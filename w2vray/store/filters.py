@@ -22,7 +22,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from w2vray.errors import ConfigError
-from w2vray.store.comparing import Constant, advice, among, compared, compared_columns, fits, is_text
+from w2vray.store.comparing import Constant, advice, among, compared, fits, is_text
+from w2vray.store.comparing_columns import compared_columns
 
 __all__ = ["Where", "parse_where"]
 
@@ -206,7 +207,11 @@ class _Parser:
         (first, kind), (second, other_kind) = self.typed(one), self.typed(other)
         if kind is None or other_kind is None:
             return pc.scalar(True)
-        return compared_columns(comparison, first, kind, second, other_kind)
+        try:
+            return compared_columns(comparison, first, kind, second, other_kind)
+        except ValueError as error:
+            kinds = f"{one!r} is {kind}, {other!r} is {other_kind}"
+            raise ConfigError(f"--where {self.text!r} does not fit the store's columns: {kinds}; {error}") from error
 
     def typed(self, name: str) -> tuple[pc.Expression, pa.DataType | None]:
         """Return a column and its type, None where the types are not known yet."""

@@ -1,7 +1,8 @@
 """``key=value`` folders as columns: what Hive, Spark and others write between a store's root and its files.
 
-Keys and values are percent-decoded. A column holds whole numbers, numbers, dates or times if every value in the store
-is written as one, otherwise strings. ``01`` is a string: the number 1 is written otherwise.
+Keys and values are percent-decoded where that gives UTF-8, and are as they are written elsewhere. A column holds whole
+numbers, numbers, dates or times if every value in the store is written as one, otherwise strings. ``01`` is a string:
+the number 1 is written otherwise.
 """
 
 import datetime as dt
@@ -43,8 +44,16 @@ def _pairs(name: str) -> list[tuple[str, str | None]]:
     """Return keys and values from the root on; ``=value`` is a plain folder, for a column has a name."""
     pairs = (folder.partition("=") for folder in PurePosixPath(name).parts[:-1])
     return [
-        (unquote(key), None if value == _NULL else unquote(value)) for key, equals, value in pairs if key and equals
+        (_decoded(key), None if value == _NULL else _decoded(value)) for key, equals, value in pairs if key and equals
     ]
+
+
+def _decoded(written: str) -> str:
+    """Return what is percent-encoded; as it is written where the bytes are not UTF-8: ``%E9`` and ``%E8`` are two."""
+    try:
+        return unquote(written, errors="strict")
+    except UnicodeDecodeError:
+        return written
 
 
 def folder_types(names: Iterable[str]) -> dict[str, pa.DataType]:

@@ -19,6 +19,7 @@ from w2vray.store.corpus import SourceFile
 from w2vray.store.description import ANY, Description, ReadAs
 from w2vray.store.failures import Failure
 from w2vray.store.opening import NAMELESS_FOLDER, UNREADABLE, errors_of, file_error, first_line
+from w2vray.store.other_contents import known_content
 from w2vray.store.parquet import Parquet
 from w2vray.store.plain.csv import Csv, header_names
 from w2vray.store.plain.jsonl import JsonLines, is_object, require_lines
@@ -60,6 +61,10 @@ FORMATS: dict[str, Format] = {made.name: made for made in (Parquet(), JsonLines(
 
 
 _MAY_BE_NO_DATA = frozenset({FileReason.UNKNOWN_FORMAT, FileReason.ZERO_BYTES})
+_OF_NO_FORMAT = frozenset({FileReason.UNKNOWN_FORMAT, FileReason.UNSUPPORTED})
+_KNOWN_BY = 64
+"""Bytes at a file's start by which it is known."""
+
 _OTHER_DATA_ENDINGS = frozenset(["orc", "avro", "arrow", "feather", "ipc"])
 _CHECKSUMS = frozenset(["crc", "md5", "sha1", "sha256", "sha512", "asc", "sig", "dvc"])
 _COMPRESSED_ENDINGS = frozenset([*COMPRESSED_ENDINGS, "bz2", "xz", "lz4", "snappy"])
@@ -175,16 +180,16 @@ def describe_file(
             made = found or made
             try:
                 described = made.describe(handle, file, columns, read_as)
-            except (FileError, *UNREADABLE):
+            except (FileError, *UNREADABLE) as error:
                 other = _starting_as(handle)
                 if other is None or other is made or (alone and read_as.format is not None):
+                    _require_unknown(handle, error)
                     raise
                 made = other
                 described = made.describe(handle, file, columns, read_as)
     except FileError as error:
-        return _refused(
-            file, FileReason(error.reason), _told(file.name, str(error), known=made is not first or _is_json(file.name))
-        )
+        known = made is not first or _is_json(file.name) or isinstance(error.__cause__, FileError)
+        return _refused(file, FileReason(error.reason), _told(file.name, str(error), known=known))
     except UNREADABLE as error:
         refused = file_error(file.name, error, made.damaged)
         local = isinstance(store, fs.LocalFileSystem)
@@ -198,6 +203,19 @@ def describe_file(
         told = f"its name says {named.name}; it is read as what it holds, {made.name}"
         described = replace(described, notes=(*described.notes, told))
     return described
+
+
+def _require_unknown(handle: Any, error: Exception) -> None:
+    """Tell what a file holds that is of no format, where that is known.
+
+    Raises:
+        FileError: it is.
+    """
+    if not isinstance(error, FileError) or error.reason not in _OF_NO_FORMAT:
+        return
+    start = bytes(handle.read_at(min(handle.size(), _KNOWN_BY), 0))
+    if (what := known_content(start)) is not None:
+        raise FileError(what, reason=FileReason.UNKNOWN_FORMAT) from error
 
 
 def _refused(file: SourceFile, reason: FileReason, detail: str) -> Failure:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from w2vray.errors import CorpusError
 from w2vray.schema import DAMAGE_COLUMN, NOTHING_AMISS, FileReason, without_views
-from w2vray.store.common_types import common_type
+from w2vray.store.common_types import common_type, stored_type
 from w2vray.store.corpus import Corpus, SourceFile, find_corpus, one_version
 from w2vray.store.describing import describe_files
 from w2vray.store.description import ANY, Description, ReadAs
@@ -87,7 +87,8 @@ def fit_files(
     good: list[Description] = []
     bad: dict[SourceFile, Failure] = {}
     for file in described:
-        unfit = _unfit(file, schemas[file.file], columns, schema, lists)
+        empty = file.format == "parquet" and not file.rows  # whoever wrote no row knew no types either
+        unfit = None if empty else _unfit(file, schemas[file.file], columns, schema, lists)
         if unfit is None:
             good.append(file)
         else:
@@ -190,9 +191,17 @@ def _require_columns(schemas: Iterable[pa.Schema], columns: Columns, hint: str) 
         )
 
 
+def _with_equals(missing: Sequence[str], schemas: Iterable[pa.Schema]) -> str | None:
+    """Return a column whose name goes on with an ``=`` where one of the missing ones ends."""
+    there = (name for schema in schemas for name in schema.names)
+    return next((name for name in there if "=" in name and name.partition("=")[0] in missing), None)
+
+
 def _above(names: Sequence[str], schemas: Mapping[SourceFile, pa.Schema], roots: Sequence[str]) -> str:
     """Say where a column that is missing is a folder that was named, or one above it."""
     missing = [name for name in names if not any(name in schema.names for schema in schemas.values())]
+    if (longer := _with_equals(missing, schemas.values())) is not None:
+        return f'. To keep {longer!r}, write its = twice: --keep "{longer.replace("=", "==")}"'
     folders = (folder for root in roots for folder in root.partition("?")[0].split("/"))
     found = next((folder for folder in folders if "=" in folder and folder.partition("=")[0] in missing), None)
     if found is None:
@@ -256,7 +265,7 @@ def _wrong_type(
     name: str, kind: pa.DataType, columns: Columns, schema: pa.Schema, lists: Mapping[str, bool], *, as_written: bool
 ) -> str:
     """Say why a column of a file cannot be used; nothing where it can. ``as_written``: it can be had as strings."""
-    if name in columns.texts and not is_text_type(kind):
+    if name in columns.texts and not is_text_type(stored_type(kind)):
         return f"column {name!r} is {kind}; expected strings or UTF-8 bytes"
     if name in columns.labels:
         try:
@@ -289,7 +298,11 @@ def _missing_notes(
 ) -> list[str]:
     notes = []
     for name in schema.names:
-        without = [file.file.name for file in files if name in file.absent or name not in schemas[file.file].names]
+        without = [
+            file.file.name
+            for file in files
+            if file.rows and (name in file.absent or name not in schemas[file.file].names)
+        ]
         if without:
             rest = f" and {len(without) - 1:,} more" if len(without) > 1 else ""
             alike = next(filter(None, (_alike(name, schemas[file.file]) for file in files)), "")

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from w2vray.errors import FileError
 from w2vray.schema import DAMAGE, DAMAGE_COLUMN, FileReason, without_views
+from w2vray.store.common_types import stored_type
 from w2vray.store.deletions import deleted_rows
 from w2vray.store.filters import Where
 from w2vray.store.folders import row_that_differs
@@ -111,7 +112,7 @@ def _column(piece: Piece, row: int, batch: pa.RecordBatch, name: str, schema: pa
     else:
         raise piece.changed(f"has no column {name!r}; it had one when planned")
     try:
-        return column.cast(without_views(column.type) if kind is None else kind)
+        return column.cast(without_views(stored_type(column.type)) if kind is None else kind)
     except pa.ArrowException as error:
         if isinstance(error, MemoryError):
             raise

@@ -156,6 +156,43 @@ def test_packed_data_that_is_cut_short_or_goes_on_is_refused_and_several_members
     assert reasons == [FileReason.DAMAGED_DATA, FileReason.DAMAGED_DATA, 2]
 
 
+def test_a_header_that_comes_again_is_no_row(tmp_path: Path) -> None:
+    """Files of CSV that were put together have one each; in a file of one column it may be a text."""
+    (tmp_path / "a.csv").write_text('text,n\nbab,1\ntext,n\ndab,2\n"text","n"\n')
+    (tmp_path / "b.csv").write_text("text\nbab\ntext\n")
+
+    rows = rows_of(tmp_path / "a.csv", ["text", "n"])
+
+    again = "damaged_line: line {}: the header once more, as where several files were put together"
+    assert told(rows) == {1: again.format(3), 3: again.format(5)}
+    assert [(row["text"], row["n"]) for row in rows] == [("bab", "1"), (None, None), ("dab", "2"), (None, None)]
+    assert [row["text"] for row in rows_of(tmp_path / "b.csv", ["text"])] == ["bab", "text"]
+
+
+@pytest.mark.parametrize("text", ['{"text": "a"}\r{"text": "b"}\r', '{"text": "a"}\r{"text": "b"}'])
+def test_json_lines_that_end_in_carriage_returns_alone_are_refused_by_name(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.jsonl").write_text(text, newline="")
+
+    found = described(tmp_path / "a.jsonl", ["text"])[1]
+
+    assert isinstance(found, Failure)
+    assert found.detail.startswith("its lines end in carriage returns alone: write it anew")
+
+
+def test_a_value_may_be_nested_as_deep_as_one_likes_whoever_reads_the_line(tmp_path: Path) -> None:
+    deep = "[" * 5000 + "]" * 5000
+    lines = [f'{{"text": "a", "n": 1, "z": {deep}}}', f'{{"text": "b", "n": {{"k": {deep}}}}}', '{"text": "c", "n": 2}']
+    files = [tmp_path / "plain.jsonl", tmp_path / "damaged.jsonl"]
+    files[0].write_text("\n".join([*lines[::2], *lines[::2]]))
+    files[1].write_text("\n".join([*lines, "{cut"]))
+
+    plain, damaged = (rows_of(file, ["text", "n"]) for file in files)
+
+    assert [(row["text"], row["n"]) for row in plain] == [("a", "1"), ("c", "2")] * 2
+    assert [(row["text"], row["n"]) for row in damaged[:3]] == [("a", "1"), ("b", f'{{"k": {deep}}}'), ("c", "2")]
+    assert [*told(damaged)] == [3]
+
+
 WRITTEN = {
     "whole numbers": ["0", "-0", "1", "-7", "9007199254740993", "null"],
     "fractions": ["0.5", "1e3", "-1E-3", "1.0", "2.5", "NaN", "Infinity", "-Infinity", "Inf", "-Inf", "null"],

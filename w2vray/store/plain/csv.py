@@ -20,7 +20,7 @@ from w2vray.errors import FileError
 from w2vray.schema import FileReason, Reason
 from w2vray.store.corpus import SourceFile
 from w2vray.store.description import Description, ReadAs
-from w2vray.store.plain.csv_ends import CellScanner
+from w2vray.store.plain.csv_ends import QUOTE, CellScanner
 from w2vray.store.plain.cutting import Cutter, content_fingerprint, in_blocks, unchanged
 from w2vray.store.plain.damage import Damage, is_utf8, not_utf8, too_long, with_damage
 from w2vray.store.plain.records import Records, read_records
@@ -156,6 +156,7 @@ class _Reader:
     def __init__(self, delimiter: str, names: Sequence[str], columns: Sequence[str]) -> None:
         self._names = list(columns)
         self._cells = len(names)
+        self._headers = _headers(delimiter, names)
         numbered = [f"c{index}" for index in range(len(names))]  # names may be there twice, or be empty
         wanted = [numbered[names.index(name)] for name in columns] or numbered[:1]
         self._read = pyarrow.csv.ReadOptions(use_threads=False, column_names=numbered)
@@ -171,7 +172,8 @@ class _Reader:
     def rows(self, records: Records) -> pa.RecordBatch:
         """Return a row for each record."""
         bad_N = records.long_N | (records.cells_N != self._cells)
-        if not bad_N.any() and is_utf8(records.data):
+        again = any(header in records.data for header in self._headers)
+        if not again and not bad_N.any() and is_utf8(records.data):
             return self._parsed(records.data, len(records))
         damages = [self._damage(records, index) for index in range(len(records))]
         good = [index for index, damage in enumerate(damages) if damage is None]
@@ -189,8 +191,12 @@ class _Reader:
         if cells != self._cells:
             detail = f"line {line}: {_counted(cells)}, and the header names {self._cells:,}"
             return Damage(Reason.DAMAGED_LINE, detail)
+        record = records.record(index)
+        if record in self._headers:
+            detail = f"line {line}: the header once more, as where several files were put together"
+            return Damage(Reason.DAMAGED_LINE, detail)
         try:
-            records.record(index).decode()
+            record.decode()
         except UnicodeDecodeError as error:
             return not_utf8(line, error)
         return None
@@ -213,6 +219,14 @@ class _Reader:
         if self._names:
             table = table.rename_columns(self._names)
         return table.combine_chunks().to_batches()[0]
+
+
+def _headers(delimiter: str, names: Sequence[str]) -> tuple[bytes, ...]:
+    """Return how a header may be written; none where it is of one cell, which may be a text as well."""
+    if len(names) == 1:
+        return ()
+    quoted = (f'"{name.replace(chr(QUOTE), 2 * chr(QUOTE))}"' for name in names)
+    return delimiter.join(names).encode(), delimiter.join(quoted).encode()
 
 
 def _counted(cells: int) -> str:

@@ -17,6 +17,7 @@ __all__ = [
     "Kind",
     "NotAnObjectError",
     "UnfitError",
+    "end_of_nested",
     "kind_named",
     "kind_of",
     "kind_of_type",
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 _LOW, _HIGH, _UNSIGNED, _EXACT = -(1 << 63), (1 << 63) - 1, (1 << 64) - 1, 1 << 53
+_CLOSING = {"{": "}", "[": "]"}
 _SPACE = re.compile(r"[ \t\n\r]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TYPES = {
@@ -170,7 +172,7 @@ def read_object(text: str, wanted: Collection[str] | None = None) -> dict[str, t
                 raise NotAnObjectError(f"a key is expected at character {at + 1}")
             key, at = _DECODER.raw_decode(text, at)
             start = _skip(text, _expect(text, _skip(text, at), ":"))
-            value, at = _DECODER.raw_decode(text, start)
+            value, at = _value(text, start)
             if wanted is None or key in wanted:
                 if key in found:
                     raise NotAnObjectError(f"the key {key!r} is there twice")
@@ -184,9 +186,51 @@ def read_object(text: str, wanted: Collection[str] | None = None) -> dict[str, t
             raise NotAnObjectError(f"the object ends, and more follows at character {end + 1}")
     except json.JSONDecodeError as error:
         raise NotAnObjectError(f"{error.msg[0].lower()}{error.msg[1:]}, at character {error.pos + 1}") from error
-    except RecursionError as error:
-        raise NotAnObjectError("its values are nested too deep") from error
     return found
+
+
+def _value(text: str, start: int) -> tuple[Any, int]:
+    """Read a value, and return where it ends; of one that is nested too deep for Python, only what it is."""
+    try:
+        return _DECODER.raw_decode(text, start)
+    except RecursionError:
+        return {"{": {}, "[": [[]]}[text[start]], end_of_nested(text, start)
+
+
+def end_of_nested(text: str, start: int) -> int:
+    """Return where an object or a list ends, without recursion.
+
+    Raises:
+        NotAnObjectError: it is not JSON.
+        JSONDecodeError: a string or number in it is not.
+    """
+    closing: list[str] = []
+    at = start
+    while True:
+        mark = text[at : at + 1]
+        if mark in _CLOSING:
+            closing.append(_CLOSING[mark])
+            at = _skip(text, at + 1)
+            if text[at : at + 1] != closing[-1]:
+                at = _skip_key(text, at, closing[-1])
+                continue
+        else:
+            at = _skip(text, _DECODER.raw_decode(text, at)[1])
+        while closing and text[at : at + 1] == closing[-1]:
+            closing.pop()
+            if not closing:
+                return at + 1
+            at = _skip(text, at + 1)
+        at = _skip_key(text, _skip(text, _expect(text, at, ",")), closing[-1])
+
+
+def _skip_key(text: str, at: int, closing: str) -> int:
+    """Go on from where an item begins to its value: in an object, behind its key."""
+    if closing == "]":
+        return at
+    if text[at : at + 1] != '"':
+        raise NotAnObjectError(f"a key is expected at character {at + 1}")
+    return _skip(text, _expect(text, _skip(text, _DECODER.raw_decode(text, at)[1]), ":"))
 
 
 def _skip(text: str, at: int) -> int:

@@ -123,6 +123,11 @@ def require_lines(head: Head) -> None:
             "it is one JSON array, and not an object on each line: convert it, as with `jq -c '.[]' FILE > FILE.jsonl`",
             reason=FileReason.UNKNOWN_FORMAT,
         )
+    if b"\n" not in head.start.rstrip(b"\n") and len(lines) > 1 and _reads(lines[0]):
+        raise FileError(
+            "its lines end in carriage returns alone: write it anew, as with `tr '\\r' '\\n' < FILE > OTHER`",
+            reason=FileReason.UNSUPPORTED,
+        )
     if not any(_reads(line) for line in lines) and (lines or not (head.whole or _begins(head))):
         first = (lines[0] if lines else head.start)[:40].decode(errors="replace")
         raise FileError(
@@ -228,8 +233,8 @@ class _Reader:
 
     def __init__(self, columns: dict[str, _Column]) -> None:
         self.columns = columns
-        # a field that no file has: without any, Arrow would tell no number of rows
-        none = pa.field("w2vray.none", pa.null())
+        # a field that is not read: without any, Arrow would tell no number of rows
+        none = pa.field("w2vray.none".ljust(1 + max(map(len, columns), default=0), "_"), pa.null())
         self.parsed = pa.schema([*(pa.field(name, item.planned.type) for name, item in columns.items()), none])
         self.schema = pa.schema([*(pa.field(name, item.read.type) for name, item in columns.items()), none])
         self.by_arrow = all(item.planned.parsed_by_arrow for item in columns.values())

@@ -1,0 +1,30 @@
+"""What a file is that is of no format that is read: known by its first bytes, so that a person knows what to do."""
+
+__all__ = ["known_content"]
+
+_KINDS = (
+    (b"BZh", "it is compressed with bzip2, which is not read: unpack it, or compress it with gzip or zstd"),
+    (b"\xfd7zXZ\0", "it is compressed with xz, which is not read: unpack it, or compress it with gzip or zstd"),
+    (b"\x04\x22\x4d\x18", "it is compressed with lz4, which is not read: unpack it, or compress it with gzip or zstd"),
+    (b"PK\x03\x04", "it is a ZIP archive (Excel's .xlsx is one too), which is not read: unpack it"),
+    (b"7z\xbc\xaf\x27\x1c", "it is a 7z archive, which is not read: unpack it"),
+    (b"\x1f\x8b", "it is compressed with gzip, and no text is in it: unpack it"),
+    (b"\x28\xb5\x2f\xfd", "it is compressed with zstd, and no text is in it: unpack it"),
+    (b"ORC", "it is ORC, which is not read: write it as Parquet"),
+    (b"Obj\x01", "it is Avro, which is not read: write it as Parquet"),
+    (b"ARROW1", "it is an Arrow file (Feather), which is not read: write it as Parquet"),
+    (b"SQLite format 3\0", "it is an SQLite database, which is not read: write its rows as Parquet"),
+    (b"%PDF-", "it is a PDF, which is not read"),
+    (
+        b"version https://git-lfs.github.com/",
+        "it is only the pointer of a file that Git LFS keeps elsewhere: fetch the file, as with `git lfs pull`",
+    ),
+    (b"<!DOCTYPE", "it is a web page, as servers send where a file is not found: download it again"),
+    (b"<!doctype", "it is a web page, as servers send where a file is not found: download it again"),
+    (b"<html", "it is a web page, as servers send where a file is not found: download it again"),
+)
+
+
+def known_content(start: bytes) -> str | None:
+    """Say what a file that starts so is; None where that is not known."""
+    return next((what for magic, what in _KINDS if start.startswith(magic)), None)
