@@ -124,7 +124,9 @@ def test_other_data_or_vectors_are_refused_by_name() -> None:
     read = {name: getattr(settings, name) for name in READ}
     origin = Origin(Path("config.json"), ("a", "b"), read, "c")
     origin.require_data(settings, ["a", "b"])
-    with pytest.raises(CorpusError, match=r"l is not the data that config.json names: its rows, .* have the hash x, expected a"):
+    with pytest.raises(
+        CorpusError, match=r"l is not the data that config.json names: its rows, .* have the hash x, expected a"
+    ):
         origin.require_data(settings, ["x", "b"])
     with pytest.raises(CorpusError, match=r"v is not the data that config.json names.* as --validation"):
         origin.require_data(settings, ["a", "x"])

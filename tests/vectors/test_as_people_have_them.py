@@ -99,7 +99,7 @@ def test_words_that_hold_spaces_are_told(content: bytes, tmp_path: Path) -> None
 def test_a_last_line_without_an_end_is_told(content: bytes, tmp_path: Path) -> None:
     """Its last number may be a part of one."""
     (note,) = read(tmp_path, content).notes
-    assert note.startswith("the last line does not end: see whether")
+    assert note.startswith("the last line has no line end: check whether")
 
 
 @pytest.mark.parametrize("header", [b"", b"12 1\n"], ids=["no header", "header"])
@@ -161,7 +161,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     },
     "binary, a last word with a space": (binary(changed(11, "vit C")), ", row 12: the word 'vit C' holds a space"),
     "binary, a tab in a word": (binary(changed(4, "a\tb")), ", row 5: the word 'a\\tb' holds a tab"),
-    "binary, newlines, one lost": (edited(binary(newline=True), b"\nfilm ", b"film "), ", row 2 ('of'): no line end is behind its numbers"),
+    "binary, newlines, one lost": (edited(binary(newline=True), b"\nfilm ", b"film "), ", row 2 ('of'): its numbers are not followed by a line end"),
 }  # fmt: skip
 
 

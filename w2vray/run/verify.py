@@ -168,7 +168,7 @@ def _unit_problems(run: RunDirectory, unit: Unit, part: CommittedPart) -> Iterat
             return
         folders.append(REJECTED)
     elif run.exists(REJECTED, name):
-        yield f"{REJECTED}/{name} exists, but the unit's record lists no rejected row"
+        yield f"{REJECTED}/{name} exists, but the unit's record lists no rejected rows"
     if record.rows_in != record.rows_scored + record.rows_rejected:
         parts = f"{record.rows_scored:,} scored + {record.rows_rejected:,} rejected"
         yield f"unit {unit.id}: {record.rows_in:,} rows in, {parts}"
