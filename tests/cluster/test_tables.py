@@ -142,7 +142,7 @@ def test_another_version_is_refused_as_any_other_option(table: Path, make_model:
         run_score(table, model, run, table_version=1)
     with pytest.raises(RunError, match=r"--table-version \(0, now None\)"):
         run_score(table, model, run)
-    with pytest.raises(RunError, match=r"--new-files: .*run is of version 0 of the Delta Lake table"):
+    with pytest.raises(RunError, match=r"--new-files: .*run stays with version 0 of the Delta Lake table"):
         run_score(table, model, run, table_version=0, new_files=True)
 
 
