@@ -86,7 +86,7 @@ def demo(output: Path) -> dict[str, Any]:
             trained = train(learn, progress=update)
 
         with step("evaluate", steps):
-            measured = evaluate(EvaluateSettings(labelled=(apart,), model=model))
+            measured = evaluate(EvaluateSettings(labelled=(apart,), model=(model,)))
 
         with step("score", steps) as update:
             classify = ScoreSettings(corpus=(store,), model=model, output=run, keep=("service", "shape"))

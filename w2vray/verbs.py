@@ -216,6 +216,7 @@ def train(
     table_version: int | None = None,
     validation: Places = (),
     validation_fraction: float | None = None,
+    test_fraction: float | None = None,
     tune_vectors: bool = False,
     balanced: bool = False,
     class_weight: Names = (),
@@ -264,7 +265,7 @@ def train(
 def evaluate(
     labelled: Places,
     *,
-    model: Place,
+    model: Places,
     output: Place | None = None,
     vectors: Place | None = None,
     text_column: Names = (),

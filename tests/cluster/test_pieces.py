@@ -52,7 +52,7 @@ def test_a_model_of_means_is_logistic_regression_on_the_library_s_embeddings(tmp
     np.testing.assert_allclose(found_NC, known.predict_proba(library.encode(texts)), atol=2e-4)
     assert Bundle.load(model).config.as_dict()["settings"]["unit_length"] is True
 
-    assert evaluate(EvaluateSettings(labelled=labelled, model=model)).metrics.accuracy == 1
+    assert evaluate(EvaluateSettings(labelled=labelled, model=(model,))).metrics.accuracy == 1
     summary = score(ScoreSettings(corpus=labelled, model=model, output=str(tmp_path / "run"), probabilities=True))
     assert (summary.rows_scored, summary.rows_abstained) == (160, 0)
     parts = [pq.read_table(part) for part in (tmp_path / "run" / "scores").glob("part-*.parquet")]

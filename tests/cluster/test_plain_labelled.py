@@ -57,7 +57,7 @@ def test_a_labelled_set_is_what_it_is_in_parquet_but_for_damaged_lines_which_are
     for file in (write(tmp_path / "a.parquet", rows), write(tmp_path / name, rows, damaged)):
         model = str(tmp_path / f"model-{file.suffix}")
         trained = train(TrainSettings(labelled=(str(file),), output=model, **given))
-        measured = evaluate(EvaluateSettings(labelled=(str(file),), model=model))
+        measured = evaluate(EvaluateSettings(labelled=(str(file),), model=(model,)))
         expected = {name: 1} if file.name == name and damaged else {}
         assert (trained.rows, measured.metrics.rows) == (60, 60)
         assert (trained.rows_damaged, measured.rows_damaged) == (expected, expected)

@@ -239,7 +239,7 @@ def run_verbs(store: Path, vectors: str, folder: Path) -> None:
     train(
         TrainSettings(labelled=labelled, vectors=vectors, output=str(folder / "model"), model_settings=options, seed=1)
     )
-    found = evaluate(EvaluateSettings(labelled=labelled, model=str(folder / "model")))
+    found = evaluate(EvaluateSettings(labelled=labelled, model=(str(folder / "model"),)))
     scored = score(ScoreSettings(corpus=labelled, model=str(folder / "model"), output=str(folder / "run")))
     rows = pq.read_table(store).num_rows
     assert (found.metrics.rows, scored.rows_in, scored.rows_scored) == (rows, rows, rows)

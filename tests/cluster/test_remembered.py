@@ -57,7 +57,7 @@ def model(store: Path, word_vectors: Vectors, tmp_path: Path) -> Path:
 
 
 def run_evaluate(store: Path, model: Path, told: list[str], **given: Any) -> EvaluationSummary:
-    return evaluate(EvaluateSettings(labelled=(str(store),), model=str(model), **given), note=told.append)
+    return evaluate(EvaluateSettings(labelled=(str(store),), model=(str(model),), **given), note=told.append)
 
 
 def test_evaluate_reads_as_the_training_did_and_options_win(store: Path, model: Path) -> None:

@@ -50,7 +50,7 @@ def test_unseen_words_are_learnt_and_scored_by_their_ngrams(tmp_path: Path) -> N
     model = str(tmp_path / "model")
     labelled = (str(store),)
     train(TrainSettings(labelled=labelled, vectors=str(vectors.path), output=model, model="average", oov="subword"))
-    assert evaluate(EvaluateSettings(labelled=labelled, model=model)).metrics.accuracy > 0.95
+    assert evaluate(EvaluateSettings(labelled=labelled, model=(model,))).metrics.accuracy > 0.95
     summary = score(ScoreSettings(corpus=labelled, model=model, output=str(tmp_path / "run"), probabilities=True))
     assert (summary.rows_scored, summary.rows_abstained) == (300, 0)
     parts = [pq.read_table(part) for part in (tmp_path / "run" / "scores").glob("part-*.parquet")]

@@ -65,12 +65,13 @@ def test_few_tokens_with_a_vector_are_told_by_each_verb_with_the_family_that_fin
     assert notes[0].startswith("only 53.3% of the tokens have a vector; the texts are read as fasttext. " + BETTER)
 
     noted: list[str] = []
-    settings = EvaluateSettings(labelled=(str(store),), model=str(model), output=str(tmp_path / "measured"))
+    settings = EvaluateSettings(labelled=(str(store),), model=(str(model),), output=str(tmp_path / "measured"))
     measured = evaluate(settings, note=noted.append)
     stored = json.loads((tmp_path / "measured" / "metrics.json").read_text())
     assert stored == json.loads(json.dumps(measured.as_dict()))
     assert (stored["tokens"], stored["tokens_found"], stored["coverage"]) == (15, 8, 8 / 15)
-    assert stored["warnings"] == [line for line in noted if "of the tokens" in line] == notes
+    assert stored["warnings"][1:] == [line for line in noted if "of the tokens" in line] == notes
+    assert "saw the text of 4 of these 5 rows (80%)" in stored["warnings"][0]
 
     run = tmp_path / "run"
     asked = ScoreSettings(corpus=(str(store),), model=str(model), output=str(run))
@@ -91,7 +92,8 @@ def test_nothing_is_told_where_the_family_fits(store: Path, tmp_path: Path) -> N
     notes: list[str] = []
     model = trained(tmp_path, store, "cased", notes)
     assert notes == []
-    measured = evaluate(EvaluateSettings(labelled=(str(store),), model=str(model)))
-    assert (measured.tokens, measured.coverage, measured.warnings) == (22, 1.0, [])
+    measured = evaluate(EvaluateSettings(labelled=(str(store),), model=(str(model),)))
+    assert (measured.tokens, measured.coverage, len(measured.warnings)) == (22, 1.0, 1)
+    assert "saw the text of 4 of these 5 rows" in measured.warnings[0]
     scored = score(ScoreSettings(corpus=(str(store),), model=str(model), output=str(tmp_path / "run")))
     assert (scored.tokens, scored.coverage, scored.warnings) == (22, 1.0, [])

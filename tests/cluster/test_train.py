@@ -52,7 +52,7 @@ def run_train(store: Path, vectors: Vectors, output: Path, **options: Any) -> Tr
 
 def run_evaluate(store: Path, model: Path, **options: Any) -> EvaluationSummary:
     """Evaluate on a store."""
-    return evaluate(EvaluateSettings(labelled=(str(store),), model=str(model), **options))
+    return evaluate(EvaluateSettings(labelled=(str(store),), model=(str(model),), **options))
 
 
 @pytest.mark.ray

@@ -127,7 +127,7 @@ def test_a_condition_that_holds_for_no_row(store: Path, word_vectors: Vectors, t
         run_train(store, word_vectors, tmp_path / "model", where="label == 'no'", model="average")
     run_train(store, word_vectors, tmp_path / "model", model="average")
     with pytest.raises(CorpusError, match=r"or another --where: \"label == 'no'\" holds for no other row"):
-        evaluate(EvaluateSettings(labelled=(str(store),), model=str(tmp_path / "model"), where="label == 'no'"))
+        evaluate(EvaluateSettings(labelled=(str(store),), model=(str(tmp_path / "model"),), where="label == 'no'"))
 
 
 def test_an_option_of_another_model(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:

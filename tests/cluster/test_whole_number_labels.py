@@ -48,7 +48,7 @@ def run_train(store: Path, vectors: Vectors, output: Path, *validation: Path) ->
 
 
 def run_evaluate(store: Path, model: Path) -> EvaluationSummary:
-    return evaluate(EvaluateSettings(labelled=(str(store),), model=str(model)))
+    return evaluate(EvaluateSettings(labelled=(str(store),), model=(str(model),)))
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,7 @@ def test_each_command_and_program_of_a_page_does_its_work(
                 RUNNERS[program](words)
                 ran.append(program)
     assert Path("run/_SUCCESS").exists()
-    assert ran.count("w2vray") >= 5
+    assert ran.count("w2vray") >= 4
     assert {"w2vray", "duckdb", "python"} <= set(ran)
     assert [verb[0] for _, verb in jobs_sent] == (["score"] if page == "README.md" else [])
     assert "everything is in order" in capsys.readouterr().out

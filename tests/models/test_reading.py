@@ -15,7 +15,7 @@ REMEMBERED = Reading(
 
 
 def evaluating(**given: Any) -> EvaluateSettings:
-    return EvaluateSettings(labelled=("a",), model="m", **given)
+    return EvaluateSettings(labelled=("a",), model=("m",), **given)
 
 
 def test_it_comes_back_from_json_and_one_that_is_not_there_is_the_default() -> None:

@@ -148,7 +148,7 @@ def test_labels_that_differ_from_their_folder_are_refused(make_model: Callable[.
     write(tmp_path / "store" / "label=low" / "x.parquet", label=["low", "high"])
 
     with pytest.raises(CorpusError, match="column 'label' is 'high' in row 1, and the name of its folder says 'low'"):
-        evaluate(EvaluateSettings(labelled=(str(tmp_path / "store"),), model=str(make_model())))
+        evaluate(EvaluateSettings(labelled=(str(tmp_path / "store"),), model=(str(make_model()),)))
 
 
 def test_texts_that_differ_from_their_folder_are_refused(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from w2vray.settings import verbs as config
 from w2vray.training.settings import TrainSettings
 
 if TYPE_CHECKING:
+    from w2vray.cluster.evaluate import EvaluationSummary
     from w2vray.scoring.metrics import Metrics
 
 __all__ = ["evaluate", "predict", "score", "train", "verify"]
@@ -40,7 +41,7 @@ _NEW_FILES_TOLD = 5
     on_cluster=True,
     when_stopped=GOES_ON,
     examples=(
-        "w2vray train labelled.parquet --vectors vectors --output model",
+        "w2vray train labelled.csv --vectors vectors --output model --test-fraction 0.2",
         "w2vray train labelled.parquet --vectors vectors --output model --model average --where \"split == 'train'\"",
     ),
 )
@@ -82,6 +83,7 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
         )
     best = min(summary.curve, key=lambda line: line["validation_loss"] or 0.0)
     rows = f"{counted(summary.rows, 'row')} trained on, {summary.rows_validation:,} kept for validation"
+    rows += "" if summary.test is None else f", {summary.rows_test:,} for the test"
     if summary.refit:
         rows += ", then on all of them"
     marked = _said(summary.rows_unlabelled)
@@ -101,8 +103,21 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
             f"epoch {best['epoch']} of {summary.epochs} was best: validation loss {best['validation_loss']:.4f}, "
             f"accuracy {best['validation_accuracy']:.4f}"
         )
+    if summary.test is not None:
+        lines.append(_on_test(summary.test))
     lines.append(_words_found(summary.tokens, summary.coverage))
     output.result(summary.as_dict(), *lines)
+
+
+def _on_test(test: Mapping[str, Any]) -> str:
+    """Say how good a model is on the rows that were kept for the test."""
+    exact = " (exact match)" if "micro_f1" in test else ""
+    share = test.get("largest_class_share")
+    beside = "" if share is None else f"; always answering the commonest label would reach {share:.4f}"
+    return (
+        f"on {counted(test['rows'], 'row')} kept for the test, which nothing learnt from: accuracy "
+        f"{test['accuracy']:.4f}{exact}, macro-F1 {test['macro_f1']:.4f}{beside}"
+    )
 
 
 def _said(unlabelled: Mapping[str, int]) -> str:
@@ -136,7 +151,10 @@ for _parameter in train.params:
     config.EvaluateSettings,
     on_cluster=True,
     when_stopped="nothing was measured",
-    examples=("w2vray evaluate test.parquet --model model",),
+    examples=(
+        "w2vray evaluate test.parquet --model model --output measured",
+        "w2vray evaluate test.parquet --model model --model other",
+    ),
 )
 def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> None:
     """Measure a model on labelled rows: accuracy, F1, confusions."""
@@ -149,17 +167,28 @@ def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> Non
     found = summary.metrics
     _tell_damaged(output, summary.rows_damaged)
     rows = [(item.label, item.rows, item.precision, item.recall, item.f1) for item in found.classes]
-    micro = f" (exact match), micro-F1 {found.micro_f1:.4f}" if isinstance(found, MultiLabelMetrics) else ""
+    one_label = None if isinstance(found, MultiLabelMetrics) else found
     output.result(
         summary.as_dict(),
         table("classes", ["class", "rows", "precision", "recall", "F1"], rows),
-        *([] if isinstance(found, MultiLabelMetrics) else _confusions(found)),
-        f"accuracy {found.accuracy:.4f}{micro}, macro-F1 {found.macro_f1:.4f} on {counted(found.rows, 'row')} "
-        f"({found.rows_no_evidence:,} without a known word or a readable text, {summary.rows_unknown_label:,} of a "
-        f"label that the model does not know; {summary.rows_without_label:,} without a label"
-        f"{_said(summary.rows_unlabelled)} left out)",
-        *([] if isinstance(found, MultiLabelMetrics) else [_beside(found)]),
-        _words_found(summary.tokens, summary.coverage),
+        *([] if one_label is None else _confusions(one_label)),
+        *(_measured(item, named=bool(summary.others)) for item in (summary, *summary.others)),
+        *([] if one_label is None else [_beside(one_label)]),
+        *(comparison.sentence for comparison in summary.comparisons),
+        *(_words_found(item.tokens, item.coverage) for item in (summary, *summary.others)),
+    )
+
+
+def _measured(summary: "EvaluationSummary", *, named: bool) -> str:
+    """Say how good a model is."""
+    found = summary.metrics.as_dict()
+    micro = f" (exact match), micro-F1 {found['micro_f1']:.4f}" if "micro_f1" in found else ""
+    rows, silent = counted(found["rows"], "row"), found["rows_no_evidence"]
+    name, unknown = f"{summary.model}: " if named else "", summary.rows_unknown_label
+    return (
+        f"{name}accuracy {found['accuracy']:.4f}{micro}, macro-F1 {found['macro_f1']:.4f} on {rows} "
+        f"({silent:,} without a known word or a readable text, {unknown:,} of a label that the model "
+        f"does not know; {summary.rows_without_label:,} without a label{_said(summary.rows_unlabelled)} left out)"
     )
 
 

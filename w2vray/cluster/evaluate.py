@@ -1,56 +1,35 @@
-"""``evaluate``: how good a model is on labelled rows, on Ray Data."""
+"""``evaluate``: how good a model is on labelled rows, on Ray Data; and which of several is better."""
 
 import json
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from w2vray.cluster.resources import use_one_thread
-from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
+from w2vray.cluster.counting import OneLabel
+from w2vray.cluster.measured_rows import MeasuredRows, rows_schema
+from w2vray.cluster.measuring import UNKNOWN_NAMED, MeasuredModel, MeasuredSet, MeasuringJob, ModelAtWork, measure
+from w2vray.cluster.runtime import SharedVectors, connected, share
 from w2vray.cluster.waiting import Note
 from w2vray.errors import ConfigError, CorpusError, RunError
 from w2vray.models.directory import Bundle
 from w2vray.models.reading import Reading
-from w2vray.scoring.answers import Scores
-from w2vray.scoring.metrics import (
-    NO_LABEL,
-    NO_ROWS,
-    Confusion,
-    LabelCounts,
-    Metrics,
-    MultiLabelMetrics,
-    count_labels,
-    metrics,
-    multi_label_metrics,
-)
-from w2vray.scoring.scorer import TextScorer
+from w2vray.scoring.comparing import Comparison
+from w2vray.scoring.metrics import NO_LABEL, Metrics, MultiLabelMetrics, metrics, multi_label_metrics
+from w2vray.scoring.repeats import Repeats
 from w2vray.settings.verbs import EvaluateSettings
 from w2vray.stages import stage
 from w2vray.store.description import ReadAs
 from w2vray.store.filters import parse_where
-from w2vray.store.label_reading import LabelReading, ReadLabels, mended
-from w2vray.store.labelled import labelled_units
-from w2vray.store.labels import label_matrix
-from w2vray.store.reading import place_of, read_unit
+from w2vray.store.label_reading import LabelReading, mended
+from w2vray.store.labelled import Labelled, labelled_units
 from w2vray.store.sampling import sample_texts
-from w2vray.store.units import Unit
-from w2vray.text.columns import read_texts
+from w2vray.vectors import Vectors
 from w2vray.vectors.comparing import coverage_warnings, share_found
 
-__all__ = ["EvaluationSummary", "evaluate"]
-
-_UNKNOWN_NAMED = 100
-"""Labels that the model does not know, of a unit and of all, that are named."""
-_COUNTED = frozenset({"tokens", "tokens_found", "unlabelled", "damaged", "unknown"})
+__all__ = ["EvaluationSummary", "evaluate", "metrics_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +39,20 @@ class EvaluationSummary:
     metrics: Metrics | MultiLabelMetrics
     rows_without_label: int
     rows_unknown_label: int
+    model: str = ""
     rows_unlabelled: Mapping[str, int] = field(default_factory=dict)  # value of --unlabelled -> rows left out by it
     rows_damaged: Mapping[str, int] = field(default_factory=dict)  # file -> rows left out, for their line is damaged
     labels_unknown: Mapping[str, int] = field(default_factory=dict)  # that the model does not know -> how often
+    rows_trained_on: int | None = None  # whose text the training saw; None where the model does not tell
+    accuracy_elsewhere: float | None = None  # on the other rows, where the training saw some and not all
+    trained_on_estimated: bool = False  # both are estimated from a sample of the texts
+    repeats: Repeats = field(default_factory=Repeats)  # of texts in the store
     tokens: int = 0  # of all rows that were read
     tokens_found: int = 0  # those that have a vector
-    warnings: Sequence[str] = ()  # what to do where few have
+    warnings: Sequence[str] = ()  # what makes the accuracy less than it seems, and what to do
     reading: Reading = field(default_factory=Reading)  # the columns and label options that were used
+    others: Sequence["EvaluationSummary"] = ()  # of the other models, on the same rows
+    comparisons: Sequence[Comparison] = ()  # each other model held against this one
 
     @property
     def coverage(self) -> float | None:
@@ -76,18 +62,40 @@ class EvaluationSummary:
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as JSON can hold it."""
         return {
+            "model": self.model,
             **self.metrics.as_dict(),
             "rows_without_label": self.rows_without_label,
             "rows_unknown_label": self.rows_unknown_label,
             "rows_unlabelled": dict(self.rows_unlabelled),
             "rows_damaged": dict(self.rows_damaged),
             "labels_unknown": dict(self.labels_unknown),
+            "rows_trained_on": self.rows_trained_on,
+            "accuracy_elsewhere": self.accuracy_elsewhere,
+            "trained_on_estimated": self.trained_on_estimated,
+            "repeats": self.repeats.as_dict(),
             "tokens": self.tokens,
             "tokens_found": self.tokens_found,
             "coverage": self.coverage,
             "warnings": list(self.warnings),
             "reading": self.reading.as_dict(),
+            "others": [other.as_dict() for other in self.others],
+            "comparisons": [comparison.as_dict() for comparison in self.comparisons],
         }
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A model that is measured: its name, and what was opened of it."""
+
+    name: str
+    bundle: Bundle
+    vectors: Vectors
+    read_by: Reading
+
+    @classmethod
+    def open(cls, name: str, settings: EvaluateSettings) -> "_Model":
+        bundle = Bundle.load(name)
+        return cls(name, bundle, bundle.open_vectors(settings.vectors), bundle.config.reading.with_options(settings))
 
 
 def evaluate(
@@ -95,17 +103,77 @@ def evaluate(
 ) -> EvaluationSummary:
     """Classify labelled rows and compare; a row that cannot be read, or has no known word, counts as wrong.
 
-    ``note`` is told where the workers have to wait for CPUs.
+    Of several models, the first one says how labels are read, and the others are held against it. ``note`` is told
+    where the workers have to wait for CPUs.
 
     Raises:
         UnusableInputError: the arguments, the store or the model cannot be used.
     """
     folder = None if settings.output is None else _folder(settings.output)
-    bundle = Bundle.load(settings.model)
-    vectors = bundle.open_vectors(settings.vectors)
-    read_by = bundle.config.reading.with_options(settings)
-    for line in bundle.config.reading.told(settings):
+    models = [_Model.open(name, settings) for name in settings.model]
+    _require_alike(models)
+    for line in dict.fromkeys(line for model in models for line in model.bundle.config.reading.told(settings)):
         note(line)
+    labelled, reading = _labelled(settings, models[0])
+    for line in labelled.notes:
+        note(line)
+    rows = MeasuredRows(folder, rows_schema(len(models), multi_label=labelled.multi_label)) if folder else None
+    try:
+        with connected(address):
+            job = MeasuringJob(
+                models=_at_work(models),
+                roots=labelled.corpus.roots,
+                reading=reading,
+                where=settings.where,
+                schema=labelled.schema,
+                with_rows=rows is not None,
+            )
+            stage("classifying the rows")
+            found = measure(labelled, job, workers=settings.workers, note=note, rows=rows)
+        first, *others = [
+            _summary(model, counted, found, labelled, settings.where)
+            for model, counted in zip(models, found.models, strict=True)
+        ]
+        comparisons = [
+            Comparison.of(
+                first.model,
+                other.model,
+                rows=first.metrics.rows,
+                only_first=counted.only_first_right,
+                only_model=counted.only_this_right,
+            )
+            for other, counted in zip(others, found.models[1:], strict=True)
+        ]
+        summary = replace(first, others=others, comparisons=comparisons)
+        _tell(summary, models, settings, note)
+        if folder is not None and rows is not None:
+            _write(summary, folder, rows)
+    finally:
+        if rows is not None:
+            rows.clear()
+    return summary
+
+
+def _at_work(models: Sequence[_Model]) -> tuple[ModelAtWork, ...]:
+    """Share the vectors of the models, each set of them once."""
+    shared: dict[str, SharedVectors] = {}
+    for model in models:
+        if model.vectors.fingerprint not in shared:
+            shared[model.vectors.fingerprint] = share(model.vectors)
+    return tuple(
+        ModelAtWork(
+            bundle=model.bundle,
+            shared=shared[model.vectors.fingerprint],
+            text_columns=model.read_by.text_column,
+            trained=model.bundle.trained_texts(),
+        )
+        for model in models
+    )
+
+
+def _labelled(settings: EvaluateSettings, model: _Model) -> tuple[Labelled, LabelReading]:
+    """Plan the labelled rows, which are read as the first model says."""
+    read_by = model.read_by
     stage("listing the labelled rows")
     labelled = labelled_units(
         settings.labelled,
@@ -117,10 +185,10 @@ def evaluate(
         label_separator=read_by.label_separator,
         separator_given=settings.label_separator is not None,
     )
-    if labelled.multi_label != bundle.config.multi_label:
+    if labelled.multi_label != model.bundle.config.multi_label:
         raise CorpusError(
             f"column {read_by.label_column!r} holds {_kind(labelled.multi_label)}, and the model gives "
-            f"{_kind(bundle.config.multi_label)}; name another --label-column or another --model"
+            f"{_kind(model.bundle.config.multi_label)}; name another --label-column or another --model"
             + ("" if labelled.multi_label else "; --label-separator reads several labels from a string")
         )
     reading = LabelReading(
@@ -130,54 +198,22 @@ def evaluate(
         separator=labelled.label_separator,
         unlabelled=read_by.unlabelled,
     )
-    for line in labelled.notes:
-        note(line)
-    with connected(address):
-        arguments = {
-            "shared": share(vectors),
-            "bundle": bundle,
-            "roots": labelled.corpus.roots,
-            "text_columns": read_by.text_column,
-            "reading": reading,
-            "where": settings.where,
-            "schema": labelled.schema,
-        }
-        stage("classifying the rows")
-        worker = ManyLabelsWorker if labelled.multi_label else OneLabelWorker
-        rows = run_units(labelled.units, worker, arguments, workers=settings.workers, note=note)
-        count = _many_labels if labelled.multi_label else _one_label
-        counted = _Counted()
-        summary = count(counted.passed_on(rows), bundle.config.labels, read_by.label_column, settings.where)
-    where = parse_where(settings.where).fitted(labelled.schema) if settings.where is not None else None
-    sample = partial(sample_texts, labelled.units, labelled.corpus.roots, read_by.text_column, where, labelled.schema)
-    warnings = coverage_warnings(counted.tokens, counted.tokens_found, vectors, bundle.config.rules, sample)
-    summary = replace(
-        summary,
-        tokens=counted.tokens,
-        tokens_found=counted.tokens_found,
-        warnings=warnings,
-        rows_unlabelled=dict(counted.unlabelled),
-        rows_damaged=dict(counted.damaged),
-        labels_unknown=dict(counted.unknown.most_common(_UNKNOWN_NAMED)),
-        reading=read_by,
-    )
-    for line in [*_of_labels(summary, settings.unlabelled, bundle.config.labels), *warnings]:
-        note(line)
-    if folder is not None:
-        text = json.dumps(summary.as_dict(), indent=2, ensure_ascii=False) + "\n"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "metrics.json").write_text(text, encoding="utf-8")
-        except OSError as error:
-            measured = f"accuracy {summary.metrics.accuracy:.4f}, macro-F1 {summary.metrics.macro_f1:.4f}"
-            raise RunError(
-                f"{folder / 'metrics.json'} cannot be written ({error.strerror}); what was measured: {measured}"
-            ) from error
-    return summary
+    return labelled, reading
+
+
+def _require_alike(models: Sequence[_Model]) -> None:
+    """Refuse to compare what gives one label with what gives several."""
+    first = models[0]
+    for other in models[1:]:
+        if other.bundle.config.multi_label != first.bundle.config.multi_label:
+            raise ConfigError(
+                f"{first.name} gives {_kind(first.bundle.config.multi_label)}, and {other.name} "
+                f"{_kind(other.bundle.config.multi_label)}; compare models that answer alike"
+            )
 
 
 def _folder(output: str) -> Path:
-    """Look before the work whether metrics can be written into a folder that is there, or is to be made.
+    """Look before the work whether files can be written into a folder that is there, or is to be made.
 
     Raises:
         ConfigError: they cannot.
@@ -189,196 +225,151 @@ def _folder(output: str) -> Path:
     return folder
 
 
-@dataclass
-class _Counted:
-    """The tokens of the units that went by, and the labels that count for nothing."""
+def _write(summary: EvaluationSummary, folder: Path, rows: MeasuredRows) -> None:
+    """Write ``metrics.json``, and publish ``rows.parquet``.
 
-    tokens: int = 0
-    tokens_found: int = 0
-    unlabelled: Counter[str] = field(default_factory=Counter)
-    damaged: Counter[str] = field(default_factory=Counter)
-    unknown: Counter[str] = field(default_factory=Counter)
-
-    def passed_on(self, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yield what workers say of units, without the tokens."""
-        for row in rows:
-            self.tokens += row["tokens"]
-            self.tokens_found += row["tokens_found"]
-            self.unlabelled += Counter(row["unlabelled"])
-            self.damaged += Counter(row["damaged"])
-            self.unknown += Counter(row["unknown"])
-            yield {name: value for name, value in row.items() if name not in _COUNTED}
+    Raises:
+        RunError: they cannot be written; the message says what was measured.
+    """
+    text = json.dumps(summary.as_dict(), indent=2, ensure_ascii=False) + "\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "metrics.json").write_text(text, encoding="utf-8")
+        rows.publish()
+    except OSError as error:
+        measured = f"accuracy {summary.metrics.accuracy:.4f}, macro-F1 {summary.metrics.macro_f1:.4f}"
+        raise RunError(
+            f"{folder}: metrics.json and rows.parquet cannot be written ({error.strerror or error}); what was "
+            f"measured: {measured}"
+        ) from error
 
 
-def _of_labels(summary: EvaluationSummary, unlabelled: Sequence[str], labels: Sequence[str]) -> Iterator[str]:
-    """Say which labels the model does not know though it knows nearly the same, and which values no row has."""
+# What was counted, as a summary
+
+
+def metrics_of(counted: MeasuredModel, labels: Sequence[str]) -> Metrics | MultiLabelMetrics:
+    """Compute the metrics of what was counted of a model."""
+    counts = counted.counts
+    if isinstance(counts, OneLabel):
+        return metrics(counts.total, labels)
+    return multi_label_metrics(counts.total, labels)
+
+
+def _summary(
+    model: _Model, counted: MeasuredModel, found: MeasuredSet, labelled: Labelled, condition: str | None
+) -> EvaluationSummary:
+    """Compute the metrics of a model, and what a person has to know of them."""
+    labels = model.bundle.config.labels
+    _require_rows(model, counted, found, condition)
+    measured = metrics_of(counted, labels)
+    where = parse_where(condition).fitted(labelled.schema) if condition is not None else None
+    sample = partial(
+        sample_texts, labelled.units, labelled.corpus.roots, model.read_by.text_column, where, labelled.schema
+    )
+    warnings = coverage_warnings(counted.tokens, counted.tokens_found, model.vectors, model.bundle.config.rules, sample)
+    trained_on, elsewhere, estimated = _trained_on(model, counted, measured.rows)
+    return EvaluationSummary(
+        model=model.name,
+        metrics=measured,
+        rows_without_label=found.without_label,
+        rows_unknown_label=counted.counts.unknown_rows,
+        rows_unlabelled=dict(found.unlabelled),
+        rows_damaged=dict(found.damaged),
+        labels_unknown=dict(counted.unknown.most_common(UNKNOWN_NAMED)),
+        rows_trained_on=trained_on,
+        accuracy_elsewhere=elsewhere,
+        trained_on_estimated=estimated,
+        repeats=found.repeats,
+        tokens=counted.tokens,
+        tokens_found=counted.tokens_found,
+        warnings=[*_flattered(model.name, trained_on, elsewhere, measured.rows, estimated=estimated), *warnings],
+        reading=model.read_by,
+    )
+
+
+def _require_rows(model: _Model, counted: MeasuredModel, found: MeasuredSet, where: str | None) -> None:
+    column = model.read_by.label_column
+    and_where = f", or another --where: {where!r} holds for no other row" if where else ""
+    counts, without = counted.counts, found.without_label
+    if not isinstance(counts, OneLabel):
+        if not counts.total.rows:
+            raise CorpusError(f"no row of {column!r} has a list of labels; {without:,} rows have none{and_where}")
+    elif (counts.total.true_Y == NO_LABEL).all():
+        labels = model.bundle.config.labels
+        some = ", ".join(labels[:10]) + (f" and {len(labels) - 10:,} others" if len(labels) > 10 else "")
+        raise CorpusError(
+            f"no row of {column!r} has a label that the model knows ({some}); {without:,} rows have none, "
+            f"{counts.unknown_rows:,} another; name another --label-column or another --model{and_where}"
+        )
+
+
+def _trained_on(model: _Model, counted: MeasuredModel, rows: int) -> tuple[int | None, float | None, bool]:
+    """Return how many rows the training saw, the accuracy on the others, and whether both are estimated."""
+    trained = model.bundle.trained_texts()
+    if trained is None:
+        return None, None, False
+    if not counted.told_of:
+        return 0, None, not trained.is_whole
+    others = counted.told_of - counted.seen
+    trained_on = counted.seen if trained.is_whole else round(rows * counted.seen / counted.told_of)
+    elsewhere = counted.unseen_right / others if counted.seen and others else None
+    return trained_on, elsewhere, not trained.is_whole
+
+
+def _flattered(
+    model: str, trained_on: int | None, elsewhere: float | None, rows: int, *, estimated: bool
+) -> Iterator[str]:
+    """Say that a model is measured on rows that its training saw."""
+    if not trained_on:
+        return
+    about = "about " if estimated else ""
+    also = "" if elsewhere is None else f" On the other rows it is {elsewhere:.4f}."
+    yield (
+        f"the training of {model} saw the text of {about}{trained_on:,} of these {rows:,} rows "
+        f"({trained_on / rows:.0%}): the accuracy is too good.{also} Measure on rows that it did not see; `train "
+        "--test-fraction` keeps some"
+    )
+
+
+# What a person is told
+
+
+def _tell(summary: EvaluationSummary, models: Sequence[_Model], settings: EvaluateSettings, note: Note) -> None:
+    """Tell what is odd about the rows, and what the accuracy hides."""
+    of_models = zip([summary, *summary.others], models, strict=True)
+    lines = [line for of_one, model in of_models for line in _near_labels(of_one, model.bundle.config.labels)]
+    left_out = {mended(value) for value in summary.rows_unlabelled}
+    lines += [
+        f"--unlabelled {value!r}: no row has this label"
+        for value in settings.unlabelled
+        if value and mended(value) not in left_out
+    ]
+    lines += _repeated(summary.repeats)
+    lines += [line for of_one in (summary, *summary.others) for line in of_one.warnings]
+    for line in dict.fromkeys(lines):
+        note(line)
+
+
+def _near_labels(summary: EvaluationSummary, labels: Sequence[str]) -> Iterator[str]:
+    """Say which labels the model does not know though it knows nearly the same."""
     known = {mended(label).casefold(): label for label in labels}
     near = [(label, known[key]) for label in summary.labels_unknown if (key := mended(label).casefold()) in known]
     for label, own in near[:3]:
         remedy = "--label-strip makes them one" if mended(label) == own else "write them alike"
         yield f"the model has no label {label!r} ({summary.labels_unknown[label]:,} rows), but {own!r}; {remedy}"
-    left_out = {mended(value) for value in summary.rows_unlabelled}
-    for value in unlabelled:  # a value that the model remembers need not be in every set
-        if value and mended(value) not in left_out:
-            yield f"--unlabelled {value!r}: no row has this label"
+
+
+def _repeated(repeats: Repeats) -> Iterator[str]:
+    """Say which texts are there more than once."""
+    if not repeats.rows_repeated:
+        return
+    about = "about " if repeats.estimated else ""
+    yield (
+        f"{about}{repeats.texts_repeated:,} texts are there more than once, so that {repeats.rows_repeated:,} rows "
+        f"repeat an earlier one; {repeats.texts_of_two_labels:,} of these texts have different labels"
+        + (", and no model is right on all of their rows" if repeats.texts_of_two_labels else "")
+    )
 
 
 def _kind(multi_label: bool) -> str:
     return "lists of labels" if multi_label else "one label a row"
-
-
-def _and_where(where: str | None) -> str:
-    return f", or another --where: {where!r} holds for no other row" if where else ""
-
-
-def _one_label(
-    rows: Iterable[dict[str, Any]], labels: Sequence[str], column: str, where: str | None
-) -> EvaluationSummary:
-    """Add up what the workers counted."""
-    total = NO_ROWS
-    without = 0
-    for row in rows:
-        total += Confusion(*(np.array(pairs, dtype=np.int64) for pairs in row["confusion"]))
-        without += row["without_label"]
-    known_Y = total.true_Y != NO_LABEL
-    unknown = int(total.rows_Y[~known_Y].sum())
-    if not known_Y.any():
-        some = ", ".join(labels[:10]) + (f" and {len(labels) - 10:,} others" if len(labels) > 10 else "")
-        raise CorpusError(
-            f"no row of {column!r} has a label that the model knows ({some}); "
-            f"{without:,} rows have none, {unknown:,} another; name another --label-column or another --model"
-            + _and_where(where)
-        )
-    return EvaluationSummary(
-        metrics=metrics(total, labels),
-        rows_without_label=without,
-        rows_unknown_label=unknown,
-    )
-
-
-def _many_labels(
-    rows: Iterable[dict[str, Any]], labels: Sequence[str], column: str, where: str | None
-) -> EvaluationSummary:
-    """Add up what the workers counted."""
-    total = LabelCounts(np.zeros((3, len(labels)), dtype=np.int64), 0, 0, 0, 0)
-    without = unknown = 0
-    for row in rows:
-        without += row.pop("without_label")
-        unknown += row.pop("unknown_label")
-        counts_3C = np.array(row.pop("counts"), dtype=np.int64).reshape(3, len(labels))
-        total += LabelCounts(counts_3C, **row)
-    if not total.rows:
-        raise CorpusError(f"no row of {column!r} has a list of labels; {without:,} rows have none" + _and_where(where))
-    return EvaluationSummary(
-        metrics=multi_label_metrics(total, labels), rows_without_label=without, rows_unknown_label=unknown
-    )
-
-
-class _EvaluationWorker:
-    """A worker of the pool: classifies a unit's rows and counts."""
-
-    def __init__(
-        self,
-        *,
-        shared: SharedVectors,
-        bundle: Bundle,
-        roots: tuple[str, ...],
-        text_columns: tuple[str, ...],
-        reading: LabelReading,
-        where: str | None,
-        schema: pa.Schema,
-    ) -> None:
-        use_one_thread()
-        self.scorer = TextScorer(bundle, shared.get())
-        self.labels = bundle.config.labels
-        self.roots, self.text_columns, self.reading = roots, text_columns, reading
-        self.where = parse_where(where).fitted(schema) if where is not None else None
-        self.schema = schema
-
-    def __call__(self, unit: Unit) -> dict[str, Any]:
-        """Return what is counted of a unit, and its tokens."""
-        self.tokens = self.tokens_found = 0
-        self.unlabelled: Counter[str] = Counter()
-        self.damaged: Counter[str] = Counter()
-        self.unknown: Counter[str] = Counter()
-        return {
-            **self.counts(unit),
-            "tokens": self.tokens,
-            "tokens_found": self.tokens_found,
-            "unlabelled": dict(self.unlabelled),
-            "damaged": dict(self.damaged),
-            "unknown": dict(self.unknown.most_common(_UNKNOWN_NAMED)),
-        }
-
-    def read_labels(self, batch: pa.RecordBatch) -> ReadLabels:
-        """Read the labels of a batch, and note those that the model does not know."""
-        read = self.reading(batch, partial(place_of, batch))
-        self.unlabelled += read.unlabelled
-        self.damaged += read.damaged
-        flat = read.values.flatten() if self.reading.multi_label else read.values.drop_null()
-        unknown = flat.filter(pc.invert(pc.is_in(flat, pa.array(self.labels, pa.string()))))
-        self.unknown.update(unknown.to_pylist())
-        return read
-
-    def counts(self, unit: Unit) -> dict[str, Any]:
-        """Return what is counted of a unit."""
-        raise NotImplementedError
-
-    def answers(self, unit: Unit) -> Iterator[tuple[pa.RecordBatch, Scores, npt.NDArray[np.int64]]]:
-        """Yield a unit's batches, the answers to their readable texts, and the rows that those are in."""
-        columns = list(dict.fromkeys([*self.text_columns, self.reading.column]))
-        for batch in read_unit(unit, self.roots, columns, self.where, self.schema):
-            texts = read_texts(batch, self.text_columns)
-            scores = self.scorer.score_array(texts.values)
-            self.tokens += int(scores.token_counts_N.sum(dtype=np.int64))
-            self.tokens_found += int(scores.found_counts_N.sum(dtype=np.int64))
-            yield batch, scores, texts.rows_N
-
-
-class OneLabelWorker(_EvaluationWorker):
-    """Counts which label was given for which."""
-
-    def counts(self, unit: Unit) -> dict[str, Any]:
-        """Return the pairs of labels of a unit, and how many rows have no label."""
-        total = NO_ROWS
-        without = 0
-        for batch, scores, rows_N in self.answers(unit):
-            predicted = np.full(len(batch), NO_LABEL, dtype=np.int64)
-            predicted[rows_N] = scores.label_N
-            read = self.read_labels(batch)
-            label = read.values
-            true = pc.index_in(label, pa.array(self.labels, pa.string())).fill_null(NO_LABEL).to_numpy()
-            labelled = label.is_valid().to_numpy(zero_copy_only=False)
-            without += read.rows_without
-            total += Confusion.of(true[labelled], predicted[labelled])
-        pairs = [total.true_Y.tolist(), total.predicted_Y.tolist(), total.rows_Y.tolist()]
-        return {"confusion": pairs, "without_label": without}
-
-
-class ManyLabelsWorker(_EvaluationWorker):
-    """Counts right, given and true labels."""
-
-    def counts(self, unit: Unit) -> dict[str, Any]:
-        """Return a unit's flattened counts_3C, the other numbers of ``LabelCounts``, and what is in none of them."""
-        total = LabelCounts(np.zeros((3, len(self.labels)), dtype=np.int64), 0, 0, 0, 0)
-        without = unknown = 0
-        for batch, scores, rows_N in self.answers(unit):
-            given_NC = np.zeros((len(batch), len(self.labels)), dtype=np.bool_)
-            given_NC[rows_N] = scores.given_NC()
-            answered_N = np.zeros(len(batch), dtype=np.bool_)
-            answered_N[rows_N] = scores.label_N != NO_LABEL
-            read = self.read_labels(batch)
-            lists = read.values
-            labelled_N = lists.is_valid().to_numpy(zero_copy_only=False)
-            true_NC, unknown_N = label_matrix(lists, self.labels)
-            total += count_labels(
-                true_NC[labelled_N],
-                given_NC[labelled_N],
-                unknown_N=unknown_N[labelled_N],
-                rows_no_evidence=int((labelled_N & ~answered_N).sum()),
-            )
-            without += read.rows_without
-            unknown += int((unknown_N > 0).sum())
-        counts = {**vars(total), "counts": total.counts_3C.ravel().tolist()}
-        del counts["counts_3C"]
-        return {**counts, "without_label": without, "unknown_label": unknown}

@@ -25,15 +25,16 @@ from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN, place_of, read_unit
 from w2vray.store.units import Unit
 from w2vray.text.columns import Texts, blocks, read_texts
 from w2vray.text.fast.looking_up import fastest
+from w2vray.text.keys import is_among, mixed, text_keys
 from w2vray.text.lookup import Ids
 from w2vray.text.tokens import TokenRules
 from w2vray.training.examples import ExampleCounts, ExampleFile
 
-__all__ = ["ExampleReader", "ReadingJob", "read_examples"]
+__all__ = ["ExampleReader", "ReadingJob", "labels_as_lists", "read_examples"]
 
 Progress = Callable[[int, int | None, str], None]
 
-_FORMAT = 4
+_FORMAT = 5
 """Of what lies in a folder of example files: those of another one are made anew."""
 
 _ROWS = pa.schema(
@@ -67,6 +68,7 @@ class ReadingJob:
     label_strip: bool = False
     label_separator: str | None = None
     unlabelled: tuple[str, ...] = ()
+    held_out: str = ""  # a hash of the texts that are kept for the test; nothing where none are
 
     @property
     def label_reading(self) -> LabelReading:
@@ -93,13 +95,15 @@ def read_examples(
     shared: SharedVectors,
     place: Path,
     *,
+    test_texts: npt.NDArray[np.uint64] | None = None,
     workers: int | None = None,
     note: Note = lambda _: None,
     progress: Progress = lambda *_: None,
 ) -> tuple[list[Path], ExampleCounts, str]:
     """Make the example file of each unit that has none yet; ``workers`` and ``note`` as for ``run_units``.
 
-    ``progress`` is called with the units that are read and those that there are.
+    Rows of ``test_texts``, the sorted keys of texts, are counted and otherwise left out. ``progress`` is called with
+    the units that are read and those that there are.
 
     Returns:
         The files, in the order of the units, what their rows came to, and a hash of all texts and labels.
@@ -109,7 +113,7 @@ def read_examples(
     counts = [file.counts() for file in files]
     missing = [unit for unit, counted in zip(store.units, counts, strict=True) if counted is None]
     if missing:
-        arguments = {"shared": shared, "job": job, "folder": str(folder)}
+        arguments = {"shared": shared, "job": job, "folder": str(folder), "test_texts": test_texts}
         read = run_units(missing, ExampleReader, arguments, workers=workers, note=note)
         for done, _ in enumerate(read, start=len(files) - len(missing) + 1):
             progress(done, len(files), "units of labelled rows read")
@@ -129,9 +133,16 @@ def read_examples(
 class ExampleReader:
     """A worker of the pool: reads units and writes their example files."""
 
-    def __init__(self, shared: SharedVectors, job: ReadingJob, folder: str) -> None:
+    def __init__(
+        self,
+        shared: SharedVectors,
+        job: ReadingJob,
+        folder: str,
+        test_texts: npt.NDArray[np.uint64] | None = None,
+    ) -> None:
         use_one_thread()
         self.job, self.folder = job, Path(folder)
+        self.test_texts = test_texts if test_texts is not None else np.empty(0, dtype=np.uint64)
         self.where = parse_where(job.where).fitted(job.schema) if job.where is not None else None
         vectors = shared.get().for_oov(job.oov)
         self.table_rows = len(vectors.vocabulary)
@@ -146,19 +157,22 @@ class ExampleReader:
             columns = list(dict.fromkeys([*job.text_columns, job.label_column]))
             made, usable, source = _Made(self.table_rows), _Usable(), hashlib.sha256()
             for batch in read_unit(unit, job.roots, columns, self.where, job.schema):
-                read = job.label_reading(batch, partial(place_of, batch))
-                texts, labels = read_texts(batch, job.text_columns), self._labels(read)
-                usable.add(self._looked_up(batch, texts, labels, made), read)
+                rows = _Rows.of(batch, job)
                 source.update(f"{batch.column(FILE_COLUMN)[0]}\n".encode() if len(batch) else b"")
-                for piece in _content(texts, labels):
+                for piece in _content(rows.texts, rows.labels):
                     source.update(piece)
+                if (test_N := rows.among(self.test_texts)).any():
+                    usable.add_test(rows.labels.filter(pa.array(test_N)))
+                    rows = _Rows.of(batch.filter(pa.array(~test_N)), job)
+                usable.add(self._looked_up(rows, made), rows)
             made_MD = self.ngrams.rows(tuple(made.numbers)) if self.ngrams is not None else None
             usable.counts += ExampleCounts(tokens=made.tokens, tokens_found=made.tokens_found)
             usable.write(file, made_MD, source.hexdigest())
         return {"unit": unit.id}
 
-    def _looked_up(self, batch: pa.RecordBatch, texts: Texts, labels: pa.ListArray, made: "_Made") -> pa.RecordBatch:
+    def _looked_up(self, rows_read: "_Rows", made: "_Made") -> pa.RecordBatch:
         """Look up a batch; a row whose text cannot be read has no ids."""
+        batch, texts = rows_read.batch, rows_read.texts
         known = np.zeros(len(batch), dtype=np.bool_)
         lengths = np.zeros(len(batch), dtype=np.int64)
         ids = [np.empty(0, dtype=np.int32)]
@@ -173,18 +187,11 @@ class ExampleReader:
         offsets = pa.array(np.concatenate(([0], np.cumsum(lengths))))
         arrays = [
             pa.LargeListArray.from_arrays(offsets, pa.array(np.concatenate(ids), pa.int32())),
-            labels,
+            rows_read.labels,
             pa.array(known),
             pa.array(self._validation(batch)),
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=_ROWS)
-
-    def _labels(self, read: ReadLabels) -> pa.ListArray:
-        """Return the labels as lists, null for a row without any."""
-        if self.job.multi_label:
-            return read.values
-        one_each = pa.array(np.arange(len(read.values) + 1, dtype=np.int32))
-        return pa.ListArray.from_arrays(one_each, read.values, mask=read.values.is_null())
 
     def _validation(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
         """Choose rows by where they are and the seed: the same ones whatever reads them."""
@@ -196,7 +203,7 @@ class ExampleReader:
         name = batch.column(FILE_COLUMN)[0].as_py()
         key = struct.unpack("<Q", hashlib.sha256(f"{self.job.seed} {name}".encode()).digest()[:8])[0]
         rows = batch.column(ROW_COLUMN).to_numpy().astype(np.uint64)
-        return _mix(rows + np.uint64(key)) < np.uint64(int(share * 2**64))
+        return mixed(rows + np.uint64(key)) < np.uint64(int(share * 2**64))
 
 
 def _content(texts: Texts, labels: pa.ListArray) -> Iterator[bytes | memoryview]:
@@ -209,11 +216,37 @@ def _content(texts: Texts, labels: pa.ListArray) -> Iterator[bytes | memoryview]
         yield memoryview(values.buffers()[2] or b"")[offsets_N1[0] : offsets_N1[-1]]
 
 
-def _mix(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Spread numbers evenly over 64 bits (splitmix64's finaliser)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
+@dataclass(frozen=True)
+class _Rows:
+    """A batch as it was read, its texts with their keys, and its labels as lists."""
+
+    batch: pa.RecordBatch
+    read: ReadLabels
+    labels: pa.ListArray
+    texts: Texts
+    keys: npt.NDArray[np.uint64]  # of the readable texts
+
+    @classmethod
+    def of(cls, batch: pa.RecordBatch, job: ReadingJob) -> "_Rows":
+        """Read the labels and the texts of a batch."""
+        read = job.label_reading(batch, partial(place_of, batch))
+        texts = read_texts(batch, job.text_columns)
+        return cls(batch, read, labels_as_lists(read.values), texts, text_keys(texts.values))
+
+    def among(self, sorted_keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        """Tell which rows have one of these texts, and a label."""
+        found_N = np.zeros(len(self.batch), dtype=np.bool_)
+        found_N[self.texts.rows_N] = is_among(self.keys, sorted_keys)
+        labelled_N: npt.NDArray[np.bool_] = self.labels.is_valid().to_numpy(zero_copy_only=False)
+        return found_N & labelled_N
+
+
+def labels_as_lists(labels: pa.Array) -> pa.ListArray:
+    """Return labels as lists, null for a row without any, whether a row has one or several."""
+    if pa.types.is_list(labels.type):
+        return labels
+    one_each = pa.array(np.arange(len(labels) + 1, dtype=np.int32))
+    return pa.ListArray.from_arrays(one_each, labels, mask=labels.is_null())
 
 
 class _Made:
@@ -251,19 +284,27 @@ class _Usable:
         self.names: set[str] = set()
         self.train: list[pa.RecordBatch] = []
         self.validation: list[pa.RecordBatch] = []
+        self.keys: list[npt.NDArray[np.uint64]] = [np.empty(0, dtype=np.uint64)]
 
-    def add(self, rows: pa.RecordBatch, read: ReadLabels) -> None:
-        """Sort out the rows of a batch, whose labels were read so."""
+    def add_test(self, labels: pa.ListArray) -> None:
+        """Count rows that are kept for the test."""
+        self.counts += ExampleCounts(test=len(labels), test_labels=_counted(labels))
+
+    def add(self, rows: pa.RecordBatch, of: _Rows) -> None:
+        """Sort out the looked-up rows of a batch."""
+        read = of.read
         has_label, known = rows["labels"].is_valid(), rows["known"]
         usable = rows.filter(pc.and_(has_label, known))
+        usable_N = pc.and_(has_label, known).to_numpy(zero_copy_only=False)
+        self.keys.append(of.keys[usable_N[of.texts.rows_N]])
         train = usable.filter(pc.invert(usable["validation"]))
         validation = usable.filter(usable["validation"])
         self.train.append(train)
         self.validation.append(validation)
         self.names.update(pc.unique(usable["labels"].flatten()).to_pylist())
         self.counts += ExampleCounts(
-            labels=_counted(train),
-            validation_labels=_counted(validation),
+            labels=_counted(train["labels"]),
+            validation_labels=_counted(validation["labels"]),
             train=len(train),
             validation=len(validation),
             without_label=read.rows_without,
@@ -275,14 +316,14 @@ class _Usable:
     def write(self, file: ExampleFile, made_MD: npt.NDArray[np.float32] | None, source: str) -> None:
         """Write them all; they are gone then."""
         names = sorted(self.names)
-        file.write(
-            _numbered(self.train, names), _numbered(self.validation, names), names, self.counts, made_MD, source=source
-        )
+        train, validation = _numbered(self.train, names), _numbered(self.validation, names)
+        keys = np.unique(np.concatenate(self.keys))
+        file.write(train, validation, names, self.counts, made_MD, source=source, keys=keys)
 
 
-def _counted(rows: pa.RecordBatch) -> dict[str, int]:
+def _counted(labels: pa.ListArray) -> dict[str, int]:
     """Count the labels of rows."""
-    return {pair["values"]: pair["counts"] for pair in rows["labels"].flatten().value_counts().to_pylist()}
+    return {pair["values"]: pair["counts"] for pair in labels.flatten().value_counts().to_pylist()}
 
 
 def _numbered(batches: list[pa.RecordBatch], names: Sequence[str]) -> tuple[pa.LargeListArray, pa.LargeListArray]:

@@ -7,13 +7,17 @@ import shutil
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from w2vray.cluster.examples import ReadingJob, read_examples
+from w2vray.cluster.held_out import held_out_texts, measure_held_out, told_of_test
 from w2vray.cluster.repeating import Origin
 from w2vray.cluster.resources import reading_workers
 from w2vray.cluster.runtime import SharedVectors, connected, share
@@ -21,7 +25,7 @@ from w2vray.cluster.train_worker import WorkerConfig
 from w2vray.cluster.trainer import Progress, require_workers, run_trainer
 from w2vray.cluster.waiting import Note
 from w2vray.errors import BundleError, ConfigError, CorpusError, UnusableInputError
-from w2vray.models.directory import ModelConfig, save_bundle
+from w2vray.models.directory import Bundle, ModelConfig, save_bundle
 from w2vray.models.kinds import ModelSettings, model_settings, settled
 from w2vray.models.reading import Reading
 from w2vray.run.leases import only_writer
@@ -37,7 +41,8 @@ from w2vray.store.labelled import Labelled, labelled_units
 from w2vray.store.labels import label_order
 from w2vray.store.places import absolute, without_secrets
 from w2vray.store.sampling import sample_texts
-from w2vray.training.examples import ExampleCounts
+from w2vray.text.keys import TextSample
+from w2vray.training.examples import ExampleCounts, ExampleFile
 from w2vray.training.fit import BEST, CONVERGED, CURVE, SEARCH, Task
 from w2vray.training.objectives import label_weights, objective
 from w2vray.training.settings import DEFAULT_VALIDATION_SHARE, TrainSettings
@@ -45,6 +50,9 @@ from w2vray.vectors import Vectors
 from w2vray.vectors.comparing import coverage_warnings, share_found
 
 __all__ = ["TrainSummary", "train"]
+
+TestTexts = npt.NDArray[np.uint64]
+"""The sorted keys of the texts that are kept for the test."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +63,12 @@ class TrainSummary:
     labels: tuple[str, ...]
     rows: int
     rows_validation: int
+    rows_test: int  # kept for the test: nothing learns from them, nothing stops by them
+    test: Mapping[str, Any] | None  # the metrics on them; None without --test-fraction
     rows_without_label: int
     rows_unlabelled: Mapping[str, int]  # value of --unlabelled -> rows that it leaves out
     rows_damaged: Mapping[str, int]  # file -> rows whose line cannot be read
-    label_counts: Mapping[str, int]  # of LABELLED: label -> rows that have it, those kept for validation too
+    label_counts: Mapping[str, int]  # of LABELLED: label -> rows that have it, those kept apart too
     label_findings: Sequence[str]  # what looks wrong about them, and what to do
     rows_without_evidence: int  # no word of theirs has a vector, or their text cannot be read
     labels_unknown: Mapping[str, int]  # of --validation, that no row to learn from has -> how often
@@ -177,7 +187,11 @@ def _train(
         require_workers(settings)
         shared = share(vectors)
         stage("reading the labelled rows")
-        files, counts, sources = _examples(settings, model, stores, shared, storage, note=note, progress=progress)
+        test_texts = _test_texts(settings, stores[0], shared, note)
+        jobs = _jobs(settings, model, stores, shared, test_texts)
+        files, counts, sources = _examples(
+            settings, stores, jobs, shared, storage, test_texts=test_texts, note=note, progress=progress
+        )
         if origin:
             origin.require_data(settings, sources)
         # what is kept for validation is of the same set, and is learnt from too where there is a second fit
@@ -186,7 +200,7 @@ def _train(
         label_counts = _label_counts(counts[0], labels)
         found = _label_findings(settings, counts[0], label_counts, multi_label=stores[0].multi_label)
         warnings = _warnings(settings, vectors, stores, total)
-        for line in [listed_labels(label_counts), *found, *warnings]:
+        for line in [listed_labels(label_counts), *found, *warnings, *_left_out_of_validation(counts)]:
             note(line)
         _require_usable(total, labels, settings, model, multi_label=stores[0].multi_label)
         unknown = _unknown_labels(counts, labels, settings, model)
@@ -202,39 +216,34 @@ def _train(
         progress(0, most, f"epochs, {total.train:,} examples")
         detail(f"{total.train:,} examples to learn from, {total.validation:,} for validation, {len(labels)} classes")
         state = run_trainer(settings, worker, storage, name, progress=progress, note=note)
-    curve, refitted = state.get(SEARCH, state[CURVE]), state[CURVE] if SEARCH in state else None
-    if not state.get(CONVERGED, True):
-        note(f"{settings.model} has not reached its optimum; raise --iterations")
-    config = ModelConfig(
-        model=settings.model,
-        settings=model,
-        tuned_vectors=settings.tune_vectors,
-        labels=labels,
-        multi_label=stores[0].multi_label,
-        rules=vectors.rules,
-        oov=settings.oov,
-        dim=vectors.dim,
-        vectors_fingerprint=vectors.fingerprint,
-        vectors_path=str(vectors.path),
-        reading=Reading.of(settings),
-        training={
-            **_history(settings, vectors, sources, total),
+        curve, refitted = state.get(SEARCH, state[CURVE]), state[CURVE] if SEARCH in state else None
+        if not state.get(CONVERGED, True):
+            note(f"{settings.model} has not reached its optimum; raise --iterations")
+        training = {
+            **_history(settings, vectors, sources, counts),
             "labels": label_counts,
             "unlabelled": dict(total.unlabelled),
             "curve": curve,
             **({"refit": refitted} if refitted else {}),
             **({CONVERGED: state[CONVERGED]} if CONVERGED in state else {}),
-        },
-    )
-    weights = {name: value.numpy() for name, value in state[BEST].items()}
+        }
+        config = _config(settings, model, labels, vectors, training, multi_label=stores[0].multi_label)
+        weights = {name: value.numpy() for name, value in state[BEST].items()}
+        test = None
+        if test_texts is not None:
+            test = measure_held_out(stores[0], jobs[0], Bundle(config, weights), shared, test_texts, note=note)
+            config = replace(config, training={**training, "test": told_of_test(test)})
     stage("writing the model")
-    save_bundle(output, config, weights, with_vectors=settings.with_vectors, beside=storage)
+    trained = TextSample.of(ExampleFile(path).keys() for store in files for path in store)
+    save_bundle(output, config, weights, with_vectors=settings.with_vectors, beside=storage, trained=trained)
     shutil.rmtree(storage, ignore_errors=True)
     return TrainSummary(
         model=str(output),
         labels=labels,
         rows=total.train,
         rows_validation=total.validation - (0 if stores[0].multi_label else sum(unknown.values())),
+        rows_test=counts[0].test,
+        test=None if test is None else test.as_dict(),
         rows_without_label=total.without_label,
         rows_unlabelled=dict(total.unlabelled),
         rows_damaged=dict(total.damaged),
@@ -253,6 +262,31 @@ def _train(
     )
 
 
+def _config(
+    settings: TrainSettings,
+    model: ModelSettings,
+    labels: tuple[str, ...],
+    vectors: Vectors,
+    training: Mapping[str, Any],
+    *,
+    multi_label: bool,
+) -> ModelConfig:
+    return ModelConfig(
+        model=settings.model,
+        settings=model,
+        tuned_vectors=settings.tune_vectors,
+        labels=labels,
+        multi_label=multi_label,
+        rules=vectors.rules,
+        oov=settings.oov,
+        dim=vectors.dim,
+        vectors_fingerprint=vectors.fingerprint,
+        vectors_path=str(vectors.path),
+        reading=Reading.of(settings),
+        training=training,
+    )
+
+
 def _warnings(
     settings: TrainSettings, vectors: Vectors, stores: Sequence[Labelled], counts: ExampleCounts
 ) -> list[str]:
@@ -268,14 +302,15 @@ def _warnings(
 
 def _label_counts(counts: ExampleCounts, labels: Sequence[str]) -> dict[str, int]:
     """Return how many rows have each label."""
-    return {label: counts.labels.get(label, 0) + counts.validation_labels.get(label, 0) for label in labels}
+    kinds = (counts.labels, counts.validation_labels, counts.test_labels)
+    return {label: sum(kind.get(label, 0) for kind in kinds) for label in labels}
 
 
 def _label_findings(
     settings: TrainSettings, counts: ExampleCounts, label_counts: Mapping[str, int], *, multi_label: bool
 ) -> list[str]:
     """Say what looks wrong about the labels, and which value of ``--unlabelled`` no row has."""
-    rows = counts.train + counts.validation
+    rows = counts.train + counts.validation + counts.test
     found = label_findings(label_counts, rows, multi_label=multi_label) if label_counts else []
     left_out = {mended(value) for value in counts.unlabelled}
     unmet = [value for value in settings.unlabelled if value and mended(value) not in left_out]
@@ -285,13 +320,66 @@ def _label_findings(
 # The examples
 
 
-def _examples(
+def _test_texts(settings: TrainSettings, store: Labelled, shared: SharedVectors, note: Note) -> TestTexts | None:
+    """Choose the texts that are kept for the test; None where none are asked for."""
+    if settings.test_fraction is None:
+        return None
+    job = _job(settings, store, shared, 0.0)
+    return held_out_texts(store, job, settings.test_fraction, workers=_readers(settings), note=note)
+
+
+def _readers(settings: TrainSettings) -> int | None:
+    return reading_workers(settings.worker_range[1])
+
+
+def _jobs(
     settings: TrainSettings,
     model: ModelSettings,
-    stores: list[Labelled],
+    stores: Sequence[Labelled],
+    shared: SharedVectors,
+    test_texts: TestTexts | None,
+) -> list[ReadingJob]:
+    """Say how each store is read: of LABELLED a share is kept for validation, of --validation all."""
+    share_kept = settings.validation_fraction
+    if share_kept is None:
+        share_kept = 0.0 if settings.validation or not isinstance(model, StepSettings) else DEFAULT_VALIDATION_SHARE
+    held_out = "" if test_texts is None else hashlib.sha256(test_texts.tobytes()).hexdigest()
+    return [
+        _job(settings, store, shared, validation_share, held_out)
+        for store, validation_share in zip(stores, (share_kept, 1.0), strict=False)
+    ]
+
+
+def _job(
+    settings: TrainSettings, store: Labelled, shared: SharedVectors, validation_share: float, held_out: str = ""
+) -> ReadingJob:
+    return ReadingJob(
+        roots=store.corpus.roots,
+        text_columns=settings.text_column,
+        label_column=settings.label_column,
+        where=settings.where,
+        read_as=(settings.format, settings.delimiter),
+        schema=store.schema,
+        multi_label=store.multi_label,
+        rules=shared.rules,
+        oov=settings.oov,
+        validation_share=validation_share,
+        seed=settings.seed,
+        label_strip=settings.label_strip,
+        label_separator=settings.label_separator,
+        unlabelled=settings.unlabelled,
+        held_out=held_out,
+    )
+
+
+def _examples(
+    settings: TrainSettings,
+    stores: Sequence[Labelled],
+    jobs: Sequence[ReadingJob],
     shared: SharedVectors,
     storage: Path,
     *,
+    test_texts: TestTexts | None,
     note: Note,
     progress: Progress,
 ) -> tuple[tuple[tuple[Path, ...], ...], list[ExampleCounts], list[str]]:
@@ -300,30 +388,17 @@ def _examples(
     Returns:
         The files of each store, what its rows came to, and a hash of them.
     """
-    share_kept = settings.validation_fraction
-    if share_kept is None:
-        share_kept = 0.0 if settings.validation or not isinstance(model, StepSettings) else DEFAULT_VALIDATION_SHARE
     files, counts, sources = [], [], []
-    for store, validation_share in zip(stores, (share_kept, 1.0), strict=False):
-        job = ReadingJob(
-            roots=store.corpus.roots,
-            text_columns=settings.text_column,
-            label_column=settings.label_column,
-            where=settings.where,
-            read_as=(settings.format, settings.delimiter),
-            schema=store.schema,
-            multi_label=store.multi_label,
-            rules=shared.rules,
-            oov=settings.oov,
-            validation_share=validation_share,
-            seed=settings.seed,
-            label_strip=settings.label_strip,
-            label_separator=settings.label_separator,
-            unlabelled=settings.unlabelled,
-        )
-        workers = reading_workers(settings.worker_range[1])
+    for store, job in zip(stores, jobs, strict=True):
         paths, of_store, source = read_examples(
-            store, job, shared, storage, workers=workers, note=note, progress=progress
+            store,
+            job,
+            shared,
+            storage,
+            test_texts=test_texts,
+            workers=_readers(settings),
+            note=note,
+            progress=progress,
         )
         files.append(tuple(paths))
         counts.append(of_store)
@@ -374,6 +449,14 @@ def _unknown_labels(
             f"{_some(unknown)} there, and {_some(labels)} in LABELLED"
         )
     return unknown
+
+
+def _left_out_of_validation(counts: Sequence[ExampleCounts]) -> list[str]:
+    """Say that the set for validation has texts that are kept for the test."""
+    rows = sum(of_set.test for of_set in counts[1:])
+    return (
+        [f"--validation: {rows:,} rows are left out, because rows kept for the test have their texts"] if rows else []
+    )
 
 
 def _not_learnt(counts: ExampleCounts) -> dict[str, int]:
@@ -445,12 +528,13 @@ def _fingerprint(settings: TrainSettings, stores: list[Labelled], vectors: Vecto
 
 
 def _history(
-    settings: TrainSettings, vectors: Vectors, sources: Sequence[str], counts: ExampleCounts
+    settings: TrainSettings, vectors: Vectors, sources: Sequence[str], of_stores: Sequence[ExampleCounts]
 ) -> dict[str, Any]:
     """Return what the model directory tells of how the model came to be: where the data is, without any key."""
     labelled, validation = (
         [without_secrets(absolute(place)) for place in places] for places in (settings.labelled, settings.validation)
     )
+    counts = sum(of_stores, ExampleCounts())
     packages = ("w2vray", "ray", "torch", "numpy", "pyarrow")
     return {
         "settings": {
@@ -463,6 +547,9 @@ def _history(
         "tokens": counts.tokens,
         "tokens_found": counts.tokens_found,
         "coverage": share_found(counts.tokens, counts.tokens_found),
-        "rows": {name: getattr(counts, name) for name in ("train", "validation", "without_label", "without_evidence")},
+        "rows": {
+            **{name: getattr(counts, name) for name in ("train", "validation", "without_label", "without_evidence")},
+            **({} if settings.test_fraction is None else {"test": of_stores[0].test}),
+        },
         "versions": {"python": sys.version.split()[0], **{name: version(name) for name in packages}},
     }

@@ -77,6 +77,7 @@ def _rows(rows: Mapping[str, int]) -> str:
     if not {"train", "validation"} <= rows.keys():
         return ""
     told = [f"{rows['train']:,} to learn from", f"{rows['validation']:,} to stop by"]
+    told += [f"{rows['test']:,} kept for the test"] if "test" in rows else []
     told += [f"{rows[name]:,} left out {why}" for name, why in _LEFT_OUT.items() if rows.get(name)]
     return ", ".join(told)
 
@@ -91,14 +92,25 @@ def _options(config: "ModelConfig") -> str:
 
 def _measured(history: Mapping[str, Any]) -> dict[str, str]:
     """Return what is known of its quality; rows that a training stops by flatter a model a little."""
+    test = _mapping(history.get("test"))
+    on_test = {}
+    if {"accuracy", "macro_f1", "rows"} <= test.keys():
+        share = test.get("largest_class_share")
+        beside = "" if share is None else f"; always answering the commonest label would reach {share:.4f}"
+        on_test["Accuracy on the rows kept for the test"] = (
+            f"{test['accuracy']:.4f} on {test['rows']:,} rows, macro-F1 {test['macro_f1']:.4f}{beside}. Nothing learnt "
+            "from these rows"
+        )
     curve = history.get("curve")
     lines = [_mapping(line) for line in curve] if isinstance(curve, list) else []
     found = [line for line in lines if line.get("validation_loss") is not None]
     if not found:
-        return {"Accuracy": "not measured in the training; `w2vray evaluate` measures it on rows that you name"}
+        not_measured = "not measured in the training; `w2vray evaluate` measures it on rows that you name"
+        return on_test or {"Accuracy": not_measured}
     best = min(found, key=lambda line: line["validation_loss"])
     return {
+        **on_test,
         "Accuracy on the rows to stop by": f"{best['validation_accuracy']:.4f}, after epoch {best['epoch']} of "
         f"{len(lines)}. The training stopped by these rows, so it is slightly too good",
-        "Elsewhere": "measure it on rows that were not trained on: `w2vray evaluate`",
+        **({} if on_test else {"Elsewhere": "measure it on rows that were not trained on: `w2vray evaluate`"}),
     }

@@ -5,6 +5,7 @@
     config.json            model, settings, labels, token rules, oov, which vectors, how it was trained
     weights.safetensors    the model's weights and the overlay
     README.md              the same for a person: labels, data, options, accuracy
+    trained_texts.safetensors   numbers that stand for the texts of the training: see trained_texts.py
     vectors/               only with --with-vectors: a vectors directory, so that the model can be moved as one
 
 Nothing in it is pickled: loading a model cannot run code. It is made beside its final name and renamed when complete.
@@ -31,8 +32,10 @@ from w2vray.errors import BundleError, ConfigError
 from w2vray.models.card import model_card
 from w2vray.models.kinds import MODELS_VARIABLE, Kind, ModelSettings, kind_named, model_settings, names
 from w2vray.models.reading import Reading
+from w2vray.models.trained_texts import TRAINED_TEXTS, read_trained_texts, trained_texts_bytes
 from w2vray.settings.verbs import OOV_CHOICES
 from w2vray.standing import instead
+from w2vray.text.keys import TextSample
 from w2vray.text.tokens import TokenRules
 from w2vray.vectors import Vectors
 
@@ -204,6 +207,14 @@ class Bundle:
             digest.update(array.tobytes())
         return digest.hexdigest()
 
+    def trained_texts(self) -> TextSample | None:
+        """Read which texts the training saw; None where the model does not tell.
+
+        Raises:
+            BundleError: the file that tells is damaged.
+        """
+        return None if self.path is None else read_trained_texts(self.path)
+
     def open_vectors(self, path: str | Path | None = None) -> Vectors:
         """Open the model's vectors: at ``path``, or inside the model directory, or where they were at training.
 
@@ -233,6 +244,7 @@ def save_bundle(
     *,
     with_vectors: bool = False,
     beside: Path | None = None,
+    trained: TextSample | None = None,
 ) -> Bundle:
     """Write a model directory, whole or not at all.
 
@@ -243,6 +255,7 @@ def save_bundle(
         with_vectors: whether the vectors are copied into it.
         beside: a folder of the same filesystem where it is made, and left where the process dies; the one that
             ``output`` lies in, where nothing is said.
+        trained: the texts that the training saw.
 
     Raises:
         BundleError: there is something at ``output`` already, or it cannot be written.
@@ -259,6 +272,8 @@ def save_bundle(
         text = json.dumps(config.as_dict(), indent=2, ensure_ascii=False) + "\n"
         (partial / _CONFIG).write_text(text, encoding="utf-8")
         (partial / _CARD).write_text(model_card(config), encoding="utf-8", errors="backslashreplace")
+        if trained is not None:
+            (partial / TRAINED_TEXTS).write_bytes(trained_texts_bytes(trained))
         if with_vectors:
             shutil.copytree(config.vectors_path, partial / VECTORS)
         for file in partial.rglob("*"):

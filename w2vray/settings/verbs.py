@@ -169,8 +169,17 @@ class EvaluateSettings:
     """Settings of ``evaluate``."""
 
     labelled: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
-    model: str = documented("Model directory.", metavar="MODEL", group="Model")
-    output: str | None = documented("Directory to write metrics.json into.", None, metavar="DIR", group="Output")
+    model: tuple[str, ...] = documented(
+        "Model directory. Repeat it to hold other models against the first, on the same rows.",
+        metavar="MODEL",
+        group="Model",
+    )
+    output: str | None = documented(
+        "Directory to write metrics.json and rows.parquet into: each row's place, text, true and predicted label.",
+        None,
+        metavar="DIR",
+        group="Output",
+    )
     vectors: str | None = documented(
         "Where the vectors are now, if they were moved.", None, metavar="VECTORS", group="Model"
     )
@@ -193,6 +202,12 @@ class EvaluateSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
+        require(
+            isinstance(self.model, tuple) and len(set(self.model)) == len(self.model) > 0,
+            "model",
+            self.model,
+            "at least one model directory, each once",
+        )
         require_paths(self, "model", "vectors", "output")
         require_text_columns(self.text_column, remembered=True)
         require_delimiter(self)

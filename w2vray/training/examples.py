@@ -190,8 +190,10 @@ class ExampleCounts:
     without_evidence: int = 0  # no word of theirs has a vector, or their text cannot be read
     unlabelled: Mapping[str, int] = field(default_factory=dict)  # values that stand for no label, and rows with them
     damaged: Mapping[str, int] = field(default_factory=dict)  # file -> rows whose line cannot be read
-    tokens: int = 0  # of all rows
+    tokens: int = 0  # of all rows but those of the test
     tokens_found: int = 0  # those that have a vector
+    test: int = 0  # rows that are kept for the test: in none of the other numbers
+    test_labels: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: "ExampleCounts") -> "ExampleCounts":
         return ExampleCounts(
@@ -205,6 +207,8 @@ class ExampleCounts:
             Counter(self.damaged) + Counter(other.damaged),
             self.tokens + other.tokens,
             self.tokens_found + other.tokens_found,
+            self.test + other.test,
+            Counter(self.test_labels) + Counter(other.test_labels),
         )
 
 
@@ -223,11 +227,12 @@ class ExampleFile:
         made_MD: npt.NDArray[np.float32] | None = None,
         *,
         source: str = "",
+        keys: npt.NDArray[np.uint64] | None = None,
     ) -> None:
         """Write ids and label numbers of both kinds of rows; the file is there whole, or not at all.
 
-        Rows made for words that have none lie in a file beside it, which is written first. ``source`` is the hash of
-        the rows that the examples were made from.
+        Rows made for words that have none lie in a file beside it, and so do the ``keys`` of the texts; both are
+        written first. ``source`` is the hash of the rows that the examples were made from.
 
         Raises:
             W2vrayError: it cannot be written.
@@ -237,10 +242,11 @@ class ExampleFile:
         partial = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            if made_MD is not None:
-                with partial.open("wb") as sink:
-                    np.save(sink, made_MD)
-                partial.replace(self.made_path)
+            for array, place in ((made_MD, self.made_path), (keys, self.keys_path)):
+                if array is not None:
+                    with partial.open("wb") as sink:
+                        np.save(sink, array)
+                    partial.replace(place)
             with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
                 for columns in (train, validation):
                     writer.write_batch(pa.RecordBatch.from_arrays(list(columns), schema=schema))
@@ -256,6 +262,15 @@ class ExampleFile:
     def made_path(self) -> Path:
         """The file of made rows."""
         return self.path.with_suffix(".npy")
+
+    @property
+    def keys_path(self) -> Path:
+        """The file of the texts' keys."""
+        return self.path.with_suffix(".keys.npy")
+
+    def keys(self) -> npt.NDArray[np.uint64]:
+        """Return the keys of all texts, sorted, each once."""
+        return np.asarray(np.load(self.keys_path), dtype=np.uint64)
 
     def counts(self) -> ExampleCounts | None:
         """Return what was counted when the file was written, None where there is no whole file."""

@@ -78,6 +78,12 @@ class TrainSettings:
         None,
         group="Data",
     )
+    test_fraction: float | None = documented(
+        "Share of LABELLED that nothing learns from, and on which the model is measured at the end: of each label "
+        "alike, equal texts together, the same rows for the same --seed.",
+        None,
+        group="Data",
+    )
     tune_vectors: bool = documented(
         "Give the words of LABELLED vectors of the model's own, started from VECTORS and learnt with the model.",
         False,
@@ -128,6 +134,8 @@ class TrainSettings:
         require(self.label_separator != "", "label_separator", "", "at least one character")
         share = self.validation_fraction
         require(share is None or 0 < share < 1, "validation_fraction", share, "above 0, below 1")
+        test = self.test_fraction
+        require(test is None or 0 < test < 1, "test_fraction", test, "above 0, below 1")
         if self.validation and share is not None:
             raise ConfigError("--validation and --validation-fraction exclude each other; choose one")
         least, most = self.worker_range if _WORKERS.fullmatch(str(self.workers)) else (1, 0)
