@@ -221,6 +221,7 @@ def train(
     balanced: bool = False,
     class_weight: Names = (),
     oov: str = "skip",
+    calibrate: bool = True,
     workers: str | int = 1,
     gpu: bool = False,
     precision: str = "float32",

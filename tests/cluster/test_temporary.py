@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from w2vray.cluster.temporary import LONGEST, short_temporary_folder
+from w2vray.cluster.temporary import LONGEST, elsewhere, short_temporary_folder
 from w2vray.errors import ClusterError
 
 
@@ -64,3 +64,10 @@ print("RAY_TMPDIR" in os.environ)
 
     assert done.stdout == "[1, 2] True\nFalse\n", done.stderr
     assert folder.is_dir(), "what does not fit into memory goes to the folder that was named"
+
+
+def test_it_is_told_where_rays_files_are_instead() -> None:
+    assert elsewhere("/a/long/path", "/short") == (
+        "; its sockets and logs go to /short: the path of /a/long/path, where objects go that do not fit into memory, "
+        f"has more than the {LONGEST} bytes that they allow"
+    )

@@ -213,7 +213,10 @@ def damages() -> list[Any]:
         "not UTF-8": overwrite("config.json", b'{"format_version": "\xff"}'),
         "empty": overwrite("config.json", b""),
         "a list": overwrite("config.json", b"[1]"),
-        "format version of the future": edit(format_version=3),
+        "format version of the future": edit(format_version=4),
+        "a temperature of zero": edit(temperatures=[0.0]),
+        "a temperature that is no number": edit(temperatures=["warm"]),
+        "two temperatures for one answer": edit(temperatures=[1.0, 2.0]),
         "no format version": edit(format_version=None),
         "no model": edit(model=None),
         "unknown model": edit(model="transformer"),
@@ -299,7 +302,7 @@ def test_a_foreign_format_version_is_named_with_the_one_that_is_read(model: Path
     """And what to do, which depends on which of the two is the newer."""
     edit(format_version=version)(model)
 
-    with pytest.raises(BundleError, match=rf"format version {version}; this version of w2vray reads 2: {remedy}"):
+    with pytest.raises(BundleError, match=rf"format version {version}; this version of w2vray reads 2 and 3: {remedy}"):
         Bundle.load(model)
 
 

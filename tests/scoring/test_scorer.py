@@ -429,3 +429,23 @@ def test_the_numeric_profile_names_what_answers_may_differ_by() -> None:
         "scoring_version",
     }
     assert (profile["device"], profile["dtype"], profile["scoring_version"]) == ("cpu", "float32", SCORING_VERSION)
+
+
+@pytest.mark.parametrize("kernels", [True, False])
+def test_logits_are_divided_by_the_temperature(
+    make_bundle: Make, vectors: Vectors, tmp_path: Path, kernels: bool
+) -> None:
+    """Of ``good``, the logits are -1 and 1: at temperature 2 the odds are e, and not e squared."""
+    weights = average_weights([[-1, 1, 0], [1, -1, 0]], [0, 0])
+    make_bundle(tmp_path / "tiny", vectors, weights=weights, labels=("no", "yes"), temperatures=(2.0,))
+    bundle = Bundle.load(tmp_path / "tiny")
+    scores = TextScorer(bundle, bundle.open_vectors(), kernels=kernels).score(["good"])
+    assert scores.probabilities_NC[0].tolist() == pytest.approx([1 / (1 + math.e), math.e / (1 + math.e)], rel=1e-5)
+
+
+def test_each_of_many_labels_has_a_temperature_of_its_own(make_bundle: Make, vectors: Vectors, tmp_path: Path) -> None:
+    weights = average_weights([[2, 0, 0], [2, 0, 0]], [0, 0])
+    made = {"labels": ("a", "b"), "multi_label": True, "temperatures": (1.0, 4.0)}
+    make_bundle(tmp_path / "tiny", vectors, weights=weights, **made)
+    scores = TextScorer.load(tmp_path / "tiny").score(["good"])
+    assert scores.probabilities_NC[0].tolist() == pytest.approx([1 / (1 + math.exp(-2)), 1 / (1 + math.exp(-0.5))])

@@ -1,6 +1,7 @@
 """Iceberg tables are read by their metadata: the same rows as if they were written as Parquet, and no others."""
 
 import datetime as dt
+import gzip
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -132,6 +133,10 @@ def test_the_hint_of_who_writes_without_a_catalog_is_followed_and_may_be_late(ta
 
     expected = ids_of(place / "metadata" / f"v{len(made.metadata.metadata_log)}.metadata.json")
     assert expected
+    assert ids_of(place) == expected
+    newest = place / "metadata" / f"v{len(made.metadata.metadata_log)}.metadata.json"
+    (place / "metadata" / newest.name.replace(".", ".gz.", 1)).write_bytes(gzip.compress(newest.read_bytes()))
+    newest.unlink()
     assert ids_of(place) == expected
     (place / "metadata" / "version-hint.text").write_text("77")
     with pytest.raises(CorpusError, match=r"its version-hint.text says '77', and there are no such metadata"):
@@ -354,6 +359,13 @@ def test_damaged_metadata_refuse_the_table(
         file.write_bytes(damage(file.read_bytes()))
 
     with pytest.raises(CorpusError, match="t is an Iceberg table that cannot be read"):
+        ids_of(table[1])
+
+
+def test_what_is_wrong_with_a_file_of_metadata_is_told(table: tuple[Table, Path]) -> None:
+    newest_metadata(table[1]).write_text('{"format-version": 9}')
+
+    with pytest.raises(CorpusError, match=r"cannot be read: .*validation error.*: .*9"):
         ids_of(table[1])
 
 

@@ -161,3 +161,12 @@ def test_a_file_that_cannot_be_opened_is_left_out_whatever_its_store_raises(mood
     assert isinstance(file, SourceFile)
     assert isinstance(found, Failure)
     assert (found.reason, "LookupError: the service is down" in found.detail) == (FileReason.UNREADABLE, True)
+
+
+def test_a_store_that_does_not_answer_is_named_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody listens at the port; Arrow would ask for five minutes."""
+    monkeypatch.setattr("w2vray.store.places.ANSWERS_WITHIN", 0.01)
+    place = "gs://anonymous@bucket/x?endpoint_override=127.0.0.1:9&scheme=http"
+
+    with pytest.raises(CorpusError, match=r"gs://bucket does not answer in 0.01 seconds, or no keys to it are found"):
+        open_store(place)

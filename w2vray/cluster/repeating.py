@@ -81,6 +81,7 @@ def repeated(path: str | Path, given: Mapping[str, Any]) -> tuple[TrainSettings,
     known = {item.name for item in fields(TrainSettings)}
     if not isinstance(stored, dict) or not isinstance(data, list) or not stored.keys() <= known:
         raise BundleError(f"{file} does not say how its model was trained; name LABELLED and --vectors instead")
+    stored = {"calibrate": False, **stored}  # a model that tells nothing of it was made before there was any
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
     }

@@ -37,7 +37,7 @@ from w2vray.cluster.resources import (
     scoring_workers,
     worker_cpus,
 )
-from w2vray.cluster.temporary import short_temporary_folder
+from w2vray.cluster.temporary import elsewhere, short_temporary_folder
 from w2vray.cluster.waiting import Note, pool_waits_for, told_of_waiting
 from w2vray.errors import ClusterError, W2vrayError
 from w2vray.stages import detail, everything, stage
@@ -85,7 +85,7 @@ def connected(address: str | None = None) -> Iterator[None]:
     is_ours = address is None or address == "local"
     with short_temporary_folder() if is_ours else nullcontext() as spilling:
         if is_ours:
-            stage("starting Ray")
+            stage(f"starting Ray{'' if spilling is None else elsewhere(spilling)}")
             start_here(len(os.sched_getaffinity(0)), spilling)
         else:
             stage(f"joining the Ray at {address}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from w2vray.errors import ClusterError
 
-__all__ = ["short_temporary_folder"]
+__all__ = ["elsewhere", "short_temporary_folder"]
 
 LONGEST = 37
 """Bytes of a folder in which ``ray/session_DATE_TIME_MICROSECONDS_PID/sockets/plasma_store.1`` is a socket's path."""
@@ -51,3 +51,11 @@ def short_temporary_folder(short: str = _SHORT) -> Iterator[str | None]:
             del os.environ["RAY_TMPDIR"]
         else:
             os.environ["RAY_TMPDIR"] = before
+
+
+def elsewhere(folder: str, short: str = _SHORT) -> str:
+    """Say that Ray's files are not all in the folder that somebody named for them."""
+    return (
+        f"; its sockets and logs go to {short}: the path of {folder}, where objects go that do not fit into memory, "
+        f"has more than the {LONGEST} bytes that they allow"
+    )

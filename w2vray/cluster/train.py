@@ -43,7 +43,7 @@ from w2vray.store.places import absolute, without_secrets
 from w2vray.store.sampling import sample_texts
 from w2vray.text.keys import TextSample
 from w2vray.training.examples import ExampleCounts, ExampleFile
-from w2vray.training.fit import BEST, CONVERGED, CURVE, SEARCH, Task
+from w2vray.training.fit import BEST, CONVERGED, CURVE, SEARCH, TEMPERATURES, Task
 from w2vray.training.objectives import label_weights, objective
 from w2vray.training.settings import DEFAULT_VALIDATION_SHARE, TrainSettings
 from w2vray.vectors import Vectors
@@ -76,6 +76,7 @@ class TrainSummary:
     epochs: int
     curve: list[dict[str, Any]]
     refit: list[dict[str, Any]] | None  # the curve of the second fit, on the rows for validation too
+    temperatures: Sequence[float]  # what logits are divided by: one, or one a label; none where it is not calibrated
     tokens: int  # of all rows that were read
     tokens_found: int  # those that have a vector
     coverage: float | None  # their share; None where there are no tokens
@@ -228,6 +229,7 @@ def _train(
             **({CONVERGED: state[CONVERGED]} if CONVERGED in state else {}),
         }
         config = _config(settings, model, labels, vectors, training, multi_label=stores[0].multi_label)
+        config = replace(config, temperatures=tuple(state.get(TEMPERATURES, ())))
         weights = {name: value.numpy() for name, value in state[BEST].items()}
         test = None
         if test_texts is not None:
@@ -255,6 +257,7 @@ def _train(
         epochs=len(curve),
         curve=curve,
         refit=refitted,
+        temperatures=config.temperatures,
         tokens=total.tokens,
         tokens_found=total.tokens_found,
         coverage=share_found(total.tokens, total.tokens_found),
@@ -493,6 +496,7 @@ def _task(
         refit=isinstance(model, StepSettings) and model.refit,
         seed=settings.seed,
         precision=settings.precision,
+        calibrate=settings.calibrate,
     )
 
 

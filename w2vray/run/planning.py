@@ -130,6 +130,11 @@ def resume_run(
     if differing is not None:
         if run.is_only_planned():
             return None  # as where its workers were refused: nothing is lost with the plan
+        if differing == "format":
+            raise RunError(
+                f"{run.name} was made by another version of w2vray (its run format is {stored.get('format')}, here it "
+                f"is {identity['format']}): finish it with that version, or score the store into another --output"
+            )
         difference = _difference(differing, stored.get(differing), identity[differing])
         raise RunError(f"{run.name} was made with another {difference}; give the same value again, or another --output")
     if stored.get("fingerprint") != request.fingerprint:

@@ -84,7 +84,7 @@ def read_iceberg(
             for task in sorted(tasks, key=lambda task: task.file.file_path)
         }
     except (*_DAMAGED, NotInstalledError, ValidationError) as error:
-        reason = first_line(error).replace(place, named)
+        reason = _first_reason(error).replace(place, named)
         if "equality deletes" in reason:
             reason = "it has equality deletes, which w2vray cannot read; rewrite its data files, and name it again"
         raise CorpusError(f"{named} is an {KIND} table that cannot be read: {reason}") from error
@@ -107,6 +107,12 @@ def read_iceberg(
         },
         files=files,
     )
+
+
+def _first_reason(error: Exception) -> str:
+    """Return what an error says; of one that lists what is wrong with a file, the first of that, too."""
+    line, *more = str(error).splitlines() or [""]
+    return f"{line}: {' '.join(map(str.strip, more[:2]))}" if "validation error" in line and more else first_line(error)
 
 
 def _opened(store: fs.FileSystem, folder: str, name: str) -> "StaticTable":
@@ -150,12 +156,13 @@ def _newest(named: str, store: fs.FileSystem, folder: str) -> str:
     if _HINT in names:
         with store.open_input_file(f"{folder}/metadata/{_HINT}") as handle:
             hint = handle.read().decode().strip()
-        found = [name for name in (hint, f"v{hint}.metadata.json", f"{hint}.metadata.json") if name in names]
+        named_so = (hint, *_numbered(hint), f"{hint}.metadata.json")
+        found = [name for name in named_so if name in names]
         if not found:
             raise ValueError(f"its {_HINT} says {hint!r}, and there are no such metadata")
         newest = found[0]
-        while hint.isdecimal() and (later := f"v{int(hint) + 1}.metadata.json") in names:
-            hint, newest = str(int(hint) + 1), later  # the hint is written after the metadata, and may be late
+        while hint.isdecimal() and (later := [name for name in _numbered(str(int(hint) + 1)) if name in names]):
+            hint, newest = str(int(hint) + 1), later[0]  # the hint is written after the metadata, and may be late
         return newest
     numbered = [(int(match[1] or 0), name) for name in names if (match := METADATA.fullmatch(name))]
     last = max(number for number, _ in numbered)
@@ -166,6 +173,11 @@ def _newest(named: str, store: fs.FileSystem, folder: str) -> str:
             f"name the file, as {named}/metadata/{newest}"
         )
     return newest
+
+
+def _numbered(number: str) -> tuple[str, str]:
+    """Return what a file of metadata of a number is called by who writes without a catalog: plain, or packed."""
+    return f"v{number}.metadata.json", f"v{number}.gz.metadata.json"
 
 
 def _inside(named: str, store: fs.FileSystem, folder: str, location: str) -> Callable[[str], str]:

@@ -4,6 +4,7 @@ A URI may carry a key or a token; ``without_secrets`` is what goes into manifest
 """
 
 import re
+from functools import cache
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -81,10 +82,41 @@ def open_store(place: str) -> tuple[fs.FileSystem, str]:
             ) from None
         hint = _QUERY_HINT if "query parameter" in reason else ""
         raise CorpusError(f"{without_secrets(place)} cannot be opened ({first_line(reason)}){hint}") from None
+    if _scheme(place) in _WAITED_FOR and path:
+        parts = urlsplit(_legal(place))
+        _require_answer(f"{parts.scheme}://{parts.netloc}", parts.query)
     if not path:
         raise CorpusError(f"{filesystem.type_name}:// names no place there; give a bucket or a folder")
     return filesystem, path
 
+
+def _require_answer(bucket: str, query: str) -> None:
+    """Look whether a store answers that Arrow would otherwise ask again and again for five minutes.
+
+    Raises:
+        CorpusError: it does not.
+    """
+    if (why := _no_answer(bucket, query)) is not None:
+        raise CorpusError(
+            f"{without_secrets(bucket)} does not answer in {ANSWERS_WITHIN} seconds, or no keys to it are found ({why})"
+        )
+
+
+@cache
+def _no_answer(bucket: str, query: str) -> str | None:
+    """Ask a store once, and return why there is no answer; that it may not be looked at is one, too."""
+    options = [option for option in parse_qsl(query) if option[0] != _PATIENCE]
+    try:
+        filesystem, path = fs.FileSystem.from_uri(f"{bucket}?{urlencode([*options, (_PATIENCE, ANSWERS_WITHIN)])}")
+        filesystem.get_file_info(path)
+    except (pa.ArrowException, OSError) as error:
+        return first_line(error) if "UNAVAILABLE" in str(error) else None
+    return None
+
+
+ANSWERS_WITHIN = 15
+_WAITED_FOR = frozenset({"gs", "gcs"})
+_PATIENCE = "retry_limit_seconds"
 
 _SCHEMES = "s3://, gs://, abfss://, hdfs://, hf:// and file://"
 _PACKAGES = {"hf": "huggingface_hub"}

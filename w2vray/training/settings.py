@@ -105,6 +105,12 @@ class TrainSettings:
         choices=OOV_CHOICES,
         group="Model",
     )
+    calibrate: bool = documented(
+        "Fit a temperature on rows that were not learnt from, so that probabilities mean what they say: on those kept "
+        "for early stopping, or where there are none by 5 folds.",
+        True,
+        group="Training",
+    )
     workers: str | int = documented(
         "Ray Train workers; MIN:MAX takes as many as there is room for, and goes on from the last epoch with more or "
         "fewer when that changes.",

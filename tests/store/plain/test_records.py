@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from w2vray.store.places import open_store
 from w2vray.store.plain.csv_ends import CellScanner
 from w2vray.store.plain.records import read_records
 from w2vray.store.reading import ROW_COLUMN, read_unit
-from w2vray.store.units import plan_units
+from w2vray.store.units import Unit, plan_units
 
 
 def described(file: Path, columns: list[str], read_as: ReadAs = ANY) -> tuple[Corpus, Description | Failure]:
@@ -244,3 +245,28 @@ def test_a_row_of_json_is_the_same_whether_arrow_reads_its_chunk_or_its_lines_ar
     for ours, theirs in zip(found, expected, strict=True):
         assert {name: repr(ours[name]) for name in "abc"} == {name: repr(theirs[name]) for name in "abc"}
         assert (ours.get(DAMAGE_COLUMN) is None) == (theirs.get(DAMAGE_COLUMN) is None)
+
+
+def test_stretches_of_a_unit_are_read_as_one_piece_and_each_is_seen_to_be_unchanged(tmp_path: Path) -> None:
+    """Small stretches make no small blocks; a byte that was changed in any of them is noticed at its end."""
+    file = tmp_path / "a.jsonl"
+    lines = [json.dumps({"text": f"text {row:05} " + "x" * 200}) + "\n" for row in range(2000)]
+    lines.insert(700, "\n" * 150_000)  # more than a stretch of nothing but blank lines
+    file.write_text("".join(lines))
+    corpus, found = described(file, ["text"])
+    assert isinstance(found, Description)
+
+    (unit,) = plan_units([found])
+    batches = list(read_unit(unit, corpus.roots, ["text"]))
+
+    assert [stretch.rows for stretch in found.stretches].count(0) >= 1
+    assert len(unit.pieces) < len(found.stretches) - 2
+    assert [row["text"][:10] for batch in batches for row in batch.to_pylist()] == [f"text {n:05}" for n in range(2000)]
+    for place in (100, file.stat().st_size // 2 + 80_000, file.stat().st_size - 20):
+        data = bytearray(file.read_bytes())
+        data[place] ^= 1
+        (tmp_path / "b.jsonl").write_bytes(data)
+        (piece, *others) = (replace(piece, file="b.jsonl") for piece in unit.pieces)
+        with pytest.raises(FileError) as raised:
+            list(read_unit(Unit((piece, *others)), corpus.roots, ["text"]))
+        assert raised.value.reason == FileReason.CHANGED
