@@ -135,6 +135,7 @@ def train_vectors(
     seed: int = 0,
     dtype: str = "float32",
     family: str = "plain",
+    strip_html: bool = False,
     progress: Callable[[int, int | None, str], None] | None = None,
     note: Callable[[str], None] | None = None,
 ) -> "Vectors":
@@ -206,6 +207,7 @@ def train(
     output: Place,
     model: str = TrainSettings.model,
     text_column: Names = ("text",),
+    strip_html: bool = False,
     label_column: str = "label",
     label_strip: bool = False,
     label_separator: str | None = None,

@@ -352,6 +352,34 @@ def test_text_beyond_the_basic_plane_is_text(scorer: TextScorer) -> None:
 
 
 @pytest.mark.parametrize(
+    "hold",
+    [
+        lambda texts: pa.array(texts, pa.string()),
+        lambda texts: pa.array(texts).dictionary_encode(),
+        lambda texts: pa.chunked_array([texts[:1], texts[1:]]),
+        lambda texts: (text for text in texts),
+    ],
+    ids=["string", "dictionary", "chunked", "generator"],
+)
+def test_arrays_of_every_kind_are_read_as_the_texts_that_they_hold(scorer: TextScorer, hold: Any) -> None:
+    """By both functions, whatever offsets an array has."""
+    texts = ["good film", "bad", "a good bad film"]
+    expected = scorer.score(texts).probabilities_NC
+    for found in (scorer.score(hold(texts)), scorer.score_array(hold(texts))):
+        assert np.array_equal(found.probabilities_NC, expected)
+
+
+@pytest.mark.parametrize(
+    "texts", ["a text", b"a text", {"a": 1}, {"a"}, pa.array(["a", None], pa.large_string()), None, 5]
+)
+def test_no_function_reads_what_is_not_several_texts(scorer: TextScorer, texts: Any) -> None:
+    with pytest.raises(UnusableInputError):
+        scorer.score(texts)
+    with pytest.raises(UnusableInputError):
+        scorer.score_array(texts)
+
+
+@pytest.mark.parametrize(
     ("changes", "reason"),
     [
         pytest.param({"oov": "zero"}, r"overlay is \(0, 3\); expected \(1, 3\) for --oov zero", id="overlay"),

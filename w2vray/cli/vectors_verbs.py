@@ -94,7 +94,7 @@ def vectors_info(output: Output, /, **arguments: Any) -> None:
     if not settings.corpus:
         vectors_result(output, opened)
         return
-    rules = family(settings.family) if settings.family else opened.rules
+    rules = family(settings.family, strip_html=opened.rules.strip_html) if settings.family else opened.rules
     texts = corpus_texts(settings.corpus, settings.text_column, ReadAs.of(settings))
     pieces = opened.pieces if rules.pieces else None
     found = measure_coverage(opened.vocabulary, rules, texts, pieces=pieces)
@@ -133,7 +133,7 @@ def _recommendation(best: str, opened: Any) -> str:
 
     if best == opened.rules.family:
         return f"recommended: {best}, as the vectors are read now"
-    return f"recommended: {best}; {made_anew(opened.source, best)}"
+    return f"recommended: {best}; {made_anew(opened, best)}"
 
 
 def _vectors_value(opened: Any) -> dict[str, Any]:

@@ -119,6 +119,8 @@ def train(
     if os.path.lexists(output):
         raise BundleError(f"{output} already exists; give another --output, or remove it first")
     vectors = Vectors.open(settings.vectors).for_oov(settings.oov)
+    if settings.strip_html:
+        vectors = vectors.without_html()
     model = settled(model, unit_length=vectors.unit_length)
     columns = (settings.text_column, settings.label_column, settings.where, ReadAs.of(settings))
     planned = partial(labelled_units, label_separator=settings.label_separator)

@@ -130,7 +130,13 @@ class TextScorer:
         return self.score_array(given_texts(texts))
 
     def score_array(self, texts: pa.LargeStringArray) -> Scores:
-        """Classify an Arrow array of texts, without nulls, block by block."""
+        """Classify an Arrow array of texts, without nulls, block by block; ``score`` takes other holders.
+
+        Raises:
+            UnusableInputError: it is another thing, or a text is null.
+        """
+        if not isinstance(texts, pa.LargeStringArray) or texts.null_count:
+            texts = given_texts(texts)
         return self._join([self.score_ids(self.look_up(block)) for block in blocks(texts)])
 
     def score_arrays(self, arrays: Iterable[pa.LargeStringArray]) -> Iterator[Scores]:

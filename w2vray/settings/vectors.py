@@ -10,6 +10,7 @@ from w2vray.settings.verbs import (
     FAMILIES,
     FORMAT_HELP,
     STORE_FORMATS,
+    STRIP_HTML_HELP,
     TABLE_VERSION_HELP,
     TEXT_COLUMN_HELP,
     documented,
@@ -93,6 +94,7 @@ class FitVectorsSettings:
     seed: int = documented("Seed for everything random.", 0)
     dtype: str = documented("Type of the table's numbers.", "float32", choices=DTYPES)
     family: str = documented("Token rules to split the text with.", "plain", choices=FAMILIES)
+    strip_html: bool = documented(STRIP_HTML_HELP.format("vectors"), False)
 
     def __post_init__(self) -> None:
         require_choices(self)

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 DTYPES = ("float32", "float16")
-FAMILIES = ("plain", "glove", "googlenews", "fasttext", "cased", "uncased")
+FAMILIES = ("plain", "glove", "googlenews", "fasttext", "cased", "uncased", "twitter")
 ON_BAD = ("record", "skip", "fail")
 OOV_CHOICES = ("skip", "zero", "unknown", "subword")
 SPECIAL_OOV = ("zero", "unknown")  # one row of the model's own stands for every word without a vector
@@ -158,9 +158,15 @@ LABEL_STRIP_HELP = (
     "Treat labels as the same if they differ only in spaces around or inside them, in invisible characters or in "
     "Unicode form (NFKC)."
 )
-LABEL_SEPARATOR_HELP = "Text between the labels in a string of several, such as a comma: any number of labels per row."
+LABEL_SEPARATOR_HELP = (
+    "Text between the labels in a string of several, such as a comma (\\t for a tab): any number of labels per row."
+)
 UNLABELLED_HELP = (
     "Value that means that a row has no label, such as -1 or unknown; such rows are left out. May be repeated."
+)
+STRIP_HTML_HELP = (
+    "Read texts without their HTML: tags and comments go, entities become characters. It is a token rule of the {}, so "
+    "every verb that reads texts with them does it."
 )
 
 

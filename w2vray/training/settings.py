@@ -19,6 +19,7 @@ from w2vray.settings.verbs import (
     LABEL_STRIP_HELP,
     OOV_CHOICES,
     STORE_FORMATS,
+    STRIP_HTML_HELP,
     TABLE_VERSION_HELP,
     TEXT_COLUMN_HELP,
     UNLABELLED_HELP,
@@ -54,6 +55,7 @@ class TrainSettings:
         lambda: f"Kind of classifier: {kinds.summaries()}.", kinds.DEFAULT, choices=kinds.names, group="Model"
     )
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN", group="Data")
+    strip_html: bool = documented(STRIP_HTML_HELP.format("model"), False, group="Data")
     label_column: str = documented(LABEL_COLUMN_HELP, "label", metavar="COLUMN", group="Data")
     label_strip: bool = documented(LABEL_STRIP_HELP, False, group="Data")
     label_separator: str | None = documented(LABEL_SEPARATOR_HELP, None, metavar="TEXT", group="Data")

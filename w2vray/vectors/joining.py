@@ -42,7 +42,8 @@ def join_vectors(
             raise VectorsError(
                 f"the rows of {part.path} are pieces of a tokenizer, and only words can be joined; leave it out"
             )
-    rules = family(settings.family) if settings.family else _common_rules(settings.vectors, parts)
+    stripped = any(part.rules.strip_html for part in parts)
+    rules = family(settings.family, strip_html=stripped) if settings.family else _common_rules(settings.vectors, parts)
     dim = sum(part.dim for part in parts)
     if dim > MAX_DIM:
         raise VectorsError(

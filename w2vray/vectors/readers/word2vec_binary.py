@@ -33,6 +33,7 @@ _LEAST_ROWS = 8  # that say what is usual
 _SAMPLE_ROWS = 64
 _TELLING_ROWS = 4
 _SANE = (1e-12, 1e12)
+_SMALL = 1 << 20  # of an int32; no float32 has these bits but 0 and some that are not normal
 _MISREAD = "; the rows before it are damaged, or the header or the format is another"
 
 
@@ -299,4 +300,6 @@ def _swapped(sample: bytes, dim: int) -> str | None:
         shares.append(float(((numbers > _SANE[0]) & (numbers < _SANE[1])).mean()) if len(numbers) else 1.0)
     if shares[0] < 0.5 and shares[1] > 0.95:
         return "its numbers are big-endian; word2vec's binary format is little-endian: write them so"
+    if shares[0] < 0.5 and (np.abs(np.frombuffer(b"".join(vectors), dtype="<i4").astype(np.int64)) < _SMALL).all():
+        return "its numbers are int32; word2vec's binary format has float32: write them so"
     return None
