@@ -112,6 +112,9 @@ def test_accuracy_of_a_multi_label_model_is_told_as_what_it_is(run: Run, monkeyp
     true, given = np.array([[True, True]]), np.array([[True, False]])
     found = multi_label_metrics(count_labels(true, given, unknown_N=np.array([0]), rows_no_evidence=0), ("a", "b"))
     summary = SimpleNamespace(
+        model="m",
+        others=(),
+        comparisons=(),
         metrics=found,
         rows_unknown_label=0,
         rows_without_label=0,

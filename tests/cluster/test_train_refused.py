@@ -33,9 +33,27 @@ def store(make_store: Callable[..., Path]) -> Path:
 
 def test_one_class_only(word_vectors: Vectors, tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["bab", "dab"], "label": ["x", "x"]}), tmp_path / "a.parquet")
-    with pytest.raises(CorpusError, match=r"column 'label' holds one class only \('x'\)"):
+    with pytest.raises(CorpusError, match=r"column 'label' holds one class only \('x', 2 rows\)"):
         run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average")
     assert [place.name for place in tmp_path.iterdir() if "model" in place.name] == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([("bab", None), ("bab", "")], "2 rows without a label, 0 without a known word or a text that can be read$"),
+        ([("qqq", "y"), (None, "y"), ("dab", None)], "1 rows without a label, 2 without a known word or a text"),
+        ([("bab", "?"), ("dab", "?")], r"can be read, 2 of --unlabelled '\?'$"),
+    ],
+    ids=["no label", "no known word", "marked as unlabelled"],
+)
+def test_one_class_only_because_rows_of_others_were_left_out(
+    word_vectors: Vectors, tmp_path: Path, rows: list[tuple[str | None, str | None]], told: str
+) -> None:
+    texts, labels = zip(*[("bab", "x"), ("dab", "x"), *rows], strict=True)
+    pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "a.parquet")
+    with pytest.raises(CorpusError, match=rf"one class only \('x', 2 rows\); .* Left out: .*{told}"):
+        run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average", unlabelled=("?",))
 
 
 def test_a_set_for_validation_with_other_labels(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:

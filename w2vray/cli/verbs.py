@@ -252,13 +252,19 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
     output.result(
         summary.as_dict(),
         f"{summary.run}: {counted(summary.rows_in, 'row')} in, {summary.rows_scored:,} scored "
-        f"({summary.rows_abstained:,} of them abstained), {summary.rows_rejected:,} rejected",
+        f"({summary.rows_abstained:,} of them abstained), {summary.rows_rejected:,} rejected{_why(summary.rejected)}",
         f"{counted(done, 'unit')} done now, {summary.units_skipped:,} before, {summary.units_failed:,} failed, "
         f"in {summary.seconds:.1f} s",
         _words_found(summary.tokens, summary.coverage),
         _completeness(summary.left_out, accepted=summary.gaps_accepted),
     )
     return summary.exit_code
+
+
+def _why(rejected: Mapping[str, int]) -> str:
+    """Say why rows were rejected."""
+    told = [f"{reason} {rows:,}" for reason, rows in sorted(rejected.items(), key=lambda item: -item[1])]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _words_found(tokens: int, coverage: float | None) -> str:

@@ -6,6 +6,7 @@ holds the model, sees the shared vectors, and commits each unit by itself, so th
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -18,6 +19,7 @@ from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
 from w2vray.cluster.waiting import Note
 from w2vray.errors import CorpusError, FileError, RunError
 from w2vray.models.directory import Bundle
+from w2vray.notebooks import as_html
 from w2vray.run.directory import MOST_ATTEMPTS, NOTED, SUCCESS, TOTALS, RunDirectory
 from w2vray.run.leases import StillOurs, only_writer
 from w2vray.run.one_unit import ScoringJob, damaged, score_unit
@@ -52,6 +54,7 @@ class ScoreSummary:
     rows_in: int
     rows_scored: int
     rows_rejected: int
+    rejected: Mapping[str, int]  # why -> rows; of parts that an earlier version wrote, nobody counted why
     rows_abstained: int
     rows_truncated: int
     tokens: int  # of the scored rows
@@ -77,6 +80,22 @@ class ScoreSummary:
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as JSON can hold it."""
         return asdict(self)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        facts = {
+            "complete": self.exit_code == 0,
+            "rows": self.rows_in,
+            "scored": self.rows_scored,
+            "of them abstained": self.rows_abstained,
+            "rejected": self.rows_rejected,
+            "rejected because": dict(self.rejected),
+            "tokens with a vector": None if self.coverage is None else f"{self.coverage:.1%}",
+            "seconds": self.seconds,
+            "left out": dict(self.left_out),
+            "to look at": [*self.notes, *self.warnings],
+        }
+        return as_html(f"Run {self.run}", facts)
 
 
 @dataclass
@@ -317,6 +336,7 @@ def _close(
     run.require_rejected(parts)
     run.keep_rejected(parts)
     totals = {name: sum(getattr(part.record, name) for part in parts) for name in COUNTS}
+    rejected = sum((Counter(part.record.rejected) for part in parts if part.record.rejected), Counter[str]())
     failures = [*plan.bad.values(), *work.failures]
     left_out: dict[str, str] = {}
     for name, why in dict.fromkeys((item.name, str(item)) for item in failures):
@@ -330,6 +350,7 @@ def _close(
     coverage = share_found(totals["tokens"], totals["tokens_found"])
     counted = {
         **totals,
+        "rejected": dict(rejected),
         "coverage": coverage,
         "profiles": profiles,
         "units": len(plan.units),
@@ -345,6 +366,7 @@ def _close(
     return ScoreSummary(
         run=run.name,
         **totals,
+        rejected=dict(rejected),
         coverage=coverage,
         warnings=[],
         units=len(plan.units),

@@ -28,6 +28,7 @@ from w2vray.errors import BundleError, ConfigError, CorpusError, UnusableInputEr
 from w2vray.models.directory import Bundle, ModelConfig, save_bundle
 from w2vray.models.kinds import ModelSettings, model_settings, settled
 from w2vray.models.reading import Reading
+from w2vray.notebooks import as_html
 from w2vray.run.leases import only_writer
 from w2vray.run.wholefiles import WholeFiles
 from w2vray.settings.steps import StepSettings
@@ -85,6 +86,24 @@ class TrainSummary:
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as JSON can hold it."""
         return asdict(self)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        test = self.test or {}
+        facts = {
+            "rows to learn from": self.rows,
+            "rows for validation": self.rows_validation,
+            "rows for the test": self.rows_test or None,
+            "accuracy on the test": test.get("accuracy"),
+            "macro-F1 on the test": test.get("macro_f1"),
+            "always answering the commonest label": test.get("largest_class_share"),
+            "rows without a label": self.rows_without_label or None,
+            "rows without a known word": self.rows_without_evidence or None,
+            "tokens with a vector": None if self.coverage is None else f"{self.coverage:.1%}",
+            "to look at": [*self.label_findings, *self.warnings],
+        }
+        labels = sorted(self.label_counts.items(), key=lambda item: -item[1])
+        return as_html(f"Model {self.model}", facts, ("labels", ["label", "rows"], labels))
 
 
 def train(
@@ -418,13 +437,18 @@ def _require_usable(
     if not counts.train:
         raise CorpusError(
             f"no row to train on: {counts.without_label:,} rows have no label in {where}, and "
-            f"{counts.without_evidence:,} have a label but no word with a vector"
+            f"{counts.without_evidence:,} have a label but no word with a vector{_also_left_out(counts)}"
             + (f"; --where {settings.where!r} selects no other rows: give another" if settings.where else "")
         )
     if multi_label and not labels:
         raise CorpusError(f"{where} holds empty lists only; a classifier needs at least one label")
     if not multi_label and len(labels) < 2:
-        raise CorpusError(f"{where} holds one class only ({labels[0]!r}); a classifier needs at least two")
+        rows = counts.train + counts.validation
+        raise CorpusError(
+            f"{where} holds one class only ({labels[0]!r}, {rows:,} rows); a classifier needs at least two. Left out: "
+            f"{counts.without_label:,} rows without a label, {counts.without_evidence:,} without a known word or a "
+            f"text that can be read{_also_left_out(counts)}"
+        )
     if isinstance(model, StepSettings) and not counts.validation and settings.validation:
         raise CorpusError("--validation has no row with a label and a word that has a vector; name another set")
     if isinstance(model, StepSettings) and not counts.validation:
@@ -433,6 +457,13 @@ def _require_usable(
             f"{settings.validation_fraction or DEFAULT_VALIDATION_SHARE:g} of {counts.train:,} rows is less than one; "
             "raise --validation-fraction or give --validation"
         )
+
+
+def _also_left_out(counts: ExampleCounts) -> str:
+    """Name the rows that options leave out, and those whose line is damaged."""
+    told = [f"{rows:,} of --unlabelled {value!r}" for value, rows in counts.unlabelled.items()]
+    told += [f"{rows:,} damaged lines of {file}" for file, rows in list(counts.damaged.items())[:3]]
+    return "".join(f", {one}" for one in told)
 
 
 def _unknown_labels(

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from w2vray.errors import RunError, W2vrayError
+from w2vray.notebooks import as_html
 from w2vray.run.directory import MANIFEST, REJECTED, RUN, SCORES, SUCCESS, TOTALS, RunDirectory
 from w2vray.run.parts import COUNTED_SINCE, COUNTS, CommittedPart, part_name
 from w2vray.run.rows import row_problems
@@ -52,6 +53,19 @@ class VerifySummary:
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as JSON can hold it."""
         return asdict(self)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        facts = {
+            "everything is in order": self.ok,
+            "rows": self.rows_in,
+            "scored": self.rows_scored,
+            "rejected": self.rows_rejected,
+            "units": self.units,
+            "problems": self.problems,
+            "accepted as gaps": self.gaps,
+        }
+        return as_html(f"Run {self.run}", facts)
 
 
 @dataclass
