@@ -27,6 +27,7 @@ with extra("bench"):
     from gpu_speed import measure_gpu
     from material import Material
     from memory import measure_memory
+    from provenance import measured  # beside the folder, as `material` has found out
     from stopwatch import Row
     from training_bench import NETWORKS, measure_training
     from training_memory import measure_training_memory
@@ -43,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     material = Material.read(options.corpus, options.text_column, options.megabytes)
     distinct = len(material.words("plain"))
     about = {
+        "measured": measured(),
         "corpus": material.name,
         "rows": len(material.texts),
         "megabytes": material.megabytes,

@@ -332,7 +332,7 @@ def test_a_footer_that_ends_the_process_that_reads_it_is_a_bad_file(
     assert [described.file.name for described in files] == ["part-0.parquet", "part-2.parquet"]
     (failure,) = bad.values()
     assert (failure.file, failure.reason) == ("part-1.parquet", "damaged_footer")
-    assert failure.detail == "to parse its footer ends the process"
+    assert failure.detail == "parsing its footer crashes the process"
     reader.close()
 
 

@@ -295,7 +295,9 @@ def test_a_pickle_planted_as_weights_is_refused_and_runs_nothing(model: Path, tm
     assert not trace.exists()
 
 
-@pytest.mark.parametrize(("version", "remedy"), [(1, "train the model again"), (7, "install the w2vray that made it")])
+@pytest.mark.parametrize(
+    ("version", "remedy"), [(1, "train the model again"), (7, "install the version of w2vray that made it")]
+)
 def test_a_foreign_format_version_is_named_with_the_one_that_is_read(model: Path, version: int, remedy: str) -> None:
     """And what to do, which depends on which of the two is the newer."""
     edit(format_version=version)(model)
@@ -400,7 +402,7 @@ def test_a_model_and_its_vectors_may_both_be_moved(
     bundle = Bundle.load(tmp_path / "model-too")
 
     assert bundle.open_vectors(tmp_path / "moved").fingerprint == vectors.fingerprint
-    with pytest.raises(BundleError, match=r"vectors are not at .*/vectors any more; say where they are with --vectors"):
+    with pytest.raises(BundleError, match=r"vectors are not at .*/vectors any more; --vectors says where they are now"):
         bundle.open_vectors()
 
 

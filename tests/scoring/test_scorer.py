@@ -390,7 +390,7 @@ def test_no_function_reads_what_is_not_several_texts(scorer: TextScorer, texts: 
         pytest.param({"weights": {}}, r"overlay is None", id="no weights"),
         pytest.param(
             {"weights": average_weights([[0, 0, 0], [float("nan"), 0, 0]], [0, 0])},
-            "model's dense.weight holds what is no number; train it again",
+            "model's dense.weight contains NaN or infinity; train it again",
             id="no number",
         ),
         pytest.param({"dim": 4}, "vectors have 3 numbers, the model was trained on 4", id="width"),

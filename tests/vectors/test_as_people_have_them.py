@@ -107,7 +107,7 @@ def test_words_that_hold_spaces_are_told(content: bytes, tmp_path: Path) -> None
 def test_a_last_line_without_an_end_is_told(content: bytes, tmp_path: Path) -> None:
     """Its last number may be a part of one."""
     (note,) = read(tmp_path, content).notes
-    assert note.startswith("the last line does not end: see whether")
+    assert note.startswith("the last line has no line end: check whether")
 
 
 @pytest.mark.parametrize("exponent", ["e", "E"])
@@ -140,11 +140,11 @@ def test_a_list_that_looks_like_narrow_vectors_is_read_where_its_format_is_named
 REFUSED: dict[str, tuple[bytes, str]] = {
     "decimal commas": (word2vec().replace(b".", b","), f", row 1, number 1: '{spelled(TABLE_VD[0, 0]).replace('.', ',')}' is not a"),
     "decimal commas, no header": (glove().replace(b".", b","), "' is not a number; write points in place of decimal commas"),
-    "commas": (glove(between=","), " is a table whose fields are parted by ','; part them by spaces"),
-    "commas and column names": (b"word,a,b\nthe,1,2\n", " is a table whose fields are parted by ','"),
-    "commas and quotes": (glove([f'"{word}"' for word in WORDS], between=","), " is a table whose fields are parted by ','"),
-    "semicolons": (glove(between=";"), " is a table whose fields are parted by ';'"),
-    "no-break spaces": (glove(between="\xa0"), " is text whose fields are parted by no-break spaces (U+00A0)"),
+    "commas": (glove(between=","), " is a table whose fields are separated by ','; separate them by spaces"),
+    "commas and column names": (b"word,a,b\nthe,1,2\n", " is a table whose fields are separated by ','"),
+    "commas and quotes": (glove([f'"{word}"' for word in WORDS], between=","), " is a table whose fields are separated by ','"),
+    "semicolons": (glove(between=";"), " is a table whose fields are separated by ';'"),
+    "no-break spaces": (glove(between="\xa0"), " is text whose fields are separated by no-break spaces (U+00A0)"),
     "line ends of old Macs": (glove().replace(b"\n", b"\r"), "lines have to end with a line feed"),
     "a header of more rows": (word2vec(header="13 8\n"), ": the file ends after row 12; its header promises 13."),
     "a header of fewer rows": (word2vec(header="11 8\n"), ", row 12: the header promises 11 rows only; correct the"),
@@ -197,14 +197,14 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "binary, more width": (binary(header="12 9\n"), "row 1"),
     "binary, another width, newlines": (binary(header="12 9\n", newline=True), ": its rows have 8 numbers; correct the header"),
     "binary, fewer rows": (binary(header="13 8\n"), ", row 13: the file ends here; its header promises 13 rows of 8 numbers."),
-    "binary, more rows": (binary(header="11 8\n"), ": there is more behind row 11, the last that its header promises"),
+    "binary, more rows": (binary(header="11 8\n"), ": there is more after row 11, the last that its header promises"),
     **{
         f"binary, the word {word!r}": (binary(changed(4, word)), f", row 5: the word {word!r} holds a space, and a word of this format ends at the first; write such words with _")
         for word in ("vit C", "New York", "New Yor", "a b c", "日本 語")
     },
     "binary, a last word with a space": (binary(changed(11, "vit C")), ", row 12: the word 'vit C' holds a space"),
     "binary, a tab in a word": (binary(changed(4, "a\tb")), ", row 5: the word 'a\\tb' holds a tab"),
-    "binary, newlines, one lost": (edited(binary(newline=True), b"\nfilm ", b"film "), ", row 2 ('of'): no line end is behind its numbers"),
+    "binary, newlines, one lost": (edited(binary(newline=True), b"\nfilm ", b"film "), ", row 2 ('of'): its numbers are not followed by a line end"),
 }  # fmt: skip
 
 

@@ -157,7 +157,7 @@ def test_with_one_thread_the_same_seed_gives_the_same_vectors(algorithm: str, tm
 
 def test_words_that_are_too_rare_leave_nothing_behind(tmp_path: Path) -> None:
     """The message names the option."""
-    with pytest.raises(VectorsError, match="no word is in the texts 1000 times; lower --min-count"):
+    with pytest.raises(VectorsError, match="no word occurs 1000 times in the texts; lower --min-count"):
         fitted(tmp_path / "vectors", min_count=1000, algorithm="fasttext", buckets=10)
     assert list(tmp_path.iterdir()) == []
 

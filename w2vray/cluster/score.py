@@ -31,10 +31,10 @@ from w2vray.schema import MAY_PASS, FileReason
 from w2vray.scoring.device_scorer import DeviceScorer
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.verbs import ScoreSettings
-from w2vray.stages import stage
+from w2vray.stages import detail, stage
 from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.failures import Failure
-from w2vray.store.places import absolute
+from w2vray.store.places import absolute, shown
 from w2vray.store.preflight import ignored_files
 from w2vray.store.sampling import sample_texts
 from w2vray.store.units import Unit
@@ -138,6 +138,10 @@ def score(
     stage("listing the store")
     corpus = find_corpus(settings.corpus, planned_versions(run, request))
     require_outside(settings.corpus, run)
+    detail(f"model {bundle.path}: {bundle.config.model}, {len(bundle.config.labels):,} labels")
+    detail(f"vectors {vectors.path}: {len(vectors):,} words x {vectors.dim}, family {vectors.rules.name}")
+    size = sum(file.size for file in corpus.files)
+    detail(f"{len(corpus.files):,} files, {size:,} bytes, in {', '.join(map(shown, corpus.roots))}")
     with only_writer(run) as still_ours:
         run.clear_temporary()
         work = _Work(settings, still_ours, progress, note)
@@ -145,6 +149,7 @@ def score(
             ours = RunDirectory(absolute(settings.output), drafts)
             stage("planning")
             plan = _plan(ours, request, corpus, work)
+            detail(f"plan of {shown(settings.output)}: {len(plan.units):,} units, {len(work.missing):,} of them to do")
             require_room(run, sum(unit.rows for unit in work.missing), _numbers(request, bundle))
             ours.remove(SUCCESS)
             if work.missing:
@@ -217,7 +222,7 @@ def _pass(run: RunDirectory, units: Sequence[Unit], arguments: Mapping[str, Any]
                 work.noted.append(failure)
                 run.note(work.noted)
                 if work.settings.on_bad == "fail":
-                    raise CorpusError(f"{failure.detail}; mend or remove it, or choose another --on-bad")
+                    raise CorpusError(f"{failure.detail}; repair or remove it, or choose another --on-bad")
             if work.progress is not None:
                 work.progress(done, len(units), work.rows)
     # one that was slow may have done it after all
@@ -380,7 +385,7 @@ def _close(
 
 
 def _deleted_note(rows: int) -> list[str]:
-    return [f"{rows:,} rows are in the files, and not scored: the table has deleted them"] if rows else []
+    return [f"{rows:,} rows of the files were not scored: the table has deleted them"] if rows else []
 
 
 def _distinct(profiles: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -111,7 +111,7 @@ class ModelConfig:
         if found not in {FORMAT_VERSION, CALIBRATED_VERSION}:
             newer = isinstance(found, int) and found > CALIBRATED_VERSION
             remedy = (
-                "install the w2vray that made it"
+                "install the version of w2vray that made it"
                 if newer
                 else "train the model again, by `w2vray train --from MODEL/config.json --output NEW`"
             )
@@ -246,10 +246,10 @@ class Bundle:
         """
         inside = self.path / VECTORS if self.path else None
         if inside and inside.is_symlink():
-            raise BundleError(f"{inside} leads out of the model directory; name the vectors with --vectors instead")
+            raise BundleError(f"{inside} is outside of the model directory; name the vectors with --vectors instead")
         place = Path(path) if path else inside if inside and inside.is_dir() else Path(self.config.vectors_path)
         if path is None and not place.exists():
-            raise BundleError(f"the model's vectors are not at {place} any more; say where they are with --vectors")
+            raise BundleError(f"the model's vectors are not at {place} any more; --vectors says where they are now")
         vectors = Vectors.open(place)
         if vectors.fingerprint != self.config.vectors_fingerprint:
             raise BundleError(
@@ -284,7 +284,7 @@ def save_bundle(
     """
     output = Path(output)
     if os.path.lexists(output):
-        raise BundleError(f"{output} is already there; name another --output, or remove it first")
+        raise BundleError(f"{output} already exists; give another --output, or remove it first")
     unfinished = f"partial-{uuid.uuid4().hex[:8]}"
     partial = beside / unfinished if beside else output.parent / f".{output.name}.{unfinished}"
     try:

@@ -99,7 +99,7 @@ def verify(settings: VerifySettings, *, progress: Progress | None = None) -> Ver
         if bad.file in found.accepted:
             found.gaps.append(f"{bad.name}: {bad}")
         else:
-            found.problems.append(f"{bad.name} is in no part: {bad.detail}; mend or remove the file")
+            found.problems.append(f"{bad.name} is in no part: {bad.detail}; repair or remove the file")
     finished = run.finished()
     for done, unit in enumerate(units, 1):
         _check_unit(run, unit, found, present=unit.id in finished, fingerprint=identity.get("fingerprint"))
@@ -182,7 +182,7 @@ def _unit_problems(run: RunDirectory, unit: Unit, part: CommittedPart) -> Iterat
             return
         folders.append(REJECTED)
     elif run.exists(REJECTED, name):
-        yield f"{REJECTED}/{name} is there, and the unit's record knows of no rejected row"
+        yield f"{REJECTED}/{name} exists, but the unit's record lists no rejected rows"
     if record.rows_in != record.rows_scored + record.rows_rejected:
         parts = f"{record.rows_scored:,} scored + {record.rows_rejected:,} rejected"
         yield f"unit {unit.id}: {record.rows_in:,} rows in, {parts}"

@@ -131,7 +131,7 @@ def fit_logistic(
         objective: gives the loss.
         examples: how many there are, over all workers.
         C: inverse strength of the penalty.
-        max_iterations: L-BFGS iterations at most.
+        max_iterations: largest number of L-BFGS iterations.
         sum_over_workers: adds a tensor up.
         start: weights to start from; zeros where there are none.
         tolerance: largest component of the gradient to stop at.
@@ -185,7 +185,7 @@ def fit_logistic(
     optimizer.step(closure)  # type: ignore[no-untyped-call]
     weight_CD, bias_C = (part.detach().float() for part in solution())
     if not (weight_CD.isfinite().all() and bias_C.isfinite().all() and math.isfinite(objectives[-1])):
-        raise DivergedError(f"logistic regression comes to no numbers with --C {C:g}; name another")
+        raise DivergedError(f"logistic regression gives NaN or infinity with --C {C:g}; name another")
     assert parameters_CD1.grad is not None
     steepest = float(parameters_CD1.grad.abs().max())
     converged = optimizer.state[parameters_CD1]["n_iter"] < max_iterations and steepest <= _FLAT

@@ -142,7 +142,7 @@ class Training:
             logits: Logits | None = [] if self.calibrate else None
             loss, accuracy = validate(averaged, validation, self.objective, self.workers, logits)
             if not math.isfinite(loss or 0.0) or not self._is_finite():
-                raise DivergedError(f"the weights are no numbers after epoch {epoch}; lower --learning-rate")
+                raise DivergedError(f"the weights became NaN or infinite in epoch {epoch}; lower --learning-rate")
             if loss is None or loss < min(self._losses, default=math.inf):
                 self.best = self._weights()
                 if loss is not None and logits is not None:

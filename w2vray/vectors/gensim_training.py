@@ -65,7 +65,7 @@ def fit_vectors(settings: FitVectorsSettings, texts: TextSource, progress: Updat
         model = _model(settings)
         model.build_vocab(corpus_file=str(corpus))
         if not len(model.wv):
-            raise VectorsError(f"no word is in the texts {settings.min_count} times; lower --min-count")
+            raise VectorsError(f"no word occurs {settings.min_count} times in the texts; lower --min-count")
         _unescape(model.wv)
         progress(0, settings.epochs, f"epochs, {len(model.wv):,} words")
         model.train(

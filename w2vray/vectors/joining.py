@@ -76,8 +76,8 @@ def _common_rules(paths: Sequence[str], parts: Sequence[Vectors]) -> TokenRules:
     if any(part.rules != parts[0].rules for part in parts):
         named = ", ".join(f"{path} ({part.rules.name})" for path, part in zip(paths, parts, strict=True))
         raise VectorsError(
-            f"the parts have different token rules: {named}. A text is split in one way only: say with --family in "
-            "which, or import the parts again with one --family"
+            f"the parts have different token rules: {named}. A text is split in one way only: choose it with "
+            "--family, or import the parts again with one --family"
         )
     return parts[0].rules
 

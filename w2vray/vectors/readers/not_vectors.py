@@ -86,9 +86,9 @@ def _parted(lines: Sequence[bytes]) -> str:
     for line in lines:
         if (found := _CSV.fullmatch(line)) is not None:
             mark = found.group(1).decode()
-            return f"a table whose fields are parted by {mark!r}; part them by spaces, and leave quotes out"
+            return f"a table whose fields are separated by {mark!r}; separate them by spaces, and leave quotes out"
         if b" " not in line.strip() and _NO_BREAK_SPACE in line:
-            return "text whose fields are parted by no-break spaces (U+00A0); part them by spaces"
+            return "text whose fields are separated by no-break spaces (U+00A0); separate them by spaces"
         if _MINUS.search(line) is not None:
             return "text whose minus signs are those of typesetters (U+2212); write - in their place"
     return ""

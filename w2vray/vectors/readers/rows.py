@@ -18,8 +18,8 @@ __all__ = ["rows_source"]
 
 _SAMPLE = 1 << 20
 _EXPECTED = (
-    "expected word2vec (a line of rows and width), GloVe (a word and its numbers, parted by spaces), fastText's .bin "
-    "or gensim's save()"
+    "expected word2vec (a line of rows and width), GloVe (a word and its numbers, separated by spaces), fastText's "
+    ".bin or gensim's save()"
 )
 _NARROW = 3
 _LEAST_ROWS = 5

@@ -119,7 +119,7 @@ class ByteStream:
         return data
 
     def _endless(self, mark: bytes, limit: int) -> VectorsError:
-        return VectorsError(f"{self.path}: no {mark!r} within {limit:,} bytes; this is no file of word vectors")
+        return VectorsError(f"{self.path}: no {mark!r} within {limit:,} bytes; this is not a file of word vectors")
 
     def _more(self, size: int) -> bytes:
         try:

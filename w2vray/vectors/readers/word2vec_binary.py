@@ -97,7 +97,7 @@ class BinaryRows:
             yield block
         if last != limit and self.stream.peek(2) not in {b"", b"\n"}:
             raise VectorsError(
-                f"{self.stream.path}: there is more behind row {self.rows:,}, the last that its header promises; "
+                f"{self.stream.path}: there is more after row {self.rows:,}, the last that its header promises; "
                 "the header counts too few rows, or this is another format"
             )
         if self._phrases:
@@ -119,7 +119,7 @@ class BinaryRows:
     def _ends(self, data: bytes, row: int) -> VectorsError:
         if data.find(b" ", 0, _MAX_WORD) < 0 and len(data) >= _MAX_WORD:
             return VectorsError(
-                f"{self.stream.path}, row {row}: no b' ' within {_MAX_WORD:,} bytes; this is no file of word vectors"
+                f"{self.stream.path}, row {row}: no b' ' within {_MAX_WORD:,} bytes; this is not a file of word vectors"
             )
         return VectorsError(
             f"{self.stream.path}, row {row}: the file ends here; its header promises {self.rows:,} rows of {self.dim} "
@@ -201,7 +201,7 @@ class BinaryRows:
         if reason:
             return reason, said + (_MISREAD if reason == Reason.CONTROL else "")
         if self._newline and row < self.rows and next_byte not in {b"", b"\n"}:
-            said = f" ({shown(word)}): no line end is behind its numbers, as behind those of other rows"
+            said = f" ({shown(word)}): its numbers are not followed by a line end, as those of other rows are"
             return Reason.DAMAGED, said + "; the file is damaged"
         with np.errstate(invalid="ignore"):
             largest = float(np.abs(np.frombuffer(vector, dtype="<f4")).max())
