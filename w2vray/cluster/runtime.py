@@ -102,7 +102,8 @@ def _join(address: str) -> None:
     _require_listener(address)
     try:
         with _quiet_start(), keeping_sigterm(), _away_from_here():
-            _tell_of(ray.init(address=address, **_logs()))
+            joined = ray.init(address=address, **_logs())
+        _tell_of(joined)
     except (ConnectionError, ValueError, RuntimeError, ray.exceptions.AuthenticationError) as error:
         raise ClusterError(
             f"no Ray at {address}: {error}; check --address, or leave it out; if that Ray asks for a token, "
@@ -167,7 +168,7 @@ def start_here(cpus: int, spilling: str | None = None) -> None:
                 _away_from_here(),
             ):
                 spill: Mapping[str, Any] = {} if spilling is None else {"object_spilling_directory": spilling}
-                _tell_of(ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_logs(), **spill))
+                started = ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_logs(), **spill)
         except (AttributeError, TypeError):
             if few_processes is nullcontext:
                 raise
@@ -181,6 +182,7 @@ def start_here(cpus: int, spilling: str | None = None) -> None:
                     "running Ray with --address"
                 ) from error
         else:
+            _tell_of(started)  # only now: while Ray starts, nothing gets to the terminal
             return
 
 
