@@ -117,11 +117,9 @@ def _logs() -> dict[str, Any]:
 
 
 def _tell_of(context: Any) -> None:
-    """Say where the logs of a Ray are that has just been started or joined, and what it has."""
+    """Say where the logs of a Ray are that has just been started or joined."""
     about: Mapping[str, Any] = getattr(context, "address_info", {})
-    has = {name: amount for name, amount in ray.cluster_resources().items() if name in {"CPU", "GPU"}}
-    resources = ", ".join(f"{amount:g} {name}s" for name, amount in sorted(has.items()))
-    detail(f"Ray {ray.__version__} with {resources or 'no CPUs'}; its logs: {about.get('session_dir')}/logs")
+    detail(f"Ray {ray.__version__}; its logs: {about.get('session_dir')}/logs")
 
 
 @contextmanager
