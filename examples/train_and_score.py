@@ -37,7 +37,7 @@ def main(folder: Path) -> None:
             vectors=folder / "vectors",
             output=folder / "model",
             model="average",
-            progress=lambda epoch, words: print(f"training: epoch {epoch}, {words}"),
+            progress=lambda done, _, words: print(f"training: {done} {words}"),
         )
         print(f"model: {trained.labels}, trained on {trained.rows} rows")
 

@@ -83,7 +83,7 @@ def demo(output: Path) -> dict[str, Any]:
     with connected("local"):  # one Ray for all of these
         with step("train", steps) as update:
             learn = TrainSettings(labelled=(labelled,), vectors=vectors, output=model, model_settings=CNN)
-            trained = train(learn, progress=lambda done, text: update(done, None, text))
+            trained = train(learn, progress=update)
 
         with step("evaluate", steps):
             measured = evaluate(EvaluateSettings(labelled=(apart,), model=(model,)))

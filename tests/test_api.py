@@ -410,7 +410,7 @@ def test_after_ctrl_c_the_same_call_finishes_what_is_missing(
 @pytest.mark.usefixtures("local_ray")
 def test_a_model_is_trained_and_measured(make_store: MakeStore, word_vectors: w2vray.Vectors, tmp_path: Path) -> None:
     store = make_store(files=2, rows=100)
-    told: list[tuple[int, str]] = []
+    told: list[tuple[int, int | None, str]] = []
     assert word_vectors.path is not None
     trained = w2vray.train(
         [store / "part-0.parquet"],
@@ -422,7 +422,7 @@ def test_a_model_is_trained_and_measured(make_store: MakeStore, word_vectors: w2
     )
     assert isinstance(trained, w2vray.TrainSummary)
     assert (trained.labels, trained.rows) == (("high", "low", "mid"), 100)
-    assert (0, "100 examples, 3 classes") in told
+    assert told[:2] == [(1, 1, "units of labelled rows read"), (0, None, "epochs, 100 examples")]
     assert json.loads((tmp_path / "model" / "config.json").read_text())["settings"]["C"] == 3.0
 
     measured = w2vray.evaluate(store / "part-1.parquet", model=tmp_path / "model")

@@ -24,16 +24,14 @@ def no_path_because(place: str) -> str:
 
     Example:
         >>> no_path_because("s3:/bucket/x")
-        'a URI has two slashes behind its scheme, as s3://'
+        'a URI has two slashes after its scheme, as in s3://'
     """
     if os.path.lexists(place):
         return ""
     if _WINDOWS.match(place):
-        return (
-            "that is a path of Windows, and this machine has none; write the path that it has here, such as /mnt/c/..."
-        )
+        return "that is a Windows path, and this is not Windows; write the path as it is here, such as /mnt/c/..."
     if (scheme := _ONE_SLASH.match(place)) and "://" not in place:
-        return f"a URI has two slashes behind its scheme, as {scheme[0]}//"
+        return f"a URI has two slashes after its scheme, as in {scheme[0]}//"
     return ""
 
 
@@ -58,7 +56,9 @@ def plain_file(folder: Path, name: str, error: type[UnusableInputError], *, most
         what = cause.strerror if isinstance(cause, OSError) else str(cause)
         raise error(f"{file} cannot be read ({what})") from cause
     if not inside:
-        raise error(f"{file} leads out of its directory, to {file.resolve()}; put the file itself there")
+        raise error(
+            f"{file} leads out of its directory, to {file.resolve()}; put the file itself there instead of a link"
+        )
     if not stat.S_ISREG(found.st_mode):
         raise error(f"{file} is not a plain file")
     most = _half_of_memory() if most_bytes is None else most_bytes

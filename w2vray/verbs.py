@@ -135,6 +135,7 @@ def train_vectors(
     seed: int = 0,
     dtype: str = "float32",
     family: str = "plain",
+    strip_html: bool = False,
     progress: Callable[[int, int | None, str], None] | None = None,
     note: Callable[[str], None] | None = None,
 ) -> "Vectors":
@@ -206,6 +207,7 @@ def train(
     output: Place,
     model: str = TrainSettings.model,
     text_column: Names = ("text",),
+    strip_html: bool = False,
     label_column: str = "label",
     label_strip: bool = False,
     label_separator: str | None = None,
@@ -221,13 +223,14 @@ def train(
     balanced: bool = False,
     class_weight: Names = (),
     oov: str = "skip",
+    calibrate: bool = True,
     workers: str | int = 1,
     gpu: bool = False,
     precision: str = "float32",
     seed: int = 0,
     with_vectors: bool = False,
     address: str | None = None,
-    progress: Callable[[int, str], None] | None = None,
+    progress: Callable[[int, int | None, str], None] | None = None,
     note: Callable[[str], None] | None = None,
     **model_options: Any,
 ) -> "TrainSummary":
@@ -235,8 +238,9 @@ def train(
 
     ``model_options`` are the options of the model itself, such as ``filters=200``; ``w2vray train --help`` says which
     model has which. ``address`` is that of a Ray cluster: without it, the function uses the Ray of this process, the
-    cluster in RAY_ADDRESS, or a Ray that it starts on this machine and ends again. ``progress`` is called with the
-    epochs done and a few words; ``note`` is told what a person should know, such as that workers wait for CPUs.
+    cluster in RAY_ADDRESS, or a Ray that it starts on this machine and ends again. ``progress`` is called with
+    what is done, what there is to do (None: unknown), and a few words that begin with what is counted: units of
+    labelled rows, then epochs. ``note`` is told what a person should know, such as that workers wait for CPUs.
 
     After a KeyboardInterrupt, and after any other end, the same call goes on from the last epoch.
 

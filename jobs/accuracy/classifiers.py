@@ -15,11 +15,11 @@ from w2vray.scoring.metrics import NO_LABEL, Confusion, metrics
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.steps import StepSettings
 from w2vray.training.examples import NO_EXAMPLES, Examples
-from w2vray.training.fit import BEST, CURVE, SEARCH, Task, fit
+from w2vray.training.fit import BEST, CURVE, SEARCH, TEMPERATURES, Task, fit
 from w2vray.training.objectives import OneLabel
 from w2vray.vectors import Vectors
 
-__all__ = ["Outcome", "measure_model", "outcome", "table_settings"]
+__all__ = ["Outcome", "measure_model", "outcome", "table_settings", "trained"]
 
 OOV = "skip"
 
@@ -46,6 +46,28 @@ def measure_model(
     labelled: LabelledSet, vectors: Vectors, model: str, settings: ModelSettings, *, tuned: bool, seed: int
 ) -> Outcome:
     """Train a model, then classify the test rows. A part ``dev`` stops the training and is never learnt from."""
+    bundle, epochs = _trained(labelled, vectors, model, settings, tuned=tuned, seed=seed)
+    scores = TextScorer(bundle, vectors).score_array(pa.array(labelled.test.texts, pa.large_string()))
+    return outcome(scores.label_N, labelled, epochs)
+
+
+def trained(labelled: LabelledSet, vectors: Vectors, model: str, *, seed: int) -> Bundle:
+    """Train a model with the library's defaults, calibrated."""
+    settings = model_settings(model, {}, tuned=False)
+    return _trained(labelled, vectors, model, settings, tuned=False, seed=seed, calibrate=True)[0]
+
+
+def _trained(
+    labelled: LabelledSet,
+    vectors: Vectors,
+    model: str,
+    settings: ModelSettings,
+    *,
+    tuned: bool,
+    seed: int,
+    calibrate: bool = False,
+) -> tuple[Bundle, int]:
+    """Return the model, and its epochs."""
     steps = isinstance(settings, StepSettings)
     learnt, kept = labelled.learnt_and_kept(seed) if steps else (labelled.train, None)
     task = Task(
@@ -56,6 +78,7 @@ def measure_model(
         tune_vectors=tuned,
         refit=isinstance(settings, StepSettings) and settings.refit and labelled.dev is None,
         seed=seed,
+        calibrate=calibrate,
     )
     train = examples(learnt, vectors, labelled.labels)
     validation = NO_EXAMPLES if kept is None else examples(kept, vectors, labelled.labels)
@@ -70,10 +93,10 @@ def measure_model(
         dim=vectors.dim,
         vectors_fingerprint=vectors.fingerprint,
         vectors_path=str(vectors.path),
+        temperatures=tuple(state[TEMPERATURES]),
     )
-    scorer = TextScorer(Bundle(config, {name: value.numpy() for name, value in state[BEST].items()}), vectors)
-    scores = scorer.score_array(pa.array(labelled.test.texts, pa.large_string()))
-    return outcome(scores.label_N, labelled, len(state.get(SEARCH, state[CURVE])) if steps else 0)
+    weights = {name: value.numpy() for name, value in state[BEST].items()}
+    return Bundle(config, weights), len(state.get(SEARCH, state[CURVE])) if steps else 0
 
 
 def outcome(predicted_N: npt.NDArray[np.integer[Any]], labelled: LabelledSet, epochs: int = 0) -> Outcome:

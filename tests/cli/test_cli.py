@@ -97,7 +97,7 @@ def test_help_tells_each_option_with_its_default(run: Run) -> None:
     assert "Kind of classifier: average, logistic regression on the mean of a text's vectors; cnn," in text
     assert "gru, a recurrent network of fewer weights" in text
     assert "[default: cnn]" in text
-    assert "none for average without --tune-vectors, which needs no early stopping" in text
+    assert "and for average without --tune-vectors, which needs no early stopping" in text
     assert "cnn: filters of each width. Default: 100." in text
     assert "lstm, gru: numbers in the state, of each direction. Default: 128." in text
     assert "0: any length. Default: 0.0 for cnn, " in text
@@ -105,13 +105,16 @@ def test_help_tells_each_option_with_its_default(run: Run) -> None:
 
 
 def test_predict_does_not_promise_one_object_for_all_texts(run: Run) -> None:
-    assert "answers are such in any case, one a text" in " ".join(run("predict", "--help").out.split())
+    assert "Answers are always JSON objects, one per text" in " ".join(run("predict", "--help").out.split())
 
 
 def test_accuracy_of_a_multi_label_model_is_told_as_what_it_is(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     true, given = np.array([[True, True]]), np.array([[True, False]])
     found = multi_label_metrics(count_labels(true, given, unknown_N=np.array([0]), rows_no_evidence=0), ("a", "b"))
     summary = SimpleNamespace(
+        model="m",
+        others=(),
+        comparisons=(),
         metrics=found,
         rows_unknown_label=0,
         rows_without_label=0,
@@ -162,7 +165,7 @@ class Refused(NamedTuple):
         Refused("vectors import tiny.txt --output v --dtype float64", "'float64' is not one of"),
         Refused("vectors import tiny.txt", "Missing option '--output'"),
         Refused("vectors import tiny.pkl --output v", "tiny.pkl is a Python pickle"),
-        Refused("vectors join vectors --output v", "VECTORS are 1; allowed: at least two"),
+        Refused("vectors join vectors --output v", "VECTORS: join needs at least two, got 1"),
         Refused("vectors join vectors nowhere --output v", "nowhere is not a vectors directory"),
         Refused("vectors info nowhere", "nowhere is not a vectors directory"),
         Refused("vectors info vectors --family glove", "--family measures a corpus; name one with --corpus"),
@@ -312,7 +315,7 @@ class Stop(NamedTuple):
         Stop(
             "score a --model m --output r",
             "w2vray.cluster.score.score",
-            "; the same command goes on with what is missing",
+            "; run the same command again to finish what is missing",
         ),
         Stop("predict --model m text", "w2vray.cli.predicting.predict_lines", ""),
         Stop("submit --address http://127.0.0.1:1 -- verify /r", "w2vray.cluster.submit.submit", ""),
@@ -368,7 +371,7 @@ def test_a_connection_that_breaks_is_not_taken_for_a_reader_who_has_enough(
     monkeypatch.setattr("w2vray.run.verify.verify", broken)
     result = run("verify", "r")
     assert (result.code, result.out) == (1, "")
-    assert "a connection has ended too early" in result.err
+    assert "a connection ended too early" in result.err
 
 
 def test_the_end_comes_after_what_was_registered_for_it_and_leaves_the_interpreter_alone() -> None:
@@ -493,7 +496,7 @@ def test_vectors_of_a_corpus_without_frequent_words_are_refused(run: Run, tmp_pa
     pq.write_table(pa.table({"text": ["each word once"]}), tmp_path / "a.parquet")
     result = run("vectors", "train", "a.parquet", "--output", "v")
     assert result.code == 2
-    assert "no word is in the texts 5 times; lower --min-count" in result.err
+    assert "no word occurs 5 times in the texts; lower --min-count" in result.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.parquet"]
 
 

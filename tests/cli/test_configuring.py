@@ -63,7 +63,7 @@ def test_a_verb_of_vectors_has_a_table_in_a_table(run: Run) -> None:
     ("content", "words"),
     [
         ("[score]\nworker = 2\n", "[score] has worker, which is not an option of score; did you mean workers?"),
-        ("workers = 2\n", "workers stands above all tables; put it below [score]"),
+        ("workers = 2\n", "workers is outside of any table; move it under [score]"),
         ("[score\n", "is not TOML"),
         ('[score]\nkeep = "id"\n', "keep is 'id'; expected a list"),
         ("[score]\nworkers = [1]\n", "workers is [1]; expected one value"),
@@ -152,3 +152,7 @@ def test_quiet_shows_no_summary_but_the_problem(run: Run) -> None:
 
 def test_the_version_has_a_short_name(run: Run) -> None:
     assert run("-V") == run("--version")
+
+
+def test_quiet_and_verbose_exclude_each_other(run: Run) -> None:
+    assert "-q and -v exclude each other; choose one" in run("vectors", "info", "vectors", "-q", "-vv")[2]

@@ -60,7 +60,9 @@ def test_without_a_summary_what_is_odd_is_told_all_the_same(tmp_path: Path, caps
     assert imported(tmp_path, word2vec([*WORDS[:11], ""])[:-2], "--on-bad", "skip", "--quiet") == 0
     told = capsys.readouterr()
     assert not told.out
-    assert "left out, empty word: 1: row 12 ''\nnote: the last line does not end: see whether source.txt" in told.err
+    assert (
+        "left out, empty word: 1: row 12 ''\nnote: the last line has no line end: check whether source.txt" in told.err
+    )
 
 
 def test_an_error_names_the_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """Bad rows, files and units: each is named with a reason of a closed list, and all else is finished."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.usefixtures("in_process")
 
 MakeStore = Callable[..., Path]
 MakeModel = Callable[..., Path]
+Scored = Callable[..., tuple[ScoreSummary, list[dict[str, Any]]]]
 ReadParts = Callable[..., pa.Table]
 
 
@@ -330,7 +332,7 @@ def test_a_footer_that_ends_the_process_that_reads_it_is_a_bad_file(
     assert [described.file.name for described in files] == ["part-0.parquet", "part-2.parquet"]
     (failure,) = bad.values()
     assert (failure.file, failure.reason) == ("part-1.parquet", "damaged_footer")
-    assert failure.detail == "to parse its footer ends the process"
+    assert failure.detail == "parsing its footer crashes the process"
     reader.close()
 
 
@@ -386,3 +388,17 @@ def test_a_deep_look_finds_what_has_become_of_the_store(
     change(store / "part-1.parquet")
     assert check(tmp_path / "run").ok, "the run itself is as it was"
     assert any(problem in found for found in check(tmp_path / "run", deep=True).problems)
+
+
+def test_rejected_rows_are_counted_by_their_reason_over_all_units(scored: Scored, tmp_path: Path) -> None:
+    """In the summary and in the totals of the run; a run that goes on adds up what earlier calls found."""
+    store = tmp_path / "store"
+    store.mkdir()
+    for file, texts in enumerate([["bab", None, b"\xff"], ["x" * 200, None, "dab"]]):
+        pq.write_table(pa.table({"text": pa.array(texts, pa.binary())}), store / f"{file}.parquet")
+    summary, _ = scored(store, max_bytes=100)
+    assert summary.rejected == {"null_text": 2, "invalid_utf8": 1, "too_long": 1}
+    assert sum(summary.rejected.values()) == summary.rows_rejected
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text())["rejected"] == summary.rejected
+    again, _ = scored(store, max_bytes=100)
+    assert (again.units_skipped, again.rejected) == (again.units, summary.rejected)

@@ -175,7 +175,9 @@ def test_a_folder_that_the_workers_do_not_share_is_told_of(
     read: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("w2vray.training.examples.ExampleFile.write", lambda *_, **__: None)
-    with pytest.raises(CorpusError, match="is not there, though a worker wrote it: the folder has to be one that all"):
+    with pytest.raises(
+        CorpusError, match="is missing, though a worker wrote it: --output has to be in a folder that all"
+    ):
         read(write_store(tmp_path / "a.parquet"))
 
 

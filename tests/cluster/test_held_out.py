@@ -138,7 +138,9 @@ def test_too_few_rows_for_a_test_are_refused_and_no_label_loses_its_last_text(
     rows: list[dict[str, Any]], word_vectors: Vectors, tmp_path: Path
 ) -> None:
     store = write(tmp_path / "store", [{**rows[place], "label": str(place)} for place in range(4)], 1)
-    with pytest.raises(CorpusError, match="no rows for the test: 4 rows have a label and a text"):
+    with pytest.raises(
+        CorpusError, match=r"no rows for the test: 4 rows have 4 different labels, and a share of 0\.9 is none"
+    ):
         run_train(store, word_vectors, tmp_path / "model", test_fraction=0.9)
     rare = [{**row, "label": "rare" if place == 50 else "common"} for place, row in enumerate(rows)]
     summary = run_train(write(tmp_path / "rare", rare, 1), word_vectors, tmp_path / "rare-model", test_fraction=0.5)

@@ -103,7 +103,7 @@ def test_the_options_of_another_model_are_its_own(tell: Callable[..., Path]) -> 
     ],
 )
 def test_a_model_that_does_not_tell_is_refused(tell: Callable[..., Path], training: dict[str, Any]) -> None:
-    with pytest.raises(BundleError, match="does not tell how its model was trained"):
+    with pytest.raises(BundleError, match="does not say how its model was trained"):
         repeated(tell(**training), {"output": "again"})
 
 
@@ -125,14 +125,14 @@ def test_other_data_or_vectors_are_refused_by_name() -> None:
     origin = Origin(Path("config.json"), ("a", "b"), read, "c")
     origin.require_data(settings, ["a", "b"])
     with pytest.raises(
-        CorpusError, match=r"l is not what config.json tells of: its rows, .* have the hash x, expected a"
+        CorpusError, match=r"l is not the data that config.json names: its rows, .* have the hash x, expected a"
     ):
         origin.require_data(settings, ["x", "b"])
-    with pytest.raises(CorpusError, match=r"v is not what config.json tells of.* as --validation"):
+    with pytest.raises(CorpusError, match=r"v is not the data that config.json names.* as --validation"):
         origin.require_data(settings, ["a", "x"])
     origin.require_data(settings, ["a"])  # a share of the rows takes the place of a set of its own
     replace(origin, data=("a",)).require_data(settings, ["a", "x"])
     origin.require_data(replace(settings, where="n > 3"), ["x", "y"])  # other rows are asked for
     origin.require_vectors(settings, "c")
-    with pytest.raises(BundleError, match=r"words holds other vectors than config.json tells of"):
+    with pytest.raises(BundleError, match=r"words holds other vectors than config.json names"):
         origin.require_vectors(settings, "x")

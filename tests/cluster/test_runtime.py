@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +20,7 @@ from ray.data import DataContext
 from ray.data._internal.execution.no_progress_guard import NoProgressGuard
 from ray.exceptions import AuthenticationError
 
+from w2vray.cli import run
 from w2vray.cluster.runtime import connected, start_here
 from w2vray.errors import ClusterError
 
@@ -48,7 +50,7 @@ def test_an_address_where_nothing_listens_is_told_at_once(address: str, monkeypa
 def test_another_cluster_than_the_one_in_use_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ray.is_initialized", lambda: True)
     monkeypatch.setattr("ray.get_runtime_context", lambda: SimpleNamespace(gcs_address="10.0.0.1:6379"))
-    refused = pytest.raises(ClusterError, match=r"the Ray at 10\.0\.0\.1:6379 already; leave out 10\.0\.0\.2:6379")
+    refused = pytest.raises(ClusterError, match=r"the Ray at 10\.0\.0\.1:6379; leave out 10\.0\.0\.2:6379")
     with refused, connected("10.0.0.2:6379"):
         pass
     with connected("10.0.0.1:6379"), connected("auto"), connected(), connected("ray://10.0.0.1:10001"):
@@ -143,6 +145,32 @@ def test_a_ray_that_never_comes_up_is_told_in_one_sentence(starts: Callable[...,
     ):
         pass
     assert len(calls) == 3
+
+
+@pytest.mark.parametrize("verb", ["score", "evaluate", "train"])
+def test_each_verb_that_starts_ray_tells_it_in_one_line(
+    starts: Callable[..., list[dict[str, Any]]],
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    verb: str,
+) -> None:
+    """No traceback; with ``--json`` the error is an object, too."""
+    starts(*[Exception(LATE)] * 4)
+    store = request.getfixturevalue("make_store")(files=1, rows=60)
+    vectors, model = request.getfixturevalue("word_vectors").path, request.getfixturevalue("make_model")()
+    given = ["--vectors", str(vectors)] if verb == "train" else ["--model", str(model)]
+
+    code = run([verb, str(store), *given, "--output", str(tmp_path / "output"), "--json"])
+
+    printed = capsys.readouterr()
+    told = (
+        "Ray did not start on this machine, tried 3 times: The current node timed out during startup; see that it has"
+    )
+    assert code == 2
+    assert "Traceback" not in printed.err
+    assert printed.err.count(f"w2vray: {told}") == 1
+    assert json.loads(printed.out)["error"].startswith(told)
 
 
 @pytest.mark.parametrize(

@@ -336,19 +336,19 @@ class TestRefusals:
     def test_a_run_inside_its_own_store(self, make_store: MakeStore, make_model: MakeModel) -> None:
         """Its parts would be documents to the next run; those of a folder that listing leaves out are not."""
         store = make_store()
-        with pytest.raises(RunError, match="its files would be documents to whoever classifies that next"):
+        with pytest.raises(RunError, match="the next run there would read its files as documents"):
             run_score(store, make_model(), store / "a" / "run")
-        with pytest.raises(RunError, match="its files would be documents"):
+        with pytest.raises(RunError, match="the next run there would read its files"):
             run_score(store / "*", make_model(), store / "run")
-        with pytest.raises(RunError, match="its files would be documents"):
+        with pytest.raises(RunError, match="the next run there would read its files"):
             run_score(store, make_model(), store / "a" / ".." / "run")
-        with pytest.raises(RunError, match="its files would be documents"):
+        with pytest.raises(RunError, match="the next run there would read its files"):
             run_score(store / "**" / "*.parquet", make_model(), store / "run")
-        with pytest.raises(RunError, match="its files would be documents"):
+        with pytest.raises(RunError, match="the next run there would read its files"):
             run_score(store / "**" / "part-*.parquet", make_model(), store / "run")
         (store.parent / "elsewhere").mkdir()
         (store / "link").symlink_to(store.parent / "elsewhere")
-        with pytest.raises(RunError, match="its files would be documents"):
+        with pytest.raises(RunError, match="the next run there would read its files"):
             run_score(store, make_model(), store / "link" / "run")
         (store / "link").unlink()
         assert run_score(store / "*.parquet", make_model(), store / "run").exit_code == 0

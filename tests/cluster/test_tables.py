@@ -136,11 +136,13 @@ def test_another_version_is_refused_as_any_other_option(table: Path, make_model:
 
     assert run_score(table, model, run, table_version=0).rows_in == 100
     assert run_score(table, model, run, table_version=0).units_skipped == 1
-    with pytest.raises(RunError, match=r"was made with another --table-version \(0, now 1\); give the same again"):
+    with pytest.raises(
+        RunError, match=r"was made with another --table-version \(0, now 1\); give the same value again"
+    ):
         run_score(table, model, run, table_version=1)
     with pytest.raises(RunError, match=r"--table-version \(0, now None\)"):
         run_score(table, model, run)
-    with pytest.raises(RunError, match=r"--new-files: .*run is of version 0 of the Delta Lake table"):
+    with pytest.raises(RunError, match=r"--new-files: .*run stays with version 0 of the Delta Lake table"):
         run_score(table, model, run, table_version=0, new_files=True)
 
 
@@ -232,7 +234,7 @@ def test_deleted_rows_are_neither_scored_nor_rejected_and_are_counted(
     # with a limit, the last deleted row is behind it if the smaller file comes first
     assert summary.rows_deleted == verified.rows_deleted
     assert summary.rows_deleted in ({3, 4} if "limit" in options else {4})
-    assert f"{summary.rows_deleted} rows are in the files, and not scored: the table has deleted them" in summary.notes
+    assert f"{summary.rows_deleted} rows of the files were not scored: the table has deleted them" in summary.notes
     assert (verified.ok, verified.problems) == (True, [])
     if "limit" in options:
         assert summary.rows_in == 130

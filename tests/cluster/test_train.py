@@ -103,7 +103,7 @@ def test_a_training_repeated_with_one_worker_gives_the_same_weights_and_leaves_t
     os.utime(part, ns=(before_file.st_atime_ns, before_file.st_mtime_ns))
     settings, origin = repeated(tmp_path / "two", {"output": str(tmp_path / "three")})
     with pytest.raises(
-        CorpusError, match=f"{store} is not what .*two/config.json tells of: its rows, .* have the hash"
+        CorpusError, match=f"{store} is not the data that .*two/config.json names: its rows, .* have the hash"
     ):
         train(settings, origin=origin)
     assert not (tmp_path / ".three.training").exists()

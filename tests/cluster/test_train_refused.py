@@ -33,9 +33,27 @@ def store(make_store: Callable[..., Path]) -> Path:
 
 def test_one_class_only(word_vectors: Vectors, tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["bab", "dab"], "label": ["x", "x"]}), tmp_path / "a.parquet")
-    with pytest.raises(CorpusError, match=r"column 'label' holds one class only \('x'\)"):
+    with pytest.raises(CorpusError, match=r"column 'label' holds one class only \('x', 2 rows\)"):
         run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average")
     assert [place.name for place in tmp_path.iterdir() if "model" in place.name] == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([("bab", None), ("bab", "")], "2 rows without a label, 0 without a known word or a text that can be read$"),
+        ([("qqq", "y"), (None, "y"), ("dab", None)], "1 rows without a label, 2 without a known word or a text"),
+        ([("bab", "?"), ("dab", "?")], r"can be read, 2 of --unlabelled '\?'$"),
+    ],
+    ids=["no label", "no known word", "marked as unlabelled"],
+)
+def test_one_class_only_because_rows_of_others_were_left_out(
+    word_vectors: Vectors, tmp_path: Path, rows: list[tuple[str | None, str | None]], told: str
+) -> None:
+    texts, labels = zip(*[("bab", "x"), ("dab", "x"), *rows], strict=True)
+    pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "a.parquet")
+    with pytest.raises(CorpusError, match=rf"one class only \('x', 2 rows\); .* Left out: .*{told}"):
+        run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average", unlabelled=("?",))
 
 
 def test_a_set_for_validation_with_other_labels(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
@@ -46,7 +64,7 @@ def test_a_set_for_validation_with_other_labels(store: Path, word_vectors: Vecto
 
 def test_a_second_fit_where_no_row_was_kept(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     options = {"model_settings": {"refit": True}, "validation": (str(store),)}
-    with pytest.raises(ConfigError, match=r"--refit learns from .* with --validation there are none"):
+    with pytest.raises(ConfigError, match=r"--refit trains again .* none are kept"):
         run_train(store, word_vectors, tmp_path / "model", **options)
 
 
@@ -101,16 +119,16 @@ def test_a_second_training_at_the_same_time(store: Path, word_vectors: Vectors, 
 
 
 def test_an_output_that_is_there(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="is already there"):
+    with pytest.raises(BundleError, match="already exists"):
         run_train(store, word_vectors, tmp_path)
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(BundleError, match="link is already there"):
+    with pytest.raises(BundleError, match="link already exists"):
         run_train(store, word_vectors, tmp_path / "link")
 
 
 def test_an_output_whose_name_is_too_long(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     """Of what the filesystem takes, the training needs ten bytes; all others will do."""
-    with pytest.raises(ConfigError, match=r"--output '.*nn' cannot be looked for \(File name too long\); name"):
+    with pytest.raises(ConfigError, match=r"--output '.*nn' cannot be checked \(File name too long\); name"):
         run_train(store, word_vectors, tmp_path / ("n" * 246), model="average")
     run_train(store, word_vectors, tmp_path / ("n" * 245), model="average")
     assert {place.name for place in tmp_path.iterdir()} >= {"n" * 245}
@@ -118,12 +136,12 @@ def test_an_output_whose_name_is_too_long(store: Path, word_vectors: Vectors, tm
 
 def test_a_set_for_validation_without_a_known_word(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["zzz", None], "label": ["high", "low"]}), tmp_path / "a.parquet")
-    with pytest.raises(CorpusError, match="--validation holds no row that has a label, and a word with a vector"):
+    with pytest.raises(CorpusError, match="--validation has no row with a label and a word that has a vector"):
         run_train(store, word_vectors, tmp_path / "model", validation=(str(tmp_path / "a.parquet"),))
 
 
 def test_a_condition_that_holds_for_no_row(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match=r"--where \"label == 'no'\" holds for no other row: name another"):
+    with pytest.raises(CorpusError, match=r"--where \"label == 'no'\" selects no other rows: give another"):
         run_train(store, word_vectors, tmp_path / "model", where="label == 'no'", model="average")
     run_train(store, word_vectors, tmp_path / "model", model="average")
     with pytest.raises(CorpusError, match=r"or another --where: \"label == 'no'\" holds for no other row"):

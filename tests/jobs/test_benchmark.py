@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from w2vray.store.corpus_texts import corpus_texts
+
 JOBS = Path(__file__).resolve().parents[2] / "jobs"
 
 
@@ -144,3 +146,30 @@ def test_training_is_weighed_for_two_sizes_of_a_set_in_which_no_text_is_twice(
     assert by_unit["s"] == 6.0
     assert by_unit["MB"] == memory.made / 1e6
     assert {"100 examples, ended after 6 s of steps" in row.note for row in rows[10:]} == {True}
+
+
+def test_each_format_is_given_the_same_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No text is there twice; what other processes use is counted as CPU seconds."""
+    pytest.importorskip("fasttext", reason="the extra `bench` is not installed")
+    monkeypatch.syspath_prepend(str(JOBS / "benchmark"))
+    from formats_bench import FORMATS, write_rows  # noqa: PLC0415 - scripts, not modules of the package
+    from stopwatch import CpuSeconds  # noqa: PLC0415
+
+    texts = pa.array(['one "quoted",\nfilm', "two", "three"], pa.large_string())
+    expected = [f"{copy} {text}" for copy in range(10) for text in texts.to_pylist()]
+
+    for ending, write in FORMATS.items():
+        (tmp_path / ending).mkdir()
+        megabytes = write_rows(tmp_path / ending, ending, write, texts, 10)
+        found = [text for chunk in corpus_texts((str(tmp_path / ending),), ("text",)) for text in chunk.to_pylist()]
+        assert sorted(found) == sorted(expected)
+        assert len(list((tmp_path / ending).iterdir())) == 8
+        assert 0 < megabytes < 0.001
+
+    spin = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass\ninput()"
+    with CpuSeconds() as used:
+        child = subprocess.Popen([sys.executable, "-c", spin], stdin=subprocess.PIPE)
+        while used.seconds < 0.3:
+            time.sleep(0.05)
+        child.communicate(b"\n")
+    assert used.seconds >= 0.3

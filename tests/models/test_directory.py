@@ -213,7 +213,10 @@ def damages() -> list[Any]:
         "not UTF-8": overwrite("config.json", b'{"format_version": "\xff"}'),
         "empty": overwrite("config.json", b""),
         "a list": overwrite("config.json", b"[1]"),
-        "format version of the future": edit(format_version=3),
+        "format version of the future": edit(format_version=4),
+        "a temperature of zero": edit(temperatures=[0.0]),
+        "a temperature that is no number": edit(temperatures=["warm"]),
+        "two temperatures for one answer": edit(temperatures=[1.0, 2.0]),
         "no format version": edit(format_version=None),
         "no model": edit(model=None),
         "unknown model": edit(model="transformer"),
@@ -292,12 +295,14 @@ def test_a_pickle_planted_as_weights_is_refused_and_runs_nothing(model: Path, tm
     assert not trace.exists()
 
 
-@pytest.mark.parametrize(("version", "remedy"), [(1, "train the model again"), (7, "install the w2vray that made it")])
+@pytest.mark.parametrize(
+    ("version", "remedy"), [(1, "train the model again"), (7, "install the version of w2vray that made it")]
+)
 def test_a_foreign_format_version_is_named_with_the_one_that_is_read(model: Path, version: int, remedy: str) -> None:
     """And what to do, which depends on which of the two is the newer."""
     edit(format_version=version)(model)
 
-    with pytest.raises(BundleError, match=rf"format version {version}; this version of w2vray reads 2: {remedy}"):
+    with pytest.raises(BundleError, match=rf"format version {version}; this version of w2vray reads 2 and 3: {remedy}"):
         Bundle.load(model)
 
 
@@ -397,7 +402,7 @@ def test_a_model_and_its_vectors_may_both_be_moved(
     bundle = Bundle.load(tmp_path / "model-too")
 
     assert bundle.open_vectors(tmp_path / "moved").fingerprint == vectors.fingerprint
-    with pytest.raises(BundleError, match=r"vectors are not at .*/vectors any more; say where they are with --vectors"):
+    with pytest.raises(BundleError, match=r"vectors are not at .*/vectors any more; --vectors says where they are now"):
         bundle.open_vectors()
 
 

@@ -109,7 +109,7 @@ def test_verify_finds_rejected_rows_that_no_record_knows_of(
     (part,) = (run / "scores").iterdir()
     (run / "rejected").mkdir()
     (run / "rejected" / part.name).write_bytes(part.read_bytes())
-    assert any("knows of no rejected row" in problem for problem in check(run).problems)
+    assert any("lists no rejected rows" in problem for problem in check(run).problems)
 
 
 @pytest.mark.parametrize("name", ["run.json", "manifest.json"])

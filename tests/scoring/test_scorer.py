@@ -352,6 +352,34 @@ def test_text_beyond_the_basic_plane_is_text(scorer: TextScorer) -> None:
 
 
 @pytest.mark.parametrize(
+    "hold",
+    [
+        lambda texts: pa.array(texts, pa.string()),
+        lambda texts: pa.array(texts).dictionary_encode(),
+        lambda texts: pa.chunked_array([texts[:1], texts[1:]]),
+        lambda texts: (text for text in texts),
+    ],
+    ids=["string", "dictionary", "chunked", "generator"],
+)
+def test_arrays_of_every_kind_are_read_as_the_texts_that_they_hold(scorer: TextScorer, hold: Any) -> None:
+    """By both functions, whatever offsets an array has."""
+    texts = ["good film", "bad", "a good bad film"]
+    expected = scorer.score(texts).probabilities_NC
+    for found in (scorer.score(hold(texts)), scorer.score_array(hold(texts))):
+        assert np.array_equal(found.probabilities_NC, expected)
+
+
+@pytest.mark.parametrize(
+    "texts", ["a text", b"a text", {"a": 1}, {"a"}, pa.array(["a", None], pa.large_string()), None, 5]
+)
+def test_no_function_reads_what_is_not_several_texts(scorer: TextScorer, texts: Any) -> None:
+    with pytest.raises(UnusableInputError):
+        scorer.score(texts)
+    with pytest.raises(UnusableInputError):
+        scorer.score_array(texts)
+
+
+@pytest.mark.parametrize(
     ("changes", "reason"),
     [
         pytest.param({"oov": "zero"}, r"overlay is \(0, 3\); expected \(1, 3\) for --oov zero", id="overlay"),
@@ -362,7 +390,7 @@ def test_text_beyond_the_basic_plane_is_text(scorer: TextScorer) -> None:
         pytest.param({"weights": {}}, r"overlay is None", id="no weights"),
         pytest.param(
             {"weights": average_weights([[0, 0, 0], [float("nan"), 0, 0]], [0, 0])},
-            "model's dense.weight holds what is no number; train it again",
+            "model's dense.weight contains NaN or infinity; train it again",
             id="no number",
         ),
         pytest.param({"dim": 4}, "vectors have 3 numbers, the model was trained on 4", id="width"),
@@ -429,3 +457,23 @@ def test_the_numeric_profile_names_what_answers_may_differ_by() -> None:
         "scoring_version",
     }
     assert (profile["device"], profile["dtype"], profile["scoring_version"]) == ("cpu", "float32", SCORING_VERSION)
+
+
+@pytest.mark.parametrize("kernels", [True, False])
+def test_logits_are_divided_by_the_temperature(
+    make_bundle: Make, vectors: Vectors, tmp_path: Path, kernels: bool
+) -> None:
+    """Of ``good``, the logits are -1 and 1: at temperature 2 the odds are e, and not e squared."""
+    weights = average_weights([[-1, 1, 0], [1, -1, 0]], [0, 0])
+    make_bundle(tmp_path / "tiny", vectors, weights=weights, labels=("no", "yes"), temperatures=(2.0,))
+    bundle = Bundle.load(tmp_path / "tiny")
+    scores = TextScorer(bundle, bundle.open_vectors(), kernels=kernels).score(["good"])
+    assert scores.probabilities_NC[0].tolist() == pytest.approx([1 / (1 + math.e), math.e / (1 + math.e)], rel=1e-5)
+
+
+def test_each_of_many_labels_has_a_temperature_of_its_own(make_bundle: Make, vectors: Vectors, tmp_path: Path) -> None:
+    weights = average_weights([[2, 0, 0], [2, 0, 0]], [0, 0])
+    made = {"labels": ("a", "b"), "multi_label": True, "temperatures": (1.0, 4.0)}
+    make_bundle(tmp_path / "tiny", vectors, weights=weights, **made)
+    scores = TextScorer.load(tmp_path / "tiny").score(["good"])
+    assert scores.probabilities_NC[0].tolist() == pytest.approx([1 / (1 + math.exp(-2)), 1 / (1 + math.exp(-0.5))])

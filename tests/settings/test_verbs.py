@@ -188,7 +188,9 @@ def test_a_value_just_inside_the_bound_is_kept(kind: type[Any], name: str, value
             ["--shortest is 5", "--longest", "which is 4"],
             id="no-n-gram-is-so-long",
         ),
-        pytest.param(JoinVectorsSettings, {"vectors": ("one",)}, ["VECTORS are 1", "at least two"], id="one-to-join"),
+        pytest.param(
+            JoinVectorsSettings, {"vectors": ("one",)}, ["join needs at least two", "got 1"], id="one-to-join"
+        ),
         pytest.param(VectorsInfoSettings, {"family": "glove"}, ["--family", "--corpus"], id="family-without-corpus"),
         pytest.param(ScoreSettings, {"batch_tokens": 5000}, ["--batch-tokens 5000", "--gpu"], id="batch without a GPU"),
         pytest.param(ScoreSettings, {"cpus_per_gpu": 9}, ["--cpus-per-gpu 9", "--gpu"], id="threads without a GPU"),

@@ -306,8 +306,8 @@ def test_rows_that_position_deletes_delete_are_not_read(make_table: MakeTable, s
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"content": DataFileContent.EQUALITY_DELETES}, "it has equality deletes, which are not known here; rewrite"),
-        ({"kind": FileFormat.PUFFIN}, r"deleted by files of PUFFIN \(deletion vectors\), which are not known here"),
+        ({"content": DataFileContent.EQUALITY_DELETES}, "it has equality deletes, which w2vray cannot read; rewrite"),
+        ({"kind": FileFormat.PUFFIN}, r"deleted by files of PUFFIN \(deletion vectors\), which w2vray cannot read"),
     ],
 )
 def test_other_deletes_are_refused_by_name(make_table: MakeTable, options: dict[str, Any], what: str) -> None:

@@ -83,6 +83,72 @@ def test_few_labels_are_listed_with_their_counts_and_of_many_both_ends() -> None
             ["labels look like several in one string ('pos,film', 'neg,film'); --label-separator , reads..."],
             id="commas",
         ),
+        *(
+            pytest.param(
+                {f"a{mark}b": 5, "a": 5, "c": 5, f"b{mark}c": 5},
+                [
+                    (
+                        f"labels look like several in one string ({f'a{mark}b'!r}, {f'b{mark}c'!r}); --label-separator "
+                        f"{typed} reads them as several"
+                    )
+                ],
+                id=name,
+            )
+            for mark, typed, name in [
+                ("\t", "'\\t'", "tabs"),
+                ("\n", "'\\n'", "line-ends"),
+                ("\u3001", "'\u3001'", "ideographic-commas"),
+                ("\uff0c", "'\uff0c'", "full-width-commas"),
+                (";", "';'", "semicolons"),
+                ("/", "/", "slashes"),
+                ("+", "+", "plus-signs"),
+                (" & ", "'&'", "ampersands"),
+            ]
+        ),
+        pytest.param({"sport/football": 5, "sport/tennis": 5, "news": 5}, [], id="a-path-is-one-label"),
+        pytest.param({"C": 5, "C++": 5, "C#": 5, "A-": 5, "A": 5, "1.5": 3, "15": 3}, [], id="marks-that-mean"),
+        *(
+            pytest.param(
+                counts,
+                [f"these labels differ by marks alone: {shown}; write those alike that mean the same"],
+                id=name,
+            )
+            for name, counts, shown in [
+                ("hyphens", {"sci-fi": 5, "sci_fi": 3, "sci fi": 2}, "'sci-fi' 5, 'sci_fi' 3, 'sci fi' 2"),
+                ("dashes", {"a-b": 5, "a\u2013b": 3, "a\u2212b": 2}, "'a-b' 5, 'a\u2013b' 3, 'a\u2212b' 2"),
+                ("quotes", {"pos": 5, '"pos"': 3, "neg": 4}, "'pos' 5, '\"pos\"' 3"),
+                ("full-stop", {"pos": 5, "pos.": 3, "neg": 4}, "'pos' 5, 'pos.' 3"),
+                ("and-case", {"Sci-Fi": 5, "sci fi": 3}, "'Sci-Fi' 5, 'sci fi' 3"),
+            ]
+        ),
+        pytest.param(
+            {"1": 5, "1.0": 3, "01": 2, "2": 4},
+            [
+                (
+                    "these labels differ by how the number is written alone: '1' 5, '1.0' 3, '01' 2; write those alike "
+                    "that mean the same"
+                )
+            ],
+            id="numbers-as-text",
+        ),
+        pytest.param(
+            {" ": 3, "a": 4, "b": 5},
+            ["the label ' ' (3 rows) is blank; --label-strip takes such a row for one without a label"],
+            id="blank",
+        ),
+        pytest.param(
+            {NBSP: 3, "a": 4, "b": 5},
+            ["the label '\\xa0' (3 rows) is blank; --label-strip takes such a row for one without a label"],
+            id="no-break-space",
+        ),
+        *(
+            pytest.param(
+                {value: 2, "x": 4, "y": 4},
+                [f"the label {value!r} (2 rows) often says that a row has no label; --unlabelled {value} leaves..."],
+                id=value,
+            )
+            for value in ("NaT", "\\N", "NULL", "N/A", "?")
+        ),
         pytest.param(
             {"a|b": 5, "b | c": 5},
             ["labels look like several in one string ('a|b', 'b | c'); --label-separator '|' reads them as several"],

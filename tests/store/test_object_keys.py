@@ -156,7 +156,7 @@ def test_data_under_a_key_that_ends_in_a_slash_is_told(place: Callable[[str], st
     ("key", "message"),
     [
         ("nameless//a.parquet", "a key with // in it has a folder without a name, which Arrow cannot open; copy it"),
-        ("a file/", "is a file and not a folder; leave out the slash behind it"),
+        ("a file/", "is a file and not a folder; leave out the slash after it"),
         ("percent/b%20c.parquet", "is not there; write %25 for a percent sign in a URI"),
         ("signs/c.parquet", "is not there"),
         ("signs/a?b.parquet", "what follows a ? are options: write %3F for one in a name, and * in a pattern"),

@@ -195,7 +195,7 @@ def test_a_file_that_cannot_be_read_is_named_and_nothing_is_left_out_in_silence(
     (store / name).write_bytes(b"PAR1cut" if "parquet" in name else b"\x1f\x8b\x08cut" if "gz" in name else b"ORC")
 
     for read in (labelled, texts):
-        with pytest.raises(CorpusError, match=rf"{name}: .*; mend or leave out the file"):
+        with pytest.raises(CorpusError, match=rf"{name}: .*; repair the file, or leave it out"):
             read(store)
 
 

@@ -39,12 +39,12 @@ from w2vray.training.settings import TrainSettings
             "abfss://container/x cannot be opened (AzureOptions doesn't contain a valid account name)",
         ),
         ("://x", "cannot be opened"),
-        ("C:\\data", "'C:\\\\data': that is a path of Windows"),
-        ("d:/data/*.parquet", "that is a path of Windows"),
-        ("\\\\server\\share", "that is a path of Windows"),
-        ("s3:/bucket/x", "'s3:/bucket/x': a URI has two slashes behind its scheme, as s3://"),
-        ("gs:bucket", "a URI has two slashes behind its scheme, as gs://"),
-        ("file:/tmp", "a URI has two slashes behind its scheme, as file://"),
+        ("C:\\data", "'C:\\\\data': that is a Windows path"),
+        ("d:/data/*.parquet", "that is a Windows path"),
+        ("\\\\server\\share", "that is a Windows path"),
+        ("s3:/bucket/x", "'s3:/bucket/x': a URI has two slashes after its scheme, as in s3://"),
+        ("gs:bucket", "a URI has two slashes after its scheme, as in gs://"),
+        ("file:/tmp", "a URI has two slashes after its scheme, as in file://"),
     ],
 )
 def test_what_nothing_opens_is_refused_by_its_scheme(place: str, told: str) -> None:
@@ -96,9 +96,9 @@ CALLS: dict[str, Callable[[str], Any]] = {
     [
         (
             "s3://key:s3cr3t@bucket/x?token=s3cr3t",
-            "is 's3://bucket/x': files of it are opened by their path, so it has to be on",
+            "is 's3://bucket/x': its files are opened by their path, so it has to be on",
         ),
-        ("C:\\x", "is 'C:\\\\x': that is a path of Windows"),
+        ("C:\\x", "is 'C:\\\\x': that is a Windows path"),
         ("hdfs:/x", "is 'hdfs:/x': a URI has two slashes"),
     ],
 )

@@ -13,7 +13,7 @@ from w2vray.settings.verbs import FAMILIES
 from w2vray.text.invisible import visible
 from w2vray.text.tokens import TokenRules, _pattern, family, tokenizer
 
-PLAIN, GLOVE, GOOGLE_NEWS, FASTTEXT, CASED, UNCASED = map(family, FAMILIES)
+PLAIN, GLOVE, GOOGLE_NEWS, FASTTEXT, CASED, UNCASED, TWITTER = map(family, FAMILIES)
 EVERY_RULES = [
     PLAIN,
     GLOVE,
@@ -21,6 +21,7 @@ EVERY_RULES = [
     FASTTEXT,
     CASED,
     UNCASED,
+    replace(TWITTER, tweets=False),
     replace(PLAIN, punctuation=True),
     replace(PLAIN, lowercase=False, joiners=""),
     replace(PLAIN, number_joiners=".,", straighten_apostrophes=False),

@@ -513,5 +513,5 @@ def test_weights_that_the_last_step_made_no_numbers_are_not_kept(
     """The loss is that from before the step."""
     rows = some_examples(24, 1)
     training = make_training(cnn(), learning_rate=1e38, batch_size=24, epochs=1)
-    with pytest.raises(DivergedError, match="the weights are no numbers after epoch 1; lower --learning-rate"):
+    with pytest.raises(DivergedError, match="the weights became NaN or infinite in epoch 1; lower --learning-rate"):
         list(training.run(rows, rows if validated else NO_EXAMPLES))

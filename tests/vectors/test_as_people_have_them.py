@@ -70,6 +70,14 @@ READ_RIGHT: dict[str, tuple[bytes, list[str]]] = {
         glove(["a\xa0b", "\u3000", "c\u200bd", *WORDS[3:]]),
         ["a\xa0b", "\u3000", "c\u200bd", *WORDS[3:]],
     ),
+    "a space before each row": (b"".join(b" " + line for line in word2vec().splitlines(True)), WORDS),
+    "a tab behind each row": (word2vec().replace(b"\n", b"\t\n"), WORDS),
+    "a mark of UTF-8 and line ends of Windows": (b"\xef\xbb\xbf" + word2vec().replace(b"\n", b"\r\n"), WORDS),
+    "words that end in a mark": (
+        glove([f"{word}:" for word in WORDS[:11]] + ["was"]),
+        [f"{word}:" for word in WORDS[:11]] + ["was"],
+    ),
+    "binary, a header of Windows": (binary(header="12 8\r\n"), WORDS),
     "binary, newlines": (binary(newline=True), WORDS),
     "binary, newlines, a word with a space": (binary(changed(4, "New York"), newline=True), changed(4, "New York")),
     "binary, newlines, a first word with spaces": (binary(changed(0, "a b c"), newline=True), changed(0, "a b c")),
@@ -99,7 +107,22 @@ def test_words_that_hold_spaces_are_told(content: bytes, tmp_path: Path) -> None
 def test_a_last_line_without_an_end_is_told(content: bytes, tmp_path: Path) -> None:
     """Its last number may be a part of one."""
     (note,) = read(tmp_path, content).notes
-    assert note.startswith("the last line does not end: see whether")
+    assert note.startswith("the last line has no line end: check whether")
+
+
+@pytest.mark.parametrize("exponent", ["e", "E"])
+def test_numbers_with_exponents_are_read(exponent: str, tmp_path: Path) -> None:
+    lines = [
+        f"{word} " + " ".join(f"{number:.9e}".replace("e", exponent) for number in row) + "\n"
+        for word, row in zip(WORDS, TABLE_VD.tolist(), strict=True)
+    ]
+    assert read(tmp_path, "".join(lines).encode()).holds()
+
+
+def test_a_form_that_is_refused_is_read_where_it_is_named(tmp_path: Path) -> None:
+    dressed = [f"{word}:" for word in WORDS]
+    assert read(tmp_path, glove(dressed), format="glove").words == dressed
+    assert read(tmp_path, word2vec(dressed), format="word2vec-text").words == dressed
 
 
 @pytest.mark.parametrize("header", [b"", b"12 1\n"], ids=["no header", "header"])
@@ -117,11 +140,11 @@ def test_a_list_that_looks_like_narrow_vectors_is_read_where_its_format_is_named
 REFUSED: dict[str, tuple[bytes, str]] = {
     "decimal commas": (word2vec().replace(b".", b","), f", row 1, number 1: '{spelled(TABLE_VD[0, 0]).replace('.', ',')}' is not a"),
     "decimal commas, no header": (glove().replace(b".", b","), "' is not a number; write points in place of decimal commas"),
-    "commas": (glove(between=","), " is a table whose fields are parted by ','; part them by spaces"),
-    "commas and column names": (b"word,a,b\nthe,1,2\n", " is a table whose fields are parted by ','"),
-    "commas and quotes": (glove([f'"{word}"' for word in WORDS], between=","), " is a table whose fields are parted by ','"),
-    "semicolons": (glove(between=";"), " is a table whose fields are parted by ';'"),
-    "no-break spaces": (glove(between="\xa0"), " is text whose fields are parted by no-break spaces (U+00A0)"),
+    "commas": (glove(between=","), " is a table whose fields are separated by ','; separate them by spaces"),
+    "commas and column names": (b"word,a,b\nthe,1,2\n", " is a table whose fields are separated by ','"),
+    "commas and quotes": (glove([f'"{word}"' for word in WORDS], between=","), " is a table whose fields are separated by ','"),
+    "semicolons": (glove(between=";"), " is a table whose fields are separated by ';'"),
+    "no-break spaces": (glove(between="\xa0"), " is text whose fields are separated by no-break spaces (U+00A0)"),
     "line ends of old Macs": (glove().replace(b"\n", b"\r"), "lines have to end with a line feed"),
     "a header of more rows": (word2vec(header="13 8\n"), ": the file ends after row 12; its header promises 13."),
     "a header of fewer rows": (word2vec(header="11 8\n"), ", row 12: the header promises 11 rows only; correct the"),
@@ -144,6 +167,26 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "texts of fastText": (b"__label__a good film\n__label__b bad\n", " is labelled texts of fastText"),
     "prose": (b"It was the best of times,\nit was the worst of times\n", ": the first line is 'It was the best of times,'; expected"),
     "a table without words": (glove().replace(b"\n", b" 1\n0.5 ", 11), "lines begin with a number; expected a word and its numbers"),
+    "a mark behind each word": (glove([f"{word}:" for word in WORDS]), ": each of the first 12 words stands before ':'; write the words alone"),
+    "another, with a header": (word2vec([f"{word}=" for word in WORDS]), ": each of the first 12 words stands before '='; write the words alone"),
+    "words in quotes": (glove([f'"{word}"' for word in WORDS], between="\t"), ": each of the first 12 words stands in \"; write the words alone"),
+    "words in single quotes, with a header": (word2vec([f"'{word}'" for word in WORDS]), ": each of the first 12 words stands in '; write the words alone"),
+    "counts between words and numbers": (glove([f"{word} {900 - row * 7}" for row, word in enumerate(WORDS)]), ": the first number of each row is a whole one and falls from row to row"),
+    "a header alone": (b"12 8", ", row 1: the file ends here; its header promises 12 rows of 8 numbers"),
+    "an index before each word": (b"".join(b"%d\t" % row + line for row, line in enumerate(glove().splitlines(True))), ": 12 of the first 12 lines begin with a number"),
+    "names of columns": (b"word\t" + b"\t".join(b"d%d" % column for column in range(8)) + b"\n" + glove(between="\t"), ", row 1, number 1: 'd0' is not a number. --on-bad skip leaves such rows out"),
+    "numbers in brackets": (glove().replace(b" ", b" [", 12).replace(b"\n", b"]\n"), ": the first line is 'the ["),
+    "minus signs of typesetters": (glove().replace(b"-", "\N{MINUS SIGN}".encode()), " is text whose minus signs are those of typesetters (U+2212)"),
+    "NULs behind the last row": (glove() + bytes(600), ", row 13 ("),
+    "two files in one": (glove() + word2vec(), ", row 13 ('12 8'): 1 number; expected 8"),
+    "decimal commas from row 10 on": (b"".join(line if row < 9 else line.replace(b".", b",") for row, line in enumerate(glove().splitlines(True))), "write a point in place of the decimal comma"),
+    "Chinese in GB 18030": (word2vec().decode().encode("gb18030"), "is not UTF-8; convert the file to UTF-8"),
+    "surrogates as UTF-8": (word2vec().replace("日本".encode(), b"\xed\xa0\xbd\xed\xb8\x80"), ", row 8: the word b'\\xed\\xa0\\xbd\\xed\\xb8\\x80' is not UTF-8"),
+    "binary, int32": (binary(numbers="<i4", table_VD=TABLE_VD * 100), ": its numbers are int32"),
+    "binary, a tab behind words": (b"12 8\n" + b"".join(word.encode() + b"\t" + row.tobytes() for word, row in zip(WORDS, TABLE_VD, strict=True)), "float32 of that width: row 1: the word would be b'the\\t"),
+    "binary, a huge width": (binary(header="12 2000000000\n"), ": the header says 12 rows of 2000000000 numbers; expected"),
+    "binary, cut in the first row": (binary()[:12], ", row 1: the file ends here; its header promises 12 rows of 8 numbers"),
+    "binary, cut in the last row": (binary()[:-3], ", row 12: the file ends here; its header promises 12 rows"),
     "widths that differ": (b"a 1 2\nb 1 2 3\nc 1\nd 1 2 3 4\ne 5\nf 6 7\nx\n", ": only 2 of the first 7 lines end in 2 numbers"),
     "binary, big-endian": (binary(numbers=">f4"), ": its numbers are big-endian"),
     "binary, float64": (binary(numbers="<f8"), ": its numbers are float64"),
@@ -154,14 +197,14 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "binary, more width": (binary(header="12 9\n"), "row 1"),
     "binary, another width, newlines": (binary(header="12 9\n", newline=True), ": its rows have 8 numbers; correct the header"),
     "binary, fewer rows": (binary(header="13 8\n"), ", row 13: the file ends here; its header promises 13 rows of 8 numbers."),
-    "binary, more rows": (binary(header="11 8\n"), ": there is more behind row 11, the last that its header promises"),
+    "binary, more rows": (binary(header="11 8\n"), ": there is more after row 11, the last that its header promises"),
     **{
         f"binary, the word {word!r}": (binary(changed(4, word)), f", row 5: the word {word!r} holds a space, and a word of this format ends at the first; write such words with _")
         for word in ("vit C", "New York", "New Yor", "a b c", "日本 語")
     },
     "binary, a last word with a space": (binary(changed(11, "vit C")), ", row 12: the word 'vit C' holds a space"),
     "binary, a tab in a word": (binary(changed(4, "a\tb")), ", row 5: the word 'a\\tb' holds a tab"),
-    "binary, newlines, one lost": (edited(binary(newline=True), b"\nfilm ", b"film "), ", row 2 ('of'): no line end is behind its numbers"),
+    "binary, newlines, one lost": (edited(binary(newline=True), b"\nfilm ", b"film "), ", row 2 ('of'): its numbers are not followed by a line end"),
 }  # fmt: skip
 
 

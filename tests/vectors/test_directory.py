@@ -157,7 +157,7 @@ class TestRefusals:
         else:
             written(output)
         before = sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*"))
-        assert missing_from(refusal(lambda: VectorsWriter(output)), [str(output), "already there", "--output"]) == []
+        assert missing_from(refusal(lambda: VectorsWriter(output)), [str(output), "already exists", "--output"]) == []
         assert sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*")) == before
 
     def test_an_output_that_turns_up_in_between_is_not_overwritten(self, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from gensim.test.utils import datapath
 from w2vray.settings.verbs import FAMILIES
 from w2vray.text.scripts import has_unspaced
 from w2vray.text.tokens import family, tokenizer
+from w2vray.text.tweets import with_words
 from w2vray.vectors.families import FIRST_WORDS, FamilyGuess, guess_family
 from w2vray.vectors.readers import open_source
 
@@ -129,7 +130,7 @@ def test_real_glove_words_are_told() -> None:
 def test_words_of_real_texts_tell_how_they_were_split(name: str, real_texts: list[str]) -> None:
     """Counted as a family splits English descriptions, the commonest first."""
     split = tokenizer(family(name))
-    counted = Counter(word for text in real_texts for word in split(text))
+    counted = Counter(with_words(word) for text in real_texts for word in split(text))
     assert guess_family([word for word, _ in counted.most_common(FIRST_WORDS)]).family == name
 
 

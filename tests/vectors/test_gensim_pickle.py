@@ -122,7 +122,7 @@ def test_what_is_no_pickle_is_not_loaded_as_one(tmp_path: Path) -> None:
     """It is looked at before gensim gets it."""
     (tmp_path / "vectors").write_bytes(b"2 2\na 1 2\nb 3 4\n")
     message = refusal(tmp_path / "vectors", tmp_path / "out", format="gensim")
-    assert "gensim's files are pickles, and this is none: it starts with b'2 2\\na 1 '" in message
+    assert "gensim's files are pickles, and this is not one: it starts with b'2 2\\na 1 '" in message
 
 
 def test_keys_that_are_no_words_are_refused(tmp_path: Path) -> None:

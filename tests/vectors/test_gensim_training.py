@@ -157,7 +157,7 @@ def test_with_one_thread_the_same_seed_gives_the_same_vectors(algorithm: str, tm
 
 def test_words_that_are_too_rare_leave_nothing_behind(tmp_path: Path) -> None:
     """The message names the option."""
-    with pytest.raises(VectorsError, match="no word is in the texts 1000 times; lower --min-count"):
+    with pytest.raises(VectorsError, match="no word occurs 1000 times in the texts; lower --min-count"):
         fitted(tmp_path / "vectors", min_count=1000, algorithm="fasttext", buckets=10)
     assert list(tmp_path.iterdir()) == []
 
@@ -166,3 +166,17 @@ def test_a_full_disk_is_told_by_the_name_of_what_needs_the_room() -> None:
     settings = FitVectorsSettings(corpus=("a test",), output="vectors")
     with pytest.raises(VectorsError, match=r"/dev/full cannot be written \(No space left .*\); it takes as much room"):
         _write_tokens(Path("/dev/full"), settings, Texts(), len(TEXTS), lambda _, __, ___: None)
+
+
+def test_vectors_of_html_are_those_of_what_it_says(tmp_path: Path) -> None:
+    """The rule is stored, and a look-up by the vectors' own rules strips as the training did."""
+    marked = ["<p>A good film,<br>really g<b>oo</b>d &amp; bad</p>", "the film was caf&eacute; &hearts;&#xFE0F;"] * 20
+    said = [" A good film, really good & bad ", "the film was caf\u00e9 \u2665"] * 20
+    vectors = fitted(tmp_path / "marked", marked, family="glove", strip_html=True)
+    plain = fitted(tmp_path / "plain", said, family="glove")
+    assert list(vectors.vocabulary) == list(plain.vocabulary)
+    assert np.array_equal(vectors.table_VD, plain.table_VD)
+    opened = Vectors.open(tmp_path / "marked")
+    assert opened.rules == family("glove", strip_html=True)
+    found = opened.lookup(opened.rules, "skip")(marked[:2])
+    assert found.ids_L.tolist() == plain.lookup(plain.rules, "skip")(said[:2]).ids_L.tolist()

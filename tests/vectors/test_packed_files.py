@@ -149,8 +149,10 @@ ENCODED = {"utf-16-le": "UTF-16LE", "utf-16-be": "UTF-16BE", "utf-32-le": "UTF-3
 OTHERS: dict[str, tuple[bytes, str]] = {
     "an empty file": (b"", "is empty"),
     "an empty file in gzip": (gzip.compress(b""), "is empty"),
-    "UTF-16 with its mark": (word2vec().decode().encode("utf-16"), "is UTF-16 text; convert it to UTF-8 (iconv"),
-    "UTF-32 with its mark": (glove().decode().encode("utf-32"), "is UTF-32 text; convert it to UTF-8 (iconv"),
+    "UTF-16, cut in a letter": (word2vec().decode().encode("utf-16")[:-1], "the UTF-16 text is damaged"),
+    "UTF-16, half a pair": (b"\xff\xfe\x00\xd8\x20\x00" * 20, "the UTF-16 text is damaged"),
+    "UTF-32, no letter": (b"\xff\xfe\x00\x00\xff\xff\xff\xff" * 20, "the UTF-32 text is damaged"),
+    "JSON in UTF-16": (json.dumps(AS_JSON).encode("utf-16"), "is JSON; write its words and vectors"),
     **{
         f"{name} {form.__name__}": (
             form().decode().encode(code),
@@ -192,7 +194,7 @@ def test_what_is_not_word_vectors_is_called_by_its_name(content: bytes, said: st
 
 
 @pytest.mark.parametrize("packed", [gzip.compress, PACKED["zip"]], ids=["gzip", "zip"])
-@pytest.mark.parametrize("name", ["HTML", "npy", "UTF-16 with its mark"])
+@pytest.mark.parametrize("name", ["HTML", "npy", "JSON in UTF-16"])
 def test_it_is_named_in_a_packed_file_too(name: str, packed: Callable[[bytes], bytes], tmp_path: Path) -> None:
     content, said = OTHERS[name]
     assert said in refusal(tmp_path / "vectors", packed(content))
@@ -211,6 +213,16 @@ def test_words_that_look_like_the_start_of_another_format_are_words(tmp_path: Pa
 def test_a_mark_of_utf_8_is_not_part_of_the_first_word(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "vectors").write_bytes(b"\xef\xbb\xbf" + content)
     assert Read(tmp_path / "vectors").holds()
+
+
+@pytest.mark.parametrize("packed", [bytes, gzip.compress, PACKED["zip"]], ids=["plain", "gzip", "zip"])
+@pytest.mark.parametrize("mark", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_a_byte_order_mark_tells_how_text_is_read(mark: str, packed: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    """With the line ends of Windows too, and letters that are two units of UTF-16."""
+    words = [*WORDS[:11], "\U0001f600"]
+    for text in (word2vec(words), glove(words).replace(b"\n", b"\r\n")):
+        (tmp_path / "vectors").write_bytes(packed(("\ufeff" + text.decode()).encode(mark)))
+        assert Read(tmp_path / "vectors").holds(words)
 
 
 def test_directories_are_called_what_they_are(

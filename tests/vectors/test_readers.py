@@ -239,10 +239,10 @@ BAD_FILES: dict[str, tuple[bytes, list[str]]] = {
     "binary, cut in a vector": (binary(ROWS)[:-3], ["row 3", "promises 3 rows of 2 numbers", "truncated"]),
     "binary, cut in a word": (binary(ROWS)[:-10], ["row 3", "promises 3 rows of 2 numbers", "truncated"]),
     "binary, a row too few": (binary(ROWS, header=b"4 2\n"), ["row 4", "promises 4 rows", "truncated"]),
-    "binary, a row too many": (binary(ROWS, header=b"2 2\n"), ["more behind row 2", "counts too few rows"]),
+    "binary, a row too many": (binary(ROWS, header=b"2 2\n"), ["more after row 2", "counts too few rows"]),
     "binary, with newlines, a row too many": (
         binary(ROWS, newline=True, header=b"2 2\n"),
-        ["more behind row 2", "counts too few rows"],
+        ["more after row 2", "counts too few rows"],
     ),
     "binary, wider than its header says": (binary(ROWS, header=b"3 1\n"), []),
     "binary, empty word": (binary({"a": [1, 2], "": [3, 4]}), ["row 2", "the word is empty"]),

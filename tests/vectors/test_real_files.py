@@ -56,7 +56,6 @@ READ: dict[str, tuple[str, int, int, int | None]] = {
 REFUSED = {
     "*.npy": "is a NumPy array (.npy), which has no words",  # arrays beside a file of gensim's
     "compatible-hash-true.model": "85 rows for 100 buckets of n-grams: gensim before 4 packed them",
-    "bgwiki*": "is UTF-16 text; convert it to UTF-8",
     "cp852_fasttext.bin": r"row 2: the word b'kter\xec' is not UTF-8 (in Latin-1 it is 'kterì'); convert the file",
     "*xml*": "is an XML document",
     "*.mm.index": "gensim",

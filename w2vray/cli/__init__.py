@@ -16,6 +16,7 @@ import click
 from w2vray.cli.command import Stopped, terminate
 from w2vray.cli.console import ReaderGone
 from w2vray.cli.ending import Ending
+from w2vray.cli.parsing import Verbs
 from w2vray.errors import W2vrayError
 
 __all__ = ["main", "run", "with_verbs"]
@@ -27,7 +28,9 @@ cluster is joined in the same way with it: the address of this machine comes fro
 
 
 @click.group(
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "auto_envvar_prefix": "W2VRAY"}
+    cls=Verbs,
+    epilog="`w2vray VERB --help` says more about each, with examples.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110, "auto_envvar_prefix": "W2VRAY"},
 )
 @click.version_option(None, "-V", "--version", package_name="w2vray")
 def w2vray() -> None:

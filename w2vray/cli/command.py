@@ -18,11 +18,12 @@ from w2vray.errors import W2vrayError
 
 __all__ = ["GOES_ON", "PLACES", "Stopped", "Terminated", "terminate", "verb"]
 
-GOES_ON = "the same command goes on with what is missing"
+GOES_ON = "run the same command again to finish what is missing"
 
-JSON_HELP = "Print one JSON object, and only that, on stdout."
+JSON_HELP = "Print one JSON object on stdout, and nothing else there."
 
-QUIET_HELP = "Show no progress and no summary; warnings and errors are shown all the same."
+QUIET_HELP = "Show no progress and no summary; warnings and errors are still shown."
+VERBOSE_HELP = "Show each step on a line of its own, with its time, and paths, sizes and versions; -vv: Ray's log too."
 CONFIG_HELP = "TOML file with options, in a table for each verb. The command line wins over it."
 SHOW_CONFIG_HELP = "Print the options in effect as such a file, and do nothing else."
 
@@ -80,7 +81,9 @@ def verb(
     def decorate(function: Verb) -> click.Command:
         @wraps(function)
         def run(**arguments: Any) -> int | None:
-            output = Output(arguments.pop("json"), quiet=arguments.pop("quiet"))
+            output = Output(arguments.pop("json"), quiet=arguments.pop("quiet"), verbose=arguments.pop("verbose"))
+            if output.quiet and output.verbose:
+                raise click.UsageError("-q and -v exclude each other; choose one")
             arguments.pop("config")
             if arguments.pop("show_config"):
                 context = click.get_current_context()
@@ -93,7 +96,7 @@ def verb(
             except KeyboardInterrupt as stop:
                 raise Stopped(stop, when_stopped) from None
             except (BrokenPipeError, EOFError) as error:  # click would end without a word: it takes them for a person's
-                raise W2vrayError(f"a file or a connection has ended too early ({error!r})") from error
+                raise W2vrayError(f"a file or a connection ended too early ({error!r})") from error
 
         command: Any = run
         for names, options in reversed(_shared_options(json_help, on_cluster=on_cluster)):
@@ -109,6 +112,7 @@ def _shared_options(json_help: str, *, on_cluster: bool) -> list[tuple[tuple[str
     options: list[tuple[tuple[str, ...], dict[str, Any]]] = [
         (("--json", "json"), {"is_flag": True, "help": json_help, "group": "This command"}),
         (("-q", "--quiet", "quiet"), {"is_flag": True, "help": QUIET_HELP, "group": "This command"}),
+        (("-v", "--verbose", "verbose"), {"count": True, "help": VERBOSE_HELP, "group": "This command"}),
         (("--config", "config"), {"metavar": "FILE", "help": CONFIG_HELP, "group": "This command"}),
         (("--show-config", "show_config"), {"is_flag": True, "help": SHOW_CONFIG_HELP, "group": "This command"}),
     ]

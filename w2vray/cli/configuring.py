@@ -19,7 +19,7 @@ import tomli_w
 
 __all__ = ["read_config", "shown_config"]
 
-NOT_IN_A_FILE = frozenset({"config", "show_config", "help", "json"})
+NOT_IN_A_FILE = frozenset({"config", "show_config", "help", "json", "verbose"})
 
 
 def read_config(path: str, table: str, parameters: Sequence[click.Parameter]) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def read_config(path: str, table: str, parameters: Sequence[click.Parameter]) ->
         raise click.UsageError(f"--config {path}: is not TOML ({error})") from error
     loose = [name for name, value in found.items() if not isinstance(value, dict)]
     if loose:
-        raise click.UsageError(f"--config {path}: {loose[0]} stands above all tables; put it below [{table}]")
+        raise click.UsageError(f"--config {path}: {loose[0]} is outside of any table; move it under [{table}]")
     tables = ", ".join(f"[{name}]" for name in found)
     for name in table.split("."):
         found = found.get(name)

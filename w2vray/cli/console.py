@@ -1,12 +1,18 @@
 """What a person sees: progress on stderr, summaries on stdout; with ``--json`` one object on stdout, nothing else."""
 
 import json
+import os
+import platform
 import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+from logging import DEBUG
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -17,14 +23,12 @@ from rich.progress import (
     SpinnerColumn,
     Task,
     TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Table
 from rich.text import Text
 
 from w2vray.errors import W2vrayError
-from w2vray.stages import listening
+from w2vray.stages import EVERYTHING, detail, listening
 
 __all__ = ["Output", "ReaderGone", "counted", "progress_bar", "table"]
 
@@ -40,6 +44,7 @@ class Output:
 
     as_json: bool
     quiet: bool = False
+    verbose: int = 0
 
     def result(self, value: Mapping[str, Any], *lines: str | Table) -> None:
         """Print a verb's result: as JSON, or as the lines and tables for people."""
@@ -60,12 +65,16 @@ class Output:
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Update]:
-        """Show progress on stderr, unless nobody wants to see it."""
-        if self.quiet:
-            yield lambda *_: None
-            return
-        with progress_bar(title) as update:
-            yield update
+        """Show progress on stderr, unless nobody wants to see it.
+
+        Meanwhile nothing else gets to stdout: Ray prints there what befalls a worker, such as when Ctrl-C ends it.
+        """
+        with Path(os.devnull).open("w", encoding="utf-8") as nowhere, ExitStack() as opened:
+            update: Update = lambda *_: None  # noqa: E731 - it is replaced, or called
+            if not self.quiet:
+                update = opened.enter_context(progress_bar(title, self.verbose))
+            with redirect_stdout(sys.stderr if self.verbose else nowhere):
+                yield update
 
     def note(self, text: str) -> None:
         """Tell a person something by the way."""
@@ -109,18 +118,90 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
 
 
 @contextmanager
-def progress_bar(title: str) -> Iterator[Update]:
-    """Show on stderr what is going on: a moving line on a terminal, otherwise a line a stage and every ten seconds."""
+def progress_bar(title: str, verbose: int = 0) -> Iterator[Update]:
+    """Show on stderr what is going on.
+
+    On a terminal this is a line that moves. Elsewhere it is a line for each stage, and one every ten seconds.
+
+    Args:
+        title: what the lines begin with.
+        verbose: 1 shows each stage and its details as lines that stay, with their time; 2 shows Ray's own log too.
+    """
+    started = time.monotonic()
     if not sys.stderr.isatty():
-        with listening(lambda what: _write(f"{title}: {what}")):
+        with _listening(lambda what: _write(f"{title}: {what}"), _write, started, verbose):
             yield _lines(title)
         return
-    columns = (SpinnerColumn(), TextColumn(title), BarColumn(bar_width=20), _Done(), TimeElapsedColumn())
-    ahead = (TimeRemainingColumn(compact=True), TextColumn("{task.description}"))
-    with Progress(*columns, *ahead, console=Console(stderr=True), transient=True) as bar:
+    columns = (SpinnerColumn(), TextColumn(title), BarColumn(bar_width=12), _Done(), _Elapsed(started))
+    console = Console(stderr=True)
+    with Progress(*columns, _Left(), _What(), console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
-        with listening(lambda what: bar.update(task, description=what)):
+
+        def begin(what: str) -> None:
+            bar.reset(task, total=None, description=what)
+
+        def print_line(line: str) -> None:
+            bar.console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
+
+        with _listening(begin, print_line, started, verbose):
             yield lambda done, total, text: bar.update(task, completed=done, total=total, description=text)
+
+
+@contextmanager
+def _listening(
+    begin: Callable[[str], None], print_line: Callable[[str], None], started: float, verbose: int
+) -> Iterator[None]:
+    """Show what begins; where more is wanted, as lines with their time, each followed by its details."""
+
+    def begin_told(what: str) -> None:
+        print_line(f"{time.monotonic() - started:7.1f} s  {what}")
+        if sys.stderr.isatty():
+            begin(what)
+
+    if not verbose:
+        with listening(begin):
+            yield
+        return
+    with listening(begin_told, lambda what: print_line(f"{'':11}{what}"), level=(DEBUG, EVERYTHING)[verbose > 1]):
+        detail(_versions())
+        yield
+
+
+def _versions() -> str:
+    """Name what is at work: this program, Python, and the libraries that decide most."""
+    found = [f"{name} {version(name)}" for name in ("w2vray", "ray", "torch", "numpy", "pyarrow")]
+    return ", ".join([*found, f"Python {platform.python_version()}", f"{len(os.sched_getaffinity(0))} CPUs"])
+
+
+class _Elapsed(ProgressColumn):
+    """The time since the verb began, whatever stage it is in: ``0:01:12``."""
+
+    def __init__(self, started: float) -> None:
+        super().__init__()
+        self._started = started
+
+    def render(self, _: Task) -> Text:
+        """Return it."""
+        return Text(str(timedelta(seconds=int(time.monotonic() - self._started))), style="progress.elapsed")
+
+
+class _Left(ProgressColumn):
+    """The time that is left, where it can be told: ``4 min left``."""
+
+    max_refresh = 1.0
+
+    def render(self, task: Task) -> Text:
+        """Return it; nothing where nobody knows."""
+        known = task.total is not None and task.time_remaining is not None and not task.finished
+        return Text(f"{_spelled(task.time_remaining or 0)} left" if known else "", style="progress.remaining")
+
+
+class _What(ProgressColumn):
+    """What is going on, cut where the line ends."""
+
+    def render(self, task: Task) -> Text:
+        """Return it."""
+        return Text(task.description, overflow="ellipsis", no_wrap=True)
 
 
 class _Done(ProgressColumn):
@@ -135,11 +216,14 @@ class _Done(ProgressColumn):
 
 def _lines(title: str) -> Update:
     last = time.monotonic()
+    counted: int | None = None
     first: tuple[float, int] | None = None  # when something was first done, and how much: the start tells no speed
 
     def update(done: int, total: int | None, text: str) -> None:
-        nonlocal last, first
+        nonlocal last, first, counted
         now = time.monotonic()
+        if total != counted:
+            first, counted = None, total  # something else is counted now
         if first is None and done:
             first = now, done
         if now - last < _LINE_SECONDS and done != total:

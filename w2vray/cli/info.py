@@ -62,7 +62,7 @@ def _run(output: Output, path: str) -> None:
         if run.exists(SUCCESS)
         else "finished, with gaps"
         if run.exists(MANIFEST)
-        else "not finished: the same `w2vray score` goes on with it"
+        else "not finished: run the same `w2vray score` again to finish it"
     )
     value = {"kind": "run", "path": path, "state": state, "units": len(units), "units_done": done, "rows": rows}
     output.result(

@@ -16,7 +16,7 @@ from w2vray.training.settings import TrainSettings
 
 __all__ = ["model_options", "settings_options"]
 
-_SWITCHED_OFF = frozenset({"balanced", "gpu", "tune_vectors", "with_vectors"})
+_SWITCHED_OFF = frozenset({"balanced", "calibrate", "gpu", "tune_vectors", "with_vectors"})
 """Of a training that is repeated with ``--from``, also these can be undone."""
 
 MODEL_GROUP = "Options of the model"

@@ -7,10 +7,11 @@ import click
 
 from w2vray.cli.configuring import read_config
 
-__all__ = ["Command", "DescribedArgument", "GroupedOption", "config_table"]
+__all__ = ["Command", "DescribedArgument", "GroupedOption", "Verbs", "config_table"]
 
 HEADINGS = (
     "Arguments",
+    "Options",
     "Data",
     "Model",
     "Training",
@@ -20,7 +21,7 @@ HEADINGS = (
     "Where it runs",
     "This command",
 )
-"""What ``--help`` groups options under, in this order; options without a group come first."""
+"""What ``--help`` groups options under, in this order; options without a group come before all others."""
 
 
 class GroupedOption(click.Option):
@@ -45,6 +46,14 @@ class DescribedArgument(click.Argument):
         return self.make_metavar(ctx), self.described
 
 
+class Verbs(click.Group):
+    """A program, or part of one, whose help lists its verbs in the order in which one needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own
+        """Return them as they were added, not by the alphabet."""
+        return list(self.commands)
+
+
 class Command(click.Command):
     """A verb."""
 
@@ -57,7 +66,7 @@ class Command(click.Command):
         given, typed = list(self._given(args)), tuple(args)
         for option, _ in given:
             times = sum(option is other for other, _ in given)
-            if times > 1 and not option.multiple and not option.is_flag:
+            if times > 1 and not option.multiple and not option.is_flag and not option.count:
                 raise click.UsageError(f"{option.opts[0]} is given {times} times; it takes one value", ctx)
         for option, value in given:
             if option.name == "config" and value is not None:
@@ -101,7 +110,7 @@ class Command(click.Command):
             if record is not None:
                 heading = "This command" if parameter is self.get_help_option(ctx) else getattr(parameter, "group", "")
                 groups.setdefault(heading or "Options", []).append(record)
-        for heading in ("Options", *HEADINGS):
+        for heading in HEADINGS:
             if heading in groups:
                 with formatter.section(heading):
                     formatter.write_dl(groups[heading])

@@ -12,10 +12,10 @@ __all__ = ["submit"]
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option("--address", required=True, metavar="URL", help="The cluster's dashboard, such as http://HEAD:8265.")
-@click.option("--submission-id", help="Name of the job; the same name is refused twice.")
+@click.option("--submission-id", help="Name of the job. A name that is in use is refused.")
 @click.argument("verb", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- VERB ...")
 def submit(address: str, submission_id: str | None, verb: tuple[str, ...]) -> int:
-    """Run a verb as a Ray job: ship the code, follow the logs, return the exit code."""
+    """Run a verb as a job on a Ray cluster and follow it to its end."""
     _require_url(address)
     _require_runnable(verb)
     from w2vray.cluster.submit import submit as submit_job
@@ -61,10 +61,10 @@ def _require_runnable(verb: tuple[str, ...]) -> None:
         for place in value if isinstance(value, tuple) else [value] if value else []:
             if "@" in place.partition("://")[2].partition("/")[0]:
                 raise click.UsageError(
-                    f"{parameter.name}: a URI with a user or a key in it would be told to everybody who sees the "
-                    "cluster's jobs; let the cluster's machines have the key"
+                    f"{parameter.name}: the URI contains a user name or a key, which everybody who may list the "
+                    "cluster's jobs would see; give the key to the cluster's machines instead"
                 )
             if "://" not in place and not place.startswith("/"):
                 raise click.UsageError(
-                    f"{place!r} is a relative path; a job runs elsewhere: give a whole path or a URI"
+                    f"{place!r} is a relative path, and a job runs elsewhere; give an absolute path or a URI"
                 )

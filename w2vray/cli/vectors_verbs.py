@@ -9,6 +9,7 @@ import click
 
 from w2vray.cli.command import verb
 from w2vray.cli.console import Output, counted, table
+from w2vray.cli.parsing import Verbs
 from w2vray.cli.vectors_shown import oddities, vectors_lines
 from w2vray.settings import vectors as vectors_config
 
@@ -18,14 +19,14 @@ _COMPARED_BYTES = 1 << 21
 _NONE_WRITTEN = "no vectors were written"
 
 
-@click.group()
+@click.group(cls=Verbs)
 def vectors() -> None:
-    """Import, train and look into word vectors."""
+    """Import, train, join and look at word vectors."""
 
 
 @verb("import", vectors_config.ImportSettings, when_stopped=_NONE_WRITTEN)
 def vectors_import(output: Output, /, **arguments: Any) -> None:
-    """Make a vectors directory of a file of word2vec, GloVe, fastText or gensim, or of a model2vec directory."""
+    """Import published vectors, such as GloVe or word2vec."""
     from w2vray.vectors import import_vectors
 
     with output.progress("words") as update:
@@ -58,9 +59,11 @@ def vectors_train(output: Output, /, **arguments: Any) -> None:
 
 @verb("join", vectors_config.JoinVectorsSettings, when_stopped=_NONE_WRITTEN)
 def vectors_join(output: Output, /, **arguments: Any) -> None:
-    """Put vectors side by side: the union of their words, zeros where one has no such word.
+    """Join vectors side by side: the union of their words.
 
-    N-grams are left out, so that --oov subword cannot be used with what comes of it.
+    A word that one of them lacks gets zeros there.
+
+    N-grams are left out, so --oov subword cannot be used with joined vectors.
     """
     from w2vray.vectors.joining import join_vectors
 
@@ -77,7 +80,7 @@ def vectors_join(output: Output, /, **arguments: Any) -> None:
 
 @verb("info", vectors_config.VectorsInfoSettings)
 def vectors_info(output: Output, /, **arguments: Any) -> None:
-    """Show a vectors directory, and how much of a corpus it covers, by every family of token rules."""
+    """Show vectors and, with --corpus, how many of its words they have."""
     from w2vray.store.corpus_texts import corpus_texts
     from w2vray.store.description import ReadAs
     from w2vray.store.sampling import sample_texts
@@ -91,7 +94,7 @@ def vectors_info(output: Output, /, **arguments: Any) -> None:
     if not settings.corpus:
         vectors_result(output, opened)
         return
-    rules = family(settings.family) if settings.family else opened.rules
+    rules = family(settings.family, strip_html=opened.rules.strip_html) if settings.family else opened.rules
     texts = corpus_texts(settings.corpus, settings.text_column, ReadAs.of(settings))
     pieces = opened.pieces if rules.pieces else None
     found = measure_coverage(opened.vocabulary, rules, texts, pieces=pieces)
@@ -130,7 +133,7 @@ def _recommendation(best: str, opened: Any) -> str:
 
     if best == opened.rules.family:
         return f"recommended: {best}, as the vectors are read now"
-    return f"recommended: {best}; {made_anew(opened.source, best)}"
+    return f"recommended: {best}; {made_anew(opened, best)}"
 
 
 def _vectors_value(opened: Any) -> dict[str, Any]:

@@ -49,7 +49,7 @@ _NEW_FILES_TOLD = 5
     "--from",
     "repeat",
     metavar="CONFIG",
-    help="config.json of a model: train as it was trained, but for the options given beside it.",
+    help="config.json of a model: train as that model was trained. Options that you give beside it win.",
     cls=GroupedOption,
     group="Model",
 )
@@ -78,7 +78,7 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
             settings,
             origin=origin,
             address=address,
-            progress=lambda done, text: update(done, None, text),
+            progress=update,
             note=output.note,
         )
     best = min(summary.curve, key=lambda line: line["validation_loss"] or 0.0)
@@ -90,14 +90,14 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
     unlabelled, unusable = counted(summary.rows_without_label, "row"), summary.rows_without_evidence
     lines = [
         f"{summary.model}: {settings.model}, {len(summary.labels)} classes, {rows}",
-        f"left out: {unlabelled} without a label{marked}, {unusable:,} without a known word or a text that can be read",
+        f"left out: {unlabelled} without a label{marked}, {unusable:,} without a known word or a readable text",
     ]
     _tell_damaged(output, summary.rows_damaged)
     for label, count in _commonest(summary.labels_unknown):
-        output.note(f"--validation: {label} is no label of the rows to learn from; of it: {counted(count, 'row')}")
+        output.note(f"only in --validation, and left out: {label}, {counted(count, 'row')}")
     for label, count in _commonest(summary.labels_not_learnt):
-        kept = f"what has it ({counted(count, 'row')}) is kept for validation; give another --seed, or --validation"
-        output.note(f"{label} is in no row that is learnt from: {kept}")
+        rows = counted(count, "row")
+        output.note(f"only in rows kept for validation: {label}, {rows}; give another --seed, or --validation")
     if best["validation_loss"] is not None:
         lines.append(
             f"epoch {best['epoch']} of {summary.epochs} was best: validation loss {best['validation_loss']:.4f}, "
@@ -128,9 +128,7 @@ def _said(unlabelled: Mapping[str, int]) -> str:
 def _tell_damaged(output: Output, rows: Mapping[str, int]) -> None:
     """Say which files have damaged lines; ``score`` is what names each of them."""
     for file, count in list(rows.items())[:_FILES_TOLD]:
-        output.note(
-            f"left out: {counted(count, 'damaged line')} of {file}; `w2vray score` of that file lists them in rejected"
-        )
+        output.note(f"left out: {counted(count, 'damaged line')} of {file}; `w2vray score` lists them under rejected")
     if len(rows) > _FILES_TOLD:
         output.note(f"and damaged lines of {counted(len(rows) - _FILES_TOLD, 'more file')}")
 
@@ -159,7 +157,7 @@ for _parameter in train.params:
     ),
 )
 def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> None:
-    """Measure a model on labelled rows: accuracy, F1, a row per class."""
+    """Measure a model on labelled rows: accuracy, F1, confusions."""
     settings = config.EvaluateSettings(**arguments)
     from w2vray.cluster.evaluate import evaluate as evaluate_model
     from w2vray.scoring.metrics import MultiLabelMetrics
@@ -223,10 +221,16 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
     settings = config.ScoreSettings(**arguments)
     from w2vray.cluster.score import score as score_store
 
-    started = time.monotonic()
+    begun: list[tuple[float, int]] = []  # when the first units were done, and their rows: the start tells no speed
 
     def show(done: int, total: int, rows: int) -> None:
-        update(done, total, f"units, {counted(rows, 'row')}, {rows / (time.monotonic() - started):,.0f} rows/s")
+        now = time.monotonic()
+        if not begun and rows:
+            begun.append((now, rows))
+        speed = ""
+        if begun and now > begun[0][0] and rows > begun[0][1]:
+            speed = f", {(rows - begun[0][1]) / (now - begun[0][0]):,.0f} rows/s"
+        update(done, total, f"units, {counted(rows, 'row')}{speed}")
 
     with output.progress("scoring") as update:
         summary = score_store(settings, address=address, progress=show, note=output.note)
@@ -237,9 +241,9 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
     for line in summary.warnings:
         output.note(line)
     for name in summary.new_files[:_NEW_FILES_TOLD]:
-        output.note(f"not part of this run, it came later: {name}; add it with --new-files")
+        output.note(f"new since the run was planned, and not scored: {name}; add it with --new-files")
     if len(summary.new_files) > _NEW_FILES_TOLD:
-        output.note(f"and {len(summary.new_files) - _NEW_FILES_TOLD:,} more that came later")
+        output.note(f"and {len(summary.new_files) - _NEW_FILES_TOLD:,} more that are new")
     if settings.max_rejected is not None and summary.rows_rejected > settings.max_rejected:
         output.note(
             f"rejected: {counted(summary.rows_rejected, 'row')}; --max-rejected allows {settings.max_rejected:,}"
@@ -248,13 +252,19 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
     output.result(
         summary.as_dict(),
         f"{summary.run}: {counted(summary.rows_in, 'row')} in, {summary.rows_scored:,} scored "
-        f"({summary.rows_abstained:,} of them abstained), {summary.rows_rejected:,} rejected",
+        f"({summary.rows_abstained:,} of them abstained), {summary.rows_rejected:,} rejected{_why(summary.rejected)}",
         f"{counted(done, 'unit')} done now, {summary.units_skipped:,} before, {summary.units_failed:,} failed, "
         f"in {summary.seconds:.1f} s",
         _words_found(summary.tokens, summary.coverage),
         _completeness(summary.left_out, accepted=summary.gaps_accepted),
     )
     return summary.exit_code
+
+
+def _why(rejected: Mapping[str, int]) -> str:
+    """Say why rows were rejected."""
+    told = [f"{reason} {rows:,}" for reason, rows in sorted(rejected.items(), key=lambda item: -item[1])]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _words_found(tokens: int, coverage: float | None) -> str:
@@ -266,13 +276,13 @@ def _completeness(left_out: object, *, accepted: bool) -> str:
     if not left_out:
         return "complete"
     if accepted:
-        return "complete, but for the gaps above"
-    return "not complete: see above; the same command tries again what is missing, --on-bad skip accepts the gaps"
+        return "complete, except for the gaps above"
+    return "not complete, see above: run the same command to try again, or accept the gaps with --on-bad skip"
 
 
 @verb("verify", config.VerifySettings, when_stopped="nothing was proved, and the run is as it was")
 def verify(output: Output, /, **arguments: Any) -> int:
-    """Prove from a run's files that each row of the store is in it exactly once."""
+    """Prove that each row of the store is in a run exactly once."""
     settings = config.VerifySettings(**arguments)
     from w2vray.run.verify import verify as verify_run
 
@@ -287,7 +297,7 @@ def verify(output: Output, /, **arguments: Any) -> int:
         *(f"accepted as a gap: {gap}" for gap in summary.gaps),
         *summary.notes,
         *(f"{table['place']}: {table['kind']} table, read at version {table['version']}" for table in summary.tables),
-        *(f"in the store, and not in the run: {name}; add it with `score --new-files`" for name in summary.new_files),
+        *(f"in the store, but not in the run: {name}; add it with `score --new-files`" for name in summary.new_files),
         f"{summary.run}: {counted(summary.rows_in, 'row')} in = {summary.rows_scored:,} scored + "
         f"{summary.rows_rejected:,} rejected, {counted(summary.units, 'unit')}; "
         + ("everything is in order" if summary.ok else f"problems: {len(summary.problems):,}"),
@@ -298,7 +308,7 @@ def verify(output: Output, /, **arguments: Any) -> int:
 @verb(
     "predict",
     config.PredictSettings,
-    json_help="Print an error as a JSON object too; answers are such in any case, one a text.",
+    json_help="Print errors as JSON too. Answers are always JSON objects, one per text.",
 )
 def predict(output: Output, /, **arguments: Any) -> None:
     """Classify texts, or the lines of stdin: one JSON object a line."""
@@ -306,10 +316,12 @@ def predict(output: Output, /, **arguments: Any) -> None:
     from w2vray.cli.predicting import given_lines, is_a_file, predict_lines, waiting_lines
 
     if not settings.text and sys.stdin.isatty():
-        output.note("one text a line; the end of input (Ctrl-D) ends it")
+        output.note("one text per line; end the input with Ctrl-D")
     for text in settings.text:
         if is_a_file(text):
-            output.note(f"{text} is taken as a text; to classify the lines of that file: w2vray predict ... < {text}")
+            output.note(
+                f"{text} is classified as a text; to classify the lines of that file: w2vray predict ... < {text}"
+            )
     blocks = given_lines(settings.text) if settings.text else waiting_lines(sys.stdin.fileno())
     for answers in predict_lines(settings, blocks):
         output.answers(answers)

@@ -16,6 +16,7 @@ from w2vray.cluster.waiting import Note
 from w2vray.errors import ConfigError, CorpusError, RunError
 from w2vray.models.directory import Bundle
 from w2vray.models.reading import Reading
+from w2vray.notebooks import as_html
 from w2vray.scoring.comparing import Comparison
 from w2vray.scoring.metrics import NO_LABEL, Metrics, MultiLabelMetrics, metrics, multi_label_metrics
 from w2vray.scoring.repeats import Repeats
@@ -30,6 +31,9 @@ from w2vray.vectors import Vectors
 from w2vray.vectors.comparing import coverage_warnings, share_found
 
 __all__ = ["EvaluationSummary", "evaluate", "metrics_of"]
+
+
+_CONFUSIONS_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +85,33 @@ class EvaluationSummary:
             "others": [other.as_dict() for other in self.others],
             "comparisons": [comparison.as_dict() for comparison in self.comparisons],
         }
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        found = self.metrics
+        stated = found.as_dict()
+        facts = {
+            "rows": found.rows,
+            "accuracy": found.accuracy,
+            "always answering the commonest label": stated.get("largest_class_share"),
+            "micro-F1": stated.get("micro_f1"),
+            "macro-F1": found.macro_f1,
+            "rows without a known word": found.rows_no_evidence or None,
+            "rows of a label that the model does not know": self.rows_unknown_label or None,
+            "rows that the training saw": self.rows_trained_on,
+            "accuracy on the others": self.accuracy_elsewhere,
+            "other models": {other.model: other.metrics.accuracy for other in self.others},
+            "compared": [comparison.sentence for comparison in self.comparisons],
+            "to look at": list(self.warnings),
+        }
+        classes = [(item.label, item.rows, item.precision, item.recall, item.f1) for item in found.classes]
+        wrong = [] if isinstance(found, MultiLabelMetrics) else found.confusions(_CONFUSIONS_SHOWN)
+        return as_html(
+            f"Model {self.model}",
+            facts,
+            ("classes", ["label", "rows", "precision", "recall", "F1"], classes),
+            ("commonest confusions", ["label", "given instead", "rows"], wrong),
+        )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,8 @@ from w2vray.text.tokens import TokenRules
 from w2vray.training.examples import ExampleCounts, ExampleFile
 
 __all__ = ["ExampleReader", "ReadingJob", "labels_as_lists", "read_examples"]
+
+Progress = Callable[[int, int | None, str], None]
 
 _FORMAT = 5
 """Of what lies in a folder of example files: those of another one are made anew."""
@@ -96,10 +98,12 @@ def read_examples(
     test_texts: npt.NDArray[np.uint64] | None = None,
     workers: int | None = None,
     note: Note = lambda _: None,
+    progress: Progress = lambda *_: None,
 ) -> tuple[list[Path], ExampleCounts, str]:
     """Make the example file of each unit that has none yet; ``workers`` and ``note`` as for ``run_units``.
 
-    Rows of ``test_texts``, the sorted keys of texts, are counted and otherwise left out.
+    Rows of ``test_texts``, the sorted keys of texts, are counted and otherwise left out. ``progress`` is called with
+    the units that are read and those that there are.
 
     Returns:
         The files, in the order of the units, what their rows came to, and a hash of all texts and labels.
@@ -110,14 +114,16 @@ def read_examples(
     missing = [unit for unit, counted in zip(store.units, counts, strict=True) if counted is None]
     if missing:
         arguments = {"shared": shared, "job": job, "folder": str(folder), "test_texts": test_texts}
-        for _ in run_units(missing, ExampleReader, arguments, workers=workers, note=note):
-            pass
+        read = run_units(missing, ExampleReader, arguments, workers=workers, note=note)
+        for done, _ in enumerate(read, start=len(files) - len(missing) + 1):
+            progress(done, len(files), "units of labelled rows read")
     total = ExampleCounts()
     for file, before in zip(files, counts, strict=True):
         counted = before or file.counts()
         if counted is None:
             raise CorpusError(
-                f"{file.path} is not there, though a worker wrote it: the folder has to be one that all see"
+                f"{file.path} is missing, though a worker wrote it: --output has to be in a folder that all machines "
+                "share"
             )
         total += counted
     sources = json.dumps([file.source() for file in files])

@@ -66,8 +66,9 @@ def held_out_texts(
     )
     if len(keys_N) and not len(chosen):
         raise CorpusError(
-            f"no rows for the test: {len(keys_N):,} rows have a label and a text, of which a share of {share:g} is "
-            "none, when a text of each label is left to learn from; raise --test-fraction, or leave it out"
+            f"no rows for the test: {len(keys_N):,} rows have {len(names):,} different labels, and a share of "
+            f"{share:g} is none, when a text of each label is left to learn from; raise --test-fraction or leave it "
+            "out, or name another --label-column"
         )
     return chosen
 

@@ -37,7 +37,7 @@ class Origin:
         """
         if vectors != self.vectors:
             raise BundleError(
-                f"{settings.vectors} holds other vectors than {self.file} tells of: fingerprint {vectors[:16]}, "
+                f"{settings.vectors} holds other vectors than {self.file} names: fingerprint {vectors[:16]}, "
                 f"expected {self.vectors[:16]}; name the right ones with --vectors, or leave out --from"
             )
 
@@ -53,9 +53,9 @@ class Origin:
         for (option, place), found, expected in zip(places, data, self.data, strict=False):  # as far as both have one
             if found != expected:
                 raise CorpusError(
-                    f"{', '.join(place)} is not what {self.file} tells of: its rows, the names of its files or how "
-                    f"these are cut have the hash {found[:16]}, expected {expected[:16]}; name the data of that "
-                    f"training as {option}, or leave out --from"
+                    f"{', '.join(place)} is not the data that {self.file} names: its rows, file names and row groups "
+                    f"have the hash {found[:16]}, expected {expected[:16]}; name the data of that training as "
+                    f"{option}, or leave out --from"
                 )
 
 
@@ -80,7 +80,8 @@ def repeated(path: str | Path, given: Mapping[str, Any]) -> tuple[TrainSettings,
     stored, data = config.training.get("settings"), config.training.get("data")
     known = {item.name for item in fields(TrainSettings)}
     if not isinstance(stored, dict) or not isinstance(data, list) or not stored.keys() <= known:
-        raise BundleError(f"{file} does not tell how its model was trained; name LABELLED and --vectors instead")
+        raise BundleError(f"{file} does not say how its model was trained; name LABELLED and --vectors instead")
+    stored = {"calibrate": False, **stored}  # a model that tells nothing of it was made before there was any
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
     }
@@ -100,6 +101,6 @@ def repeated(path: str | Path, given: Mapping[str, Any]) -> tuple[TrainSettings,
     except (TypeError, ValueError, AttributeError) as error:
         raise BundleError(f"{file} holds settings that cannot be used ({error})") from error
     except ConfigError as error:
-        raise ConfigError(f"{error} (with what {file} tells)") from error
+        raise ConfigError(f"{error} (from {file})") from error
     read = {name: getattr(first, name) for name in READ}
     return settings, Origin(file, tuple(map(str, data)), read, config.vectors_fingerprint)

@@ -23,9 +23,7 @@ __all__ = [
     "worker_cpus",
 ]
 
-AUTHENTICATION = (
-    "set RAY_AUTH_MODE=token here too, and RAY_AUTH_TOKEN_PATH where the token is not in the file that Ray looks into"
-)
+AUTHENTICATION = "set RAY_AUTH_MODE=token here too; if Ray does not find the token by itself, set RAY_AUTH_TOKEN_PATH"
 """What to do where a cluster asks for a token."""
 
 
@@ -85,7 +83,7 @@ def scoring_workers(asked: int | None) -> int:
     cpus = cluster_cpus()
     if asked is None:
         if cpus < 1:
-            raise ClusterError("the cluster has no CPUs now; say with --workers how far it may scale up")
+            raise ClusterError("the cluster has no CPUs now; --workers says how far it may scale up")
         return int(cpus)
     if asked > cpus and not can_grow():
         raise ClusterError(f"--workers is {asked}, and this Ray has {cpus:g} CPUs; allowed: 1 to {cpus:g}")

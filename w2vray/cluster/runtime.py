@@ -40,7 +40,7 @@ from w2vray.cluster.resources import (
 from w2vray.cluster.temporary import elsewhere, short_temporary_folder
 from w2vray.cluster.waiting import Note, pool_waits_for, told_of_waiting
 from w2vray.errors import ClusterError, W2vrayError
-from w2vray.stages import stage
+from w2vray.stages import detail, everything, stage
 from w2vray.store.units import Unit
 from w2vray.text.tokens import TokenRules
 from w2vray.vectors import Vectors
@@ -57,7 +57,7 @@ _NO_LIMIT = -1
 """Ray Data's word for waiting as long as it takes: slow work is no hang, and a run whose CPUs others hold says so."""
 _CONNECT_SECONDS = 20
 
-_SILENT: Mapping[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+_RAY_LOGGERS = ("ray.data", "ray.train", "ray.tune")
 
 _STARTS = 3
 """How often Ray is started before it is given up: on a busy machine it may take longer than the 30 s that Ray waits."""
@@ -75,7 +75,9 @@ def connected(address: str | None = None) -> Iterator[None]:
     if ray.is_initialized():
         here = ray.get_runtime_context().gcs_address
         if address not in {None, "auto", here} and not _is_same(str(address), here):
-            raise ClusterError(f"this process uses the Ray at {here} already; leave out {address}, or end that first")
+            raise ClusterError(
+                f"this process already uses the Ray at {here}; leave out {address}, or call ray.shutdown() first"
+            )
         _quieten()
         yield
         return
@@ -100,12 +102,25 @@ def _join(address: str) -> None:
     _require_listener(address)
     try:
         with _quiet_start(), keeping_sigterm(), _away_from_here():
-            ray.init(address=address, **_SILENT)
+            _tell_of(ray.init(address=address, **_logs()))
     except (ConnectionError, ValueError, RuntimeError, ray.exceptions.AuthenticationError) as error:
         raise ClusterError(
             f"no Ray at {address}: {error}; check --address, or leave it out; if that Ray asks for a token, "
             f"{AUTHENTICATION}"
         ) from error
+
+
+def _logs() -> dict[str, Any]:
+    """Return how much Ray says: nothing but errors, unless everything is to be shown."""
+    return {"logging_level": logging.INFO if everything() else logging.ERROR, "log_to_driver": everything()}
+
+
+def _tell_of(context: Any) -> None:
+    """Say where the logs of a Ray are that has just been started or joined, and what it has."""
+    about: Mapping[str, Any] = getattr(context, "address_info", {})
+    has = {name: amount for name, amount in ray.cluster_resources().items() if name in {"CPU", "GPU"}}
+    resources = ", ".join(f"{amount:g} {name}s" for name, amount in sorted(has.items()))
+    detail(f"Ray {ray.__version__} with {resources or 'no CPUs'}; its logs: {about.get('session_dir')}/logs")
 
 
 @contextmanager
@@ -152,7 +167,7 @@ def start_here(cpus: int, spilling: str | None = None) -> None:
                 _away_from_here(),
             ):
                 spill: Mapping[str, Any] = {} if spilling is None else {"object_spilling_directory": spilling}
-                ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_SILENT, **spill)
+                _tell_of(ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_logs(), **spill))
         except (AttributeError, TypeError):
             if few_processes is nullcontext:
                 raise
@@ -162,8 +177,8 @@ def start_here(cpus: int, spilling: str | None = None) -> None:
             if failed == _STARTS or not _may_come_up(error):
                 raise ClusterError(
                     f"Ray did not start on this machine, tried {failed} {'time' if failed == 1 else 'times'}: "
-                    f"{_first_sentence(error)}; see that it has memory, room in /tmp and a CPU to spare, or name a Ray "
-                    "that runs already with --address"
+                    f"{_first_sentence(error)}; check that memory, room in /tmp and a CPU are free, or use a "
+                    "running Ray with --address"
                 ) from error
         else:
             return
@@ -224,6 +239,9 @@ def _quiet_start() -> Iterator[None]:
     It would warn on every run that workers are given the vectors by reference, which is what is wanted, and tell that
     its level was changed. What goes wrong is raised as an error too.
     """
+    if everything():
+        yield
+        return
     level = os.environ.get("RAY_BACKEND_LOG_LEVEL")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     sys.stderr.flush()
@@ -240,9 +258,9 @@ def _quiet_start() -> Iterator[None]:
 
 
 def _quieten() -> None:
-    """Leave the terminal to our own progress; Ray's logs stay in its session directory."""
-    for name in ("ray.data", "ray.train", "ray.tune"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    """Leave the terminal to our own progress, unless everything is to be shown; Ray's logs are in its folder."""
+    for name in _RAY_LOGGERS:
+        logging.getLogger(name).setLevel(logging.INFO if everything() else logging.CRITICAL)
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True

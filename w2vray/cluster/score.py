@@ -6,6 +6,7 @@ holds the model, sees the shared vectors, and commits each unit by itself, so th
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -18,6 +19,7 @@ from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
 from w2vray.cluster.waiting import Note
 from w2vray.errors import CorpusError, FileError, RunError
 from w2vray.models.directory import Bundle
+from w2vray.notebooks import as_html
 from w2vray.run.directory import MOST_ATTEMPTS, NOTED, SUCCESS, TOTALS, RunDirectory
 from w2vray.run.leases import StillOurs, only_writer
 from w2vray.run.one_unit import ScoringJob, damaged, score_unit
@@ -29,10 +31,10 @@ from w2vray.schema import MAY_PASS, FileReason
 from w2vray.scoring.device_scorer import DeviceScorer
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.verbs import ScoreSettings
-from w2vray.stages import stage
+from w2vray.stages import detail, stage
 from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.failures import Failure
-from w2vray.store.places import absolute
+from w2vray.store.places import absolute, shown
 from w2vray.store.preflight import ignored_files
 from w2vray.store.sampling import sample_texts
 from w2vray.store.units import Unit
@@ -52,6 +54,7 @@ class ScoreSummary:
     rows_in: int
     rows_scored: int
     rows_rejected: int
+    rejected: Mapping[str, int]  # why -> rows; of parts that an earlier version wrote, nobody counted why
     rows_abstained: int
     rows_truncated: int
     tokens: int  # of the scored rows
@@ -77,6 +80,22 @@ class ScoreSummary:
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as JSON can hold it."""
         return asdict(self)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        facts = {
+            "complete": self.exit_code == 0,
+            "rows": self.rows_in,
+            "scored": self.rows_scored,
+            "of them abstained": self.rows_abstained,
+            "rejected": self.rows_rejected,
+            "rejected because": dict(self.rejected),
+            "tokens with a vector": None if self.coverage is None else f"{self.coverage:.1%}",
+            "seconds": self.seconds,
+            "left out": dict(self.left_out),
+            "to look at": [*self.notes, *self.warnings],
+        }
+        return as_html(f"Run {self.run}", facts)
 
 
 @dataclass
@@ -119,6 +138,10 @@ def score(
     stage("listing the store")
     corpus = find_corpus(settings.corpus, planned_versions(run, request))
     require_outside(settings.corpus, run)
+    detail(f"model {bundle.path}: {bundle.config.model}, {len(bundle.config.labels):,} labels")
+    detail(f"vectors {vectors.path}: {len(vectors):,} words x {vectors.dim}, family {vectors.rules.name}")
+    size = sum(file.size for file in corpus.files)
+    detail(f"{len(corpus.files):,} files, {size:,} bytes, in {', '.join(map(shown, corpus.roots))}")
     with only_writer(run) as still_ours:
         run.clear_temporary()
         work = _Work(settings, still_ours, progress, note)
@@ -126,6 +149,7 @@ def score(
             ours = RunDirectory(absolute(settings.output), drafts)
             stage("planning")
             plan = _plan(ours, request, corpus, work)
+            detail(f"plan of {shown(settings.output)}: {len(plan.units):,} units, {len(work.missing):,} of them to do")
             require_room(run, sum(unit.rows for unit in work.missing), _numbers(request, bundle))
             ours.remove(SUCCESS)
             if work.missing:
@@ -198,7 +222,7 @@ def _pass(run: RunDirectory, units: Sequence[Unit], arguments: Mapping[str, Any]
                 work.noted.append(failure)
                 run.note(work.noted)
                 if work.settings.on_bad == "fail":
-                    raise CorpusError(f"{failure.detail}; mend or remove it, or choose another --on-bad")
+                    raise CorpusError(f"{failure.detail}; repair or remove it, or choose another --on-bad")
             if work.progress is not None:
                 work.progress(done, len(units), work.rows)
     # one that was slow may have done it after all
@@ -312,6 +336,7 @@ def _close(
     run.require_rejected(parts)
     run.keep_rejected(parts)
     totals = {name: sum(getattr(part.record, name) for part in parts) for name in COUNTS}
+    rejected = sum((Counter(part.record.rejected) for part in parts if part.record.rejected), Counter[str]())
     failures = [*plan.bad.values(), *work.failures]
     left_out: dict[str, str] = {}
     for name, why in dict.fromkeys((item.name, str(item)) for item in failures):
@@ -325,6 +350,7 @@ def _close(
     coverage = share_found(totals["tokens"], totals["tokens_found"])
     counted = {
         **totals,
+        "rejected": dict(rejected),
         "coverage": coverage,
         "profiles": profiles,
         "units": len(plan.units),
@@ -340,6 +366,7 @@ def _close(
     return ScoreSummary(
         run=run.name,
         **totals,
+        rejected=dict(rejected),
         coverage=coverage,
         warnings=[],
         units=len(plan.units),
@@ -358,7 +385,7 @@ def _close(
 
 
 def _deleted_note(rows: int) -> list[str]:
-    return [f"{rows:,} rows are in the files, and not scored: the table has deleted them"] if rows else []
+    return [f"{rows:,} rows of the files were not scored: the table has deleted them"] if rows else []
 
 
 def _distinct(profiles: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

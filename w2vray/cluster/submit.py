@@ -65,7 +65,9 @@ def _send(client: JobSubmissionClient, verb: Sequence[str], job: str) -> str:
     while True:
         try:
             return client.submit_job(
-                entrypoint=shlex.join(["python", "-m", "w2vray", *verb]),
+                entrypoint=shlex.join(
+                    ["python", "-P", "-m", "w2vray", *verb]
+                ),  # -P: it imports nothing from its folder
                 runtime_env={"py_modules": [str(_PACKAGE)]},
                 submission_id=job,
             )

@@ -28,10 +28,11 @@ from w2vray.errors import BundleError, ConfigError, CorpusError, UnusableInputEr
 from w2vray.models.directory import Bundle, ModelConfig, save_bundle
 from w2vray.models.kinds import ModelSettings, model_settings, settled
 from w2vray.models.reading import Reading
+from w2vray.notebooks import as_html
 from w2vray.run.leases import only_writer
 from w2vray.run.wholefiles import WholeFiles
 from w2vray.settings.steps import StepSettings
-from w2vray.stages import stage
+from w2vray.stages import detail, stage
 from w2vray.store.corpus import shared_files
 from w2vray.store.description import ReadAs
 from w2vray.store.filters import parse_where
@@ -43,7 +44,7 @@ from w2vray.store.places import absolute, without_secrets
 from w2vray.store.sampling import sample_texts
 from w2vray.text.keys import TextSample
 from w2vray.training.examples import ExampleCounts, ExampleFile
-from w2vray.training.fit import BEST, CONVERGED, CURVE, SEARCH, Task
+from w2vray.training.fit import BEST, CONVERGED, CURVE, SEARCH, TEMPERATURES, Task
 from w2vray.training.objectives import label_weights, objective
 from w2vray.training.settings import DEFAULT_VALIDATION_SHARE, TrainSettings
 from w2vray.vectors import Vectors
@@ -76,6 +77,7 @@ class TrainSummary:
     epochs: int
     curve: list[dict[str, Any]]
     refit: list[dict[str, Any]] | None  # the curve of the second fit, on the rows for validation too
+    temperatures: Sequence[float]  # what logits are divided by: one, or one a label; none where it is not calibrated
     tokens: int  # of all rows that were read
     tokens_found: int  # those that have a vector
     coverage: float | None  # their share; None where there are no tokens
@@ -85,13 +87,31 @@ class TrainSummary:
         """Return the summary as JSON can hold it."""
         return asdict(self)
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        test = self.test or {}
+        facts = {
+            "rows to learn from": self.rows,
+            "rows for validation": self.rows_validation,
+            "rows for the test": self.rows_test or None,
+            "accuracy on the test": test.get("accuracy"),
+            "macro-F1 on the test": test.get("macro_f1"),
+            "always answering the commonest label": test.get("largest_class_share"),
+            "rows without a label": self.rows_without_label or None,
+            "rows without a known word": self.rows_without_evidence or None,
+            "tokens with a vector": None if self.coverage is None else f"{self.coverage:.1%}",
+            "to look at": [*self.label_findings, *self.warnings],
+        }
+        labels = sorted(self.label_counts.items(), key=lambda item: -item[1])
+        return as_html(f"Model {self.model}", facts, ("labels", ["label", "rows"], labels))
+
 
 def train(
     settings: TrainSettings,
     *,
     origin: Origin | None = None,
     address: str | None = None,
-    progress: Progress = lambda _, __: None,
+    progress: Progress = lambda *_: None,
     note: Note = lambda _: None,
 ) -> TrainSummary:
     """Train a classifier and write the model directory.
@@ -100,7 +120,8 @@ def train(
         settings: what is asked for.
         origin: what a repeated training was given.
         address: of a Ray cluster.
-        progress: told of epochs.
+        progress: told of the units of labelled rows read, then of the epochs done: how many, of how many, and a few
+            words, which begin with what is counted.
         note: told where the workers have to wait for CPUs.
 
     Raises:
@@ -109,14 +130,16 @@ def train(
     model = model_settings(settings.model, dict(settings.model_settings), tuned=settings.tune_vectors)
     if isinstance(model, StepSettings) and model.refit and settings.validation:
         raise ConfigError(
-            "--refit learns from the rows of LABELLED that were kept for validation too; "
-            "with --validation there are none: leave one of them out"
+            "--refit trains again with the rows of LABELLED that were kept for validation, and with --validation "
+            "none are kept; leave out one of the two"
         )
     output = Path(settings.output).absolute()
     storage = _storage(output)
     if os.path.lexists(output):
-        raise BundleError(f"{output} is already there; name another --output, or remove it first")
+        raise BundleError(f"{output} already exists; give another --output, or remove it first")
     vectors = Vectors.open(settings.vectors).for_oov(settings.oov)
+    if settings.strip_html:
+        vectors = vectors.without_html()
     model = settled(model, unit_length=vectors.unit_length)
     columns = (settings.text_column, settings.label_column, settings.where, ReadAs.of(settings))
     planned = partial(labelled_units, label_separator=settings.label_separator)
@@ -130,9 +153,13 @@ def train(
     for line in [line for store in stores for line in store.notes]:
         note(line)
     if len({store.multi_label for store in stores}) > 1:
-        raise CorpusError(f"column {settings.label_column!r} holds lists in one of LABELLED and --validation only")
+        raise CorpusError(f"column {settings.label_column!r} holds lists in only one of LABELLED and --validation")
     if origin:
         origin.require_vectors(settings, vectors.fingerprint)
+    for store in stores:
+        detail(f"{len(store.corpus.files):,} files of labelled rows, {len(store.units):,} units")
+    detail(f"vectors {vectors.path}: {len(vectors):,} words x {vectors.dim}, family {vectors.rules.name}")
+    detail(f"until the model is written, {storage} holds what this training has done")
     with _only_training(storage):
         return _train(
             settings,
@@ -184,7 +211,9 @@ def _train(
         stage("reading the labelled rows")
         test_texts = _test_texts(settings, stores[0], shared, note)
         jobs = _jobs(settings, model, stores, shared, test_texts)
-        files, counts, sources = _examples(settings, stores, jobs, shared, storage, test_texts=test_texts, note=note)
+        files, counts, sources = _examples(
+            settings, stores, jobs, shared, storage, test_texts=test_texts, note=note, progress=progress
+        )
         if origin:
             origin.require_data(settings, sources)
         # what is kept for validation is of the same set, and is learnt from too where there is a second fit
@@ -205,7 +234,9 @@ def _train(
             files=files,
             checkpoints=storage / name,
         )
-        progress(0, f"{total.train:,} examples, {len(labels)} classes")
+        most = model.epochs if isinstance(model, StepSettings) else None
+        progress(0, most, f"epochs, {total.train:,} examples")
+        detail(f"{total.train:,} examples to learn from, {total.validation:,} for validation, {len(labels)} classes")
         state = run_trainer(settings, worker, storage, name, progress=progress, note=note)
         curve, refitted = state.get(SEARCH, state[CURVE]), state[CURVE] if SEARCH in state else None
         if not state.get(CONVERGED, True):
@@ -219,6 +250,7 @@ def _train(
             **({CONVERGED: state[CONVERGED]} if CONVERGED in state else {}),
         }
         config = _config(settings, model, labels, vectors, training, multi_label=stores[0].multi_label)
+        config = replace(config, temperatures=tuple(state.get(TEMPERATURES, ())))
         weights = {name: value.numpy() for name, value in state[BEST].items()}
         test = None
         if test_texts is not None:
@@ -246,6 +278,7 @@ def _train(
         epochs=len(curve),
         curve=curve,
         refit=refitted,
+        temperatures=config.temperatures,
         tokens=total.tokens,
         tokens_found=total.tokens_found,
         coverage=share_found(total.tokens, total.tokens_found),
@@ -372,6 +405,7 @@ def _examples(
     *,
     test_texts: TestTexts | None,
     note: Note,
+    progress: Progress,
 ) -> tuple[tuple[tuple[Path, ...], ...], list[ExampleCounts], list[str]]:
     """Tokenise and look up what has not been yet, into files beside the checkpoints.
 
@@ -381,7 +415,14 @@ def _examples(
     files, counts, sources = [], [], []
     for store, job in zip(stores, jobs, strict=True):
         paths, of_store, source = read_examples(
-            store, job, shared, storage, test_texts=test_texts, workers=_readers(settings), note=note
+            store,
+            job,
+            shared,
+            storage,
+            test_texts=test_texts,
+            workers=_readers(settings),
+            note=note,
+            progress=progress,
         )
         files.append(tuple(paths))
         counts.append(of_store)
@@ -396,21 +437,33 @@ def _require_usable(
     if not counts.train:
         raise CorpusError(
             f"no row to train on: {counts.without_label:,} rows have no label in {where}, and "
-            f"{counts.without_evidence:,} have a label but no word with a vector"
-            + (f"; --where {settings.where!r} holds for no other row: name another" if settings.where else "")
+            f"{counts.without_evidence:,} have a label but no word with a vector{_also_left_out(counts)}"
+            + (f"; --where {settings.where!r} selects no other rows: give another" if settings.where else "")
         )
     if multi_label and not labels:
         raise CorpusError(f"{where} holds empty lists only; a classifier needs at least one label")
     if not multi_label and len(labels) < 2:
-        raise CorpusError(f"{where} holds one class only ({labels[0]!r}); a classifier needs at least two")
+        rows = counts.train + counts.validation
+        raise CorpusError(
+            f"{where} holds one class only ({labels[0]!r}, {rows:,} rows); a classifier needs at least two. Left out: "
+            f"{counts.without_label:,} rows without a label, {counts.without_evidence:,} without a known word or a "
+            f"text that can be read{_also_left_out(counts)}"
+        )
     if isinstance(model, StepSettings) and not counts.validation and settings.validation:
-        raise CorpusError("--validation holds no row that has a label, and a word with a vector; name another set")
+        raise CorpusError("--validation has no row with a label and a word that has a vector; name another set")
     if isinstance(model, StepSettings) and not counts.validation:
         raise CorpusError(
-            f"no rows for validation: {counts.train:,} rows, of which a share of "
-            f"{settings.validation_fraction or DEFAULT_VALIDATION_SHARE:g} is none; raise --validation-fraction or "
-            "give --validation"
+            "no rows for validation: a share of "
+            f"{settings.validation_fraction or DEFAULT_VALIDATION_SHARE:g} of {counts.train:,} rows is less than one; "
+            "raise --validation-fraction or give --validation"
         )
+
+
+def _also_left_out(counts: ExampleCounts) -> str:
+    """Name the rows that options leave out, and those whose line is damaged."""
+    told = [f"{rows:,} of --unlabelled {value!r}" for value, rows in counts.unlabelled.items()]
+    told += [f"{rows:,} damaged lines of {file}" for file, rows in list(counts.damaged.items())[:3]]
+    return "".join(f", {one}" for one in told)
 
 
 def _unknown_labels(
@@ -428,7 +481,7 @@ def _unknown_labels(
     unknown = {name: count for name, count in of_set.items() if name not in labels}
     if isinstance(model, StepSettings) and unknown and len(unknown) == len(of_set):
         raise CorpusError(
-            f"--validation: no row of it has a label of the rows to learn from; column {settings.label_column!r} has "
+            f"--validation: none of its rows has a label of LABELLED; column {settings.label_column!r} has "
             f"{_some(unknown)} there, and {_some(labels)} in LABELLED"
         )
     return unknown
@@ -476,6 +529,7 @@ def _task(
         refit=isinstance(model, StepSettings) and model.refit,
         seed=settings.seed,
         precision=settings.precision,
+        calibrate=settings.calibrate,
     )
 
 
@@ -492,7 +546,7 @@ def _storage(output: Path) -> Path:
     try:
         storage.exists()
     except OSError as error:
-        raise ConfigError(f"--output {str(output)!r} cannot be looked for ({error.strerror}); name another") from error
+        raise ConfigError(f"--output {str(output)!r} cannot be checked ({error.strerror}); name another") from error
     return storage
 
 

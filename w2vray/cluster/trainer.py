@@ -28,7 +28,7 @@ from w2vray.training.settings import TrainSettings
 
 __all__ = ["Progress", "next_attempt", "require_workers", "run_trainer"]
 
-Progress = Callable[[int, str], None]
+Progress = Callable[[int, int | None, str], None]
 """Called with epochs done and a few words."""
 
 MAX_FAILURES = 3
@@ -180,7 +180,7 @@ def _fit(trainer: Callable[[str], TorchTrainer], folder: Path) -> ray.train.Resu
                 ) from error
         except ray.exceptions.RayActorError as error:
             raise W2vrayError(
-                "training failed: the process of Ray's that controls it has died (killed, or for want of memory); the "
+                "training failed: the process of Ray's that controls it has died (killed, or out of memory); the "
                 "same command goes on from its last epoch"
             ) from error
 
@@ -222,7 +222,8 @@ def _last_epoch(folder: Path) -> dict[str, Any] | None:
 def _watched(folder: Path, model: ModelSettings, progress: Progress) -> Iterator[None]:
     """Tell of each epoch as its checkpoint appears: the training itself runs in a process of Ray's."""
     done = Event()
-    epochs = f"of at most {model.epochs:,} epochs" if isinstance(model, StepSettings) else "epochs"
+    most = model.epochs if isinstance(model, StepSettings) else None
+    epochs = "epochs" if most is None else "epochs at most"
 
     def watch() -> None:
         told = None
@@ -230,7 +231,7 @@ def _watched(folder: Path, model: ModelSettings, progress: Progress) -> Iterator
             last = _last_epoch(folder)
             if last is not None and last != told:
                 epoch, loss = last["metrics"]["epoch"], last["metrics"]["validation_loss"]
-                progress(epoch, epochs if loss is None else f"{epochs}, validation loss {loss:.4f}")
+                progress(epoch, most, epochs if loss is None else f"{epochs}, validation loss {loss:.4f}")
                 told = last
 
     thread = Thread(target=watch, daemon=True)

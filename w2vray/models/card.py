@@ -48,7 +48,7 @@ def model_card(config: "ModelConfig") -> str:
                 "Versions": ", ".join(f"{name} {number}" for name, number in _mapping(history.get("versions")).items()),
             },
         ),
-        _lines("How good it is", _measured(history)),
+        _lines("How good it is", {**_measured(history), "Probabilities": _calibration(config)}),
         USE,
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -88,6 +88,15 @@ _LEFT_OUT = {"without_label": "without a label", "without_evidence": "without a 
 def _options(config: "ModelConfig") -> str:
     stored = config.as_dict()["settings"]
     return ", ".join(f"{name} {value}" for name, value in stored.items())
+
+
+def _calibration(config: "ModelConfig") -> str:
+    """Return what the probabilities are worth."""
+    if not config.temperatures:
+        return "not calibrated"
+    least, most = min(config.temperatures), max(config.temperatures)
+    told = f"temperature {least:.3g}" if least == most else f"temperatures {least:.3g} to {most:.3g}"
+    return f"calibrated on rows that were not learnt from ({told})"
 
 
 def _measured(history: Mapping[str, Any]) -> dict[str, str]:

@@ -48,7 +48,7 @@ def require_fitting(bundle: Bundle) -> None:
         raise BundleError(f"{_UNFIT}: it has no {', '.join(more)}")
     for name, array in bundle.weights.items():
         if not np.isfinite(array).all():
-            raise BundleError(f"the model's {name.removeprefix(_PREFIX)} holds what is no number; train it again")
+            raise BundleError(f"the model's {name.removeprefix(_PREFIX)} contains NaN or infinity; train it again")
 
 
 def tuned_rows(bundle: Bundle, vectors: Vectors) -> npt.NDArray[np.int64]:

@@ -13,6 +13,7 @@ Nothing in it is pickled: loading a model cannot run code. It is made beside its
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import uuid
@@ -42,6 +43,9 @@ from w2vray.vectors import Vectors
 __all__ = ["Bundle", "ModelConfig", "save_bundle"]
 
 FORMAT_VERSION = 2
+CALIBRATED_VERSION = 3
+"""Of a model with temperatures: a program that knows none of them would give other probabilities."""
+
 OVERLAY = "words.overlay_KD"
 REPLACED = "words.replaced_rows"
 _CONFIG = "config.json"
@@ -71,6 +75,7 @@ class ModelConfig:
     dim: int
     vectors_fingerprint: str
     vectors_path: str
+    temperatures: tuple[float, ...] = ()  # what logits are divided by: one for all, one a label, or not calibrated
     reading: Reading = field(default_factory=Reading)
     training: Mapping[str, Any] = field(default_factory=dict)
     kind: Kind = field(init=False, repr=False, compare=False)
@@ -81,7 +86,7 @@ class ModelConfig:
     def as_dict(self) -> dict[str, Any]:
         """Return the content of config.json."""
         return {
-            "format_version": FORMAT_VERSION,
+            "format_version": CALIBRATED_VERSION if self.temperatures else FORMAT_VERSION,
             "model": self.model,
             "settings": {name: value for name, value in asdict(self.settings).items() if value is not None},
             "tuned_vectors": self.tuned_vectors,
@@ -89,6 +94,7 @@ class ModelConfig:
             "multi_label": self.multi_label,
             "tokens": self.rules.as_dict(),
             "oov": self.oov,
+            **({"temperatures": list(self.temperatures)} if self.temperatures else {}),
             "vectors": {"fingerprint": self.vectors_fingerprint, "path": self.vectors_path, "dim": self.dim},
             "reading": self.reading.as_dict(),
             "training": dict(self.training),
@@ -101,15 +107,18 @@ class ModelConfig:
         Raises:
             BundleError: something is missing or of another kind.
         """
-        if not isinstance(stored, dict) or stored.get("format_version") != FORMAT_VERSION:
-            found = stored.get("format_version") if isinstance(stored, dict) else None
-            newer = isinstance(found, int) and found > FORMAT_VERSION
+        found = stored.get("format_version") if isinstance(stored, dict) else None
+        if found not in {FORMAT_VERSION, CALIBRATED_VERSION}:
+            newer = isinstance(found, int) and found > CALIBRATED_VERSION
             remedy = (
-                "install the w2vray that made it"
+                "install the version of w2vray that made it"
                 if newer
                 else "train the model again, by `w2vray train --from MODEL/config.json --output NEW`"
             )
-            raise BundleError(f"format version {found!r}; this version of w2vray reads {FORMAT_VERSION}: {remedy}")
+            raise BundleError(
+                f"format version {found!r}; this version of w2vray reads {FORMAT_VERSION} and {CALIBRATED_VERSION}: "
+                f"{remedy}"
+            )
         try:
             model, labels, vectors, oov = (
                 stored["model"],
@@ -145,11 +154,24 @@ class ModelConfig:
                 dim=dim,
                 vectors_fingerprint=str(vectors["fingerprint"]),
                 vectors_path=str(vectors["path"]),
+                temperatures=_temperatures(stored.get("temperatures", []), len(labels) if multi_label else 1),
                 reading=Reading.from_dict(stored.get("reading", {})),
                 training=dict(stored.get("training", {})),
             )
         except (KeyError, TypeError, ValueError, ConfigError) as error:
             raise BundleError(f"{type(error).__name__}: {error}") from error
+
+
+def _temperatures(stored: Any, most: int) -> tuple[float, ...]:
+    """Check them.
+
+    Raises:
+        BundleError: they are not positive numbers, or not as many as there may be.
+    """
+    right = isinstance(stored, list) and len(stored) in {0, 1, most}
+    if not right or not all(isinstance(item, int | float) and 0 < item < math.inf for item in stored):
+        raise BundleError(f"temperatures are {stored!r}; expected one number above 0, or one for each label")
+    return tuple(map(float, stored))
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,10 +246,10 @@ class Bundle:
         """
         inside = self.path / VECTORS if self.path else None
         if inside and inside.is_symlink():
-            raise BundleError(f"{inside} leads out of the model directory; name the vectors with --vectors instead")
+            raise BundleError(f"{inside} is outside of the model directory; name the vectors with --vectors instead")
         place = Path(path) if path else inside if inside and inside.is_dir() else Path(self.config.vectors_path)
         if path is None and not place.exists():
-            raise BundleError(f"the model's vectors are not at {place} any more; say where they are with --vectors")
+            raise BundleError(f"the model's vectors are not at {place} any more; --vectors says where they are now")
         vectors = Vectors.open(place)
         if vectors.fingerprint != self.config.vectors_fingerprint:
             raise BundleError(
@@ -262,7 +284,7 @@ def save_bundle(
     """
     output = Path(output)
     if os.path.lexists(output):
-        raise BundleError(f"{output} is already there; name another --output, or remove it first")
+        raise BundleError(f"{output} already exists; give another --output, or remove it first")
     unfinished = f"partial-{uuid.uuid4().hex[:8]}"
     partial = beside / unfinished if beside else output.parent / f".{output.name}.{unfinished}"
     try:

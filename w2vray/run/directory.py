@@ -38,7 +38,7 @@ MANIFEST, TOTALS = "manifest.parquet", "manifest.json"
 NOTED = "failures.json"
 """What has failed so far, for a run that is killed before its manifest is written; removed when it is."""
 
-INSTEAD = "put back what it was, or name another --output"
+INSTEAD = "restore the file, or give another --output"
 """What to do where a file is unusable that makes a run, and that nothing else tells the content of."""
 
 SCORES, REJECTED = "scores", "rejected"
@@ -319,7 +319,7 @@ class RunDirectory(WholeFiles):
         winner = self.committed_part(record.unit)
         if (difference := made.difference(winner)) is not None:
             raise self._unfit(
-                part.name, f"was written by another worker, and is not the answer of this one: {difference}"
+                part.name, f"was written by another worker, and differs from this worker's answer: {difference}"
             )
         return winner
 

@@ -66,6 +66,7 @@ def score_unit(
     request = job.request
     where = request.where.fitted(job.schema) if request.where else None
     counts: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
     waiting: deque[tuple[pa.RecordBatch, Texts]] = deque()
 
     def arrays() -> Iterator[pa.LargeStringArray]:
@@ -80,6 +81,7 @@ def score_unit(
         scores = _scored(rows.take(pa.array(texts.rows_N)) if texts.rejected else rows, answers, job)
         rejected = _reject(batch, texts)
         write(scores, rejected)
+        reasons.update(item.reason.value for item in texts.rejected)
         counts.update(
             rows_in=len(batch),
             rows_scored=len(scores),
@@ -95,6 +97,7 @@ def score_unit(
         rows_in=counts["rows_in"],
         rows_scored=counts["rows_scored"],
         rows_rejected=counts["rows_rejected"],
+        rejected=dict(sorted(reasons.items())),
         rows_abstained=counts["rows_abstained"],
         rows_truncated=counts["rows_truncated"],
         tokens=counts["tokens"],

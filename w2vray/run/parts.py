@@ -35,6 +35,7 @@ class UnitRecord:
     tokens: int = 0  # of the scored rows; 0 in parts of versions that did not count them
     tokens_found: int = 0  # those that have a vector
     rows_deleted: int = 0  # of those read: in the files, and deleted by the table that they belong to
+    rejected: Mapping[str, int] | None = None  # Reason -> rows; None in parts of versions that did not count them
     rejected_sha256: str | None = None  # of the whole rejected part, None where there is none
 
 

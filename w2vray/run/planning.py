@@ -62,8 +62,8 @@ def require_outside(arguments: Sequence[str], run: RunDirectory) -> None:
     for argument in arguments:
         if names_what_is_in(argument, run.store, run.base, _OF_A_RUN):
             raise RunError(
-                f"{run.name} is inside {without_secrets(argument)}: its files would be documents to whoever classifies "
-                "that next. Name an --output elsewhere, or one that begins with _"
+                f"{run.name} is inside {without_secrets(argument)}: the next run there would read its files as "
+                "documents. Give an --output elsewhere, or one whose name begins with _"
             )
 
 
@@ -136,16 +136,18 @@ def resume_run(
                 f"is {identity['format']}): finish it with that version, or score the store into another --output"
             )
         difference = _difference(differing, stored.get(differing), identity[differing])
-        raise RunError(f"{run.name} was made with another {difference}; give the same again, or another --output")
+        raise RunError(f"{run.name} was made with another {difference}; give the same value again, or another --output")
     if stored.get("fingerprint") != request.fingerprint:
         raise RunError(f"{run.name}: {RUN} is damaged (its fingerprint is not that of what it lists); {INSTEAD}")
     planned = recorded_versions(stored)
     if planned != corpus.versions:
-        raise RunError(f"{run.name} is of other versions of its tables: {planned}, now {corpus.versions}; run it again")
+        raise RunError(
+            f"{run.name} was planned with other versions of its tables: {planned}, now {corpus.versions}; run it again"
+        )
     if request.new_files and corpus.tables:
         raise RunError(
-            f"--new-files: {run.name} is of {next(iter(corpus.tables.values()))}, which gets no new files; "
-            "leave it out, or score the table's version of now into another --output"
+            f"--new-files: {run.name} stays with {next(iter(corpus.tables.values()))}; "
+            "leave out --new-files, or score the current version into another --output"
         )
     units, left_out = run.plan()
     try:
@@ -246,7 +248,7 @@ def _stop_at_bad(plan: RunPlan, request: Request) -> None:
     if request.on_bad == "fail" and plan.bad:
         first, *more = plan.bad.values()
         others = f", and {len(more):,} more like it" if more else ""
-        raise CorpusError(f"{first.name}: {first.detail}{others}; mend or remove it, or choose another --on-bad")
+        raise CorpusError(f"{first.name}: {first.detail}{others}; repair or remove it, or choose another --on-bad")
 
 
 def _drop_mended(

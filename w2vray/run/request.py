@@ -143,7 +143,7 @@ def kept_columns(keep: Sequence[str]) -> dict[str, str]:
                 f"--keep {item}: {name!r} is a column of the scores; rename it, as --keep {old}={old}_in_store"
             )
         if name in names:
-            raise ConfigError(f"--keep {item}: {name!r} is kept already; each name may be there once")
+            raise ConfigError(f"--keep {item}: {name!r} is already kept; each name can be used once")
         names[name] = old
     return names
 

@@ -38,7 +38,7 @@ def row_problems(run: RunDirectory, unit: Unit, promised: Mapping[str, int], row
         if seen != rows:
             yield f"unit {unit.id}: {seen:,} rows {folder}, its record says {rows:,}"
         if elsewhere:
-            yield f"unit {unit.id}: {elsewhere:,} rows {folder} are of no row of the plan"
+            yield f"unit {unit.id}: {elsewhere:,} rows {folder} are not in the plan"
         if unordered:
             yield f"{folder}/{part_name(unit.id)}: its rows are not in input order"
     present = np.count_nonzero(times_N)

@@ -83,8 +83,7 @@ def _columns(options: Mapping[str, Any]) -> Columns:
 
 def _differences(of_file: Sequence[Piece], now: SourceFile, found: Description) -> list[str]:
     planned = of_file[0]
-    own = {stretch.start: stretch.fingerprint for stretch in found.stretches if stretch.fingerprint}
-    pieces = [(piece.fingerprint, own.get(piece.start) if own else found.fingerprint) for piece in of_file]
+    pieces = [(piece.fingerprint, _fingerprint(piece, found)) for piece in of_file]
     fingerprints = next((pair for pair in pieces if pair[0] != pair[1]), pieces[0])
     pairs = {
         "size": (planned.file_size, now.size),
@@ -97,3 +96,10 @@ def _differences(of_file: Sequence[Piece], now: SourceFile, found: Description) 
         for what, (was, is_now) in pairs.items()
         if was != is_now
     ]
+
+
+def _fingerprint(piece: Piece, found: Description) -> str:
+    """Return what a piece would be known by today: by its stretches, where they are known by their content."""
+    stretches = [stretch for stretch in found.stretches if piece.start <= stretch.start < piece.stop]
+    own = " ".join(stretch.fingerprint for stretch in stretches if stretch.fingerprint)
+    return own or ("" if any(stretch.fingerprint for stretch in found.stretches) else found.fingerprint)

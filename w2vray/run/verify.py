@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from w2vray.errors import RunError, W2vrayError
+from w2vray.notebooks import as_html
 from w2vray.run.directory import MANIFEST, REJECTED, RUN, SCORES, SUCCESS, TOTALS, RunDirectory
 from w2vray.run.parts import COUNTED_SINCE, COUNTS, CommittedPart, part_name
 from w2vray.run.rows import row_problems
@@ -53,6 +54,19 @@ class VerifySummary:
         """Return the summary as JSON can hold it."""
         return asdict(self)
 
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        facts = {
+            "everything is in order": self.ok,
+            "rows": self.rows_in,
+            "scored": self.rows_scored,
+            "rejected": self.rows_rejected,
+            "units": self.units,
+            "problems": self.problems,
+            "accepted as gaps": self.gaps,
+        }
+        return as_html(f"Run {self.run}", facts)
+
 
 @dataclass
 class _Found:
@@ -85,7 +99,7 @@ def verify(settings: VerifySettings, *, progress: Progress | None = None) -> Ver
         if bad.file in found.accepted:
             found.gaps.append(f"{bad.name}: {bad}")
         else:
-            found.problems.append(f"{bad.name} is in no part: {bad.detail}; mend or remove the file")
+            found.problems.append(f"{bad.name} is in no part: {bad.detail}; repair or remove the file")
     finished = run.finished()
     for done, unit in enumerate(units, 1):
         _check_unit(run, unit, found, present=unit.id in finished, fingerprint=identity.get("fingerprint"))
@@ -168,7 +182,7 @@ def _unit_problems(run: RunDirectory, unit: Unit, part: CommittedPart) -> Iterat
             return
         folders.append(REJECTED)
     elif run.exists(REJECTED, name):
-        yield f"{REJECTED}/{name} is there, and the unit's record knows of no rejected row"
+        yield f"{REJECTED}/{name} exists, but the unit's record lists no rejected rows"
     if record.rows_in != record.rows_scored + record.rows_rejected:
         parts = f"{record.rows_scored:,} scored + {record.rows_rejected:,} rejected"
         yield f"unit {unit.id}: {record.rows_in:,} rows in, {parts}"

@@ -5,7 +5,7 @@ Shape letters: CONTRIBUTING.md.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ import pyarrow as pa
 
 from w2vray.schema import POSITION, Status
 from w2vray.scoring.metrics import NO_LABEL
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["LABEL_THRESHOLD", "RESERVED_COLUMNS", "Answer", "Scores", "plain_answer"]
 
@@ -54,6 +57,17 @@ class Scores:
             multi_label=self.multi_label, threshold=threshold, probabilities=probabilities, top_k=top_k or None
         )
         return asked.columns(self)
+
+    def to_pandas(
+        self, *, threshold: float | None = None, probabilities: bool = False, top_k: int | None = None
+    ) -> "pd.DataFrame":
+        """Return the columns of ``columns`` with these options as a pandas DataFrame, a row for each text."""
+        columns = self.columns(threshold=threshold, probabilities=probabilities, top_k=top_k)
+        return pa.table(columns).to_pandas()
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the first and the last rows."""
+        return str(self.to_pandas()._repr_html_())
 
 
 @dataclass(frozen=True, kw_only=True)

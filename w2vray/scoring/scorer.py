@@ -77,6 +77,7 @@ class TextScorer:
         self.labels = config.labels
         self.multi_label = config.multi_label
         self.device = device
+        self._sharpness = 1 / np.array(config.temperatures, dtype=np.float32) if config.temperatures else None
         self._bundle, self._vectors = bundle, vectors.for_oov(config.oov)
         vectors = self._vectors
         self.ngrams = vectors.ngrams
@@ -129,7 +130,13 @@ class TextScorer:
         return self.score_array(given_texts(texts))
 
     def score_array(self, texts: pa.LargeStringArray) -> Scores:
-        """Classify an Arrow array of texts, without nulls, block by block."""
+        """Classify an Arrow array of texts, without nulls, block by block; ``score`` takes other holders.
+
+        Raises:
+            UnusableInputError: it is another thing, or a text is null.
+        """
+        if not isinstance(texts, pa.LargeStringArray) or texts.null_count:
+            texts = given_texts(texts)
         return self._join([self.score_ids(self.look_up(block)) for block in blocks(texts)])
 
     def score_arrays(self, arrays: Iterable[pa.LargeStringArray]) -> Iterator[Scores]:
@@ -144,6 +151,8 @@ class TextScorer:
         return self._answers(ids, self.on_device.queue(ids, made_MD, len(self.labels)).wait())
 
     def _answers(self, ids: Ids, logits_NC: npt.NDArray[np.float32]) -> Scores:
+        if self._sharpness is not None:
+            logits_NC = np.multiply(logits_NC, self._sharpness, dtype=np.float32)
         probabilities_NC, label_N = self.answer(logits_NC, ids.evidence_N, self.multi_label, NO_LABEL)
         return Scores(self.labels, label_N, probabilities_NC, ids.token_counts_N, ids.found_counts_N, self.multi_label)
 

@@ -22,7 +22,7 @@ class LogisticSettings:
     """
 
     C: float = documented("inverse strength of the penalty on the weights, as scikit-learn's (its default: 1).", 10.0)
-    iterations: int = documented("L-BFGS iterations at most.", 1000)
+    iterations: int = documented("largest number of L-BFGS iterations.", 1000)
     unit_length: bool | None = documented(UNIT_LENGTH_HELP, None)
 
     def __post_init__(self) -> None:

@@ -18,9 +18,9 @@ class StepSettings:
 
     dropout: float = documented("share of the features left out in each training step.", 0.5)
     input_dropout: float = documented("share of the vectors' numbers left out in each training step.", 0.05)
-    epochs: int = documented("times to go through the examples at most.", 30)
+    epochs: int = documented("largest number of passes over the examples.", 30)
     patience: int = documented("stop after this many epochs without a better validation loss.", 4)
-    batch_size: int = documented("examples a step, over all workers.", 32)
+    batch_size: int = documented("examples per step, over all workers.", 32)
     learning_rate: float = documented("AdamW's step size.", 1e-3)
     weight_decay: float = documented("decoupled weight decay (AdamW).", 0.01)
     clip_norm: float = documented("longest gradient of a step; a longer one is scaled down to it. 0: any length.", 0.0)
@@ -28,8 +28,7 @@ class StepSettings:
         "decay of the exponential moving average of the weights, which becomes the model; 0: no average.", 0.998
     )
     refit: bool = documented(
-        "when the best number of epochs is known, train again that long on all of LABELLED, the share kept for "
-        "validation included.",
+        "train a second time, for the best number of epochs, on all of LABELLED, with the rows kept for validation.",
         False,
     )
 

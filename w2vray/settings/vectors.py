@@ -10,6 +10,7 @@ from w2vray.settings.verbs import (
     FAMILIES,
     FORMAT_HELP,
     STORE_FORMATS,
+    STRIP_HTML_HELP,
     TABLE_VERSION_HELP,
     TEXT_COLUMN_HELP,
     documented,
@@ -45,7 +46,7 @@ class ImportSettings:
         "trust.",
         False,
     )
-    member: str | None = documented("File of an archive that holds several.", None, metavar="NAME")
+    member: str | None = documented("Which file to read from an archive of several.", None, metavar="NAME")
     on_bad: str = documented(
         "Rows that cannot be used, such as a word that is not UTF-8: fail stops at the first; skip leaves them out and "
         "counts them by reason.",
@@ -53,10 +54,10 @@ class ImportSettings:
         choices=ON_BAD_ROWS,
     )
     limit: int | None = documented("Take only the first N rows.", None, metavar="N")
-    dtype: str = documented("How the table is stored.", "float32", choices=DTYPES)
+    dtype: str = documented("Type of the table's numbers.", "float32", choices=DTYPES)
     family: str | None = documented(
-        "Token rules the vectors were made with. Where not given, the words tell; where they do not, the format or the "
-        "ending .vec does.",
+        "Token rules that the vectors were made with. Default: recognised by the words or, if they do not show it, by "
+        "the format or the ending .vec.",
         None,
         choices=FAMILIES,
     )
@@ -81,18 +82,19 @@ class FitVectorsSettings:
         "word2vec; or fasttext, which learns vectors of n-grams too, for --oov subword.", "word2vec", choices=ALGORITHMS
     )
     dim: int = documented("Numbers in each vector.", 100)
-    epochs: int = documented("Times the corpus is gone through.", 5)
-    window: int = documented("Words to each side that are a word's context.", 5)
+    epochs: int = documented("Passes over the corpus.", 5)
+    window: int = documented("Words on each side of a word that are its context.", 5)
     min_count: int = documented("Leave out words seen fewer times than this.", 5)
     negative: int = documented("Negative samples for each word.", 5)
     skip_gram: bool = documented("Skip-gram instead of continuous bag of words.", False)
     shortest: int | None = documented("fasttext: characters of the shortest n-grams. Default: 3.", None)
     longest: int | None = documented("fasttext: characters of the longest n-grams. Default: 6.", None)
     buckets: int | None = documented("fasttext: vectors that n-grams share by hash. Default: 200000.", None)
-    threads: int | None = documented("Training threads; 1 makes the result repeatable. Default: one a CPU.", None)
-    seed: int = documented("Seed of all that is random.", 0)
-    dtype: str = documented("How the table is stored.", "float32", choices=DTYPES)
+    threads: int | None = documented("Training threads; 1 makes the result repeatable. Default: one per CPU.", None)
+    seed: int = documented("Seed for everything random.", 0)
+    dtype: str = documented("Type of the table's numbers.", "float32", choices=DTYPES)
     family: str = documented("Token rules to split the text with.", "plain", choices=FAMILIES)
+    strip_html: bool = documented(STRIP_HTML_HELP.format("vectors"), False)
 
     def __post_init__(self) -> None:
         require_choices(self)
@@ -106,7 +108,7 @@ class FitVectorsSettings:
         for name in ("shortest", "longest", "buckets"):
             value = getattr(self, name)
             if value is not None and self.algorithm != "fasttext":
-                raise ConfigError(f"{flag(name)} is of --algorithm fasttext; leave it out, or choose that")
+                raise ConfigError(f"{flag(name)} is for --algorithm fasttext; leave it out, or choose that")
             require(value is None or value > 0, name, value, "a whole number above 0")
         shortest, longest = self.ngram_lengths
         require(shortest <= longest, "shortest", shortest, f"up to --longest, which is {longest}")
@@ -130,7 +132,7 @@ class JoinVectorsSettings:
     vectors: tuple[str, ...] = documented("Vectors directories, at least two.", positional=True)
     output: str = documented("Vectors directory to make.", metavar="VECTORS")
     dtype: str | None = documented(
-        "How the table is stored. Default: as the parts, or the wider.", None, choices=DTYPES
+        "Type of the new table's numbers. Default: that of the parts, or the wider one.", None, choices=DTYPES
     )
     family: str | None = documented("Token rules, where those of the parts differ.", None, choices=FAMILIES)
 
@@ -138,7 +140,7 @@ class JoinVectorsSettings:
         require_choices(self)
         require_paths(self, "vectors", "output")
         if len(self.vectors) < 2:
-            raise ConfigError(f"VECTORS are {len(self.vectors)}; allowed: at least two, to be joined side by side")
+            raise ConfigError(f"VECTORS: join needs at least two, got {len(self.vectors)}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 DTYPES = ("float32", "float16")
-FAMILIES = ("plain", "glove", "googlenews", "fasttext", "cased", "uncased")
+FAMILIES = ("plain", "glove", "googlenews", "fasttext", "cased", "uncased", "twitter")
 ON_BAD = ("record", "skip", "fail")
 OOV_CHOICES = ("skip", "zero", "unknown", "subword")
 SPECIAL_OOV = ("zero", "unknown")  # one row of the model's own stands for every word without a vector
@@ -90,7 +90,7 @@ def require_paths(settings: Any, *names: str) -> None:
     for name in names:
         value = getattr(settings, name)
         for place in value if isinstance(value, tuple) else (value,):
-            why = "files of it are opened by their path, so it has to be on this machine" if "://" in str(place) else ""
+            why = "its files are opened by their path, so it has to be on this machine" if "://" in str(place) else ""
             if place is not None and (why := why or no_path_because(str(place))):
                 shown = re.sub("//[^/]*@", "//", str(place).partition("?")[0])  # without a key
                 raise ConfigError(f"{name.upper()} is {shown!r}: {why}")
@@ -111,7 +111,7 @@ def require_delimiter(settings: Any) -> None:
     if value is None:
         return
     plain = value in {"tab", "\\t"} or (len(value) == 1 and value.isascii() and value not in '"\r\n\0')
-    require(plain, "delimiter", value, "one character of ASCII but a quote and a line end, or tab")
+    require(plain, "delimiter", value, "one ASCII character other than a quote or a line end, or tab")
     if settings.format not in {None, "csv"}:
         raise ConfigError(f"--delimiter is for CSV, and --format is {settings.format}; leave out one of them")
 
@@ -131,9 +131,11 @@ CORPUS_HELP = (
     "Parquet, JSON Lines or CSV: files, directories (searched recursively), globs or URIs; or Delta Lake and Iceberg "
     "tables."
 )
-FORMAT_HELP = "Read only files of this format, where there are several, or where their names do not say which it is."
+FORMAT_HELP = (
+    "Read only files of this format. Needed if a store has several, or if neither content nor name shows the format."
+)
 DELIMITER_HELP = (
-    "What parts the cells of CSV; tab for a tab. Default: what the header has, a comma, semicolon, tab or |."
+    "Character between the cells of CSV; write tab for a tab. Default: what the header has: comma, semicolon, tab or |."
 )
 TABLE_VERSION_HELP = (
     "Read this version of the table instead of the current one: Delta Lake's number, or the id or sequence number of a "
@@ -142,20 +144,30 @@ TABLE_VERSION_HELP = (
 TEXT_COLUMN_HELP = "Column that holds the text; repeat it to join several by a newline."
 
 THRESHOLD_HELP = (
-    "Mark rows whose score is lower as below_threshold: they count as abstained, as do those without evidence. A "
-    "multi-label model gives each label whose score is not lower, 0.5 where nothing is said, and marks no row."
+    "Mark rows with a lower score as below_threshold; they count as abstained, like rows without evidence. A "
+    "multi-label model gives every label whose score is at least this (default: 0.5), and marks no row."
 )
 
-LABEL_COLUMN_HELP = "Column of strings, whole numbers or booleans, or of lists of them: any number of labels to a row."
+LABEL_COLUMN_HELP = (
+    "Column with the label: strings, whole numbers or booleans; or lists of them, for any number of labels per row."
+)
 
 REMEMBERED = " Default: as the model was trained."
 
 LABEL_STRIP_HELP = (
-    "Take labels as one that differ only by the spaces around or inside them, by invisible characters or by Unicode "
-    "form (NFKC)."
+    "Treat labels as the same if they differ only in spaces around or inside them, in invisible characters or in "
+    "Unicode form (NFKC)."
 )
-LABEL_SEPARATOR_HELP = "What parts the labels in a string of several, such as a comma: any number of labels to a row."
-UNLABELLED_HELP = "Label that says that a row has none, such as -1 or unknown; such rows are left out. May be repeated."
+LABEL_SEPARATOR_HELP = (
+    "Text between the labels in a string of several, such as a comma (\\t for a tab): any number of labels per row."
+)
+UNLABELLED_HELP = (
+    "Value that means that a row has no label, such as -1 or unknown; such rows are left out. May be repeated."
+)
+STRIP_HTML_HELP = (
+    "Read texts without their HTML: tags and comments go, entities become characters. It is a token rule of the {}, so "
+    "every verb that reads texts with them does it."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,16 +193,18 @@ class EvaluateSettings:
     label_column: str | None = documented(LABEL_COLUMN_HELP + REMEMBERED, None, metavar="COLUMN", group="Data")
     label_strip: bool | None = documented(LABEL_STRIP_HELP + REMEMBERED, None, group="Data")
     label_separator: str | None = documented(
-        f"{LABEL_SEPARATOR_HELP} An empty one parts nothing.{REMEMBERED}", None, metavar="TEXT", group="Data"
+        f"{LABEL_SEPARATOR_HELP} An empty one splits nothing.{REMEMBERED}", None, metavar="TEXT", group="Data"
     )
     unlabelled: tuple[str, ...] = documented(UNLABELLED_HELP + REMEMBERED, (), metavar="VALUE", group="Data")
     where: str | None = documented(
-        "Take only rows for which this holds, as for train.", None, metavar="EXPR", group="Data"
+        "Use only rows for which this is true, as in train.", None, metavar="EXPR", group="Data"
     )
     format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS, group="Data")
     delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER", group="Data")
     table_version: int | None = documented(TABLE_VERSION_HELP, None, metavar="N", group="Data")
-    workers: int | None = documented("Scoring workers. Default: one a CPU of the cluster.", None, group="Where it runs")
+    workers: int | None = documented(
+        "Scoring workers. Default: one per CPU of the cluster.", None, group="Where it runs"
+    )
 
     def __post_init__(self) -> None:
         require_choices(self)
@@ -232,17 +246,17 @@ class ScoreSettings:
     )
     threshold: float | None = documented(THRESHOLD_HELP, None, group="Answers")
     where: str | None = documented(
-        "Score only rows for which this holds, such as \"lang == 'en' and year >= 2020\".",
+        "Score only rows for which this is true, such as \"lang == 'en' and year >= 2020\".",
         None,
         metavar="EXPR",
         group="Data",
     )
-    limit: int | None = documented("Take only the first rows of the store.", None, metavar="ROWS", group="Data")
+    limit: int | None = documented("Score only the first rows of the store.", None, metavar="ROWS", group="Data")
     table_version: int | None = documented(TABLE_VERSION_HELP, None, metavar="N", group="Data")
     max_bytes: int = documented("Reject texts of more UTF-8 bytes than this.", 64 << 20, metavar="BYTES", group="Data")
     truncate: bool = documented("Cut texts to --max-bytes and count them instead.", False, group="Data")
     null_as_empty: bool = documented(
-        "Take a null text for an empty one instead of rejecting the row.", False, group="Data"
+        "Score a null text as an empty one instead of rejecting the row.", False, group="Data"
     )
     format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS, group="Data")
     delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER", group="Data")
@@ -253,27 +267,25 @@ class ScoreSettings:
         choices=ON_BAD,
         group="Data",
     )
-    new_files: bool = documented(
-        "Add to a run the files that the store has now and had not when planned.", False, group="Data"
-    )
+    new_files: bool = documented("Add files that came into the store after the run was planned.", False, group="Data")
     workers: int | None = documented(
-        "Scoring workers. Default: one a CPU of the cluster; with --gpu, one a GPU.", None, group="Where it runs"
+        "Scoring workers. Default: one per CPU of the cluster; with --gpu, one per GPU.", None, group="Where it runs"
     )
     gpu: bool = documented("Give each worker a GPU.", False, group="Where it runs")
     cpus_per_gpu: int = documented(
-        "With --gpu: CPUs of each worker; so many threads split and look up texts.", 4, group="Where it runs"
+        "With --gpu: CPUs per worker, whose threads split and look up texts.", 4, group="Where it runs"
     )
     precision: str = documented(
-        "Numbers of the matrix products; tf32 and bfloat16 are for GPUs, and change answers.",
+        "Precision of matrix products; tf32 and bfloat16 are for GPUs, and change answers.",
         "float32",
         choices=SCORE_PRECISIONS,
         group="Where it runs",
     )
     batch_tokens: int = documented(
-        "With --gpu: words of a batch, padding counted. Bounds its memory.", BATCH_TOKENS, group="Where it runs"
+        "With --gpu: words per batch, padding included; bounds its memory.", BATCH_TOKENS, group="Where it runs"
     )
     projection_cache: int = documented(
-        "MiB of projected rows of words that each worker may keep; no answer depends on it.",
+        "MiB of projected word rows that each worker may keep; does not change answers.",
         PROJECTION_CACHE,
         group="Where it runs",
     )
@@ -317,16 +329,16 @@ class VerifySettings:
     """Settings of ``verify``."""
 
     run: str = documented("Directory or URI of a scoring run.", positional=True)
-    deep: bool = documented("Look into the store too: whether its files are still those that were scored.", False)
+    deep: bool = documented("Also check that the store's files are still those that were scored.", False)
     corpus: tuple[str, ...] = documented(
-        "With --deep: the store, as it was given to score; needed where it was moved, or its URI holds a key.",
+        "With --deep: the store, as it was given to score; needed if it was moved, or if its URI contains a key.",
         (),
         metavar="PATH",
     )
 
     def __post_init__(self) -> None:
         if self.corpus and not self.deep:
-            raise ConfigError("--corpus is looked at with --deep only; add it")
+            raise ConfigError("--corpus is used only with --deep; add --deep")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -340,7 +352,7 @@ class InfoSettings:
 class PredictSettings:
     """Settings of ``predict``."""
 
-    text: tuple[str, ...] = documented("Texts to classify; none: one text a line on stdin.", (), positional=True)
+    text: tuple[str, ...] = documented("Texts to classify. Default: the lines of stdin.", (), positional=True)
     model: str = documented("Model directory.", metavar="MODEL")
     vectors: str | None = documented("Where the vectors are now, if they were moved.", None, metavar="VECTORS")
     top_k: int | None = documented("Print the K best labels too.", None, metavar="K")

@@ -310,7 +310,7 @@ def _info(store: fs.FileSystem, path: str, argument: str, *, must_be_folder: boo
             raise CorpusError(f"{named}: {NAMELESS_FOLDER}") from error
         raise CorpusError(f"{named} cannot be listed ({first_line(error)})") from error
     if is_file and must_be_folder and not isinstance(store, fs.LocalFileSystem):
-        raise CorpusError(f"{named} is a file and not a folder; leave out the slash behind it")
+        raise CorpusError(f"{named} is a file and not a folder; leave out the slash after it")
     if info.type == fs.FileType.NotFound:
         hint = "; write %25 for a percent sign in a URI" if is_uri(argument) and "%" in argument else ""
         raise CorpusError(f"{named} is not there{hint}{near_name(argument)}")

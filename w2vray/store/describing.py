@@ -161,7 +161,7 @@ class _Reader:
                 if len(left) == 1 and left[0] in suspects:
                     answers[left[0]] = Failure(
                         reason=FileReason.DAMAGED_FOOTER,
-                        detail="to parse its footer ends the process",
+                        detail="parsing its footer crashes the process",
                         file=files[left[0]].name,
                     )
                 elif len(left) == 1:

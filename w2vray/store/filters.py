@@ -102,7 +102,7 @@ class Where:
             raise
         except pa.ArrowException as error:
             reason = str(error).splitlines()[0]
-            raise ConfigError(f"--where {self.text!r} cannot be computed of the store's values: {reason}") from error
+            raise ConfigError(f"--where {self.text!r} cannot be computed for the store's values: {reason}") from error
 
 
 def parse_where(text: str, schema: pa.Schema | None = None) -> Where:
@@ -235,7 +235,7 @@ class _Parser:
             return make()
         except ValueError as error:
             raise ConfigError(
-                f"--where {self.text!r}: column {name!r} is {kind}, and {value!r} is no value of it; "
+                f"--where {self.text!r}: column {name!r} is {kind}, and {value!r} cannot be a value of it; "
                 f"{advice(name, kind)}"
             ) from error
 

@@ -200,7 +200,7 @@ def describe_file(
         return Failure(reason=FileReason(refused.reason), detail=first_line(error) + hint, file=file.name)
     doubtful = named is None and made.name in _TEXTS and not alone and bool(columns)
     if doubtful and not set(columns) & set(described.schema.names):
-        detail = f"its name says no format, and it has none of the columns that were asked for: {', '.join(columns)}"
+        detail = f"its name does not show its format, and it has none of the columns asked for: {', '.join(columns)}"
         return Failure(reason=FileReason.NOT_DATA, detail=detail, file=file.name)
     if named is not None and named is not made:
         told = f"its name says {named.name}; it is read as what it holds, {made.name}"
@@ -237,5 +237,5 @@ def _told(name: str, detail: str, *, known: bool) -> str:
         return detail
     formats = ", ".join(FORMATS)
     return (
-        f"neither its content nor its name is of a format that w2vray reads ({formats}); --format may say which it is"
+        f"neither its content nor its name is of a format that w2vray reads ({formats}); give --format if you know it"
     )

@@ -86,7 +86,7 @@ def read_iceberg(
     except (*_DAMAGED, NotInstalledError, ValidationError) as error:
         reason = _first_reason(error).replace(place, named)
         if "equality deletes" in reason:
-            reason = "it has equality deletes, which are not known here; rewrite its data files, and name it again"
+            reason = "it has equality deletes, which w2vray cannot read; rewrite its data files, and name it again"
         raise CorpusError(f"{named} is an {KIND} table that cannot be read: {reason}") from error
     if len(files) != len(tasks):
         raise CorpusError(f"{named} is an {KIND} table whose metadata name a file twice")
@@ -101,7 +101,7 @@ def read_iceberg(
         ids={name: column.field_id for name, column in columns.items()},
         known_as=None if mapping is None else _known_as(columns, mapping),
         unusable={
-            name: "has a default for files that were written without it, which is not known here"
+            name: "has a default for files that were written without it, which w2vray cannot read"
             for name, column in columns.items()
             if column.initial_default is not None
         },
@@ -301,7 +301,7 @@ class _Deleted:
         if file.file_format.name != "PARQUET":
             raise CorpusError(
                 f"{self.named} is an {KIND} table whose rows are deleted by files of {file.file_format.name} (deletion "
-                "vectors), which are not known here; rewrite its data files, and name it again"
+                "vectors), which w2vray cannot read; rewrite its data files, and name it again"
             )
         if file.file_path not in self.seen:
             with self.io.new_input(file.file_path).open() as handle:

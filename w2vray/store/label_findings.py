@@ -1,6 +1,7 @@
 """What a person should know of labels before a model is made of them: how often each is there, and which look wrong."""
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
@@ -9,9 +10,14 @@ from w2vray.store.label_reading import mended
 __all__ = ["label_findings", "listed_labels"]
 
 _ALL, _SOME, _NAMED = 20, 8, 3
-_SEPARATORS = ",|;"
+_SEPARATORS = (",", "|", ";", "\t", "\n", "\N{FULLWIDTH COMMA}", "\N{IDEOGRAPHIC COMMA}", "\N{FULLWIDTH SEMICOLON}")
+_WEAK_SEPARATORS = ("/", "+", "&")
+"""Marks that names hold too: they part labels only where a part is a label by itself."""
+
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
-_MISSING = frozenset({"nan", "null", "n/a", "<na>", "#n/a"})
+_NUMBER = re.compile(r"[-+]?[0-9]{1,18}([.]0+)?")
+_MISSING = frozenset({"nan", "nat", "null", "n/a", "<na>", "#n/a", "\\n", "?"})
+_FEWEST_JOINED = 2
 _FEWEST_ROWS = 10
 """Of fewer rows, nobody can tell labels from ids."""
 
@@ -46,7 +52,7 @@ def label_findings(counts: Mapping[str, int], rows: int, *, multi_label: bool) -
         some = ", ".join(map(repr, sorted(counts)[:_NAMED]))
         seen = f"{rows:,} rows have {len(counts):,} different labels ({some})"
         return [f"{seen}: they look like ids, or like text. Is --label-column the right one?"]
-    found = [*_near_equal(counts), *_standing_for_none(counts)]
+    found = [*_near_equal(counts), *_alike_but_for_marks(counts), *_standing_for_none(counts), *_blank(counts)]
     if not multi_label:
         found += _lists(counts)
     if once := sorted(label for label, count in counts.items() if count == 1):
@@ -75,6 +81,44 @@ def _near_equal(counts: Mapping[str, int]) -> list[str]:
     return found
 
 
+def _alike_but_for_marks(counts: Mapping[str, int]) -> list[str]:
+    """Find labels that are the same without their marks and spaces, or as numbers: only their writer can mend them."""
+    alike: dict[str, dict[str, str]] = defaultdict(dict)
+    for label in sorted(counts, key=lambda label: (-counts[label], label)):
+        usual = mended(label).casefold()
+        if (bare := _bare(usual)) is not None:
+            alike[bare].setdefault(usual, label)  # those that differ in another way alone are told elsewhere
+    groups = [list(labels.values()) for labels in alike.values() if len(labels) > 1]
+    groups.sort(key=lambda labels: -sum(counts[label] for label in labels))
+    found = [
+        f"these labels differ by {'how the number is written' if _NUMBER.fullmatch(mended(labels[0])) else 'marks'} "
+        f"alone: {_with_counts([(label, counts[label]) for label in labels])}; write those alike that mean the same"
+        for labels in groups[:_NAMED]
+    ]
+    if len(groups) > _NAMED:
+        found.append(f"{len(groups) - _NAMED:,} more groups of labels differ by marks alone")
+    return found
+
+
+def _bare(usual: str) -> str | None:
+    """Return the letters and digits of a label, or its number; None where it has marks that mean something."""
+    if _NUMBER.fullmatch(usual):
+        return str(int(usual.partition(".")[0]))
+    if usual.endswith(("+", "-", "#")):  # A+ and A, c# and c
+        return None
+    bare = "".join(letter for letter in usual if letter.isalnum() or unicodedata.category(letter)[0] == "M")
+    return None if bare.isdecimal() else bare or None
+
+
+def _blank(counts: Mapping[str, int]) -> list[str]:
+    return [
+        f"the label {label!r} ({counts[label]:,} row{'s' * (counts[label] != 1)}) is blank; --label-strip takes such a "
+        "row for one without a label"
+        for label in sorted(counts)
+        if not mended(label)
+    ][:1]
+
+
 def _standing_for_none(counts: Mapping[str, int]) -> list[str]:
     marks = sorted(label for label in counts if label.casefold() in _MISSING)
     if "-1" in counts and all(_WHOLE.fullmatch(label) for label in counts):
@@ -91,17 +135,23 @@ def _lists(counts: Mapping[str, int]) -> list[str]:
     bracketed = [label for label in counts if label.strip()[:1] + label.strip()[-1:] in {"[]", "{}", "()"}]
     if len(bracketed) > 1 or (bracketed and len(bracketed) == len(counts)):
         return [f"labels look like lists written as text ({_named(bracketed)}); store lists, each label a string of it"]
-    for separator in _SEPARATORS:
+    for separator in (*_SEPARATORS, *_WEAK_SEPARATORS):
         joined = [label for label in counts if separator in label]
+        if len(joined) < _FEWEST_JOINED:
+            continue
         parts = Counter(part.strip() for label in counts for part in set(label.split(separator)) if part.strip())
-        if len(joined) > 1 and any(parts[part.strip()] > 1 for label in joined for part in label.split(separator)):
+        some = {part.strip() for label in joined for part in label.split(separator) if parts[part.strip()] > 1}
+        if some & set(counts) if separator in _WEAK_SEPARATORS else some:
             remedy = f"--label-separator {_quoted(separator)} reads them as several"
             return [f"labels look like several in one string ({_named(joined)}); {remedy}"]
     return []
 
 
 def _quoted(separator: str) -> str:
-    return separator if separator == "," else f"'{separator}'"
+    """Write a separator as a shell takes it."""
+    if not separator.isprintable():
+        return repr(separator)  # '\\t' and '\\n' are read as what they mean
+    return separator if separator in ",/+" else f"'{separator}'"
 
 
 def _named(labels: Iterable[str]) -> str:

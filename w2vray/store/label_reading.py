@@ -17,6 +17,10 @@ from w2vray.text.invisible import visible
 __all__ = ["LabelReading", "ReadLabels", "mended"]
 
 
+_ESCAPED = {"\\t": "\t", "\\n": "\n"}
+"""How a person types a separator that nobody sees."""
+
+
 def mended(label: str) -> str:
     """Return a label in its usual form (NFKC), with single spaces inside and none around, nothing invisible in it.
 
@@ -96,6 +100,7 @@ class LabelReading:
         return pa.array(rows, pa.list_(pa.string()))
 
     def _split(self, labels: pa.StringArray, separator: str) -> pa.ListArray:
+        separator = _ESCAPED.get(separator, separator)
         split = {
             label: _distinct([part.strip() for part in label.split(separator)])
             for label in pc.unique(labels).to_pylist()

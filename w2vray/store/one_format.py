@@ -36,8 +36,8 @@ def header_hint(described: Sequence[Description]) -> str:
     if first is None:
         return ""
     return (
-        f". They are the first line of {first.file.name}: if that is a row, write a header above it; if its cells are "
-        "parted elsewhere, say so with --delimiter"
+        f". They are the first line of {first.file.name}: if that is a row, write a header above it; if another "
+        "character is between its cells, give it with --delimiter"
     )
 
 

@@ -148,7 +148,7 @@ def whole_store(
     if bad:
         (file, failure), *others = bad.items()
         more = f", and {len(others):,} more like it" if others else ""
-        raise CorpusError(f"{corpus.place(file)}: {failure.detail}{more}; mend or leave out the file")
+        raise CorpusError(f"{corpus.place(file)}: {failure.detail}{more}; repair the file, or leave it out")
     corpus.ignored.add_all(ignored_files(unreadable))
     for empty in (each for each in described if not each.rows):
         corpus.ignored.add(NOT_READ[FileReason.NO_ROWS], empty.file.name)

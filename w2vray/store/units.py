@@ -63,7 +63,7 @@ class Piece:
     file_size: int
     file_mtime_ns: int | None
     file_etag: str | None = None
-    fingerprint: str = ""  # what the format knows the content by, of the file or of the piece
+    fingerprint: str = ""  # what the format knows the content by: of the file, or of each stretch, parted by spaces
     format: str = "parquet"
     layout: str = ""  # what the format has to know to read it
     first_line: int = 0  # of text: the line that it starts in, from 1
@@ -206,18 +206,27 @@ def _first_rows(pieces: Sequence[Piece], limit: int) -> list[Piece]:
 
 
 def _add(pieces: list[Piece], piece: Piece) -> None:
-    """Append a piece, as part of the last one where it goes on where that one ends, and has no content of its own."""
+    """Append a piece, as part of the last one where it goes on where that one ends.
+
+    So they are read as one, in blocks that are as large as they may be.
+    """
     last = pieces[-1] if pieces else None
-    if (
-        last is None
-        or last.source != piece.source
-        or last.row_start + last.rows != piece.row_start
-        or last.fingerprint != piece.fingerprint
-    ):
+    if last is None or last.source != piece.source or last.row_start + last.rows != piece.row_start:
         pieces.append(piece)
         return
-    merged = {"stop": piece.stop, "rows": last.rows + piece.rows}
-    pieces[-1] = Piece(**{**asdict(last), **merged, "read_bytes": last.read_bytes + piece.read_bytes})
+    fingerprint = last.fingerprint
+    if fingerprint != piece.fingerprint:  # each stretch has its own
+        if last.stop != piece.start:  # what lies between has no rows, and would not be looked at
+            pieces.append(piece)
+            return
+        fingerprint = f"{fingerprint} {piece.fingerprint}"
+    pieces[-1] = replace(
+        last,
+        stop=piece.stop,
+        rows=last.rows + piece.rows,
+        read_bytes=last.read_bytes + piece.read_bytes,
+        fingerprint=fingerprint,
+    )
 
 
 def unit_pieces(units: Iterable[Unit]) -> dict[tuple[int, str], list[Piece]]:

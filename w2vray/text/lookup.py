@@ -20,7 +20,7 @@ from w2vray.settings.verbs import SPECIAL_OOV
 from w2vray.text.given import given_texts
 from w2vray.text.pieces import Pieces
 from w2vray.text.resolution import Resolution, resolve
-from w2vray.text.tokens import TokenRules, tokenizer
+from w2vray.text.tokens import TokenRules, rewriter, tokenizer
 from w2vray.text.vocabulary import MISSING, Vocabulary
 
 __all__ = ["Ids", "Lookup", "overlaid"]
@@ -119,7 +119,10 @@ class Lookup:
     @property
     def tokenize(self) -> Callable[[str], list[str]]:
         """What splits a text into what ``resolve`` reads: words, or parts that have pieces."""
-        return tokenizer(self.rules) if self.pieces is None else self.pieces.cuts
+        if self.pieces is None:
+            return tokenizer(self.rules)
+        cuts, rewrite = self.pieces.cuts, rewriter(self.rules)
+        return cuts if rewrite is None else lambda text: cuts(rewrite(text))
 
     def entry_ids(self, found: Resolution) -> tuple[npt.NDArray[np.int32], tuple[str, ...]]:
         """Apply ``oov``: return the id of each entry, ``MISSING`` where it is skipped, and the words to make."""

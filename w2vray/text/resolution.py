@@ -5,7 +5,8 @@ or several. The ways are tried in one fixed order, each only for words that none
 the token rules name it:
 
 ``exact``       as it is written
-``bare``        without what is invisible in it, an emoji without skin tones or as its first symbol, accents apart (NFD)
+``bare``        a placeholder as tables write it; without what is invisible in it, an emoji without skin tones or as its
+                first symbol, accents apart (NFD)
 ``form``        in its usual form: full-width and half-width letters, ligatures, curly marks as what they stand for
 ``number``      with each digit as ``#``, where there are two or more (``10th``: ``##th``; ``7`` and ``1st`` stay)
 ``case``        lower-cased, capitalised, upper-cased; a closed-class word never gets a capital (``and`` is not the
@@ -38,6 +39,7 @@ from w2vray.text.fast import segmenting
 from w2vray.text.invisible import spellings
 from w2vray.text.scripts import has_unspaced
 from w2vray.text.tokens import TokenRules, straightened
+from w2vray.text.tweets import PLACEHOLDERS, spelled
 from w2vray.text.vocabulary import MISSING, Vocabulary
 
 __all__ = ["NOT_FOUND", "WAYS", "Resolution", "resolve"]
@@ -111,7 +113,7 @@ def _without_marks(resolved: Resolution) -> Resolution:
 
 def _is_mark(word: str) -> bool:
     """Tell whether a word is of punctuation and signs alone; pictures, such as emoji, are words."""
-    return all(unicodedata.category(character) in _MARK_CATEGORIES for character in word)
+    return all(unicodedata.category(each) in _MARK_CATEGORIES or each in PLACEHOLDERS for each in word)
 
 
 _MARK_CATEGORIES = frozenset({"Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Sm", "Sc", "Sk"})
@@ -199,7 +201,8 @@ def _ways(rules: TokenRules) -> list[tuple[str, Respell]]:
     closed = frozenset(rules.closed_class.split())
 
     def bare(word: str) -> list[str]:
-        return spellings(word) if rules.drop_invisible else []
+        written = spelled(word) if rules.tweets else ()
+        return [*written] or (spellings(word) if rules.drop_invisible else [])
 
     def form(word: str) -> list[str]:
         usual = straightened(unicodedata.normalize("NFKC", word)) if rules.usual_form and not word.isascii() else word
@@ -231,7 +234,7 @@ def _ways(rules: TokenRules) -> list[tuple[str, Respell]]:
         return alike(spelled) + (alike(stem) if stem else [])
 
     ways: list[tuple[str, Respell]] = []
-    if rules.drop_invisible:
+    if rules.drop_invisible or rules.tweets:
         ways.append(("bare", bare))
     if rules.usual_form:
         ways.append(("form", form))

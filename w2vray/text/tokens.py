@@ -29,6 +29,9 @@ model reads text in the same way for ever.
     were made.
 ``uncased``
     The same for vectors in lower case, such as ``wiki.en.vec``.
+``twitter``
+    As ``glove``, with the placeholders of its Twitter vectors: ``@name`` is ``<user>``, see ``tweets.py``. A mark that
+    has no row is left out.
 
 Invisible characters (soft hyphens, zero-width spaces, direction marks and the like) are neither words nor parts of
 words, and families whose marks are words read an emoji of several characters as one token, see ``invisible.py``.
@@ -45,8 +48,10 @@ from typing import Any, Literal, Self
 from w2vray.errors import BundleError
 from w2vray.settings.verbs import FAMILIES
 from w2vray.text.invisible import JOINERS, emoji_sequence, ranges, visible
+from w2vray.text.markup import without_markup
+from w2vray.text.tweets import with_placeholders
 
-__all__ = ["PIECES", "TokenRules", "family", "prepared", "straightened", "tokenizer", "word_character"]
+__all__ = ["PIECES", "TokenRules", "family", "prepared", "rewriter", "straightened", "tokenizer", "word_character"]
 
 _STRAIGHT_APOSTROPHES = {0x2018: "'", 0x2019: "'", 0x02BC: "'"}
 _STRAIGHT_MARKS = {
@@ -91,7 +96,9 @@ class TokenRules:
     split_apostrophes: bool = False  # in the parts around an apostrophe that have most rows
     by_vocabulary: bool = False  # where its script has no spaces, into the words that the table has
     drop_unknown_marks: bool = False  # a mark that has no row is not a token
-    pieces: bool = False  # split by the tokenizer that came with the vectors; no other rule applies
+    pieces: bool = False  # split by the tokenizer that came with the vectors; no rule but the next applies
+    tweets: bool = False  # users, addresses, numbers, smiles and the like become placeholders (tweets.py)
+    strip_html: bool = False  # tags, comments and entities of HTML are gone before anything else is done (markup.py)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the rules as JSON can hold them.
@@ -124,8 +131,9 @@ class TokenRules:
 
     @property
     def name(self) -> str:
-        """The family's name, and whether these are its rules of an earlier version."""
-        return self.family if self in (_FAMILIES.get(self.family), PIECES) else f"{self.family} of an earlier version"
+        """The family's name, whether these are its rules of an earlier version, and whether HTML is stripped."""
+        of_today = replace(self, strip_html=False) in (_FAMILIES.get(self.family), PIECES)
+        return self.family + " of an earlier version" * (not of_today) + ", without HTML" * self.strip_html
 
 
 _OFF_BEFORE = {
@@ -137,6 +145,8 @@ _OFF_BEFORE = {
     "by_vocabulary": False,
     "drop_unknown_marks": False,
     "pieces": False,
+    "tweets": False,
+    "strip_html": False,
 }
 """Rules that stored ones may lack: they came later, and were not in force before."""
 
@@ -211,15 +221,16 @@ _FAMILIES = {
     "cased": _CASED,
     "uncased": replace(_CASED, family="uncased", lowercase=True, other_case=False, closed_class=""),
 }
+_FAMILIES["twitter"] = replace(_FAMILIES["glove"], family="twitter", tweets=True, drop_unknown_marks=True)
 assert tuple(_FAMILIES) == FAMILIES
 
 PIECES = TokenRules(family="pieces", lowercase=False, straighten_apostrophes=False, pieces=True)
 """Rules of vectors that came with a tokenizer (see ``pieces.py``): its own."""
 
 
-def family(name: str) -> TokenRules:
+def family(name: str, *, strip_html: bool = False) -> TokenRules:
     """Return the rules of a named family."""
-    return _FAMILIES[name]
+    return replace(_FAMILIES[name], strip_html=strip_html)
 
 
 @cache
@@ -281,6 +292,9 @@ def tokenizer(rules: TokenRules) -> Callable[[str], list[str]]:
         >>> tokenizer(family("glove"))("The U.S. don't e-mail.")
         ['the', 'u.s.', 'do', "n't", 'e-mail', '.']
     """
+    if (rewrite := rewriter(rules)) is not None:
+        split = tokenizer(replace(rules, strip_html=False, tweets=False))
+        return lambda text: split(rewrite(text))
     find_ascii = _pattern(rules, ascii_only=True).findall
     find_any: Callable[[str], list[str]] | None = None
 
@@ -295,8 +309,17 @@ def tokenizer(rules: TokenRules) -> Callable[[str], list[str]]:
     return tokenize
 
 
+def rewriter(rules: TokenRules) -> Callable[[str], str] | None:
+    """Return what the rules do to a text before all else; None where that is nothing."""
+    if rules.strip_html and rules.tweets:
+        return lambda text: with_placeholders(without_markup(text))
+    if rules.strip_html:
+        return without_markup
+    return with_placeholders if rules.tweets else None
+
+
 def prepared(rules: TokenRules, text: str) -> str:
-    """Return a text as the rules read it, before it is split."""
+    """Return a text as the rules read it, before it is split; what ``rewriter`` does is done to it already."""
     if text.isascii():
         return text.lower() if rules.lowercase else text
     text = unicodedata.normalize(rules.normalization, text)

@@ -20,17 +20,21 @@ from w2vray.settings.logistic import LogisticSettings
 from w2vray.settings.steps import StepSettings
 from w2vray.training.epochs import ALONE, Workers
 from w2vray.training.examples import NO_EXAMPLES, Examples, Numbering, joined
-from w2vray.training.logistic import Means, fit_logistic
+from w2vray.training.folds import fit_temperatures_by_folds
+from w2vray.training.logistic import LogisticFit, Means, fit_logistic
 from w2vray.training.objectives import Objective
 from w2vray.training.steps import EpochReport, Training, validate
 
-__all__ = ["BEST", "CONVERGED", "CURVE", "SEARCH", "Task", "fit"]
+__all__ = ["BEST", "CONVERGED", "CURVE", "SEARCH", "TEMPERATURES", "Task", "fit"]
 
 BEST, CURVE = "best", "curve"
 """In a state: the weights to keep, and the learning curve so far."""
 
 CONVERGED = "converged"
 """In the state of a logistic regression: whether the weights are its optimum."""
+
+TEMPERATURES = "temperatures"
+"""In a state: what the logits of the weights to keep are divided by; an empty list where that is not known."""
 
 SEARCH = "search"
 """In a state of the second fit: the learning curve of the first, which found how many epochs are best."""
@@ -53,6 +57,7 @@ class Task:
     oov: str = "skip"
     tune_vectors: bool = False  # the words of the examples get vectors of the model's own, started from the table's
     refit: bool = False
+    calibrate: bool = False
     seed: int = 0
     precision: str = "float32"
     kind: Kind = field(init=False, repr=False, compare=False)
@@ -93,11 +98,16 @@ def fit(
         classifier = words.classifier(task, table_VD)
         scaled = bool(task.model.unit_length)
         means = Means(classifier.words, train, unit_length=scaled, workers=workers, folder=folder)
-        line, converged = _fit_at_once(classifier, means, task, task.model, workers=workers, examples=len(train))
+        line, found = _fit_at_once(classifier, means, task, task.model, workers=workers, examples=len(train))
         loss, accuracy = validate(classifier, validation, task.objective, workers)
+        temperatures: tuple[float, ...] = ()
+        if task.calibrate:
+            temperatures = fit_temperatures_by_folds(
+                means, found, task.model, task.objective, examples=len(train), workers=workers
+            )
         line = replace(line, validation_loss=loss, validation_accuracy=accuracy)
         weights = {name: value.clone() for name, value in classifier.state_dict().items()}
-        done = {BEST: weights, CURVE: [line.as_dict()], CONVERGED: converged}
+        done = {BEST: weights, CURVE: [line.as_dict()], CONVERGED: found.converged, TEMPERATURES: list(temperatures)}
         report(line, done)
         return done
     start = dict(state or {})
@@ -105,7 +115,15 @@ def fit(
     def training(model: StepSettings) -> Training:
         classifier = words.classifier(task, table_VD).to(device)
         classifier.words.move_table(device)
-        made = Training(classifier, model, task.objective, seed=task.seed, workers=workers, precision=task.precision)
+        made = Training(
+            classifier,
+            model,
+            task.objective,
+            seed=task.seed,
+            workers=workers,
+            precision=task.precision,
+            calibrate=task.calibrate,
+        )
         if "weights" in start:
             made.load_state_dict(start)
         return made
@@ -116,11 +134,13 @@ def fit(
             report(line, searching.state_dict())
         if not task.refit:
             return searching.state_dict()
-        start = {SEARCH: searching.state_dict()[CURVE]}
+        searched = searching.state_dict()
+        start = {SEARCH: searched[CURVE], TEMPERATURES: searched[TEMPERATURES]}
         torch.manual_seed(task.seed)
     search: list[dict[str, Any]] = start[SEARCH]
     best = min(search, key=lambda line: float(line["validation_loss"]))
     again = training(replace(task.model, epochs=best["epoch"]))
+    again.temperatures = tuple(start.get(TEMPERATURES, ()))
     for line in again.run(joined(train, validation), NO_EXAMPLES):
         report(line, {**again.state_dict(), SEARCH: search})
     return {**again.state_dict(), SEARCH: search}
@@ -158,7 +178,7 @@ class _Words:
 
 def _fit_at_once(
     classifier: Classifier, means: Means, task: Task, model: LogisticSettings, *, workers: Workers, examples: int
-) -> tuple[EpochReport, bool]:
+) -> tuple[EpochReport, LogisticFit]:
     """Set the model to the optimum of logistic regression on the means; the special row stays as it is."""
     found = fit_logistic(
         means,
@@ -173,4 +193,4 @@ def _fit_at_once(
     weights = {**classifier.state_dict(), "model.dense.weight": found.weight_CD, "model.dense.bias": found.bias_C}
     classifier.load_state_dict(weights)
     taken = int(workers.sum(torch.tensor([len(means.means_ND)])))
-    return EpochReport(1, workers.count, taken, found.objectives[-1], None, None), found.converged
+    return EpochReport(1, workers.count, taken, found.objectives[-1], None, None), found

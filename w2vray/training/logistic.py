@@ -112,6 +112,8 @@ def fit_logistic(
     C: float,
     max_iterations: int,
     sum_over_workers: Callable[[Tensor], Tensor] = lambda value: value,
+    start: LogisticFit | None = None,
+    tolerance: float = 1e-7,
 ) -> LogisticFit:
     """Minimise the summed loss times ``C`` plus half the squared weights; the intercept is not penalised.
 
@@ -129,8 +131,10 @@ def fit_logistic(
         objective: gives the loss.
         examples: how many there are, over all workers.
         C: inverse strength of the penalty.
-        max_iterations: L-BFGS iterations at most.
+        max_iterations: largest number of L-BFGS iterations.
         sum_over_workers: adds a tensor up.
+        start: weights to start from; zeros where there are none.
+        tolerance: largest component of the gradient to stop at.
 
     Raises:
         DivergedError: the optimum, or what leads to it, is no number; on all workers alike.
@@ -143,12 +147,17 @@ def fit_logistic(
         raise DivergedError("the means of the texts' vectors are not finite; numbers of the vectors are too large")
     varies_D = variance_D > _CONSTANT * centre_D.square()
     scale_D = torch.where(varies_D, (variance_D / 4 + 2 * decay).rsqrt(), 0.0)
-    parameters_CD1 = torch.zeros(classes, dim + 1, dtype=torch.float64, requires_grad=True)
+    parameters_CD1 = torch.zeros(classes, dim + 1, dtype=torch.float64)
+    if start is not None:
+        weight_CD = torch.where(varies_D, start.weight_CD.double(), 0.0)
+        parameters_CD1[:, :-1] = torch.where(varies_D, weight_CD / scale_D, 0.0)
+        parameters_CD1[:, -1] = start.bias_C.double() + weight_CD @ centre_D
+    parameters_CD1.requires_grad_()
     optimizer = torch.optim.LBFGS(
         [parameters_CD1],
         max_iter=max_iterations,
         max_eval=4 * max_iterations,
-        tolerance_grad=1e-7,
+        tolerance_grad=tolerance,
         tolerance_change=1e-12,
         history_size=_history_size(parameters_CD1.numel()),
         line_search_fn="strong_wolfe",
@@ -176,7 +185,7 @@ def fit_logistic(
     optimizer.step(closure)  # type: ignore[no-untyped-call]
     weight_CD, bias_C = (part.detach().float() for part in solution())
     if not (weight_CD.isfinite().all() and bias_C.isfinite().all() and math.isfinite(objectives[-1])):
-        raise DivergedError(f"logistic regression comes to no numbers with --C {C:g}; name another")
+        raise DivergedError(f"logistic regression gives NaN or infinity with --C {C:g}; name another")
     assert parameters_CD1.grad is not None
     steepest = float(parameters_CD1.grad.abs().max())
     converged = optimizer.state[parameters_CD1]["n_iter"] < max_iterations and steepest <= _FLAT

@@ -19,6 +19,7 @@ from w2vray.settings.verbs import (
     LABEL_STRIP_HELP,
     OOV_CHOICES,
     STORE_FORMATS,
+    STRIP_HTML_HELP,
     TABLE_VERSION_HELP,
     TEXT_COLUMN_HELP,
     UNLABELLED_HELP,
@@ -54,24 +55,27 @@ class TrainSettings:
         lambda: f"Kind of classifier: {kinds.summaries()}.", kinds.DEFAULT, choices=kinds.names, group="Model"
     )
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN", group="Data")
+    strip_html: bool = documented(STRIP_HTML_HELP.format("model"), False, group="Data")
     label_column: str = documented(LABEL_COLUMN_HELP, "label", metavar="COLUMN", group="Data")
     label_strip: bool = documented(LABEL_STRIP_HELP, False, group="Data")
     label_separator: str | None = documented(LABEL_SEPARATOR_HELP, None, metavar="TEXT", group="Data")
     unlabelled: tuple[str, ...] = documented(UNLABELLED_HELP, (), metavar="VALUE", group="Data")
     where: str | None = documented(
-        "Take only rows of LABELLED and --validation for which this holds, such as \"lang == 'en' and year >= 2020\".",
+        "Use only rows of LABELLED and --validation for which this is true, such as \"lang == 'en' and year >= 2020\".",
         None,
         metavar="EXPR",
         group="Data",
     )
     format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS, group="Data")
     delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER", group="Data")
-    table_version: int | None = documented(f"Of LABELLED. {TABLE_VERSION_HELP}", None, metavar="N", group="Data")
+    table_version: int | None = documented(
+        f"{TABLE_VERSION_HELP} It is that of LABELLED.", None, metavar="N", group="Data"
+    )
     validation: tuple[str, ...] = documented("Labelled set kept for early stopping.", (), metavar="PATH", group="Data")
     validation_fraction: float | None = documented(
         lambda: (
-            f"Share of LABELLED kept for it. Default: {DEFAULT_VALIDATION_SHARE:g}; none with --validation, and none "
-            f"for {kinds.fitted_at_once()}, which needs no early stopping."
+            f"Share of LABELLED kept for early stopping. Default: {DEFAULT_VALIDATION_SHARE:g}; none with --validation "
+            f"and for {kinds.fitted_at_once()}, which needs no early stopping."
         ),
         None,
         group="Data",
@@ -95,14 +99,19 @@ class TrainSettings:
     )
     oov: str = documented(
         lambda: (
-            "How to treat out-of-vocabulary words, which have no vector: skip leaves them out; zero puts zeros in "
-            "their place; unknown one row for all, started from the table's mean and learnt "
-            f"({kinds.fitted_at_once()} keeps the mean); subword makes each a row of its n-grams, where VECTORS have "
-            "such."
+            "What the model reads for an out-of-vocabulary word, which has no vector: skip: nothing; zero: zeros; "
+            "unknown: a row that all such words share, the table's mean at first, then learnt "
+            f"({kinds.fitted_at_once()} keeps the mean); subword: the sum of its n-grams, if VECTORS have them."
         ),
         "skip",
         choices=OOV_CHOICES,
         group="Model",
+    )
+    calibrate: bool = documented(
+        "Fit a temperature on rows that were not learnt from, so that probabilities mean what they say: on those kept "
+        "for early stopping, or where there are none by 5 folds.",
+        True,
+        group="Training",
     )
     workers: str | int = documented(
         "Ray Train workers; MIN:MAX takes as many as there is room for, and goes on from the last epoch with more or "
@@ -113,14 +122,14 @@ class TrainSettings:
     )
     gpu: bool = documented("Give each worker a GPU.", False, group="Where it runs")
     precision: str = documented(
-        "Numbers of the training's matrix products; bfloat16 is for GPUs.",
+        "Precision of the training's matrix products; bfloat16 is for GPUs.",
         "float32",
         choices=PRECISIONS,
         group="Training",
     )
-    seed: int = documented("Seed of all that is random.", 0, group="Training")
+    seed: int = documented("Seed for everything random.", 0, group="Training")
     with_vectors: bool = documented(
-        "Put the vectors into the model directory, so that it can be moved.", False, group="Output"
+        "Copy the vectors into the model directory, so that it can be moved.", False, group="Output"
     )
     model_settings: Mapping[str, Any] = field(default_factory=dict)  # checked by models/kinds.py
 

@@ -22,6 +22,7 @@ from w2vray.errors import DivergedError
 from w2vray.models.batches import RaggedIds, length_batches
 from w2vray.models.classifier import Classifier
 from w2vray.settings.steps import StepSettings
+from w2vray.training.calibration import fit_temperatures
 from w2vray.training.epochs import ALONE, Workers, epoch_batches
 from w2vray.training.examples import Examples
 from w2vray.training.objectives import Objective
@@ -34,6 +35,9 @@ parts, so that its memory is bounded by this or its longest text, and on a CPU m
 
 VALIDATION_ROWS = 1 << 18
 """Examples for validation that are sorted by length together."""
+
+KEPT_LOGITS = 1 << 26
+"""Numbers that a worker keeps to fit temperatures with: of more rows, every second, third or so is taken."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +59,23 @@ class EpochReport:
         return asdict(self)
 
 
+Logits = list[tuple[Tensor, Tensor]]
+"""Pairs of logits_BC and labels, on the CPU."""
+
+
 def validate(
-    classifier: Classifier, examples: Examples, objective: Objective, workers: Workers = ALONE
+    classifier: Classifier,
+    examples: Examples,
+    objective: Objective,
+    workers: Workers = ALONE,
+    kept: Logits | None = None,
 ) -> tuple[float | None, float | None]:
-    """Return mean loss and accuracy over all examples, None where there are none; each worker takes its share."""
+    """Return mean loss and accuracy over all examples, None where there are none; each worker takes its share.
+
+    ``kept`` is given the logits of the worker's share, as many as there is room for.
+    """
     sums = torch.zeros(2, dtype=torch.float64)
+    every = math.ceil(len(examples) * examples.classes / workers.count / KEPT_LOGITS)
     classifier.eval()
     with torch.no_grad():
         for own in workers.chunks(len(examples), VALIDATION_ROWS):
@@ -69,6 +85,9 @@ def validate(
                 labels = examples.labels(rows_B).to(logits_BC.device)
                 sums[0] += float(objective.loss(logits_BC, labels))
                 sums[1] += objective.right(logits_BC, labels)
+                if kept is not None:
+                    taken = torch.from_numpy(rows_B // workers.count % every == 0).to(logits_BC.device)
+                    kept.append((logits_BC[taken].float().cpu(), labels[taken].cpu()))
     loss, right = workers.sum(sums).tolist()
     return (loss / len(examples), right / len(examples)) if len(examples) else (None, None)
 
@@ -91,6 +110,7 @@ class Training:
         seed: int,
         workers: Workers = ALONE,
         precision: str = "float32",
+        calibrate: bool = False,
     ) -> None:
         self.classifier, self.settings, self.objective = classifier, settings, objective
         self.seed, self.workers, self.precision = seed, workers, precision
@@ -104,6 +124,8 @@ class Training:
         self.averaged = AveragedModel(classifier, multi_avg_fn=_running_average(settings.averaging))
         self.curve: list[EpochReport] = []
         self.best = self._weights()
+        self.calibrate = calibrate
+        self.temperatures: tuple[float, ...] = ()  # of the best weights; none where no rows were kept
 
     def run(self, train: Examples, validation: Examples) -> Iterator[EpochReport]:
         """Train until done, reporting after each epoch; may be called again after ``load_state_dict``.
@@ -116,15 +138,26 @@ class Training:
             train_loss, taken = self._epoch(train, epoch)
             if not math.isfinite(train_loss):
                 raise DivergedError(f"the training loss is {train_loss} in epoch {epoch}; lower --learning-rate")
-            loss, accuracy = validate(
-                cast("Classifier", self.averaged.module), validation, self.objective, self.workers
-            )
+            averaged = cast("Classifier", self.averaged.module)
+            logits: Logits | None = [] if self.calibrate else None
+            loss, accuracy = validate(averaged, validation, self.objective, self.workers, logits)
             if not math.isfinite(loss or 0.0) or not self._is_finite():
-                raise DivergedError(f"the weights are no numbers after epoch {epoch}; lower --learning-rate")
+                raise DivergedError(f"the weights became NaN or infinite in epoch {epoch}; lower --learning-rate")
             if loss is None or loss < min(self._losses, default=math.inf):
                 self.best = self._weights()
+                if loss is not None and logits is not None:
+                    self.temperatures = self._fit_temperatures(logits, validation)
             self.curve.append(EpochReport(epoch, self.workers.count, taken, train_loss, loss, accuracy))
             yield self.curve[-1]
+
+    def _fit_temperatures(self, logits: Logits, validation: Examples) -> tuple[float, ...]:
+        every_label = torch.ones(1, dtype=torch.bool)
+        return fit_temperatures(
+            [(*pair, every_label) for pair in logits],
+            validation.classes,
+            multi_label=validation.multi_label,
+            sum_over_workers=self.workers.sum,
+        )
 
     def _is_finite(self) -> bool:
         return all(bool(value.isfinite().all()) for value in self.averaged.module.parameters())
@@ -229,6 +262,7 @@ class Training:
             "weights": copy.deepcopy(self.classifier.state_dict()),
             "averaged": copy.deepcopy(self.averaged.state_dict()),
             "best": self.best,
+            "temperatures": list(self.temperatures),
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
             "curve": [line.as_dict() for line in self.curve],
         }
@@ -238,6 +272,7 @@ class Training:
         self.classifier.load_state_dict(state["weights"])
         self.averaged.load_state_dict(state["averaged"])
         self.best = state["best"]
+        self.temperatures = tuple(state.get("temperatures", ()))
         self.optimizer.load_state_dict(state["optimizer"])
         self.curve = [EpochReport(**line) for line in state["curve"]]
 

@@ -59,7 +59,8 @@ def compare_families(
 
     Pieces of a tokenizer are found by that alone.
     """
-    others = [] if stored.pieces else [family(name) for name in FAMILIES if name != stored.family]
+    names = [] if stored.pieces else [name for name in FAMILIES if name != stored.family]
+    others = [family(name, strip_html=stored.strip_html) for name in names]
     found = []
     for rules in (stored, *others):
         pieces = vectors.pieces if rules.pieces else None
@@ -114,13 +115,15 @@ def coverage_warnings(
     if best is None or best.found.coverage < share + _WORTH_WHILE:
         return [f"{told}, and no other family of token rules finds many more: are these vectors of another language?"]
     better = f"Read as {best.family}, {best.found.coverage:.1%} of the tokens of a sample have one"
-    return [f"{told}. {better}: {made_anew(vectors.source, best.family)}, and train the model on those"]
+    return [f"{told}. {better}: {made_anew(vectors, best.family)}, and train the model on those"]
 
 
-def made_anew(source: Mapping[str, Any], family: str) -> str:
+def made_anew(vectors: Vectors, family: str) -> str:
     """Say how vectors of another family are made."""
+    source: Mapping[str, Any] = vectors.source
     if source.get("format") == "trained":
-        return f"train the vectors anew with `w2vray vectors train CORPUS --output NEW --family {family}`"
+        stripped = " --strip-html" * vectors.rules.strip_html
+        return f"train the vectors anew with `w2vray vectors train CORPUS --output NEW --family {family}{stripped}`"
     if source.get("format") == JOINED:
         return f"join the vectors anew with `w2vray vectors join VECTORS VECTORS --output NEW --family {family}`"
     path = shlex.quote(str(source.get("path", "SOURCE")))

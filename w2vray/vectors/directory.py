@@ -118,6 +118,10 @@ class Vectors:
             )
         return self
 
+    def without_html(self) -> Self:
+        """Return the vectors with the rule that texts are read without their HTML."""
+        return replace(self, rules=replace(self.rules, strip_html=True))
+
     def lookup(self, rules: TokenRules, oov: str, replaced_rows: npt.NDArray[np.int64] = _NO_ROWS) -> Lookup:
         """Return the look-up of a model: in this table, by these n-grams, or of these pieces."""
         covers = None if self.ngrams is None else self.ngrams.covers

@@ -17,6 +17,7 @@ _MASKED = 0.001  # share of words like "####"
 _DECIDING = 1000  # so many words, none of them a mark, tell that marks were dropped
 _CLITICS = ("'s", "n't")
 _MARKS = frozenset([*',.!?():;"', "\u3002", "\uff0c", "\u3001", "\u060c", "\u061f", "\u0964"])
+_PLACEHOLDERS = frozenset({"<user>", "<url>", "<hashtag>", "<number>", "<repeat>", "<allcaps>", "<elong>"})
 _FEW = 3  # words that a reason names
 
 
@@ -31,11 +32,15 @@ class FamilyGuess:
 def guess_family(words: Sequence[str], otherwise: str | None = None) -> FamilyGuess:
     """Guess from the commonest words of some vectors; ``otherwise`` is what their format or name speaks for.
 
-    ``fasttext`` where commas are left at words: only splitting at white space leaves them. ``cased`` where words are
-    of a script without spaces, or where marks are words of their own and case was kept; without case ``glove``, or
-    ``uncased`` where clitics are not split off as in GloVe. Without marks, ``googlenews`` where case was kept or digits
-    are masked, and ``plain`` where they are not. Where there are too few words to tell that, ``otherwise`` decides.
+    ``twitter`` where words are placeholders such as ``<user>``. ``fasttext`` where commas are left at words: only
+    splitting at white space leaves them. ``cased`` where words are of a script without spaces, or where marks are
+    words of their own and case was kept; without case ``glove``, or ``uncased`` where clitics are not split off as in
+    GloVe. Without marks, ``googlenews`` where case was kept or digits are masked, and ``plain`` where they are not.
+    Where there are too few words to tell that, ``otherwise`` decides.
     """
+    placeholders = [word for word in words if word in _PLACEHOLDERS]
+    if len(placeholders) > 1:
+        return FamilyGuess("twitter", f"placeholders of tweets are words ({_some(placeholders)})")
     commas = [word for word in words if word[-1:] == "," and word[-2:-1].isalpha()]
     if len(commas) > _ENDS_IN_COMMA * len(words):
         return FamilyGuess("fasttext", f"commas are left at {_share(commas, words)}")

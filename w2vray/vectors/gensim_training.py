@@ -9,6 +9,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,6 +19,7 @@ from w2vray.errors import VectorsError
 from w2vray.settings.vectors import FitVectorsSettings
 from w2vray.text import tokens
 from w2vray.text.invisible import SELECTOR
+from w2vray.text.tweets import with_words
 from w2vray.vectors.directory import Vectors
 from w2vray.vectors.ngrams import NGrams
 from w2vray.vectors.readers import Block
@@ -63,7 +65,7 @@ def fit_vectors(settings: FitVectorsSettings, texts: TextSource, progress: Updat
         model = _model(settings)
         model.build_vocab(corpus_file=str(corpus))
         if not len(model.wv):
-            raise VectorsError(f"no word is in the texts {settings.min_count} times; lower --min-count")
+            raise VectorsError(f"no word occurs {settings.min_count} times in the texts; lower --min-count")
         _unescape(model.wv)
         progress(0, settings.epochs, f"epochs, {len(model.wv):,} words")
         model.train(
@@ -86,7 +88,7 @@ def fit_vectors(settings: FitVectorsSettings, texts: TextSource, progress: Updat
         ngrams = None
         if settings.algorithm == "fasttext":
             ngrams = NGrams(model.wv.vectors_ngrams, *settings.ngram_lengths)
-        return writer.finish(tokens.family(settings.family), origin, ngrams)
+        return writer.finish(tokens.family(settings.family, strip_html=settings.strip_html), origin, ngrams)
 
 
 def _model(settings: FitVectorsSettings) -> Any:
@@ -124,15 +126,19 @@ def _write_tokens(
     rows: int,
     progress: Update,
 ) -> None:
-    tokenize = tokens.tokenizer(tokens.family(settings.family))
+    rules = tokens.family(settings.family, strip_html=settings.strip_html)
+    rewrite = tokens.rewriter(rules)
+    tokenize = tokens.tokenizer(replace(rules, strip_html=False, tweets=False))
     # An emoji is one word, with its selector (U+FE0F) or without: it is looked for in both ways.
     done = 0
     with _told_where(path), path.open("w", encoding="utf-8") as file:
         for array in texts:
             for text in array.to_pylist():
-                found = tokenize(text.replace(SELECTOR, ""))
+                read = text if rewrite is None else rewrite(text)
+                found = tokenize(read.replace(SELECTOR, ""))
                 for start in range(0, len(found), _LINE_TOKENS):
-                    file.write(_escaped(" ".join(found[start : start + _LINE_TOKENS])) + "\n")
+                    line = _escaped(" ".join(found[start : start + _LINE_TOKENS]))
+                    file.write((with_words(line) if rules.tweets else line) + "\n")
             done += len(array)
             progress(done, rows, "texts split")
 

@@ -42,7 +42,8 @@ def join_vectors(
             raise VectorsError(
                 f"the rows of {part.path} are pieces of a tokenizer, and only words can be joined; leave it out"
             )
-    rules = family(settings.family) if settings.family else _common_rules(settings.vectors, parts)
+    stripped = any(part.rules.strip_html for part in parts)
+    rules = family(settings.family, strip_html=stripped) if settings.family else _common_rules(settings.vectors, parts)
     dim = sum(part.dim for part in parts)
     if dim > MAX_DIM:
         raise VectorsError(
@@ -75,8 +76,8 @@ def _common_rules(paths: Sequence[str], parts: Sequence[Vectors]) -> TokenRules:
     if any(part.rules != parts[0].rules for part in parts):
         named = ", ".join(f"{path} ({part.rules.name})" for path, part in zip(paths, parts, strict=True))
         raise VectorsError(
-            f"the parts have different token rules: {named}. A text is split in one way only: say with --family in "
-            "which, or import the parts again with one --family"
+            f"the parts have different token rules: {named}. A text is split in one way only: choose it with "
+            "--family, or import the parts again with one --family"
         )
     return parts[0].rules
 

@@ -37,7 +37,7 @@ class VectorsWriter:
     def __init__(self, output: str | Path, *, dtype: str = "float32") -> None:
         self.output = Path(output)
         if self.output.exists():
-            raise VectorsError(f"{self.output} is already there; name another --output, or remove it first")
+            raise VectorsError(f"{self.output} already exists; give another --output, or remove it first")
         self.dtype = np.dtype(dtype)
         self.duplicates = 0
         self.largest = (0.0, "")

@@ -6,6 +6,7 @@ import io
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from w2vray.store.places import open_store
 from w2vray.store.plain.csv_ends import CellScanner
 from w2vray.store.plain.records import read_records
 from w2vray.store.reading import ROW_COLUMN, read_unit
-from w2vray.store.units import plan_units
+from w2vray.store.units import Unit, plan_units
 
 
 def described(file: Path, columns: list[str], read_as: ReadAs = ANY) -> tuple[Corpus, Description | Failure]:
@@ -276,3 +277,28 @@ def test_packed_lines_that_hardly_get_smaller_are_read(tmp_path: Path, pack: Cal
     (tmp_path / "a.jsonl.gz").write_bytes(pack(lines.encode()))
 
     assert [row["text"] for row in rows_of(tmp_path / "a.jsonl.gz", ["text"])] == texts
+
+
+def test_stretches_of_a_unit_are_read_as_one_piece_and_each_is_seen_to_be_unchanged(tmp_path: Path) -> None:
+    """Small stretches make no small blocks; a byte that was changed in any of them is noticed at its end."""
+    file = tmp_path / "a.jsonl"
+    lines = [json.dumps({"text": f"text {row:05} " + "x" * 200}) + "\n" for row in range(2000)]
+    lines.insert(700, "\n" * 150_000)  # more than a stretch of nothing but blank lines
+    file.write_text("".join(lines))
+    corpus, found = described(file, ["text"])
+    assert isinstance(found, Description)
+
+    (unit,) = plan_units([found])
+    batches = list(read_unit(unit, corpus.roots, ["text"]))
+
+    assert [stretch.rows for stretch in found.stretches].count(0) >= 1
+    assert len(unit.pieces) < len(found.stretches) - 2
+    assert [row["text"][:10] for batch in batches for row in batch.to_pylist()] == [f"text {n:05}" for n in range(2000)]
+    for place in (100, file.stat().st_size // 2 + 80_000, file.stat().st_size - 20):
+        data = bytearray(file.read_bytes())
+        data[place] ^= 1
+        (tmp_path / "b.jsonl").write_bytes(data)
+        (piece, *others) = (replace(piece, file="b.jsonl") for piece in unit.pieces)
+        with pytest.raises(FileError) as raised:
+            list(read_unit(Unit((piece, *others)), corpus.roots, ["text"]))
+        assert raised.value.reason == FileReason.CHANGED

@@ -17,7 +17,7 @@ class CnnSettings(StepSettings):
     )
     filters: int = documented("filters of each width.", 100)
     # on few validation rows the loss goes up and down for longer than the recurrent models' does
-    epochs: int = documented("times to go through the examples at most.", 60)
+    epochs: int = documented("largest number of passes over the examples.", 60)
     patience: int = documented("stop after this many epochs without a better validation loss.", 8)
     weight_decay: float = documented("decoupled weight decay (AdamW).", 0.1)
 

@@ -59,7 +59,7 @@ class Csv:
             line = int(records.lines_N[-1])
         if scanner.in_quotes:
             raise FileError(
-                f"a quote is opened in the record of line {line:,} and never closed: close it, or double it if it is a "
+                f"the record of line {line:,} opens a quote and never closes it: close it, or double it if it is a "
                 "character of the text",
                 reason=FileReason.DAMAGED_DATA,
             )
@@ -73,7 +73,7 @@ class Csv:
             layout=json.dumps({"compression": head.compression, "delimiter": used, "names": names}),
             notes=()
             if read_as.delimiter or used == ","
-            else (f"its cells are parted by {used!r}; --delimiter says otherwise",),
+            else (f"its cells are separated by {used!r}; --delimiter changes that",),
         )
 
     def read(

@@ -99,17 +99,31 @@ def content_fingerprint(stretches: Sequence[Stretch]) -> str:
 
 
 def unchanged(handle: Any, compression: str | None, piece: Piece) -> Iterator[bytes]:
-    """Yield the bytes of a piece; when all are through, see whether they are those that were planned.
+    """Yield the bytes of a piece; at the end of each of its stretches, see whether they are those that were planned.
 
     Raises:
         FileError: they are others.
     """
-    crc, size = zlib.crc32(b"" if piece.row_start else look(handle).start[: piece.start]), 0
+    planned = piece.fingerprint.split(" ")
+    starts = [int(fingerprint.partition("-")[0], 16) for fingerprint in planned]
+    stops = [*starts[1:], piece.stop]
+    crc, at = zlib.crc32(b"" if piece.row_start else look(handle).start[: piece.start]), piece.start
     for chunk in chunks(handle, compression, piece.start, piece.stop):
-        crc = zlib.crc32(chunk, crc)
-        size += len(chunk)
+        rest = chunk
+        while len(stops) > 1 and at + len(rest) >= stops[0]:
+            here = stops.pop(0) - at
+            crc, at = zlib.crc32(rest[:here], crc), at + here
+            _require_planned(piece, planned.pop(0), starts.pop(0), crc)
+            crc, rest = 0, rest[here:]
+        crc, at = zlib.crc32(rest, crc), at + len(rest)
         yield chunk
-    if size != piece.stop - piece.start or _fingerprint(piece.start, crc) != piece.fingerprint:
+    if at != piece.stop:
+        raise piece.changed("holds fewer bytes than when planned")
+    _require_planned(piece, planned[-1], starts[-1], crc)
+
+
+def _require_planned(piece: Piece, planned: str, start: int, crc: int) -> None:
+    if planned != _fingerprint(start, crc):
         raise piece.changed("holds other bytes than when planned")
 
 

@@ -120,7 +120,7 @@ def require_lines(head: Head) -> None:
     lines = head.lines(_FIRST_LINES)
     if lines and lines[0].lstrip()[:1] == b"[":
         raise FileError(
-            "it is one JSON array, and not an object a line: write it so, as with `jq -c '.[]' FILE > FILE.jsonl`",
+            "it is one JSON array, and not an object on each line: convert it, as with `jq -c '.[]' FILE > FILE.jsonl`",
             reason=FileReason.UNKNOWN_FORMAT,
         )
     if b"\n" not in head.start.rstrip(b"\n") and len(lines) > 1 and _reads(lines[0]):

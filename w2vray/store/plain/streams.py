@@ -87,7 +87,7 @@ def require_utf8_text(head: Head) -> None:
         name = "UTF-16, or no text"
     if name is not None:
         raise FileError(
-            f"it is {name}, and UTF-8 is read: write it anew, as with `iconv -f UTF-16 -t UTF-8 FILE > OTHER`",
+            f"it is {name}, and only UTF-8 is read: convert it, as with `iconv -f UTF-16 -t UTF-8 FILE > OTHER`",
             reason=FileReason.UNSUPPORTED,
         )
 
@@ -101,7 +101,7 @@ def damaged(error: Exception, compression: str | None) -> FileError:
         return found
     what = str(found).removeprefix(" cannot be read: ")
     return FileError(
-        f"it is cut short, or something stands behind its end: its {compression} data cannot be unpacked ({what})",
+        f"it is cut short, or something follows its end: its {compression} data cannot be unpacked ({what})",
         reason=FileReason.DAMAGED_DATA,
     )
 

@@ -7,6 +7,7 @@ into pieces, all that is read are parts of texts that ``Lookup`` splits, each on
 Shape letters: CONTRIBUTING.md.
 """
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -17,9 +18,11 @@ from w2vray.kernels.compiling import read_only, why_no_kernels
 from w2vray.text.fast.assembling import Entries, OovIds, assemble
 from w2vray.text.fast.misses import LATELY, Misses, empty_misses, grown
 from w2vray.text.fast.parting import PartReader
+from w2vray.text.fast.rewriting import rewritten
 from w2vray.text.fast.words import WordReader
 from w2vray.text.fast.writing import FlatTexts
 from w2vray.text.lookup import Ids, Lookup
+from w2vray.text.tokens import rewriter
 
 __all__ = ["FastLookup", "fastest"]
 
@@ -43,8 +46,11 @@ class FastLookup:
     def __init__(self, lookup: Lookup) -> None:
         self.lookup = lookup
         self._reader: WordReader | PartReader = (
-            WordReader(lookup.rules, lookup.vocabulary) if lookup.pieces is None else PartReader(lookup.pieces.cuts)
+            WordReader(replace(lookup.rules, strip_html=False, tweets=False), lookup.vocabulary)
+            if lookup.pieces is None
+            else PartReader(lookup.pieces.cuts)
         )
+        self._rewrite = rewriter(lookup.rules)
         self._oov_ids = _oov_ids(lookup)
         self._codes = np.empty(_CODES, dtype=np.int32)
         self._forget()
@@ -53,7 +59,10 @@ class FastLookup:
         """Look up texts (no nulls)."""
         if self._count > self._reader.remembered or len(self._misses.blob) > self._reader.remembered_bytes:
             self._forget()
-        flat = self._reader.prepared(_flat(texts))
+        flat = _flat(texts)
+        if self._rewrite is not None:
+            flat = rewritten(flat, self._rewrite, html_alone=not self.lookup.rules.tweets)
+        flat = self._reader.prepared(flat)
         ends_N = np.empty(len(texts), dtype=np.int64)
         text, at, tokens = 0, int(flat.offsets[0]), 0
         while True:

@@ -36,7 +36,7 @@ def gensim_source(stream: ByteStream, limit: int | None = None, *, trusted: bool
     """
     path, head = stream.path, stream.peek(64)
     if not is_pickle(head):
-        raise VectorsError(f"{path}: gensim's files are pickles, and this is none: it starts with {head[:8]!r}")
+        raise VectorsError(f"{path}: gensim's files are pickles, and this is not one: it starts with {head[:8]!r}")
     if not trusted:
         raise VectorsError(
             f"{path} is a Python pickle, as gensim's save() writes it: loading it runs any code that somebody put into "

@@ -32,15 +32,12 @@ _MAGICS: Sequence[tuple[bytes, str]] = (
         b"version https://git-lfs.github.com/spec/",
         "a pointer of Git LFS: the file itself was not fetched; run `git lfs pull` beside it",
     ),
-    (b"\xff\xfe\x00\x00", "UTF-32 text; " + _UTF8.format("UTF-32")),
-    (b"\x00\x00\xfe\xff", "UTF-32 text; " + _UTF8.format("UTF-32")),
-    (b"\xff\xfe", "UTF-16 text; " + _UTF8.format("UTF-16")),
-    (b"\xfe\xff", "UTF-16 text; " + _UTF8.format("UTF-16")),
 )
 _WIDE = {"UTF-16LE": (2, 0), "UTF-16BE": (2, 1), "UTF-32LE": (4, 0), "UTF-32BE": (4, 3)}
 _NO_BREAK_SPACE = "\N{NO-BREAK SPACE}".encode()
 _NUMBER = r"[-+]?(\d+([.]\d*)?|[.]\d+)([eE][-+]?\d+)?"
 _CSV = re.compile(rf"[^,;|]*([,;|]) ?{_NUMBER}( ?\1 ?{_NUMBER})*\s*".encode())
+_MINUS = re.compile(b"[ \t]" + "\N{MINUS SIGN}".encode() + rb"[0-9.]")
 _LISTED = 8
 
 
@@ -89,9 +86,11 @@ def _parted(lines: Sequence[bytes]) -> str:
     for line in lines:
         if (found := _CSV.fullmatch(line)) is not None:
             mark = found.group(1).decode()
-            return f"a table whose fields are parted by {mark!r}; part them by spaces, and leave quotes out"
+            return f"a table whose fields are separated by {mark!r}; separate them by spaces, and leave quotes out"
         if b" " not in line.strip() and _NO_BREAK_SPACE in line:
-            return "text whose fields are parted by no-break spaces (U+00A0); part them by spaces"
+            return "text whose fields are separated by no-break spaces (U+00A0); separate them by spaces"
+        if _MINUS.search(line) is not None:
+            return "text whose minus signs are those of typesetters (U+2212); write - in their place"
     return ""
 
 

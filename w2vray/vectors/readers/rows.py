@@ -18,8 +18,8 @@ __all__ = ["rows_source"]
 
 _SAMPLE = 1 << 20
 _EXPECTED = (
-    "expected word2vec (a line of rows and width), GloVe (a word and its numbers, parted by spaces), fastText's .bin "
-    "or gensim's save()"
+    "expected word2vec (a line of rows and width), GloVe (a word and its numbers, separated by spaces), fastText's "
+    ".bin or gensim's save()"
 )
 _NARROW = 3
 _LEAST_ROWS = 5
@@ -42,6 +42,8 @@ def rows_source(stream: ByteStream, format: str, bad: BadRows, limit: int | None
     stream.until(b"\n", MAX_LINE)
     form = form_of(sample_lines(stream), dim)
     if format == "word2vec-text" or (format == "auto" and _is_text(stream, form)):
+        if format == "auto":
+            _refuse_dressed(stream, form)
         return _word2vec_text(stream, header, form, bad, limit)
     if format == "auto" and (trouble := binary_trouble(stream.peek(_SAMPLE), dim, rows)) is not None:
         raise VectorsError(
@@ -54,9 +56,10 @@ def rows_source(stream: ByteStream, format: str, bad: BadRows, limit: int | None
 
 def _header(stream: ByteStream) -> tuple[int, int] | None:
     """Return rows and width where the first line is a word2vec header."""
-    line, newline, _ = stream.peek(64).partition(b"\n")
+    head = stream.peek(64)
+    line, newline, _ = head.partition(b"\n")
     fields = line.split()
-    if not newline or len(fields) != 2 or not all(field.isdigit() for field in fields):
+    if not (newline or len(head) < 64) or len(fields) != 2 or not all(field.isdigit() for field in fields):
         return None
     rows, dim = int(fields[0]), int(fields[1])
     if rows < 1 or not 1 <= dim <= MAX_DIM:
@@ -92,7 +95,8 @@ def _glove(stream: ByteStream, format: str, bad: BadRows, limit: int | None) -> 
     if form.dim is None or form.dim > MAX_DIM:
         raise _not_rows(stream, lines)
     if format == "auto":
-        _refuse_lists(stream, form)
+        _refuse_lists(stream, form, lines)
+        _refuse_dressed(stream, form)
     text = TextRows(stream, form.dim, bad, None, form.tabs)
     return Source(stream.path, "glove", form.dim, None, "glove", text.blocks(limit), notes=text.notes)
 
@@ -110,7 +114,26 @@ def _not_rows(stream: ByteStream, lines: Sequence[bytes]) -> VectorsError:
     return VectorsError(f"{stream.path}: the first line is {shown(first)}; {_EXPECTED}")
 
 
-def _refuse_lists(stream: ByteStream, form: TextForm) -> None:
+def _refuse_dressed(stream: ByteStream, form: TextForm) -> None:
+    """Refuse rows in which something stands at each word that is not part of it: no text would find such words.
+
+    Raises:
+        VectorsError: it does.
+    """
+    named = "; name the format, such as --format glove, if it is meant so"
+    if form.around:
+        where = f"in {form.around[0]}" if len(form.around) > 1 else f"before {form.around!r}"
+        raise VectorsError(
+            f"{stream.path}: each of the first {form.rows:,} words stands {where}; write the words alone{named}"
+        )
+    if form.counts_first:
+        raise VectorsError(
+            f"{stream.path}: the first number of each row is a whole one and falls from row to row, as counts of words "
+            f"do; take it away{named}"
+        )
+
+
+def _refuse_lists(stream: ByteStream, form: TextForm, lines: Sequence[bytes]) -> None:
     """Refuse texts with a label behind each, and counted words, which look like narrow vectors.
 
     Raises:
@@ -118,6 +141,8 @@ def _refuse_lists(stream: ByteStream, form: TextForm) -> None:
     """
     assert form.dim is not None
     if form.agreeing * 2 < form.rows:
+        if what := what_lines_are(lines):
+            raise VectorsError(f"{stream.path} is {what}")
         raise VectorsError(
             f"{stream.path}: only {form.agreeing:,} of the first {form.rows:,} lines end in {form.dim} numbers, and no "
             f"other width is commoner; {_EXPECTED}"

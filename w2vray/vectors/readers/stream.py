@@ -1,5 +1,6 @@
 """Bytes of a file of word vectors, plain or packed, with every failure told in the file's name."""
 
+import codecs
 import io
 import lzma
 import tarfile
@@ -118,13 +119,15 @@ class ByteStream:
         return data
 
     def _endless(self, mark: bytes, limit: int) -> VectorsError:
-        return VectorsError(f"{self.path}: no {mark!r} within {limit:,} bytes; this is no file of word vectors")
+        return VectorsError(f"{self.path}: no {mark!r} within {limit:,} bytes; this is not a file of word vectors")
 
     def _more(self, size: int) -> bytes:
         try:
             return bytes(self.handle.read(max(size, _CHUNK)))
         except (EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, tarfile.TarError, OSError) as error:
             raise self._failed(error) from error
+        except UnicodeError as error:
+            raise VectorsError(f"{self.path}: the {self.packing} text is damaged ({error}); fetch it again") from error
         except (RuntimeError, NotImplementedError, pa.ArrowException) as error:
             raise VectorsError(f"{self.path}: the {self.packing} data cannot be unpacked ({error})") from error
 
@@ -152,6 +155,23 @@ class _Unpacked(io.RawIOBase):
         return len(data)
 
 
+class _Utf8:
+    """Text of another encoding as UTF-8: what the next layer reads."""
+
+    def __init__(self, file: Any, encoding: str) -> None:
+        self.text = io.TextIOWrapper(file, encoding=encoding, newline="")
+
+    def read(self, size: int) -> bytes:
+        return self.text.read(size).encode()
+
+
+def _wide_encoding(head: bytes) -> str | None:
+    """Return the encoding that a byte order mark tells; None for UTF-8, and where there is no such mark."""
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
+    return "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else None
+
+
 @contextmanager
 def open_bytes(path: Path, member: str | None = None) -> Iterator[ByteStream]:
     """Open a file, seeing through gzip, bzip2, xz, zstd, lz4, zip and tar by their first bytes.
@@ -177,6 +197,8 @@ def open_bytes(path: Path, member: str | None = None) -> Iterator[ByteStream]:
                 stream = ByteStream(path, stack.enter_context(packing.open(inner)), packing.name)
             else:
                 break
+        if (encoding := _wide_encoding(stream.peek(4))) is not None:
+            stream = ByteStream(path, _Utf8(_file_of(stream), encoding), encoding.upper())
         if member is not None and not taken:
             raise VectorsError(f"{path} is not an archive of files, so it has no {member!r}; leave --member out")
         # Outside of any try: an OSError of whoever reads (a full disk) is not this file's.

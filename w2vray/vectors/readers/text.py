@@ -61,7 +61,7 @@ class TextRows:
         row, step = 0, rows_per_block(self.dim)
         while row != limit and (data := self.stream.lines(step if limit is None else min(step, limit - row))):
             if not data.endswith(b"\n") and data.strip():
-                self.notes.append(f"the last line does not end: see whether {self.stream.path} was cut short")
+                self.notes.append(f"the last line has no line end: check whether {self.stream.path} was cut short")
             data = self._without_blank_end(data)
             if not data:
                 break

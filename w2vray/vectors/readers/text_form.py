@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from w2vray.vectors.readers.stream import MAX_LINE, ByteStream
 
@@ -14,6 +15,8 @@ _LINES = 256
 _DECIMAL_COMMA = re.compile(rb"[-+]?\d+,\d+([eE][-+]?\d+)?")
 _NOT_TEXT = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LEAST_TEXT = 100
+_TELLING_ROWS = 5
+_QUOTES, _AFTER_WORDS = (b'"', b"'"), (b":", b"=", b",", b";", b"|")
 
 
 def is_number(text: bytes) -> bool:
@@ -73,6 +76,8 @@ class TextForm:
     phrases: int
     wordless: int
     whole_numbers: bool
+    around: str  # a mark that each word ends with, or a pair that each stands between; empty where there is none
+    counts_first: bool  # the first number of each row is a whole one, as large as those behind it or larger
 
 
 def form_of(lines: Sequence[bytes], header_dim: int | None) -> TextForm:
@@ -98,7 +103,31 @@ def form_of(lines: Sequence[bytes], header_dim: int | None) -> TextForm:
         phrases=sum(len(fields) > run + 1 for fields, run in zip(split, runs, strict=True)),
         wordless=sum(is_number(fields[0]) for fields in split),
         whole_numbers=all(field.isdigit() for fields in split for field in fields[1:]),
+        around=_around([fields[0] for fields in split if fields]),
+        counts_first=_counts_first(
+            [fields[-commonest:] for fields, run in zip(split, runs, strict=True) if run == commonest]
+        ),
     )
+
+
+def _around(words: Sequence[bytes]) -> str:
+    """Return the mark that each word ends with, or the quotes that each stands in."""
+    if len(words) < _TELLING_ROWS:
+        return ""
+    ends = {word[-1:] for word in words}
+    last = next(iter(ends)) if len(ends) == 1 else b""
+    if last in _QUOTES and all(word.startswith(last) and len(word) > 1 for word in words):
+        return (last * 2).decode()
+    return last.decode() if last in _AFTER_WORDS else ""
+
+
+def _counts_first(numbers: Sequence[Sequence[bytes]]) -> bool:
+    """Tell whether each row has a count between its word and its numbers: whole, none larger than the last."""
+    if len(numbers) < _TELLING_ROWS or any(len(row) < 2 or not row[0].isdigit() for row in numbers):
+        return False
+    first = [int(row[0]) for row in numbers]
+    falling = all(after <= before for before, after in pairwise(first)) and first[-1] < first[0]
+    return falling and not any(field.isdigit() for row in numbers for field in row[1:])
 
 
 def _run(fields: Sequence[bytes]) -> int:

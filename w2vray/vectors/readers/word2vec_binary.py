@@ -33,6 +33,7 @@ _LEAST_ROWS = 8  # that say what is usual
 _SAMPLE_ROWS = 64
 _TELLING_ROWS = 4
 _SANE = (1e-12, 1e12)
+_SMALL = 1 << 20  # of an int32; no float32 has these bits but 0 and some that are not normal
 _MISREAD = "; the rows before it are damaged, or the header or the format is another"
 
 
@@ -96,7 +97,7 @@ class BinaryRows:
             yield block
         if last != limit and self.stream.peek(2) not in {b"", b"\n"}:
             raise VectorsError(
-                f"{self.stream.path}: there is more behind row {self.rows:,}, the last that its header promises; "
+                f"{self.stream.path}: there is more after row {self.rows:,}, the last that its header promises; "
                 "the header counts too few rows, or this is another format"
             )
         if self._phrases:
@@ -118,7 +119,7 @@ class BinaryRows:
     def _ends(self, data: bytes, row: int) -> VectorsError:
         if data.find(b" ", 0, _MAX_WORD) < 0 and len(data) >= _MAX_WORD:
             return VectorsError(
-                f"{self.stream.path}, row {row}: no b' ' within {_MAX_WORD:,} bytes; this is no file of word vectors"
+                f"{self.stream.path}, row {row}: no b' ' within {_MAX_WORD:,} bytes; this is not a file of word vectors"
             )
         return VectorsError(
             f"{self.stream.path}, row {row}: the file ends here; its header promises {self.rows:,} rows of {self.dim} "
@@ -200,7 +201,7 @@ class BinaryRows:
         if reason:
             return reason, said + (_MISREAD if reason == Reason.CONTROL else "")
         if self._newline and row < self.rows and next_byte not in {b"", b"\n"}:
-            said = f" ({shown(word)}): no line end is behind its numbers, as behind those of other rows"
+            said = f" ({shown(word)}): its numbers are not followed by a line end, as those of other rows are"
             return Reason.DAMAGED, said + "; the file is damaged"
         with np.errstate(invalid="ignore"):
             largest = float(np.abs(np.frombuffer(vector, dtype="<f4")).max())
@@ -299,4 +300,6 @@ def _swapped(sample: bytes, dim: int) -> str | None:
         shares.append(float(((numbers > _SANE[0]) & (numbers < _SANE[1])).mean()) if len(numbers) else 1.0)
     if shares[0] < 0.5 and shares[1] > 0.95:
         return "its numbers are big-endian; word2vec's binary format is little-endian: write them so"
+    if shares[0] < 0.5 and (np.abs(np.frombuffer(b"".join(vectors), dtype="<i4").astype(np.int64)) < _SMALL).all():
+        return "its numbers are int32; word2vec's binary format has float32: write them so"
     return None

@@ -1,0 +1,314 @@
+"""Write the measured figures of ``docs/figures/*.json`` into README and the pages: tables, sentences, one plot.
+
+A page has a pair of comments around each piece, and this script replaces what is between them::
+
+    <!-- figures: accuracy -->
+    ... written by this script ...
+    <!-- end of figures -->
+
+To measure anew, write the JSON files with the scripts that measure, then run this one (extra ``docs``)::
+
+    python jobs/accuracy/make_table.py --data DIR --json ... > docs/figures/accuracy.json
+    python jobs/benchmark/run.py --only job look-up models training --json > docs/figures/speed.json
+    python jobs/benchmark/run.py --only job --job-megabytes 100 --runs 3 --json > docs/figures/speed-small.json
+    python jobs/docs/figures.py
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["PIECES", "accuracies", "speeds", "written"]
+
+ROOT = Path(__file__).resolve().parents[2]
+FIGURES = ROOT / "docs" / "figures"
+PLOT = FIGURES / "speed.svg"
+PAGES = ("README.md", "docs/accuracy.md", "docs/performance.md")
+
+VECTORS = {
+    "glove50": "GloVe 50d",
+    "googlenews8k": "GoogleNews, 8,007 words",
+    "joined": "both joined",
+    "trained": "trained on the set",
+}
+RECURRENT = ("average", "cnn", "lstm", "gru")
+_PIECE = re.compile(r"(<!-- figures: ([\w ,-]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
+
+Row = Mapping[str, Any]
+
+
+def accuracies() -> dict[tuple[str, str, str, str], Row]:
+    """Return the accuracy figures by set, vectors, model and words."""
+    return {tuple(figure["row"].values()): figure for figure in _read("accuracy")["figures"]}
+
+
+def speeds(file: str = "speed") -> dict[tuple[str, str], Row]:
+    """Return the speed figures by section and by what was measured."""
+    return {(row["section"], row["what"]): row for row in _read(file)["rows_measured"]}
+
+
+def _read(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((FIGURES / f"{name}.json").read_text(encoding="utf-8"))
+    return content
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [f"| {' | '.join(line)} |\n" for line in (head, *rows)]
+    return "".join([lines[0], f"|{'---|' * len(head)}\n", *lines[1:]])
+
+
+def _measured(name: str) -> str:
+    about = _read(name)["measured"]
+    note = f" {about['note']}" if "note" in about else ""
+    return f"Measured: {about['date']}, revision {about['revision']}; machine: {about['machine']}.{note}\n"
+
+
+# Accuracy
+
+
+def _cell(figure: Row | None, *, spread: bool = True) -> str:
+    if figure is None:
+        return ""
+    of_seeds = f" ({figure['spread_percent']:.1f})" if spread and figure["spread_percent"] is not None else ""
+    return f"{figure['mean_percent']:.1f}{of_seeds}"
+
+
+def _sets() -> list[str]:
+    return list(dict.fromkeys(key[0] for key in accuracies()))
+
+
+def _accuracy_table(columns: Mapping[str, tuple[str, str, str]], *, spread: bool) -> str:
+    """Return a row for each set; a column is a heading and the vectors, the model and the words that it shows."""
+    found = accuracies()
+    rows = [[name, *(_cell(found.get((name, *key)), spread=spread) for key in columns.values())] for name in _sets()]
+    return _table(["set", *columns], [row for row in rows if any(row[2:])])
+
+
+def accuracy_in_short() -> str:
+    """Return the table of README."""
+    columns = {
+        "`average`": ("glove50", "average", "frozen"),
+        "`average`, tuned": ("glove50", "average", "tuned"),
+        "`cnn`": ("glove50", "cnn", "frozen"),
+        "`gru`": ("glove50", "gru", "frozen"),
+        "TF-IDF and logistic regression": ("-", "tfidf", "-"),
+        "fastText, 2-grams": ("-", "fasttext", "-"),
+    }
+    return _accuracy_table(columns, spread=False)
+
+
+def accuracy_beside_tools() -> str:
+    """Return the models with frozen words, beside what people would use instead."""
+    columns = {
+        **{model: ("glove50", model, "frozen") for model in RECURRENT},
+        "scikit-learn on the same means": ("glove50", "sklearn", "frozen"),
+        "TF-IDF, 1- and 2-grams": ("-", "tfidf", "-"),
+        "fastText, 2-grams": ("-", "fasttext", "-"),
+    }
+    return _accuracy_table(columns, spread=True)
+
+
+def accuracy_beside_plain_networks() -> str:
+    """Return the networks beside those that one would write in plain torch, of the sets that these were measured on."""
+    shown = {
+        "`cnn`": "cnn",
+        "plain CNN": "plain-cnn",
+        "padded CNN": "padded-cnn",
+        "`lstm`": "lstm",
+        "plain LSTM": "plain-lstm",
+        "`gru`": "gru",
+        "plain GRU": "plain-gru",
+    }
+    found, sets = accuracies(), _sets()
+    rows = [
+        [name, *(_cell(found.get((name, "glove50", model, "frozen"))) for model in shown.values())]
+        for name in sets
+        if (name, "glove50", "plain-cnn", "frozen") in found
+    ]
+    return _table(["set", *shown], rows)
+
+
+def accuracy_of_all_vectors() -> str:
+    """Return every set with every table of vectors: words frozen / words tuned."""
+    found, rows = accuracies(), []
+    for name in _sets():
+        for number, (vectors, title) in enumerate(VECTORS.items()):
+            cells = [
+                " / ".join(_cell(found[name, vectors, model, words]) for words in ("frozen", "tuned"))
+                for model in RECURRENT
+            ]
+            rows.append([name if number == 0 else "", title, *cells])
+    return _table(["set", "vectors", *RECURRENT], rows).replace("|  |", "| |")
+
+
+# Speed
+
+
+def rounded(value: float, digits: int = 3) -> str:
+    """Round to some digits that count, and write no exponent: 159, 12.0, 3.3, 120."""
+    short = float(f"{value:.{digits}g}")
+    return f"{short:,.0f}" if short >= 10 ** (digits - 1) else f"{short:#.{digits}g}"
+
+
+def _rival(row: Row, name: str) -> float:
+    """Return the speed of a rival: a row says how many times as fast it is."""
+    return float(row["value"] / row["against"][name])
+
+
+def _fasttext(row: Row) -> str:
+    return next(str(name) for name in row["against"] if name.startswith("fastText"))
+
+
+def speed_of_jobs() -> str:
+    """Return whole jobs, from Parquet to Parquet."""
+    found, rows = speeds(), []
+    for model in ("average", "cnn"):
+        row = found["job", model]
+        name = _fasttext(row)
+        rows.append(
+            [
+                f"`{model}`",
+                f"{rounded(row['value'])} MB/s",
+                f"{rounded(_rival(row, 'no Ray'))} MB/s",
+                f"{rounded(_rival(row, name))} MB/s ({name.removeprefix('fastText ')})",
+                f"{rounded(_rival(row, 'TF-IDF + LR'))} MB/s",
+            ]
+        )
+    head = ["4.0 GB of short descriptions", "through Ray", "the same units without Ray", "script with fastText"]
+    return _table([*head, "TF-IDF and logistic regression"], rows)
+
+
+def speed_of_kernels() -> str:
+    """Return look-up and models alone, on one core."""
+    rows = []
+    for (section, what), row in speeds().items():
+        if section == "look-up":
+            times = rounded(row["against"]["re.findall + dict"], 2)
+            rows.append(
+                [f"look-up, `{what}`", f"{rounded(row['value'])} MB/s", f"{times} times `re.findall` and a dict"]
+            )
+        if section == "models":
+            rows.append([f"`{what}`", f"{rounded(row['value'])} M tokens/s", _beside_torch(row)])
+    return _table(["step", "speed", "compared with"], rows)
+
+
+def _beside_torch(row: Row) -> str:
+    against, name = row["against"], _fasttext(row)
+    text = f"{rounded(against['torch, sorted'], 2)} times torch on batches of similar lengths"
+    if "torch, as they come" in against:
+        text += f", {rounded(against['torch, as they come'], 2)} times on batches as they come"
+    grams = f"fastText's {name.removeprefix('fastText ')}"
+    if against[name] < 1:
+        return f"{text}; {grams} are {rounded(1 / against[name], 2)} times as fast"
+    return f"{text}; {rounded(against[name], 2)} times {grams}"
+
+
+def speed_of_training() -> str:
+    """Return trainings: one worker, two on one training, and two trainings side by side."""
+    found, rows = speeds(), []
+    for network in ("cnn", "lstm", "gru"):
+        for words in ("frozen", "tuned"):
+            one, two, apart = (
+                found["training", f"{network}, {words}, {how}"] for how in ("1 worker", "2 workers", "2 apart")
+            )
+            rows.append(
+                [
+                    f"`{network}`, words {words}",
+                    f"{one['value']:,.0f}",
+                    f"{rounded(one['against']['plain loop'], 2)} times",
+                    f"{two['value']:,.0f}, {two['against']['1 worker']:.1f} times one",
+                    f"{apart['value']:,.0f}, {apart['against']['1 worker']:.1f} times one",
+                ]
+            )
+    head = ["examples/s", "one worker", "against a plain loop", "two workers on one training"]
+    return _table([*head, "two trainings side by side"], rows)
+
+
+def speed_in_a_sentence() -> str:
+    """Return how fast a whole job is."""
+    average, cnn = speeds()["job", "average"], speeds()["job", "cnn"]
+    return (
+        f"`average` scored {rounded(average['value'])} MB/s, {_times(average)} times as fast as a script with "
+        f"fastText; `cnn` scored {rounded(cnn['value'])} MB/s, {_times(cnn)} times as fast as fastText with 2-grams.\n"
+    )
+
+
+def _times(row: Row) -> str:
+    return rounded(row["against"][_fasttext(row)], 2)
+
+
+def speed_of_small_jobs() -> str:
+    """Return what the start of Ray costs where there is little to do."""
+    lines = []
+    for model in ("average", "cnn"):
+        row = speeds("speed-small")["job", model]
+        megabytes, name = float(row["note"].split()[0]), _fasttext(row)
+        ours, theirs = (f"{megabytes / speed:.1f} s" for speed in (row["value"], _rival(row, name)))
+        lines.append(f"`{model}` took {ours}, and {name} took {theirs}")
+    return f"On {megabytes:.0f} MB {'; '.join(lines)}.\n"
+
+
+def speed_plot() -> str:
+    """Return the picture of README, with a text for those who do not see it."""
+    return (
+        "![Bars: megabytes of text per second from Parquet to Parquet, w2vray beside scripts with fastText and "
+        "scikit-learn](docs/figures/speed.svg)\n"
+    )
+
+
+PIECES: Mapping[str, Callable[[], str]] = {
+    "accuracy in short": accuracy_in_short,
+    "accuracy beside tools": accuracy_beside_tools,
+    "accuracy beside plain networks": accuracy_beside_plain_networks,
+    "accuracy of all vectors": accuracy_of_all_vectors,
+    "accuracy, measured": lambda: _measured("accuracy"),
+    "speed, measured": lambda: _measured("speed"),
+    "speed of jobs": speed_of_jobs,
+    "speed of kernels": speed_of_kernels,
+    "speed of training": speed_of_training,
+    "speed in a sentence": speed_in_a_sentence,
+    "speed of small jobs": speed_of_small_jobs,
+    "speed plot": speed_plot,
+}
+"""What a page can have between its comments, by name."""
+
+
+def written(page: str) -> str:
+    """Return a page's text with each piece as the JSON files have it."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    new = _PIECE.sub(lambda found: f"{found[1]}{PIECES[found[2]]()}{found[3]}", text)
+    return new.replace("(docs/figures/", "(figures/") if page.startswith("docs/") else new
+
+
+def draw() -> None:
+    """Draw the plot: bars of the whole jobs."""
+    import matplotlib as mpl  # noqa: PLC0415 - of the extra `docs`, and only for this
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "w2vray", "font.family": "sans-serif"})
+    average, cnn = speeds()["job", "average"], speeds()["job", "cnn"]
+    ours, others = "#3f51b5", "#9e9e9e"
+    bars = [
+        ("w2vray, average", average["value"], ours),
+        (_fasttext(average), _rival(average, _fasttext(average)), others),
+        ("w2vray, cnn", cnn["value"], ours),
+        (_fasttext(cnn), _rival(cnn, _fasttext(cnn)), others),
+        ("TF-IDF, logistic regression", _rival(cnn, "TF-IDF + LR"), others),
+    ]
+    figure, axes = plt.subplots(figsize=(7.2, 2.5), layout="constrained")
+    drawn = axes.barh([name for name, _, _ in bars], [speed for _, speed, _ in bars], color=[bar[2] for bar in bars])
+    axes.bar_label(drawn, [f"{rounded(speed)} MB/s" for _, speed, _ in bars], padding=4)
+    axes.invert_yaxis()
+    axes.set_xlim(right=max(speed for _, speed, _ in bars) * 1.18)
+    axes.set_xlabel("MB of text a second, from Parquet to Parquet, on two cores")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(PLOT, metadata={"Date": None, "Creator": "jobs/docs/figures.py"})
+    PLOT.write_text(re.sub(r"[ \t]+$", "", PLOT.read_text(encoding="utf-8"), flags=re.MULTILINE), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    for page in PAGES:
+        (ROOT / page).write_text(written(page), encoding="utf-8")
+    draw()

@@ -1,0 +1,118 @@
+"""Temperatures of a logistic regression, which keeps no rows back: by folds of the examples that it has learnt from.
+
+Shape letters: CONTRIBUTING.md.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from w2vray.settings.logistic import LogisticSettings
+from w2vray.training.calibration import FOLDS, Fold, WithoutFold, fit_temperatures
+from w2vray.training.epochs import Workers
+from w2vray.training.logistic import LogisticFit, fit_logistic
+from w2vray.training.objectives import ManyLabels, Objective
+
+__all__ = ["fit_temperatures_by_folds"]
+
+Chunks = Iterable[tuple[Tensor, Tensor]]
+"""Means_ND and their labels, some at a time; can be gone through any number of times."""
+
+_ITERATIONS = 100
+"""Of each fold at most: it starts from the optimum of all examples."""
+
+_TOLERANCE = 1e-4
+
+
+def fit_temperatures_by_folds(
+    means: Chunks,
+    found: LogisticFit,
+    settings: LogisticSettings,
+    objective: Objective,
+    *,
+    examples: int,
+    workers: Workers,
+) -> tuple[float, ...]:
+    """Fit once without each fold, and the temperatures on what each fit says of its fold.
+
+    A label that only the fold has is nothing that its fit could know: it does not count there.
+
+    Args:
+        means: this worker's share.
+        found: the optimum over all examples.
+        settings: how they are fitted.
+        objective: gives the loss.
+        examples: how many there are, over all workers.
+        workers: those that fit together.
+
+    Returns:
+        As ``fit_temperatures``; nothing where there are too few examples to leave any out.
+
+    Raises:
+        DivergedError: a fit comes to no numbers.
+    """
+    multi_label = isinstance(objective, ManyLabels)
+    classes, dim = found.weight_CD.shape
+    folds = [Fold(index, workers.rank, workers.count) for index in range(FOLDS)]
+    sizes_F, rows_FC = _counted(means, folds, classes, multi_label=multi_label, workers=workers)
+    known_FC = rows_FC.sum(dim=0) - rows_FC > 0
+    fits = []
+    for fold, size, known_C in zip(folds, sizes_F.tolist(), known_FC, strict=True):
+        if examples - size < FOLDS or int(known_C.sum()) < (1 if multi_label else 2):
+            return ()
+        fits.append(
+            fit_logistic(
+                WithoutFold(means, fold),
+                dim,
+                classes,
+                objective,
+                examples=examples - int(size),
+                C=settings.C,
+                max_iterations=min(settings.iterations, _ITERATIONS),
+                sum_over_workers=workers.sum,
+                start=found,
+                tolerance=_TOLERANCE,
+            )
+        )
+    scored = _OutOfFold(means, folds, fits, known_FC, multi_label=multi_label)
+    return fit_temperatures(scored, classes, multi_label=multi_label, sum_over_workers=workers.sum)
+
+
+def _counted(
+    means: Chunks, folds: list[Fold], classes: int, *, multi_label: bool, workers: Workers
+) -> tuple[Tensor, Tensor]:
+    """Count the examples of each fold, and those that have each label: sizes_F and rows_FC, over all workers."""
+    rows_FC1 = torch.zeros(len(folds), classes + 1, dtype=torch.float64)
+    start = 0
+    for _, labels in means:
+        for fold in folds:
+            of_fold = labels[fold.member(start, len(labels))]
+            rows_FC1[fold.index, -1] += len(of_fold)
+            rows_FC1[fold.index, :-1] += (
+                of_fold.double().sum(dim=0) if multi_label else torch.bincount(of_fold, minlength=classes)
+            )
+        start += len(labels)
+    summed_FC1 = workers.sum(rows_FC1)
+    return summed_FC1[:, -1], summed_FC1[:, :-1]
+
+
+class _OutOfFold:
+    """The logits of each example by the fit that has not seen it; can be gone through any number of times."""
+
+    def __init__(
+        self, means: Chunks, folds: list[Fold], fits: list[LogisticFit], known_FC: Tensor, *, multi_label: bool
+    ) -> None:
+        self.means, self.folds, self.fits, self.known_FC = means, folds, fits, known_FC
+        self.multi_label = multi_label
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        start = 0
+        for means_ND, labels in self.means:
+            for fold, fit, known_C in zip(self.folds, self.fits, self.known_FC, strict=True):
+                member_N = fold.member(start, len(labels))
+                of_fold = labels[member_N]
+                logits_BC = F.linear(means_ND[member_N], fit.weight_CD, fit.bias_C)
+                yield logits_BC, of_fold, known_C if self.multi_label else known_C[of_fold]
+            start += len(labels)
