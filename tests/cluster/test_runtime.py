@@ -165,7 +165,7 @@ def test_each_verb_that_starts_ray_tells_it_in_one_line(
 
     printed = capsys.readouterr()
     told = (
-        "Ray did not start on this machine, tried 3 times: The current node timed out during startup; see that it has"
+        "Ray did not start on this machine, tried 3 times: The current node timed out during startup; check that memory"
     )
     assert code == 2
     assert "Traceback" not in printed.err

@@ -102,7 +102,8 @@ def _join(address: str) -> None:
     _require_listener(address)
     try:
         with _quiet_start(), keeping_sigterm(), _away_from_here():
-            _tell_of(ray.init(address=address, **_logs()))
+            joined = ray.init(address=address, **_logs())
+        _tell_of(joined)
     except (ConnectionError, ValueError, RuntimeError, ray.exceptions.AuthenticationError) as error:
         raise ClusterError(
             f"no Ray at {address}: {error}; check --address, or leave it out; if that Ray asks for a token, "
@@ -116,11 +117,9 @@ def _logs() -> dict[str, Any]:
 
 
 def _tell_of(context: Any) -> None:
-    """Say where the logs of a Ray are that has just been started or joined, and what it has."""
+    """Say where the logs of a Ray are that has just been started or joined."""
     about: Mapping[str, Any] = getattr(context, "address_info", {})
-    has = {name: amount for name, amount in ray.cluster_resources().items() if name in {"CPU", "GPU"}}
-    resources = ", ".join(f"{amount:g} {name}s" for name, amount in sorted(has.items()))
-    detail(f"Ray {ray.__version__} with {resources or 'no CPUs'}; its logs: {about.get('session_dir')}/logs")
+    detail(f"Ray {ray.__version__}; its logs: {about.get('session_dir')}/logs")
 
 
 @contextmanager
@@ -167,7 +166,7 @@ def start_here(cpus: int, spilling: str | None = None) -> None:
                 _away_from_here(),
             ):
                 spill: Mapping[str, Any] = {} if spilling is None else {"object_spilling_directory": spilling}
-                _tell_of(ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_logs(), **spill))
+                started = ray.init(address="local", num_cpus=cpus, include_dashboard=False, **_logs(), **spill)
         except (AttributeError, TypeError):
             if few_processes is nullcontext:
                 raise
@@ -181,6 +180,7 @@ def start_here(cpus: int, spilling: str | None = None) -> None:
                     "running Ray with --address"
                 ) from error
         else:
+            _tell_of(started)  # only now: while Ray starts, nothing gets to the terminal
             return
 
 

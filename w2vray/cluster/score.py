@@ -141,7 +141,7 @@ def score(
     detail(f"model {bundle.path}: {bundle.config.model}, {len(bundle.config.labels):,} labels")
     detail(f"vectors {vectors.path}: {len(vectors):,} words x {vectors.dim}, family {vectors.rules.name}")
     size = sum(file.size for file in corpus.files)
-    detail(f"{len(corpus.files):,} files, {size:,} bytes, in {', '.join(map(shown, corpus.roots))}")
+    detail(f"store {', '.join(map(shown, corpus.roots))}: files {len(corpus.files):,}, bytes {size:,}")
     with only_writer(run) as still_ours:
         run.clear_temporary()
         work = _Work(settings, still_ours, progress, note)
@@ -149,7 +149,7 @@ def score(
             ours = RunDirectory(absolute(settings.output), drafts)
             stage("planning")
             plan = _plan(ours, request, corpus, work)
-            detail(f"plan of {shown(settings.output)}: {len(plan.units):,} units, {len(work.missing):,} of them to do")
+            detail(f"plan of {shown(settings.output)}: units {len(plan.units):,}, to do {len(work.missing):,}")
             require_room(run, sum(unit.rows for unit in work.missing), _numbers(request, bundle))
             ours.remove(SUCCESS)
             if work.missing:

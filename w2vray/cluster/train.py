@@ -143,6 +143,7 @@ def train(
     model = settled(model, unit_length=vectors.unit_length)
     columns = (settings.text_column, settings.label_column, settings.where, ReadAs.of(settings))
     planned = partial(labelled_units, label_separator=settings.label_separator)
+    stage("listing the labelled rows")
     stores = [planned(settings.labelled, *columns, table_version=settings.table_version)]
     stores += [planned(settings.validation, *columns)] if settings.validation else []
     if len(stores) > 1 and (shared := shared_files(stores[0].corpus, stores[1].corpus)):
@@ -157,7 +158,7 @@ def train(
     if origin:
         origin.require_vectors(settings, vectors.fingerprint)
     for store in stores:
-        detail(f"{len(store.corpus.files):,} files of labelled rows, {len(store.units):,} units")
+        detail(f"labelled rows: files {len(store.corpus.files):,}, units {len(store.units):,}")
     detail(f"vectors {vectors.path}: {len(vectors):,} words x {vectors.dim}, family {vectors.rules.name}")
     detail(f"until the model is written, {storage} holds what this training has done")
     with _only_training(storage):
