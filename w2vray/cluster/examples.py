@@ -24,7 +24,7 @@ from w2vray.store.labelled import Labelled
 from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN, place_of, read_unit
 from w2vray.store.units import Unit
 from w2vray.text.columns import Texts, blocks, read_texts
-from w2vray.text.fast.looking_up import fastest
+from w2vray.text.fast.looking_up import PatientLookup
 from w2vray.text.keys import is_among, mixed, text_keys
 from w2vray.text.lookup import Ids
 from w2vray.text.tokens import TokenRules
@@ -146,7 +146,7 @@ class ExampleReader:
         self.where = parse_where(job.where).fitted(job.schema) if job.where is not None else None
         vectors = shared.get().for_oov(job.oov)
         self.table_rows = len(vectors.vocabulary)
-        self.look_up = fastest(vectors.lookup(job.rules, job.oov))
+        self.look_up = PatientLookup(vectors.lookup(job.rules, job.oov))
         self.ngrams = vectors.ngrams
 
     def __call__(self, unit: Unit) -> dict[str, Any]:

@@ -245,3 +245,17 @@ def test_tables_say_which_characters_python_must_prepare() -> None:
     assert written[ord("é")] == ord("é")
     letters = [chr(point) for point in range(0x80, 0x250) if re.match(r"\w", chr(point))]
     assert all(written[ord(letter)] == ord(letter) for letter in letters)
+
+
+def test_little_text_is_looked_up_without_compiling_and_much_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looking_up.PatientLookup, "LITTLE", 40)
+    made: list[Lookup] = []
+    monkeypatch.setattr(looking_up, "fastest", lambda lookup: made.append(lookup) or FastLookup(lookup))
+    lookup = Lookup(Vocabulary.build(["good", "film"]), family("plain"), "skip")
+    patient = looking_up.PatientLookup(lookup)
+    texts = pa.array(["a good film", "no word", "film film"], pa.large_string())
+    counts = []
+    for _ in range(4):
+        assert patient(texts).ids_L.tolist() == lookup(texts).ids_L.tolist() == [0, 1, 1, 1]
+        counts.append(len(made))
+    assert counts == [0, 1, 1, 1], "so many bytes were read after the first call; compiled once"
