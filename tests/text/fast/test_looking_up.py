@@ -250,7 +250,7 @@ def test_tables_say_which_characters_python_must_prepare() -> None:
 def test_little_text_is_looked_up_without_compiling_and_much_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looking_up.PatientLookup, "LITTLE", 40)
     made: list[Lookup] = []
-    monkeypatch.setattr(looking_up, "fastest", lambda lookup: made.append(lookup) or FastLookup(lookup))
+    monkeypatch.setattr(looking_up, "fastest", lambda lookup: made.append(lookup) or FastLookup(lookup))  # type: ignore[func-returns-value]
     lookup = Lookup(Vocabulary.build(["good", "film"]), family("plain"), "skip")
     patient = looking_up.PatientLookup(lookup)
     texts = pa.array(["a good film", "no word", "film film"], pa.large_string())
