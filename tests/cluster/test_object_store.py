@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
@@ -63,7 +64,7 @@ class Bucket:
         return {info.path.removeprefix(base + "/"): self.files.open_input_file(info.path).read() for info in found}
 
     def write(self, path: str, data: bytes) -> None:
-        with self.files.open_output_stream(f"{self.name}/{path}") as stream:
+        with self.files.open_output_stream(f"{self.name}/{path}", compression=None) as stream:
             stream.write(data)
 
 
@@ -125,11 +126,31 @@ def test_a_run_in_a_bucket_is_the_run_on_a_disk_byte_for_byte(
     assert (again.rows_now, again.units_skipped) == (0, local.units)
 
 
+def as_csv(file: Path) -> tuple[str, bytes]:
+    """Return what a file of Parquet is called and holds as CSV."""
+    sink = pa.BufferOutputStream()
+    pyarrow.csv.write_csv(pq.read_table(file), sink)
+    return f"{file.stem}.csv", bytes(sink.getvalue())
+
+
+def as_packed_lines(file: Path) -> tuple[str, bytes]:
+    """Return what a file of Parquet is called and holds as packed JSON Lines."""
+    lines = "".join(json.dumps(row) + "\n" for row in pq.read_table(file).to_pylist())
+    return f"{file.stem}.jsonl.zst", bytes(pa.compress(lines.encode(), "zstd", asbytes=True))
+
+
+@pytest.mark.parametrize("form", [lambda file: (file.name, file.read_bytes()), as_csv, as_packed_lines])
 def test_a_run_that_died_goes_on_and_equals_an_undisturbed_one(
-    bucket: Bucket, store: Path, make_model: MakeModel, monkeypatch: pytest.MonkeyPatch
+    form: Callable[[Path], tuple[str, bytes]],
+    bucket: Bucket,
+    store: Path,
+    make_model: MakeModel,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = make_model()
-    bucket.upload(store, "store")
+    for file in store.iterdir():
+        name, data = form(file)
+        bucket.write(f"store/{name}", data)
     run_score(bucket.place("store"), model, bucket.place("undisturbed"))
     commit, committed = RunDirectory.commit, list[Any]()
 

@@ -138,7 +138,7 @@ def test_what_is_no_data_is_told_which_formats_are_read(tmp_path: Path) -> None:
 
     assert str(found) == (
         "not_data: neither its content nor its name is of a format that w2vray reads (parquet, jsonl, csv, arrow); "
-        "--format may say which it is"
+        "give --format if you know it"
     )
 
 

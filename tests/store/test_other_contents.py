@@ -47,7 +47,6 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 12
         ("a.xlsx", zipped(), "it is a ZIP archive (Excel's .xlsx is one too)"),
         ("a.parquet", b"ORC\x08\x03", "it is ORC"),
         ("a.orc", b"ORC\x08\x03", "it is ORC"),
-        ("a.parquet", b"ARROW1\0\0" + bytes(100), "it is an Arrow file (Feather)"),
         ("a.avro", b"Obj\x01\x02", "it is Avro"),
         ("a.parquet", POINTER, "Git LFS keeps elsewhere: fetch the file, as with `git lfs pull`"),
         ("a.jsonl", POINTER, "Git LFS keeps elsewhere"),

@@ -18,7 +18,7 @@ from w2vray.schema import FileReason
 from w2vray.store.corpus import SourceFile
 from w2vray.store.description import ANY, Description, ReadAs
 from w2vray.store.failures import Failure
-from w2vray.store.opening import NAMELESS_FOLDER, UNREADABLE, errors_of, file_error, first_line
+from w2vray.store.opening import NAMELESS_FOLDER, UNREADABLE, errors_of, etag_of, file_error, first_line
 from w2vray.store.other_contents import known_content
 from w2vray.store.parquet import Parquet
 from w2vray.store.plain.csv import Csv, header_names
@@ -170,6 +170,7 @@ def describe_file(
     made = named or first
     try:
         with errors_of(store), store.open_input_file(f"{base}/{file.name}") as handle:
+            etag = etag_of(handle)
             found = _format_of(handle, file, columns, read_as)
             if read_as.format is not None:
                 if alone:
@@ -181,12 +182,14 @@ def describe_file(
             try:
                 described = made.describe(handle, file, columns, read_as)
             except (FileError, *UNREADABLE) as error:
-                other = _starting_as(handle)
-                if other is None or other is made or (alone and read_as.format is not None):
-                    _require_unknown(handle, error)
-                    raise
-                made = other
-                described = made.describe(handle, file, columns, read_as)
+                with store.open_input_file(f"{base}/{file.name}") as again:  # whoever unpacks one closes it
+                    other = _starting_as(again)
+                    if other is None or other is made or (alone and read_as.format is not None):
+                        _require_unknown(again, error)
+                        raise
+                    made = other
+                    described = made.describe(again, file, columns, read_as)
+            described = replace(described, etag=etag)
     except FileError as error:
         known = made is not first or _is_json(file.name) or isinstance(error.__cause__, FileError)
         return _refused(file, FileReason(error.reason), _told(file.name, str(error), known=known))

@@ -12,7 +12,6 @@ _KINDS = (
     (b"\x28\xb5\x2f\xfd", "it is compressed with zstd, and no text is in it: unpack it"),
     (b"ORC", "it is ORC, which is not read: write it as Parquet"),
     (b"Obj\x01", "it is Avro, which is not read: write it as Parquet"),
-    (b"ARROW1", "it is an Arrow file (Feather), which is not read: write it as Parquet"),
     (b"SQLite format 3\0", "it is an SQLite database, which is not read: write its rows as Parquet"),
     (b"%PDF-", "it is a PDF, which is not read"),
     (

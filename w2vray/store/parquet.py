@@ -16,7 +16,7 @@ from w2vray.errors import FileError
 from w2vray.schema import FileReason
 from w2vray.store.corpus import SourceFile
 from w2vray.store.description import Description, ReadAs, Stretch
-from w2vray.store.opening import UNREADABLE, etag_of, first_line
+from w2vray.store.opening import UNREADABLE, first_line
 from w2vray.store.units import Piece
 from w2vray.text.columns import BLOCK_ROWS
 
@@ -71,7 +71,6 @@ class Parquet:
                 for index, group in enumerate(groups)
             ),
             fingerprint=hashlib.sha256(tail).hexdigest(),
-            etag=etag_of(handle),
         )
 
     def read(

@@ -4,10 +4,13 @@ import csv
 import gzip
 import io
 import json
+import random
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
@@ -245,6 +248,35 @@ def test_a_row_of_json_is_the_same_whether_arrow_reads_its_chunk_or_its_lines_ar
     for ours, theirs in zip(found, expected, strict=True):
         assert {name: repr(ours[name]) for name in "abc"} == {name: repr(theirs[name]) for name in "abc"}
         assert (ours.get(DAMAGE_COLUMN) is None) == (theirs.get(DAMAGE_COLUMN) is None)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("a.jsonl.gz", "\n\n", FileReason.NO_ROWS),
+        ("a.csv.gz", 'text\n"bab\n', FileReason.DAMAGED_DATA),
+    ],
+)
+def test_packed_files_of_which_all_has_been_read_are_refused_by_reason(
+    tmp_path: Path, name: str, text: str, reason: FileReason
+) -> None:
+    (tmp_path / name).write_bytes(gzip.compress(text.encode()))
+
+    found = described(tmp_path / name, ["text"])[1]
+
+    assert isinstance(found, Failure)
+    assert found.reason == reason
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lambda data: pa.compress(data, "zstd", asbytes=True)])
+def test_packed_lines_that_hardly_get_smaller_are_read(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    """The look at a file's start ends inside of what it unpacks."""
+    source = random.Random(0)
+    texts = ["".join(map(chr, source.choices(range(0x4E00, 0x9F00), k=1000))) for _ in range(150)]
+    lines = "".join(f'{{"text": "{text}"}}\n' for text in texts)
+    (tmp_path / "a.jsonl.gz").write_bytes(pack(lines.encode()))
+
+    assert [row["text"] for row in rows_of(tmp_path / "a.jsonl.gz", ["text"])] == texts
 
 
 def test_stretches_of_a_unit_are_read_as_one_piece_and_each_is_seen_to_be_unchanged(tmp_path: Path) -> None:

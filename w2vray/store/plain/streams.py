@@ -28,6 +28,8 @@ _OTHER_ENCODINGS = {
 }
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _LOOKED_AT = 1 << 18
+_STEP = 1 << 14
+"""Bytes that are unpacked together in a look: what is unpacked before an error is lost with it."""
 
 
 class Head:
@@ -65,7 +67,7 @@ def look(handle: Any) -> Head:
     unpacked = b""
     try:
         with pa.CompressedInputStream(pa.BufferReader(start), compression) as stream:
-            while len(unpacked) < _LOOKED_AT and (more := stream.read(_LOOKED_AT)):
+            while len(unpacked) < _LOOKED_AT and (more := stream.read(_STEP)):
                 unpacked += more
     except UNREADABLE as error:
         if len(start) == size or not unpacked:
