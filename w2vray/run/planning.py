@@ -80,7 +80,7 @@ def start_run(run: RunDirectory, request: Request, corpus: Corpus) -> RunPlan:
     if not files:
         file, failure = next(iter(unreadable.items()))
         raise CorpusError(f"{corpus.place(file)}: {failure.detail}; no file can be read")
-    found = fit_files(files, columns, corpus)
+    found = fit_files(files, columns, corpus, unreadable=unreadable)
     notes = [*found.notes, *(request.where.fitted(found.schema).notes if request.where else ())]
     if not found.files:
         file, failure = next(iter(found.bad.items()))

@@ -64,7 +64,11 @@ class Found:
 
 
 def fit_files(
-    described: Sequence[Description], columns: Columns, corpus: Corpus, planned: pa.Schema | None = None
+    described: Sequence[Description],
+    columns: Columns,
+    corpus: Corpus,
+    planned: pa.Schema | None = None,
+    unreadable: Mapping[SourceFile, Failure] | None = None,
 ) -> Found:
     """Hold files against the columns asked for.
 
@@ -73,6 +77,7 @@ def fit_files(
         columns: that are asked for.
         corpus: the store; its roots' own folders are no columns.
         planned: the types, where they were fixed before; None to find them.
+        unreadable: other files of the store: what is told where a column is nowhere.
 
     Raises:
         CorpusError: no file has a column, or one has it twice; the message lists the columns that there are. Or the
@@ -81,7 +86,8 @@ def fit_files(
     require_one_format(corpus, ((item.file, item.format) for item in described))
     folders = folder_types(file.file.name for file in described if file.view is None)
     schemas = {file.file: _with_folders(file, folders, planned) for file in described}
-    _require_columns(schemas.values(), columns, header_hint(described) + _above(columns.all, schemas, corpus.roots))
+    hint = header_hint(described) + _above(columns.all, schemas, corpus.roots) + _unread(unreadable or {})
+    _require_columns(schemas.values(), columns, hint)
     schema = planned or pa.schema([_common(name, described, schemas) for name in dict.fromkeys(columns.others)])
     lists = _most_hold_lists(described, schemas, columns)
     good: list[Description] = []
@@ -140,7 +146,7 @@ def whole_store(
     wanted = [file for file in corpus.files if file not in excluded]
     described, unreadable = describe_files(corpus, wanted, columns.all, read_as)
     if described:
-        found = fit_files(described, columns, corpus)
+        found = fit_files(described, columns, corpus, unreadable=unreadable)
         every = unreadable | found.bad
         bad = {file: failure for file, failure in every.items() if failure.reason not in NOTHING_AMISS}
     else:
@@ -207,6 +213,16 @@ def _above(names: Sequence[str], schemas: Mapping[SourceFile, pa.Schema], roots:
     if found is None:
         return ""
     return f". Only folders below the one that is named are columns: name the one above {found} to have it"
+
+
+def _unread(unreadable: Mapping[SourceFile, Failure]) -> str:
+    """Say that a column may be in a file that cannot be read."""
+    amiss = [(file, failure) for file, failure in unreadable.items() if failure.reason not in NOTHING_AMISS]
+    if not amiss:
+        return ""
+    file, failure = amiss[0]
+    others = f", nor can {len(amiss) - 1:,} more" if len(amiss) > 1 else ""
+    return f". {file.name} cannot be read{others}: {failure.detail}"
 
 
 def _common(name: str, files: Sequence[Description], schemas: Mapping[SourceFile, pa.Schema]) -> pa.Field:
