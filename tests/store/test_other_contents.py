@@ -41,8 +41,16 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 12
     [
         ("a.jsonl", bz2.compress(LINES), "it is compressed with bzip2"),
         ("a.jsonl", lzma.compress(LINES), "it is compressed with xz"),
-        ("a.jsonl.gz", gzip.compress(gzip.compress(LINES)), "it is compressed with gzip, and no text is in it"),
-        ("a.parquet.gz", gzip.compress(parquet()), "it is compressed with gzip, and no text is in it: unpack it"),
+        (
+            "a.jsonl.gz",
+            gzip.compress(gzip.compress(LINES, mtime=0), mtime=0),
+            "it is compressed with gzip, and no text is in it",
+        ),
+        (
+            "a.parquet.gz",
+            gzip.compress(parquet(), mtime=0),
+            "it is compressed with gzip, and no text is in it: unpack it",
+        ),
         ("a.csv", zipped(), "it is a ZIP archive"),
         ("a.xlsx", zipped(), "it is a ZIP archive (Excel's .xlsx is one too)"),
         ("a.parquet", b"ORC\x08\x03", "it is ORC"),
