@@ -283,7 +283,7 @@ def test_accepted_gaps_are_listed_and_not_tried_again(store: Path, make_model: M
 
 def test_fail_stops_at_the_plan_and_writes_nothing(store: Path, make_model: MakeModel, tmp_path: Path) -> None:
     (store / "nothing.parquet").touch()
-    with pytest.raises(CorpusError, match=r"^nothing\.parquet: it has zero bytes; mend or remove it"):
+    with pytest.raises(CorpusError, match=r"^nothing\.parquet: it has zero bytes; repair or remove it"):
         run_score(store, make_model(), tmp_path / "run", on_bad="fail")
     assert not (tmp_path / "run" / "run.json").exists()
 

@@ -41,7 +41,16 @@ def test_a_model_of_means_is_logistic_regression_on_the_library_s_embeddings(tmp
     store, model = write_store(tmp_path / "store"), str(tmp_path / "model")
     labelled = (str(store),)
 
-    train(TrainSettings(labelled=labelled, vectors=str(vectors.path), output=model, model="average", with_vectors=True))
+    train(
+        TrainSettings(
+            labelled=labelled,
+            vectors=str(vectors.path),
+            output=model,
+            model="average",
+            with_vectors=True,
+            calibrate=False,
+        )
+    )
 
     table = pq.read_table(store)
     texts, labels = table["text"].to_pylist(), table["label"].to_pylist()
@@ -66,7 +75,11 @@ def test_weights_given_the_library_s_embeddings_decide_as_ours(tmp_path: Path) -
     library = written(tmp_path / "library", "unigram", normalize=True)
     imported(tmp_path / "library", tmp_path / "vectors")
     store, model = write_store(tmp_path / "store"), str(tmp_path / "model")
-    train(TrainSettings(labelled=(str(store),), vectors=str(tmp_path / "vectors"), output=model, model="average"))
+    train(
+        TrainSettings(
+            labelled=(str(store),), vectors=str(tmp_path / "vectors"), output=model, model="average", calibrate=False
+        )
+    )
     texts = ["fine film", "\u2603 dull", "中文 café", "a b c d e f g"]
     weights = Bundle.load(model).weights
     logits_NC = library.encode(texts) @ weights["model.dense.weight"].T + weights["model.dense.bias"]

@@ -319,7 +319,7 @@ def test_a_run_whose_plan_or_identity_is_lost_is_refused_and_left_as_it_is(
     taken.score()
     before = taken.parts()
     harm(taken.run / name)
-    with pytest.raises(RunError, match=rf"{named}.*ame another --output"):
+    with pytest.raises(RunError, match=rf"{named}.*ive another --output"):
         taken.score()
     assert taken.parts() == before
 

@@ -139,7 +139,7 @@ def test_a_ray_that_never_comes_up_is_told_in_one_sentence(starts: Callable[...,
         pytest.raises(
             ClusterError,
             match=r"^Ray did not start on this machine, tried 3 times: The current node timed out during startup; .* "
-            r"name a Ray that runs already with --address$",
+            r"use a running Ray with --address$",
         ),
         connected(),
     ):

@@ -326,7 +326,7 @@ def test_an_output_that_exists_is_refused_and_left_as_it_is(make_bundle: Make, v
     """A model is never overwritten."""
     before = folder_content(model)
 
-    with pytest.raises(BundleError, match=r"model is already there; name another --output"):
+    with pytest.raises(BundleError, match=r"model already exists; give another --output"):
         make_bundle(model, vectors, "average")
 
     assert folder_content(model) == before

@@ -195,7 +195,7 @@ def test_a_source_that_is_no_file_leaves_nothing_behind(kind: str, tmp_path: Pat
 def test_an_output_that_is_there_is_refused_and_kept(tmp_path: Path) -> None:
     """Vectors that models refer to do not change under them."""
     first = imported(tmp_path, TEXT)
-    with pytest.raises(VectorsError, match="out is already there; name another --output"):
+    with pytest.raises(VectorsError, match="out already exists; give another --output"):
         imported(tmp_path, b"other 1 2\n")
     assert Vectors.open(tmp_path / "out").fingerprint == first.fingerprint
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "source"]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def _logs() -> dict[str, Any]:
 def _tell_of(context: Any) -> None:
     """Say where the logs of a Ray are that has just been started or joined."""
     about: Mapping[str, Any] = getattr(context, "address_info", {})
-    detail(f"Ray {ray.__version__}; its logs: {about.get('session_dir')}/logs")
+    detail(f"Ray {version('ray')}; its logs: {about.get('session_dir')}/logs")
 
 
 @contextmanager

@@ -100,7 +100,7 @@ class RunDirectory(WholeFiles):
         if foreign := names - {PLAN, *_OF_NO_ACCOUNT}:
             raise RunError(
                 f"{self.name} is not empty and holds no run: {', '.join(sorted(foreign)[:5])}{instead(self.name)}. "
-                "Name another --output"
+                "Give another --output"
             )
         return None
 

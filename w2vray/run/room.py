@@ -30,5 +30,5 @@ def require_room(files: WholeFiles, rows: int, numbers: int) -> None:
     if least > free:
         raise RunError(
             f"{files.name}: the scores of {rows:,} rows take at least {least:,} bytes, and {free:,} are free there; "
-            "make room, or name another --output"
+            "make room, or give another --output"
         )

@@ -312,20 +312,28 @@ def tokenizer(rules: TokenRules) -> Callable[[str], list[str]]:
 def rewriter(rules: TokenRules) -> Callable[[str], str] | None:
     """Return what the rules do to a text before all else; None where that is nothing."""
     if rules.strip_html and rules.tweets:
-        return lambda text: with_placeholders(without_markup(text))
+        return lambda text: with_placeholders(_seen(rules, without_markup(text)))
     if rules.strip_html:
         return without_markup
-    return with_placeholders if rules.tweets else None
+    return (lambda text: with_placeholders(_seen(rules, text))) if rules.tweets else None
+
+
+def _seen(rules: TokenRules, text: str) -> str:
+    """Return a text normalised, and without its invisible characters where the rules drop them."""
+    if text.isascii():
+        return text
+    text = unicodedata.normalize(rules.normalization, text)
+    if rules.drop_invisible:
+        seen = visible(text, emoji=rules.emoji, apart=not rules.whitespace_only)
+        text = text if seen == text else unicodedata.normalize(rules.normalization, seen)
+    return text
 
 
 def prepared(rules: TokenRules, text: str) -> str:
     """Return a text as the rules read it, before it is split; what ``rewriter`` does is done to it already."""
     if text.isascii():
         return text.lower() if rules.lowercase else text
-    text = unicodedata.normalize(rules.normalization, text)
-    if rules.drop_invisible:
-        seen = visible(text, emoji=rules.emoji, apart=not rules.whitespace_only)
-        text = text if seen == text else unicodedata.normalize(rules.normalization, seen)
+    text = _seen(rules, text)
     if rules.whitespace_only:
         text = text.replace(_NO_BREAK_SPACE, " ")
     if rules.straighten_apostrophes:
