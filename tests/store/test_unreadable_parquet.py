@@ -24,7 +24,7 @@ LZO = 6  # in Thrift's compact form: 3, zigzag
 NEWER = 40  # the same of a codec that is not yet
 
 
-class Keys(encryption.KmsClient):  # type: ignore[misc]
+class Keys(encryption.KmsClient):  # type: ignore[misc, name-defined]
     """A key service that hides nothing."""
 
     def __init__(self, _: Any) -> None:
