@@ -412,3 +412,11 @@ def test_without_the_library_the_refusal_says_what_to_install(
 
     with pytest.raises(CorpusError, match=r"t is an Iceberg table: .*; pip install 'w2vray\[tables\]'"):
         find_corpus([str(table[1])])
+
+
+@pytest.mark.parametrize("content", ["{}", '{"format-version": 9}', '{"location": "x"}'])
+def test_metadata_without_a_version_that_is_known_are_refused_in_a_sentence(tmp_path: Path, content: str) -> None:
+    (tmp_path / "table" / "metadata").mkdir(parents=True)
+    (tmp_path / "table" / "metadata" / "v1.metadata.json").write_text(content)
+    with pytest.raises(CorpusError, match=r"that cannot be read: the format-version of its metadata is not 1, 2 or 3"):
+        find_corpus([str(tmp_path / "table")])

@@ -8,9 +8,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 from pyarrow import fs
 
 from w2vray.errors import CorpusError
+from w2vray.store.delta_log import read_plain_log
 from w2vray.store.opening import first_line
 from w2vray.store.places import is_uri, shown
 from w2vray.store.table import NO_VALUES, Table, TableFile
@@ -68,6 +70,8 @@ def read_delta(place: str, store: fs.FileSystem, path: str, version: int | None)
         columns: pa.Schema = pa.schema(found.schema())
         mode = found.metadata().configuration.get(_MAPPING, "none")
     except (DeltaError, OSError, ValueError, pa.ArrowException) as error:
+        if (plain := _plain_table(named, store, path, version)) is not None:
+            return plain
         reason = first_line(error).replace(place, named)  # the library adds its own stack
         raise CorpusError(f"{named} is a {KIND} table that cannot be read: {reason}") from error
     names = [_file_name(named, stored) for stored in actions["path"].to_pylist()]
@@ -86,6 +90,33 @@ def read_delta(place: str, store: fs.FileSystem, path: str, version: int | None)
             name: TableFile(size, values, deleted.get(name))
             for name, size, values in zip(names, actions["size_bytes"].to_pylist(), _constants(actions), strict=True)
         },
+    )
+
+
+def _plain_table(named: str, store: fs.FileSystem, path: str, version: int | None) -> Table | None:
+    """Read a log that the library does not take, where nothing in it is hard; its newest file may say the schema."""
+    import deltalake
+
+    log = read_plain_log(store, path, version)
+    if log is None or not log.sizes or any(_ELSEWHERE.match(name) for name in log.sizes):
+        return None
+    try:
+        schema: pa.Schema = pa.schema(deltalake.Schema.from_json(log.schema))
+    except Exception:  # noqa: BLE001 - the library raises what it pleases at a schema that is none
+        schema = pa.schema([])
+    if not schema.names:
+        *_, newest = log.sizes
+        try:
+            with store.open_input_file(f"{path.rstrip('/')}/{newest}") as file:
+                schema = pq.read_schema(file)
+        except (OSError, pa.ArrowException):
+            return None
+    return Table(
+        kind=KIND,
+        place=named,
+        version=log.version,
+        schema=pa.schema([column.remove_metadata() for column in schema]),
+        files={name: TableFile(size) for name, size in log.sizes.items()},
     )
 
 

@@ -111,6 +111,8 @@ def read_iceberg(
 
 def _first_reason(error: Exception) -> str:
     """Return what an error says; of one that lists what is wrong with a file, the first of that, too."""
+    if "format_version" in str(error) and "union_tag" in str(error):
+        return "the format-version of its metadata is not 1, 2 or 3"
     line, *more = str(error).splitlines() or [""]
     return f"{line}: {' '.join(map(str.strip, more[:2]))}" if "validation error" in line and more else first_line(error)
 
