@@ -24,9 +24,9 @@ from w2vray.store.labelled import Labelled
 from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN, place_of, read_unit
 from w2vray.store.units import Unit
 from w2vray.text.columns import Texts, blocks, read_texts
-from w2vray.text.fast.looking_up import PatientLookup
 from w2vray.text.keys import is_among, mixed, text_keys
 from w2vray.text.lookup import Ids
+from w2vray.text.patient import PatientLookup
 from w2vray.text.tokens import TokenRules
 from w2vray.training.examples import ExampleCounts, ExampleFile
 

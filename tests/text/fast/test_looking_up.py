@@ -16,6 +16,7 @@ from w2vray.text.fast import looking_up
 from w2vray.text.fast.looking_up import FastLookup
 from w2vray.text.fast.words import WordReader
 from w2vray.text.lookup import Ids, Lookup
+from w2vray.text.patient import PatientLookup
 from w2vray.text.tokens import TokenRules, family, tokenizer
 from w2vray.text.vocabulary import Vocabulary
 from w2vray.vectors.ngrams import NGrams
@@ -248,7 +249,7 @@ def test_tables_say_which_characters_python_must_prepare() -> None:
 
 
 def test_little_text_is_looked_up_without_compiling_and_much_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looking_up.PatientLookup, "LITTLE", 40)
+    monkeypatch.setattr(PatientLookup, "LITTLE", 40)
     made: list[Lookup] = []
 
     def compiled(lookup: Lookup) -> FastLookup:
@@ -257,7 +258,7 @@ def test_little_text_is_looked_up_without_compiling_and_much_as_before(monkeypat
 
     monkeypatch.setattr(looking_up, "fastest", compiled)
     lookup = Lookup(Vocabulary.build(["good", "film"]), family("plain"), "skip")
-    patient = looking_up.PatientLookup(lookup)
+    patient = PatientLookup(lookup)
     texts = pa.array(["a good film", "no word", "film film"], pa.large_string())
     counts = []
     for _ in range(4):

@@ -24,7 +24,7 @@ from w2vray.text.fast.writing import FlatTexts
 from w2vray.text.lookup import Ids, Lookup
 from w2vray.text.tokens import rewriter
 
-__all__ = ["FastLookup", "PatientLookup", "fastest"]
+__all__ = ["FastLookup", "fastest"]
 
 _CODES, _KEPT_CODES = 1 << 16, 1 << 22
 _MISSES, _MISS_BYTES = 1 << 12, 1 << 16
@@ -120,26 +120,6 @@ class FastLookup:
 def fastest(lookup: Lookup) -> Lookup | FastLookup:
     """Return what looks up as ``lookup`` does, in compiled code where there is a compiler."""
     return lookup if why_no_kernels() else FastLookup(lookup)
-
-
-class PatientLookup:
-    """Look up as ``lookup`` does: the first ``LITTLE`` bytes as they are, all others in compiled code.
-
-    A process that reads a small labelled set is done before anything would have been compiled.
-    """
-
-    LITTLE = 1 << 22
-
-    def __init__(self, lookup: Lookup) -> None:
-        self._lookup: Lookup | FastLookup = lookup
-        self._read = 0
-
-    def __call__(self, texts: pa.LargeStringArray) -> Ids:
-        """Look up texts (no nulls)."""
-        if self._read >= self.LITTLE and isinstance(self._lookup, Lookup):
-            self._lookup = fastest(self._lookup)
-        self._read += texts.nbytes
-        return self._lookup(texts)
 
 
 def _flat(texts: pa.LargeStringArray) -> FlatTexts:
