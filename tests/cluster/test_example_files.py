@@ -20,7 +20,8 @@ from w2vray.models.word_vectors import WordVectors
 from w2vray.store.labelled import labelled_units
 from w2vray.store.units import Unit
 from w2vray.text.lookup import Lookup
-from w2vray.training.examples import ExampleCounts, ExampleFile, Examples, Numbering
+from w2vray.training.example_files import ExampleCounts, ExampleFile
+from w2vray.training.examples import Examples, Numbering
 from w2vray.vectors import Vectors
 from w2vray.vectors.ngrams import NGrams
 
@@ -174,7 +175,7 @@ def test_what_is_there_is_not_read_again(read: Read, units_read: list[str], tmp_
 def test_a_folder_that_the_workers_do_not_share_is_told_of(
     read: Read, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("w2vray.training.examples.ExampleFile.write", lambda *_, **__: None)
+    monkeypatch.setattr("w2vray.training.example_files.ExampleFile.write", lambda *_, **__: None)
     with pytest.raises(
         CorpusError, match="is missing, though a worker wrote it: --output has to be in a folder that all"
     ):

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2vray.errors import W2vrayError
-from w2vray.training.examples import NO_EXAMPLES, ExampleCounts, ExampleFile, Examples, Part, joined
+from w2vray.training.example_files import ExampleCounts, ExampleFile, Part
+from w2vray.training.examples import NO_EXAMPLES, Examples, joined
 
 some_rows = st.lists(
     st.tuples(st.lists(st.integers(0, 99), max_size=6), st.lists(st.integers(0, 2), unique=True, max_size=3)),

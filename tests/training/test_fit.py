@@ -24,7 +24,8 @@ from w2vray.models.word_vectors import WordVectors
 from w2vray.scoring.scorer import TextScorer
 from w2vray.text.lookup import Lookup
 from w2vray.training.epochs import Workers
-from w2vray.training.examples import NO_EXAMPLES, Examples, Numbering, Part
+from w2vray.training.example_files import Part
+from w2vray.training.examples import NO_EXAMPLES, Examples, Numbering
 from w2vray.training.fit import BEST, CURVE, SEARCH, Task, fit
 from w2vray.training.objectives import OneLabel
 from w2vray.training.steps import EpochReport

@@ -23,7 +23,8 @@ from w2vray.models.recurrent.settings import GruSettings, LstmSettings
 from w2vray.models.word_vectors import WordVectors
 from w2vray.settings.steps import StepSettings
 from w2vray.training.epochs import ALONE, Workers, epoch_batches
-from w2vray.training.examples import NO_EXAMPLES, Examples, Numbering, Part, joined
+from w2vray.training.example_files import Part
+from w2vray.training.examples import NO_EXAMPLES, Examples, Numbering, joined
 from w2vray.training.objectives import ManyLabels, OneLabel
 from w2vray.training.steps import Training, validate
 from w2vray.vectors import Vectors

@@ -28,7 +28,7 @@ from w2vray.text.keys import is_among, mixed, text_keys
 from w2vray.text.lookup import Ids
 from w2vray.text.patient import PatientLookup
 from w2vray.text.tokens import TokenRules
-from w2vray.training.examples import ExampleCounts, ExampleFile
+from w2vray.training.example_files import ExampleCounts, ExampleFile
 
 __all__ = ["ExampleReader", "ReadingJob", "labels_as_lists", "read_examples"]
 

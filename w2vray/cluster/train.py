@@ -43,7 +43,7 @@ from w2vray.store.labels import label_order
 from w2vray.store.places import absolute, without_secrets
 from w2vray.store.sampling import sample_texts
 from w2vray.text.keys import TextSample
-from w2vray.training.examples import ExampleCounts, ExampleFile
+from w2vray.training.example_files import ExampleCounts, ExampleFile
 from w2vray.training.fit import BEST, CONVERGED, CURVE, SEARCH, TEMPERATURES, Task
 from w2vray.training.objectives import label_weights, objective
 from w2vray.training.settings import DEFAULT_VALIDATION_SHARE, TrainSettings

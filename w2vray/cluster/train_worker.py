@@ -18,7 +18,8 @@ from w2vray.cluster.resources import use_one_thread
 from w2vray.cluster.runtime import SharedVectors
 from w2vray.errors import DivergedError
 from w2vray.training.epochs import Workers
-from w2vray.training.examples import ExampleFile, Examples, Part
+from w2vray.training.example_files import ExampleFile, Part
+from w2vray.training.examples import Examples
 from w2vray.training.fit import Task, fit
 from w2vray.training.steps import EpochReport
 
