@@ -245,7 +245,7 @@ def test_average_is_logistic_regression_on_the_means_over_all_rows(
     assert (tmp_path / "model" / "vectors" / "vectors.json").exists()
 
 
-@pytest.mark.usefixtures("here_and_on_ray")
+@pytest.mark.usefixtures("training_in_process")
 def test_labels_may_be_integers_or_booleans_and_rows_without_one_are_counted_and_left_out(
     word_vectors: Vectors, make_store: MakeStore, tmp_path: Path
 ) -> None:
@@ -361,7 +361,7 @@ def test_what_a_training_asks_of_ray_is_not_asked_of_the_next_one(
     assert (os.environ[poll], os.environ.get(place)) == ("7", None)
 
 
-@pytest.mark.usefixtures("here_and_on_ray")
+@pytest.mark.usefixtures("training_in_process")
 def test_iterations_that_end_before_the_optimum_are_told(
     make_store: MakeStore, word_vectors: Vectors, tmp_path: Path
 ) -> None:
@@ -382,7 +382,7 @@ def test_iterations_that_end_before_the_optimum_are_told(
     assert Bundle.load(tmp_path / "again").config.training["converged"] is True
 
 
-@pytest.mark.usefixtures("here_and_on_ray")
+@pytest.mark.usefixtures("training_in_process")
 def test_labels_that_are_in_no_row_to_learn_from_are_told(
     make_store: MakeStore, word_vectors: Vectors, tmp_path: Path
 ) -> None:

@@ -17,8 +17,6 @@ from w2vray.settings.verbs import EvaluateSettings
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
 
-pytestmark = pytest.mark.usefixtures("here_and_on_ray")
-
 
 def run_train(store: Path, vectors: Vectors, output: Path, **options: Any) -> None:
     """Train on a store."""
@@ -31,6 +29,7 @@ def store(make_store: Callable[..., Path]) -> Path:
     return make_store(files=1, rows=20)
 
 
+@pytest.mark.usefixtures("here_and_on_ray")
 def test_one_class_only(word_vectors: Vectors, tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["bab", "dab"], "label": ["x", "x"]}), tmp_path / "a.parquet")
     with pytest.raises(CorpusError, match=r"column 'label' holds one class only \('x', 2 rows\)"):
@@ -38,6 +37,7 @@ def test_one_class_only(word_vectors: Vectors, tmp_path: Path) -> None:
     assert [place.name for place in tmp_path.iterdir() if "model" in place.name] == []
 
 
+@pytest.mark.usefixtures("training_in_process")
 @pytest.mark.parametrize(
     ("rows", "told"),
     [
@@ -56,18 +56,21 @@ def test_one_class_only_because_rows_of_others_were_left_out(
         run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average", unlabelled=("?",))
 
 
+@pytest.mark.usefixtures("training_in_process")
 def test_a_set_for_validation_with_other_labels(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["bab", "dab"], "label": ["1", "0"]}), tmp_path / "a.parquet")
     with pytest.raises(CorpusError, match="column 'label' has '0', '1' there, and 'high', 'low', 'mid' in LABELLED"):
         run_train(store, word_vectors, tmp_path / "model", validation=(str(tmp_path / "a.parquet"),))
 
 
+@pytest.mark.usefixtures("training_in_process")
 def test_a_second_fit_where_no_row_was_kept(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     options = {"model_settings": {"refit": True}, "validation": (str(store),)}
     with pytest.raises(ConfigError, match=r"--refit trains again .* none are kept"):
         run_train(store, word_vectors, tmp_path / "model", **options)
 
 
+@pytest.mark.usefixtures("training_in_process")
 def test_no_label_at_all(word_vectors: Vectors, tmp_path: Path) -> None:
     labels = pa.array([None, None], pa.string())
     pq.write_table(pa.table({"text": ["bab", "dab"], "label": labels}), tmp_path / "a.parquet")
@@ -75,6 +78,7 @@ def test_no_label_at_all(word_vectors: Vectors, tmp_path: Path) -> None:
         run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average")
 
 
+@pytest.mark.usefixtures("training_in_process")
 def test_labels_of_another_type(word_vectors: Vectors, tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["bab", "dab"], "label": pa.array([0, 1], pa.date32())}), tmp_path / "a.parquet")
     with pytest.raises(
@@ -83,11 +87,13 @@ def test_labels_of_another_type(word_vectors: Vectors, tmp_path: Path) -> None:
         run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average")
 
 
+@pytest.mark.usefixtures("training_in_process")
 def test_a_wrong_label_column(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"no column 'klass' in the store; its columns are id, label, text"):
         run_train(store, word_vectors, tmp_path / "model", label_column="klass")
 
 
+@pytest.mark.usefixtures("training_in_process")
 def test_a_condition_that_does_not_fit_the_columns(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="no column 'year' in the store"):
         run_train(store, word_vectors, tmp_path / "model", where="year > 2020")
@@ -95,6 +101,7 @@ def test_a_condition_that_does_not_fit_the_columns(store: Path, word_vectors: Ve
         run_train(store, word_vectors, tmp_path / "model", where="id > 2020")
 
 
+@pytest.mark.usefixtures("training_in_process")
 def test_a_broken_file_among_the_labelled(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     (store / "broken.parquet").write_bytes(b"")
     with pytest.raises(CorpusError, match=r"broken.parquet: it has zero bytes"):
@@ -102,6 +109,7 @@ def test_a_broken_file_among_the_labelled(store: Path, word_vectors: Vectors, tm
     (store / "broken.parquet").unlink()
 
 
+@pytest.mark.usefixtures("training_in_process")
 def test_a_weight_of_no_class_leaves_nothing(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     """Not even the folders that the model was to lie in; what stands beside them stays."""
     (tmp_path / "beside").mkdir()
@@ -110,6 +118,7 @@ def test_a_weight_of_no_class_leaves_nothing(store: Path, word_vectors: Vectors,
     assert {place.name for place in tmp_path.iterdir()} == {"beside"}
 
 
+@pytest.mark.usefixtures("training_in_process")
 def test_a_second_training_at_the_same_time(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     with (
         only_writer(WholeFiles(str(tmp_path / ".model.training"))),
@@ -118,6 +127,7 @@ def test_a_second_training_at_the_same_time(store: Path, word_vectors: Vectors, 
         run_train(store, word_vectors, tmp_path / "model", model="average")
 
 
+@pytest.mark.usefixtures("training_in_process")
 def test_an_output_that_is_there(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="already exists"):
         run_train(store, word_vectors, tmp_path)
@@ -126,6 +136,7 @@ def test_an_output_that_is_there(store: Path, word_vectors: Vectors, tmp_path: P
         run_train(store, word_vectors, tmp_path / "link")
 
 
+@pytest.mark.usefixtures("training_in_process")
 def test_an_output_whose_name_is_too_long(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     """Of what the filesystem takes, the training needs ten bytes; all others will do."""
     with pytest.raises(ConfigError, match=r"--output '.*nn' cannot be checked \(File name too long\); name"):
@@ -134,12 +145,14 @@ def test_an_output_whose_name_is_too_long(store: Path, word_vectors: Vectors, tm
     assert {place.name for place in tmp_path.iterdir()} >= {"n" * 245}
 
 
+@pytest.mark.usefixtures("training_in_process")
 def test_a_set_for_validation_without_a_known_word(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["zzz", None], "label": ["high", "low"]}), tmp_path / "a.parquet")
     with pytest.raises(CorpusError, match="--validation has no row with a label and a word that has a vector"):
         run_train(store, word_vectors, tmp_path / "model", validation=(str(tmp_path / "a.parquet"),))
 
 
+@pytest.mark.usefixtures("training_in_process")
 def test_a_condition_that_holds_for_no_row(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"--where \"label == 'no'\" selects no other rows: give another"):
         run_train(store, word_vectors, tmp_path / "model", where="label == 'no'", model="average")
@@ -148,21 +161,25 @@ def test_a_condition_that_holds_for_no_row(store: Path, word_vectors: Vectors, t
         evaluate(EvaluateSettings(labelled=(str(store),), model=(str(tmp_path / "model"),), where="label == 'no'"))
 
 
+@pytest.mark.usefixtures("training_in_process")
 def test_an_option_of_another_model(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--filters is not an option of the model average"):
         run_train(store, word_vectors, tmp_path / "m", model="average", model_settings={"filters": 3})
 
 
+@pytest.mark.usefixtures("here_and_on_ray")
 def test_more_workers_than_cpus(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match=r"--workers is 9, and this Ray has 2 CPUs"):
         run_train(store, word_vectors, tmp_path / "model", workers=9)
 
 
+@pytest.mark.usefixtures("here_and_on_ray")
 def test_a_gpu_where_there_is_none(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="this Ray has 0"):
         run_train(store, word_vectors, tmp_path / "model", gpu=True)
 
 
+@pytest.mark.usefixtures("training_in_process")
 def test_a_validation_file_that_is_learnt_from_too(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     (tmp_path / "link.parquet").symlink_to(store / "part-0.parquet")
     for validation in (store, tmp_path / "link.parquet"):
