@@ -319,7 +319,7 @@ def test_every_verb_works_with_it_on_ray(
         "import json, sys; from tests.models.own_model import MEAN_MAX; from w2vray.models.kinds import register; "
         "from w2vray.settings.verbs import EvaluateSettings, ScoreSettings; "
         "from w2vray.cluster.evaluate import evaluate; from w2vray.cluster.score import score; register(MEAN_MAX); "
-        "measured = evaluate(EvaluateSettings(labelled=(sys.argv[1],), model='model')); "
+        "measured = evaluate(EvaluateSettings(labelled=(sys.argv[1],), model=('model',))); "
         "scored = score(ScoreSettings(corpus=(sys.argv[1],), model='model', output='run')); "
         "print(json.dumps([measured.as_dict()['accuracy'], scored.rows_scored, scored.exit_code]))"
     )
