@@ -216,6 +216,7 @@ def damages() -> list[Any]:
         "format version of the future": edit(format_version=4),
         "a temperature of zero": edit(temperatures=[0.0]),
         "a temperature that is no number": edit(temperatures=["warm"]),
+        "a temperature that is a truth value": edit(temperatures=[True]),
         "two temperatures for one answer": edit(temperatures=[1.0, 2.0]),
         "no format version": edit(format_version=None),
         "no model": edit(model=None),

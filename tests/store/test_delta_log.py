@@ -92,6 +92,14 @@ def test_what_is_not_plain_is_refused_by_the_tables_name(table: Path, action: di
         ids_of(table)
 
 
+def test_a_commit_that_cannot_be_opened_is_refused(table: Path) -> None:
+    """It is a folder: no program can read it as a file."""
+    (table / "_delta_log" / f"{1:020}.json").unlink()
+    (table / "_delta_log" / f"{1:020}.json").mkdir()
+    with pytest.raises(CorpusError, match="is a Delta Lake table that cannot be read"):
+        ids_of(table)
+
+
 def test_a_log_with_a_commit_missing_is_refused(table: Path) -> None:
     (table / "_delta_log" / f"{1:020}.json").unlink()
     with pytest.raises(CorpusError, match="is a Delta Lake table that cannot be read"):

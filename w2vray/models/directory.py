@@ -169,7 +169,7 @@ def _temperatures(stored: Any, most: int) -> tuple[float, ...]:
         BundleError: they are not positive numbers, or not as many as there may be.
     """
     right = isinstance(stored, list) and len(stored) in {0, 1, most}
-    if not right or not all(isinstance(item, int | float) and 0 < item < math.inf for item in stored):
+    if not right or not all(type(item) in {int, float} and 0 < item < math.inf for item in stored):
         raise BundleError(f"temperatures are {stored!r}; expected one number above 0, or one for each label")
     return tuple(map(float, stored))
 

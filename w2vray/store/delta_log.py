@@ -41,7 +41,10 @@ def read_plain_log(store: fs.FileSystem, path: str, version: int | None) -> Plai
         version: that is wanted, None for the last.
     """
     folder = f"{path.rstrip('/')}/_delta_log"
-    names = [info.base_name for info in store.get_file_info(fs.FileSelector(folder))]
+    try:
+        names = [info.base_name for info in store.get_file_info(fs.FileSelector(folder))]
+    except OSError:
+        return None
     commits = sorted(name for name in names if _COMMIT.fullmatch(name))
     if not commits or [int(name[:20]) for name in commits] != list(range(len(commits))):
         return None
@@ -62,7 +65,7 @@ def read_plain_log(store: fs.FileSystem, path: str, version: int | None) -> Plai
             schema = next(
                 (action["metaData"].get("schemaString", "") for action in actions if "metaData" in action), schema
             )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return PlainLog(len(wanted) - 1, sizes, schema)
 

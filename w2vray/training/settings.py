@@ -108,8 +108,10 @@ class TrainSettings:
         group="Model",
     )
     calibrate: bool = documented(
-        "Fit a temperature on rows that were not learnt from, so that probabilities mean what they say: on those kept "
-        "for early stopping, or where there are none by 5 folds.",
+        lambda: (
+            "Fit a temperature on rows that were not learnt from, so that probabilities mean what they say: on those "
+            f"kept for early stopping; for {kinds.fitted_at_once()}, by 5 folds."
+        ),
         True,
         group="Training",
     )
