@@ -28,6 +28,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from w2vray.cluster.calibrate import CalibrationSummary
     from w2vray.cluster.evaluate import EvaluationSummary
     from w2vray.cluster.runtime import connected
     from w2vray.cluster.score import ScoreSummary
@@ -39,10 +40,11 @@ if TYPE_CHECKING:
     from w2vray.scoring.scorer import TextScorer
     from w2vray.text.lookup import Lookup
     from w2vray.vectors import Vectors
-    from w2vray.verbs import evaluate, import_vectors, join_vectors, score, train, train_vectors, verify
+    from w2vray.verbs import calibrate, evaluate, import_vectors, join_vectors, score, train, train_vectors, verify
 
 __all__ = [
     "Bundle",
+    "CalibrationSummary",
     "EvaluationSummary",
     "Lookup",
     "ScoreSummary",
@@ -54,6 +56,7 @@ __all__ = [
     "VerifySummary",
     "W2vrayError",
     "__version__",
+    "calibrate",
     "connected",
     "evaluate",
     "import_vectors",
@@ -68,6 +71,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Bundle": "w2vray.models.directory",
+    "CalibrationSummary": "w2vray.cluster.calibrate",
     "EvaluationSummary": "w2vray.cluster.evaluate",
     "Lookup": "w2vray.text.lookup",
     "ScoreSummary": "w2vray.cluster.score",
@@ -78,6 +82,7 @@ _HOME = {
     "Vectors": "w2vray.vectors",
     "VerifySummary": "w2vray.run.verify",
     "W2vrayError": "w2vray.errors",
+    "calibrate": "w2vray.verbs",
     "connected": "w2vray.cluster.runtime",
     "evaluate": "w2vray.verbs",
     "import_vectors": "w2vray.verbs",

@@ -39,6 +39,9 @@ _CHANGES_ANSWERS = (
 )
 """Settings that are part of a run's identity, beside those of the answer."""
 
+_WHERE_GIVEN = ("no_threshold",)
+"""Settings of the answer that are part of it where they are given: earlier versions had none of them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -106,6 +109,7 @@ class Request:
 
 def _identity(settings: ScoreSettings, text_columns: tuple[str, ...], bundle: Bundle) -> dict[str, Any]:
     options = {name: getattr(settings, name) for name in (*Answer.option_names(), *_CHANGES_ANSWERS)}
+    options = {name: value for name, value in options.items() if value or name not in _WHERE_GIVEN}
     options["text_column"] = text_columns  # those of the model, where none is given
     options |= {name: value for name in _READ_AS if (value := getattr(settings, name)) is not None}
     identity = {

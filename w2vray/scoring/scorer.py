@@ -78,6 +78,7 @@ class TextScorer:
         self.multi_label = config.multi_label
         self.device = device
         self._sharpness = 1 / np.array(config.temperatures, dtype=np.float32) if config.temperatures else None
+        self._limits = config.thresholds.limits if config.thresholds else ()
         self._bundle, self._vectors = bundle, vectors.for_oov(config.oov)
         vectors = self._vectors
         self.ngrams = vectors.ngrams
@@ -164,7 +165,8 @@ class TextScorer:
         if self._sharpness is not None:
             logits_NC = np.multiply(logits_NC, self._sharpness, dtype=np.float32)
         probabilities_NC, label_N = self.answer(logits_NC, ids.evidence_N, self.multi_label, NO_LABEL)
-        return Scores(self.labels, label_N, probabilities_NC, ids.token_counts_N, ids.found_counts_N, self.multi_label)
+        counts = (ids.token_counts_N, ids.found_counts_N)
+        return Scores(self.labels, label_N, probabilities_NC, *counts, self.multi_label, self._limits)
 
     def _made_rows(self, words: tuple[str, ...]) -> npt.NDArray[np.float32] | None:
         """Return made_MD for the words of a block that have no row."""
@@ -174,7 +176,7 @@ class TextScorer:
         if not scores:
             empty = np.empty(0, dtype=np.int32)
             none_NC = np.empty((0, len(self.labels)), dtype=np.float32)
-            return Scores(self.labels, empty, none_NC, empty, empty, self.multi_label)
+            return Scores(self.labels, empty, none_NC, empty, empty, self.multi_label, self._limits)
         return Scores(
             self.labels,
             np.concatenate([part.label_N for part in scores]),
@@ -182,6 +184,7 @@ class TextScorer:
             np.concatenate([part.token_counts_N for part in scores]),
             np.concatenate([part.found_counts_N for part in scores]),
             self.multi_label,
+            self._limits,
         )
 
 
