@@ -78,8 +78,9 @@ class TextScorer:
         self.multi_label = config.multi_label
         self.device = device
         self._sharpness = 1 / np.array(config.temperatures, dtype=np.float32) if config.temperatures else None
-        self._bundle, self._vectors = bundle, vectors.for_oov(config.oov)
+        self.bundle, self._vectors = bundle, vectors.for_oov(config.oov)
         vectors = self._vectors
+        self.table_VD = vectors.table_VD
         self.ngrams = vectors.ngrams
         self.lookup = vectors.lookup(config.rules, config.oov, tuned_rows(bundle, vectors))
         self.look_up: Callable[[pa.LargeStringArray], Ids] = self.lookup
@@ -104,7 +105,7 @@ class TextScorer:
         # torch's import takes a second and 150 MB, which scoring by kernels does without
         from w2vray.scoring.device_model import DeviceModel, stored_classifier
 
-        return DeviceModel(stored_classifier(self._bundle, self._vectors), self.device or Device())
+        return DeviceModel(stored_classifier(self.bundle, self._vectors), self.device or Device())
 
     @property
     def classifier(self) -> "Classifier":
@@ -145,10 +146,14 @@ class TextScorer:
 
     def score_ids(self, ids: Ids) -> Scores:
         """Run the model over the looked-up texts of a block."""
-        made_MD = self._made_rows(ids.made_words)
+        return self._answers(ids, self.logits(ids))
+
+    def logits(self, ids: Ids) -> npt.NDArray[np.float32]:
+        """Return logits_NC of the looked-up texts of a block, before they are calibrated."""
+        made_MD = self.made_rows(ids.made_words)
         if self.folded:
-            return self._answers(ids, self.folded.logits(ids, made_MD))
-        return self._answers(ids, self.on_device.queue(ids, made_MD, len(self.labels)).wait())
+            return self.folded.logits(ids, made_MD)
+        return self.on_device.queue(ids, made_MD, len(self.labels)).wait()
 
     def _answers(self, ids: Ids, logits_NC: npt.NDArray[np.float32]) -> Scores:
         if self._sharpness is not None:
@@ -156,7 +161,7 @@ class TextScorer:
         probabilities_NC, label_N = self.answer(logits_NC, ids.evidence_N, self.multi_label, NO_LABEL)
         return Scores(self.labels, label_N, probabilities_NC, ids.token_counts_N, ids.found_counts_N, self.multi_label)
 
-    def _made_rows(self, words: tuple[str, ...]) -> npt.NDArray[np.float32] | None:
+    def made_rows(self, words: tuple[str, ...]) -> npt.NDArray[np.float32] | None:
         """Return made_MD for the words of a block that have no row."""
         return self.ngrams.rows(words) if words and self.ngrams is not None else None
 

@@ -37,6 +37,7 @@ ON_BAD = ("record", "skip", "fail")
 OOV_CHOICES = ("skip", "zero", "unknown", "subword")
 SPECIAL_OOV = ("zero", "unknown")  # one row of the model's own stands for every word without a vector
 STORE_FORMATS = ("parquet", "jsonl", "csv")
+EXPLAIN_METHODS = ("model", "occlusion")
 SCORE_PRECISIONS = ("float32", "tf32", "bfloat16")
 
 PROJECTION_CACHE = 128
@@ -146,6 +147,12 @@ TEXT_COLUMN_HELP = "Column that holds the text; repeat it to join several by a n
 THRESHOLD_HELP = (
     "Mark rows with a lower score as below_threshold; they count as abstained, like rows without evidence. A "
     "multi-label model gives every label whose score is at least this (default: 0.5), and marks no row."
+)
+
+EXPLAIN_METHOD_HELP = (
+    "How pieces are weighed. model splits up what the model computed: the words of average, the windows of words that "
+    "cnn's filters chose. occlusion leaves out one word after another, for any model; it scores a text as many times "
+    "as it has words."
 )
 
 LABEL_COLUMN_HELP = (
@@ -357,11 +364,30 @@ class PredictSettings:
     vectors: str | None = documented("Where the vectors are now, if they were moved.", None, metavar="VECTORS")
     top_k: int | None = documented("Print the K best labels too.", None, metavar="K")
     threshold: float | None = documented(THRESHOLD_HELP, None)
+    explain: int | None = documented(
+        "Tell up to N pieces of each text that weighed most for its label or against it, in logits.", None, metavar="N"
+    )
+    explain_method: str = documented(EXPLAIN_METHOD_HELP, "model", choices=EXPLAIN_METHODS)
 
     def __post_init__(self) -> None:
         require_paths(self, "model", "vectors")
         require(self.top_k is None or self.top_k > 0, "top_k", self.top_k, "a whole number above 0")
         _require_threshold(self.threshold)
+        require_choices(self)
+        _require_pieces("explain", self.explain, self.explain_method)
+
+    @property
+    def evidence(self) -> int | None:
+        """How ``score`` calls ``explain``."""
+        return self.explain
+
+
+def _require_pieces(name: str, pieces: int | None, method: str) -> None:
+    require(pieces is None or pieces > 0, name, pieces, "a whole number above 0")
+    if pieces is None and method != "model":
+        raise ConfigError(
+            f"--explain-method is used only with {flag(name)}; give the number of pieces, as {flag(name)} 3"
+        )
 
 
 def _require_threshold(value: float | None) -> None:
