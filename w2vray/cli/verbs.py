@@ -189,6 +189,7 @@ def evaluate(output: Output, /, *, address: str | None, of_run: str | None, **ar
         *([] if one_label is None else _confusions(one_label)),
         *(_measured(item, named=bool(summary.others)) for item in (summary, *summary.others)),
         *([] if one_label is None else [_beside(one_label)]),
+        *(_calibrated(item, named=bool(summary.others)) for item in (summary, *summary.others)),
         *(comparison.sentence for comparison in summary.comparisons),
         *(_words_found(item.tokens, item.coverage) for item in (summary, *summary.others)),
     )
@@ -209,6 +210,18 @@ def _measured(summary: "EvaluationSummary", *, named: bool) -> str:
         f"{name}accuracy {found['accuracy']:.4f}{micro}, macro-F1 {found['macro_f1']:.4f} on {rows} "
         f"({silent:,} without a known word or a readable text, {unknown:,} of a label that the model "
         f"does not know; {summary.rows_without_label:,} without a label{_said(summary.rows_unlabelled)} left out)"
+    )
+
+
+def _calibrated(summary: "EvaluationSummary", *, named: bool) -> str:
+    """Say how far probabilities are from what they say."""
+    found, name = summary.calibration, f"{summary.model}: " if named else ""
+    if found is None:
+        return f"{name}no row got an answer, so that there is no calibration error"
+    labels = ", mean of all labels" if hasattr(summary.metrics, "micro_f1") else ""
+    return (
+        f"{name}calibration error {found.error:.4f} ({found.bins} bins of as many rows each{labels}); a perfectly "
+        f"calibrated model would have {found.by_chance:.4f} by chance on {counted(found.rows, 'row')}"
     )
 
 
