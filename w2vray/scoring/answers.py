@@ -3,7 +3,7 @@
 Shape letters: CONTRIBUTING.md.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
@@ -109,6 +109,11 @@ class Answer:
         names = cls.option_names()
         given = {name: getattr(settings, name) for name in names if hasattr(settings, name)}
         return cls(multi_label=multi_label, **given)
+
+    def asked_for(self, *, but: Collection[str] = ()) -> dict[str, Any]:
+        """Return the options that ask for something, by the names of their settings, without some of these."""
+        others = [item for item in fields(self) if item.name not in {"multi_label", *but}]
+        return {item.name: value for item in others if (value := getattr(self, item.name)) != item.default}
 
     @classmethod
     def option_names(cls) -> list[str]:

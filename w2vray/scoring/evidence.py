@@ -136,7 +136,7 @@ class _Explaining:
             direction_C = direction_of(label, self._scales_C, multi_label=self._scorer.multi_label)
             ids_T = ids.ids_L[ids.offsets_N1[text] : ids.offsets_N1[text + 1]]
             if self._told is None:
-                yield _left_out(self._scorer.logits, ids_T, ids.made_words, direction_C)
+                yield _left_out(self._scorer.logits_of_ids, ids_T, ids.made_words, direction_C)
             else:
                 made = _NO_VECTORS.reshape(0, self._overlay_KD.shape[1]) if made_MD is None else made_MD
                 vectors_TD = vectors_of(ids_T, self._scorer.table_VD, self._overlay_KD, made)

@@ -140,15 +140,22 @@ class TextScorer:
             texts = given_texts(texts)
         return self._join([self.score_ids(self.look_up(block)) for block in blocks(texts)])
 
+    def logits(self, texts: pa.LargeStringArray) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """Return logits_NC of an Arrow array of texts, no temperature applied, and which texts have a known word."""
+        looked_up = [self.look_up(block) for block in blocks(texts)]
+        none_NC, none_N = np.empty((0, len(self.labels)), dtype=np.float32), np.empty(0, dtype=np.bool_)
+        logits = [none_NC, *(self.logits_of_ids(ids) for ids in looked_up)]
+        return np.concatenate(logits), np.concatenate([none_N, *(ids.evidence_N for ids in looked_up)])
+
     def score_arrays(self, arrays: Iterable[pa.LargeStringArray]) -> Iterator[Scores]:
         """Classify one array after another."""
         return map(self.score_array, arrays)
 
     def score_ids(self, ids: Ids) -> Scores:
         """Run the model over the looked-up texts of a block."""
-        return self._answers(ids, self.logits(ids))
+        return self._answers(ids, self.logits_of_ids(ids))
 
-    def logits(self, ids: Ids) -> npt.NDArray[np.float32]:
+    def logits_of_ids(self, ids: Ids) -> npt.NDArray[np.float32]:
         """Return logits_NC of the looked-up texts of a block, before they are calibrated."""
         made_MD = self.made_rows(ids.made_words)
         if self.folded:

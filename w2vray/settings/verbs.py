@@ -252,6 +252,19 @@ class ScoreSettings:
         "Write the K best labels and their probabilities.", None, metavar="K", group="Answers"
     )
     threshold: float | None = documented(THRESHOLD_HELP, None, group="Answers")
+    evidence: int | None = documented(
+        "Write up to N pieces of each text that weighed most for its label or against it, with place and weight.",
+        None,
+        metavar="N",
+        group="Answers",
+    )
+    evidence_sample: int | None = documented(
+        "With --evidence: explain about so many rows of the store, chosen by a hash of their place, and not all.",
+        None,
+        metavar="ROWS",
+        group="Answers",
+    )
+    explain_method: str = documented(EXPLAIN_METHOD_HELP, "model", choices=EXPLAIN_METHODS, group="Answers")
     where: str | None = documented(
         "Score only rows for which this is true, such as \"lang == 'en' and year >= 2020\".",
         None,
@@ -309,9 +322,14 @@ class ScoreSettings:
         require(self.max_bytes > 0, "max_bytes", self.max_bytes, "a whole number above 0")
         if self.probabilities and self.top_k is not None:
             raise ConfigError("--probabilities and --top-k exclude each other; choose one")
-        for name in ("top_k", "limit", "workers"):
+        for name in ("top_k", "limit", "workers", "evidence_sample"):
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "a whole number above 0")
+        _require_pieces("evidence", self.evidence, self.explain_method)
+        if self.evidence_sample is not None and self.evidence is None:
+            raise ConfigError(
+                "--evidence-sample is used only with --evidence; give the number of pieces, as --evidence 3"
+            )
         require(self.cpus_per_gpu > 0, "cpus_per_gpu", self.cpus_per_gpu, "a whole number above 0")
         allowed = f"{LEAST_TOKENS} to {MOST_TOKENS}"
         require(LEAST_TOKENS <= self.batch_tokens <= MOST_TOKENS, "batch_tokens", self.batch_tokens, allowed)
