@@ -231,7 +231,7 @@ def test_a_forecast_of_another_run_is_refused_before_any_work(
     w2vray.plan(store, model=model, output=file)
     for other in ({"threshold": 0.7}, {"keep": ["id"]}):
         with pytest.raises(ConfigError, match="forecasts a run of another model or with other options"):
-            w2vray.score(store, model=model, output=tmp_path / "run", plan=file, **other)  # type: ignore[arg-type]
+            w2vray.score(store, model=model, output=tmp_path / "run", plan=file, **other)
     for text, message in (("{", "is not a forecast"), ("{}", "is not a forecast"), ('{"format": 9}', "format 9; this")):
         file.write_text(text)
         with pytest.raises(ConfigError, match=message):
