@@ -1,5 +1,6 @@
 """What ``plan`` says of a run before it is made, and what ``score --plan`` says of that afterwards."""
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import w2vray
 from w2vray import cli
 from w2vray.cluster.score import ScoreSummary
 from w2vray.errors import ConfigError, CorpusError
-from w2vray.run.forecast import START_SECONDS, Forecast, outcome
+from w2vray.run.forecast import START_SECONDS, UNIT_SECONDS, Forecast, outcome
 from w2vray.scoring.cluster_samples import ClusterSample
 from w2vray.scoring.proportions import Share
 
@@ -116,14 +117,20 @@ def test_files_that_cannot_be_read_are_named(mixed_store: Path, make_model: Make
         w2vray.plan(mixed_store, model=make_model(), text_column="no")
 
 
-def test_workers_and_the_price_decide_time_and_cost(mixed_store: Path, make_model: MakeModel) -> None:
+def test_workers_and_the_price_decide_time_and_cost(
+    mixed_store: Path, make_model: MakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2vray.store.units.SMALLEST_UNIT", 1000)  # a row group is one
+    monkeypatch.setattr("w2vray.run.survey.time.process_time", itertools.count().__next__)  # all takes a second
     model = make_model()
     one = w2vray.plan(mixed_store, model=model, workers=1, price_per_core_hour=36)
     many = w2vray.plan(mixed_store, model=model, workers=1000, price_per_core_hour=36)
     assert one.cost == pytest.approx(one.seconds / 100)
     assert many.cost == pytest.approx(many.seconds * 10)
     assert one.seconds - START_SECONDS == pytest.approx(one.core_hours * 3600)
-    assert START_SECONDS < many.seconds < one.seconds
+    assert one.units == many.units == 9
+    assert many.seconds - START_SECONDS == pytest.approx((one.seconds - START_SECONDS) / 9)
+    assert one.core_hours * 3600 == pytest.approx(9 + 9 + 9 * UNIT_SECONDS)
     assert w2vray.plan(mixed_store, model=model).cost is None
 
 
