@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from w2vray.cluster.train import TrainSummary
     from w2vray.errors import UnusableInputError, W2vrayError
     from w2vray.models.directory import Bundle
+    from w2vray.run.forecast import Forecast
     from w2vray.run.judging import RunEstimate
     from w2vray.run.sampling import SampleSummary
     from w2vray.run.verify import VerifySummary
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         evaluate_run,
         import_vectors,
         join_vectors,
+        plan,
         sample,
         score,
         train,
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Bundle",
     "EvaluationSummary",
+    "Forecast",
     "Lookup",
     "RunEstimate",
     "SampleSummary",
@@ -73,6 +76,7 @@ __all__ = [
     "evaluate_run",
     "import_vectors",
     "join_vectors",
+    "plan",
     "sample",
     "score",
     "train",
@@ -85,6 +89,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Bundle": "w2vray.models.directory",
     "EvaluationSummary": "w2vray.cluster.evaluate",
+    "Forecast": "w2vray.run.forecast",
     "Lookup": "w2vray.text.lookup",
     "RunEstimate": "w2vray.run.judging",
     "SampleSummary": "w2vray.run.sampling",
@@ -101,6 +106,7 @@ _HOME = {
     "evaluate_run": "w2vray.verbs",
     "import_vectors": "w2vray.verbs",
     "join_vectors": "w2vray.verbs",
+    "plan": "w2vray.verbs",
     "sample": "w2vray.verbs",
     "score": "w2vray.verbs",
     "train": "w2vray.verbs",

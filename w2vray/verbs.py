@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from w2vray.errors import ConfigError
 from w2vray.models.kinds import option_owners, settings_class
 from w2vray.settings.checks import EvaluateRunSettings, SampleSettings
+from w2vray.settings.forecasts import PlanSettings
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings
 from w2vray.settings.verbs import EvaluateSettings, ScoreSettings, VerifySettings
 from w2vray.training.settings import TrainSettings
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from w2vray.cluster.evaluate import EvaluationSummary
     from w2vray.cluster.score import ScoreSummary
     from w2vray.cluster.train import TrainSummary
+    from w2vray.run.forecast import Forecast
     from w2vray.run.judging import RunEstimate
     from w2vray.run.sampling import SampleSummary
     from w2vray.run.verify import VerifySummary
@@ -43,6 +45,7 @@ __all__ = [
     "evaluate_run",
     "import_vectors",
     "join_vectors",
+    "plan",
     "sample",
     "score",
     "train",
@@ -312,6 +315,52 @@ def evaluate(
 # Runs
 
 
+@_helped(PlanSettings)
+def plan(
+    corpus: Places,
+    *,
+    model: Place,
+    sample: int = 20_000,
+    seed: int = 0,
+    price_per_core_hour: float | None = None,
+    output: Place | None = None,
+    vectors: Place | None = None,
+    text_column: Names = (),
+    keep: Names = (),
+    probabilities: bool = False,
+    top_k: int | None = None,
+    threshold: float | None = None,
+    where: str | None = None,
+    limit: int | None = None,
+    table_version: int | None = None,
+    max_bytes: int = 64 << 20,
+    truncate: bool = False,
+    null_as_empty: bool = False,
+    format: str | None = None,  # noqa: A002 - the option's name
+    delimiter: str | None = None,
+    projection_cache: int = 128,
+    workers: int | None = None,
+) -> "Forecast":
+    """Forecast a run of ``score``, from a sample of rows that is scored in this process, without Ray.
+
+    Returns:
+        Rows, bytes and units; the share of each label, of rejected rows and of rows below the threshold, with intervals
+        of 95 % confidence; time, cost, memory, and the size of the output.
+
+    Raises:
+        UnusableInputError: the arguments, the store or the model cannot be used.
+
+    Examples:
+        ```python
+        w2vray.plan("reviews/", model="model", workers=32, price_per_core_hour=0.04).cost  # 1.7
+        ```
+    """
+    settings = _settings(PlanSettings, locals())
+    from w2vray.run.forecast import forecast
+
+    return forecast(settings)
+
+
 @_helped(ScoreSettings)
 def score(
     corpus: Places,
@@ -343,6 +392,7 @@ def score(
     precision: str = "float32",
     batch_tokens: int = 1 << 18,
     projection_cache: int = 128,
+    plan: Place | None = None,
     max_rejected: int | None = None,
     address: str | None = None,
     progress: Callable[[int, int, int], None] | None = None,
