@@ -46,8 +46,8 @@ class Evidence(Protocol):
     def intercept(self, direction_C: Numbers) -> float:
         """Return what a text has of the direction before a word of it is read."""
 
-    def of_words(self, vectors_WD: npt.NDArray[Any], direction_C: Numbers) -> Numbers:
-        """Return what each word weighs in a text of it alone."""
+    def of_words(self, vectors_WD: npt.NDArray[Any]) -> Numbers:
+        """Return logits_WC of texts of a word each, without the intercept."""
 
 
 def direction_of(label: int, scales_C: Numbers, *, multi_label: bool) -> Numbers:

@@ -39,14 +39,13 @@ class AverageEvidence:
         """Return the direction's share of the bias."""
         return float(direction_C @ self._bias_C)
 
-    def of_words(self, vectors_WD: npt.NDArray[Any], direction_C: Numbers) -> Numbers:
-        """Return what each word weighs where a text has no other."""
+    def of_words(self, vectors_WD: npt.NDArray[Any]) -> Numbers:
+        """Return the logits of each word by itself."""
         vectors_WD = vectors_WD.astype(np.float64)
-        weights_W: Numbers = vectors_WD @ (direction_C @ self._dense_CD)
-        if not self._unit_length:
-            return weights_W
-        weights_W /= np.maximum(np.linalg.norm(vectors_WD, axis=1), _TINY)
-        return weights_W
+        if self._unit_length:
+            vectors_WD /= np.maximum(np.linalg.norm(vectors_WD, axis=1), _TINY)[:, None]
+        logits_WC: Numbers = vectors_WD @ self._dense_CD.T
+        return logits_WC
 
 
 _TINY = float(np.finfo(np.float64).tiny)

@@ -61,14 +61,12 @@ class CnnEvidence:
         """Return the direction's share of the dense layer's bias."""
         return float(direction_C @ self._bias_C)
 
-    def of_words(self, vectors_WD: npt.NDArray[Any], direction_C: Numbers) -> Numbers:
-        """Return what each word weighs where a text has no other: each filter chooses among its places in a window."""
+    def of_words(self, vectors_WD: npt.NDArray[Any]) -> Numbers:
+        """Return the logits of each word by itself: each filter chooses among its places in a window."""
         vectors_WD = vectors_WD.astype(np.float64)
-        weights_W = np.zeros(len(vectors_WD))
-        filter_ = 0
-        for kernel_SDF, bias_F in zip(self._kernels_SDF, self._biases_F, strict=True):
-            highest_WF = np.max([vectors_WD @ kernel_DF for kernel_DF in kernel_SDF], axis=0)
-            dense_F = direction_C @ self._dense_CF[:, filter_ : filter_ + len(bias_F)]
-            weights_W += np.maximum(highest_WF + bias_F, 0.0) @ dense_F
-            filter_ += len(bias_F)
-        return weights_W
+        features = [
+            np.maximum(np.max([vectors_WD @ kernel_DF for kernel_DF in kernel_SDF], axis=0) + bias_F, 0.0)
+            for kernel_SDF, bias_F in zip(self._kernels_SDF, self._biases_F, strict=True)
+        ]
+        logits_WC: Numbers = np.concatenate(features, axis=1) @ self._dense_CF.T
+        return logits_WC
