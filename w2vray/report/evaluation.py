@@ -52,7 +52,7 @@ def evaluation_data(
     return {
         "metrics": {name: metrics[name] for name in _TOLD if name in metrics},
         "multi_label": read.multi_label,
-        "intervals": _intervals(read, len(labels)),
+        "intervals": {name: list(ends) for name, ends in _intervals(read, len(labels)).items()},
         "rows_answered": int(answered.sum()),
         "reliability": [item.as_dict() for item in reliability(read.confidence_Y, read.right_Y)],
         "calibration": metrics.get("calibration") or _calibration(read),
