@@ -64,9 +64,7 @@ def bootstrap_many_labels(
     return _intervals(np.array(found))
 
 
-def _macro_f1(
-    right_C: npt.NDArray[np.float64], given_C: npt.NDArray[np.float64], true_C: npt.NDArray[np.float64]
-) -> float:
+def _macro_f1(right_C: npt.NDArray[Any], given_C: npt.NDArray[Any], true_C: npt.NDArray[Any]) -> float:
     """Return the mean F1 of the labels that are there or were given, as ``metrics`` does."""
     seen_C = (given_C + true_C) > 0
     f1_C = 2 * right_C / np.maximum(given_C + true_C, 1)
