@@ -110,7 +110,7 @@ def test_without_texts_none_is_in_the_data(tmp_path: Path) -> None:
 
 
 def test_of_several_labels_each_that_was_given_counts(tmp_path: Path) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"true": ["a", "b"], "predicted": ["b", "a"], "score": [0.9, 0.8]},
         {"true": ["a"], "predicted": ["a", "b"], "score": [0.9, 0.6]},
         {"true": [], "predicted": [], "score": []},
