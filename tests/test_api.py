@@ -31,8 +31,12 @@ ROOT = Path(w2vray.__file__).parent
 FUNCTIONS = {
     "calibrate": "CalibrateSettings",
     "evaluate": "EvaluateSettings",
+    "evaluate_run": "EvaluateRunSettings",
+    "explain": "ExplainSettings",
     "import_vectors": "ImportSettings",
     "join_vectors": "JoinVectorsSettings",
+    "plan": "PlanSettings",
+    "sample": "SampleSettings",
     "score": "ScoreSettings",
     "train": "TrainSettings",
     "train_vectors": "FitVectorsSettings",
@@ -40,7 +44,7 @@ FUNCTIONS = {
 }
 BESIDE = {"address", "progress", "note", "model_options"}
 """Parameters that are no settings."""
-PLACES = {"corpus", "labelled", "model", "output", "run", "source", "validation", "vectors"}
+PLACES = {"corpus", "labelled", "model", "output", "plan", "run", "source", "validation", "vectors"}
 
 MakeStore = Callable[..., Path]
 MakeModel = Callable[..., Path]
@@ -61,7 +65,10 @@ def test_the_public_names_are_pinned_and_there() -> None:
         "Bundle",
         "CalibrationSummary",
         "EvaluationSummary",
+        "Forecast",
         "Lookup",
+        "RunEstimate",
+        "SampleSummary",
         "ScoreSummary",
         "Scores",
         "TextScorer",
@@ -193,6 +200,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "cluster.evaluate.evaluate",
         "cluster.calibrate.calibrate",
         "cluster.score.score",
+        "run.forecast.forecast",
+        "run.judging.evaluate_run",
+        "run.sampling.sample_run",
         "run.verify.verify",
         "vectors.importing.import_vectors",
         "vectors.import_vectors",
@@ -257,6 +267,17 @@ COMMANDS: list[tuple[str, Callable[[], object]]] = [
             corpus="s3://b/store", model=Path("m"), output="s3://b/run", keep="id", top_k=3, threshold=1, limit=5
         ),
     ),
+    (
+        "plan s --model m --sample 100 --price-per-core-hour 2 --workers 3 --threshold 1 --output f.json",
+        lambda: w2vray.plan(
+            "s", model="m", sample=100, price_per_core_hour=2, workers=3, threshold=1, output=Path("f.json")
+        ),
+    ),
+    (
+        "sample r --rows 9 --by label --seed 2 --corpus a --output c.csv",
+        lambda: w2vray.sample("r", rows=9, by="label", seed=2, corpus="a", output=Path("c.csv")),
+    ),
+    ("evaluate c.csv --of-run r", lambda: w2vray.evaluate_run(Path("c.csv"), run="r")),
     ("verify r --deep --corpus a", lambda: w2vray.verify("r", deep=True, corpus="a")),
 ]
 

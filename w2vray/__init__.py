@@ -35,18 +35,39 @@ if TYPE_CHECKING:
     from w2vray.cluster.train import TrainSummary
     from w2vray.errors import UnusableInputError, W2vrayError
     from w2vray.models.directory import Bundle
+    from w2vray.run.forecast import Forecast
+    from w2vray.run.judging import RunEstimate
+    from w2vray.run.sampling import SampleSummary
     from w2vray.run.verify import VerifySummary
     from w2vray.scoring.answers import Scores
     from w2vray.scoring.scorer import TextScorer
+    from w2vray.scoring.spoken_words import Explanation
     from w2vray.text.lookup import Lookup
     from w2vray.vectors import Vectors
-    from w2vray.verbs import calibrate, evaluate, import_vectors, join_vectors, score, train, train_vectors, verify
+    from w2vray.verbs import (
+        calibrate,
+        evaluate,
+        evaluate_run,
+        explain,
+        import_vectors,
+        join_vectors,
+        plan,
+        sample,
+        score,
+        train,
+        train_vectors,
+        verify,
+    )
 
 __all__ = [
     "Bundle",
     "CalibrationSummary",
     "EvaluationSummary",
+    "Explanation",
+    "Forecast",
     "Lookup",
+    "RunEstimate",
+    "SampleSummary",
     "ScoreSummary",
     "Scores",
     "TextScorer",
@@ -59,8 +80,12 @@ __all__ = [
     "calibrate",
     "connected",
     "evaluate",
+    "evaluate_run",
+    "explain",
     "import_vectors",
     "join_vectors",
+    "plan",
+    "sample",
     "score",
     "train",
     "train_vectors",
@@ -73,7 +98,11 @@ _HOME = {
     "Bundle": "w2vray.models.directory",
     "CalibrationSummary": "w2vray.cluster.calibrate",
     "EvaluationSummary": "w2vray.cluster.evaluate",
+    "Explanation": "w2vray.scoring.spoken_words",
+    "Forecast": "w2vray.run.forecast",
     "Lookup": "w2vray.text.lookup",
+    "RunEstimate": "w2vray.run.judging",
+    "SampleSummary": "w2vray.run.sampling",
     "ScoreSummary": "w2vray.cluster.score",
     "Scores": "w2vray.scoring.answers",
     "TextScorer": "w2vray.scoring.scorer",
@@ -85,8 +114,12 @@ _HOME = {
     "calibrate": "w2vray.verbs",
     "connected": "w2vray.cluster.runtime",
     "evaluate": "w2vray.verbs",
+    "evaluate_run": "w2vray.verbs",
+    "explain": "w2vray.verbs",
     "import_vectors": "w2vray.verbs",
     "join_vectors": "w2vray.verbs",
+    "plan": "w2vray.verbs",
+    "sample": "w2vray.verbs",
     "score": "w2vray.verbs",
     "train": "w2vray.verbs",
     "train_vectors": "w2vray.verbs",

@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 from rich.table import Table
 
+from w2vray.cli.checking import evaluate_checked
 from w2vray.cli.command import GOES_ON, verb
 from w2vray.cli.console import Output, counted, table
 from w2vray.cli.options import model_options
@@ -158,10 +159,24 @@ for _parameter in train.params:
     examples=(
         "w2vray evaluate test.parquet --model model --output measured",
         "w2vray evaluate test.parquet --model model --model other",
+        "w2vray evaluate check.csv --of-run run",
     ),
 )
-def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> None:
+@click.option(
+    "--of-run",
+    "of_run",
+    metavar="RUN",
+    help="Estimate the precision of this run instead, from a file of `w2vray sample` that somebody has filled in.",
+    cls=GroupedOption,
+    group="Data",
+)
+def evaluate(output: Output, /, *, address: str | None, of_run: str | None, **arguments: Any) -> None:
     """Measure a model on labelled rows: accuracy, F1, confusions."""
+    if of_run is not None:
+        evaluate_checked(output, of_run, address=address, **arguments)
+        return
+    if not arguments["model"]:
+        raise click.UsageError("Missing option '--model'; or name a run with --of-run.")
     settings = config.EvaluateSettings(**arguments)
     from w2vray.cluster.evaluate import evaluate as evaluate_model
     from w2vray.scoring.metrics import MultiLabelMetrics
@@ -182,6 +197,11 @@ def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> Non
         *(comparison.sentence for comparison in summary.comparisons),
         *(_words_found(item.tokens, item.coverage) for item in (summary, *summary.others)),
     )
+
+
+for _parameter in evaluate.params:
+    if _parameter.name == "model":
+        _parameter.required = False  # a run knows its own
 
 
 def _measured(summary: "EvaluationSummary", *, named: bool) -> str:
@@ -274,6 +294,7 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
         f"in {summary.seconds:.1f} s",
         *kept_beside_expected(summary.expected_kept, summary.kept),
         _words_found(summary.tokens, summary.coverage),
+        *([] if summary.forecast is None else summary.forecast["lines"]),
         _completeness(summary.left_out, accepted=summary.gaps_accepted),
     )
     return summary.exit_code

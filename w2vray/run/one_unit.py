@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from w2vray.run.explaining import explained
 from w2vray.run.parts import UnitRecord
 from w2vray.run.request import Request
 from w2vray.schema import REJECTED_SCHEMA, SOURCE_FILE, SOURCE_ROW, Status
@@ -17,8 +18,9 @@ from w2vray.store.ahead import read_ahead
 from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN, read_unit
 from w2vray.store.units import Unit
 from w2vray.text.columns import Texts, read_texts
+from w2vray.text.keys import ALL_KEYS
 
-__all__ = ["ScoringJob", "damaged", "score_unit"]
+__all__ = ["ScoringJob", "damaged", "rejected_rows", "score_unit", "scored_rows"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,7 @@ class ScoringJob:
     roots: tuple[str, ...]
     schema: pa.Schema  # of the columns that are kept or filtered by
     kept_schema: pa.Schema  # by the names in the scores
+    explained_up_to: int = ALL_KEYS  # keys of places from there on have no evidence
 
     @property
     def columns(self) -> list[str]:
@@ -75,11 +78,13 @@ def score_unit(
             waiting.append((batch, texts))
             yield texts.values
 
-    for answers in scorer.score_arrays(arrays()):
+    for scored in scorer.score_arrays(arrays()):
         batch, texts = waiting.popleft()
         rows = batch.select(job.carried)  # not the text: it need not be copied
-        scores = _scored(rows.take(pa.array(texts.rows_N)) if texts.rejected else rows, answers, job)
-        rejected = _reject(batch, texts)
+        rows = rows.take(pa.array(texts.rows_N)) if texts.rejected else rows
+        answers = explained(scored, scorer, texts.values, rows, request=request, up_to=job.explained_up_to)
+        scores = scored_rows(rows, answers, job)
+        rejected = rejected_rows(batch, texts)
         write(scores, rejected)
         reasons.update(item.reason.value for item in texts.rejected)
         counts.update(
@@ -123,7 +128,8 @@ def damaged(unit: Unit, job: ScoringJob) -> str | None:
     return None
 
 
-def _scored(rows: pa.RecordBatch, answers: Scores, job: ScoringJob) -> pa.RecordBatch:
+def scored_rows(rows: pa.RecordBatch, answers: Scores, job: ScoringJob) -> pa.RecordBatch:
+    """Return the scores of rows that have a text: where they are, what is kept of them, and the answers."""
     columns = job.request.answer.columns(answers)
     columns |= {SOURCE_FILE: rows.column(FILE_COLUMN), SOURCE_ROW: rows.column(ROW_COLUMN)}
     columns |= {name: rows.column(stored) for name, stored in job.request.kept.items()}
@@ -131,7 +137,8 @@ def _scored(rows: pa.RecordBatch, answers: Scores, job: ScoringJob) -> pa.Record
     return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
-def _reject(batch: pa.RecordBatch, texts: Texts) -> pa.RecordBatch:
+def rejected_rows(batch: pa.RecordBatch, texts: Texts) -> pa.RecordBatch:
+    """Return the rows of a batch that have no readable text, with the reason."""
     rows = batch.select([FILE_COLUMN, ROW_COLUMN]).take(pa.array([item.row for item in texts.rejected], pa.int64()))
     return pa.RecordBatch.from_arrays(
         [
