@@ -30,8 +30,11 @@ ROOT = Path(w2vray.__file__).parent
 
 FUNCTIONS = {
     "evaluate": "EvaluateSettings",
+    "evaluate_run": "EvaluateRunSettings",
     "import_vectors": "ImportSettings",
     "join_vectors": "JoinVectorsSettings",
+    "plan": "PlanSettings",
+    "sample": "SampleSettings",
     "score": "ScoreSettings",
     "train": "TrainSettings",
     "train_vectors": "FitVectorsSettings",
@@ -39,7 +42,7 @@ FUNCTIONS = {
 }
 BESIDE = {"address", "progress", "note", "model_options"}
 """Parameters that are no settings."""
-PLACES = {"corpus", "labelled", "model", "output", "run", "source", "validation", "vectors"}
+PLACES = {"corpus", "labelled", "model", "output", "plan", "run", "source", "validation", "vectors"}
 
 MakeStore = Callable[..., Path]
 MakeModel = Callable[..., Path]
@@ -59,7 +62,10 @@ def test_the_public_names_are_pinned_and_there() -> None:
     assert w2vray.__all__ == [
         "Bundle",
         "EvaluationSummary",
+        "Forecast",
         "Lookup",
+        "RunEstimate",
+        "SampleSummary",
         "ScoreSummary",
         "Scores",
         "TextScorer",
@@ -191,6 +197,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "cluster.train.train",
         "cluster.evaluate.evaluate",
         "cluster.score.score",
+        "run.forecast.forecast",
+        "run.judging.evaluate_run",
+        "run.sampling.sample_run",
         "run.verify.verify",
         "vectors.importing.import_vectors",
         "vectors.import_vectors",
@@ -249,6 +258,17 @@ COMMANDS: list[tuple[str, Callable[[], object]]] = [
             corpus="s3://b/store", model=Path("m"), output="s3://b/run", keep="id", top_k=3, threshold=1, limit=5
         ),
     ),
+    (
+        "plan s --model m --sample 100 --price-per-core-hour 2 --workers 3 --threshold 1 --output f.json",
+        lambda: w2vray.plan(
+            "s", model="m", sample=100, price_per_core_hour=2, workers=3, threshold=1, output=Path("f.json")
+        ),
+    ),
+    (
+        "sample r --rows 9 --by label --seed 2 --corpus a --output c.csv",
+        lambda: w2vray.sample("r", rows=9, by="label", seed=2, corpus="a", output=Path("c.csv")),
+    ),
+    ("evaluate c.csv --of-run r", lambda: w2vray.evaluate_run(Path("c.csv"), run="r")),
     ("verify r --deep --corpus a", lambda: w2vray.verify("r", deep=True, corpus="a")),
 ]
 

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from w2vray.errors import ConfigError
 from w2vray.models.kinds import option_owners, settings_class
+from w2vray.settings.checks import EvaluateRunSettings, SampleSettings
+from w2vray.settings.forecasts import PlanSettings
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings
 from w2vray.settings.verbs import EvaluateSettings, ScoreSettings, VerifySettings
 from w2vray.training.settings import TrainSettings
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
     from w2vray.cluster.evaluate import EvaluationSummary
     from w2vray.cluster.score import ScoreSummary
     from w2vray.cluster.train import TrainSummary
+    from w2vray.run.forecast import Forecast
+    from w2vray.run.judging import RunEstimate
+    from w2vray.run.sampling import SampleSummary
     from w2vray.run.verify import VerifySummary
     from w2vray.vectors import Vectors
 
@@ -37,8 +42,11 @@ __all__ = [
     "Place",
     "Places",
     "evaluate",
+    "evaluate_run",
     "import_vectors",
     "join_vectors",
+    "plan",
+    "sample",
     "score",
     "train",
     "train_vectors",
@@ -307,6 +315,52 @@ def evaluate(
 # Runs
 
 
+@_helped(PlanSettings)
+def plan(
+    corpus: Places,
+    *,
+    model: Place,
+    sample: int = 20_000,
+    seed: int = 0,
+    price_per_core_hour: float | None = None,
+    output: Place | None = None,
+    vectors: Place | None = None,
+    text_column: Names = (),
+    keep: Names = (),
+    probabilities: bool = False,
+    top_k: int | None = None,
+    threshold: float | None = None,
+    where: str | None = None,
+    limit: int | None = None,
+    table_version: int | None = None,
+    max_bytes: int = 64 << 20,
+    truncate: bool = False,
+    null_as_empty: bool = False,
+    format: str | None = None,  # noqa: A002 - the option's name
+    delimiter: str | None = None,
+    projection_cache: int = 128,
+    workers: int | None = None,
+) -> "Forecast":
+    """Forecast a run of ``score``, from a sample of rows that is scored in this process, without Ray.
+
+    Returns:
+        Rows, bytes and units; the share of each label, of rejected rows and of rows below the threshold, with intervals
+        of 95 % confidence; time, cost, memory, and the size of the output.
+
+    Raises:
+        UnusableInputError: the arguments, the store or the model cannot be used.
+
+    Examples:
+        ```python
+        w2vray.plan("reviews/", model="model", workers=32, price_per_core_hour=0.04).cost  # 1.7
+        ```
+    """
+    settings = _settings(PlanSettings, locals())
+    from w2vray.run.forecast import forecast
+
+    return forecast(settings)
+
+
 @_helped(ScoreSettings)
 def score(
     corpus: Places,
@@ -335,6 +389,7 @@ def score(
     precision: str = "float32",
     batch_tokens: int = 1 << 18,
     projection_cache: int = 128,
+    plan: Place | None = None,
     max_rejected: int | None = None,
     address: str | None = None,
     progress: Callable[[int, int, int], None] | None = None,
@@ -394,6 +449,60 @@ def verify(
     from w2vray.run.verify import verify as verify_run
 
     return verify_run(settings, progress=progress)
+
+
+@_helped(SampleSettings)
+def sample(
+    run: Place,
+    *,
+    rows: int,
+    output: Place,
+    by: str = "random",
+    seed: int = 0,
+    corpus: Places = (),
+) -> "SampleSummary":
+    """Draw rows of a finished run, and write them into a CSV file for a person to check.
+
+    Returns:
+        How many rows were drawn, and of which strata.
+
+    Raises:
+        RunError: the run is not finished, or none of its rows has a label.
+        ConfigError: the file is there already, or an option has a value that is not allowed.
+        CorpusError: the store cannot be read, or was changed.
+
+    Examples:
+        ```python
+        w2vray.sample("run", rows=200, by="label", output="check.csv")
+        ```
+    """
+    settings = _settings(SampleSettings, locals())
+    from w2vray.run.sampling import sample_run
+
+    return sample_run(settings)
+
+
+@_helped(EvaluateRunSettings)
+def evaluate_run(labelled: Place, *, run: Place) -> "RunEstimate":
+    """Estimate a run's precision from a file of ``sample`` in which a person has filled in ``true_label``.
+
+    Returns:
+        The precision of all labels and of each one, with intervals of 95 % confidence, and how many rows were not
+        filled in.
+
+    Raises:
+        RunError: the run is not finished, or the file's rows are not of it.
+        CorpusError: the file cannot be read, or nothing is filled in.
+
+    Examples:
+        ```python
+        w2vray.evaluate_run("check.csv", run="run").precision  # Share(rows=200, share=0.93, low=0.886, high=0.961)
+        ```
+    """
+    settings = _settings(EvaluateRunSettings, locals())
+    from w2vray.run.judging import evaluate_run as estimate
+
+    return estimate(settings)
 
 
 # Arguments to settings

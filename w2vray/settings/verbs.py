@@ -181,7 +181,8 @@ class EvaluateSettings:
         group="Model",
     )
     output: str | None = documented(
-        "Directory to write metrics.json and rows.parquet into: each row's place, text, true and predicted label.",
+        "Directory to write into: report.html, a page for people; metrics.json; and rows.parquet, with each row's place, "
+        "text, true and predicted label.",
         None,
         metavar="DIR",
         group="Output",
@@ -289,13 +290,19 @@ class ScoreSettings:
         PROJECTION_CACHE,
         group="Where it runs",
     )
+    plan: str | None = documented(
+        "Forecast of this run, as `w2vray plan --output` wrote it: the end says how far it was off.",
+        None,
+        metavar="PATH",
+        group="Output",
+    )
     max_rejected: int | None = documented(
         "Exit with 3 if more rows than this are rejected.", None, metavar="ROWS", group="Output"
     )
 
     def __post_init__(self) -> None:
         require_choices(self)
-        require_paths(self, "model", "vectors")
+        require_paths(self, "model", "vectors", "plan")
         require_text_columns(self.text_column, remembered=True)
         require_delimiter(self)
         require_version(self.table_version)

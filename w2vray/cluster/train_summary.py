@@ -1,0 +1,59 @@
+"""What ``train`` came to: its summary, as JSON and as a notebook shows it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from w2vray.notebooks import as_html
+
+__all__ = ["TrainSummary"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSummary:
+    """What a training came to."""
+
+    model: str
+    labels: tuple[str, ...]
+    rows: int
+    rows_validation: int
+    rows_test: int  # kept for the test: nothing learns from them, nothing stops by them
+    test: Mapping[str, Any] | None  # the metrics on them; None without --test-fraction
+    rows_without_label: int
+    rows_unlabelled: Mapping[str, int]  # value of --unlabelled -> rows that it leaves out
+    rows_damaged: Mapping[str, int]  # file -> rows whose line cannot be read
+    label_counts: Mapping[str, int]  # of LABELLED: label -> rows that have it, those kept apart too
+    label_findings: Sequence[str]  # what looks wrong about them, and what to do
+    rows_without_evidence: int  # no word of theirs has a vector, or their text cannot be read
+    labels_unknown: Mapping[str, int]  # of --validation, that no row to learn from has -> how often
+    labels_not_learnt: Mapping[str, int]  # that only rows kept for validation have -> how often
+    epochs: int
+    curve: list[dict[str, Any]]
+    refit: list[dict[str, Any]] | None  # the curve of the second fit, on the rows for validation too
+    temperatures: Sequence[float]  # what logits are divided by: one, or one a label; none where it is not calibrated
+    tokens: int  # of all rows that were read
+    tokens_found: int  # those that have a vector
+    coverage: float | None  # their share; None where there are no tokens
+    warnings: Sequence[str]  # what to do where that share is low
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the summary as JSON can hold it."""
+        return asdict(self)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        test = self.test or {}
+        facts = {
+            "rows to learn from": self.rows,
+            "rows for validation": self.rows_validation,
+            "rows for the test": self.rows_test or None,
+            "accuracy on the test": test.get("accuracy"),
+            "macro-F1 on the test": test.get("macro_f1"),
+            "always answering the commonest label": test.get("largest_class_share"),
+            "rows without a label": self.rows_without_label or None,
+            "rows without a known word": self.rows_without_evidence or None,
+            "tokens with a vector": None if self.coverage is None else f"{self.coverage:.1%}",
+            "to look at": [*self.label_findings, *self.warnings],
+        }
+        labels = sorted(self.label_counts.items(), key=lambda item: -item[1])
+        return as_html(f"Model {self.model}", facts, ("labels", ["label", "rows"], labels))

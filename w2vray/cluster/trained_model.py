@@ -1,0 +1,89 @@
+"""What a training writes into the model directory: what the model is, and how it came to be."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from w2vray.models.directory import ModelConfig
+from w2vray.models.kinds import ModelSettings
+from w2vray.models.reading import Reading
+from w2vray.store.labelled import Labelled
+from w2vray.store.places import absolute, without_secrets
+from w2vray.training.example_files import ExampleCounts
+from w2vray.training.settings import TrainSettings
+from w2vray.vectors import Vectors
+from w2vray.vectors.comparing import share_found
+
+__all__ = ["fingerprint_of", "history_of", "model_config"]
+
+
+def model_config(
+    settings: TrainSettings,
+    model: ModelSettings,
+    labels: tuple[str, ...],
+    vectors: Vectors,
+    training: Mapping[str, Any],
+    *,
+    multi_label: bool,
+) -> ModelConfig:
+    """Say what the model is; ``training`` is its history."""
+    return ModelConfig(
+        model=settings.model,
+        settings=model,
+        tuned_vectors=settings.tune_vectors,
+        labels=labels,
+        multi_label=multi_label,
+        rules=vectors.rules,
+        oov=settings.oov,
+        dim=vectors.dim,
+        vectors_fingerprint=vectors.fingerprint,
+        vectors_path=str(vectors.path),
+        reading=Reading.of(settings),
+        training=training,
+    )
+
+
+def fingerprint_of(settings: TrainSettings, stores: list[Labelled], vectors: Vectors) -> str:
+    """Name the training by all that it depends on, so that only the same one is gone on with.
+
+    It does not depend on how many workers there are: after any epoch another number of them may go on.
+    """
+    left_out = {"vectors", "output", "with_vectors", "workers"}
+    stated = {
+        **{name: value for name, value in asdict(settings).items() if name not in left_out},
+        "vectors": vectors.fingerprint,
+        "stores": [store.corpus.fingerprint for store in stores],
+    }
+    return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def history_of(
+    settings: TrainSettings, vectors: Vectors, sources: Sequence[str], of_stores: Sequence[ExampleCounts]
+) -> dict[str, Any]:
+    """Return what the model directory tells of how the model came to be: where the data is, without any key."""
+    labelled, validation = (
+        [without_secrets(absolute(place)) for place in places] for places in (settings.labelled, settings.validation)
+    )
+    counts = sum(of_stores, ExampleCounts())
+    packages = ("w2vray", "ray", "torch", "numpy", "pyarrow")
+    return {
+        "settings": {
+            **asdict(settings),
+            "labelled": labelled,
+            "validation": validation,
+            "vectors": str(vectors.path),
+        },
+        "data": list(sources),
+        "tokens": counts.tokens,
+        "tokens_found": counts.tokens_found,
+        "coverage": share_found(counts.tokens, counts.tokens_found),
+        "rows": {
+            **{name: getattr(counts, name) for name in ("train", "validation", "without_label", "without_evidence")},
+            **({} if settings.test_fraction is None else {"test": of_stores[0].test}),
+        },
+        "versions": {"python": sys.version.split()[0], **{name: version(name) for name in packages}},
+    }
