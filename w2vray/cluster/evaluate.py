@@ -306,8 +306,8 @@ def _write_page(summary: EvaluationSummary, folder: Path, model: _Model, note: N
         (folder / PAGE).write_text(page.render(), encoding="utf-8")
     except Exception as error:  # noqa: BLE001 - whatever a page fails by, the numbers are there
         note(
-            f"{folder / PAGE} could not be made ({type(error).__name__}: {error}); metrics.json and "
-            "rows.parquet are there"
+            f"{folder / PAGE} could not be made ({type(error).__name__}: {error}); metrics.json and rows.parquet are "
+            "there"
         )
 
 
