@@ -31,6 +31,7 @@ ROOT = Path(w2vray.__file__).parent
 FUNCTIONS = {
     "evaluate": "EvaluateSettings",
     "evaluate_run": "EvaluateRunSettings",
+    "explain": "ExplainSettings",
     "import_vectors": "ImportSettings",
     "join_vectors": "JoinVectorsSettings",
     "plan": "PlanSettings",

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from w2vray.errors import ConfigError
 from w2vray.models.kinds import option_owners, settings_class
 from w2vray.settings.checks import EvaluateRunSettings, SampleSettings
+from w2vray.settings.explaining import ExplainSettings
 from w2vray.settings.forecasts import PlanSettings
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings
 from w2vray.settings.verbs import EvaluateSettings, ScoreSettings, VerifySettings
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from w2vray.run.judging import RunEstimate
     from w2vray.run.sampling import SampleSummary
     from w2vray.run.verify import VerifySummary
+    from w2vray.scoring.spoken_words import Explanation
     from w2vray.vectors import Vectors
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "Places",
     "evaluate",
     "evaluate_run",
+    "explain",
     "import_vectors",
     "join_vectors",
     "plan",
@@ -373,6 +376,9 @@ def score(
     probabilities: bool = False,
     top_k: int | None = None,
     threshold: float | None = None,
+    evidence: int | None = None,
+    evidence_sample: int | None = None,
+    explain_method: str = "model",
     where: str | None = None,
     limit: int | None = None,
     table_version: int | None = None,
@@ -503,6 +509,28 @@ def evaluate_run(labelled: Place, *, run: Place) -> "RunEstimate":
     from w2vray.run.judging import evaluate_run as estimate
 
     return estimate(settings)
+
+
+@_helped(ExplainSettings)
+def explain(model: Place, *, vectors: Place | None = None, label: Names = (), top: int = 10) -> "Explanation":
+    """Tell which words speak for each label of a model, and which against it.
+
+    Returns:
+        The words of each label with their weights in logits, and which words were looked at.
+
+    Raises:
+        BundleError: the model directory, or the vectors for it, cannot be used.
+        ConfigError: the model has no such label, or does not tell what it weighs.
+
+    Examples:
+        ```python
+        w2vray.explain("model", label="positive", top=2).labels[0].words_for  # [("superb", 7.1), ("moving", 6.4)]
+        ```
+    """
+    settings = _settings(ExplainSettings, locals())
+    from w2vray.scoring.spoken_words import explain_model
+
+    return explain_model(settings)
 
 
 # Arguments to settings
