@@ -56,7 +56,7 @@ def _ends(values: pa.Array) -> npt.NDArray[np.integer[Any]] | None:
     small = pa.types.is_string(kind) or pa.types.is_binary(kind)
     if not (small or pa.types.is_large_string(kind) or pa.types.is_large_binary(kind)):
         return None
-    ends_N1 = np.frombuffer(values.buffers()[1], dtype=np.int32 if small else np.int64)
+    ends_N1: npt.NDArray[np.integer[Any]] = np.frombuffer(values.buffers()[1], dtype=np.int32 if small else np.int64)
     return ends_N1[values.offset : values.offset + len(values) + 1]
 
 

@@ -44,12 +44,13 @@ def rows_at_a_step(opened: Opened, groups: Sequence[int], columns: Sequence[str]
         metadata = parquet.metadata
         every = [_Leaf(opened, metadata, index, groups) for index in range(metadata.num_columns)]
         leaves = [leaf for leaf in every if is_of(leaf.path, columns)]
-        rows_there = sum(metadata.row_group(group).num_rows for group in groups)
+        rows_there: int = sum(metadata.row_group(group).num_rows for group in groups)
     if sum(leaf.most(min(rows, rows_there)) for leaf in leaves) <= largest:
         return rows
     usual = sum(leaf.stored for leaf in leaves) // max(rows_there, 1)
     longest = sum(leaf.longest() for leaf in leaves)
-    return max(1, min(rows, STEP_ROWS, max(STEP_BYTES // max(usual, 1), 16), largest // max(longest, 1)))
+    step = max(STEP_BYTES // max(usual, 1), 16)
+    return int(max(1, min(rows, STEP_ROWS, step, largest // max(longest, 1))))
 
 
 class _Leaf:
@@ -67,16 +68,16 @@ class _Leaf:
     @property
     def stored(self) -> int:
         """Bytes, unpacked."""
-        return sum(chunk.total_uncompressed_size for chunk in self._chunks)
+        return int(sum(chunk.total_uncompressed_size for chunk in self._chunks))
 
     def most(self, rows: int) -> int:
         """Return bytes that ``rows`` rows do not exceed, by the footer alone."""
         values = sum(chunk.num_values for chunk in self._chunks)
         values = values if self._in_lists else min(values, rows)
         if self._width:
-            return self._width * values
+            return int(self._width * values)
         repeated = [chunk.total_uncompressed_size for chunk in self._chunks if _REPEATING.intersection(chunk.encodings)]
-        return self.stored + values * max(repeated, default=0)
+        return int(self.stored + values * max(repeated, default=0))
 
     def longest(self) -> int:
         """Return what a row may have, or, where that is not known, about what it has."""
@@ -84,7 +85,7 @@ class _Leaf:
         return max((self._longest(chunk, group, rows) for chunk, group, rows in of_each if rows), default=0)
 
     def _longest(self, chunk: pq.ColumnChunkMetaData, group: int, rows: int) -> int:
-        values = -(-chunk.num_values // rows)  # of a row: more than one in lists
+        values: int = -(-chunk.num_values // rows)  # of a row: more than one in lists
         stored: int = chunk.total_uncompressed_size
         if self._width:
             return values * self._width
