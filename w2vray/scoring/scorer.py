@@ -25,7 +25,7 @@ from w2vray.scoring.metrics import NO_LABEL
 from w2vray.settings.device import Device
 from w2vray.settings.verbs import PROJECTION_CACHE
 from w2vray.text.columns import blocks
-from w2vray.text.fast.looking_up import FastLookup
+from w2vray.text.fast.looking_up import compiled
 from w2vray.text.given import given_texts
 from w2vray.text.lookup import Ids
 from w2vray.vectors import Vectors
@@ -76,6 +76,7 @@ class TextScorer:
         require_fitting(bundle)
         self.labels = config.labels
         self.multi_label = config.multi_label
+        self._independent = bool(getattr(config.settings, "independent", False))
         self.device = device
         self._sharpness = 1 / np.array(config.temperatures, dtype=np.float32) if config.temperatures else None
         self._bundle, self._vectors = bundle, vectors.for_oov(config.oov)
@@ -86,7 +87,7 @@ class TextScorer:
         self.answer: Answer = plain_answer
         self.folded: Folded | None = None
         if kernels and not why_no_kernels():
-            self.look_up = FastLookup(self.lookup)
+            self.look_up = compiled(self.lookup)
             self.answer = answer
             if device is None:
                 overlay_KD = bundle.weights[OVERLAY].astype(np.float32)
@@ -153,7 +154,8 @@ class TextScorer:
     def _answers(self, ids: Ids, logits_NC: npt.NDArray[np.float32]) -> Scores:
         if self._sharpness is not None:
             logits_NC = np.multiply(logits_NC, self._sharpness, dtype=np.float32)
-        probabilities_NC, label_N = self.answer(logits_NC, ids.evidence_N, self.multi_label, NO_LABEL)
+        each_alone = self.multi_label or self._independent
+        probabilities_NC, label_N = self.answer(logits_NC, ids.evidence_N, each_alone, NO_LABEL)
         return Scores(self.labels, label_N, probabilities_NC, ids.token_counts_N, ids.found_counts_N, self.multi_label)
 
     def _made_rows(self, words: tuple[str, ...]) -> npt.NDArray[np.float32] | None:

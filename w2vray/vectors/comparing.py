@@ -59,7 +59,7 @@ def compare_families(
 
     Pieces of a tokenizer are found by that alone.
     """
-    names = [] if stored.pieces else [name for name in FAMILIES if name != stored.family]
+    names = [] if stored.pieces or stored.features else [name for name in FAMILIES if name != stored.family]
     others = [family(name, strip_html=stored.strip_html) for name in names]
     found = []
     for rules in (stored, *others):
