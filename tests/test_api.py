@@ -30,8 +30,10 @@ ROOT = Path(w2vray.__file__).parent
 
 FUNCTIONS = {
     "evaluate": "EvaluateSettings",
+    "evaluate_run": "EvaluateRunSettings",
     "import_vectors": "ImportSettings",
     "join_vectors": "JoinVectorsSettings",
+    "sample": "SampleSettings",
     "score": "ScoreSettings",
     "train": "TrainSettings",
     "train_vectors": "FitVectorsSettings",
@@ -60,6 +62,8 @@ def test_the_public_names_are_pinned_and_there() -> None:
         "Bundle",
         "EvaluationSummary",
         "Lookup",
+        "RunEstimate",
+        "SampleSummary",
         "ScoreSummary",
         "Scores",
         "TextScorer",
@@ -191,6 +195,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "cluster.train.train",
         "cluster.evaluate.evaluate",
         "cluster.score.score",
+        "run.judging.evaluate_run",
+        "run.sampling.sample_run",
         "run.verify.verify",
         "vectors.importing.import_vectors",
         "vectors.import_vectors",
@@ -249,6 +255,11 @@ COMMANDS: list[tuple[str, Callable[[], object]]] = [
             corpus="s3://b/store", model=Path("m"), output="s3://b/run", keep="id", top_k=3, threshold=1, limit=5
         ),
     ),
+    (
+        "sample r --rows 9 --by label --seed 2 --corpus a --output c.csv",
+        lambda: w2vray.sample("r", rows=9, by="label", seed=2, corpus="a", output=Path("c.csv")),
+    ),
+    ("evaluate c.csv --of-run r", lambda: w2vray.evaluate_run(Path("c.csv"), run="r")),
     ("verify r --deep --corpus a", lambda: w2vray.verify("r", deep=True, corpus="a")),
 ]
 

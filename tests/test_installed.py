@@ -17,6 +17,6 @@ def test_type_checkers_find_the_package_where_it_is_installed(tmp_path: Path) ->
     )
     without = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, env=without, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program], check=False, cwd=tmp_path, env=without, capture_output=True, text=True
     )
     assert (done.returncode, done.stdout.strip()) == (0, "True"), done.stderr

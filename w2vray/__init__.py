@@ -34,17 +34,31 @@ if TYPE_CHECKING:
     from w2vray.cluster.train import TrainSummary
     from w2vray.errors import UnusableInputError, W2vrayError
     from w2vray.models.directory import Bundle
+    from w2vray.run.judging import RunEstimate
+    from w2vray.run.sampling import SampleSummary
     from w2vray.run.verify import VerifySummary
     from w2vray.scoring.answers import Scores
     from w2vray.scoring.scorer import TextScorer
     from w2vray.text.lookup import Lookup
     from w2vray.vectors import Vectors
-    from w2vray.verbs import evaluate, import_vectors, join_vectors, score, train, train_vectors, verify
+    from w2vray.verbs import (
+        evaluate,
+        evaluate_run,
+        import_vectors,
+        join_vectors,
+        sample,
+        score,
+        train,
+        train_vectors,
+        verify,
+    )
 
 __all__ = [
     "Bundle",
     "EvaluationSummary",
     "Lookup",
+    "RunEstimate",
+    "SampleSummary",
     "ScoreSummary",
     "Scores",
     "TextScorer",
@@ -56,8 +70,10 @@ __all__ = [
     "__version__",
     "connected",
     "evaluate",
+    "evaluate_run",
     "import_vectors",
     "join_vectors",
+    "sample",
     "score",
     "train",
     "train_vectors",
@@ -70,6 +86,8 @@ _HOME = {
     "Bundle": "w2vray.models.directory",
     "EvaluationSummary": "w2vray.cluster.evaluate",
     "Lookup": "w2vray.text.lookup",
+    "RunEstimate": "w2vray.run.judging",
+    "SampleSummary": "w2vray.run.sampling",
     "ScoreSummary": "w2vray.cluster.score",
     "Scores": "w2vray.scoring.answers",
     "TextScorer": "w2vray.scoring.scorer",
@@ -80,8 +98,10 @@ _HOME = {
     "W2vrayError": "w2vray.errors",
     "connected": "w2vray.cluster.runtime",
     "evaluate": "w2vray.verbs",
+    "evaluate_run": "w2vray.verbs",
     "import_vectors": "w2vray.verbs",
     "join_vectors": "w2vray.verbs",
+    "sample": "w2vray.verbs",
     "score": "w2vray.verbs",
     "train": "w2vray.verbs",
     "train_vectors": "w2vray.verbs",

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from w2vray.errors import ConfigError
 from w2vray.models.kinds import option_owners, settings_class
+from w2vray.settings.checks import EvaluateRunSettings, SampleSettings
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings
 from w2vray.settings.verbs import EvaluateSettings, ScoreSettings, VerifySettings
 from w2vray.training.settings import TrainSettings
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from w2vray.cluster.evaluate import EvaluationSummary
     from w2vray.cluster.score import ScoreSummary
     from w2vray.cluster.train import TrainSummary
+    from w2vray.run.judging import RunEstimate
+    from w2vray.run.sampling import SampleSummary
     from w2vray.run.verify import VerifySummary
     from w2vray.vectors import Vectors
 
@@ -37,8 +40,10 @@ __all__ = [
     "Place",
     "Places",
     "evaluate",
+    "evaluate_run",
     "import_vectors",
     "join_vectors",
+    "sample",
     "score",
     "train",
     "train_vectors",
@@ -394,6 +399,60 @@ def verify(
     from w2vray.run.verify import verify as verify_run
 
     return verify_run(settings, progress=progress)
+
+
+@_helped(SampleSettings)
+def sample(
+    run: Place,
+    *,
+    rows: int,
+    output: Place,
+    by: str = "random",
+    seed: int = 0,
+    corpus: Places = (),
+) -> "SampleSummary":
+    """Draw rows of a finished run, and write them into a CSV file for a person to check.
+
+    Returns:
+        How many rows were drawn, and of which strata.
+
+    Raises:
+        RunError: the run is not finished, or none of its rows has a label.
+        ConfigError: the file is there already, or an option has a value that is not allowed.
+        CorpusError: the store cannot be read, or was changed.
+
+    Examples:
+        ```python
+        w2vray.sample("run", rows=200, by="label", output="check.csv")
+        ```
+    """
+    settings = _settings(SampleSettings, locals())
+    from w2vray.run.sampling import sample_run
+
+    return sample_run(settings)
+
+
+@_helped(EvaluateRunSettings)
+def evaluate_run(labelled: Place, *, run: Place) -> "RunEstimate":
+    """Estimate a run's precision from a file of ``sample`` in which a person has filled in ``true_label``.
+
+    Returns:
+        The precision of all labels and of each one, with intervals of 95 % confidence, and how many rows were not
+        filled in.
+
+    Raises:
+        RunError: the run is not finished, or the file's rows are not of it.
+        CorpusError: the file cannot be read, or nothing is filled in.
+
+    Examples:
+        ```python
+        w2vray.evaluate_run("check.csv", run="run").precision  # Share(rows=200, share=0.93, low=0.886, high=0.961)
+        ```
+    """
+    settings = _settings(EvaluateRunSettings, locals())
+    from w2vray.run.judging import evaluate_run as estimate
+
+    return estimate(settings)
 
 
 # Arguments to settings

@@ -1,6 +1,6 @@
 """One training of one of w2vray's models and its test, in this process, by the library's ``fit`` and ``TextScorer``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ from w2vray.scoring.metrics import NO_LABEL, Confusion, metrics
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.steps import StepSettings
 from w2vray.training.examples import NO_EXAMPLES, Examples
-from w2vray.training.fit import BEST, CURVE, SEARCH, TEMPERATURES, Task, fit
+from w2vray.training.fit import BEST, CURVE, HELD_OUT, SEARCH, TEMPERATURES, Task, fit
+from w2vray.training.held_out_answers import HeldOutAnswers
 from w2vray.training.objectives import OneLabel
 from w2vray.vectors import Vectors
 
@@ -51,13 +52,22 @@ def measure_model(
     return outcome(scores.label_N, labelled, epochs)
 
 
-def trained(labelled: LabelledSet, vectors: Vectors, model: str, *, seed: int) -> Bundle:
-    """Train a model with the library's defaults, calibrated."""
+def trained(labelled: LabelledSet, vectors: Vectors, model: str, *, seed: int) -> tuple[Bundle, HeldOutAnswers]:
+    """Train a model with the library's defaults, calibrated; return what it says of rows that it did not learn from."""
     settings = model_settings(model, {}, tuned=False)
-    return _trained(labelled, vectors, model, settings, tuned=False, seed=seed, calibrate=True)[0]
+    bundle, state = _fitted(labelled, vectors, model, settings, tuned=False, seed=seed, calibrate=True)
+    return bundle, HeldOutAnswers.from_state(state[HELD_OUT])
 
 
 def _trained(
+    labelled: LabelledSet, vectors: Vectors, model: str, settings: ModelSettings, *, tuned: bool, seed: int
+) -> tuple[Bundle, int]:
+    """Return the model, and its epochs."""
+    bundle, state = _fitted(labelled, vectors, model, settings, tuned=tuned, seed=seed)
+    return bundle, len(state.get(SEARCH, state[CURVE])) if isinstance(settings, StepSettings) else 0
+
+
+def _fitted(
     labelled: LabelledSet,
     vectors: Vectors,
     model: str,
@@ -66,8 +76,8 @@ def _trained(
     tuned: bool,
     seed: int,
     calibrate: bool = False,
-) -> tuple[Bundle, int]:
-    """Return the model, and its epochs."""
+) -> tuple[Bundle, Mapping[str, Any]]:
+    """Return the model, and the last state of its training."""
     steps = isinstance(settings, StepSettings)
     learnt, kept = labelled.learnt_and_kept(seed) if steps else (labelled.train, None)
     task = Task(
@@ -79,6 +89,7 @@ def _trained(
         refit=isinstance(settings, StepSettings) and settings.refit and labelled.dev is None,
         seed=seed,
         calibrate=calibrate,
+        keep_held_out=calibrate,
     )
     train = examples(learnt, vectors, labelled.labels)
     validation = NO_EXAMPLES if kept is None else examples(kept, vectors, labelled.labels)
@@ -96,7 +107,7 @@ def _trained(
         temperatures=tuple(state[TEMPERATURES]),
     )
     weights = {name: value.numpy() for name, value in state[BEST].items()}
-    return Bundle(config, weights), len(state.get(SEARCH, state[CURVE])) if steps else 0
+    return Bundle(config, weights), state
 
 
 def outcome(predicted_N: npt.NDArray[np.integer[Any]], labelled: LabelledSet, epochs: int = 0) -> Outcome:

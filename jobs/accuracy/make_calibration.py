@@ -1,7 +1,8 @@
 """Make the table of calibration errors: how far probabilities are from what they say, before and after a temperature.
 
 Each set's test rows, each model, GloVe 50d, one seed. ``by chance`` is the error that a perfectly calibrated model
-would have on so many rows.
+would have on so many rows. Each cell is written down as it ends, and what the model says of the test rows and of rows
+that it did not learn from is kept beside it: the same command goes on where it was stopped.
 
 Example::
 
@@ -9,7 +10,7 @@ Example::
 """
 
 import argparse
-import dataclasses
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import torch
+from answers_kept import Answers, kept_at
 from classifiers import trained
 from labelled_sets import LabelledSet, read_set
 from make_table import SETS
@@ -25,26 +28,34 @@ from word_vectors import VECTORS, make_vectors
 from w2vray.cli.console import Output, table
 from w2vray.errors import W2vrayError
 from w2vray.models import kinds
-from w2vray.models.directory import Bundle
 from w2vray.scoring.calibration_error import calibration_error, error_by_chance
 from w2vray.scoring.scorer import TextScorer
+from w2vray.training.held_out_answers import HeldOutAnswers
 from w2vray.vectors import Vectors
 
 
-def measured(bundle: Bundle, vectors: Vectors, labelled: LabelledSet) -> dict[str, Any]:
-    """Score the test rows with the model's temperatures and without, and compare."""
+def answers(labelled: LabelledSet, vectors: Vectors, model: str, seed: int) -> Answers:
+    """Train a model, and return what it says of the test rows, and of rows that it did not learn from."""
+    bundle, held_out = trained(labelled, vectors, model, seed=seed)
     number = {label: index for index, label in enumerate(labelled.labels)}
     true_N = np.array([number.get(label, -1) for label in labelled.test.labels])
-    texts = pa.array(labelled.test.texts, pa.large_string())
-    line: dict[str, Any] = {"temperature": list(bundle.config.temperatures)}
-    for name, temperatures in (("before", ()), ("after", bundle.config.temperatures)):
-        config = dataclasses.replace(bundle.config, temperatures=temperatures)
-        scores = TextScorer(Bundle(config, bundle.weights), vectors).score_array(texts)
-        answered_N = scores.label_N >= 0
-        confidence_N = scores.probabilities_NC[answered_N].max(axis=1)
-        right_N = (scores.label_N == true_N)[answered_N]
+    logits_NC, evidence_N = TextScorer(bundle, vectors).logits(pa.array(labelled.test.texts, pa.large_string()))
+    return Answers(
+        temperature=bundle.config.temperatures[0],
+        test=HeldOutAnswers(logits_NC[evidence_N], true_N[evidence_N]),
+        held_out=held_out,
+    )
+
+
+def measured(found: Answers) -> dict[str, Any]:
+    """Hold the probabilities of the test rows against what is true, with the temperature and without."""
+    line: dict[str, Any] = {"temperature": found.temperature, "rows": len(found.test)}
+    for name, temperature in (("before", 1.0), ("after", found.temperature)):
+        probabilities_NC = found.probabilities(temperature)
+        confidence_N = probabilities_NC.max(axis=1)
+        right_N = probabilities_NC.argmax(axis=1) == found.test.labels
         line |= {name: calibration_error(confidence_N, right_N), "by_chance": error_by_chance(confidence_N)}
-        line |= {"rows": len(right_N), "accuracy": float(right_N.mean())}
+        line |= {"accuracy": float(right_N.mean())}
     return line
 
 
@@ -52,28 +63,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of SET.parquet files")
-    parser.add_argument("--output", type=Path, default=Path("accuracy-output"), metavar="DIR", help="for vectors")
+    parser.add_argument("--output", type=Path, default=Path("accuracy-output"), metavar="DIR", help="for what is made")
     parser.add_argument("--sets", nargs="+", default=SETS, metavar="SET", help=f"default: {' '.join(SETS)}")
     parser.add_argument("--models", nargs="+", default=kinds.names(), choices=kinds.names(), help="default: all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout in place of the table")
     options = parser.parse_args(arguments)
-    out = Output(options.json)
-    lines = []
+    torch.set_num_threads(1)
+    out, lines = Output(options.json), []
+    folder = options.output.absolute()
     try:
-        for name in options.sets:
-            labelled = read_set(options.data / f"{name}.parquet")
-            vectors = make_vectors(VECTORS[0], labelled, options.output.absolute() / "vectors", None)
-            for model in options.models:
-                bundle = trained(labelled, vectors, model, seed=options.seed)
-                lines.append({"set": name, "model": model, **measured(bundle, vectors, labelled)})
-                out.note(f"{name} {model}: {lines[-1]['before']:.3f} -> {lines[-1]['after']:.3f}")
+        for model in options.models:
+            for name in options.sets:
+                place = kept_at(folder, name, model, options.seed)
+                if not place.exists():
+                    labelled = read_set(options.data / f"{name}.parquet")
+                    vectors = make_vectors(VECTORS[0], labelled, folder / "vectors", None)
+                    answers(labelled, vectors, model, options.seed).write(place)
+                lines.append({"set": name, "model": model, **measured(Answers.read(place))})
+                out.note(json.dumps(lines[-1]))
     except W2vrayError as error:
         sys.stderr.write(f"make_calibration: {error}\n")
         return error.exit_code
     numbers = ("before", "after", "by_chance", "accuracy")
     cells = [
-        [line["set"], line["model"], f"{line['temperature'][0]:.2f}", *(f"{line[name]:.3f}" for name in numbers)]
+        [line["set"], line["model"], f"{line['temperature']:.2f}", *(f"{line[name]:.3f}" for name in numbers)]
         for line in lines
     ]
     title = "Expected calibration error on the test rows, 15 bins of as many rows each"

@@ -81,6 +81,7 @@ def test_import_of_the_package_starts_nothing_heavy() -> None:
         "evaluate",
         "score",
         "verify",
+        "sample",
         "predict",
         "submit",
     ],

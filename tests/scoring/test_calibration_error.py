@@ -30,3 +30,9 @@ def test_a_perfect_model_errs_by_chance_and_less_with_more_rows() -> None:
     few, many = error_by_chance(random.uniform(0.5, 1, 300)), error_by_chance(random.uniform(0.5, 1, 30_000))
     assert 0.03 < few < 0.1
     assert 0.003 < many < 0.01
+
+
+def test_rows_of_one_probability_share_what_is_right_of_them_whatever_their_order() -> None:
+    confidence_N, right_N = np.full(100, 0.7), np.arange(100) < 70
+    shuffled_N = np.random.default_rng(0).permutation(right_N)
+    assert calibration_error(confidence_N, right_N) == calibration_error(confidence_N, shuffled_N) == pytest.approx(0.0)

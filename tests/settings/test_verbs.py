@@ -5,8 +5,10 @@ import pytest
 
 from w2vray.errors import ConfigError
 from w2vray.models import kinds
+from w2vray.settings import checks as checks_config
 from w2vray.settings import vectors as vectors_config
 from w2vray.settings import verbs as config
+from w2vray.settings.checks import EvaluateRunSettings, SampleSettings
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings, VectorsInfoSettings
 from w2vray.settings.verbs import (
     EvaluateSettings,
@@ -33,6 +35,8 @@ NO_DEFAULT: dict[type[Any], dict[str, Any]] = {
     ScoreSettings: {"corpus": ("store",), "model": "model", "output": "run"},
     VerifySettings: {"run": "run"},
     PredictSettings: {"model": "model"},
+    SampleSettings: {"run": "run", "rows": 10, "output": "check.csv"},
+    EvaluateRunSettings: {"labelled": "check.csv", "run": "run"},
 }
 WHOLE = "a whole number above 0"
 WORKERS = "a whole number above 0, or MIN:MAX of two such"
@@ -104,6 +108,10 @@ BAD_VALUES: list[tuple[type[Any], str, Any, str]] = [
     (ScoreSettings, "threshold", NAN, "0 to 1"),
     (ScoreSettings, "max_rejected", -1, "0 or more"),
     (PredictSettings, "top_k", 0, WHOLE),
+    (SampleSettings, "rows", 0, WHOLE),
+    (SampleSettings, "by", "score", "random, label, uncertain"),
+    (SampleSettings, "seed", -1, SEED),
+    (SampleSettings, "seed", 2**32, SEED),
 ]
 
 AT_THE_BOUND: list[tuple[type[Any], str, Any]] = [
@@ -125,6 +133,8 @@ AT_THE_BOUND: list[tuple[type[Any], str, Any]] = [
     (ScoreSettings, "limit", 1),
     (ScoreSettings, "max_rejected", 0),
     (PredictSettings, "top_k", 1),
+    (SampleSettings, "rows", 1),
+    (SampleSettings, "seed", 2**32 - 1),
 ]
 
 each_kind = pytest.mark.parametrize("kind", NO_DEFAULT, ids=lambda kind: kind.__name__)
@@ -137,7 +147,7 @@ def make(kind: type[Any], **given: Any) -> Any:
 
 def test_every_settings_class_is_covered_here() -> None:
     """A verb that is added gets its cases in this file."""
-    names = [*config.__all__, *vectors_config.__all__, *training_config.__all__]
+    names = [*config.__all__, *vectors_config.__all__, *checks_config.__all__, *training_config.__all__]
     assert {kind.__name__ for kind in NO_DEFAULT} == {name for name in names if name.endswith("Settings")}
 
 

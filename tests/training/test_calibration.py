@@ -1,6 +1,7 @@
 """Temperatures: found again where they are known, drawn to 1 where rows are few, the same by any number of workers."""
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,9 +11,10 @@ import torch
 from torch import Tensor
 
 from w2vray.settings.logistic import LogisticSettings
+from w2vray.training import held_out_answers
 from w2vray.training.calibration import FOLDS, Fold, WithoutFold, fit_temperatures
 from w2vray.training.epochs import Workers
-from w2vray.training.folds import fit_temperatures_by_folds
+from w2vray.training.folds import ByFolds, fit_by_folds
 from w2vray.training.logistic import fit_logistic
 from w2vray.training.objectives import ManyLabels, OneLabel
 
@@ -82,6 +84,12 @@ def test_a_fold_and_what_is_left_are_all_examples_whatever_the_chunks_and_the_wo
             assert sorted(left) == [number for number in numbers if number % FOLDS != fold_index]
 
 
+def _by_folds(*given: Any, **options: Any) -> ByFolds:
+    found = fit_by_folds(*given, **options)
+    assert found is not None
+    return found
+
+
 class Rows(list[Any]):
     """Chunks of means and labels."""
 
@@ -106,14 +114,14 @@ def test_folds_find_a_model_that_is_too_timid_or_too_sure(multi_label: bool) -> 
         settings = replace(LogisticSettings(), C=C, iterations=500)
         means = means_of(rows, 3, multi_label=multi_label)
         fitted = fit_logistic(means, 6, 3, objective, examples=rows, C=C, max_iterations=500)
-        found[C] = fit_temperatures_by_folds(
+        found[C] = _by_folds(
             means,
             fitted,
             settings,
             objective,
             examples=rows,
             workers=Workers(),
-        )
+        ).temperatures()
     assert all(len(temperatures) == (3 if multi_label else 1) for temperatures in found.values())
     assert max(found[0.003]) < 0.8
     assert min(found[1000.0]) > 1.05
@@ -127,14 +135,14 @@ def test_a_label_that_only_one_fold_has_does_not_make_the_model_timid() -> None:
     def temperatures(chunks: Rows, classes: int) -> tuple[float, ...]:
         rows = sum(len(labels) for _, labels in chunks)
         fitted = fit_logistic(chunks, 6, classes, OneLabel(), examples=rows, C=settings.C, max_iterations=500)
-        return fit_temperatures_by_folds(
+        return _by_folds(
             chunks,
             fitted,
             settings,
             OneLabel(),
             examples=rows,
             workers=Workers(),
-        )
+        ).temperatures()
 
     alone = Rows([*means, (torch.full((1, 6), 0.1), torch.tensor([3]))])
     assert temperatures(alone, 4) == pytest.approx(temperatures(means, 3), rel=0.05)
@@ -143,12 +151,46 @@ def test_a_label_that_only_one_fold_has_does_not_make_the_model_timid() -> None:
 def test_too_few_examples_for_folds_are_not_calibrated() -> None:
     means = Rows([(torch.eye(4), torch.tensor([0, 1, 0, 1]))])
     fitted = fit_logistic(means, 4, 2, OneLabel(), examples=4, C=1.0, max_iterations=100)
-    found = fit_temperatures_by_folds(
-        means,
-        fitted,
-        LogisticSettings(),
-        OneLabel(),
-        examples=4,
-        workers=Workers(),
-    )
-    assert found == ()
+    found = fit_by_folds(means, fitted, LogisticSettings(), OneLabel(), examples=4, workers=Workers())
+    assert found is None
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+@pytest.mark.parametrize("count", [1, 3])
+def test_answers_of_all_workers_are_put_together_in_the_order_of_the_rows(
+    count: int, multi_label: bool, run_workers: Callable[..., list[Any]]
+) -> None:
+    """Each row's logits are those of the fit without its fold, which is computed here from all rows at once."""
+    rows, classes = 61, 3
+    (means_ND, labels), *more = means_of(rows, classes, multi_label=multi_label)
+    assert not more
+    objective = ManyLabels() if multi_label else OneLabel()
+    settings = LogisticSettings()
+    whole = fit_logistic([(means_ND, labels)], 6, classes, objective, examples=rows, C=1.0, max_iterations=500)
+
+    def work(rank: int, total: Callable[[Tensor], Tensor]) -> Any:
+        own = Rows([(means_ND[rank::count], labels[rank::count])])
+        workers = Workers(rank, count, total)
+        return _by_folds(own, whole, settings, objective, examples=rows, workers=workers).answers()
+
+    for found in run_workers(count, work):
+        np.testing.assert_array_equal(found.labels, labels.long().numpy())
+        assert found.multi_label == multi_label
+        for fold in range(FOLDS):
+            others = torch.arange(rows) % FOLDS != fold
+            chunk = [(means_ND[others], labels[others])]
+            fitted = fit_logistic(
+                chunk, 6, classes, objective, examples=int(others.sum()), C=settings.C, max_iterations=500
+            )
+            expected_BC = means_ND[~others] @ fitted.weight_CD.T + fitted.bias_C
+            np.testing.assert_allclose(found.logits_NC[~others.numpy()], expected_BC.numpy(), atol=0.05)
+
+
+def test_of_very_many_logits_every_second_row_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held_out_answers, "MOST_NUMBERS", 12)
+    rows_N, labels_N = torch.arange(8), torch.arange(8) % 3
+    found = held_out_answers.gathered([(rows_N, torch.arange(24.0).reshape(8, 3), labels_N)], 8)
+    np.testing.assert_array_equal(found.logits_NC[:, 0], [0, 6, 12, 18])
+    np.testing.assert_array_equal(found.labels, [0, 2, 1, 0])
+    again = held_out_answers.HeldOutAnswers.from_state(found.as_state())
+    np.testing.assert_array_equal(again.take(again.labels == 0).logits_NC, [[0, 1, 2], [18, 19, 20]])

@@ -27,7 +27,20 @@ VERBOSE_HELP = "Show each step on a line of its own, with its time, and paths, s
 CONFIG_HELP = "TOML file with options, in a table for each verb. The command line wins over it."
 SHOW_CONFIG_HELP = "Print the options in effect as such a file, and do nothing else."
 
-PLACES = ("path", "source", "corpus", "labelled", "validation", "vectors", "repeat", "model", "output", "run", "config")
+PLACES = (
+    "path",
+    "source",
+    "corpus",
+    "labelled",
+    "validation",
+    "vectors",
+    "repeat",
+    "model",
+    "output",
+    "run",
+    "of_run",
+    "config",
+)
 """Parameters whose values are paths or URIs, in every verb that has them."""
 
 Verb = Callable[..., int | None]

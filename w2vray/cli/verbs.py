@@ -12,6 +12,7 @@ import click
 from click.core import ParameterSource
 from rich.table import Table
 
+from w2vray.cli.checking import evaluate_checked
 from w2vray.cli.command import GOES_ON, verb
 from w2vray.cli.console import Output, counted, table
 from w2vray.cli.options import model_options
@@ -154,10 +155,24 @@ for _parameter in train.params:
     examples=(
         "w2vray evaluate test.parquet --model model --output measured",
         "w2vray evaluate test.parquet --model model --model other",
+        "w2vray evaluate check.csv --of-run run",
     ),
 )
-def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> None:
+@click.option(
+    "--of-run",
+    "of_run",
+    metavar="RUN",
+    help="Estimate the precision of this run instead, from a file of `w2vray sample` that somebody has filled in.",
+    cls=GroupedOption,
+    group="Data",
+)
+def evaluate(output: Output, /, *, address: str | None, of_run: str | None, **arguments: Any) -> None:
     """Measure a model on labelled rows: accuracy, F1, confusions."""
+    if of_run is not None:
+        evaluate_checked(output, of_run, address=address, **arguments)
+        return
+    if not arguments["model"]:
+        raise click.UsageError("Missing option '--model'; or name a run with --of-run.")
     settings = config.EvaluateSettings(**arguments)
     from w2vray.cluster.evaluate import evaluate as evaluate_model
     from w2vray.scoring.metrics import MultiLabelMetrics
@@ -174,9 +189,15 @@ def evaluate(output: Output, /, *, address: str | None, **arguments: Any) -> Non
         *([] if one_label is None else _confusions(one_label)),
         *(_measured(item, named=bool(summary.others)) for item in (summary, *summary.others)),
         *([] if one_label is None else [_beside(one_label)]),
+        *(_calibrated(item, named=bool(summary.others)) for item in (summary, *summary.others)),
         *(comparison.sentence for comparison in summary.comparisons),
         *(_words_found(item.tokens, item.coverage) for item in (summary, *summary.others)),
     )
+
+
+for _parameter in evaluate.params:
+    if _parameter.name == "model":
+        _parameter.required = False  # a run knows its own
 
 
 def _measured(summary: "EvaluationSummary", *, named: bool) -> str:
@@ -189,6 +210,18 @@ def _measured(summary: "EvaluationSummary", *, named: bool) -> str:
         f"{name}accuracy {found['accuracy']:.4f}{micro}, macro-F1 {found['macro_f1']:.4f} on {rows} "
         f"({silent:,} without a known word or a readable text, {unknown:,} of a label that the model "
         f"does not know; {summary.rows_without_label:,} without a label{_said(summary.rows_unlabelled)} left out)"
+    )
+
+
+def _calibrated(summary: "EvaluationSummary", *, named: bool) -> str:
+    """Say how far probabilities are from what they say."""
+    found, name = summary.calibration, f"{summary.model}: " if named else ""
+    if found is None:
+        return f"{name}no row got an answer, so that there is no calibration error"
+    labels = ", mean of all labels" if hasattr(summary.metrics, "micro_f1") else ""
+    return (
+        f"{name}calibration error {found.error:.4f} ({found.bins} bins of as many rows each{labels}); a perfectly "
+        f"calibrated model would have {found.by_chance:.4f} by chance on {counted(found.rows, 'row')}"
     )
 
 

@@ -17,6 +17,7 @@ from w2vray.errors import ConfigError, CorpusError, RunError
 from w2vray.models.directory import Bundle
 from w2vray.models.reading import Reading
 from w2vray.notebooks import as_html
+from w2vray.scoring.calibration_error import CalibrationError
 from w2vray.scoring.comparing import Comparison
 from w2vray.scoring.metrics import NO_LABEL, Metrics, MultiLabelMetrics, metrics, multi_label_metrics
 from w2vray.scoring.repeats import Repeats
@@ -44,6 +45,7 @@ class EvaluationSummary:
     rows_without_label: int
     rows_unknown_label: int
     model: str = ""
+    calibration: CalibrationError | None = None  # of its probabilities; None where no row got an answer
     rows_unlabelled: Mapping[str, int] = field(default_factory=dict)  # value of --unlabelled -> rows left out by it
     rows_damaged: Mapping[str, int] = field(default_factory=dict)  # file -> rows left out, for their line is damaged
     labels_unknown: Mapping[str, int] = field(default_factory=dict)  # that the model does not know -> how often
@@ -68,6 +70,7 @@ class EvaluationSummary:
         return {
             "model": self.model,
             **self.metrics.as_dict(),
+            "calibration": None if self.calibration is None else self.calibration.as_dict(),
             "rows_without_label": self.rows_without_label,
             "rows_unknown_label": self.rows_unknown_label,
             "rows_unlabelled": dict(self.rows_unlabelled),
@@ -96,6 +99,8 @@ class EvaluationSummary:
             "always answering the commonest label": stated.get("largest_class_share"),
             "micro-F1": stated.get("micro_f1"),
             "macro-F1": found.macro_f1,
+            "calibration error": None if self.calibration is None else self.calibration.error,
+            "calibration error by chance alone": None if self.calibration is None else self.calibration.by_chance,
             "rows without a known word": found.rows_no_evidence or None,
             "rows of a label that the model does not know": self.rows_unknown_label or None,
             "rows that the training saw": self.rows_trained_on,
@@ -302,6 +307,7 @@ def _summary(
     return EvaluationSummary(
         model=model.name,
         metrics=measured,
+        calibration=counted.answered.calibration(),
         rows_without_label=found.without_label,
         rows_unknown_label=counted.counts.unknown_rows,
         rows_unlabelled=dict(found.unlabelled),

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from w2vray.cluster.answered_rows import AnsweredRows, answered_rows, as_bytes, from_bytes
 from w2vray.cluster.counting import Counts, ManyLabels, OneLabel
 from w2vray.cluster.measured_rows import MeasuredRows, rows_as_bytes, rows_of_batch
 from w2vray.cluster.resources import use_one_thread
@@ -72,6 +73,7 @@ class MeasuredModel:
     """What is counted of a model."""
 
     counts: Counts
+    answered: AnsweredRows
     tokens: int = 0  # of all rows that were read
     tokens_found: int = 0  # those that have a vector
     unknown: Counter[str] = field(default_factory=Counter)  # labels that the model does not know
@@ -82,9 +84,10 @@ class MeasuredModel:
     only_this_right: int = 0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
+        """Return it, but for the rows, as JSON can hold it."""
         unknown = dict(self.unknown.most_common(UNKNOWN_NAMED))
-        return {**vars(self), "counts": self.counts.as_dict(), "unknown": unknown}
+        stated = {name: value for name, value in vars(self).items() if name != "answered"}
+        return {**stated, "counts": self.counts.as_dict(), "unknown": unknown}
 
     def add(self, stored: Mapping[str, Any]) -> None:
         """Add what ``as_dict`` gave of another unit."""
@@ -115,7 +118,7 @@ def measure(
     rows: MeasuredRows | None = None,
 ) -> MeasuredSet:
     """Classify the rows of a labelled set and count; ``rows`` takes each row, where somebody wants them."""
-    found = MeasuredSet([MeasuredModel(_counts_of(model.bundle)) for model in job.models])
+    found = MeasuredSet([_nothing_of(model.bundle) for model in job.models])
     repeats = RepeatCounter()
     for unit in run_units(labelled.units, MeasuringWorker, {"job": job}, workers=workers, note=note):
         stated = json.loads(unit["counted"])
@@ -124,6 +127,7 @@ def measure(
         found.damaged += Counter(stated["damaged"])
         for model, of_unit in zip(found.models, stated["models"], strict=True):
             model.add(of_unit)
+        from_bytes([model.answered for model in found.models], unit["answered"])
         repeats.add(*(np.frombuffer(unit[name], np.uint64) for name in ("texts", "labels")))
         if rows is not None:
             rows.add(unit["rows"])
@@ -131,8 +135,9 @@ def measure(
     return found
 
 
-def _counts_of(bundle: Bundle) -> Counts:
-    return (ManyLabels if bundle.config.multi_label else OneLabel)(bundle.config.labels)
+def _nothing_of(bundle: Bundle) -> MeasuredModel:
+    labels, several = bundle.config.labels, bundle.config.multi_label
+    return MeasuredModel((ManyLabels if several else OneLabel)(labels), AnsweredRows(len(labels) if several else None))
 
 
 class MeasuringWorker:
@@ -147,7 +152,7 @@ class MeasuringWorker:
     def __call__(self, unit: Unit) -> dict[str, Any]:
         """Return what is counted of a unit, the keys of its texts and labels, and its rows where they are wanted."""
         job = self.job
-        self.found = MeasuredSet([MeasuredModel(_counts_of(model.bundle)) for model in job.models])
+        self.found = MeasuredSet([_nothing_of(model.bundle) for model in job.models])
         self.keys: list[tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]] = []
         rows = [
             self._batch(batch)
@@ -165,6 +170,7 @@ class MeasuringWorker:
             "counted": json.dumps(counted),
             "texts": texts,
             "labels": labels,
+            "answered": as_bytes([model.answered for model in self.found.models]),
             "rows": rows_as_bytes([table for table in rows if table is not None]) if job.with_rows else b"",
         }
 
@@ -213,6 +219,7 @@ class MeasuringWorker:
         found.unknown.update(flat.filter(pc.invert(pc.is_in(flat, pa.array(scores.labels, pa.string())))).to_pylist())
         right_N = np.zeros(len(batch), dtype=np.bool_)
         right_N[labelled_N] = found.counts.count(read.values, scores, texts.rows_N)[labelled_N]
+        answered_rows(found.answered, scores, rows_N=texts.rows_N, keys_N=keys, true=read.values, right_N=right_N)
         if model.trained is not None:
             told_N = labelled_N[texts.rows_N] & model.trained.tells_of(keys)
             seen_N = told_N & model.trained.has(keys)

@@ -18,7 +18,7 @@ from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN, read_unit
 from w2vray.store.units import Unit
 from w2vray.text.columns import Texts, read_texts
 
-__all__ = ["ScoringJob", "damaged", "score_unit"]
+__all__ = ["ScoringJob", "damaged", "rejected_rows", "score_unit", "scored_rows"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +78,8 @@ def score_unit(
     for answers in scorer.score_arrays(arrays()):
         batch, texts = waiting.popleft()
         rows = batch.select(job.carried)  # not the text: it need not be copied
-        scores = _scored(rows.take(pa.array(texts.rows_N)) if texts.rejected else rows, answers, job)
-        rejected = _reject(batch, texts)
+        scores = scored_rows(rows.take(pa.array(texts.rows_N)) if texts.rejected else rows, answers, job)
+        rejected = rejected_rows(batch, texts)
         write(scores, rejected)
         reasons.update(item.reason.value for item in texts.rejected)
         counts.update(
@@ -121,7 +121,8 @@ def damaged(unit: Unit, job: ScoringJob) -> str | None:
     return None
 
 
-def _scored(rows: pa.RecordBatch, answers: Scores, job: ScoringJob) -> pa.RecordBatch:
+def scored_rows(rows: pa.RecordBatch, answers: Scores, job: ScoringJob) -> pa.RecordBatch:
+    """Return the scores of rows that have a text: where they are, what is kept of them, and the answers."""
     columns = job.request.answer.columns(answers)
     columns |= {SOURCE_FILE: rows.column(FILE_COLUMN), SOURCE_ROW: rows.column(ROW_COLUMN)}
     columns |= {name: rows.column(stored) for name, stored in job.request.kept.items()}
@@ -129,7 +130,8 @@ def _scored(rows: pa.RecordBatch, answers: Scores, job: ScoringJob) -> pa.Record
     return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
-def _reject(batch: pa.RecordBatch, texts: Texts) -> pa.RecordBatch:
+def rejected_rows(batch: pa.RecordBatch, texts: Texts) -> pa.RecordBatch:
+    """Return the rows of a batch that have no readable text, with the reason."""
     rows = batch.select([FILE_COLUMN, ROW_COLUMN]).take(pa.array([item.row for item in texts.rejected], pa.int64()))
     return pa.RecordBatch.from_arrays(
         [

@@ -24,6 +24,7 @@ from w2vray.store.units import Unit, plan_units, split_unit
 
 __all__ = [
     "RunPlan",
+    "plan_run",
     "planned_versions",
     "recorded_versions",
     "require_outside",
@@ -67,8 +68,8 @@ def require_outside(arguments: Sequence[str], run: RunDirectory) -> None:
             )
 
 
-def start_run(run: RunDirectory, request: Request, corpus: Corpus) -> RunPlan:
-    """Plan a new run and write the plan down, then run.json, which makes it a run.
+def plan_run(request: Request, corpus: Corpus) -> RunPlan:
+    """Plan a run; nothing is written.
 
     Raises:
         CorpusError: no file can be read, or none has the columns; with ``--on-bad fail``, one cannot.
@@ -91,6 +92,16 @@ def start_run(run: RunDirectory, request: Request, corpus: Corpus) -> RunPlan:
     }
     plan = RunPlan(units, left_out, found.schema, _kept_schema(request, found.schema), notes=notes)
     _stop_at_bad(plan, request)
+    return plan
+
+
+def start_run(run: RunDirectory, request: Request, corpus: Corpus) -> RunPlan:
+    """Plan a new run and write the plan down, then run.json, which makes it a run.
+
+    Raises:
+        CorpusError: see ``plan_run``.
+    """
+    plan = plan_run(request, corpus)
     run.remove(RUN)  # of another plan, where there is one: until the new one is there, this is no run
     run.write_plan(plan.units, plan.left_out)
     stored = {
@@ -99,8 +110,8 @@ def start_run(run: RunDirectory, request: Request, corpus: Corpus) -> RunPlan:
         "named": [without_secrets(place) for place in request.corpus],
         "fingerprint": request.fingerprint,
         "tables": [{"root": root, **table.as_json()} for root, table in corpus.tables.items()],
-        "notes": notes,
-        "schema": base64.b64encode(found.schema.serialize()).decode(),
+        "notes": plan.notes,
+        "schema": base64.b64encode(plan.schema.serialize()).decode(),
     }
     run.write_json(stored, RUN)
     return plan

@@ -140,22 +140,34 @@ class TextScorer:
             texts = given_texts(texts)
         return self._join([self.score_ids(self.look_up(block)) for block in blocks(texts)])
 
+    def logits(self, texts: pa.LargeStringArray) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """Return logits_NC of an Arrow array of texts, no temperature applied, and which texts have a known word."""
+        looked_up = [self.look_up(block) for block in blocks(texts)]
+        none_NC, none_N = np.empty((0, len(self.labels)), dtype=np.float32), np.empty(0, dtype=np.bool_)
+        logits = [none_NC, *(self._logits(ids) for ids in looked_up)]
+        return np.concatenate(logits), np.concatenate([none_N, *(ids.evidence_N for ids in looked_up)])
+
     def score_arrays(self, arrays: Iterable[pa.LargeStringArray]) -> Iterator[Scores]:
         """Classify one array after another."""
         return map(self.score_array, arrays)
 
     def score_ids(self, ids: Ids) -> Scores:
         """Run the model over the looked-up texts of a block."""
+        return self._answers(ids, self._logits(ids))
+
+    def _logits(self, ids: Ids) -> npt.NDArray[np.float32]:
         made_MD = self._made_rows(ids.made_words)
         if self.folded:
-            return self._answers(ids, self.folded.logits(ids, made_MD))
-        return self._answers(ids, self.on_device.queue(ids, made_MD, len(self.labels)).wait())
+            return self.folded.logits(ids, made_MD)
+        return self.on_device.queue(ids, made_MD, len(self.labels)).wait()
 
     def _answers(self, ids: Ids, logits_NC: npt.NDArray[np.float32]) -> Scores:
         if self._sharpness is not None:
             logits_NC = np.multiply(logits_NC, self._sharpness, dtype=np.float32)
         each_alone = self.multi_label or self._independent
         probabilities_NC, label_N = self.answer(logits_NC, ids.evidence_N, each_alone, NO_LABEL)
+        if self._independent:
+            label_N = last_of_the_best(probabilities_NC, label_N)
         return Scores(self.labels, label_N, probabilities_NC, ids.token_counts_N, ids.found_counts_N, self.multi_label)
 
     def _made_rows(self, words: tuple[str, ...]) -> npt.NDArray[np.float32] | None:

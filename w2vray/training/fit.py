@@ -20,12 +20,12 @@ from w2vray.settings.logistic import LogisticSettings
 from w2vray.settings.steps import StepSettings
 from w2vray.training.epochs import ALONE, Workers
 from w2vray.training.examples import NO_EXAMPLES, Examples, Numbering, joined
-from w2vray.training.folds import fit_temperatures_by_folds
+from w2vray.training.folds import fit_by_folds
 from w2vray.training.logistic import LogisticFit, Means, fit_logistic
 from w2vray.training.objectives import Objective
 from w2vray.training.steps import EpochReport, Training, validate
 
-__all__ = ["BEST", "CONVERGED", "CURVE", "SEARCH", "TEMPERATURES", "Task", "fit"]
+__all__ = ["BEST", "CONVERGED", "CURVE", "HELD_OUT", "SEARCH", "TEMPERATURES", "Task", "fit"]
 
 BEST, CURVE = "best", "curve"
 """In a state: the weights to keep, and the learning curve so far."""
@@ -36,8 +36,14 @@ CONVERGED = "converged"
 TEMPERATURES = "temperatures"
 """In a state: what the logits of the weights to keep are divided by; an empty list where that is not known."""
 
+HELD_OUT = "held_out"
+"""In a state, where the task asks for it: what was said of rows that were not learnt from, as ``HeldOutAnswers``."""
+
 SEARCH = "search"
 """In a state of the second fit: the learning curve of the first, which found how many epochs are best."""
+
+_OF_FIRST = (TEMPERATURES, HELD_OUT)
+"""What a second fit takes from the first: it has no rows that it does not learn from."""
 
 Report = Callable[[EpochReport, Mapping[str, Any]], None]
 """Called after each epoch with its line of the learning curve and a state to go on from."""
@@ -58,6 +64,7 @@ class Task:
     tune_vectors: bool = False  # the words of the examples get vectors of the model's own, started from the table's
     refit: bool = False
     calibrate: bool = False
+    keep_held_out: bool = False  # the answers to rows that were not learnt from, for thresholds
     seed: int = 0
     precision: str = "float32"
     kind: Kind = field(init=False, repr=False, compare=False)
@@ -100,14 +107,15 @@ def fit(
         means = Means(classifier.words, train, unit_length=scaled, workers=workers, folder=folder)
         line, found = _fit_at_once(classifier, means, task, task.model, workers=workers, examples=len(train))
         loss, accuracy = validate(classifier, validation, task.objective, workers)
-        temperatures: tuple[float, ...] = ()
-        if task.calibrate:
-            temperatures = fit_temperatures_by_folds(
-                means, found, task.model, task.objective, examples=len(train), workers=workers
-            )
+        by_folds = None
+        if task.calibrate or task.keep_held_out:
+            by_folds = fit_by_folds(means, found, task.model, task.objective, examples=len(train), workers=workers)
+        temperatures = by_folds.temperatures() if by_folds is not None and task.calibrate else ()
         line = replace(line, validation_loss=loss, validation_accuracy=accuracy)
         weights = {name: value.clone() for name, value in classifier.state_dict().items()}
         done = {BEST: weights, CURVE: [line.as_dict()], CONVERGED: found.converged, TEMPERATURES: list(temperatures)}
+        if by_folds is not None and task.keep_held_out:
+            done[HELD_OUT] = by_folds.answers().as_state()
         report(line, done)
         return done
     start = dict(state or {})
@@ -123,6 +131,7 @@ def fit(
             workers=workers,
             precision=task.precision,
             calibrate=task.calibrate,
+            keep_held_out=task.keep_held_out,
         )
         if "weights" in start:
             made.load_state_dict(start)
@@ -135,12 +144,13 @@ def fit(
         if not task.refit:
             return searching.state_dict()
         searched = searching.state_dict()
-        start = {SEARCH: searched[CURVE], TEMPERATURES: searched[TEMPERATURES]}
+        start = {SEARCH: searched[CURVE], **{name: searched[name] for name in _OF_FIRST if name in searched}}
         torch.manual_seed(task.seed)
     search: list[dict[str, Any]] = start[SEARCH]
     best = min(search, key=lambda line: float(line["validation_loss"]))
     again = training(replace(task.model, epochs=best["epoch"]))
     again.temperatures = tuple(start.get(TEMPERATURES, ()))
+    again.held_out = start.get(HELD_OUT)
     for line in again.run(joined(train, validation), NO_EXAMPLES):
         report(line, {**again.state_dict(), SEARCH: search})
     return {**again.state_dict(), SEARCH: search}

@@ -1,9 +1,10 @@
-"""Temperatures of a logistic regression, which keeps no rows back: by folds of the examples that it has learnt from.
+"""What a logistic regression, which keeps no rows back, says of rows that it has not seen: by folds of its examples.
 
 Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -12,10 +13,11 @@ from torch import Tensor
 from w2vray.settings.logistic import LogisticSettings
 from w2vray.training.calibration import FOLDS, Fold, WithoutFold, fit_temperatures
 from w2vray.training.epochs import Workers
+from w2vray.training.held_out_answers import HeldOutAnswers, gathered
 from w2vray.training.logistic import LogisticFit, fit_logistic
 from w2vray.training.objectives import ManyLabels, Objective
 
-__all__ = ["fit_temperatures_by_folds"]
+__all__ = ["ByFolds", "fit_by_folds"]
 
 Chunks = Iterable[tuple[Tensor, Tensor]]
 """Means_ND and their labels, some at a time; can be gone through any number of times."""
@@ -26,7 +28,7 @@ _ITERATIONS = 100
 _TOLERANCE = 1e-4
 
 
-def fit_temperatures_by_folds(
+def fit_by_folds(
     means: Chunks,
     found: LogisticFit,
     settings: LogisticSettings,
@@ -34,10 +36,8 @@ def fit_temperatures_by_folds(
     *,
     examples: int,
     workers: Workers,
-) -> tuple[float, ...]:
-    """Fit once without each fold, and the temperatures on what each fit says of its fold.
-
-    A label that only the fold has is nothing that its fit could know: it does not count there.
+) -> "ByFolds | None":
+    """Fit once without each fold.
 
     Args:
         means: this worker's share.
@@ -48,7 +48,7 @@ def fit_temperatures_by_folds(
         workers: those that fit together.
 
     Returns:
-        As ``fit_temperatures``; nothing where there are too few examples to leave any out.
+        What each fit says of its fold; None where there are too few examples to leave any out.
 
     Raises:
         DivergedError: a fit comes to no numbers.
@@ -61,7 +61,7 @@ def fit_temperatures_by_folds(
     fits = []
     for fold, size, known_C in zip(folds, sizes_F.tolist(), known_FC, strict=True):
         if examples - size < FOLDS or int(known_C.sum()) < (1 if multi_label else 2):
-            return ()
+            return None
         fits.append(
             fit_logistic(
                 WithoutFold(means, fold),
@@ -77,7 +77,27 @@ def fit_temperatures_by_folds(
             )
         )
     scored = _OutOfFold(means, folds, fits, known_FC, multi_label=multi_label)
-    return fit_temperatures(scored, classes, multi_label=multi_label, sum_over_workers=workers.sum)
+    return ByFolds(scored, classes, examples, workers)
+
+
+@dataclass(frozen=True)
+class ByFolds:
+    """What each fit says of the fold that it has not seen."""
+
+    scored: "_OutOfFold"
+    classes: int
+    examples: int  # over all workers
+    workers: Workers
+
+    def temperatures(self) -> tuple[float, ...]:
+        """Fit temperatures. A label that only one fold has is nothing that its fit could know: it does not count."""
+        several = self.scored.multi_label
+        return fit_temperatures(self.scored, self.classes, multi_label=several, sum_over_workers=self.workers.sum)
+
+    def answers(self) -> HeldOutAnswers:
+        """Put it together, over all workers."""
+        parts = [(numbers_B, logits_BC, labels) for numbers_B, (logits_BC, labels, _) in self.scored.numbered()]
+        return gathered(parts, self.examples, self.workers.sum)
 
 
 def _counted(
@@ -108,11 +128,16 @@ class _OutOfFold:
         self.multi_label = multi_label
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        return (answer for _, answer in self.numbered())
+
+    def numbered(self) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor, Tensor]]]:
+        """Yield the same with the numbers of the examples, of all workers."""
         start = 0
         for means_ND, labels in self.means:
             for fold, fit, known_C in zip(self.folds, self.fits, self.known_FC, strict=True):
                 member_N = fold.member(start, len(labels))
+                numbers_N = fold.first + fold.step * (start + torch.nonzero(member_N)[:, 0])
                 of_fold = labels[member_N]
                 logits_BC = F.linear(means_ND[member_N], fit.weight_CD, fit.bias_C)
-                yield logits_BC, of_fold, known_C if self.multi_label else known_C[of_fold]
+                yield numbers_N, (logits_BC, of_fold, known_C if self.multi_label else known_C[of_fold])
             start += len(labels)

@@ -25,6 +25,7 @@ from w2vray.settings.steps import StepSettings
 from w2vray.training.calibration import fit_temperatures
 from w2vray.training.epochs import ALONE, Workers, epoch_batches
 from w2vray.training.examples import Examples
+from w2vray.training.held_out_answers import gathered
 from w2vray.training.objectives import Objective
 
 __all__ = ["EpochReport", "Training", "validate"]
@@ -59,8 +60,8 @@ class EpochReport:
         return asdict(self)
 
 
-Logits = list[tuple[Tensor, Tensor]]
-"""Pairs of logits_BC and labels, on the CPU."""
+Logits = list[tuple[Tensor, Tensor, Tensor]]
+"""Numbers of rows_B, logits_BC and labels, on the CPU."""
 
 
 def validate(
@@ -87,7 +88,8 @@ def validate(
                 sums[1] += objective.right(logits_BC, labels)
                 if kept is not None:
                     taken = torch.from_numpy(rows_B // workers.count % every == 0).to(logits_BC.device)
-                    kept.append((logits_BC[taken].float().cpu(), labels[taken].cpu()))
+                    numbers_B = torch.from_numpy(rows_B)[taken.cpu()]
+                    kept.append((numbers_B, logits_BC[taken].float().cpu(), labels[taken].cpu()))
     loss, right = workers.sum(sums).tolist()
     return (loss / len(examples), right / len(examples)) if len(examples) else (None, None)
 
@@ -111,6 +113,7 @@ class Training:
         workers: Workers = ALONE,
         precision: str = "float32",
         calibrate: bool = False,
+        keep_held_out: bool = False,
     ) -> None:
         self.classifier, self.settings, self.objective = classifier, settings, objective
         self.seed, self.workers, self.precision = seed, workers, precision
@@ -124,8 +127,9 @@ class Training:
         self.averaged = AveragedModel(classifier, multi_avg_fn=_running_average(settings.averaging))
         self.curve: list[EpochReport] = []
         self.best = self._weights()
-        self.calibrate = calibrate
+        self.calibrate, self.keep_held_out = calibrate, keep_held_out
         self.temperatures: tuple[float, ...] = ()  # of the best weights; none where no rows were kept
+        self.held_out: dict[str, Tensor] | None = None  # what these say of the rows for validation
 
     def run(self, train: Examples, validation: Examples) -> Iterator[EpochReport]:
         """Train until done, reporting after each epoch; may be called again after ``load_state_dict``.
@@ -139,25 +143,29 @@ class Training:
             if not math.isfinite(train_loss):
                 raise DivergedError(f"the training loss is {train_loss} in epoch {epoch}; lower --learning-rate")
             averaged = cast("Classifier", self.averaged.module)
-            logits: Logits | None = [] if self.calibrate else None
+            logits: Logits | None = [] if self.calibrate or self.keep_held_out else None
             loss, accuracy = validate(averaged, validation, self.objective, self.workers, logits)
             if not math.isfinite(loss or 0.0) or not self._is_finite():
                 raise DivergedError(f"the weights became NaN or infinite in epoch {epoch}; lower --learning-rate")
             if loss is None or loss < min(self._losses, default=math.inf):
                 self.best = self._weights()
                 if loss is not None and logits is not None:
-                    self.temperatures = self._fit_temperatures(logits, validation)
+                    self._keep(logits, validation)
             self.curve.append(EpochReport(epoch, self.workers.count, taken, train_loss, loss, accuracy))
             yield self.curve[-1]
 
-    def _fit_temperatures(self, logits: Logits, validation: Examples) -> tuple[float, ...]:
-        every_label = torch.ones(1, dtype=torch.bool)
-        return fit_temperatures(
-            [(*pair, every_label) for pair in logits],
-            validation.classes,
-            multi_label=validation.multi_label,
-            sum_over_workers=self.workers.sum,
-        )
+    def _keep(self, logits: Logits, validation: Examples) -> None:
+        """Keep what is wanted of the answers to the rows for validation."""
+        if self.calibrate:
+            every_label = torch.ones(1, dtype=torch.bool)
+            self.temperatures = fit_temperatures(
+                [(logits_BC, labels, every_label) for _, logits_BC, labels in logits],
+                validation.classes,
+                multi_label=validation.multi_label,
+                sum_over_workers=self.workers.sum,
+            )
+        if self.keep_held_out:
+            self.held_out = gathered(logits, len(validation), self.workers.sum).as_state()
 
     def _is_finite(self) -> bool:
         return all(bool(value.isfinite().all()) for value in self.averaged.module.parameters())
@@ -263,6 +271,7 @@ class Training:
             "averaged": copy.deepcopy(self.averaged.state_dict()),
             "best": self.best,
             "temperatures": list(self.temperatures),
+            **({} if self.held_out is None else {"held_out": self.held_out}),
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
             "curve": [line.as_dict() for line in self.curve],
         }
@@ -273,6 +282,7 @@ class Training:
         self.averaged.load_state_dict(state["averaged"])
         self.best = state["best"]
         self.temperatures = tuple(state.get("temperatures", ()))
+        self.held_out = state.get("held_out")
         self.optimizer.load_state_dict(state["optimizer"])
         self.curve = [EpochReport(**line) for line in state["curve"]]
 

@@ -126,6 +126,18 @@ class Vectors:
             )
         return self
 
+    def require_words(self) -> None:
+        """Refuse the vectors of a classifier, which no other model can use.
+
+        Raises:
+            VectorsError: they are such.
+        """
+        if self.features is not None:
+            raise VectorsError(
+                f"{self.path or 'these vectors'} belongs to a classifier of fastText, and says what that one's labels "
+                "need; name vectors that were trained on text"
+            )
+
     def without_html(self) -> Self:
         """Return the vectors with the rule that texts are read without their HTML."""
         return replace(self, rules=replace(self.rules, strip_html=True))

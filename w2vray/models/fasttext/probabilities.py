@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 __all__ = ["LARGEST_LOGIT", "leaf_probabilities", "logits_of", "table_sigmoid"]
 
@@ -26,7 +27,7 @@ _FLOOR = 1e-5
 def table_sigmoid(outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return fastText's logistic function: the table's value at the step before each number, 0 and 1 beyond."""
     steps = np.clip((outputs + _MOST) * _STEPS / _MOST / 2, 0, _STEPS).astype(np.int64)
-    values = 1.0 / (1.0 + np.exp(-(steps * 2 * _MOST / _STEPS - _MOST)))
+    values = expit(steps * 2 * _MOST / _STEPS - _MOST)
     return np.where(outputs < -_MOST, 0.0, np.where(outputs > _MOST, 1.0, values))
 
 
@@ -34,7 +35,7 @@ def leaf_probabilities(outputs_NI: npt.NDArray[np.float64], tree_I2: npt.NDArray
     """Return probabilities_NC of the leaves of a tree, from what its inner nodes say; the last of these is the root."""
     inner = len(tree_I2)
     classes = inner + 1
-    right_NI = 1.0 / (1.0 + np.exp(-outputs_NI))
+    right_NI = expit(outputs_NI)
     logarithms = np.zeros((len(outputs_NI), classes + inner))
     for node in range(inner - 1, -1, -1):  # a node comes before its parent
         left, right = tree_I2[node]

@@ -1,0 +1,52 @@
+"""Settings of the verbs by which people check a run: ``sample``, and ``evaluate --of-run``."""
+
+from dataclasses import dataclass
+
+from w2vray.settings.verbs import documented, require, require_choices, require_paths
+
+__all__ = ["EvaluateRunSettings", "SampleSettings"]
+
+SAMPLED_BY = ("random", "label", "uncertain")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleSettings:
+    """Settings of ``sample``."""
+
+    run: str = documented("Directory or URI of a finished scoring run.", positional=True)
+    rows: int = documented("How many rows to draw.", metavar="N")
+    output: str = documented(
+        "CSV file to write: text, label, score, an empty column true_label to fill in, and where the row is.",
+        metavar="PATH",
+        group="Output",
+    )
+    by: str = documented(
+        "random: each row with the same chance. label: as many rows of each label. uncertain: more of the rows with a "
+        "low score. evaluate --of-run corrects for the choice.",
+        "random",
+        choices=SAMPLED_BY,
+    )
+    seed: int = documented("Another seed draws other rows.", 0)
+    corpus: tuple[str, ...] = documented(
+        "The store, as it was given to score; needed if it was moved, or if its URI contains a key.",
+        (),
+        metavar="PATH",
+        group="Data",
+    )
+
+    def __post_init__(self) -> None:
+        require_choices(self)
+        require_paths(self, "output")
+        require(self.rows > 0, "rows", self.rows, "a whole number above 0")
+        require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateRunSettings:
+    """Settings of ``evaluate --of-run``."""
+
+    labelled: str = documented("CSV file that sample wrote, with true_label filled in.", positional=True)
+    run: str = documented("Directory or URI of the run that the rows were drawn from.", metavar="RUN")
+
+    def __post_init__(self) -> None:
+        require_paths(self, "labelled")
