@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from w2vray.verbs import (
         evaluate,
         evaluate_run,
+        import_model,
         import_vectors,
         join_vectors,
         sample,
@@ -71,6 +72,7 @@ __all__ = [
     "connected",
     "evaluate",
     "evaluate_run",
+    "import_model",
     "import_vectors",
     "join_vectors",
     "sample",
@@ -99,6 +101,7 @@ _HOME = {
     "connected": "w2vray.cluster.runtime",
     "evaluate": "w2vray.verbs",
     "evaluate_run": "w2vray.verbs",
+    "import_model": "w2vray.verbs",
     "import_vectors": "w2vray.verbs",
     "join_vectors": "w2vray.verbs",
     "sample": "w2vray.verbs",

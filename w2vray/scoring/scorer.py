@@ -20,7 +20,7 @@ from w2vray.kernels.compiling import compiler, processor, why_no_kernels
 from w2vray.models.checking import model_weights, require_fitting, tuned_rows
 from w2vray.models.directory import OVERLAY, Bundle
 from w2vray.models.folding import Folded, fold
-from w2vray.scoring.answers import Scores, plain_answer
+from w2vray.scoring.answers import Scores, last_of_the_best, plain_answer
 from w2vray.scoring.metrics import NO_LABEL
 from w2vray.settings.device import Device
 from w2vray.settings.verbs import PROJECTION_CACHE

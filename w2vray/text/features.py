@@ -18,6 +18,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -79,7 +80,8 @@ class Features:
         labels = Vocabulary(
             arrays["label_words"], arrays["label_offsets"], arrays["label_slot_rows"], arrays["label_slot_tags"]
         )
-        return cls(*arrays["features"].tolist(), arrays["bucket_rows"], labels)
+        shortest, longest, word_ngrams, buckets = arrays["features"].tolist()
+        return cls(shortest, longest, word_ngrams, buckets, arrays["bucket_rows"], labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,14 +126,14 @@ class FeatureLookup(Lookup):
     @cached_property
     def _own(self) -> dict[bytes, int]:
         blob, offsets = self.vocabulary.blob.tobytes(), self.vocabulary.offsets.tolist()
-        return {blob[start:stop]: row for row, (start, stop) in enumerate(zip(offsets, offsets[1:], strict=False))}
+        return {blob[start:stop]: row for row, (start, stop) in enumerate(pairwise(offsets))}
 
     @cached_property
     def _labels(self) -> frozenset[bytes]:
         assert self.features is not None
         labels = self.features.labels
         blob, offsets = labels.blob.tobytes(), labels.offsets.tolist()
-        return frozenset(blob[start:stop] for start, stop in zip(offsets, offsets[1:], strict=False))
+        return frozenset(blob[start:stop] for start, stop in pairwise(offsets))
 
     def _is_label(self, word: bytes) -> bool:
         return word.startswith(LABEL_PREFIX) or word in self._labels

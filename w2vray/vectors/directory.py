@@ -89,8 +89,8 @@ class Vectors:
             rows, dim, dtype = meta["rows"], meta["dim"], meta["dtype"]
             if dtype not in DTYPES:
                 raise VectorsError(f"{path / META}: dtype is {dtype!r}; expected one of {', '.join(DTYPES)}")
-            stored_features = meta.get("features")
-            feature_rows = 0 if stored_features is None else int(stored_features["rows"])
+            of_features = meta.get("features") or {}
+            feature_rows = int(of_features.get("rows", 0))
             table = _map(path, "table", dtype, (rows + feature_rows, dim))
             vocabulary = Vocabulary(
                 blob=_map(path, "words", "uint8", (meta["word_bytes"],)),
@@ -104,7 +104,7 @@ class Vectors:
                 rows_GD = _map(path, "ngrams", dtype, (stored["buckets"], dim))
                 ngrams = NGrams(rows_GD, int(stored["shortest"]), int(stored["longest"]))
             pieces = _pieces(path, meta["pieces"]) if rules.pieces else None
-            features = _features(path, stored_features, rows + feature_rows) if rules.features else None
+            features = _features(path, of_features, rows + feature_rows) if rules.features else None
             source, fingerprint = dict(meta["source"]), str(meta["fingerprint"])
             return cls(table, vocabulary, rules, fingerprint, source, path.resolve(), ngrams, pieces, features)
         except (KeyError, TypeError, ValueError, BundleError) as error:

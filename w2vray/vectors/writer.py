@@ -175,7 +175,10 @@ class VectorsWriter:
 
     def _write_features(self, features: Features) -> dict[str, int]:
         """Write what tells a text's features, and return what vectors.json tells of it."""
-        arrays = {"label_words": features.labels.blob, "label_offsets": features.labels.offsets}
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "label_words": features.labels.blob,
+            "label_offsets": features.labels.offsets,
+        }
         if features.bucket_rows.size:
             arrays["bucket_rows"] = features.bucket_rows
         with self._writing():

@@ -1,1 +1,1 @@
-"""``fasttext``: a supervised model of fastText, imported: the mean of a text's features, an output layer, and a loss."""
+"""``fasttext``: an imported classifier: the mean of the rows of a text's features, an output layer, and a loss."""

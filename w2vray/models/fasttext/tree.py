@@ -4,6 +4,7 @@ Source: ``HierarchicalSoftmaxLoss::buildTree`` of fastText 0.9.2.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,7 @@ def label_tree(counts: Sequence[int]) -> npt.NDArray[np.float32]:
         VectorsError: they do not descend.
     """
     classes = len(counts)
-    if any(before < after for before, after in zip(counts, counts[1:], strict=False)):
+    if any(before < after for before, after in pairwise(counts)):
         raise VectorsError("the labels do not come by how often they were seen; the file is damaged")
     totals = [*counts, *[0] * (classes - 1)]
     children = np.zeros((classes - 1, 2), dtype=np.float32)

@@ -69,7 +69,8 @@ class FastFeatures:
     def __call__(self, texts: pa.LargeStringArray) -> Ids:
         """Look up texts (no nulls)."""
         flat = FlatTexts.viewed(texts)
-        ends_N, counts_N, found_N = (np.empty(len(texts), dtype=kind) for kind in (np.int64, np.int32, np.int32))
+        ends_N = np.empty(len(texts), dtype=np.int64)
+        counts_N, found_N = np.empty(len(texts), dtype=np.int32), np.empty(len(texts), dtype=np.int32)
         text = used = 0
         while True:
             text, used = _read(
