@@ -6,6 +6,7 @@ import pytest
 from w2vray.errors import ConfigError
 from w2vray.models import kinds
 from w2vray.settings import checks as checks_config
+from w2vray.settings import models as models_config
 from w2vray.settings import vectors as vectors_config
 from w2vray.settings import verbs as config
 from w2vray.settings.checks import EvaluateRunSettings, SampleSettings
@@ -150,7 +151,13 @@ def make(kind: type[Any], **given: Any) -> Any:
 
 def test_every_settings_class_is_covered_here() -> None:
     """A verb that is added gets its cases in this file."""
-    names = [*config.__all__, *vectors_config.__all__, *checks_config.__all__, *training_config.__all__]
+    names = [
+        *config.__all__,
+        *vectors_config.__all__,
+        *models_config.__all__,
+        *checks_config.__all__,
+        *training_config.__all__,
+    ]
     assert {kind.__name__ for kind in NO_DEFAULT} == {name for name in names if name.endswith("Settings")}
 
 
