@@ -135,7 +135,7 @@ def make_bundle(make_classifier: Callable[..., Classifier]) -> Callable[..., Bun
         seed: int = 0,
         **changes: Any,
     ) -> Bundle:
-        settings = changes.pop("settings", SETTINGS[kind])
+        settings = changes.pop("settings", SETTINGS.get(kind))
         labels = changes.pop("labels", LABELS)
         if weights is None:
             classifier = make_classifier(kind, vectors, oov, model=settings, classes=len(labels), seed=seed)

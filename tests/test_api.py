@@ -32,8 +32,10 @@ FUNCTIONS = {
     "evaluate": "EvaluateSettings",
     "evaluate_run": "EvaluateRunSettings",
     "import_model": "ImportModelSettings",
+    "explain": "ExplainSettings",
     "import_vectors": "ImportSettings",
     "join_vectors": "JoinVectorsSettings",
+    "plan": "PlanSettings",
     "sample": "SampleSettings",
     "score": "ScoreSettings",
     "train": "TrainSettings",
@@ -42,7 +44,7 @@ FUNCTIONS = {
 }
 BESIDE = {"address", "progress", "note", "model_options"}
 """Parameters that are no settings."""
-PLACES = {"corpus", "labelled", "model", "output", "run", "source", "validation", "vectors"}
+PLACES = {"corpus", "labelled", "model", "output", "plan", "run", "source", "validation", "vectors"}
 
 MakeStore = Callable[..., Path]
 MakeModel = Callable[..., Path]
@@ -62,6 +64,7 @@ def test_the_public_names_are_pinned_and_there() -> None:
     assert w2vray.__all__ == [
         "Bundle",
         "EvaluationSummary",
+        "Forecast",
         "Lookup",
         "RunEstimate",
         "SampleSummary",
@@ -196,6 +199,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "cluster.train.train",
         "cluster.evaluate.evaluate",
         "cluster.score.score",
+        "run.forecast.forecast",
         "run.judging.evaluate_run",
         "run.sampling.sample_run",
         "run.verify.verify",
@@ -254,6 +258,12 @@ COMMANDS: list[tuple[str, Callable[[], object]]] = [
         "score s3://b/store --model m --output s3://b/run --keep id --top-k 3 --threshold 1 --limit 5",
         lambda: w2vray.score(
             corpus="s3://b/store", model=Path("m"), output="s3://b/run", keep="id", top_k=3, threshold=1, limit=5
+        ),
+    ),
+    (
+        "plan s --model m --sample 100 --price-per-core-hour 2 --workers 3 --threshold 1 --output f.json",
+        lambda: w2vray.plan(
+            "s", model="m", sample=100, price_per_core_hour=2, workers=3, threshold=1, output=Path("f.json")
         ),
     ),
     (

@@ -34,19 +34,23 @@ if TYPE_CHECKING:
     from w2vray.cluster.train import TrainSummary
     from w2vray.errors import UnusableInputError, W2vrayError
     from w2vray.models.directory import Bundle
+    from w2vray.run.forecast import Forecast
     from w2vray.run.judging import RunEstimate
     from w2vray.run.sampling import SampleSummary
     from w2vray.run.verify import VerifySummary
     from w2vray.scoring.answers import Scores
     from w2vray.scoring.scorer import TextScorer
+    from w2vray.scoring.spoken_words import Explanation
     from w2vray.text.lookup import Lookup
     from w2vray.vectors import Vectors
     from w2vray.verbs import (
         evaluate,
         evaluate_run,
+        explain,
         import_model,
         import_vectors,
         join_vectors,
+        plan,
         sample,
         score,
         train,
@@ -57,6 +61,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Bundle",
     "EvaluationSummary",
+    "Explanation",
+    "Forecast",
     "Lookup",
     "RunEstimate",
     "SampleSummary",
@@ -72,9 +78,11 @@ __all__ = [
     "connected",
     "evaluate",
     "evaluate_run",
+    "explain",
     "import_model",
     "import_vectors",
     "join_vectors",
+    "plan",
     "sample",
     "score",
     "train",
@@ -87,6 +95,8 @@ __version__ = "0.1.0"
 _HOME = {
     "Bundle": "w2vray.models.directory",
     "EvaluationSummary": "w2vray.cluster.evaluate",
+    "Explanation": "w2vray.scoring.spoken_words",
+    "Forecast": "w2vray.run.forecast",
     "Lookup": "w2vray.text.lookup",
     "RunEstimate": "w2vray.run.judging",
     "SampleSummary": "w2vray.run.sampling",
@@ -102,8 +112,10 @@ _HOME = {
     "evaluate": "w2vray.verbs",
     "evaluate_run": "w2vray.verbs",
     "import_model": "w2vray.verbs",
+    "explain": "w2vray.verbs",
     "import_vectors": "w2vray.verbs",
     "join_vectors": "w2vray.verbs",
+    "plan": "w2vray.verbs",
     "sample": "w2vray.verbs",
     "score": "w2vray.verbs",
     "train": "w2vray.verbs",

@@ -22,19 +22,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from w2vray.errors import ConfigError
 from w2vray.models.kinds import option_owners, settings_class
 from w2vray.settings.checks import EvaluateRunSettings, SampleSettings
+from w2vray.settings.explaining import ExplainSettings
+from w2vray.settings.forecasts import PlanSettings
 from w2vray.settings.models import ImportModelSettings
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings
 from w2vray.settings.verbs import EvaluateSettings, ScoreSettings, VerifySettings
 from w2vray.training.settings import TrainSettings
 
 if TYPE_CHECKING:
-    from w2vray.models.directory import Bundle
     from w2vray.cluster.evaluate import EvaluationSummary
     from w2vray.cluster.score import ScoreSummary
     from w2vray.cluster.train import TrainSummary
+    from w2vray.models.directory import Bundle
+    from w2vray.run.forecast import Forecast
     from w2vray.run.judging import RunEstimate
     from w2vray.run.sampling import SampleSummary
     from w2vray.run.verify import VerifySummary
+    from w2vray.scoring.spoken_words import Explanation
     from w2vray.vectors import Vectors
 
 __all__ = [
@@ -43,9 +47,11 @@ __all__ = [
     "Places",
     "evaluate",
     "evaluate_run",
+    "explain",
     "import_model",
     "import_vectors",
     "join_vectors",
+    "plan",
     "sample",
     "score",
     "train",
@@ -344,6 +350,52 @@ def import_model(
 # Runs
 
 
+@_helped(PlanSettings)
+def plan(
+    corpus: Places,
+    *,
+    model: Place,
+    sample: int = 20_000,
+    seed: int = 0,
+    price_per_core_hour: float | None = None,
+    output: Place | None = None,
+    vectors: Place | None = None,
+    text_column: Names = (),
+    keep: Names = (),
+    probabilities: bool = False,
+    top_k: int | None = None,
+    threshold: float | None = None,
+    where: str | None = None,
+    limit: int | None = None,
+    table_version: int | None = None,
+    max_bytes: int = 64 << 20,
+    truncate: bool = False,
+    null_as_empty: bool = False,
+    format: str | None = None,  # noqa: A002 - the option's name
+    delimiter: str | None = None,
+    projection_cache: int = 128,
+    workers: int | None = None,
+) -> "Forecast":
+    """Forecast a run of ``score``, from a sample of rows that is scored in this process, without Ray.
+
+    Returns:
+        Rows, bytes and units; the share of each label, of rejected rows and of rows below the threshold, with intervals
+        of 95 % confidence; time, cost, memory, and the size of the output.
+
+    Raises:
+        UnusableInputError: the arguments, the store or the model cannot be used.
+
+    Examples:
+        ```python
+        w2vray.plan("reviews/", model="model", workers=32, price_per_core_hour=0.04).cost  # 1.7
+        ```
+    """
+    settings = _settings(PlanSettings, locals())
+    from w2vray.run.forecast import forecast
+
+    return forecast(settings)
+
+
 @_helped(ScoreSettings)
 def score(
     corpus: Places,
@@ -356,6 +408,9 @@ def score(
     probabilities: bool = False,
     top_k: int | None = None,
     threshold: float | None = None,
+    evidence: int | None = None,
+    evidence_sample: int | None = None,
+    explain_method: str = "model",
     where: str | None = None,
     limit: int | None = None,
     table_version: int | None = None,
@@ -372,6 +427,7 @@ def score(
     precision: str = "float32",
     batch_tokens: int = 1 << 18,
     projection_cache: int = 128,
+    plan: Place | None = None,
     max_rejected: int | None = None,
     address: str | None = None,
     progress: Callable[[int, int, int], None] | None = None,
@@ -485,6 +541,28 @@ def evaluate_run(labelled: Place, *, run: Place) -> "RunEstimate":
     from w2vray.run.judging import evaluate_run as estimate
 
     return estimate(settings)
+
+
+@_helped(ExplainSettings)
+def explain(model: Place, *, vectors: Place | None = None, label: Names = (), top: int = 10) -> "Explanation":
+    """Tell which words speak for each label of a model, and which against it.
+
+    Returns:
+        The words of each label with their weights in logits, and which words were looked at.
+
+    Raises:
+        BundleError: the model directory, or the vectors for it, cannot be used.
+        ConfigError: the model has no such label, or does not tell what it weighs.
+
+    Examples:
+        ```python
+        w2vray.explain("model", label="positive", top=2).labels[0].words_for  # [("superb", 7.1), ("moving", 6.4)]
+        ```
+    """
+    settings = _settings(ExplainSettings, locals())
+    from w2vray.scoring.spoken_words import explain_model
+
+    return explain_model(settings)
 
 
 # Arguments to settings

@@ -79,6 +79,7 @@ def test_import_of_the_package_starts_nothing_heavy() -> None:
         "vectors info",
         "train",
         "evaluate",
+        "plan",
         "score",
         "verify",
         "sample",

@@ -123,7 +123,8 @@ def test_each_labelled_row_is_written_with_its_place_text_and_answer(
         write(tmp_path / "store" / f"{file}.parquet", odd[file::2])
     found = measure(tmp_path / "store", make_model(), output=str(tmp_path / "out"))
     table = pq.read_table(tmp_path / "out" / "rows.parquet")
-    assert table.schema.names == ["source_file", "source_row", "text", "true", "predicted", "score"]
+    of_model = ["predicted", "score", "token_count", "coverage"]
+    assert table.schema.names == ["source_file", "source_row", "text", "true", *of_model]
     written = table.to_pylist()
     expected = [
         (f"{file}.parquet", place, row["text"], row["label"])
@@ -136,7 +137,10 @@ def test_each_labelled_row_is_written_with_its_place_text_and_answer(
     assert sum(row["true"] == row["predicted"] for row in written) == round(found.metrics.accuracy * 42)
     assert [row["score"] for row in written if row["text"] in {None, "qqq"}] == [None, None]
     assert all(0.3 < row["score"] <= 1 for row in written if row["text"] not in {None, "qqq"})
-    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["metrics.json", "rows.parquet"]
+    assert {row["token_count"] for row in written} == {1, 12, None}
+    assert all(0 <= row["coverage"] <= 1 for row in written if row["text"] is not None)
+    names = ["metrics.json", "report.html", "rows.parquet"]
+    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == names
     assert json.loads((tmp_path / "out" / "metrics.json").read_text()) == json.loads(json.dumps(found.as_dict()))
 
 

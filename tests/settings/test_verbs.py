@@ -6,10 +6,12 @@ import pytest
 from w2vray.errors import ConfigError
 from w2vray.models import kinds
 from w2vray.settings import checks as checks_config
+from w2vray.settings import forecasts as forecasts_config
 from w2vray.settings import models as models_config
 from w2vray.settings import vectors as vectors_config
 from w2vray.settings import verbs as config
 from w2vray.settings.checks import EvaluateRunSettings, SampleSettings
+from w2vray.settings.forecasts import PlanSettings
 from w2vray.settings.models import ImportModelSettings
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings, VectorsInfoSettings
 from w2vray.settings.verbs import (
@@ -38,6 +40,7 @@ NO_DEFAULT: dict[type[Any], dict[str, Any]] = {
     ScoreSettings: {"corpus": ("store",), "model": "model", "output": "run"},
     VerifySettings: {"run": "run"},
     PredictSettings: {"model": "model"},
+    PlanSettings: {"corpus": ("store",), "model": "model"},
     SampleSettings: {"run": "run", "rows": 10, "output": "check.csv"},
     EvaluateRunSettings: {"labelled": "check.csv", "run": "run"},
 }
@@ -112,6 +115,13 @@ BAD_VALUES: list[tuple[type[Any], str, Any, str]] = [
     (ScoreSettings, "threshold", NAN, "0 to 1"),
     (ScoreSettings, "max_rejected", -1, "0 or more"),
     (PredictSettings, "top_k", 0, WHOLE),
+    (PlanSettings, "sample", 0, WHOLE),
+    (PlanSettings, "workers", 0, WHOLE),
+    (PlanSettings, "seed", -1, SEED),
+    (PlanSettings, "price_per_core_hour", -0.1, "0 or more"),
+    (PlanSettings, "price_per_core_hour", NAN, "0 or more"),
+    (PlanSettings, "threshold", 1.01, "0 to 1"),
+    (PlanSettings, "top_k", 0, WHOLE),
     (SampleSettings, "rows", 0, WHOLE),
     (SampleSettings, "by", "score", "random, label, uncertain"),
     (SampleSettings, "seed", -1, SEED),
@@ -137,6 +147,8 @@ AT_THE_BOUND: list[tuple[type[Any], str, Any]] = [
     (ScoreSettings, "limit", 1),
     (ScoreSettings, "max_rejected", 0),
     (PredictSettings, "top_k", 1),
+    (PlanSettings, "sample", 1),
+    (PlanSettings, "price_per_core_hour", 0.0),
     (SampleSettings, "rows", 1),
     (SampleSettings, "seed", 2**32 - 1),
 ]
@@ -156,6 +168,7 @@ def test_every_settings_class_is_covered_here() -> None:
         *vectors_config.__all__,
         *models_config.__all__,
         *checks_config.__all__,
+        *forecasts_config.__all__,
         *training_config.__all__,
     ]
     assert {kind.__name__ for kind in NO_DEFAULT} == {name for name in names if name.endswith("Settings")}

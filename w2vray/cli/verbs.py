@@ -289,6 +289,7 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
         f"{counted(done, 'unit')} done now, {summary.units_skipped:,} before, {summary.units_failed:,} failed, "
         f"in {summary.seconds:.1f} s",
         _words_found(summary.tokens, summary.coverage),
+        *([] if summary.forecast is None else summary.forecast["lines"]),
         _completeness(summary.left_out, accepted=summary.gaps_accepted),
     )
     return summary.exit_code

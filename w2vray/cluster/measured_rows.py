@@ -26,11 +26,8 @@ def rows_schema(models: int, *, multi_label: bool) -> pa.Schema:
     """Return the columns of the file: those of the second model have a 2 behind their names, and so on."""
     label = pa.list_(pa.string()) if multi_label else pa.string()
     score = pa.list_(pa.float32()) if multi_label else pa.float32()
-    answers = [
-        pa.field(f"{name}{_behind(model)}", kind)
-        for model in range(models)
-        for name, kind in (("predicted", label), ("score", score))
-    ]
+    kinds = {"predicted": label, "score": score, "token_count": pa.int32(), "coverage": pa.float32()}
+    answers = [pa.field(f"{name}{_behind(model)}", kind) for model in range(models) for name, kind in kinds.items()]
     return pa.schema([*POSITION, pa.field("text", pa.large_string()), pa.field("true", label), *answers])
 
 
@@ -55,8 +52,8 @@ def rows_of_batch(
     columns["true"] = true
     for model, (scores, rows_N) in enumerate(answers):
         answer = Answer(multi_label=multi_label).columns(scores)
-        names = ("labels", "scores") if multi_label else ("label", "score")
-        for name, of_answer in zip(("predicted", "score"), names, strict=True):
+        names = {"predicted": "labels", "score": "scores"} if multi_label else {"predicted": "label", "score": "score"}
+        for name, of_answer in {**names, "token_count": "token_count", "coverage": "coverage"}.items():
             columns[f"{name}{_behind(model)}"] = answer[of_answer].take(_places(rows_N, len(batch)))
     schema = rows_schema(len(answers), multi_label=multi_label)
     return pa.table([columns[name].cast(schema.field(name).type) for name in schema.names], schema=schema)

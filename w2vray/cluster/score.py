@@ -20,7 +20,9 @@ from w2vray.cluster.waiting import Note
 from w2vray.errors import CorpusError, FileError, RunError
 from w2vray.models.directory import Bundle
 from w2vray.notebooks import as_html
+from w2vray.run.answers import FinishedRun
 from w2vray.run.directory import MOST_ATTEMPTS, NOTED, SUCCESS, TOTALS, RunDirectory
+from w2vray.run.forecast import Forecast, outcome
 from w2vray.run.leases import StillOurs, only_writer
 from w2vray.run.one_unit import ScoringJob, damaged, score_unit
 from w2vray.run.parts import COUNTS, CommittedPart
@@ -76,6 +78,7 @@ class ScoreSummary:
     new_files: Sequence[str]  # in the store, but not in the run's plan
     warnings: Sequence[str]  # what to do where few tokens have a vector
     exit_code: int
+    forecast: Mapping[str, Any] | None = None  # of --plan, beside what was found
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as JSON can hold it."""
@@ -132,6 +135,9 @@ def score(
     vectors = bundle.open_vectors(settings.vectors)
     run = RunDirectory(absolute(settings.output))
     request = Request.of(settings, bundle)
+    planned = None if settings.plan is None else Forecast.load(settings.plan)
+    if planned is not None:
+        planned.require_of(request, str(settings.plan))
     for line in bundle.config.reading.told(settings):
         note(line)
     # This refuses a directory that holds something else, before anything is written into it
@@ -153,7 +159,13 @@ def score(
             require_room(run, sum(unit.rows for unit in work.missing), _numbers(request, bundle))
             ours.remove(SUCCESS)
             if work.missing:
-                job = ScoringJob(request=request, roots=corpus.roots, schema=plan.schema, kept_schema=plan.kept_schema)
+                job = ScoringJob(
+                    request=request,
+                    roots=corpus.roots,
+                    schema=plan.schema,
+                    kept_schema=plan.kept_schema,
+                    explained_up_to=plan.explained_up_to,
+                )
                 with connected(address):
                     arguments = {"shared": share(vectors), "bundle": bundle, "job": job}
                     stage("starting the workers")
@@ -165,7 +177,24 @@ def score(
     where = request.where.fitted(plan.schema) if request.where else None
     sample = partial(sample_texts, plan.units, corpus.roots, request.text_columns, where, plan.schema)
     warnings = coverage_warnings(summary.tokens, summary.tokens_found, vectors, bundle.config.rules, sample)
-    return replace(summary, warnings=warnings)
+    return replace(
+        summary, warnings=warnings, forecast=None if planned is None else _held_against(planned, summary, settings)
+    )
+
+
+def _held_against(planned: Forecast, summary: ScoreSummary, settings: ScoreSettings) -> Mapping[str, Any]:
+    """Hold a forecast against what was found."""
+    run = FinishedRun.open(settings.output)
+    found = outcome(
+        planned,
+        counts=run.label_counts(),
+        rows=summary.rows_in,
+        rows_scored=summary.rows_scored,
+        output_bytes=run.bytes,
+        seconds=None if summary.units_skipped else summary.seconds,
+        workers=settings.workers,
+    )
+    return {**found.as_dict(), "lines": found.lines}
 
 
 def _numbers(request: Request, bundle: Bundle) -> int:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
+    from w2vray.models.evidence import Evidence
     from w2vray.models.folding import Head
 
 __all__ = ["Kind", "ModelSettings", "named_object"]
@@ -66,6 +67,10 @@ class Kind:
     head: "str | Callable[[Mapping[str, npt.NDArray[Any]], Any], Head] | None" = None
     """Makes what scores by compiled kernels, from weights and settings. Without it, torch scores on CPUs too."""
 
+    evidence: "str | Callable[[Mapping[str, npt.NDArray[Any]], Any], Evidence] | None" = None
+    """Makes what tells the words that decided about a text, from weights and settings. Without it, words are left out
+    one after another, where that is asked for."""
+
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ConfigError(f"a kind of model is named {self.name!r}; allowed: {_NAME.pattern}")
@@ -109,6 +114,14 @@ class Kind:
             return None
         make = named_object(self.head) if isinstance(self.head, str) else self.head
         made: Head = make(weights, settings)
+        return made
+
+    def told_evidence(self, settings: ModelSettings, weights: "Mapping[str, npt.NDArray[Any]]") -> "Evidence | None":
+        """Make what tells the words that decided about a text, or return None if the kind has none."""
+        if self.evidence is None:
+            return None
+        make = named_object(self.evidence) if isinstance(self.evidence, str) else self.evidence
+        made: Evidence = make(weights, settings)
         return made
 
 

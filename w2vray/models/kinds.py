@@ -71,6 +71,7 @@ _TABLE = (
         network="w2vray.models.average.network:AverageModel",
         shapes=average_shapes,
         head="w2vray.models.average.head:AverageHead",
+        evidence="w2vray.models.average.evidence:AverageEvidence",
     ),
     Kind(
         name="cnn",
@@ -79,6 +80,7 @@ _TABLE = (
         network="w2vray.models.cnn.network:CnnModel",
         shapes=cnn_shapes,
         head="w2vray.models.cnn.head:CnnHead",
+        evidence="w2vray.models.cnn.evidence:CnnEvidence",
     ),
     Kind(
         name="lstm",

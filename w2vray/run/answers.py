@@ -3,6 +3,7 @@
 Shape letters: CONTRIBUTING.md.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from w2vray.errors import FileError, RunError
-from w2vray.run.directory import MANIFEST, RUN, SCORES, TOTALS, RunDirectory
+from w2vray.run.directory import MANIFEST, REJECTED, RUN, SCORES, TOTALS, RunDirectory
 from w2vray.run.parts import part_name
 from w2vray.run.planning import recorded_versions
 from w2vray.standing import instead
@@ -115,6 +116,11 @@ class FinishedRun:
             return "labels" in parquet.schema_arrow.names
 
     @property
+    def bytes(self) -> int:
+        """Size of its parts."""
+        return sum(info.size or 0 for folder in (SCORES, REJECTED) for info in self.directory.list(folder))
+
+    @property
     def answer_columns(self) -> list[str]:
         """The columns that hold label, score and status."""
         return [*(("labels", "scores") if self.multi_label else ("label", "score")), "status"]
@@ -138,6 +144,15 @@ class FinishedRun:
     def _part(self, unit: Unit) -> pq.ParquetFile:
         path = self.directory.path(SCORES, part_name(unit.id))
         return pq.ParquetFile(path, filesystem=self.directory.store)
+
+    def label_counts(self) -> Counter[str]:
+        """Return how many rows have each label, those below the threshold too."""
+        counts: Counter[str] = Counter()
+        for batch in self.batches(self.answer_columns[:1]):
+            column = batch.column(0)
+            labels = pc.list_flatten(column) if self.multi_label else column
+            counts.update({item["values"]: item["counts"] for item in pc.value_counts(labels.drop_null()).to_pylist()})
+        return counts
 
     def units_of(self, places: Sequence[RowPlace]) -> dict[str, list[Unit]]:
         """Return the units that have rows of each file among these."""

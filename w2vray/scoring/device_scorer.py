@@ -43,7 +43,7 @@ class DeviceScorer(TextScorer):
         before: list[tuple[Ids, Queued]] | None = None
         for looked_up in self._looked_up(arrays):
             queued = [
-                (ids, self.on_device.queue(ids, self._made_rows(ids.made_words), len(self.labels))) for ids in looked_up
+                (ids, self.on_device.queue(ids, self.made_rows(ids.made_words), len(self.labels))) for ids in looked_up
             ]
             if before is not None:
                 yield self._waited(before)

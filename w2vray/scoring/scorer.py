@@ -79,8 +79,9 @@ class TextScorer:
         self._independent = bool(getattr(config.settings, "independent", False))
         self.device = device
         self._sharpness = 1 / np.array(config.temperatures, dtype=np.float32) if config.temperatures else None
-        self._bundle, self._vectors = bundle, vectors.for_oov(config.oov)
+        self.bundle, self._vectors = bundle, vectors.for_oov(config.oov)
         vectors = self._vectors
+        self.table_VD = vectors.table_VD
         self.ngrams = vectors.ngrams
         self.lookup = vectors.lookup(config.rules, config.oov, tuned_rows(bundle, vectors))
         self.look_up: Callable[[pa.LargeStringArray], Ids] = self.lookup
@@ -105,7 +106,7 @@ class TextScorer:
         # torch's import takes a second and 150 MB, which scoring by kernels does without
         from w2vray.scoring.device_model import DeviceModel, stored_classifier
 
-        return DeviceModel(stored_classifier(self._bundle, self._vectors), self.device or Device())
+        return DeviceModel(stored_classifier(self.bundle, self._vectors), self.device or Device())
 
     @property
     def classifier(self) -> "Classifier":
@@ -144,7 +145,7 @@ class TextScorer:
         """Return logits_NC of an Arrow array of texts, no temperature applied, and which texts have a known word."""
         looked_up = [self.look_up(block) for block in blocks(texts)]
         none_NC, none_N = np.empty((0, len(self.labels)), dtype=np.float32), np.empty(0, dtype=np.bool_)
-        logits = [none_NC, *(self._logits(ids) for ids in looked_up)]
+        logits = [none_NC, *(self.logits_of_ids(ids) for ids in looked_up)]
         return np.concatenate(logits), np.concatenate([none_N, *(ids.evidence_N for ids in looked_up)])
 
     def score_arrays(self, arrays: Iterable[pa.LargeStringArray]) -> Iterator[Scores]:
@@ -153,10 +154,11 @@ class TextScorer:
 
     def score_ids(self, ids: Ids) -> Scores:
         """Run the model over the looked-up texts of a block."""
-        return self._answers(ids, self._logits(ids))
+        return self._answers(ids, self.logits_of_ids(ids))
 
-    def _logits(self, ids: Ids) -> npt.NDArray[np.float32]:
-        made_MD = self._made_rows(ids.made_words)
+    def logits_of_ids(self, ids: Ids) -> npt.NDArray[np.float32]:
+        """Return logits_NC of the looked-up texts of a block, before they are calibrated."""
+        made_MD = self.made_rows(ids.made_words)
         if self.folded:
             return self.folded.logits(ids, made_MD)
         return self.on_device.queue(ids, made_MD, len(self.labels)).wait()
@@ -170,7 +172,7 @@ class TextScorer:
             label_N = last_of_the_best(probabilities_NC, label_N)
         return Scores(self.labels, label_N, probabilities_NC, ids.token_counts_N, ids.found_counts_N, self.multi_label)
 
-    def _made_rows(self, words: tuple[str, ...]) -> npt.NDArray[np.float32] | None:
+    def made_rows(self, words: tuple[str, ...]) -> npt.NDArray[np.float32] | None:
         """Return made_MD for the words of a block that have no row."""
         return self.ngrams.rows(words) if words and self.ngrams is not None else None
 

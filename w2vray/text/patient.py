@@ -1,10 +1,13 @@
 """Texts to ids, of few texts or many: what reads little does not wait for a compiler."""
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from w2vray.text.lookup import Ids, Lookup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["PatientLookup"]
 

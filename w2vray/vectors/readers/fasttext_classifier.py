@@ -1,4 +1,4 @@
-"""The binary format of a supervised fastText model (``.bin``, ``.ftz``): its dictionary, its features, its output layer.
+"""The binary format of a supervised fastText model (``.bin``, ``.ftz``): dictionary, features, output layer.
 
 Rows may be quantised: a row is then a byte a group of numbers, which names one of 256 centroids, and where norms are
 quantised another byte for its length. N-grams may be pruned to those that matter.
