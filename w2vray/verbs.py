@@ -24,6 +24,7 @@ from w2vray.models.kinds import option_owners, settings_class
 from w2vray.settings.checks import EvaluateRunSettings, SampleSettings
 from w2vray.settings.explaining import ExplainSettings
 from w2vray.settings.forecasts import PlanSettings
+from w2vray.settings.models import ImportModelSettings
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings
 from w2vray.settings.verbs import CalibrateSettings, EvaluateSettings, ScoreSettings, VerifySettings
 from w2vray.training.settings import TrainSettings
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from w2vray.cluster.evaluate import EvaluationSummary
     from w2vray.cluster.score import ScoreSummary
     from w2vray.cluster.train import TrainSummary
+    from w2vray.models.directory import Bundle
     from w2vray.run.forecast import Forecast
     from w2vray.run.judging import RunEstimate
     from w2vray.run.sampling import SampleSummary
@@ -48,6 +50,7 @@ __all__ = [
     "evaluate",
     "evaluate_run",
     "explain",
+    "import_model",
     "import_vectors",
     "join_vectors",
     "plan",
@@ -364,6 +367,35 @@ def calibrate(
     from w2vray.cluster.calibrate import calibrate as calibrate_model
 
     return calibrate_model(settings, address=address, note=note or _silent)
+
+
+@_helped(ImportModelSettings)
+def import_model(
+    source: Place,
+    *,
+    output: Place,
+    label_prefix: str = "__label__",
+    dtype: str = "float32",
+    progress: Callable[[int, int | None], None] | None = None,
+) -> "Bundle":
+    """Make a model directory from a supervised model of fastText, and open it.
+
+    ``progress`` is called with the rows read so far and those there are.
+
+    Raises:
+        VectorsError: the file is no such model, or is damaged.
+        BundleError: the directory is there already, or cannot be written.
+
+    Examples:
+        ```python
+        w2vray.import_model("lid.176.ftz", output="languages")
+        w2vray.TextScorer.load("languages").score(["Guten Tag"]).columns()["label"].to_pylist()  # ["de"]
+        ```
+    """
+    settings = _settings(ImportModelSettings, locals())
+    from w2vray.models.fasttext.importing import import_model as import_file
+
+    return import_file(settings, progress)
 
 
 # Runs

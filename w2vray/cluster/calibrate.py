@@ -14,7 +14,7 @@ import numpy as np
 from w2vray.cluster.evaluate import OpenedModel, labelled_as_read, near_labels
 from w2vray.cluster.logits_of_rows import LogitsJob, RowsSaid, logits_of_rows
 from w2vray.cluster.measuring import UNKNOWN_NAMED
-from w2vray.cluster.refitting import probabilities_of, refitted
+from w2vray.cluster.refitting import answers_alone, probabilities_of, refitted
 from w2vray.cluster.runtime import connected, share
 from w2vray.cluster.waiting import Note
 from w2vray.errors import BundleError, CorpusError
@@ -123,7 +123,7 @@ def calibrate(
     thresholds = None
     if settings.target_precision is not None:
         thresholds = choose_thresholds(
-            probabilities_of(said.answers, found.temperatures),
+            probabilities_of(said.answers, found.temperatures, alone=answers_alone(config)),
             said.answers.labels,
             config.labels,
             precision=settings.target_precision,

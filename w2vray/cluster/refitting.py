@@ -16,7 +16,7 @@ from w2vray.scoring.calibration_error import CalibrationError
 from w2vray.training.calibration import FOLDS, fit_temperatures
 from w2vray.training.held_out_answers import HeldOutAnswers
 
-__all__ = ["Refitted", "probabilities_of", "refitted"]
+__all__ = ["Refitted", "answers_alone", "probabilities_of", "refitted"]
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,14 @@ class Refitted:
 def refitted(said: RowsSaid, config: ModelConfig) -> Refitted:
     """Fit temperatures, starting from those that the model has; keep these where other ones do no good.
 
-    What they do is measured by folds of the texts: rows that temperatures are fitted on do not tell.
+    A model whose single label is the best of questions that are asked each by itself keeps its own: no temperature
+    makes such answers one distribution. What they do is measured by folds of the texts: rows that temperatures are fitted on do not tell.
     """
     answers, before = said.answers, config.temperatures
+    alone = answers_alone(config)
+    if alone and not config.multi_label:
+        error = _error(probabilities_of(answers, before, alone=alone), answers)
+        return Refitted(before, changed=False, before=error, after=error)
     classes = len(config.labels) if config.multi_label else 1
     new = _fit(answers, before, classes)
     fold_N = said.keys_N % np.uint64(FOLDS)
@@ -42,7 +47,7 @@ def refitted(said: RowsSaid, config: ModelConfig) -> Refitted:
     for fold in range(FOLDS):
         of_fold_N = fold_N == fold
         for name, temperatures in (("before", before), ("after", _fit(answers.take(~of_fold_N), before, classes))):
-            probabilities[name][of_fold_N] = probabilities_of(answers.take(of_fold_N), temperatures)
+            probabilities[name][of_fold_N] = probabilities_of(answers.take(of_fold_N), temperatures, alone=alone)
     losses = {name: _loss(of_rows, answers) for name, of_rows in probabilities.items()}
     errors = {name: _error(of_rows, answers) for name, of_rows in probabilities.items()}
     changed = losses["after"] < losses["before"]
@@ -69,12 +74,19 @@ def _fit(answers: HeldOutAnswers, before: tuple[float, ...], classes: int) -> tu
     return tuple(float(f"{value:.5g}") for value in product)
 
 
-def probabilities_of(answers: HeldOutAnswers, temperatures: tuple[float, ...]) -> npt.NDArray[np.float32]:
-    """Return probabilities_NC, as a scorer gives them."""
+def answers_alone(config: ModelConfig) -> bool:
+    """Tell whether a model asks of each label by itself: of several labels, or because it was imported as such."""
+    return config.multi_label or bool(getattr(config.settings, "independent", False))
+
+
+def probabilities_of(
+    answers: HeldOutAnswers, temperatures: tuple[float, ...], *, alone: bool
+) -> npt.NDArray[np.float32]:
+    """Return probabilities_NC, as a scorer gives them; ``alone`` says whether each label is a question of its own."""
     logits_NC = answers.logits_NC
     if temperatures:
         logits_NC = np.multiply(logits_NC, 1 / np.array(temperatures, dtype=np.float32), dtype=np.float32)
-    return plain_answer(logits_NC, np.ones(len(answers), dtype=np.bool_), answers.multi_label)[0]
+    return plain_answer(logits_NC, np.ones(len(answers), dtype=np.bool_), alone)[0]
 
 
 def _loss(probabilities_NC: npt.NDArray[np.float32], answers: HeldOutAnswers) -> float:

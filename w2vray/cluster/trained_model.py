@@ -8,7 +8,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
-from w2vray.cluster.refitting import probabilities_of
+from w2vray.cluster.refitting import answers_alone, probabilities_of
 from w2vray.errors import CorpusError
 from w2vray.models.directory import ModelConfig
 from w2vray.models.kinds import ModelSettings
@@ -67,7 +67,7 @@ def thresholds_of(settings: TrainSettings, config: ModelConfig, held_out: Mappin
         )
     answers = HeldOutAnswers.from_state(held_out)
     return choose_thresholds(
-        probabilities_of(answers, config.temperatures),
+        probabilities_of(answers, config.temperatures, alone=answers_alone(config)),
         answers.labels,
         config.labels,
         precision=settings.target_precision,

@@ -17,7 +17,15 @@ from w2vray.scoring.metrics import NO_LABEL
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EVIDENCE_TYPE", "LABEL_THRESHOLD", "RESERVED_COLUMNS", "Answer", "Scores", "plain_answer"]
+__all__ = [
+    "EVIDENCE_TYPE",
+    "LABEL_THRESHOLD",
+    "RESERVED_COLUMNS",
+    "Answer",
+    "Scores",
+    "last_of_the_best",
+    "plain_answer",
+]
 
 LABEL_THRESHOLD = 0.5
 """Probability from which on a multi-label model gives a label, where nothing else is asked for."""
@@ -311,6 +319,14 @@ RESERVED_COLUMNS = frozenset(
 def _lists(values: pa.Array, counts_N: npt.NDArray[Any], none_N: npt.NDArray[np.bool_]) -> pa.ListArray:
     offsets_N1 = np.concatenate(([0], np.cumsum(counts_N))).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets_N1), values, mask=pa.array(none_N))
+
+
+def last_of_the_best(
+    probabilities_NC: npt.NDArray[np.float32], label_N: npt.NDArray[np.int32]
+) -> npt.NDArray[np.int32]:
+    """Return label_N, where several labels are equally probable the last of them, which is the one fastText gives."""
+    last_N = probabilities_NC.shape[1] - 1 - probabilities_NC[:, ::-1].argmax(axis=1)
+    return np.where(label_N == NO_LABEL, NO_LABEL, last_N).astype(np.int32)
 
 
 def plain_answer(
