@@ -33,7 +33,8 @@ def refitted(said: RowsSaid, config: ModelConfig) -> Refitted:
     """Fit temperatures, starting from those that the model has; keep these where other ones do no good.
 
     A model whose single label is the best of questions that are asked each by itself keeps its own: no temperature
-    makes such answers one distribution. What they do is measured by folds of the texts: rows that temperatures are fitted on do not tell.
+    makes such answers one distribution. What temperatures do is measured by folds of the texts: rows that they are
+    fitted on do not tell.
     """
     answers, before = said.answers, config.temperatures
     alone = answers_alone(config)
