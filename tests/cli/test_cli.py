@@ -82,6 +82,7 @@ def test_import_of_the_package_starts_nothing_heavy() -> None:
         "plan",
         "score",
         "verify",
+        "report",
         "sample",
         "predict",
         "submit",

@@ -9,7 +9,7 @@ from w2vray.settings import checks as checks_config
 from w2vray.settings import forecasts as forecasts_config
 from w2vray.settings import vectors as vectors_config
 from w2vray.settings import verbs as config
-from w2vray.settings.checks import EvaluateRunSettings, SampleSettings
+from w2vray.settings.checks import EvaluateRunSettings, ReportSettings, SampleSettings
 from w2vray.settings.forecasts import PlanSettings
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings, VectorsInfoSettings
 from w2vray.settings.verbs import (
@@ -39,6 +39,7 @@ NO_DEFAULT: dict[type[Any], dict[str, Any]] = {
     PredictSettings: {"model": "model"},
     PlanSettings: {"corpus": ("store",), "model": "model"},
     SampleSettings: {"run": "run", "rows": 10, "output": "check.csv"},
+    ReportSettings: {"path": "run"},
     EvaluateRunSettings: {"labelled": "check.csv", "run": "run"},
 }
 WHOLE = "a whole number above 0"
