@@ -26,6 +26,7 @@ settings.register_profile("w2vray", deadline=None, max_examples=50)  # the first
 settings.load_profile("w2vray")
 
 pytest_plugins = [
+    "tests.fixtures.fasttext_models",
     "tests.fixtures.rays",
     "tests.fixtures.real",
     "tests.fixtures.stores",
@@ -134,7 +135,7 @@ def make_bundle(make_classifier: Callable[..., Classifier]) -> Callable[..., Bun
         seed: int = 0,
         **changes: Any,
     ) -> Bundle:
-        settings = changes.pop("settings", SETTINGS[kind])
+        settings = changes.pop("settings", SETTINGS.get(kind))
         labels = changes.pop("labels", LABELS)
         if weights is None:
             classifier = make_classifier(kind, vectors, oov, model=settings, classes=len(labels), seed=seed)

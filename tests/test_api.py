@@ -31,6 +31,8 @@ ROOT = Path(w2vray.__file__).parent
 FUNCTIONS = {
     "evaluate": "EvaluateSettings",
     "evaluate_run": "EvaluateRunSettings",
+    "import_model": "ImportModelSettings",
+    "explain": "ExplainSettings",
     "import_vectors": "ImportSettings",
     "join_vectors": "JoinVectorsSettings",
     "plan": "PlanSettings",

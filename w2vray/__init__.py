@@ -41,11 +41,14 @@ if TYPE_CHECKING:
     from w2vray.run.writing_reports import ReportSummary
     from w2vray.scoring.answers import Scores
     from w2vray.scoring.scorer import TextScorer
+    from w2vray.scoring.spoken_words import Explanation
     from w2vray.text.lookup import Lookup
     from w2vray.vectors import Vectors
     from w2vray.verbs import (
         evaluate,
         evaluate_run,
+        explain,
+        import_model,
         import_vectors,
         join_vectors,
         plan,
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Bundle",
     "EvaluationSummary",
+    "Explanation",
     "Forecast",
     "Lookup",
     "ReportSummary",
@@ -77,6 +81,8 @@ __all__ = [
     "connected",
     "evaluate",
     "evaluate_run",
+    "explain",
+    "import_model",
     "import_vectors",
     "join_vectors",
     "plan",
@@ -93,6 +99,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Bundle": "w2vray.models.directory",
     "EvaluationSummary": "w2vray.cluster.evaluate",
+    "Explanation": "w2vray.scoring.spoken_words",
     "Forecast": "w2vray.run.forecast",
     "Lookup": "w2vray.text.lookup",
     "ReportSummary": "w2vray.run.writing_reports",
@@ -109,6 +116,8 @@ _HOME = {
     "connected": "w2vray.cluster.runtime",
     "evaluate": "w2vray.verbs",
     "evaluate_run": "w2vray.verbs",
+    "import_model": "w2vray.verbs",
+    "explain": "w2vray.verbs",
     "import_vectors": "w2vray.verbs",
     "join_vectors": "w2vray.verbs",
     "plan": "w2vray.verbs",

@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from w2vray.errors import ConfigError
 from w2vray.models.kinds import option_owners, settings_class
 from w2vray.settings.checks import EvaluateRunSettings, ReportSettings, SampleSettings
+from w2vray.settings.explaining import ExplainSettings
 from w2vray.settings.forecasts import PlanSettings
+from w2vray.settings.models import ImportModelSettings
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings
 from w2vray.settings.verbs import EvaluateSettings, ScoreSettings, VerifySettings
 from w2vray.training.settings import TrainSettings
@@ -31,11 +33,13 @@ if TYPE_CHECKING:
     from w2vray.cluster.evaluate import EvaluationSummary
     from w2vray.cluster.score import ScoreSummary
     from w2vray.cluster.train import TrainSummary
+    from w2vray.models.directory import Bundle
     from w2vray.run.forecast import Forecast
     from w2vray.run.judging import RunEstimate
     from w2vray.run.sampling import SampleSummary
     from w2vray.run.verify import VerifySummary
     from w2vray.run.writing_reports import ReportSummary
+    from w2vray.scoring.spoken_words import Explanation
     from w2vray.vectors import Vectors
 
 __all__ = [
@@ -44,6 +48,8 @@ __all__ = [
     "Places",
     "evaluate",
     "evaluate_run",
+    "explain",
+    "import_model",
     "import_vectors",
     "join_vectors",
     "plan",
@@ -314,6 +320,35 @@ def evaluate(
     return evaluate_model(settings, address=address, note=note or _silent)
 
 
+@_helped(ImportModelSettings)
+def import_model(
+    source: Place,
+    *,
+    output: Place,
+    label_prefix: str = "__label__",
+    dtype: str = "float32",
+    progress: Callable[[int, int | None], None] | None = None,
+) -> "Bundle":
+    """Make a model directory from a supervised model of fastText, and open it.
+
+    ``progress`` is called with the rows read so far and those there are.
+
+    Raises:
+        VectorsError: the file is no such model, or is damaged.
+        BundleError: the directory is there already, or cannot be written.
+
+    Examples:
+        ```python
+        w2vray.import_model("lid.176.ftz", output="languages")
+        w2vray.TextScorer.load("languages").score(["Guten Tag"]).columns()["label"].to_pylist()  # ["de"]
+        ```
+    """
+    settings = _settings(ImportModelSettings, locals())
+    from w2vray.models.fasttext.importing import import_model as import_file
+
+    return import_file(settings, progress)
+
+
 # Runs
 
 
@@ -375,6 +410,9 @@ def score(
     probabilities: bool = False,
     top_k: int | None = None,
     threshold: float | None = None,
+    evidence: int | None = None,
+    evidence_sample: int | None = None,
+    explain_method: str = "model",
     where: str | None = None,
     limit: int | None = None,
     table_version: int | None = None,
@@ -526,6 +564,28 @@ def evaluate_run(labelled: Place, *, run: Place) -> "RunEstimate":
     from w2vray.run.judging import evaluate_run as estimate
 
     return estimate(settings)
+
+
+@_helped(ExplainSettings)
+def explain(model: Place, *, vectors: Place | None = None, label: Names = (), top: int = 10) -> "Explanation":
+    """Tell which words speak for each label of a model, and which against it.
+
+    Returns:
+        The words of each label with their weights in logits, and which words were looked at.
+
+    Raises:
+        BundleError: the model directory, or the vectors for it, cannot be used.
+        ConfigError: the model has no such label, or does not tell what it weighs.
+
+    Examples:
+        ```python
+        w2vray.explain("model", label="positive", top=2).labels[0].words_for  # [("superb", 7.1), ("moving", 6.4)]
+        ```
+    """
+    settings = _settings(ExplainSettings, locals())
+    from w2vray.scoring.spoken_words import explain_model
+
+    return explain_model(settings)
 
 
 # Arguments to settings

@@ -2,13 +2,15 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from w2vray.errors import UnusableInputError
-from w2vray.scoring.answers import Answer
+from w2vray.scoring.answers import Answer, Scores
+from w2vray.scoring.evidence import evidence_of, require_evidence
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.verbs import PredictSettings
 from w2vray.text.columns import read_texts
@@ -60,11 +62,13 @@ def _read(descriptor: int) -> bytes:
 def predict_lines(settings: PredictSettings, blocks: Iterable[list[bytes]]) -> Iterator[list[dict[str, Any]]]:
     """Classify lines of UTF-8, in order, block by block; a line that is not UTF-8 gets its reason for an answer."""
     scorer = TextScorer.load(settings.model, settings.vectors)
+    asked = Answer.asked(settings, multi_label=scorer.multi_label)
+    if asked.evidence is not None:
+        require_evidence(scorer.bundle, asked.explain_method)
     for block in blocks:
         batch = pa.record_batch({"text": pa.array([line.rstrip(b"\r\n") for line in block], pa.large_binary())})
         texts = read_texts(batch, ["text"])
-        scores = scorer.score_array(texts.values)
-        columns = Answer.asked(settings, multi_label=scores.multi_label).columns(scores)
+        columns = asked.columns(_scored(scorer, texts.values, asked))
         answers: list[dict[str, Any]] = [{}] * len(block)
         for item in texts.rejected:
             answers[item.row] = {"status": "rejected", "reason": item.reason.value, "detail": item.detail}
@@ -72,3 +76,13 @@ def predict_lines(settings: PredictSettings, blocks: Iterable[list[bytes]]) -> I
         for place, answer in zip(texts.rows_N, rows, strict=True):
             answers[place] = answer
         yield answers
+
+
+def _scored(scorer: TextScorer, texts: pa.LargeStringArray, asked: Answer) -> Scores:
+    scores = scorer.score_array(texts)
+    if asked.evidence is None:
+        return scores
+    evidence = evidence_of(
+        scorer, texts, scores, most=asked.evidence, method=asked.explain_method, threshold=asked.threshold
+    )
+    return replace(scores, evidence=evidence)

@@ -166,7 +166,13 @@ def score(
             require_room(run, sum(unit.rows for unit in work.missing), _numbers(request, bundle))
             ours.remove(SUCCESS)
             if work.missing:
-                job = ScoringJob(request=request, roots=corpus.roots, schema=plan.schema, kept_schema=plan.kept_schema)
+                job = ScoringJob(
+                    request=request,
+                    roots=corpus.roots,
+                    schema=plan.schema,
+                    kept_schema=plan.kept_schema,
+                    explained_up_to=plan.explained_up_to,
+                )
                 with connected(address):
                     arguments = {"shared": share(vectors), "bundle": bundle, "job": job}
                     stage("starting the workers")

@@ -82,6 +82,7 @@ def train(
     if os.path.lexists(output):
         raise BundleError(f"{output} already exists; give another --output, or remove it first")
     vectors = Vectors.open(settings.vectors).for_oov(settings.oov)
+    vectors.require_words()
     if settings.strip_html:
         vectors = vectors.without_html()
     model = settled(model, unit_length=vectors.unit_length)

@@ -26,11 +26,13 @@ def model_card(config: "ModelConfig") -> str:
         _lines(
             "What it is",
             {
-                "Kind": f"{config.model}, made by w2vray",
+                "Kind": f"{config.model}, {_origin(history)}",
                 "Answers": "any number of labels a text" if config.multi_label else "one label a text",
                 "Labels": _labels(config.labels),
                 "Word vectors": f"{config.dim:,} numbers a word, from `{config.vectors_path}`"
-                + (", tuned for the words of the training set" if config.tuned_vectors else ", frozen"),
+                + (", tuned for the words of the training set" if config.tuned_vectors else ", frozen")
+                if config.kind.trained_here
+                else f"{config.dim:,} numbers a word or n-gram, in `vectors/`",
                 "Vectors' fingerprint": f"`{config.vectors_fingerprint[:16]}`",
                 "Token rules": config.rules.name,
                 "Words without a vector": config.oov,
@@ -52,6 +54,11 @@ def model_card(config: "ModelConfig") -> str:
         USE,
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _origin(history: Mapping[str, Any]) -> str:
+    imported = _mapping(history.get("imported"))
+    return f"imported from `{imported['from']}`" if "from" in imported else "made by w2vray"
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -31,7 +31,7 @@ from safetensors.numpy import save as save_weights
 from w2vray.artefacts import plain_file, read_json
 from w2vray.errors import BundleError, ConfigError
 from w2vray.models.card import model_card
-from w2vray.models.kinds import MODELS_VARIABLE, Kind, ModelSettings, kind_named, model_settings, names
+from w2vray.models.kinds import MODELS_VARIABLE, Kind, ModelSettings, kind_named, known, model_settings
 from w2vray.models.reading import Reading
 from w2vray.models.trained_texts import TRAINED_TEXTS, read_trained_texts, trained_texts_bytes
 from w2vray.settings.verbs import OOV_CHOICES
@@ -126,9 +126,9 @@ class ModelConfig:
                 stored["vectors"],
                 stored["oov"],
             )
-            if model not in names():
+            if model not in known():
                 raise BundleError(
-                    f"model {model!r}; this version of w2vray knows {', '.join(names())}; name a model of your "
+                    f"model {model!r}; this version of w2vray knows {', '.join(known())}; name a model of your "
                     f"own in {MODELS_VARIABLE}"
                 )
             if oov not in OOV_CHOICES:
@@ -265,6 +265,7 @@ def save_bundle(
     weights: Mapping[str, npt.NDArray[Any]],
     *,
     with_vectors: bool = False,
+    vectors: Path | None = None,
     beside: Path | None = None,
     trained: TextSample | None = None,
 ) -> Bundle:
@@ -275,6 +276,7 @@ def save_bundle(
         config: what it is.
         weights: by the names torch gives them.
         with_vectors: whether the vectors are copied into it.
+        vectors: a vectors directory of the same filesystem, which is moved into it.
         beside: a folder of the same filesystem where it is made, and left where the process dies; the one that
             ``output`` lies in, where nothing is said.
         trained: the texts that the training saw.
@@ -298,6 +300,8 @@ def save_bundle(
             (partial / TRAINED_TEXTS).write_bytes(trained_texts_bytes(trained))
         if with_vectors:
             shutil.copytree(config.vectors_path, partial / VECTORS)
+        if vectors is not None:
+            vectors.rename(partial / VECTORS)
         for file in partial.rglob("*"):
             if file.is_file():
                 with file.open("rb") as handle:

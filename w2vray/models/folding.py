@@ -13,7 +13,7 @@ from w2vray.kernels.projecting import ProjectedRows
 from w2vray.models.kind import Kind, ModelSettings
 from w2vray.text.lookup import Ids
 
-__all__ = ["Folded", "Head", "fold"]
+__all__ = ["Folded", "Head", "fold", "vectors_of"]
 
 Weights = Mapping[str, npt.NDArray[Any]]
 
@@ -44,12 +44,21 @@ class Folded:
         return self._head.logits(ids, self._rows, made_MD)
 
     def _vectors(self, ids_W: npt.NDArray[np.int32], made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        rows = len(self._table_VD)
-        own_W = ids_W >= rows
-        vectors_WD = self._table_VD[np.where(own_W, 0, ids_W)].astype(np.float32)
-        if own_W.any():
-            vectors_WD[own_W] = np.concatenate([self._overlay_KD, made_MD])[ids_W[own_W] - rows]
-        return vectors_WD
+        return vectors_of(ids_W, self._table_VD, self._overlay_KD, made_MD)
+
+
+def vectors_of(
+    ids_W: npt.NDArray[np.int32],
+    table_VD: npt.NDArray[Any],
+    overlay_KD: npt.NDArray[np.float32],
+    made_MD: npt.NDArray[np.float32],
+) -> npt.NDArray[np.float32]:
+    """Return vectors_WD of ids: of the table, of the model's own rows, or of those made for a block."""
+    own_W = ids_W >= len(table_VD)
+    vectors_WD: npt.NDArray[np.float32] = table_VD[np.where(own_W, 0, ids_W)].astype(np.float32)
+    if own_W.any():
+        vectors_WD[own_W] = np.concatenate([overlay_KD, made_MD])[ids_W[own_W] - len(table_VD)]
+    return vectors_WD
 
 
 def fold(

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from w2vray.errors import ConfigError
+from w2vray.settings.imported import ImportedSettings
 from w2vray.settings.logistic import LogisticSettings
 from w2vray.settings.steps import StepSettings
 
@@ -14,11 +15,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from torch import nn
 
+    from w2vray.models.evidence import Evidence
     from w2vray.models.folding import Head
 
 __all__ = ["Kind", "ModelSettings", "named_object"]
 
-ModelSettings = StepSettings | LogisticSettings
+ModelSettings = StepSettings | LogisticSettings | ImportedSettings
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
@@ -38,7 +40,8 @@ class Kind:
     """What it computes, in a few words for the help."""
 
     settings: type[ModelSettings]
-    """Its options. A subclass of ``StepSettings`` learns in steps, one of ``LogisticSettings`` is fitted at once."""
+    """Its options. A subclass of ``StepSettings`` learns in steps, and one of ``LogisticSettings`` is fitted at once.
+    One of ``ImportedSettings`` is not trained here, and ``--model`` does not offer it."""
 
     network: "str | Callable[[int, int, Any], nn.Module]"
     """Makes a ``torch.nn.Module`` from the width of a vector, the number of classes, and settings.
@@ -64,15 +67,26 @@ class Kind:
     head: "str | Callable[[Mapping[str, npt.NDArray[Any]], Any], Head] | None" = None
     """Makes what scores by compiled kernels, from weights and settings. Without it, torch scores on CPUs too."""
 
+    evidence: "str | Callable[[Mapping[str, npt.NDArray[Any]], Any], Evidence] | None" = None
+    """Makes what tells the words that decided about a text, from weights and settings. Without it, words are left out
+    one after another, where that is asked for."""
+
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ConfigError(f"a kind of model is named {self.name!r}; allowed: {_NAME.pattern}")
+        if issubclass(self.settings, ImportedSettings):
+            return
         if not issubclass(self.settings, StepSettings | LogisticSettings):
             raise ConfigError(
                 f"the settings of the model {self.name} are {self.settings.__name__}; derive that from StepSettings"
             )
         if not issubclass(self.settings_class(tuned=True), StepSettings):
             raise ConfigError(f"the model {self.name} lacks settings for --tune-vectors: a subclass of StepSettings")
+
+    @property
+    def trained_here(self) -> bool:
+        """Whether ``train`` makes such models."""
+        return not issubclass(self.settings, ImportedSettings)
 
     def settings_class(self, *, tuned: bool = False) -> type[ModelSettings]:
         """Return the class of its settings; ``tuned`` where words are tuned."""
@@ -100,6 +114,14 @@ class Kind:
             return None
         make = named_object(self.head) if isinstance(self.head, str) else self.head
         made: Head = make(weights, settings)
+        return made
+
+    def told_evidence(self, settings: ModelSettings, weights: "Mapping[str, npt.NDArray[Any]]") -> "Evidence | None":
+        """Make what tells the words that decided about a text, or return None if the kind has none."""
+        if self.evidence is None:
+            return None
+        make = named_object(self.evidence) if isinstance(self.evidence, str) else self.evidence
+        made: Evidence = make(weights, settings)
         return made
 
 

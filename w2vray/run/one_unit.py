@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from w2vray.run.explaining import explained
 from w2vray.run.parts import UnitRecord
 from w2vray.run.request import Request
 from w2vray.schema import REJECTED_SCHEMA, SOURCE_FILE, SOURCE_ROW, Status
@@ -17,6 +18,7 @@ from w2vray.store.ahead import read_ahead
 from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN, read_unit
 from w2vray.store.units import Unit
 from w2vray.text.columns import Texts, read_texts
+from w2vray.text.keys import ALL_KEYS
 
 __all__ = ["ScoringJob", "damaged", "rejected_rows", "score_unit", "scored_rows"]
 
@@ -29,6 +31,7 @@ class ScoringJob:
     roots: tuple[str, ...]
     schema: pa.Schema  # of the columns that are kept or filtered by
     kept_schema: pa.Schema  # by the names in the scores
+    explained_up_to: int = ALL_KEYS  # keys of places from there on have no evidence
 
     @property
     def columns(self) -> list[str]:
@@ -75,10 +78,12 @@ def score_unit(
             waiting.append((batch, texts))
             yield texts.values
 
-    for answers in scorer.score_arrays(arrays()):
+    for scored in scorer.score_arrays(arrays()):
         batch, texts = waiting.popleft()
         rows = batch.select(job.carried)  # not the text: it need not be copied
-        scores = scored_rows(rows.take(pa.array(texts.rows_N)) if texts.rejected else rows, answers, job)
+        rows = rows.take(pa.array(texts.rows_N)) if texts.rejected else rows
+        answers = explained(scored, scorer, texts.values, rows, request=request, up_to=job.explained_up_to)
+        scores = scored_rows(rows, answers, job)
         rejected = rejected_rows(batch, texts)
         write(scores, rejected)
         reasons.update(item.reason.value for item in texts.rejected)

@@ -21,6 +21,7 @@ from w2vray.store.one_format import require_one_format
 from w2vray.store.places import without_secrets
 from w2vray.store.preflight import EXCLUDED, excluded_files, fit_files
 from w2vray.store.units import Unit, plan_units, split_unit
+from w2vray.text.keys import ALL_KEYS
 
 __all__ = [
     "RunPlan",
@@ -32,6 +33,10 @@ __all__ = [
     "split_failed",
     "start_run",
 ]
+
+EXPLAINED = "explained_up_to"
+"""In run.json, of a run with ``--evidence-sample``: written when the run is planned, so that files which come later
+change no choice."""
 
 _OF_A_RUN = (RUN, PLAN, MANIFEST, TOTALS, f"{SCORES}/{part_name('0' * 20)}", f"{REJECTED}/{part_name('0' * 20)}")
 """Files that a run has, or will have."""
@@ -45,6 +50,7 @@ class RunPlan:
     left_out: dict[SourceFile, Failure]
     schema: pa.Schema  # of the columns that are read besides the text
     kept_schema: pa.Schema  # by the names in the scores
+    explained_up_to: int = ALL_KEYS  # keys of places from there on have no evidence, where it is asked for
     new_files: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # for a person
 
@@ -102,6 +108,8 @@ def start_run(run: RunDirectory, request: Request, corpus: Corpus) -> RunPlan:
         CorpusError: see ``plan_run``.
     """
     plan = plan_run(request, corpus)
+    if (sample := request.answer.evidence_sample) is not None:
+        plan.explained_up_to = min(ALL_KEYS, sample * ALL_KEYS // max(1, sum(unit.rows for unit in plan.units)))
     run.remove(RUN)  # of another plan, where there is one: until the new one is there, this is no run
     run.write_plan(plan.units, plan.left_out)
     stored = {
@@ -112,6 +120,7 @@ def start_run(run: RunDirectory, request: Request, corpus: Corpus) -> RunPlan:
         "tables": [{"root": root, **table.as_json()} for root, table in corpus.tables.items()],
         "notes": plan.notes,
         "schema": base64.b64encode(plan.schema.serialize()).decode(),
+        **({} if sample is None else {EXPLAINED: plan.explained_up_to}),
     }
     run.write_json(stored, RUN)
     return plan
@@ -165,7 +174,11 @@ def resume_run(
         schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(stored["schema"])))
     except (KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise RunError(f"{run.name}: {RUN} is damaged ({error}); {INSTEAD}") from error
-    plan = RunPlan(units, left_out, schema, _kept_schema(request, schema), notes=list(stored.get("notes", [])))
+    explained = stored.get(EXPLAINED, ALL_KEYS)
+    if not isinstance(explained, int) or not 0 <= explained <= ALL_KEYS:
+        raise RunError(f"{run.name}: {RUN} is damaged ({EXPLAINED} is {explained!r}); {INSTEAD}")
+    notes = list(stored.get("notes", []))
+    plan = RunPlan(units, left_out, schema, _kept_schema(request, schema), explained_up_to=explained, notes=notes)
     present = _present(corpus)
     failed = {failure.file: failure.reason for failure in failures}
     again = _drop_mended(run, plan, corpus, finished, failed, retry=request.on_bad != "skip")

@@ -9,6 +9,7 @@ from typing import Any, Self
 from w2vray.errors import ConfigError
 from w2vray.models.directory import Bundle
 from w2vray.scoring.answers import RESERVED_COLUMNS, Answer
+from w2vray.scoring.evidence import require_evidence
 from w2vray.scoring.scorer import SCORING_VERSION
 from w2vray.settings.device import Device
 from w2vray.settings.verbs import ScoreSettings
@@ -25,6 +26,10 @@ RUN_FORMAT = 6
 _READ_AS = ("format", "delimiter")
 """Settings that say how files are read. They are part of a run's identity where they are given: a run of an earlier
 version was made without them."""
+
+_OF_THE_ANSWER = ("threshold", "probabilities", "top_k")
+"""Settings of the answer that are part of a run's identity whatever they are. Those that came later are part of it
+where they ask for something: a run that was begun without them can be finished."""
 
 _CHANGES_ANSWERS = (
     "text_column",
@@ -70,11 +75,13 @@ class Request:
         """Understand the settings of a call.
 
         Raises:
-            ConfigError: a condition or a kept column is not one.
+            ConfigError: a condition or a kept column is not one, or the model cannot tell its evidence.
         """
         answer = Answer.asked(settings, multi_label=bundle.config.multi_label)
         text_columns = bundle.config.reading.with_options(settings).text_column
-        identity = _identity(settings, text_columns, bundle)
+        if answer.evidence is not None:
+            require_evidence(bundle, answer.explain_method)
+        identity = _identity(settings, answer, text_columns, bundle)
         return cls(
             corpus=tuple(absolute(place) for place in settings.corpus),
             output=absolute(settings.output),
@@ -104,8 +111,9 @@ class Request:
         return Columns(self.text_columns, (*self.kept.values(), *filtered))
 
 
-def _identity(settings: ScoreSettings, text_columns: tuple[str, ...], bundle: Bundle) -> dict[str, Any]:
-    options = {name: getattr(settings, name) for name in (*Answer.option_names(), *_CHANGES_ANSWERS)}
+def _identity(settings: ScoreSettings, answer: Answer, text_columns: tuple[str, ...], bundle: Bundle) -> dict[str, Any]:
+    options = {name: getattr(settings, name) for name in (*_OF_THE_ANSWER, *_CHANGES_ANSWERS)}
+    options |= answer.asked_for(but=_OF_THE_ANSWER)
     options["text_column"] = text_columns  # those of the model, where none is given
     options |= {name: value for name in _READ_AS if (value := getattr(settings, name)) is not None}
     identity = {

@@ -3,7 +3,7 @@
 Shape letters: CONTRIBUTING.md.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,10 +17,23 @@ from w2vray.scoring.metrics import NO_LABEL
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["LABEL_THRESHOLD", "RESERVED_COLUMNS", "Answer", "Scores", "plain_answer"]
+__all__ = [
+    "EVIDENCE_TYPE",
+    "LABEL_THRESHOLD",
+    "RESERVED_COLUMNS",
+    "Answer",
+    "Scores",
+    "last_of_the_best",
+    "plain_answer",
+]
 
 LABEL_THRESHOLD = 0.5
 """Probability from which on a multi-label model gives a label, where nothing else is asked for."""
+
+EVIDENCE_TYPE = pa.list_(
+    pa.struct([("text", pa.string()), ("start", pa.int32()), ("end", pa.int32()), ("weight", pa.float32())])
+)
+"""Of the column ``evidence``: the pieces of a text that weighed most, see ``evidence.py``."""
 
 _STATUSES = (Status.SCORED, Status.BELOW_THRESHOLD, Status.NO_EVIDENCE)
 
@@ -30,7 +43,7 @@ class Scores:
     """What a model makes of N texts. Those without evidence have the label ``NO_LABEL`` and probabilities of zero.
 
     ``label_N`` is the most probable label; of a multi-label model, whose probabilities are each label's own, the labels
-    that are given follow from a threshold.
+    that are given follow from a threshold. ``evidence`` is there where it was asked for, see ``evidence.py``.
     """
 
     labels: tuple[str, ...]
@@ -39,6 +52,7 @@ class Scores:
     token_counts_N: npt.NDArray[np.int32]
     found_counts_N: npt.NDArray[np.int32]
     multi_label: bool = False
+    evidence: pa.ListArray | None = None
 
     def __len__(self) -> int:
         return len(self.label_N)
@@ -49,12 +63,23 @@ class Scores:
         given_NC: npt.NDArray[np.bool_] = (self.probabilities_NC >= limit) & (self.label_N != NO_LABEL)[:, None]
         return given_NC
 
+    def explained_N(self, threshold: float | None = None) -> npt.NDArray[np.bool_]:
+        """Return which texts have a label that evidence is for: of several labels that are given, the most probable."""
+        explained_N: npt.NDArray[np.bool_] = self.label_N != NO_LABEL
+        if self.multi_label:
+            explained_N = self.given_NC(threshold)[np.arange(len(self)), self.label_N]
+        return explained_N
+
     def columns(
         self, *, threshold: float | None = None, probabilities: bool = False, top_k: int | None = None
     ) -> dict[str, pa.Array]:
         """Return the columns of an ``Answer`` with these options."""
         asked = Answer(
-            multi_label=self.multi_label, threshold=threshold, probabilities=probabilities, top_k=top_k or None
+            multi_label=self.multi_label,
+            threshold=threshold,
+            probabilities=probabilities,
+            top_k=top_k or None,
+            evidence=None if self.evidence is None else 1,
         )
         return asked.columns(self)
 
@@ -82,6 +107,9 @@ class Answer:
     threshold: float | None = None
     probabilities: bool = False
     top_k: int | None = None
+    evidence: int | None = None  # pieces of a text, at most
+    evidence_sample: int | None = None  # rows of the store that are explained; None for all
+    explain_method: str = "model"
 
     @classmethod
     def asked(cls, settings: Any, *, multi_label: bool) -> Self:
@@ -89,6 +117,11 @@ class Answer:
         names = cls.option_names()
         given = {name: getattr(settings, name) for name in names if hasattr(settings, name)}
         return cls(multi_label=multi_label, **given)
+
+    def asked_for(self, *, but: Collection[str] = ()) -> dict[str, Any]:
+        """Return the options that ask for something, by the names of their settings, without some of these."""
+        others = [item for item in fields(self) if item.name not in {"multi_label", *but}]
+        return {item.name: value for item in others if (value := getattr(self, item.name)) != item.default}
 
     @classmethod
     def option_names(cls) -> list[str]:
@@ -202,6 +235,12 @@ def _top(answer: Answer, scores: Scores) -> dict[str, pa.Array]:
     }
 
 
+def _evidence(_: Answer, scores: Scores) -> dict[str, pa.Array]:
+    """Return the pieces of texts that weighed most."""
+    assert scores.evidence is not None, "whoever asks for evidence has the scorer find it"
+    return {"evidence": scores.evidence}
+
+
 _OPTIONAL = (
     _Optional(
         is_asked=lambda answer: answer.probabilities,
@@ -212,6 +251,11 @@ _OPTIONAL = (
         is_asked=lambda answer: answer.top_k is not None,
         fields=(pa.field("top_labels", pa.list_(pa.string())), pa.field("top_scores", pa.list_(pa.float32()))),
         made=_top,
+    ),
+    _Optional(
+        is_asked=lambda answer: answer.evidence is not None,
+        fields=(pa.field("evidence", EVIDENCE_TYPE),),
+        made=_evidence,
     ),
 )
 """To add an optional column: a setting in ``settings/verbs.py`` (and in the signature in ``verbs.py``); here a field of
@@ -227,6 +271,14 @@ RESERVED_COLUMNS = frozenset(
 def _lists(values: pa.Array, counts_N: npt.NDArray[Any], none_N: npt.NDArray[np.bool_]) -> pa.ListArray:
     offsets_N1 = np.concatenate(([0], np.cumsum(counts_N))).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets_N1), values, mask=pa.array(none_N))
+
+
+def last_of_the_best(
+    probabilities_NC: npt.NDArray[np.float32], label_N: npt.NDArray[np.int32]
+) -> npt.NDArray[np.int32]:
+    """Return label_N, where several labels are equally probable the last of them, which is the one fastText gives."""
+    last_N = probabilities_NC.shape[1] - 1 - probabilities_NC[:, ::-1].argmax(axis=1)
+    return np.where(label_N == NO_LABEL, NO_LABEL, last_N).astype(np.int32)
 
 
 def plain_answer(

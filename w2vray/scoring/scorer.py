@@ -20,12 +20,12 @@ from w2vray.kernels.compiling import compiler, processor, why_no_kernels
 from w2vray.models.checking import model_weights, require_fitting, tuned_rows
 from w2vray.models.directory import OVERLAY, Bundle
 from w2vray.models.folding import Folded, fold
-from w2vray.scoring.answers import Scores, plain_answer
+from w2vray.scoring.answers import Scores, last_of_the_best, plain_answer
 from w2vray.scoring.metrics import NO_LABEL
 from w2vray.settings.device import Device
 from w2vray.settings.verbs import PROJECTION_CACHE
 from w2vray.text.columns import blocks
-from w2vray.text.fast.looking_up import FastLookup
+from w2vray.text.fast.looking_up import compiled
 from w2vray.text.given import given_texts
 from w2vray.text.lookup import Ids
 from w2vray.vectors import Vectors
@@ -76,17 +76,19 @@ class TextScorer:
         require_fitting(bundle)
         self.labels = config.labels
         self.multi_label = config.multi_label
+        self._independent = bool(getattr(config.settings, "independent", False))
         self.device = device
         self._sharpness = 1 / np.array(config.temperatures, dtype=np.float32) if config.temperatures else None
-        self._bundle, self._vectors = bundle, vectors.for_oov(config.oov)
+        self.bundle, self._vectors = bundle, vectors.for_oov(config.oov)
         vectors = self._vectors
+        self.table_VD = vectors.table_VD
         self.ngrams = vectors.ngrams
         self.lookup = vectors.lookup(config.rules, config.oov, tuned_rows(bundle, vectors))
         self.look_up: Callable[[pa.LargeStringArray], Ids] = self.lookup
         self.answer: Answer = plain_answer
         self.folded: Folded | None = None
         if kernels and not why_no_kernels():
-            self.look_up = FastLookup(self.lookup)
+            self.look_up = compiled(self.lookup)
             self.answer = answer
             if device is None:
                 overlay_KD = bundle.weights[OVERLAY].astype(np.float32)
@@ -104,7 +106,7 @@ class TextScorer:
         # torch's import takes a second and 150 MB, which scoring by kernels does without
         from w2vray.scoring.device_model import DeviceModel, stored_classifier
 
-        return DeviceModel(stored_classifier(self._bundle, self._vectors), self.device or Device())
+        return DeviceModel(stored_classifier(self.bundle, self._vectors), self.device or Device())
 
     @property
     def classifier(self) -> "Classifier":
@@ -143,7 +145,7 @@ class TextScorer:
         """Return logits_NC of an Arrow array of texts, no temperature applied, and which texts have a known word."""
         looked_up = [self.look_up(block) for block in blocks(texts)]
         none_NC, none_N = np.empty((0, len(self.labels)), dtype=np.float32), np.empty(0, dtype=np.bool_)
-        logits = [none_NC, *(self._logits(ids) for ids in looked_up)]
+        logits = [none_NC, *(self.logits_of_ids(ids) for ids in looked_up)]
         return np.concatenate(logits), np.concatenate([none_N, *(ids.evidence_N for ids in looked_up)])
 
     def score_arrays(self, arrays: Iterable[pa.LargeStringArray]) -> Iterator[Scores]:
@@ -152,10 +154,11 @@ class TextScorer:
 
     def score_ids(self, ids: Ids) -> Scores:
         """Run the model over the looked-up texts of a block."""
-        return self._answers(ids, self._logits(ids))
+        return self._answers(ids, self.logits_of_ids(ids))
 
-    def _logits(self, ids: Ids) -> npt.NDArray[np.float32]:
-        made_MD = self._made_rows(ids.made_words)
+    def logits_of_ids(self, ids: Ids) -> npt.NDArray[np.float32]:
+        """Return logits_NC of the looked-up texts of a block, before they are calibrated."""
+        made_MD = self.made_rows(ids.made_words)
         if self.folded:
             return self.folded.logits(ids, made_MD)
         return self.on_device.queue(ids, made_MD, len(self.labels)).wait()
@@ -163,10 +166,13 @@ class TextScorer:
     def _answers(self, ids: Ids, logits_NC: npt.NDArray[np.float32]) -> Scores:
         if self._sharpness is not None:
             logits_NC = np.multiply(logits_NC, self._sharpness, dtype=np.float32)
-        probabilities_NC, label_N = self.answer(logits_NC, ids.evidence_N, self.multi_label, NO_LABEL)
+        each_alone = self.multi_label or self._independent
+        probabilities_NC, label_N = self.answer(logits_NC, ids.evidence_N, each_alone, NO_LABEL)
+        if self._independent:
+            label_N = last_of_the_best(probabilities_NC, label_N)
         return Scores(self.labels, label_N, probabilities_NC, ids.token_counts_N, ids.found_counts_N, self.multi_label)
 
-    def _made_rows(self, words: tuple[str, ...]) -> npt.NDArray[np.float32] | None:
+    def made_rows(self, words: tuple[str, ...]) -> npt.NDArray[np.float32] | None:
         """Return made_MD for the words of a block that have no row."""
         return self.ngrams.rows(words) if words and self.ngrams is not None else None
 

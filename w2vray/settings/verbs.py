@@ -37,6 +37,7 @@ ON_BAD = ("record", "skip", "fail")
 OOV_CHOICES = ("skip", "zero", "unknown", "subword")
 SPECIAL_OOV = ("zero", "unknown")  # one row of the model's own stands for every word without a vector
 STORE_FORMATS = ("parquet", "jsonl", "csv")
+EXPLAIN_METHODS = ("model", "occlusion")
 SCORE_PRECISIONS = ("float32", "tf32", "bfloat16")
 
 PROJECTION_CACHE = 128
@@ -148,6 +149,12 @@ THRESHOLD_HELP = (
     "multi-label model gives every label whose score is at least this (default: 0.5), and marks no row."
 )
 
+EXPLAIN_METHOD_HELP = (
+    "How pieces are weighed. model splits up what the model computed: the words of average, the windows of words that "
+    "cnn's filters chose. occlusion leaves out one word after another, for any model; it scores a text as many times "
+    "as it has words."
+)
+
 LABEL_COLUMN_HELP = (
     "Column with the label: strings, whole numbers or booleans; or lists of them, for any number of labels per row."
 )
@@ -246,6 +253,19 @@ class ScoreSettings:
         "Write the K best labels and their probabilities.", None, metavar="K", group="Answers"
     )
     threshold: float | None = documented(THRESHOLD_HELP, None, group="Answers")
+    evidence: int | None = documented(
+        "Write up to N pieces of each text that weighed most for its label or against it, with place and weight.",
+        None,
+        metavar="N",
+        group="Answers",
+    )
+    evidence_sample: int | None = documented(
+        "With --evidence: explain about so many rows of the store, chosen by a hash of their place, and not all.",
+        None,
+        metavar="ROWS",
+        group="Answers",
+    )
+    explain_method: str = documented(EXPLAIN_METHOD_HELP, "model", choices=EXPLAIN_METHODS, group="Answers")
     where: str | None = documented(
         "Score only rows for which this is true, such as \"lang == 'en' and year >= 2020\".",
         None,
@@ -309,9 +329,14 @@ class ScoreSettings:
         require(self.max_bytes > 0, "max_bytes", self.max_bytes, "a whole number above 0")
         if self.probabilities and self.top_k is not None:
             raise ConfigError("--probabilities and --top-k exclude each other; choose one")
-        for name in ("top_k", "limit", "workers"):
+        for name in ("top_k", "limit", "workers", "evidence_sample"):
             value = getattr(self, name)
             require(value is None or value > 0, name, value, "a whole number above 0")
+        _require_pieces("evidence", self.evidence, self.explain_method)
+        if self.evidence_sample is not None and self.evidence is None:
+            raise ConfigError(
+                "--evidence-sample is used only with --evidence; give the number of pieces, as --evidence 3"
+            )
         require(self.cpus_per_gpu > 0, "cpus_per_gpu", self.cpus_per_gpu, "a whole number above 0")
         allowed = f"{LEAST_TOKENS} to {MOST_TOKENS}"
         require(LEAST_TOKENS <= self.batch_tokens <= MOST_TOKENS, "batch_tokens", self.batch_tokens, allowed)
@@ -364,11 +389,30 @@ class PredictSettings:
     vectors: str | None = documented("Where the vectors are now, if they were moved.", None, metavar="VECTORS")
     top_k: int | None = documented("Print the K best labels too.", None, metavar="K")
     threshold: float | None = documented(THRESHOLD_HELP, None)
+    explain: int | None = documented(
+        "Tell up to N pieces of each text that weighed most for its label or against it, in logits.", None, metavar="N"
+    )
+    explain_method: str = documented(EXPLAIN_METHOD_HELP, "model", choices=EXPLAIN_METHODS)
 
     def __post_init__(self) -> None:
         require_paths(self, "model", "vectors")
         require(self.top_k is None or self.top_k > 0, "top_k", self.top_k, "a whole number above 0")
         _require_threshold(self.threshold)
+        require_choices(self)
+        _require_pieces("explain", self.explain, self.explain_method)
+
+    @property
+    def evidence(self) -> int | None:
+        """How ``score`` calls ``explain``."""
+        return self.explain
+
+
+def _require_pieces(name: str, pieces: int | None, method: str) -> None:
+    require(pieces is None or pieces > 0, name, pieces, "a whole number above 0")
+    if pieces is None and method != "model":
+        raise ConfigError(
+            f"--explain-method is used only with {flag(name)}; give the number of pieces, as {flag(name)} 3"
+        )
 
 
 def _require_threshold(value: float | None) -> None:

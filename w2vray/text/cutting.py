@@ -59,7 +59,17 @@ class Cuts:
 
     def __call__(self, text: str) -> list[str]:
         """Cut a text: the plain model of the compiled one."""
-        return [part for cut in self._places.split(text) if (part := self._dropped.sub("", cut))]
+        return [text[start:end] for start, end in self.spans(text)]
+
+    def spans(self, text: str) -> list[tuple[int, int]]:
+        """Return where each part of a text starts and ends."""
+        found: list[tuple[int, int]] = []
+        end = 0
+        for cut in self._places.split(text):
+            end += len(cut)
+            if part := self._dropped.sub("", cut):
+                found.append((end - len(part), end))
+        return found
 
     @cached_property
     def _places(self) -> re.Pattern[str]:

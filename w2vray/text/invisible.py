@@ -18,6 +18,8 @@ from collections.abc import Iterable
 from functools import cache
 from itertools import chain
 
+from w2vray.text.tracing import T, substituted
+
 __all__ = [
     "IGNORABLE",
     "IN_CONTEXT",
@@ -129,7 +131,7 @@ def _emoji_or_rest() -> re.Pattern[str]:
     return re.compile(f"(?P<kept>{emoji_sequence()}|(?<=[{joining}]){_JOINER}(?=[{joining}]))|{keycap}|[{_OF_EMOJI}]")
 
 
-def visible(text: str, *, emoji: bool, apart: bool = False) -> str:
+def visible(text: T, *, emoji: bool, apart: bool = False) -> T:
     """Return a text without its invisible characters.
 
     Args:
@@ -141,11 +143,11 @@ def visible(text: str, *, emoji: bool, apart: bool = False) -> str:
         >>> visible("aw\N{SOFT HYPHEN}ful", emoji=False)
         'awful'
     """
-    text = _never(emoji=emoji).sub("", text)
+    text = substituted(_never(emoji=emoji), "", text)
     if not emoji:
-        return _between().sub(_said, text)
-    text = _between().sub(lambda found: _said(found) or (_JOINER if found[0] == _JOINER else ""), text)
-    return _emoji_or_rest().sub(lambda found: _emoji(found, apart=apart), text)
+        return substituted(_between(), _said, text)
+    text = substituted(_between(), lambda found: _said(found) or (_JOINER if found[0] == _JOINER else ""), text)
+    return substituted(_emoji_or_rest(), lambda found: _emoji(found, apart=apart), text)
 
 
 def _said(found: re.Match[str]) -> str:

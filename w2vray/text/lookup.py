@@ -38,6 +38,8 @@ class Ids:
 
     ``made_words`` are the M distinct words of these texts that rows are made for, only under ``subword``: their rows,
     which the vectors' n-grams give, have the ids from ``V + K`` on, in this order.
+
+    ``all_are_evidence`` is set where ids are features of a text that need not be tokens, such as runs of words.
     """
 
     ids_L: npt.NDArray[np.int32]
@@ -45,6 +47,7 @@ class Ids:
     token_counts_N: npt.NDArray[np.int32]
     found_counts_N: npt.NDArray[np.int32]
     made_words: tuple[str, ...] = ()
+    all_are_evidence: bool = False
 
     def __len__(self) -> int:
         return len(self.token_counts_N)
@@ -61,7 +64,7 @@ class Ids:
     @property
     def evidence_N(self) -> npt.NDArray[np.bool_]:
         """Whether a token of the text has a vector: one of the table, or a made one, but not the special row."""
-        return self.lengths_N > 0 if self.made_words else self.found_counts_N > 0
+        return self.lengths_N > 0 if self.made_words or self.all_are_evidence else self.found_counts_N > 0
 
 
 class _Numbers(dict[str, int]):
@@ -110,7 +113,7 @@ class Lookup:
             lengths.append(len(tokens))
             codes.extend(map(numbers.__getitem__, tokens))
         found = self.resolve(list(numbers))
-        return self._assemble(np.array(codes, dtype=np.int64), np.array(lengths, dtype=np.int64), found)
+        return self.assemble(np.array(codes, dtype=np.int64), np.array(lengths, dtype=np.int64), found)[0]
 
     def resolve(self, words: list[str]) -> Resolution:
         """Find the entries of distinct words: the one place that knows how a written word becomes rows."""
@@ -142,8 +145,19 @@ class Lookup:
         missing = np.flatnonzero(found.rows_E == MISSING).tolist()
         return [entry for entry in missing if self.covers is None or self.covers(found.entries[entry])]
 
-    def _assemble(self, codes: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], found: Resolution) -> Ids:
-        """Write each token's ids in place of the token, and count."""
+    def assemble(
+        self, codes: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64], found: Resolution
+    ) -> tuple[Ids, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Write each token's ids in place of the token, and count.
+
+        Args:
+            codes: the number of each token's word, one text after another,
+            lengths: how many each text has,
+            found: and the words, resolved.
+
+        Returns:
+            The ids; and which token, and which of its entries, each of them is of.
+        """
         ids_E, made_words = self.entry_ids(found)
         counts = np.diff(found.offsets_W1)[codes]  # entries of each token
         ends = np.cumsum(counts)
@@ -157,13 +171,14 @@ class Lookup:
         ids_L = ids_E[entries_L]
         kept_L = ids_L != MISSING
         kept_before = np.concatenate(([0], np.cumsum(kept_L)))
-        return Ids(
+        ids = Ids(
             ids_L[kept_L],
             kept_before[token_ends].astype(np.int64),
             token_counts.astype(np.int32),
             found_counts.astype(np.int32),
             made_words,
         )
+        return ids, np.repeat(np.arange(len(codes)), counts)[kept_L], within[kept_L]
 
     def _overlaid(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
         """Turn table rows into ids: a replaced row becomes its overlay row's id."""

@@ -12,6 +12,8 @@ are made to be slow, and reads damaged HTML otherwise in each release of Python.
 import html
 import re
 
+from w2vray.text.tracing import T, substituted
+
 __all__ = ["without_markup"]
 
 _INLINE = (
@@ -30,8 +32,11 @@ _MARKUP = re.compile(
 _ZEROS, _NO_CHARACTER = re.compile("&#0{9,}"), re.compile("&#0*+[0-9]{8,};?")
 """Long ways to write a number, and numbers far beyond those of characters: Python reads 4,300 digits at most."""
 
+_ENTITY = re.compile(r"&(?:#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[^\t\n\f <&#;]{1,32};?)")
+"""What ``html.unescape`` may change, of which it changes each by itself."""
 
-def without_markup(text: str) -> str:
+
+def without_markup(text: T) -> T:
     """Return a text without its HTML.
 
     Example:
@@ -39,8 +44,8 @@ def without_markup(text: str) -> str:
         'An awful film. Tom & Jerry <3'
     """
     if "<" in text:
-        text = _MARKUP.sub(lambda found: "" if found["inline"] else " ", text)
+        text = substituted(_MARKUP, lambda found: "" if found["inline"] else " ", text)
     if "&" in text:
-        text = _NO_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", _ZEROS.sub("&#0", text))
-        text = html.unescape(text)
+        text = substituted(_NO_CHARACTER, "\N{REPLACEMENT CHARACTER}", substituted(_ZEROS, "&#0", text))
+        text = substituted(_ENTITY, lambda found: html.unescape(found[0]), text, "ends")
     return text

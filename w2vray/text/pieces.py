@@ -100,7 +100,19 @@ class Pieces:
         if self.unknown is not None:
             rows_E[rows_E == self.unknown] = MISSING
         ways_E = np.where(rows_E == MISSING, NOT_FOUND, _EXACT).astype(np.int8)
-        return Resolution(entries, rows_E, ways_E, np.concatenate(([0], np.cumsum(counts))))
+        return Resolution(entries, entries, rows_E, ways_E, np.concatenate(([0], np.cumsum(counts))))
+
+    def spans(self, part: str) -> list[tuple[int, int]]:
+        """Return where in a part each of its pieces starts and ends, without the blanks around it."""
+        found = self.tokenizer.encode(part, add_special_tokens=False).offsets
+        return [_without_blanks(part, start, end) for start, end in found]
+
+
+def _without_blanks(part: str, start: int, end: int) -> tuple[int, int]:
+    inside = part[start:end]
+    bare = inside.strip()
+    at = start + inside.index(bare)
+    return (at, at + len(bare)) if bare else (start, end)
 
 
 def read_tokenizer(described: bytes, origin: object) -> "Tokenizer":

@@ -56,10 +56,12 @@ class Resolution:
     """The entries of W words, one word after another.
 
     ``entries`` are the words of the table that were found, and what has no row as it was looked for last: whole, or a
-    part. ``rows_E`` are their rows, or ``MISSING``; ``ways_E`` index ``WAYS``.
+    part. ``written`` are the words, or the parts of words, that these were looked for. ``rows_E`` are their rows, or
+    ``MISSING``; ``ways_E`` index ``WAYS``.
     """
 
     entries: list[str]
+    written: list[str]
     rows_E: npt.NDArray[np.int64]
     ways_E: npt.NDArray[np.int8]
     offsets_W1: npt.NDArray[np.int64]
@@ -92,11 +94,20 @@ def _with_parts(whole: Resolution, split: Mapping[int, list[str]], inside: Resol
     rows, ways = np.repeat(whole.rows_E, counts), np.repeat(whole.ways_E, counts)
     rows[part_of_split] = inside.rows_E
     ways[part_of_split] = np.where(inside.rows_E == MISSING, NOT_FOUND, WAYS.index("split"))
-    entries: list[str] = []
-    remaining = iter(inside.entries)
-    for index, entry in enumerate(whole.entries):
-        entries.extend([next(remaining) for _ in split[index]] if index in split else [entry])
-    return Resolution(entries, rows, ways, np.concatenate(([0], np.cumsum(counts))))
+    entries, written = (
+        _in_place(of_words, split, of_parts)
+        for of_words, of_parts in ((whole.entries, inside.entries), (whole.written, inside.written))
+    )
+    return Resolution(entries, written, rows, ways, np.concatenate(([0], np.cumsum(counts))))
+
+
+def _in_place(of_words: Sequence[str], split: Mapping[int, list[str]], of_parts: Sequence[str]) -> list[str]:
+    """Return one thing a word, but for words that were split as many as parts."""
+    made: list[str] = []
+    remaining = iter(of_parts)
+    for index, of_word in enumerate(of_words):
+        made.extend([next(remaining) for _ in split[index]] if index in split else [of_word])
+    return made
 
 
 def _without_marks(resolved: Resolution) -> Resolution:
@@ -107,8 +118,9 @@ def _without_marks(resolved: Resolution) -> Resolution:
     if kept_E.all():
         return resolved
     kept_before = np.concatenate(([0], np.cumsum(kept_E)))
-    entries = list(compress(resolved.entries, kept_E))
-    return Resolution(entries, resolved.rows_E[kept_E], resolved.ways_E[kept_E], kept_before[resolved.offsets_W1])
+    entries, written = list(compress(resolved.entries, kept_E)), list(compress(resolved.written, kept_E))
+    rows, ways = resolved.rows_E[kept_E], resolved.ways_E[kept_E]
+    return Resolution(entries, written, rows, ways, kept_before[resolved.offsets_W1])
 
 
 def _is_mark(word: str) -> bool:
@@ -135,7 +147,7 @@ def _whole(vocabulary: Vocabulary, rules: TokenRules, words: Sequence[str]) -> R
         for (index, spelling), row in zip(tried, found_rows.tolist(), strict=True):
             if row != MISSING and rows_W[index] == MISSING:  # of several spellings the first counts
                 rows_W[index], ways_W[index], entries[index] = row, WAYS.index(way), spelling
-    return Resolution(entries, rows_W, ways_W, np.arange(len(words) + 1))
+    return Resolution(entries, list(words), rows_W, ways_W, np.arange(len(words) + 1))
 
 
 def _parts(vocabulary: Vocabulary, rules: TokenRules, words: Sequence[str]) -> list[list[str]]:

@@ -49,9 +49,22 @@ from w2vray.errors import BundleError
 from w2vray.settings.verbs import FAMILIES
 from w2vray.text.invisible import JOINERS, emoji_sequence, ranges, visible
 from w2vray.text.markup import without_markup
+from w2vray.text.tracing import T, Traced, normalized
 from w2vray.text.tweets import with_placeholders
 
-__all__ = ["PIECES", "TokenRules", "family", "prepared", "rewriter", "straightened", "tokenizer", "word_character"]
+__all__ = [
+    "FEATURES",
+    "PIECES",
+    "TokenRules",
+    "family",
+    "placed_tokens",
+    "prepared",
+    "rewriter",
+    "rewritten",
+    "straightened",
+    "tokenizer",
+    "word_character",
+]
 
 _STRAIGHT_APOSTROPHES = {0x2018: "'", 0x2019: "'", 0x02BC: "'"}
 _STRAIGHT_MARKS = {
@@ -98,6 +111,7 @@ class TokenRules:
     drop_unknown_marks: bool = False  # a mark that has no row is not a token
     pieces: bool = False  # split by the tokenizer that came with the vectors; no rule but the next applies
     tweets: bool = False  # users, addresses, numbers, smiles and the like become placeholders (tweets.py)
+    features: bool = False  # read as a fastText classifier reads, n-grams and all (features.py)
     strip_html: bool = False  # tags, comments and entities of HTML are gone before anything else is done (markup.py)
 
     def as_dict(self) -> dict[str, Any]:
@@ -132,7 +146,7 @@ class TokenRules:
     @property
     def name(self) -> str:
         """The family's name, whether these are its rules of an earlier version, and whether HTML is stripped."""
-        of_today = replace(self, strip_html=False) in (_FAMILIES.get(self.family), PIECES)
+        of_today = replace(self, strip_html=False) in (_FAMILIES.get(self.family), PIECES, FEATURES)
         return self.family + " of an earlier version" * (not of_today) + ", without HTML" * self.strip_html
 
 
@@ -146,6 +160,7 @@ _OFF_BEFORE = {
     "drop_unknown_marks": False,
     "pieces": False,
     "tweets": False,
+    "features": False,
     "strip_html": False,
 }
 """Rules that stored ones may lack: they came later, and were not in force before."""
@@ -228,6 +243,12 @@ PIECES = TokenRules(family="pieces", lowercase=False, straighten_apostrophes=Fal
 """Rules of vectors that came with a tokenizer (see ``pieces.py``): its own."""
 
 
+FEATURES = TokenRules(
+    family="features", lowercase=False, straighten_apostrophes=False, whitespace_only=True, features=True
+)
+"""Rules of a fastText classifier (see ``features.py``): what fastText's own reader does."""
+
+
 def family(name: str, *, strip_html: bool = False) -> TokenRules:
     """Return the rules of a named family."""
     return replace(_FAMILIES[name], strip_html=strip_html)
@@ -249,6 +270,7 @@ def word_character(rules: TokenRules, *, ascii_only: bool) -> str:
     return rf"(?:[^\W_]|[{_marks()}{JOINERS if rules.drop_invisible else ''}])"
 
 
+@cache
 def _pattern(rules: TokenRules, *, ascii_only: bool) -> re.Pattern[str]:
     """Build the expression that finds the tokens in a prepared text, longest rule first."""
     W = word_character(rules, ascii_only=ascii_only)
@@ -309,27 +331,44 @@ def tokenizer(rules: TokenRules) -> Callable[[str], list[str]]:
     return tokenize
 
 
+def placed_tokens(rules: TokenRules, text: str) -> tuple[Traced, list[tuple[int, int]]]:
+    """Return a text as it is split, traced to how it was written, and where in it each token starts and ends.
+
+    Example:
+        >>> text, (first, second) = placed_tokens(family("plain", strip_html=True), "A&amp;B")
+        >>> text.text[slice(*second)], text.span(*second)
+        ('b', (6, 7))
+    """
+    traced = rewritten(rules, Traced.of(text))
+    pattern = _pattern(rules, ascii_only=traced.isascii())
+    traced = prepared(rules, traced)
+    return traced, [found.span() for found in pattern.finditer(traced.text)]
+
+
 def rewriter(rules: TokenRules) -> Callable[[str], str] | None:
     """Return what the rules do to a text before all else; None where that is nothing."""
-    if rules.strip_html and rules.tweets:
-        return lambda text: with_placeholders(_seen(rules, without_markup(text)))
+    return (lambda text: rewritten(rules, text)) if rules.strip_html or rules.tweets else None
+
+
+def rewritten(rules: TokenRules, text: T) -> T:
+    """Do to a text what ``rewriter`` does."""
     if rules.strip_html:
-        return without_markup
-    return (lambda text: with_placeholders(_seen(rules, text))) if rules.tweets else None
+        text = without_markup(text)
+    return with_placeholders(_seen(rules, text)) if rules.tweets else text
 
 
-def _seen(rules: TokenRules, text: str) -> str:
+def _seen(rules: TokenRules, text: T) -> T:
     """Return a text normalised, and without its invisible characters where the rules drop them."""
     if text.isascii():
         return text
-    text = unicodedata.normalize(rules.normalization, text)
+    text = normalized(rules.normalization, text)
     if rules.drop_invisible:
-        seen = visible(text, emoji=rules.emoji, apart=not rules.whitespace_only)
-        text = text if seen == text else unicodedata.normalize(rules.normalization, seen)
+        text = visible(text, emoji=rules.emoji, apart=not rules.whitespace_only)
+        text = normalized(rules.normalization, text)
     return text
 
 
-def prepared(rules: TokenRules, text: str) -> str:
+def prepared(rules: TokenRules, text: T) -> T:
     """Return a text as the rules read it, before it is split; what ``rewriter`` does is done to it already."""
     if text.isascii():
         return text.lower() if rules.lowercase else text
@@ -341,7 +380,7 @@ def prepared(rules: TokenRules, text: str) -> str:
     if rules.straighten_marks:
         text = text.translate(_STRAIGHT_MARKS)
     if rules.lowercase:  # J and a caron are one character as a small letter only: normalise again
-        text = unicodedata.normalize(rules.normalization, text.lower())
+        text = normalized(rules.normalization, text.lower())
     return text
 
 

@@ -12,6 +12,8 @@ proportion to a text's length.
 import re
 from collections.abc import Callable
 
+from w2vray.text.tracing import T, substituted
+
 __all__ = ["PLACEHOLDERS", "spelled", "with_placeholders", "with_words"]
 
 _WRITTEN = {
@@ -70,7 +72,7 @@ _RULES: list[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]] = [
 ]
 
 
-def with_placeholders(text: str) -> str:
+def with_placeholders(text: T) -> T:
     """Return a text with placeholders, each a character of private use.
 
     Example:
@@ -79,7 +81,7 @@ def with_placeholders(text: str) -> str:
     """
     text = text.translate(_OWN)
     for pattern, put in _RULES:
-        text = pattern.sub(put, text)
+        text = substituted(pattern, put, text, "letters" if pattern is _HASHTAG else "whole")
     return text
 
 

@@ -1,0 +1,178 @@
+"""Why a text got its label: the pieces of it that weighed most, as they were written.
+
+A piece's weight is in logits, calibrated ones where the model is calibrated: of a label against the mean of the others,
+or, of a model that gives any number of labels, of the label's own. It is positive where the piece speaks for the label.
+
+There are two methods. ``model`` splits up what the model has computed: the words of ``average``, which add up exactly,
+and the windows of words that the filters of ``cnn`` chose. ``occlusion`` leaves out one word after another and looks at
+what becomes of the logits; it does so for every kind of model, and costs as many scorings as the text has words.
+
+Shape letters: CONTRIBUTING.md.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from w2vray.errors import ConfigError
+from w2vray.models.checking import model_weights
+from w2vray.models.directory import OVERLAY, Bundle
+from w2vray.models.evidence import Evidence, Numbers, Weighed, direction_of
+from w2vray.models.folding import vectors_of
+from w2vray.scoring.answers import EVIDENCE_TYPE, Scores
+from w2vray.text.lookup import Ids
+from w2vray.text.spans import PlacedIds, look_up_places
+
+if TYPE_CHECKING:
+    from w2vray.scoring.scorer import TextScorer
+
+__all__ = ["TextEvidence", "evidence_of", "require_evidence"]
+
+_TEXTS_AT_ONCE = 256
+_IDS_AT_ONCE = 1 << 18
+"""Of the texts that occlusion makes of one text. Part of the scoring version: rounding depends on it."""
+
+_NO_VECTORS = np.empty((0, 0), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class TextEvidence:
+    """The pieces that decided about one text, the heaviest first; ``start`` and ``end`` count characters."""
+
+    text: str
+    start: int
+    end: int
+    weight: float
+
+
+def require_evidence(bundle: Bundle, method: str) -> None:
+    """Check that a model tells its evidence by a method.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    if method == "model" and bundle.config.kind.evidence is None:
+        raise ConfigError(
+            f"the model {bundle.config.model} does not tell which words decided; --explain-method occlusion finds out "
+            "by leaving out one word after another"
+        )
+
+
+def evidence_of(
+    scorer: "TextScorer",
+    texts: pa.LargeStringArray,
+    scores: Scores | None = None,
+    *,
+    most: int = 3,
+    method: str = "model",
+    threshold: float | None = None,
+    chosen_N: npt.NDArray[np.bool_] | None = None,
+) -> pa.ListArray:
+    """Return the evidence of texts as a column: up to ``most`` pieces of each, the heaviest first.
+
+    A text is null in it that has no label: without a known word, or, by a model of several labels, with none that
+    reaches the threshold. Of several labels that are given, the most probable is explained.
+
+    Args:
+        scorer: what scores the texts.
+        texts: without nulls.
+        scores: of them; they are scored where it is None.
+        most: pieces of a text.
+        method: ``model`` or ``occlusion``.
+        threshold: from which on a model of several labels gives one.
+        chosen_N: which texts are explained, where not all are; the others are null.
+
+    Raises:
+        ConfigError: the model does not tell its evidence by this method.
+    """
+    require_evidence(scorer.bundle, method)
+    scores = scorer.score_array(texts) if scores is None else scores
+    explained_N = scores.explained_N(threshold)
+    if chosen_N is not None:
+        explained_N &= chosen_N
+    explaining = _Explaining(scorer, method)
+    found: list[list[TextEvidence] | None] = [None] * len(scores)
+    rows = np.flatnonzero(explained_N)
+    for start in range(0, len(rows), _TEXTS_AT_ONCE):
+        some = rows[start : start + _TEXTS_AT_ONCE].tolist()
+        sources = texts.take(pa.array(some, pa.int64())).to_pylist()
+        placed = look_up_places(scorer.lookup, sources)
+        weighed = explaining.weighed(placed.ids, scores.label_N[some])
+        for text, (row, source, pieces) in enumerate(zip(some, sources, weighed, strict=True)):
+            found[row] = list(_written(source, text, placed, pieces.strongest(most)))
+    return pa.array([None if row is None else [vars(piece) for piece in row] for row in found], EVIDENCE_TYPE)
+
+
+def _written(source: str, text: int, placed: PlacedIds, pieces: Weighed) -> Iterator[TextEvidence]:
+    """Yield the pieces of a text as they were written."""
+    first_id = placed.ids.offsets_N1[text]
+    starts = placed.starts_L[first_id + pieces.first_O].tolist()
+    ends = placed.ends_L[first_id + pieces.last_O].tolist()
+    for start, end, weight in zip(starts, ends, pieces.weight_O.tolist(), strict=True):
+        yield TextEvidence(source[start:end], start, end, weight)
+
+
+class _Explaining:
+    """Weighs the pieces of looked-up texts by a method."""
+
+    def __init__(self, scorer: "TextScorer", method: str) -> None:
+        self._scorer = scorer
+        bundle = scorer.bundle
+        config = bundle.config
+        self._told: Evidence | None = None
+        if method == "model":
+            self._told = config.kind.told_evidence(config.settings, model_weights(bundle))
+        self._overlay_KD = bundle.weights[OVERLAY].astype(np.float32)
+        self._scales_C = scales_of(bundle)
+
+    def weighed(self, ids: Ids, label_N: npt.NDArray[np.int32]) -> Iterator[Weighed]:
+        """Yield what weighs of each text, for its label."""
+        made_MD = self._scorer.made_rows(ids.made_words)
+        for text, label in enumerate(label_N.tolist()):
+            direction_C = direction_of(label, self._scales_C, multi_label=self._scorer.multi_label)
+            ids_T = ids.ids_L[ids.offsets_N1[text] : ids.offsets_N1[text + 1]]
+            if self._told is None:
+                yield _left_out(self._scorer.logits_of_ids, ids_T, ids.made_words, direction_C)
+            else:
+                made = _NO_VECTORS.reshape(0, self._overlay_KD.shape[1]) if made_MD is None else made_MD
+                vectors_TD = vectors_of(ids_T, self._scorer.table_VD, self._overlay_KD, made)
+                yield self._told.weighed(vectors_TD, direction_C)
+
+
+def scales_of(bundle: Bundle) -> Numbers:
+    """Return what each logit of a model is multiplied by to become that of a calibrated probability."""
+    config = bundle.config
+    temperatures = np.array(config.temperatures or (1.0,), dtype=np.float64)
+    return np.broadcast_to(1 / temperatures, len(config.labels)).copy()
+
+
+def _left_out(
+    logits: Callable[[Ids], npt.NDArray[np.float32]],
+    ids_T: npt.NDArray[np.int32],
+    made: tuple[str, ...],
+    direction_C: Numbers,
+) -> Weighed:
+    """Weigh each id of a text by what the logits lose without it."""
+    words = len(ids_T)
+    whole = logits(_texts_of(ids_T[None, :], made))[0].astype(np.float64) @ direction_C
+    weights = []
+    for start in range(0, words, step := max(1, _IDS_AT_ONCE // words)):
+        left = np.arange(start, min(start + step, words))
+        kept = np.arange(words) != left[:, None]
+        without = np.broadcast_to(ids_T, kept.shape)[kept].reshape(len(left), words - 1)
+        weights.append(whole - logits(_texts_of(without, made)).astype(np.float64) @ direction_C)
+    places = np.arange(words)
+    return Weighed(places, places, np.concatenate(weights))
+
+
+def _texts_of(ids_NT: npt.NDArray[np.int32], made: tuple[str, ...]) -> Ids:
+    """Return texts of one length as a look-up would."""
+    texts, words = ids_NT.shape
+    counts_N = np.full(texts, words, dtype=np.int32)
+    return Ids(
+        np.ascontiguousarray(ids_NT).ravel(), np.arange(texts + 1, dtype=np.int64) * words, counts_N, counts_N, made
+    )
