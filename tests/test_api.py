@@ -65,6 +65,7 @@ def test_the_public_names_are_pinned_and_there() -> None:
     assert w2vray.__all__ == [
         "Bundle",
         "EvaluationSummary",
+        "Explanation",
         "Forecast",
         "Lookup",
         "ReportSummary",
