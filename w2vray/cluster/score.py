@@ -27,6 +27,7 @@ from w2vray.run.leases import StillOurs, only_writer
 from w2vray.run.one_unit import ScoringJob, damaged, score_unit
 from w2vray.run.parts import COUNTS, CommittedPart
 from w2vray.run.planning import RunPlan, planned_versions, require_outside, resume_run, split_failed, start_run
+from w2vray.run.refused_files import refused_files, refused_notes
 from w2vray.run.reporting import training_facts
 from w2vray.run.request import Request
 from w2vray.run.room import require_room
@@ -402,9 +403,11 @@ def _close(
     tables = [table.as_json() for table in corpus.tables.values()]
     profiles = _distinct([part.record.profile for part in parts])
     coverage = share_found(totals["tokens"], totals["tokens_found"])
+    refused = refused_files(plan.units, {part.record.unit: part.record.refused for part in parts})
     counted = {
         **totals,
         "rejected": dict(rejected),
+        "refused": refused,
         "coverage": coverage,
         "profiles": profiles,
         "units": len(plan.units),
@@ -431,7 +434,7 @@ def _close(
         left_out=left_out,
         ignored=corpus.ignored.files,
         tables=tables,
-        notes=[*corpus.notes, *plan.notes, *_deleted_note(totals["rows_deleted"])],
+        notes=[*corpus.notes, *plan.notes, *_deleted_note(totals["rows_deleted"]), *refused_notes(refused)],
         gaps_accepted=accepted,
         new_files=plan.new_files,
         exit_code=0 if complete and not too_many else 3,

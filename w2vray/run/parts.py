@@ -36,6 +36,7 @@ class UnitRecord:
     tokens_found: int = 0  # those that have a vector
     rows_deleted: int = 0  # of those read: in the files, and deleted by the table that they belong to
     rejected: Mapping[str, int] | None = None  # Reason -> rows; None in parts of versions that did not count them
+    refused: Mapping[str, tuple[int, str]] | None = None  # file of which no row could be scored -> rows, why of one
     rejected_sha256: str | None = None  # of the whole rejected part, None where there is none
 
 
