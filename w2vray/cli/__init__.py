@@ -45,7 +45,7 @@ def with_verbs() -> click.Group:
     user's own that cannot be used is then an error as any other.
     """
     from w2vray.cli.calibrating import calibrate
-    from w2vray.cli.checking import sample
+    from w2vray.cli.checking import report, sample
     from w2vray.cli.explaining import explain
     from w2vray.cli.info import info
     from w2vray.cli.models_verbs import models
@@ -63,6 +63,7 @@ def with_verbs() -> click.Group:
         plan,
         score,
         verify,
+        report,
         sample,
         predict,
         explain,

@@ -295,6 +295,7 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
         *kept_beside_expected(summary.expected_kept, summary.kept),
         _words_found(summary.tokens, summary.coverage),
         *([] if summary.forecast is None else summary.forecast["lines"]),
+        *([] if summary.report is None else [f"page: {summary.report}"]),
         _completeness(summary.left_out, accepted=summary.gaps_accepted),
     )
     return summary.exit_code

@@ -301,8 +301,8 @@ def _write_page(summary: EvaluationSummary, folder: Path, model: OpenedModel, no
     stage("writing the page")
     try:
         # matplotlib takes a second, and who asks for no folder does without it
-        from w2vray.report.evaluation import evaluation_data, evaluation_page  # noqa: PLC0415
-        from w2vray.report.rows import some_texts  # noqa: PLC0415
+        from w2vray.pages.evaluation import evaluation_data, evaluation_page  # noqa: PLC0415
+        from w2vray.pages.rows import some_texts  # noqa: PLC0415
 
         data = evaluation_data(folder / ROWS, summary.as_dict(), model.bundle.config.labels)
         pieces = model.vectors.pieces if model.bundle.config.rules.pieces else None
