@@ -36,6 +36,7 @@ FUNCTIONS = {
     "import_vectors": "ImportSettings",
     "join_vectors": "JoinVectorsSettings",
     "plan": "PlanSettings",
+    "report": "ReportSettings",
     "sample": "SampleSettings",
     "score": "ScoreSettings",
     "train": "TrainSettings",
@@ -44,7 +45,7 @@ FUNCTIONS = {
 }
 BESIDE = {"address", "progress", "note", "model_options"}
 """Parameters that are no settings."""
-PLACES = {"corpus", "labelled", "model", "output", "plan", "run", "source", "validation", "vectors"}
+PLACES = {"corpus", "labelled", "model", "output", "path", "plan", "run", "source", "validation", "vectors"}
 
 MakeStore = Callable[..., Path]
 MakeModel = Callable[..., Path]
@@ -64,8 +65,10 @@ def test_the_public_names_are_pinned_and_there() -> None:
     assert w2vray.__all__ == [
         "Bundle",
         "EvaluationSummary",
+        "Explanation",
         "Forecast",
         "Lookup",
+        "ReportSummary",
         "RunEstimate",
         "SampleSummary",
         "ScoreSummary",
@@ -203,6 +206,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "run.judging.evaluate_run",
         "run.sampling.sample_run",
         "run.verify.verify",
+        "run.writing_reports.make_report",
         "vectors.importing.import_vectors",
         "vectors.import_vectors",
         "vectors.joining.join_vectors",
@@ -270,6 +274,7 @@ COMMANDS: list[tuple[str, Callable[[], object]]] = [
         "sample r --rows 9 --by label --seed 2 --corpus a --output c.csv",
         lambda: w2vray.sample("r", rows=9, by="label", seed=2, corpus="a", output=Path("c.csv")),
     ),
+    ("report r --model m --corpus a", lambda: w2vray.report("r", model=Path("m"), corpus="a")),
     ("evaluate c.csv --of-run r", lambda: w2vray.evaluate_run(Path("c.csv"), run="r")),
     ("verify r --deep --corpus a", lambda: w2vray.verify("r", deep=True, corpus="a")),
 ]

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from w2vray.run.judging import RunEstimate
     from w2vray.run.sampling import SampleSummary
     from w2vray.run.verify import VerifySummary
+    from w2vray.run.writing_reports import ReportSummary
     from w2vray.scoring.answers import Scores
     from w2vray.scoring.scorer import TextScorer
     from w2vray.scoring.spoken_words import Explanation
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         import_vectors,
         join_vectors,
         plan,
+        report,
         sample,
         score,
         train,
@@ -64,6 +66,7 @@ __all__ = [
     "Explanation",
     "Forecast",
     "Lookup",
+    "ReportSummary",
     "RunEstimate",
     "SampleSummary",
     "ScoreSummary",
@@ -83,6 +86,7 @@ __all__ = [
     "import_vectors",
     "join_vectors",
     "plan",
+    "report",
     "sample",
     "score",
     "train",
@@ -98,6 +102,7 @@ _HOME = {
     "Explanation": "w2vray.scoring.spoken_words",
     "Forecast": "w2vray.run.forecast",
     "Lookup": "w2vray.text.lookup",
+    "ReportSummary": "w2vray.run.writing_reports",
     "RunEstimate": "w2vray.run.judging",
     "SampleSummary": "w2vray.run.sampling",
     "ScoreSummary": "w2vray.cluster.score",
@@ -116,6 +121,7 @@ _HOME = {
     "import_vectors": "w2vray.verbs",
     "join_vectors": "w2vray.verbs",
     "plan": "w2vray.verbs",
+    "report": "w2vray.verbs",
     "sample": "w2vray.verbs",
     "score": "w2vray.verbs",
     "train": "w2vray.verbs",

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from w2vray.errors import ConfigError
 from w2vray.models.kinds import option_owners, settings_class
-from w2vray.settings.checks import EvaluateRunSettings, SampleSettings
+from w2vray.settings.checks import EvaluateRunSettings, ReportSettings, SampleSettings
 from w2vray.settings.explaining import ExplainSettings
 from w2vray.settings.forecasts import PlanSettings
 from w2vray.settings.models import ImportModelSettings
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from w2vray.run.judging import RunEstimate
     from w2vray.run.sampling import SampleSummary
     from w2vray.run.verify import VerifySummary
+    from w2vray.run.writing_reports import ReportSummary
     from w2vray.scoring.spoken_words import Explanation
     from w2vray.vectors import Vectors
 
@@ -52,6 +53,7 @@ __all__ = [
     "import_vectors",
     "join_vectors",
     "plan",
+    "report",
     "sample",
     "score",
     "train",
@@ -296,9 +298,12 @@ def evaluate(
     table_version: int | None = None,
     workers: int | None = None,
     address: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
     note: Callable[[str], None] | None = None,
 ) -> "EvaluationSummary":
     """Measure a model on labelled rows, on Ray; ``address`` and ``note`` are as for ``train``.
+
+    ``progress`` is called with the units done and the units there are.
 
     Returns:
         ``metrics`` (accuracy, macro-F1, a row per class), and how many rows have no label, or one that the model does
@@ -315,7 +320,7 @@ def evaluate(
     settings = _settings(EvaluateSettings, locals())
     from w2vray.cluster.evaluate import evaluate as evaluate_model
 
-    return evaluate_model(settings, address=address, note=note or _silent)
+    return evaluate_model(settings, address=address, progress=progress or _silent, note=note or _silent)
 
 
 @_helped(ImportModelSettings)
@@ -487,6 +492,27 @@ def verify(
     from w2vray.run.verify import verify as verify_run
 
     return verify_run(settings, progress=progress)
+
+
+@_helped(ReportSettings)
+def report(path: Place, *, model: Place | None = None, corpus: Places = ()) -> "ReportSummary":
+    """Make the page of a finished run, or of a model, again: ``report.html`` and ``report.json`` in its directory.
+
+    Returns:
+        Where the page is, and in what a run's store is not like the training set.
+
+    Raises:
+        UnusableInputError: there is neither a run nor a model, or it cannot be read or written.
+
+    Examples:
+        ```python
+        w2vray.report("run").page  # 'run/report.html'
+        ```
+    """
+    settings = _settings(ReportSettings, locals())
+    from w2vray.run.writing_reports import make_report
+
+    return make_report(settings)
 
 
 @_helped(SampleSettings)

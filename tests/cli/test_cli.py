@@ -82,6 +82,7 @@ def test_import_of_the_package_starts_nothing_heavy() -> None:
         "plan",
         "score",
         "verify",
+        "report",
         "sample",
         "predict",
         "submit",
@@ -125,6 +126,7 @@ def test_accuracy_of_a_multi_label_model_is_told_as_what_it_is(run: Run, monkeyp
         as_dict=dict,
         tokens=4,
         coverage=0.75,
+        calibration=None,
     )
     monkeypatch.setattr("w2vray.cluster.evaluate.evaluate", lambda *_, **__: summary)
     text = run("evaluate", "a.parquet", "--model", "m").out

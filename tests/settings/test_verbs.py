@@ -10,7 +10,7 @@ from w2vray.settings import forecasts as forecasts_config
 from w2vray.settings import models as models_config
 from w2vray.settings import vectors as vectors_config
 from w2vray.settings import verbs as config
-from w2vray.settings.checks import EvaluateRunSettings, SampleSettings
+from w2vray.settings.checks import EvaluateRunSettings, ReportSettings, SampleSettings
 from w2vray.settings.forecasts import PlanSettings
 from w2vray.settings.models import ImportModelSettings
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings, VectorsInfoSettings
@@ -42,6 +42,7 @@ NO_DEFAULT: dict[type[Any], dict[str, Any]] = {
     PredictSettings: {"model": "model"},
     PlanSettings: {"corpus": ("store",), "model": "model"},
     SampleSettings: {"run": "run", "rows": 10, "output": "check.csv"},
+    ReportSettings: {"path": "run"},
     EvaluateRunSettings: {"labelled": "check.csv", "run": "run"},
 }
 WHOLE = "a whole number above 0"

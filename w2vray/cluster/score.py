@@ -28,8 +28,10 @@ from w2vray.run.one_unit import ScoringJob, damaged, score_unit
 from w2vray.run.parts import COUNTS, CommittedPart
 from w2vray.run.planning import RunPlan, planned_versions, require_outside, resume_run, split_failed, start_run
 from w2vray.run.refused_files import refused_files, refused_notes
+from w2vray.run.reporting import training_facts
 from w2vray.run.request import Request
 from w2vray.run.room import require_room
+from w2vray.run.writing_reports import write_run_report
 from w2vray.schema import MAY_PASS, FileReason
 from w2vray.scoring.device_scorer import DeviceScorer
 from w2vray.scoring.scorer import TextScorer
@@ -43,7 +45,10 @@ from w2vray.store.sampling import sample_texts
 from w2vray.store.units import Unit
 from w2vray.vectors.comparing import coverage_warnings, share_found
 
-__all__ = ["ScoreSummary", "ScoringWorker", "score"]
+__all__ = ["ScoreSummary", "ScoringWorker", "score", "write_report"]
+
+_SLOWEST = 10
+"""Units whose time a page tells."""
 
 Progress = Callable[[int, int, int], None]
 """Called with units done, units to do, and how many rows are in those done, rejected ones included."""
@@ -79,6 +84,7 @@ class ScoreSummary:
     new_files: Sequence[str]  # in the store, but not in the run's plan
     warnings: Sequence[str]  # what to do where few tokens have a vector
     exit_code: int
+    report: str | None = None  # the page of the run; None where it could not be made
     forecast: Mapping[str, Any] | None = None  # of --plan, beside what was found
 
     def as_dict(self) -> dict[str, Any]:
@@ -114,6 +120,7 @@ class _Work:
     skipped: int = 0
     rows: int = 0
     failures: list[Failure] = field(default_factory=list)  # of units
+    slowest: list[dict[str, Any]] = field(default_factory=list)  # units of this call
     noted: list[Failure] = field(
         default_factory=list
     )  # all that were seen, those that smaller units took the place of too
@@ -175,12 +182,25 @@ def score(
             seconds = round(time.monotonic() - started, 3)
             corpus.ignored.add_all(ignored_files(plan.left_out))
             summary = _close(ours, plan, work, corpus, expected=request.fingerprint, seconds=seconds)
+            page = write_report(ours, corpus, bundle, summary, work)
     where = request.where.fitted(plan.schema) if request.where else None
     sample = partial(sample_texts, plan.units, corpus.roots, request.text_columns, where, plan.schema)
     warnings = coverage_warnings(summary.tokens, summary.tokens_found, vectors, bundle.config.rules, sample)
-    return replace(
-        summary, warnings=warnings, forecast=None if planned is None else _held_against(planned, summary, settings)
-    )
+    found = None if planned is None else _held_against(planned, summary, settings)
+    return replace(summary, warnings=warnings, forecast=found, report=page)
+
+
+def write_report(run: RunDirectory, corpus: Corpus, bundle: Bundle, summary: ScoreSummary, work: _Work) -> str | None:
+    """Write the page of the run, and return where it is; the run is finished without it, too."""
+    stage("writing the page")
+    timing = {"seconds": summary.seconds, "rows": summary.rows_now, "slowest": work.slowest}
+    try:
+        finished = FinishedRun.open(work.settings.output)
+        return write_run_report(run, finished, corpus, training_facts(bundle.config), timing).page
+    except Exception as error:  # noqa: BLE001 - whatever a page fails by, the answers are there
+        why = f"{type(error).__name__}: {error}"
+        work.note(f"the run's page could not be made ({why}); `w2vray report` makes it again")
+        return None
 
 
 def _held_against(planned: Forecast, summary: ScoreSummary, settings: ScoreSettings) -> Mapping[str, Any]:
@@ -247,6 +267,8 @@ def _pass(run: RunDirectory, units: Sequence[Unit], arguments: Mapping[str, Any]
         for done, outcome in enumerate(_outcomes(units, {**arguments, "drafts": drafts}, work), 1):
             work.still_ours()
             work.rows += outcome.rows
+            work.slowest.append({"unit": outcome.unit, "seconds": outcome.seconds, "rows": outcome.rows})
+            work.slowest = sorted(work.slowest, key=lambda item: -float(item["seconds"]))[:_SLOWEST]
             if (failure := outcome.failure) is not None:
                 failed.append(failure)
                 work.noted.append(failure)
@@ -272,18 +294,19 @@ class _Outcome:
     unit: str
     rows: int
     failure: Failure | None = None
+    seconds: float = 0.0
 
     def as_row(self) -> dict[str, Any]:
         """Return the outcome as a row for Ray, whose columns have the same types in each."""
         failure = "" if self.failure is None else json.dumps(asdict(self.failure))
-        return {"unit": self.unit, "rows": self.rows, "failure": failure}
+        return {"unit": self.unit, "rows": self.rows, "failure": failure, "seconds": self.seconds}
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """Rebuild what ``as_row`` gave."""
         stored = json.loads(row["failure"]) if row["failure"] else None
         failure = None if stored is None else Failure(**{**stored, "reason": FileReason(stored["reason"])})
-        return cls(row["unit"], row["rows"], failure)
+        return cls(row["unit"], row["rows"], failure, row["seconds"])
 
 
 class ScoringWorker:
@@ -297,7 +320,9 @@ class ScoringWorker:
 
     def __call__(self, unit: Unit) -> dict[str, Any]:
         """Score a unit, unless its part is there already: Ray hands a unit out again when a worker has died."""
-        return self._outcome(unit).as_row()
+        started = time.monotonic()
+        outcome = self._outcome(unit)
+        return replace(outcome, seconds=round(time.monotonic() - started, 3)).as_row()
 
     def _outcome(self, unit: Unit) -> _Outcome:
         if unit.id in self.run:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from w2vray.cluster.held_out import measure_held_out, told_of_test
+from w2vray.cluster.measured_rows import MeasuredRows, rows_schema
 from w2vray.cluster.repeating import Origin
 from w2vray.cluster.runtime import connected, share
 from w2vray.cluster.train_examples import examples_of, reading_jobs, texts_for_test
@@ -23,6 +24,7 @@ from w2vray.cluster.train_labels import (
 from w2vray.cluster.train_summary import TrainSummary
 from w2vray.cluster.train_worker import WorkerConfig
 from w2vray.cluster.trained_model import fingerprint_of, history_of, model_config
+from w2vray.cluster.trained_page import write_model_page
 from w2vray.cluster.trainer import Progress, require_workers, run_trainer
 from w2vray.cluster.waiting import Note
 from w2vray.errors import BundleError, ConfigError, CorpusError, UnusableInputError
@@ -198,13 +200,17 @@ def _train(
         config = model_config(settings, model, labels, vectors, training, multi_label=stores[0].multi_label)
         config = replace(config, temperatures=tuple(state.get(TEMPERATURES, ())))
         weights = {name: value.numpy() for name, value in state[BEST].items()}
-        test = None
+        test, rows = None, None
         if test_texts is not None:
-            test = measure_held_out(stores[0], jobs[0], Bundle(config, weights), shared, test_texts, note=note)
+            rows = MeasuredRows(storage, rows_schema(1, multi_label=stores[0].multi_label))
+            test = measure_held_out(
+                stores[0], jobs[0], Bundle(config, weights), shared, test_texts, note=note, rows=rows
+            )
             config = replace(config, training={**training, "test": told_of_test(test)})
     stage("writing the model")
     trained = TextSample.of(ExampleFile(path).keys() for store in files for path in store)
     save_bundle(output, config, weights, with_vectors=settings.with_vectors, beside=storage, trained=trained)
+    write_model_page(output, config, test, rows, note)
     shutil.rmtree(storage, ignore_errors=True)
     return TrainSummary(
         model=str(output),

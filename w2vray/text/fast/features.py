@@ -17,6 +17,9 @@ from w2vray.text.lookup import Ids
 
 __all__ = ["FastFeatures"]
 
+_MOST_KNOWN = 1 << 22
+"""Rows of n-grams of the commonest words that are found once and kept, 16 MiB of them."""
+
 _ROWS = 1 << 16
 _KEPT_ROWS = 1 << 22
 _OFFSET, _PRIME = np.uint32(2166136261), np.uint32(16777619)
@@ -56,6 +59,24 @@ class _Reading(NamedTuple):
         )
 
 
+class _Known(NamedTuple):
+    """The rows of the character n-grams of the first words of the vocabulary, which are the commonest.
+
+    Those of the word r are ``rows[offsets[r] : offsets[r + 1]]``.
+    """
+
+    rows: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, reading: _Reading, words: Index) -> Self:
+        """Find them, for as many words as there is room for."""
+        rows = np.empty(_MOST_KNOWN if reading.longest else 0, dtype=np.int32)
+        offsets = np.zeros(len(words.offsets) if reading.longest else 1, dtype=np.int64)
+        known = _know(words, reading, rows, offsets)
+        return cls(read_only(rows[: offsets[known]].copy()), read_only(offsets[: known + 1]))
+
+
 class FastFeatures:
     """Look up blocks of texts as ``lookup`` does."""
 
@@ -64,6 +85,7 @@ class FastFeatures:
         self.lookup = lookup
         self._reading = _Reading.of(lookup, lookup.features)
         self._words, self._labels = Index.of(lookup.vocabulary), Index.of(lookup.features.labels)
+        self._known = _Known.of(self._reading, self._words)
         self._ids = np.empty(_ROWS, dtype=np.int32)
 
     def __call__(self, texts: pa.LargeStringArray) -> Ids:
@@ -74,7 +96,17 @@ class FastFeatures:
         text = used = 0
         while True:
             text, used = _read(
-                flat, text, self._reading, self._words, self._labels, self._ids, used, ends_N, counts_N, found_N
+                flat,
+                text,
+                self._reading,
+                self._words,
+                self._labels,
+                self._known,
+                self._ids,
+                used,
+                ends_N,
+                counts_N,
+                found_N,
             )
             if text == len(texts):
                 break
@@ -165,6 +197,19 @@ def _add_ngrams(
     return used
 
 
+@kernel
+def _know(words: Index, reading: _Reading, rows: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> int:
+    """Write the rows of the character n-grams of words, until ``rows`` is full; return how many words these are."""
+    for word in range(len(offsets) - 1):
+        used = offsets[word]
+        if word != reading.line_end:
+            used = _add_ngrams(words.blob, words.offsets[word], words.offsets[word + 1], reading, rows, used)
+        if used < 0:
+            return word
+        offsets[word + 1] = used
+    return len(offsets) - 1
+
+
 @inlined
 def _add_word_ngrams(
     runs: npt.NDArray[np.uint64], words: int, value: np.uint32, reading: _Reading, ids: npt.NDArray[np.int32], used: int
@@ -192,6 +237,7 @@ def _read(
     reading: _Reading,
     words: Index,
     labels: Index,
+    known: _Known,
     ids: npt.NDArray[np.int32],
     used: int,
     ends_N: npt.NDArray[np.int64],
@@ -238,7 +284,14 @@ def _read(
             if row >= 0:
                 ids[used] = row
                 used += 1
-            if reading.longest:
+            if 0 <= row < len(known.offsets) - 1:
+                count = known.offsets[row + 1] - known.offsets[row]
+                if len(ids) - used < count + reading.word_ngrams:
+                    return text, begun
+                for ngram in range(known.offsets[row], known.offsets[row + 1]):
+                    ids[used] = known.rows[ngram]
+                    used += 1
+            elif reading.longest:
                 used = _add_ngrams(data, start, at, reading, ids, used)
                 if used < 0 or len(ids) - used < reading.word_ngrams:
                     return text, begun
