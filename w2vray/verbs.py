@@ -303,9 +303,12 @@ def evaluate(
     table_version: int | None = None,
     workers: int | None = None,
     address: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
     note: Callable[[str], None] | None = None,
 ) -> "EvaluationSummary":
     """Measure a model on labelled rows, on Ray; ``address`` and ``note`` are as for ``train``.
+
+    ``progress`` is called with the units done and the units there are.
 
     Returns:
         ``metrics`` (accuracy, macro-F1, a row per class), and how many rows have no label, or one that the model does
@@ -322,7 +325,7 @@ def evaluate(
     settings = _settings(EvaluateSettings, locals())
     from w2vray.cluster.evaluate import evaluate as evaluate_model
 
-    return evaluate_model(settings, address=address, note=note or _silent)
+    return evaluate_model(settings, address=address, progress=progress or _silent, note=note or _silent)
 
 
 @_helped(CalibrateSettings)

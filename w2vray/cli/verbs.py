@@ -181,8 +181,10 @@ def evaluate(output: Output, /, *, address: str | None, of_run: str | None, **ar
     from w2vray.cluster.evaluate import evaluate as evaluate_model
     from w2vray.scoring.metrics import MultiLabelMetrics
 
-    with output.progress("evaluating"):
-        summary = evaluate_model(settings, address=address, note=output.note)
+    with output.progress("evaluating") as update:
+        summary = evaluate_model(
+            settings, address=address, note=output.note, progress=lambda done, total: update(done, total, "units")
+        )
     found = summary.metrics
     tell_damaged(output, summary.rows_damaged)
     rows = [(item.label, item.rows, item.precision, item.recall, item.f1) for item in found.classes]

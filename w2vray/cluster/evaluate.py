@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -144,12 +144,16 @@ class OpenedModel:
 
 
 def evaluate(
-    settings: EvaluateSettings, *, address: str | None = None, note: Note = lambda _: None
+    settings: EvaluateSettings,
+    *,
+    address: str | None = None,
+    note: Note = lambda _: None,
+    progress: Callable[[int, int], None] = lambda _, __: None,
 ) -> EvaluationSummary:
     """Classify labelled rows and compare; a row that cannot be read, or has no known word, counts as wrong.
 
     Of several models, the first one says how labels are read, and the others are held against it. ``note`` is told
-    where the workers have to wait for CPUs.
+    where the workers have to wait for CPUs. ``progress`` is called with the units done and the units there are.
 
     Raises:
         UnusableInputError: the arguments, the store or the model cannot be used.
@@ -174,7 +178,7 @@ def evaluate(
                 with_rows=rows is not None,
             )
             stage("classifying the rows")
-            found = measure(labelled, job, workers=settings.workers, note=note, rows=rows)
+            found = measure(labelled, job, workers=settings.workers, note=note, rows=rows, progress=progress)
         first, *others = [
             _summary(model, counted, found, labelled, settings.where)
             for model, counted in zip(models, found.models, strict=True)
