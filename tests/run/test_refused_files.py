@@ -53,7 +53,9 @@ def test_so_is_a_file_without_a_text(scored: Scored, tmp_path: Path) -> None:
     assert "b.parquet: its only row was rejected as null_text: null in text" in summary.notes
 
 
-@pytest.mark.parametrize("content", ['{"text": \n{"text": \n', "bab\ndab\n", '["bab"]\n'])
+@pytest.mark.parametrize(
+    "content", ['{"text": \n{"text": \n', "bab\ndab\n", '["bab"]\n', '{"text": "bab", "text": "dab"}\n' * 2]
+)
 def test_json_lines_without_a_record_are_a_file_that_is_missing(content: str, scored: Scored, tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "a.jsonl").write_text('{"text": "bab"}\n')

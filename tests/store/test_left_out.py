@@ -133,6 +133,28 @@ def test_what_is_packed_beside_data_is_named_with_its_kind(
     assert f"1 file not read: {PACKED} ({name}: {kind})" in summary.notes
 
 
+@pytest.mark.parametrize(
+    ("content", "exit_code"),
+    [
+        ('[{"text": "dab"},\n {"text": "dab"}]', 3),
+        ('[{"id": 1, "text" : "dab"}' + ", 1" * 200_000 + "]", 3),  # longer than what is looked at
+        ('[{"name": "dab"}]', 0),
+    ],
+)
+def test_a_json_array_beside_data_is_named_and_missing_where_it_has_the_columns(
+    content: str, exit_code: int, scored: Scored, tmp_path: Path
+) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "a.jsonl").write_text('{"text": "bab"}\n')
+    (tmp_path / "store" / "b.json").write_text(content)
+
+    summary, rows = scored(tmp_path / "store")
+
+    assert (summary.exit_code, len(rows)) == (exit_code, 1)
+    told = summary.left_out["b.json"] if exit_code else "\n".join(summary.notes)
+    assert "it is one JSON array, and not an object on each line: convert it, as with `jq -c" in told
+
+
 def test_an_archive_whose_name_says_that_it_holds_rows_is_missing(scored: Scored, tmp_path: Path) -> None:
     write(tmp_path / "store" / "a.parquet", "bab")
     (tmp_path / "store" / "b.csv.zip").write_bytes(archive("zip"))

@@ -22,7 +22,7 @@ from w2vray.store.opening import NAMELESS_FOLDER, UNREADABLE, errors_of, etag_of
 from w2vray.store.other_contents import KNOWN_BY, known_content, packed_as
 from w2vray.store.parquet import Parquet
 from w2vray.store.plain.csv import Csv, header_names
-from w2vray.store.plain.jsonl import JsonLines, is_object, require_lines
+from w2vray.store.plain.jsonl import JsonLines, is_array, is_object, names_any, require_lines
 from w2vray.store.plain.streams import COMPRESSED_ENDINGS, look
 from w2vray.store.units import Piece
 
@@ -106,15 +106,24 @@ def _text_format(handle: Any, name: str, columns: Sequence[str], read_as: ReadAs
     """
     try:
         head = look(handle)
+    except FileError:
+        if _is_json(name):
+            raise
+        return None
+    try:
         if is_object(head):
             return FORMATS["jsonl"]
         if _is_json(name):
             require_lines(head)
         if columns and set(columns) <= set(header_names(head, name, read_as.delimiter)):
             return FORMATS["csv"]
-    except FileError:
-        if _is_json(name):
-            raise
+    except FileError as error:
+        if not _is_json(name):
+            return None
+        if is_array(head):  # its name says nothing: the store's rows may be in it, or what goes with them
+            reason = FileReason.UNSUPPORTED if names_any(head, columns) else FileReason.PACKED
+            raise FileError(str(error), reason=reason) from error
+        raise
     return None
 
 
