@@ -11,9 +11,10 @@ from pyarrow import fs
 
 from w2vray.errors import CorpusError
 from w2vray.store import corpus as corpus_module
-from w2vray.store.corpus import Corpus, SourceFile, find_corpus, names_what_is_in, shared_files
+from w2vray.store.corpus import Corpus, SourceFile, find_corpus, shared_files
 from w2vray.store.describing import describe_files
 from w2vray.store.failures import Failure
+from w2vray.store.globs import names_what_is_in
 from w2vray.store.listing import list_folder
 from w2vray.store.places import absolute, open_store
 
