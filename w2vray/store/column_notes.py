@@ -46,8 +46,8 @@ def _of_missing(files: Sequence[Description], schemas: Mapping[SourceFile, pa.Sc
         ]
         if without:
             rest = f" and {len(without) - 1:,} more" if len(without) > 1 else ""
-            alike = next(filter(None, (alike(name, schemas[file.file]) for file in files)), "")
-            notes.append(f"column {name!r} is null for the rows of {without[0]}{rest}: no such column there{alike}")
+            other = next(filter(None, (alike(name, schemas[file.file]) for file in files)), "")
+            notes.append(f"column {name!r} is null for the rows of {without[0]}{rest}: no such column there{other}")
     return notes
 
 
