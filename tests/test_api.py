@@ -29,6 +29,7 @@ from w2vray.verbs import Names, Place, Places
 ROOT = Path(w2vray.__file__).parent
 
 FUNCTIONS = {
+    "calibrate": "CalibrateSettings",
     "evaluate": "EvaluateSettings",
     "evaluate_run": "EvaluateRunSettings",
     "import_model": "ImportModelSettings",
@@ -64,6 +65,7 @@ def python(code: str) -> str:
 def test_the_public_names_are_pinned_and_there() -> None:
     assert w2vray.__all__ == [
         "Bundle",
+        "CalibrationSummary",
         "EvaluationSummary",
         "Explanation",
         "Forecast",
@@ -80,8 +82,7 @@ def test_the_public_names_are_pinned_and_there() -> None:
         "VerifySummary",
         "W2vrayError",
         "__version__",
-        "connected",
-        *sorted(FUNCTIONS),
+        *sorted({"connected", *FUNCTIONS}),
     ]
     for name in w2vray.__all__:
         found = getattr(w2vray, name)
@@ -201,6 +202,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     for place in (
         "cluster.train.train",
         "cluster.evaluate.evaluate",
+        "cluster.calibrate.calibrate",
         "cluster.score.score",
         "run.forecast.forecast",
         "run.judging.evaluate_run",
@@ -252,6 +254,12 @@ COMMANDS: list[tuple[str, Callable[[], object]]] = [
             filters=9,
             tune_vectors=True,
             refit=True,
+        ),
+    ),
+    (
+        "calibrate a --model m --output n --target-precision 0.95 --per-label --confidence 0.9",
+        lambda: w2vray.calibrate(
+            "a", model="m", output=Path("n"), target_precision=0.95, per_label=True, confidence=0.9
         ),
     ),
     (

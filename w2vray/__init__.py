@@ -28,6 +28,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from w2vray.cluster.calibrate import CalibrationSummary
     from w2vray.cluster.evaluate import EvaluationSummary
     from w2vray.cluster.runtime import connected
     from w2vray.cluster.score import ScoreSummary
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from w2vray.text.lookup import Lookup
     from w2vray.vectors import Vectors
     from w2vray.verbs import (
+        calibrate,
         evaluate,
         evaluate_run,
         explain,
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bundle",
+    "CalibrationSummary",
     "EvaluationSummary",
     "Explanation",
     "Forecast",
@@ -78,6 +81,7 @@ __all__ = [
     "VerifySummary",
     "W2vrayError",
     "__version__",
+    "calibrate",
     "connected",
     "evaluate",
     "evaluate_run",
@@ -98,6 +102,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Bundle": "w2vray.models.directory",
+    "CalibrationSummary": "w2vray.cluster.calibrate",
     "EvaluationSummary": "w2vray.cluster.evaluate",
     "Explanation": "w2vray.scoring.spoken_words",
     "Forecast": "w2vray.run.forecast",
@@ -113,6 +118,7 @@ _HOME = {
     "Vectors": "w2vray.vectors",
     "VerifySummary": "w2vray.run.verify",
     "W2vrayError": "w2vray.errors",
+    "calibrate": "w2vray.verbs",
     "connected": "w2vray.cluster.runtime",
     "evaluate": "w2vray.verbs",
     "evaluate_run": "w2vray.verbs",

@@ -26,10 +26,11 @@ from w2vray.settings.explaining import ExplainSettings
 from w2vray.settings.forecasts import PlanSettings
 from w2vray.settings.models import ImportModelSettings
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings
-from w2vray.settings.verbs import EvaluateSettings, ScoreSettings, VerifySettings
+from w2vray.settings.verbs import CalibrateSettings, EvaluateSettings, ScoreSettings, VerifySettings
 from w2vray.training.settings import TrainSettings
 
 if TYPE_CHECKING:
+    from w2vray.cluster.calibrate import CalibrationSummary
     from w2vray.cluster.evaluate import EvaluationSummary
     from w2vray.cluster.score import ScoreSummary
     from w2vray.cluster.train import TrainSummary
@@ -46,6 +47,7 @@ __all__ = [
     "Names",
     "Place",
     "Places",
+    "calibrate",
     "evaluate",
     "evaluate_run",
     "explain",
@@ -240,6 +242,9 @@ def train(
     class_weight: Names = (),
     oov: str = "skip",
     calibrate: bool = True,
+    target_precision: float | None = None,
+    per_label: bool = False,
+    confidence: float | None = None,
     workers: str | int = 1,
     gpu: bool = False,
     precision: str = "float32",
@@ -321,6 +326,52 @@ def evaluate(
     from w2vray.cluster.evaluate import evaluate as evaluate_model
 
     return evaluate_model(settings, address=address, progress=progress or _silent, note=note or _silent)
+
+
+@_helped(CalibrateSettings)
+def calibrate(
+    labelled: Places,
+    *,
+    model: Place,
+    output: Place,
+    vectors: Place | None = None,
+    target_precision: float | None = None,
+    per_label: bool = False,
+    confidence: float | None = None,
+    text_column: Names = (),
+    label_column: str | None = None,
+    label_strip: bool | None = None,
+    label_separator: str | None = None,
+    unlabelled: Names = (),
+    where: str | None = None,
+    format: str | None = None,  # noqa: A002 - the option's name
+    delimiter: str | None = None,
+    table_version: int | None = None,
+    workers: int | None = None,
+    address: str | None = None,
+    note: Callable[[str], None] | None = None,
+) -> "CalibrationSummary":
+    """Fit a model's probabilities to labelled rows that its training did not see, on Ray, and write a new model.
+
+    ``address`` and ``note`` are as for ``train``.
+
+    Returns:
+        The temperatures, the calibration error before and after, and the thresholds where a precision was asked for.
+
+    Raises:
+        UnusableInputError: the arguments, the labelled store or the model cannot be used, or the rows do not suffice
+            for the precision that is wanted.
+
+    Examples:
+        ```python
+        summary = w2vray.calibrate("checked.csv", model="model", output="calibrated", target_precision=0.95)
+        summary.before.error, summary.after.error, summary.thresholds.kept  # (0.061, 0.018, 0.83)
+        ```
+    """
+    settings = _settings(CalibrateSettings, locals())
+    from w2vray.cluster.calibrate import calibrate as calibrate_model
+
+    return calibrate_model(settings, address=address, note=note or _silent)
 
 
 @_helped(ImportModelSettings)
@@ -413,6 +464,7 @@ def score(
     probabilities: bool = False,
     top_k: int | None = None,
     threshold: float | None = None,
+    no_threshold: bool = False,
     evidence: int | None = None,
     evidence_sample: int | None = None,
     explain_method: str = "model",

@@ -44,6 +44,7 @@ def with_verbs() -> click.Group:
     They are imported when one is called, and not before: their options are those of all models, and a model of the
     user's own that cannot be used is then an error as any other.
     """
+    from w2vray.cli.calibrating import calibrate
     from w2vray.cli.checking import report, sample
     from w2vray.cli.explaining import explain
     from w2vray.cli.info import info
@@ -58,6 +59,7 @@ def with_verbs() -> click.Group:
         models,
         train,
         evaluate,
+        calibrate,
         plan,
         score,
         verify,

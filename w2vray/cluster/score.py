@@ -5,6 +5,7 @@ holds the model, sees the shared vectors, and commits each unit by itself, so th
 """
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
 from w2vray.cluster.waiting import Note
 from w2vray.errors import CorpusError, FileError, RunError
 from w2vray.models.directory import Bundle
+from w2vray.models.thresholds import Thresholds
 from w2vray.notebooks import as_html
 from w2vray.run.answers import FinishedRun
 from w2vray.run.directory import MOST_ATTEMPTS, NOTED, SUCCESS, TOTALS, RunDirectory
@@ -65,6 +67,11 @@ class ScoreSummary:
     rejected: Mapping[str, int]  # why -> rows; of parts that an earlier version wrote, nobody counted why
     rows_abstained: int
     rows_truncated: int
+    rows_below_threshold: int  # of the scored ones: they have a known word, and keep no label
+    expected_kept: (
+        float | None
+    )  # of the rows with a known word, by the model's thresholds; None where they are not used
+    kept: float | None  # what came out; None where no row has a known word
     tokens: int  # of the scored rows
     tokens_found: int  # those that have a vector
     coverage: float | None  # their share; None where there are no tokens
@@ -98,6 +105,8 @@ class ScoreSummary:
             "rows": self.rows_in,
             "scored": self.rows_scored,
             "of them abstained": self.rows_abstained,
+            "share that kept a label": self.kept,
+            "share that was expected to": self.expected_kept,
             "rejected": self.rows_rejected,
             "rejected because": dict(self.rejected),
             "tokens with a vector": None if self.coverage is None else f"{self.coverage:.1%}",
@@ -182,12 +191,13 @@ def score(
             seconds = round(time.monotonic() - started, 3)
             corpus.ignored.add_all(ignored_files(plan.left_out))
             summary = _close(ours, plan, work, corpus, expected=request.fingerprint, seconds=seconds)
+            summary = _with_kept(summary, request, bundle)
             page = write_report(ours, corpus, bundle, summary, work)
     where = request.where.fitted(plan.schema) if request.where else None
     sample = partial(sample_texts, plan.units, corpus.roots, request.text_columns, where, plan.schema)
     warnings = coverage_warnings(summary.tokens, summary.tokens_found, vectors, bundle.config.rules, sample)
     found = None if planned is None else _held_against(planned, summary, settings)
-    return replace(summary, warnings=warnings, forecast=found, report=page)
+    return replace(summary, warnings=[*summary.warnings, *warnings], forecast=found, report=page)
 
 
 def write_report(run: RunDirectory, corpus: Corpus, bundle: Bundle, summary: ScoreSummary, work: _Work) -> str | None:
@@ -425,6 +435,8 @@ def _close(
         **totals,
         rejected=dict(rejected),
         coverage=coverage,
+        expected_kept=None,
+        kept=None,
         warnings=[],
         units=len(plan.units),
         units_skipped=work.skipped,
@@ -439,6 +451,42 @@ def _close(
         new_files=plan.new_files,
         exit_code=0 if complete and not too_many else 3,
     )
+
+
+def _rows_with_evidence(summary: ScoreSummary, *, multi_label: bool) -> int:
+    """Count the scored rows with a known word; of several labels, a row that is given none has not abstained."""
+    without = summary.rows_abstained - (0 if multi_label else summary.rows_below_threshold)
+    return summary.rows_scored - without
+
+
+def _with_kept(summary: ScoreSummary, request: Request, bundle: Bundle) -> ScoreSummary:
+    """Say which share of the rows with a known word keeps a label, and which one the model's thresholds expect."""
+    rows = _rows_with_evidence(summary, multi_label=bundle.config.multi_label)
+    kept = round((rows - summary.rows_below_threshold) / rows, 6) if rows else None
+    own = bundle.config.thresholds
+    if own is None or request.answer.threshold is not None or request.answer.no_threshold:
+        return replace(summary, kept=kept)
+    return replace(summary, kept=kept, expected_kept=own.kept, warnings=_unlike(kept, rows, own))
+
+
+_FAR = 0.05
+"""Difference of the share that keeps a label from the expected one which is told, if it is no chance either."""
+
+
+def _unlike(kept: float | None, rows: int, own: Thresholds) -> list[str]:
+    """Say that rows are not like those that thresholds were chosen on, where far more or fewer keep a label."""
+    if kept is None:
+        return []
+    share = (kept * rows + own.kept * own.rows) / (rows + own.rows)
+    by_chance = 3 * math.sqrt(share * (1 - share) * (1 / rows + 1 / max(own.rows, 1)))
+    if abs(kept - own.kept) <= max(_FAR, by_chance):
+        return []
+    line = (
+        f"{kept:.1%} of the rows with a known word kept a label, and {own.kept:.1%} were expected to: these rows are "
+        "not like those that the model's thresholds were chosen on, so the precision that they promise may not hold. "
+        "Check some by hand, and `calibrate` the model on them"
+    )
+    return [line]
 
 
 def _deleted_note(rows: int) -> list[str]:

@@ -23,7 +23,7 @@ from w2vray.cluster.train_labels import (
 )
 from w2vray.cluster.train_summary import TrainSummary
 from w2vray.cluster.train_worker import WorkerConfig
-from w2vray.cluster.trained_model import fingerprint_of, history_of, model_config
+from w2vray.cluster.trained_model import fingerprint_of, history_of, model_config, thresholds_of
 from w2vray.cluster.trained_page import write_model_page
 from w2vray.cluster.trainer import Progress, require_workers, run_trainer
 from w2vray.cluster.waiting import Note
@@ -43,7 +43,7 @@ from w2vray.store.labels import label_order
 from w2vray.store.sampling import sample_texts
 from w2vray.text.keys import TextSample
 from w2vray.training.example_files import ExampleCounts, ExampleFile
-from w2vray.training.fit import BEST, CONVERGED, CURVE, SEARCH, TEMPERATURES, Task
+from w2vray.training.fit import BEST, CONVERGED, CURVE, HELD_OUT, SEARCH, TEMPERATURES, Task
 from w2vray.training.objectives import label_weights, objective
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
@@ -199,6 +199,8 @@ def _train(
         }
         config = model_config(settings, model, labels, vectors, training, multi_label=stores[0].multi_label)
         config = replace(config, temperatures=tuple(state.get(TEMPERATURES, ())))
+        if settings.target_precision is not None:
+            config = replace(config, thresholds=thresholds_of(settings, config, state.get(HELD_OUT)))
         weights = {name: value.numpy() for name, value in state[BEST].items()}
         test, rows = None, None
         if test_texts is not None:
@@ -231,6 +233,8 @@ def _train(
         curve=curve,
         refit=refitted,
         temperatures=config.temperatures,
+        thresholds=config.thresholds,
+        labels_without_promise=[] if config.thresholds is None else config.thresholds.without_promise(labels),
         tokens=total.tokens,
         tokens_found=total.tokens_found,
         coverage=share_found(total.tokens, total.tokens_found),
@@ -273,6 +277,7 @@ def _task(
         seed=settings.seed,
         precision=settings.precision,
         calibrate=settings.calibrate,
+        keep_held_out=settings.target_precision is not None,
     )
 
 

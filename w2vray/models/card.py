@@ -50,7 +50,7 @@ def model_card(config: "ModelConfig") -> str:
                 "Versions": ", ".join(f"{name} {number}" for name, number in _mapping(history.get("versions")).items()),
             },
         ),
-        _lines("How good it is", {**_measured(history), "Probabilities": _calibration(config)}),
+        _lines("How good it is", {**_measured(history), "Probabilities": _calibration(config), **_promise(config)}),
         USE,
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -104,6 +104,20 @@ def _calibration(config: "ModelConfig") -> str:
     least, most = min(config.temperatures), max(config.temperatures)
     told = f"temperature {least:.3g}" if least == most else f"temperatures {least:.3g} to {most:.3g}"
     return f"calibrated on rows that were not learnt from ({told})"
+
+
+def _promise(config: "ModelConfig") -> dict[str, str]:
+    """Return what the model's thresholds promise."""
+    found = config.thresholds
+    if found is None:
+        return {}
+    of_each = "of each label that is kept" if len(found.values) > 1 else "of the labels that are kept"
+    missing = found.without_promise(config.labels)
+    told = f"; never kept, because the rows did not suffice: {_labels(missing)}" if missing else ""
+    return {
+        "Thresholds": f"at least {found.precision:.4g} {of_each} are right, with {found.confidence:.4g} confidence, on "
+        f"rows like the {found.rows:,} that they were chosen on; {found.kept:.1%} of those kept a label{told}"
+    }
 
 
 def _measured(history: Mapping[str, Any]) -> dict[str, str]:

@@ -48,6 +48,7 @@ def explained(
         most=answer.evidence,
         method=answer.explain_method,
         threshold=answer.threshold,
+        no_threshold=answer.no_threshold,
         chosen_N=None if answer.evidence_sample is None else place_keys(rows) <= np.uint64(up_to),
     )
     return replace(scores, evidence=evidence)

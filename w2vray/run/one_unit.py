@@ -96,6 +96,7 @@ def score_unit(
             rows_rejected=len(rejected),
             rows_abstained=pc.sum(pc.not_equal(scores["status"], Status.SCORED.value)).as_py() or 0,
             rows_truncated=texts.truncated,
+            rows_below_threshold=request.answer.below(answers),
             tokens=int(answers.token_counts_N.sum(dtype=np.int64)),
             tokens_found=int(answers.found_counts_N.sum(dtype=np.int64)),
         )
@@ -109,6 +110,7 @@ def score_unit(
         refused=refused or None,
         rows_abstained=counts["rows_abstained"],
         rows_truncated=counts["rows_truncated"],
+        rows_below_threshold=counts["rows_below_threshold"],
         tokens=counts["tokens"],
         tokens_found=counts["tokens_found"],
         rows_deleted=unit.rows_deleted,

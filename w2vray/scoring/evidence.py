@@ -70,6 +70,7 @@ def evidence_of(
     most: int = 3,
     method: str = "model",
     threshold: float | None = None,
+    no_threshold: bool = False,
     chosen_N: npt.NDArray[np.bool_] | None = None,
 ) -> pa.ListArray:
     """Return the evidence of texts as a column: up to ``most`` pieces of each, the heaviest first.
@@ -84,6 +85,7 @@ def evidence_of(
         most: pieces of a text.
         method: ``model`` or ``occlusion``.
         threshold: from which on a model of several labels gives one.
+        no_threshold: whether the model's own are left aside.
         chosen_N: which texts are explained, where not all are; the others are null.
 
     Raises:
@@ -91,7 +93,7 @@ def evidence_of(
     """
     require_evidence(scorer.bundle, method)
     scores = scorer.score_array(texts) if scores is None else scores
-    explained_N = scores.explained_N(threshold)
+    explained_N = scores.explained_N(threshold, no_threshold=no_threshold)
     if chosen_N is not None:
         explained_N &= chosen_N
     explaining = _Explaining(scorer, method)

@@ -79,6 +79,7 @@ class TextScorer:
         self._independent = bool(getattr(config.settings, "independent", False))
         self.device = device
         self._sharpness = 1 / np.array(config.temperatures, dtype=np.float32) if config.temperatures else None
+        self._limits = config.thresholds.limits if config.thresholds else ()
         self.bundle, self._vectors = bundle, vectors.for_oov(config.oov)
         vectors = self._vectors
         self.table_VD = vectors.table_VD
@@ -170,7 +171,8 @@ class TextScorer:
         probabilities_NC, label_N = self.answer(logits_NC, ids.evidence_N, each_alone, NO_LABEL)
         if self._independent:
             label_N = last_of_the_best(probabilities_NC, label_N)
-        return Scores(self.labels, label_N, probabilities_NC, ids.token_counts_N, ids.found_counts_N, self.multi_label)
+        counts = (ids.token_counts_N, ids.found_counts_N)
+        return Scores(self.labels, label_N, probabilities_NC, *counts, self.multi_label, self._limits)
 
     def made_rows(self, words: tuple[str, ...]) -> npt.NDArray[np.float32] | None:
         """Return made_MD for the words of a block that have no row."""
@@ -180,7 +182,7 @@ class TextScorer:
         if not scores:
             empty = np.empty(0, dtype=np.int32)
             none_NC = np.empty((0, len(self.labels)), dtype=np.float32)
-            return Scores(self.labels, empty, none_NC, empty, empty, self.multi_label)
+            return Scores(self.labels, empty, none_NC, empty, empty, self.multi_label, self._limits)
         return Scores(
             self.labels,
             np.concatenate([part.label_N for part in scores]),
@@ -188,6 +190,7 @@ class TextScorer:
             np.concatenate([part.token_counts_N for part in scores]),
             np.concatenate([part.found_counts_N for part in scores]),
             self.multi_label,
+            self._limits,
         )
 
 
