@@ -39,9 +39,9 @@ _PIECE = re.compile(r"(<!-- figures: ([\w ,-]+) -->\n).*?(<!-- end of figures --
 Row = Mapping[str, Any]
 
 
-def accuracies() -> dict[tuple[str, str, str, str], Row]:
+def accuracies(file: str = "accuracy") -> dict[tuple[str, str, str, str], Row]:
     """Return the accuracy figures by set, vectors, model and words."""
-    return {tuple(figure["row"].values()): figure for figure in _read("accuracy")["figures"]}
+    return {tuple(figure["row"].values()): figure for figure in _read(file)["figures"]}
 
 
 def speeds(file: str = "speed") -> dict[tuple[str, str], Row]:
@@ -141,6 +141,26 @@ def accuracy_of_all_vectors() -> str:
             ]
             rows.append([name if number == 0 else "", title, *cells])
     return _table(["set", "vectors", *RECURRENT], rows).replace("|  |", "| |")
+
+
+def accuracy_of_pieces() -> str:
+    """Return tables of pieces of words beside one of words, frozen."""
+    found = accuracies("accuracy-pieces")
+    tables = {
+        "glove50": "GloVe, 50 numbers",
+        "wordllama256": "WordLlama, 256 numbers",
+        "tokenlearn64": "multilingual tokenlearn, 64 numbers",
+    }
+    columns = {
+        f"`{model}`, {title}": (vectors, model, "frozen")
+        for model in ("average", "cnn")
+        for vectors, title in tables.items()
+    }
+    rows = [
+        [name, *(_cell(found.get((name, *key))) for key in columns.values())]
+        for name in dict.fromkeys(key[0] for key in found)
+    ]
+    return _table(["set", *columns], rows)
 
 
 # Speed
@@ -263,6 +283,8 @@ PIECES: Mapping[str, Callable[[], str]] = {
     "accuracy beside tools": accuracy_beside_tools,
     "accuracy beside plain networks": accuracy_beside_plain_networks,
     "accuracy of all vectors": accuracy_of_all_vectors,
+    "accuracy of pieces": accuracy_of_pieces,
+    "accuracy of pieces, measured": lambda: _measured("accuracy-pieces"),
     "accuracy, measured": lambda: _measured("accuracy"),
     "speed, measured": lambda: _measured("speed"),
     "speed of jobs": speed_of_jobs,

@@ -38,7 +38,7 @@ FAMILIES = ("plain", "glove", "googlenews", "fasttext", "cased", "uncased", "twi
 ON_BAD = ("record", "skip", "fail")
 OOV_CHOICES = ("skip", "zero", "unknown", "subword")
 SPECIAL_OOV = ("zero", "unknown")  # one row of the model's own stands for every word without a vector
-STORE_FORMATS = ("parquet", "jsonl", "csv")
+STORE_FORMATS = ("parquet", "jsonl", "csv", "fasttext")
 EXPLAIN_METHODS = ("model", "occlusion")
 SCORE_PRECISIONS = ("float32", "tf32", "bfloat16")
 

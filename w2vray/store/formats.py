@@ -22,7 +22,9 @@ from w2vray.store.opening import NAMELESS_FOLDER, UNREADABLE, errors_of, etag_of
 from w2vray.store.other_contents import KNOWN_BY, known_content, packed_as
 from w2vray.store.parquet import Parquet
 from w2vray.store.plain.csv import Csv, header_names
-from w2vray.store.plain.jsonl import JsonLines, is_array, is_object, names_any, require_lines
+from w2vray.store.plain.fasttext import FastText, begins_with_label
+from w2vray.store.plain.json_heads import is_array, is_object, names_any, require_lines
+from w2vray.store.plain.jsonl import JsonLines
 from w2vray.store.plain.streams import COMPRESSED_ENDINGS, look
 from w2vray.store.units import Piece
 
@@ -56,7 +58,7 @@ class Format(Protocol):
         """
 
 
-FORMATS: dict[str, Format] = {made.name: made for made in (Parquet(), JsonLines(), Csv())}
+FORMATS: dict[str, Format] = {made.name: made for made in (Parquet(), JsonLines(), Csv(), FastText())}
 """The formats by name. A file is taken for the first where nothing tells another."""
 
 
@@ -65,7 +67,7 @@ _OF_NO_FORMAT = frozenset({FileReason.UNKNOWN_FORMAT, FileReason.UNSUPPORTED})
 _OTHER_DATA_ENDINGS = frozenset(["orc", "avro", "arrow", "feather", "ipc"])
 _CHECKSUMS = frozenset(["crc", "md5", "sha1", "sha256", "sha512", "asc", "sig", "dvc"])
 _COMPRESSED_ENDINGS = frozenset([*COMPRESSED_ENDINGS, "bz2", "xz", "lz4", "snappy"])
-_TEXTS = frozenset(["jsonl", "csv"])
+_TEXTS = frozenset(["jsonl", "csv", "fasttext"])
 
 
 def _says_data(name: str) -> bool:
@@ -113,6 +115,8 @@ def _text_format(handle: Any, name: str, columns: Sequence[str], read_as: ReadAs
     try:
         if is_object(head):
             return FORMATS["jsonl"]
+        if begins_with_label(head):
+            return FORMATS["fasttext"]
         if _is_json(name):
             require_lines(head)
         if columns and set(columns) <= set(header_names(head, name, read_as.delimiter)):
