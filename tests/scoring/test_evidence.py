@@ -13,6 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fixtures.hostile_texts import hostile_texts
 from tests.models.own_model import MEAN_MAX, MeanMaxModel, MeanMaxSettings
 from w2vray.cli.predicting import predict_lines
 from w2vray.errors import ConfigError
@@ -25,6 +26,7 @@ from w2vray.models.evidence import direction_of
 from w2vray.scoring.answers import Answer, Scores
 from w2vray.scoring.device_scorer import DeviceScorer
 from w2vray.scoring.evidence import evidence_of
+from w2vray.scoring.explaining import ExplainingScorer
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.device import Device
 from w2vray.settings.verbs import PredictSettings
@@ -42,6 +44,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "average, any labels": {"kind": "average", "multi_label": True, "temperatures": (0.5, 1.0, 2.0)},
     "average, one row for unknown words": {"kind": "average", "oov": "unknown"},
     "cnn": {"kind": "cnn"},
+    "cnn of many filters": {"kind": "cnn", "settings": CnnSettings(widths=(3, 1, 6, 2), filters=21)},
     "cnn, any labels": {"kind": "cnn", "multi_label": True},
     "cnn, calibrated, zeros for unknown words": {"kind": "cnn", "oov": "zero", "temperatures": (2.0,)},
 }
@@ -232,6 +235,39 @@ def test_every_way_to_score_gives_the_same_evidence(name: str, scorers: dict[str
             assert (row is None) == (same is None)
             for ours, theirs in zip(row or (), same or (), strict=True):
                 assert {**ours, "weight": pytest.approx(ours["weight"], abs=1e-5)} == theirs
+
+
+@pytest.mark.parametrize("name", MODELS)
+@settings(max_examples=40)
+@given(some=st.lists(texts | hostile_texts, max_size=6), most=st.integers(1, 5), threshold=st.sampled_from([0, None]))
+def test_explained_in_one_go_every_text_has_the_answer_and_the_evidence_that_it_has_else(
+    name: str, scorers: dict[str, TextScorer], some: list[str], most: int, threshold: float | None
+) -> None:
+    """As the plain model of the kernels finds it; weights may differ in their last bits, and the order with them."""
+    scorer = scorers[name]
+    scores = scorer.score(some)
+    assert ExplainingScorer.usable(scorer)
+
+    explained = ExplainingScorer(scorer, most=most, threshold=threshold).score_array(array(some))
+
+    assert explained.probabilities_NC.tobytes() == scores.probabilities_NC.tobytes()
+    assert explained.label_N.tolist() == scores.label_N.tolist()
+    assert explained.evidence is not None
+    explained.evidence.validate(full=True)
+    every = evidence_of(scorer, array(some), scores, most=ALL, threshold=threshold).to_pylist()
+    for row, whole in zip(explained.evidence.to_pylist(), every, strict=True):
+        assert (row is None) == (whole is None)
+        if row is not None and whole is not None:
+            weights = {(piece["text"], piece["start"], piece["end"]): piece["weight"] for piece in whole}
+            for piece in row:
+                place = piece["text"], piece["start"], piece["end"]
+                assert piece["weight"] == pytest.approx(weights.get(place, 0), abs=1e-5, rel=1e-5)
+            sizes = [abs(piece["weight"]) for piece in row]
+            assert sizes == sorted(sizes, reverse=True)
+            expected = [abs(piece["weight"]) for piece in whole[:most]]
+            assert [size for size in sizes if size > 1e-5] == pytest.approx(
+                [size for size in expected if size > 1e-5], abs=1e-5, rel=1e-5
+            )
 
 
 class TestSeveralLabels:

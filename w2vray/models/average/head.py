@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.projecting import ProjectedRows
+from w2vray.kernels.weighing import Heaviest, heaviest_ids, weigh_ids
 from w2vray.models.average.adding import add_rows
 from w2vray.models.average.settings import AverageSettings, TunedAverageSettings
+from w2vray.models.evidence import Numbers, Weigh
 from w2vray.text.lookup import Ids
 
 __all__ = ["AverageHead"]
@@ -47,3 +49,36 @@ class AverageHead:
         units_ND = sums_NP / np.maximum(lengths_N, np.finfo(np.float64).tiny)[:, None]
         logits_NC: npt.NDArray[np.float32] = (units_ND @ self._dense_DC + self._bias_C).astype(np.float32)
         return logits_NC
+
+    def explained(
+        self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], Weigh]:
+        """Return logits_NC, and what tells the words that weighed most."""
+
+        def weigh(label_N: npt.NDArray[np.int32], directions_CC: Numbers, most: int) -> Heaviest:
+            return self._heaviest(ids, rows, made_MD, label_N, directions_CC, most)
+
+        return self.logits(ids, rows, made_MD), weigh
+
+    def _heaviest(
+        self,
+        ids: Ids,
+        rows: ProjectedRows,
+        made_MD: npt.NDArray[np.float32],
+        label_N: npt.NDArray[np.int32],
+        directions_CC: Numbers,
+        most: int,
+    ) -> Heaviest:
+        gains_CP = directions_CC if self._dense_DC is None else directions_CC @ self._dense_DC.T
+        weight_L = np.empty(len(ids.ids_L))
+        divisor_N = np.maximum(ids.lengths_N, 1).astype(np.float64)
+        sums_NP = np.zeros((len(ids) if self._dense_DC is not None else 0, len(self.bias_P)))
+        for span in rows.spans(ids.ids_L, made_MD, lambda stop: stop):
+            part = span.places_L, span.start, span.stop, ids.offsets_N1, ids.text_at(span.start), rows.rows_RP
+            weigh_ids(*part, label_N, np.ascontiguousarray(gains_CP), weight_L)
+            if self._dense_DC is not None:
+                add_rows(*part, sums_NP)
+        if self._dense_DC is not None:
+            divisor_N = np.maximum(np.linalg.norm(sums_NP, axis=1), np.finfo(np.float64).tiny)
+        counts_N, first_O, weight_O = heaviest_ids(weight_L, ids.offsets_N1, label_N, divisor_N, most)
+        return Heaviest(counts_N, first_O, first_O, weight_O)
