@@ -105,13 +105,15 @@ def window_of(words: int, *, tracked: bool = False) -> Any:
             for piece in pieces[1:]:
                 total = builder.fadd(total, builder.load(vector_at(piece, filter_), align=4))
             so_far = builder.load(vector_at(highest, filter_), align=4)
-            higher = builder.select(builder.fcmp_ordered(">", total, so_far), total, so_far)
-            builder.store(higher, vector_at(highest, filter_), align=4)
-            if tracked:
+            is_higher = builder.fcmp_ordered(">", total, so_far)
+            if not tracked:
+                builder.store(builder.select(is_higher, total, so_far), vector_at(highest, filter_), align=4)
+                return
+            some = builder.icmp_unsigned("!=", builder.bitcast(is_higher, byte), byte(0))
+            with builder.if_then(some, likely=False):  # the longer the text, the fewer windows are the highest so far
+                builder.store(builder.select(is_higher, total, so_far), vector_at(highest, filter_), align=4)
                 where = builder.bitcast(builder.gep(first_at, [filter_]), starts.type.as_pointer())
-                is_higher = builder.fcmp_ordered(">", total, so_far)
-                found = builder.select(is_higher, starts, builder.load(where, align=4))
-                builder.store(found, where, align=4)
+                builder.store(builder.select(is_higher, starts, builder.load(where, align=4)), where, align=4)
 
         lines = builder.sdiv(filters, index(_LINE))
         with cgutils.for_range(builder, lines) as loop:

@@ -120,28 +120,37 @@ def heaviest_windows(
     counts_N = np.zeros(texts, dtype=np.int64)
     first_O, last_O = np.empty(texts * most, dtype=np.int64), np.empty(texts * most, dtype=np.int64)
     weight_O = np.empty(texts * most, dtype=np.float32)
-    key_F = np.empty(filters, dtype=np.int64)
+    slots = 4
+    while slots < 4 * filters:
+        slots *= 2
+    key_I, weight_I = np.full(slots, -1, dtype=np.int64), np.empty(slots, dtype=np.float64)  # open addressing
+    place_F = np.empty(filters, dtype=np.int64)
     done = 0
     for text in range(texts):
         label, words = label_N[text], offsets_N1[text + 1] - offsets_N1[text]
         if label < 0:
             continue
+        windows = 0
         for f in range(filters):
             start = np.int64(at_NF[text, f])
             end = min(start + widths[f * len(widths) // filters], words)
-            key_F[f] = max(start, 0) * (words + 1) + end
-        order_F = np.argsort(key_F, kind="mergesort")
+            key = max(start, 0) * (words + 1) + end
+            place = (key * 0x9E3779B1 >> 8) & (slots - 1)
+            while key_I[place] != key:
+                if key_I[place] < 0:
+                    key_I[place], weight_I[place], place_F[windows] = key, 0.0, place
+                    windows += 1
+                    break
+                place = (place + 1) & (slots - 1)
+            weight_I[place] += gains_CF[label, f] * features_XF[text, f]
         count = 0
-        f = 0
-        while f < filters:
-            key, total = key_F[order_F[f]], 0.0
-            while f < filters and key_F[order_F[f]] == key:
-                total += gains_CF[label, order_F[f]] * features_XF[text, order_F[f]]
-                f += 1
+        for window in range(windows):
+            key, weight = key_I[place_F[window]], np.float32(weight_I[place_F[window]])
+            key_I[place_F[window]] = -1
             count = keep_if_heavy(
                 key // (words + 1),
                 key % (words + 1) - 1,
-                np.float32(total),
+                weight,
                 count,
                 first_O[done : done + most],
                 last_O[done : done + most],

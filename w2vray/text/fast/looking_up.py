@@ -105,13 +105,15 @@ class FastLookup:
                 self._misses = grown(self._misses, self._count)
         self._resolve()
         entries = Entries(self._rows, self._made, self._offsets)
-        ids_L, offsets_N1, token_counts_N, found_counts_N, made = assemble(
-            self._codes[:tokens], ends_N, entries, self._oov_ids, len(self._words)
+        ids_L, tokens_L, offsets_N1, token_counts_N, found_counts_N, made = assemble(
+            self._codes[:tokens], ends_N, entries, self._oov_ids, len(self._words), self._noting
         )
         words = list(self._words) if len(made) else []
         if self._noting:
             ways_N[rewrote] = BY_PYTHON
-        scanned = Scanned(source, flat, ways_N, self._codes[:tokens], self._starts[:tokens], ends_N)
+        scanned = Scanned(
+            source, flat, ways_N, self._codes[:tokens], self._starts[:tokens], ends_N, tokens_L, offsets_N1
+        )
         if tokens > _KEPT_CODES:
             self._codes = np.empty(_CODES, dtype=np.int32)
             self._starts = np.empty(_CODES if self._noting else 0, dtype=np.int64)

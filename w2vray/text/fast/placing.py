@@ -41,6 +41,8 @@ class Scanned(NamedTuple):
     codes_L: npt.NDArray[np.int32]
     starts_L: npt.NDArray[np.int64]  # bytes of flat
     ends_N: npt.NDArray[np.int64]  # tokens before the end of each text
+    tokens_L: npt.NDArray[np.int64]  # which token each id is of
+    offsets_N1: npt.NDArray[np.int64]  # ids before each text
 
 
 class Spans(NamedTuple):
@@ -55,51 +57,31 @@ class Spans(NamedTuple):
 @kernel
 def _tokens_of(
     codes_L: npt.NDArray[np.int32],
-    ends_N: npt.NDArray[np.int64],
+    tokens_L: npt.NDArray[np.int64],
     entries: Entries,
     oov: OovIds,
-    text_O: npt.NDArray[np.int64],
     id_O: npt.NDArray[np.int64],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the token of each id, which is given by its number in its text, and which of the token's entries it is of.
-
-    The texts ascend.
-    """
+    """Return the token of each id of the block, and which of the token's entries it is of."""
     rows_E, made_E, offsets_W1 = entries.rows_E, entries.made_E, entries.offsets_W1
-    token_O, entry_O = np.empty(len(text_O), dtype=np.int64), np.empty(len(text_O), dtype=np.int64)
-    most = 0
-    for text in range(len(ends_N)):
-        most = max(most, ends_N[text] - (ends_N[text - 1] if text else 0))
-    token_I, entry_I = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
-    done = np.int64(-1)
-    for piece in range(len(text_O)):
-        text = text_O[piece]
-        if text != done:
-            done = text
-            ids = 0
-            for token in range(ends_N[text - 1] if text else 0, ends_N[text]):
-                code = codes_L[token]
-                more = 1 if code >= 0 else offsets_W1[-code] - offsets_W1[-1 - code]
-                if ids + more > len(token_I):
-                    room = 2 * (ids + more)
-                    token_I, entry_I = _with_room(token_I, room), _with_room(entry_I, room)
-                if code >= 0:
-                    token_I[ids], entry_I[ids] = token, 0
-                    ids += 1
-                    continue
-                for entry in range(offsets_W1[-1 - code], offsets_W1[-code]):
-                    if rows_E[entry] >= 0 or oov.special >= 0 or made_E[entry] >= 0:
-                        token_I[ids], entry_I[ids] = token, entry - offsets_W1[-1 - code]
-                        ids += 1
-        token_O[piece], entry_O[piece] = token_I[id_O[piece]], entry_I[id_O[piece]]
+    token_O, entry_O = np.empty(len(id_O), dtype=np.int64), np.zeros(len(id_O), dtype=np.int64)
+    for piece in range(len(id_O)):
+        id_ = id_O[piece]
+        token = tokens_L[id_]
+        token_O[piece] = token
+        code = codes_L[token]
+        if code >= 0:
+            continue
+        before = 0  # ids of the token, before this one
+        while id_ > before and tokens_L[id_ - before - 1] == token:
+            before += 1
+        for entry in range(offsets_W1[-1 - code], offsets_W1[-code]):
+            if rows_E[entry] >= 0 or oov.special >= 0 or made_E[entry] >= 0:
+                if before == 0:
+                    entry_O[piece] = entry - offsets_W1[-1 - code]
+                    break
+                before -= 1
     return token_O, entry_O
-
-
-@inlined
-def _with_room(values: npt.NDArray[np.int64], room: int) -> npt.NDArray[np.int64]:
-    grown = np.empty(room, dtype=np.int64)
-    grown[: len(values)] = values
-    return grown
 
 
 @inlined
@@ -191,9 +173,13 @@ class Places:
             last_O: and of its last.
         """
         scanned = self.scanned
-        noted = scanned.codes_L, scanned.ends_N, self.entries, self.oov_ids
-        first, last = (_tokens_of(*noted, text_O, id_O) for id_O in (first_O, last_O))
-        first_byte_O, end_byte_O = self._bytes(*first)[0], self._bytes(*last)[1]
+        noted = scanned.codes_L, scanned.tokens_L, self.entries, self.oov_ids
+        begin_O = scanned.offsets_N1[text_O]
+        first = _tokens_of(*noted, begin_O + first_O)
+        last = first if last_O is first_O else _tokens_of(*noted, begin_O + last_O)
+        first_byte_O, end_byte_O = self._bytes(*first)
+        if last is not first:
+            end_byte_O = self._bytes(*last)[1]
         characters = getattr(self.reader, "characters", None)
         spans = Spans(
             *_in_source(
