@@ -17,6 +17,7 @@ from tests.fixtures.hostile_texts import hostile_texts
 from tests.models.own_model import MEAN_MAX, MeanMaxModel, MeanMaxSettings
 from w2vray.cli.predicting import predict_lines
 from w2vray.errors import ConfigError
+from w2vray.kernels import projecting
 from w2vray.models import kinds
 from w2vray.models.average.settings import AverageSettings
 from w2vray.models.cnn.network import CnnModel
@@ -44,7 +45,11 @@ MODELS: dict[str, dict[str, Any]] = {
     "average, any labels": {"kind": "average", "multi_label": True, "temperatures": (0.5, 1.0, 2.0)},
     "average, one row for unknown words": {"kind": "average", "oov": "unknown"},
     "cnn": {"kind": "cnn"},
-    "cnn of many filters": {"kind": "cnn", "settings": CnnSettings(widths=(3, 1, 6, 2), filters=21)},
+    "cnn of many filters": {
+        "kind": "cnn",
+        "settings": CnnSettings(widths=(3, 1, 6, 2), filters=21),
+        "temperatures": (40.0,),
+    },
     "cnn, any labels": {"kind": "cnn", "multi_label": True},
     "cnn, calibrated, zeros for unknown words": {"kind": "cnn", "oov": "zero", "temperatures": (2.0,)},
 }
@@ -268,6 +273,21 @@ def test_explained_in_one_go_every_text_has_the_answer_and_the_evidence_that_it_
             assert [size for size in sizes if size > 1e-5] == pytest.approx(
                 [size for size in expected if size > 1e-5], abs=1e-5, rel=1e-5
             )
+
+
+@pytest.mark.parametrize("name", ["average", "average of length 1", "cnn"])
+@given(some=st.lists(texts, max_size=6))
+def test_words_that_gave_their_places_to_others_weigh_the_same(
+    name: str, scorers: dict[str, TextScorer], some: list[str]
+) -> None:
+    """Where the projected rows of a block's words do not fit in the room that there is."""
+    roomy = scorers[name]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(projecting, "LEAST_PLACES", 5)
+        crowded = TextScorer(roomy.bundle, roomy._vectors, projection_cache=0)
+        explained = ExplainingScorer(crowded, most=3, threshold=0).score_array(array(some))
+
+    assert explained.evidence == ExplainingScorer(roomy, most=3, threshold=0).score_array(array(some)).evidence
 
 
 class TestSeveralLabels:

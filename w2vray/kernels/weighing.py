@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from w2vray.kernels.compiling import inlined, kernel
 
-__all__ = ["Heaviest", "heaviest_ids", "keep_if_heavy", "weigh_ids"]
+__all__ = ["Heaviest", "heaviest_ids", "heaviest_rows", "keep_if_heavy", "weigh_ids"]
 
 
 class Heaviest(NamedTuple):
@@ -86,29 +86,70 @@ def heaviest_ids(
     """Return how many ids of each text weigh most, which, and what they weigh; a text without a label has none."""
     texts = len(label_N)
     counts_N = np.zeros(texts, dtype=np.int64)
-    room = 0
-    for text in range(texts):
-        room += min(most, offsets_N1[text + 1] - offsets_N1[text]) if label_N[text] >= 0 else 0
-    first_O, weight_O = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.float32)
-    last_O = np.empty(room, dtype=np.int64)
+    first_O, last_O, weight_O = _room(offsets_N1, label_N, most)
     done = 0
     for text in range(texts):
         if label_N[text] < 0:
             continue
         begin, end = offsets_N1[text], offsets_N1[text + 1]
         stop = done + min(most, end - begin)
-        count = 0
+        first_M, last_M, weight_M = first_O[done:stop], last_O[done:stop], weight_O[done:stop]
+        count, least = 0, np.float32(0)
         for position in range(begin, end):
             weight = np.float32(weight_L[position] / divisor_N[text])
-            count = keep_if_heavy(
-                position - begin,
-                position - begin,
-                weight,
-                count,
-                first_O[done:stop],
-                last_O[done:stop],
-                weight_O[done:stop],
-            )
+            if abs(weight) > least:
+                place = position - begin
+                count = keep_if_heavy(place, place, weight, count, first_M, last_M, weight_M)
+                least = abs(weight_M[count - 1]) if count == len(weight_M) else np.float32(0)
+        counts_N[text] = count
+        done += count
+    return counts_N, first_O[:done], weight_O[:done]
+
+
+@inlined
+def _room(
+    offsets_N1: npt.NDArray[np.int64], label_N: npt.NDArray[np.int32], most: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    room = 0
+    for text in range(len(label_N)):
+        if label_N[text] >= 0:
+            room += min(most, offsets_N1[text + 1] - offsets_N1[text])
+    return np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int64), np.empty(room, dtype=np.float32)
+
+
+@kernel
+def heaviest_rows(
+    places_L: npt.NDArray[np.int32],
+    offsets_N1: npt.NDArray[np.int64],
+    rows_RP: npt.NDArray[np.float32],
+    label_N: npt.NDArray[np.int32],
+    gains_CP: npt.NDArray[np.float64],
+    divisor_N: npt.NDArray[np.float64],
+    most: int,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Do what ``weigh_ids`` and then ``heaviest_ids`` do, where the rows of a whole block are in place."""
+    texts = len(label_N)
+    counts_N = np.zeros(texts, dtype=np.int64)
+    first_O, last_O, weight_O = _room(offsets_N1, label_N, most)
+    done = 0
+    for text in range(texts):
+        label = label_N[text]
+        if label < 0:
+            continue
+        begin, end = offsets_N1[text], offsets_N1[text + 1]
+        stop = done + min(most, end - begin)
+        first_M, last_M, weight_M = first_O[done:stop], last_O[done:stop], weight_O[done:stop]
+        count, least = 0, np.float32(0)
+        for position in range(begin, end):
+            row = places_L[position]
+            total = 0.0
+            for p in range(rows_RP.shape[1]):
+                total += gains_CP[label, p] * rows_RP[row, p]
+            weight = np.float32(total / divisor_N[text])
+            if abs(weight) > least:
+                place = position - begin
+                count = keep_if_heavy(place, place, weight, count, first_M, last_M, weight_M)
+                least = abs(weight_M[count - 1]) if count == len(weight_M) else np.float32(0)
         counts_N[text] = count
         done += count
     return counts_N, first_O[:done], weight_O[:done]

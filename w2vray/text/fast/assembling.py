@@ -39,7 +39,7 @@ def assemble(
     noting: bool,
 ) -> tuple[
     npt.NDArray[np.int32],
-    npt.NDArray[np.int64],
+    npt.NDArray[np.int32],
     npt.NDArray[np.int64],
     npt.NDArray[np.int32],
     npt.NDArray[np.int32],
@@ -62,7 +62,7 @@ def assemble(
     made = 0
     texts = len(ends_N)
     ids_L = np.empty(len(codes_L), dtype=np.int32)
-    tokens_L = np.empty(len(codes_L) if noting else 0, dtype=np.int64)
+    tokens_L = np.empty(len(codes_L) if noting else 0, dtype=np.int32)
     offsets_N1 = np.zeros(texts + 1, dtype=np.int64)
     token_counts_N = np.zeros(texts, dtype=np.int32)
     found_counts_N = np.zeros(texts, dtype=np.int32)
@@ -88,7 +88,7 @@ def assemble(
                 grown[:written] = ids_L[:written]
                 ids_L = grown
                 if noting:
-                    more = np.empty(len(grown), dtype=np.int64)
+                    more = np.empty(len(grown), dtype=np.int32)
                     more[:written] = tokens_L[:written]
                     tokens_L = more
             if noting:

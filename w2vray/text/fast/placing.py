@@ -41,7 +41,7 @@ class Scanned(NamedTuple):
     codes_L: npt.NDArray[np.int32]
     starts_L: npt.NDArray[np.int64]  # bytes of flat
     ends_N: npt.NDArray[np.int64]  # tokens before the end of each text
-    tokens_L: npt.NDArray[np.int64]  # which token each id is of
+    tokens_L: npt.NDArray[np.int32]  # which token each id is of
     offsets_N1: npt.NDArray[np.int64]  # ids before each text
 
 
@@ -57,7 +57,7 @@ class Spans(NamedTuple):
 @kernel
 def _tokens_of(
     codes_L: npt.NDArray[np.int32],
-    tokens_L: npt.NDArray[np.int64],
+    tokens_L: npt.NDArray[np.int32],
     entries: Entries,
     oov: OovIds,
     id_O: npt.NDArray[np.int64],
