@@ -29,12 +29,15 @@ from w2vray.verbs import Names, Place, Places
 ROOT = Path(w2vray.__file__).parent
 
 FUNCTIONS = {
+    "calibrate": "CalibrateSettings",
     "evaluate": "EvaluateSettings",
     "evaluate_run": "EvaluateRunSettings",
+    "import_model": "ImportModelSettings",
     "explain": "ExplainSettings",
     "import_vectors": "ImportSettings",
     "join_vectors": "JoinVectorsSettings",
     "plan": "PlanSettings",
+    "report": "ReportSettings",
     "sample": "SampleSettings",
     "score": "ScoreSettings",
     "train": "TrainSettings",
@@ -43,7 +46,7 @@ FUNCTIONS = {
 }
 BESIDE = {"address", "progress", "note", "model_options"}
 """Parameters that are no settings."""
-PLACES = {"corpus", "labelled", "model", "output", "plan", "run", "source", "validation", "vectors"}
+PLACES = {"corpus", "labelled", "model", "output", "path", "plan", "run", "source", "validation", "vectors"}
 
 MakeStore = Callable[..., Path]
 MakeModel = Callable[..., Path]
@@ -62,9 +65,12 @@ def python(code: str) -> str:
 def test_the_public_names_are_pinned_and_there() -> None:
     assert w2vray.__all__ == [
         "Bundle",
+        "CalibrationSummary",
         "EvaluationSummary",
+        "Explanation",
         "Forecast",
         "Lookup",
+        "ReportSummary",
         "RunEstimate",
         "SampleSummary",
         "ScoreSummary",
@@ -76,8 +82,7 @@ def test_the_public_names_are_pinned_and_there() -> None:
         "VerifySummary",
         "W2vrayError",
         "__version__",
-        "connected",
-        *sorted(FUNCTIONS),
+        *sorted({"connected", *FUNCTIONS}),
     ]
     for name in w2vray.__all__:
         found = getattr(w2vray, name)
@@ -197,11 +202,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     for place in (
         "cluster.train.train",
         "cluster.evaluate.evaluate",
+        "cluster.calibrate.calibrate",
         "cluster.score.score",
         "run.forecast.forecast",
         "run.judging.evaluate_run",
         "run.sampling.sample_run",
         "run.verify.verify",
+        "run.writing_reports.make_report",
         "vectors.importing.import_vectors",
         "vectors.import_vectors",
         "vectors.joining.join_vectors",
@@ -250,6 +257,12 @@ COMMANDS: list[tuple[str, Callable[[], object]]] = [
         ),
     ),
     (
+        "calibrate a --model m --output n --target-precision 0.95 --per-label --confidence 0.9",
+        lambda: w2vray.calibrate(
+            "a", model="m", output=Path("n"), target_precision=0.95, per_label=True, confidence=0.9
+        ),
+    ),
+    (
         "evaluate a --model m --output metrics --workers 2",
         lambda: w2vray.evaluate(labelled="a", model="m", output=Path("metrics"), workers=2),
     ),
@@ -269,6 +282,7 @@ COMMANDS: list[tuple[str, Callable[[], object]]] = [
         "sample r --rows 9 --by label --seed 2 --corpus a --output c.csv",
         lambda: w2vray.sample("r", rows=9, by="label", seed=2, corpus="a", output=Path("c.csv")),
     ),
+    ("report r --model m --corpus a", lambda: w2vray.report("r", model=Path("m"), corpus="a")),
     ("evaluate c.csv --of-run r", lambda: w2vray.evaluate_run(Path("c.csv"), run="r")),
     ("verify r --deep --corpus a", lambda: w2vray.verify("r", deep=True, corpus="a")),
 ]

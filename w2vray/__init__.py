@@ -28,6 +28,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from w2vray.cluster.calibrate import CalibrationSummary
     from w2vray.cluster.evaluate import EvaluationSummary
     from w2vray.cluster.runtime import connected
     from w2vray.cluster.score import ScoreSummary
@@ -38,18 +39,22 @@ if TYPE_CHECKING:
     from w2vray.run.judging import RunEstimate
     from w2vray.run.sampling import SampleSummary
     from w2vray.run.verify import VerifySummary
+    from w2vray.run.writing_reports import ReportSummary
     from w2vray.scoring.answers import Scores
     from w2vray.scoring.scorer import TextScorer
     from w2vray.scoring.spoken_words import Explanation
     from w2vray.text.lookup import Lookup
     from w2vray.vectors import Vectors
     from w2vray.verbs import (
+        calibrate,
         evaluate,
         evaluate_run,
         explain,
+        import_model,
         import_vectors,
         join_vectors,
         plan,
+        report,
         sample,
         score,
         train,
@@ -59,10 +64,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Bundle",
+    "CalibrationSummary",
     "EvaluationSummary",
     "Explanation",
     "Forecast",
     "Lookup",
+    "ReportSummary",
     "RunEstimate",
     "SampleSummary",
     "ScoreSummary",
@@ -74,13 +81,16 @@ __all__ = [
     "VerifySummary",
     "W2vrayError",
     "__version__",
+    "calibrate",
     "connected",
     "evaluate",
     "evaluate_run",
     "explain",
+    "import_model",
     "import_vectors",
     "join_vectors",
     "plan",
+    "report",
     "sample",
     "score",
     "train",
@@ -92,10 +102,12 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Bundle": "w2vray.models.directory",
+    "CalibrationSummary": "w2vray.cluster.calibrate",
     "EvaluationSummary": "w2vray.cluster.evaluate",
     "Explanation": "w2vray.scoring.spoken_words",
     "Forecast": "w2vray.run.forecast",
     "Lookup": "w2vray.text.lookup",
+    "ReportSummary": "w2vray.run.writing_reports",
     "RunEstimate": "w2vray.run.judging",
     "SampleSummary": "w2vray.run.sampling",
     "ScoreSummary": "w2vray.cluster.score",
@@ -106,13 +118,16 @@ _HOME = {
     "Vectors": "w2vray.vectors",
     "VerifySummary": "w2vray.run.verify",
     "W2vrayError": "w2vray.errors",
+    "calibrate": "w2vray.verbs",
     "connected": "w2vray.cluster.runtime",
     "evaluate": "w2vray.verbs",
     "evaluate_run": "w2vray.verbs",
+    "import_model": "w2vray.verbs",
     "explain": "w2vray.verbs",
     "import_vectors": "w2vray.verbs",
     "join_vectors": "w2vray.verbs",
     "plan": "w2vray.verbs",
+    "report": "w2vray.verbs",
     "sample": "w2vray.verbs",
     "score": "w2vray.verbs",
     "train": "w2vray.verbs",

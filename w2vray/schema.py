@@ -67,6 +67,7 @@ class FileReason(StrEnum):
     UNREADABLE = "unreadable"  # the filesystem says no for another reason
     OUT_OF_MEMORY = "out_of_memory"  # a worker's memory did not hold a unit of it
     KILLED_WORKERS = "killed_workers"  # a unit that ended every worker that tried it
+    PACKED = "packed"  # nothing is amiss for certain: an archive or a database, of which nobody knows what it holds
     NOT_DATA = "not_data"  # nothing is amiss: neither content nor name says that it is data
     OTHER_FORMAT = "other_format"  # nothing is amiss: --format names another
     NO_ROWS = "no_rows"  # nothing is amiss
@@ -81,6 +82,7 @@ class FileReason(StrEnum):
 
 NOTHING_AMISS = frozenset(
     {
+        FileReason.PACKED,
         FileReason.NOT_DATA,
         FileReason.OTHER_FORMAT,
         FileReason.NO_ROWS,

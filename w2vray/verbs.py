@@ -21,21 +21,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from w2vray.errors import ConfigError
 from w2vray.models.kinds import option_owners, settings_class
-from w2vray.settings.checks import EvaluateRunSettings, SampleSettings
+from w2vray.settings.checks import EvaluateRunSettings, ReportSettings, SampleSettings
 from w2vray.settings.explaining import ExplainSettings
 from w2vray.settings.forecasts import PlanSettings
+from w2vray.settings.models import ImportModelSettings
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings
-from w2vray.settings.verbs import EvaluateSettings, ScoreSettings, VerifySettings
+from w2vray.settings.verbs import CalibrateSettings, EvaluateSettings, ScoreSettings, VerifySettings
 from w2vray.training.settings import TrainSettings
 
 if TYPE_CHECKING:
+    from w2vray.cluster.calibrate import CalibrationSummary
     from w2vray.cluster.evaluate import EvaluationSummary
     from w2vray.cluster.score import ScoreSummary
     from w2vray.cluster.train import TrainSummary
+    from w2vray.models.directory import Bundle
     from w2vray.run.forecast import Forecast
     from w2vray.run.judging import RunEstimate
     from w2vray.run.sampling import SampleSummary
     from w2vray.run.verify import VerifySummary
+    from w2vray.run.writing_reports import ReportSummary
     from w2vray.scoring.spoken_words import Explanation
     from w2vray.vectors import Vectors
 
@@ -43,12 +47,15 @@ __all__ = [
     "Names",
     "Place",
     "Places",
+    "calibrate",
     "evaluate",
     "evaluate_run",
     "explain",
+    "import_model",
     "import_vectors",
     "join_vectors",
     "plan",
+    "report",
     "sample",
     "score",
     "train",
@@ -235,6 +242,9 @@ def train(
     class_weight: Names = (),
     oov: str = "skip",
     calibrate: bool = True,
+    target_precision: float | None = None,
+    per_label: bool = False,
+    confidence: float | None = None,
     workers: str | int = 1,
     gpu: bool = False,
     precision: str = "float32",
@@ -293,9 +303,12 @@ def evaluate(
     table_version: int | None = None,
     workers: int | None = None,
     address: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
     note: Callable[[str], None] | None = None,
 ) -> "EvaluationSummary":
     """Measure a model on labelled rows, on Ray; ``address`` and ``note`` are as for ``train``.
+
+    ``progress`` is called with the units done and the units there are.
 
     Returns:
         ``metrics`` (accuracy, macro-F1, a row per class), and how many rows have no label, or one that the model does
@@ -312,7 +325,82 @@ def evaluate(
     settings = _settings(EvaluateSettings, locals())
     from w2vray.cluster.evaluate import evaluate as evaluate_model
 
-    return evaluate_model(settings, address=address, note=note or _silent)
+    return evaluate_model(settings, address=address, progress=progress or _silent, note=note or _silent)
+
+
+@_helped(CalibrateSettings)
+def calibrate(
+    labelled: Places,
+    *,
+    model: Place,
+    output: Place,
+    vectors: Place | None = None,
+    target_precision: float | None = None,
+    per_label: bool = False,
+    confidence: float | None = None,
+    text_column: Names = (),
+    label_column: str | None = None,
+    label_strip: bool | None = None,
+    label_separator: str | None = None,
+    unlabelled: Names = (),
+    where: str | None = None,
+    format: str | None = None,  # noqa: A002 - the option's name
+    delimiter: str | None = None,
+    table_version: int | None = None,
+    workers: int | None = None,
+    address: str | None = None,
+    note: Callable[[str], None] | None = None,
+) -> "CalibrationSummary":
+    """Fit a model's probabilities to labelled rows that its training did not see, on Ray, and write a new model.
+
+    ``address`` and ``note`` are as for ``train``.
+
+    Returns:
+        The temperatures, the calibration error before and after, and the thresholds where a precision was asked for.
+
+    Raises:
+        UnusableInputError: the arguments, the labelled store or the model cannot be used, or the rows do not suffice
+            for the precision that is wanted.
+
+    Examples:
+        ```python
+        summary = w2vray.calibrate("checked.csv", model="model", output="calibrated", target_precision=0.95)
+        summary.before.error, summary.after.error, summary.thresholds.kept  # (0.061, 0.018, 0.83)
+        ```
+    """
+    settings = _settings(CalibrateSettings, locals())
+    from w2vray.cluster.calibrate import calibrate as calibrate_model
+
+    return calibrate_model(settings, address=address, note=note or _silent)
+
+
+@_helped(ImportModelSettings)
+def import_model(
+    source: Place,
+    *,
+    output: Place,
+    label_prefix: str = "__label__",
+    dtype: str = "float32",
+    progress: Callable[[int, int | None], None] | None = None,
+) -> "Bundle":
+    """Make a model directory from a supervised model of fastText, and open it.
+
+    ``progress`` is called with the rows read so far and those there are.
+
+    Raises:
+        VectorsError: the file is no such model, or is damaged.
+        BundleError: the directory is there already, or cannot be written.
+
+    Examples:
+        ```python
+        w2vray.import_model("lid.176.ftz", output="languages")
+        w2vray.TextScorer.load("languages").score(["Guten Tag"]).columns()["label"].to_pylist()  # ["de"]
+        ```
+    """
+    settings = _settings(ImportModelSettings, locals())
+    from w2vray.models.fasttext.importing import import_model as import_file
+
+    return import_file(settings, progress)
 
 
 # Runs
@@ -376,6 +464,7 @@ def score(
     probabilities: bool = False,
     top_k: int | None = None,
     threshold: float | None = None,
+    no_threshold: bool = False,
     evidence: int | None = None,
     evidence_sample: int | None = None,
     explain_method: str = "model",
@@ -455,6 +544,27 @@ def verify(
     from w2vray.run.verify import verify as verify_run
 
     return verify_run(settings, progress=progress)
+
+
+@_helped(ReportSettings)
+def report(path: Place, *, model: Place | None = None, corpus: Places = ()) -> "ReportSummary":
+    """Make the page of a finished run, or of a model, again: ``report.html`` and ``report.json`` in its directory.
+
+    Returns:
+        Where the page is, and in what a run's store is not like the training set.
+
+    Raises:
+        UnusableInputError: there is neither a run nor a model, or it cannot be read or written.
+
+    Examples:
+        ```python
+        w2vray.report("run").page  # 'run/report.html'
+        ```
+    """
+    settings = _settings(ReportSettings, locals())
+    from w2vray.run.writing_reports import make_report
+
+    return make_report(settings)
 
 
 @_helped(SampleSettings)

@@ -22,6 +22,7 @@ import w2vray
 from w2vray import cli
 from w2vray.cli.command import Terminated, terminate
 from w2vray.cli.console import counted, progress_bar
+from w2vray.scoring.calibration_error import CalibrationError
 from w2vray.scoring.metrics import count_labels, multi_label_metrics
 
 TINY = "3 2\nfilm 1.0 0.5\ngood 0.5 -1\nbad -0.5 1\n"
@@ -79,9 +80,11 @@ def test_import_of_the_package_starts_nothing_heavy() -> None:
         "vectors info",
         "train",
         "evaluate",
+        "calibrate",
         "plan",
         "score",
         "verify",
+        "report",
         "sample",
         "predict",
         "submit",
@@ -118,6 +121,7 @@ def test_accuracy_of_a_multi_label_model_is_told_as_what_it_is(run: Run, monkeyp
         others=(),
         comparisons=(),
         metrics=found,
+        calibration=CalibrationError(error=0.125, by_chance=0.1, rows=1),
         rows_unknown_label=0,
         rows_without_label=0,
         rows_unlabelled={},
@@ -129,6 +133,10 @@ def test_accuracy_of_a_multi_label_model_is_told_as_what_it_is(run: Run, monkeyp
     monkeypatch.setattr("w2vray.cluster.evaluate.evaluate", lambda *_, **__: summary)
     text = run("evaluate", "a.parquet", "--model", "m").out
     assert "accuracy 0.0000 (exact match), micro-F1 0.6667, macro-F1 0.5000 on 1 row (0 without" in text
+    assert (
+        "calibration error 0.1250 (15 bins of as many rows each, mean of all labels); a perfectly calibrated model "
+        "would have 0.1000 by chance on 1 row" in " ".join(text.split())
+    )
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0 rows"), (1, "1 row"), (1234, "1,234 rows")])

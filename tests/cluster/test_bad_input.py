@@ -166,7 +166,7 @@ def test_a_mistake_of_ours_is_not_taken_for_a_damaged_file(
     def wrong(*_: Any) -> Any:
         raise pa.ArrowInvalid("Schema at index 0 was different")
 
-    monkeypatch.setattr("w2vray.run.one_unit._scored", wrong)
+    monkeypatch.setattr("w2vray.run.one_unit.scored_rows", wrong)
     with pytest.raises(pa.ArrowInvalid, match="Schema at index 0 was different"):
         run_score(store, make_model(), tmp_path / "run", on_bad="skip")
 

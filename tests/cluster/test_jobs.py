@@ -29,11 +29,23 @@ MakeStore = Callable[..., Path]
 START_SECONDS = 120
 
 
+PLANTED = ("json", "base64", "queue", "typing", "numpy", "pyarrow", "ray", "w2vray", "sitecustomize", "click")
+
+
 class Head(NamedTuple):
-    """A running Ray head: where its dashboard is, and the environment of those who may talk to it."""
+    """A running Ray head: where its dashboard is, and the environment of those who may talk to it.
+
+    These stand in ``folder``, where modules lie that leave a trace if they are imported.
+    """
 
     dashboard: str
     environment: Mapping[str, str]
+    folder: Path
+
+    @property
+    def imported(self) -> list[str]:
+        """Modules of the folder that some process has imported."""
+        return [path.name for path in self.folder.glob("*.trace")]
 
 
 def free_port() -> int:
@@ -63,13 +75,15 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
     command = [f"{bin_folder}/ray", "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}"]
     command += ["--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}", f"--temp-dir={folder}", "--num-cpus=2"]
     command += [f"--dashboard-agent-listen-port={agent}", "--disable-usage-stats"]
-    log = tmp_path_factory.mktemp("head") / "log"
+    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    log, here = tmp_path_factory.mktemp("head") / "log", tmp_path_factory.mktemp("planted")
+    plant(here)
     with log.open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
         try:
             address = f"http://127.0.0.1:{dashboard}"
             wait_for(address, process, log)
-            yield Head(address, environment)
+            yield Head(address, environment, here)
         finally:
             started = psutil.Process(process.pid)
             for each in [*started.children(recursive=True), started]:
@@ -77,6 +91,13 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
                     each.kill()
             process.wait(60)
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def plant(folder: Path) -> None:
+    """Put modules into a folder that leave a trace and end the process that imports them."""
+    for name in PLANTED:
+        trace = f"open({str(folder / name)!r} + '.trace', 'w').close(); raise SystemExit('planted')"
+        (folder / f"{name}.py").write_text(trace)
 
 
 def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -97,8 +118,17 @@ def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 def submit(head: Head, *verb: str) -> subprocess.CompletedProcess[str]:
     """Send a verb to the head."""
-    command = [sys.executable, "-m", "w2vray", "submit", "--address", head.dashboard, "--", *verb]
-    return subprocess.run(command, env=dict(head.environment), capture_output=True, text=True, timeout=400, check=False)
+    program = str(Path(sys.executable).with_name("w2vray"))
+    command = [program, "submit", "--address", head.dashboard, "--", *verb]
+    return subprocess.run(
+        command,
+        env=dict(head.environment),
+        cwd=head.folder,
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
 
 
 @pytest.mark.long
@@ -131,6 +161,7 @@ def test_train_then_score_as_jobs_and_exit_codes_come_back(
     refused = submit(head, "score", store, "--model", model, "--output", run, "--text-column", "body")
     assert refused.returncode == 2
     assert "--text-column" in refused.stdout
+    assert head.imported == []
 
 
 def test_a_head_that_is_not_there_is_named(tmp_path: Path) -> None:

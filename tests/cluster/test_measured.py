@@ -46,6 +46,16 @@ def remember(model: Path, texts: list[str], most: int = 1 << 20) -> None:
     (model / TRAINED_TEXTS).write_bytes(trained_texts_bytes(TextSample.of([keys], most)))
 
 
+def test_it_tells_how_far_it_is(rows: list[dict[str, Any]], make_model: MakeModel, tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        write(tmp_path / "store" / f"{name}.parquet", rows)
+    settings = EvaluateSettings(labelled=(str(tmp_path / "store"),), model=(str(make_model()),))
+    told: list[tuple[int, int]] = []
+    evaluate(settings, progress=lambda done, total: told.append((done, total)))
+    total = told[0][1]
+    assert told == [(done, total) for done in range(1, total + 1)]
+
+
 def test_rows_that_were_trained_on_are_told_with_the_accuracy_on_the_others(
     rows: list[dict[str, Any]], make_model: MakeModel, tmp_path: Path
 ) -> None:

@@ -17,10 +17,13 @@ from w2vray.errors import BundleError, VectorsError
 from w2vray.models.average.settings import AverageSettings
 from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.directory import OVERLAY, Bundle, ModelConfig, save_bundle
+from w2vray.models.thresholds import Thresholds
 from w2vray.scoring.scorer import TextScorer
 from w2vray.vectors import Vectors
 
 Make = Callable[..., Bundle]
+
+PROMISE = {"values": [0.5], "precision": 0.9, "confidence": 0.95, "kept": 0.8, "rows": 100}
 
 
 @pytest.fixture(params=["average", "cnn", "lstm", "gru"])
@@ -148,6 +151,19 @@ def test_the_fingerprint_does_not_change_with_what_changes_no_answer(
 # Damage
 
 
+def test_thresholds_are_kept_with_what_they_promise(make_bundle: Make, vectors: Vectors, tmp_path: Path) -> None:
+    thresholds = Thresholds(values=(0.5, None, 0.25), precision=0.9, confidence=0.95, kept=0.8, rows=100)
+    plain = make_bundle(tmp_path / "plain", vectors)
+    promising = make_bundle(tmp_path / "promising", vectors, thresholds=thresholds)
+    loaded = Bundle.load(tmp_path / "promising")
+    assert loaded.config.thresholds == thresholds
+    assert (loaded.config.as_dict()["format_version"], plain.config.as_dict()["format_version"]) == (4, 2)
+    assert promising.fingerprint != plain.fingerprint
+    card = (tmp_path / "promising" / "README.md").read_text()
+    assert "at least 0.9 of each label that is kept are right, with 0.95 confidence, on rows like the 100" in card
+    assert "never kept, because the rows did not suffice: `neutral`" in card
+
+
 class Planted:
     """Pickled, it would write a file when it is loaded."""
 
@@ -213,11 +229,16 @@ def damages() -> list[Any]:
         "not UTF-8": overwrite("config.json", b'{"format_version": "\xff"}'),
         "empty": overwrite("config.json", b""),
         "a list": overwrite("config.json", b"[1]"),
-        "format version of the future": edit(format_version=4),
+        "format version of the future": edit(format_version=5),
         "a temperature of zero": edit(temperatures=[0.0]),
         "a temperature that is no number": edit(temperatures=["warm"]),
         "a temperature that is a truth value": edit(temperatures=[True]),
         "two temperatures for one answer": edit(temperatures=[1.0, 2.0]),
+        "two thresholds for three labels": edit(thresholds=PROMISE | {"values": [0.5, 0.5]}),
+        "a threshold above 1": edit(thresholds=PROMISE | {"values": [1.5]}),
+        "a threshold that is a truth value": edit(thresholds=PROMISE | {"values": [True]}),
+        "only thresholds that nothing reaches": edit(thresholds=PROMISE | {"values": [None, None, None]}),
+        "thresholds of which nothing is promised": edit(thresholds={"values": [0.5]}),
         "no format version": edit(format_version=None),
         "no model": edit(model=None),
         "unknown model": edit(model="transformer"),

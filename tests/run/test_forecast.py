@@ -1,5 +1,7 @@
 """What ``plan`` says of a run before it is made, and what ``score --plan`` says of that afterwards."""
 
+import csv
+import gzip
 import itertools
 import json
 from collections import Counter
@@ -9,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
@@ -257,3 +260,28 @@ def test_a_run_with_a_forecast_is_the_run_without(make_store: MakeStore, make_mo
     w2vray.score(store, model=model, output=tmp_path / "run")
     again = w2vray.score(store, model=model, output=tmp_path / "run", plan=file)
     assert (again.units_skipped, again.exit_code) == (again.units, 0)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "jsonl.gz"])
+@pytest.mark.usefixtures("in_process")
+def test_stores_of_text_are_forecast_and_sampled_too(
+    kind: str, make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+) -> None:
+    rows = [row for file in make_store(files=2).iterdir() for row in pq.read_table(file).to_pylist()]
+    for row in rows:
+        row["text"] += '\n"quoted", and more'
+    (tmp_path / "store").mkdir()
+    file, model = tmp_path / "store" / f"rows.{kind}", make_model()
+    if kind == "csv":
+        pa.csv.write_csv(pa.Table.from_pylist(rows), file)
+    else:
+        text = "".join(json.dumps(row) + "\n" for row in rows).encode()
+        file.write_bytes(gzip.compress(text) if kind.endswith("gz") else text)
+    planned = w2vray.plan(tmp_path / "store", model=model)
+    summary, counts = scored(tmp_path / "store", model, tmp_path / "run")
+    assert (planned.rows, planned.exact) == (summary.rows_in, True) == (600, True)
+    assert {label: round(share.share * 600) for label, share in planned.classes.items()} == counts
+    w2vray.sample(tmp_path / "run", rows=20, output=tmp_path / "check.csv")
+    with (tmp_path / "check.csv").open(encoding="utf-8-sig", newline="") as handle:
+        drawn = list(csv.DictReader(handle))
+    assert [line["text"] for line in drawn] == [rows[int(line["source_row"])]["text"] for line in drawn]

@@ -26,7 +26,7 @@ from w2vray.models.directory import OVERLAY, Bundle
 from w2vray.models.evidence import direction_of
 from w2vray.scoring.answers import Answer, Scores
 from w2vray.scoring.device_scorer import DeviceScorer
-from w2vray.scoring.evidence import evidence_of
+from w2vray.scoring.evidence import evidence_of, require_evidence
 from w2vray.scoring.explaining import ExplainingScorer
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.device import Device
@@ -301,6 +301,28 @@ class TestSeveralLabels:
 
         assert found(scorer, ["good film"], threshold=best * 0.99)[0] is not None
         assert found(scorer, ["good film"], threshold=min(1.0, best * 1.01)) == [None]
+
+
+def test_the_most_probable_of_the_labels_that_are_given_is_explained(tiny: TextScorer) -> None:
+    """Thresholds of a label each may leave out the most probable one; a text with none of them has no evidence."""
+    probabilities_NC = np.array([[0.9, 0.5], [0.9, 0.1], [0.2, 0.8], [0, 0]], dtype=np.float32)
+    label_N, counts_N = np.array([0, 0, 1, -1], dtype=np.int32), np.ones(4, dtype=np.int32)
+
+    scores = Scores(tiny.labels, label_N, probabilities_NC, counts_N, counts_N, True, (0.95, 0.4))
+
+    assert scores.explained_N().tolist() == [1, -1, 1, -1]
+    assert scores.explained_N(0.5).tolist() == [0, 0, 1, -1]
+    assert scores.explained_N(no_threshold=True).tolist() == [0, 0, 1, -1]
+
+
+def test_a_model_of_features_is_refused_whatever_the_method(tiny: TextScorer) -> None:
+    """It reads no words that could be left out."""
+    rules = replace(tiny.bundle.config.rules, features=True)
+    bundle = replace(tiny.bundle, config=replace(tiny.bundle.config, rules=rules))
+
+    for method in ("model", "occlusion"):
+        with pytest.raises(ConfigError, match="cannot be told: it reads n-grams that overlap"):
+            require_evidence(bundle, method)
 
 
 class TestLeavingWordsOut:

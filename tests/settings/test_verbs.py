@@ -7,10 +7,12 @@ from w2vray.errors import ConfigError
 from w2vray.models import kinds
 from w2vray.settings import checks as checks_config
 from w2vray.settings import forecasts as forecasts_config
+from w2vray.settings import models as models_config
 from w2vray.settings import vectors as vectors_config
 from w2vray.settings import verbs as config
-from w2vray.settings.checks import EvaluateRunSettings, SampleSettings
+from w2vray.settings.checks import EvaluateRunSettings, ReportSettings, SampleSettings
 from w2vray.settings.forecasts import PlanSettings
+from w2vray.settings.models import ImportModelSettings
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings, VectorsInfoSettings
 from w2vray.settings.verbs import (
     EvaluateSettings,
@@ -28,6 +30,7 @@ from w2vray.training.settings import TrainSettings
 NAN = float("nan")
 NO_DEFAULT: dict[type[Any], dict[str, Any]] = {
     ImportSettings: {"source": "vectors.bin", "output": "vectors"},
+    ImportModelSettings: {"source": "quality.bin", "output": "model"},
     FitVectorsSettings: {"corpus": ("store",), "output": "vectors"},
     JoinVectorsSettings: {"vectors": ("one", "two"), "output": "vectors"},
     InfoSettings: {"path": "store"},
@@ -39,6 +42,7 @@ NO_DEFAULT: dict[type[Any], dict[str, Any]] = {
     PredictSettings: {"model": "model"},
     PlanSettings: {"corpus": ("store",), "model": "model"},
     SampleSettings: {"run": "run", "rows": 10, "output": "check.csv"},
+    ReportSettings: {"path": "run"},
     EvaluateRunSettings: {"labelled": "check.csv", "run": "run"},
 }
 WHOLE = "a whole number above 0"
@@ -53,6 +57,7 @@ BAD_VALUES: list[tuple[type[Any], str, Any, str]] = [
         "fasttext",
         "auto, word2vec-binary, word2vec-text, glove, fasttext-binary, gensim, model2vec",
     ),
+    (ImportModelSettings, "dtype", "int8", "float32, float16"),
     (ImportSettings, "limit", 0, WHOLE),
     (ImportSettings, "limit", -3, WHOLE),
     (ImportSettings, "dtype", "float64", "float32, float16"),
@@ -162,6 +167,7 @@ def test_every_settings_class_is_covered_here() -> None:
     names = [
         *config.__all__,
         *vectors_config.__all__,
+        *models_config.__all__,
         *checks_config.__all__,
         *forecasts_config.__all__,
         *training_config.__all__,

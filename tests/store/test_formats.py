@@ -137,8 +137,8 @@ def test_what_is_no_data_is_told_which_formats_are_read(tmp_path: Path) -> None:
     (found,) = described(tmp_path)[1].values()
 
     assert str(found) == (
-        "not_data: neither its content nor its name is of a format that w2vray reads (parquet, jsonl, csv, arrow); "
-        "give --format if you know it"
+        "not_data: neither its content nor its name is of a format that w2vray reads (parquet, jsonl, csv, fasttext, "
+        "arrow); give --format if you know it"
     )
 
 

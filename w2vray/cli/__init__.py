@@ -44,15 +44,32 @@ def with_verbs() -> click.Group:
     They are imported when one is called, and not before: their options are those of all models, and a model of the
     user's own that cannot be used is then an error as any other.
     """
-    from w2vray.cli.checking import sample
+    from w2vray.cli.calibrating import calibrate
+    from w2vray.cli.checking import report, sample
     from w2vray.cli.explaining import explain
     from w2vray.cli.info import info
+    from w2vray.cli.models_verbs import models
     from w2vray.cli.planning import plan
     from w2vray.cli.submitting import submit
     from w2vray.cli.vectors_verbs import vectors
     from w2vray.cli.verbs import evaluate, predict, score, train, verify
 
-    for command in (vectors, train, evaluate, plan, score, verify, sample, predict, explain, info, submit):
+    for command in (
+        vectors,
+        models,
+        train,
+        evaluate,
+        calibrate,
+        plan,
+        score,
+        verify,
+        report,
+        sample,
+        predict,
+        explain,
+        info,
+        submit,
+    ):
         w2vray.add_command(command)
     return w2vray
 

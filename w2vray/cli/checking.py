@@ -1,4 +1,4 @@
-"""``w2vray sample`` and ``w2vray evaluate --of-run``: rows of a run for people, and what they tell of it."""
+"""``w2vray sample``, ``evaluate --of-run`` and ``report``: rows of a run for people, what they tell, and its page."""
 
 from typing import Any
 
@@ -6,9 +6,9 @@ import click
 
 from w2vray.cli.command import verb
 from w2vray.cli.console import Output, counted, table
-from w2vray.settings.checks import EvaluateRunSettings, SampleSettings
+from w2vray.settings.checks import EvaluateRunSettings, ReportSettings, SampleSettings
 
-__all__ = ["evaluate_checked", "sample"]
+__all__ = ["evaluate_checked", "report", "sample"]
 
 _BESIDE = frozenset({"labelled", "of_run"})
 """What ``evaluate`` is given together with ``--of-run``, beside what every verb has."""
@@ -37,6 +37,24 @@ def sample(output: Output, /, **arguments: Any) -> None:
         f"{drawn.file}: {counted(drawn.rows, 'row')}. Fill in true_label with the right label, or yes or no; then "
         f"`w2vray evaluate {settings.output} --of-run {settings.run}`",
     )
+
+
+@verb(
+    "report",
+    ReportSettings,
+    when_stopped="the page is as it was, or not there",
+    examples=("w2vray report run", "w2vray report model"),
+)
+def report(output: Output, /, **arguments: Any) -> None:
+    """Make the page of a run or a model again."""
+    settings = ReportSettings(**arguments)
+    from w2vray.run.writing_reports import make_report
+
+    with output.progress("reporting"):
+        made = make_report(settings)
+    if made.drifted:
+        output.note(f"the store is not like the training set in {', '.join(made.drifted)}; the page says how far")
+    output.result(made.as_dict(), f"page: {made.page}")
 
 
 def evaluate_checked(output: Output, run: str, /, **arguments: Any) -> None:

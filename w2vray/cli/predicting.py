@@ -83,6 +83,12 @@ def _scored(scorer: TextScorer, texts: pa.LargeStringArray, asked: Answer) -> Sc
     if asked.evidence is None:
         return scores
     evidence = evidence_of(
-        scorer, texts, scores, most=asked.evidence, method=asked.explain_method, threshold=asked.threshold
+        scorer,
+        texts,
+        scores,
+        most=asked.evidence,
+        method=asked.explain_method,
+        threshold=asked.threshold,
+        no_threshold=asked.no_threshold,
     )
     return replace(scores, evidence=evidence)

@@ -19,7 +19,7 @@ def vectors_lines(opened: Any) -> list[str]:
     from w2vray.vectors.overview import overview
 
     found, source = overview(opened), opened.source
-    words = counted(len(opened), "word")
+    words = counted(len(opened.vocabulary), "word")
     lines = [f"{opened.path}: {words} x {opened.dim}, {opened.table_VD.dtype}, family {opened.rules.name}"]
     if source.get("format") and source.get("path"):
         lines += _wrapped("read as", [f"{source['format']}, from {source['path']}"])
@@ -29,6 +29,8 @@ def vectors_lines(opened: Any) -> list[str]:
     lines += _wrapped("odd words:", [f'{kind} "{_word(word)}"' for kind, word in found.odd_words.items()])
     if found.largest is not None:
         lines.append(f'largest number: {found.largest["number"]:.6g}, of "{_word(found.largest["word"])}"')
+    if opened.features is not None:
+        lines.append(f"{counted(len(opened) - len(opened.vocabulary), 'row')} of n-grams")
     if opened.ngrams is not None:
         lengths = f"{opened.ngrams.shortest} to {opened.ngrams.longest}"
         lines.append(f"{len(opened.ngrams.table_GD):,} buckets of n-grams, {lengths} characters long")

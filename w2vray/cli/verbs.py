@@ -17,6 +17,7 @@ from w2vray.cli.command import GOES_ON, verb
 from w2vray.cli.console import Output, counted, table
 from w2vray.cli.options import model_options
 from w2vray.cli.parsing import GroupedOption
+from w2vray.cli.promises import kept_beside_expected, promised, tell_without_promise
 from w2vray.settings import verbs as config
 from w2vray.training.settings import TrainSettings
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from w2vray.cluster.evaluate import EvaluationSummary
     from w2vray.scoring.metrics import Metrics
 
-__all__ = ["evaluate", "predict", "score", "train", "verify"]
+__all__ = ["evaluate", "predict", "said", "score", "tell_damaged", "train", "verify"]
 
 _TYPED = frozenset({ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP, ParameterSource.ENVIRONMENT})
 """Where a value comes from that somebody chose: the command line, --config, a variable of the environment."""
@@ -87,13 +88,13 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
     rows += "" if summary.test is None else f", {summary.rows_test:,} for the test"
     if summary.refit:
         rows += ", then on all of them"
-    marked = _said(summary.rows_unlabelled)
+    marked = said(summary.rows_unlabelled)
     unlabelled, unusable = counted(summary.rows_without_label, "row"), summary.rows_without_evidence
     lines = [
         f"{summary.model}: {settings.model}, {len(summary.labels)} classes, {rows}",
         f"left out: {unlabelled} without a label{marked}, {unusable:,} without a known word or a readable text",
     ]
-    _tell_damaged(output, summary.rows_damaged)
+    tell_damaged(output, summary.rows_damaged)
     for label, count in _commonest(summary.labels_unknown):
         output.note(f"only in --validation, and left out: {label}, {counted(count, 'row')}")
     for label, count in _commonest(summary.labels_not_learnt):
@@ -106,6 +107,9 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
         )
     if summary.test is not None:
         lines.append(_on_test(summary.test))
+    if summary.thresholds is not None:
+        lines.append(promised(summary.thresholds))
+        tell_without_promise(output, summary.labels_without_promise)
     lines.append(_words_found(summary.tokens, summary.coverage))
     output.result(summary.as_dict(), *lines)
 
@@ -121,12 +125,12 @@ def _on_test(test: Mapping[str, Any]) -> str:
     )
 
 
-def _said(unlabelled: Mapping[str, int]) -> str:
+def said(unlabelled: Mapping[str, int]) -> str:
     """Say how many rows a value of --unlabelled has left out."""
     return "".join(f", {count:,} of {value!r}" for value, count in unlabelled.items())
 
 
-def _tell_damaged(output: Output, rows: Mapping[str, int]) -> None:
+def tell_damaged(output: Output, rows: Mapping[str, int]) -> None:
     """Say which files have damaged lines; ``score`` is what names each of them."""
     for file, count in list(rows.items())[:_FILES_TOLD]:
         output.note(f"left out: {counted(count, 'damaged line')} of {file}; `w2vray score` lists them under rejected")
@@ -177,10 +181,12 @@ def evaluate(output: Output, /, *, address: str | None, of_run: str | None, **ar
     from w2vray.cluster.evaluate import evaluate as evaluate_model
     from w2vray.scoring.metrics import MultiLabelMetrics
 
-    with output.progress("evaluating"):
-        summary = evaluate_model(settings, address=address, note=output.note)
+    with output.progress("evaluating") as update:
+        summary = evaluate_model(
+            settings, address=address, note=output.note, progress=lambda done, total: update(done, total, "units")
+        )
     found = summary.metrics
-    _tell_damaged(output, summary.rows_damaged)
+    tell_damaged(output, summary.rows_damaged)
     rows = [(item.label, item.rows, item.precision, item.recall, item.f1) for item in found.classes]
     one_label = None if isinstance(found, MultiLabelMetrics) else found
     output.result(
@@ -209,7 +215,7 @@ def _measured(summary: "EvaluationSummary", *, named: bool) -> str:
     return (
         f"{name}accuracy {found['accuracy']:.4f}{micro}, macro-F1 {found['macro_f1']:.4f} on {rows} "
         f"({silent:,} without a known word or a readable text, {unknown:,} of a label that the model "
-        f"does not know; {summary.rows_without_label:,} without a label{_said(summary.rows_unlabelled)} left out)"
+        f"does not know; {summary.rows_without_label:,} without a label{said(summary.rows_unlabelled)} left out)"
     )
 
 
@@ -288,8 +294,10 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
         f"({summary.rows_abstained:,} of them abstained), {summary.rows_rejected:,} rejected{_why(summary.rejected)}",
         f"{counted(done, 'unit')} done now, {summary.units_skipped:,} before, {summary.units_failed:,} failed, "
         f"in {summary.seconds:.1f} s",
+        *kept_beside_expected(summary.expected_kept, summary.kept),
         _words_found(summary.tokens, summary.coverage),
         *([] if summary.forecast is None else summary.forecast["lines"]),
+        *([] if summary.report is None else [f"page: {summary.report}"]),
         _completeness(summary.left_out, accepted=summary.gaps_accepted),
     )
     return summary.exit_code

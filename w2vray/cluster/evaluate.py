@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from w2vray.scoring.calibration_error import CalibrationError
 from w2vray.scoring.comparing import Comparison
 from w2vray.scoring.metrics import NO_LABEL, Metrics, MultiLabelMetrics, metrics, multi_label_metrics
 from w2vray.scoring.repeats import Repeats
-from w2vray.settings.verbs import EvaluateSettings
+from w2vray.settings.verbs import CalibrateSettings, EvaluateSettings
 from w2vray.stages import stage
 from w2vray.store.description import ReadAs
 from w2vray.store.filters import parse_where
@@ -32,7 +32,7 @@ from w2vray.text.coverage import measure_coverage
 from w2vray.vectors import Vectors
 from w2vray.vectors.comparing import coverage_warnings, share_found
 
-__all__ = ["EvaluationSummary", "evaluate", "metrics_of"]
+__all__ = ["EvaluationSummary", "OpenedModel", "evaluate", "labelled_as_read", "metrics_of", "near_labels"]
 
 
 _CONFUSIONS_SHOWN = 5
@@ -124,8 +124,8 @@ class EvaluationSummary:
 
 
 @dataclass(frozen=True)
-class _Model:
-    """A model that is measured: its name, and what was opened of it."""
+class OpenedModel:
+    """A model that labelled rows are held against: its name, and what was opened of it."""
 
     name: str
     bundle: Bundle
@@ -133,28 +133,37 @@ class _Model:
     read_by: Reading
 
     @classmethod
-    def open(cls, name: str, settings: EvaluateSettings) -> "_Model":
+    def open(cls, name: str, settings: EvaluateSettings | CalibrateSettings) -> "OpenedModel":
+        """Open a model and its vectors.
+
+        Raises:
+            BundleError: the model, or the vectors for it, cannot be used.
+        """
         bundle = Bundle.load(name)
         return cls(name, bundle, bundle.open_vectors(settings.vectors), bundle.config.reading.with_options(settings))
 
 
 def evaluate(
-    settings: EvaluateSettings, *, address: str | None = None, note: Note = lambda _: None
+    settings: EvaluateSettings,
+    *,
+    address: str | None = None,
+    note: Note = lambda _: None,
+    progress: Callable[[int, int], None] = lambda _, __: None,
 ) -> EvaluationSummary:
     """Classify labelled rows and compare; a row that cannot be read, or has no known word, counts as wrong.
 
     Of several models, the first one says how labels are read, and the others are held against it. ``note`` is told
-    where the workers have to wait for CPUs.
+    where the workers have to wait for CPUs. ``progress`` is called with the units done and the units there are.
 
     Raises:
         UnusableInputError: the arguments, the store or the model cannot be used.
     """
     folder = None if settings.output is None else _folder(settings.output)
-    models = [_Model.open(name, settings) for name in settings.model]
+    models = [OpenedModel.open(name, settings) for name in settings.model]
     _require_alike(models)
     for line in dict.fromkeys(line for model in models for line in model.bundle.config.reading.told(settings)):
         note(line)
-    labelled, reading = _labelled(settings, models[0])
+    labelled, reading = labelled_as_read(settings, models[0])
     for line in labelled.notes:
         note(line)
     rows = MeasuredRows(folder, rows_schema(len(models), multi_label=labelled.multi_label)) if folder else None
@@ -169,7 +178,7 @@ def evaluate(
                 with_rows=rows is not None,
             )
             stage("classifying the rows")
-            found = measure(labelled, job, workers=settings.workers, note=note, rows=rows)
+            found = measure(labelled, job, workers=settings.workers, note=note, rows=rows, progress=progress)
         first, *others = [
             _summary(model, counted, found, labelled, settings.where)
             for model, counted in zip(models, found.models, strict=True)
@@ -195,7 +204,7 @@ def evaluate(
     return summary
 
 
-def _at_work(models: Sequence[_Model]) -> tuple[ModelAtWork, ...]:
+def _at_work(models: Sequence[OpenedModel]) -> tuple[ModelAtWork, ...]:
     """Share the vectors of the models, each set of them once."""
     shared: dict[str, SharedVectors] = {}
     for model in models:
@@ -212,8 +221,14 @@ def _at_work(models: Sequence[_Model]) -> tuple[ModelAtWork, ...]:
     )
 
 
-def _labelled(settings: EvaluateSettings, model: _Model) -> tuple[Labelled, LabelReading]:
-    """Plan the labelled rows, which are read as the first model says."""
+def labelled_as_read(
+    settings: EvaluateSettings | CalibrateSettings, model: OpenedModel
+) -> tuple[Labelled, LabelReading]:
+    """Plan the labelled rows, which are read as a model says.
+
+    Raises:
+        CorpusError: they cannot be used, or have several labels each where the model gives one, or the other way.
+    """
     read_by = model.read_by
     stage("listing the labelled rows")
     labelled = labelled_units(
@@ -242,7 +257,7 @@ def _labelled(settings: EvaluateSettings, model: _Model) -> tuple[Labelled, Labe
     return labelled, reading
 
 
-def _require_alike(models: Sequence[_Model]) -> None:
+def _require_alike(models: Sequence[OpenedModel]) -> None:
     """Refuse to compare what gives one label with what gives several."""
     first = models[0]
     for other in models[1:]:
@@ -285,13 +300,13 @@ def _write(summary: EvaluationSummary, folder: Path, rows: MeasuredRows) -> None
         ) from error
 
 
-def _write_page(summary: EvaluationSummary, folder: Path, model: _Model, note: Note) -> None:
+def _write_page(summary: EvaluationSummary, folder: Path, model: OpenedModel, note: Note) -> None:
     """Write ``report.html``; what was measured stands without it, too."""
     stage("writing the page")
     try:
         # matplotlib takes a second, and who asks for no folder does without it
-        from w2vray.report.evaluation import evaluation_data, evaluation_page  # noqa: PLC0415
-        from w2vray.report.rows import some_texts  # noqa: PLC0415
+        from w2vray.pages.evaluation import evaluation_data, evaluation_page  # noqa: PLC0415
+        from w2vray.pages.rows import some_texts  # noqa: PLC0415
 
         data = evaluation_data(folder / ROWS, summary.as_dict(), model.bundle.config.labels)
         pieces = model.vectors.pieces if model.bundle.config.rules.pieces else None
@@ -323,7 +338,7 @@ def metrics_of(counted: MeasuredModel, labels: Sequence[str]) -> Metrics | Multi
 
 
 def _summary(
-    model: _Model, counted: MeasuredModel, found: MeasuredSet, labelled: Labelled, condition: str | None
+    model: OpenedModel, counted: MeasuredModel, found: MeasuredSet, labelled: Labelled, condition: str | None
 ) -> EvaluationSummary:
     """Compute the metrics of a model, and what a person has to know of them."""
     labels = model.bundle.config.labels
@@ -355,7 +370,7 @@ def _summary(
     )
 
 
-def _require_rows(model: _Model, counted: MeasuredModel, found: MeasuredSet, where: str | None) -> None:
+def _require_rows(model: OpenedModel, counted: MeasuredModel, found: MeasuredSet, where: str | None) -> None:
     column = model.read_by.label_column
     and_where = f", or another --where: {where!r} holds for no other row" if where else ""
     counts, without = counted.counts, found.without_label
@@ -371,7 +386,7 @@ def _require_rows(model: _Model, counted: MeasuredModel, found: MeasuredSet, whe
         )
 
 
-def _trained_on(model: _Model, counted: MeasuredModel, rows: int) -> tuple[int | None, float | None, bool]:
+def _trained_on(model: OpenedModel, counted: MeasuredModel, rows: int) -> tuple[int | None, float | None, bool]:
     """Return how many rows the training saw, the accuracy on the others, and whether both are estimated."""
     trained = model.bundle.trained_texts()
     if trained is None:
@@ -402,10 +417,12 @@ def _flattered(
 # What a person is told
 
 
-def _tell(summary: EvaluationSummary, models: Sequence[_Model], settings: EvaluateSettings, note: Note) -> None:
+def _tell(summary: EvaluationSummary, models: Sequence[OpenedModel], settings: EvaluateSettings, note: Note) -> None:
     """Tell what is odd about the rows, and what the accuracy hides."""
     of_models = zip([summary, *summary.others], models, strict=True)
-    lines = [line for of_one, model in of_models for line in _near_labels(of_one, model.bundle.config.labels)]
+    lines = [
+        line for of_one, model in of_models for line in near_labels(of_one.labels_unknown, model.bundle.config.labels)
+    ]
     left_out = {mended(value) for value in summary.rows_unlabelled}
     lines += [
         f"--unlabelled {value!r}: no row has this label"
@@ -418,13 +435,13 @@ def _tell(summary: EvaluationSummary, models: Sequence[_Model], settings: Evalua
         note(line)
 
 
-def _near_labels(summary: EvaluationSummary, labels: Sequence[str]) -> Iterator[str]:
+def near_labels(unknown: Mapping[str, int], labels: Sequence[str]) -> Iterator[str]:
     """Say which labels the model does not know though it knows nearly the same."""
     known = {mended(label).casefold(): label for label in labels}
-    near = [(label, known[key]) for label in summary.labels_unknown if (key := mended(label).casefold()) in known]
+    near = [(label, known[key]) for label in unknown if (key := mended(label).casefold()) in known]
     for label, own in near[:3]:
         remedy = "--label-strip makes them one" if mended(label) == own else "write them alike"
-        yield f"the model has no label {label!r} ({summary.labels_unknown[label]:,} rows), but {own!r}; {remedy}"
+        yield f"the model has no label {label!r} ({unknown[label]:,} rows), but {own!r}; {remedy}"
 
 
 def _repeated(repeats: Repeats) -> Iterator[str]:

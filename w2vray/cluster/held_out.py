@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from w2vray.cluster.evaluate import metrics_of
 from w2vray.cluster.examples import ReadingJob, labels_as_lists
+from w2vray.cluster.measured_rows import MeasuredRows
 from w2vray.cluster.measuring import MeasuringJob, ModelAtWork, measure
 from w2vray.cluster.resources import use_one_thread
 from w2vray.cluster.runtime import SharedVectors, run_units
@@ -114,8 +115,9 @@ def measure_held_out(
     *,
     workers: int | None = None,
     note: Note = lambda _: None,
+    rows: MeasuredRows | None = None,
 ) -> Metrics | MultiLabelMetrics:
-    """Measure a model on the rows of a labelled store that have one of these texts."""
+    """Measure a model on the rows of a labelled store that have one of these texts; ``rows`` takes each of them."""
     stage("measuring the model on the rows kept for the test")
     measuring = MeasuringJob(
         models=(ModelAtWork(bundle=bundle, shared=shared, text_columns=job.text_columns),),
@@ -124,6 +126,7 @@ def measure_held_out(
         where=job.where,
         schema=store.schema,
         only=texts,
+        with_rows=rows is not None,
     )
-    found = measure(store, measuring, workers=workers, note=note)
+    found = measure(store, measuring, workers=workers, note=note, rows=rows)
     return metrics_of(found.models[0], bundle.config.labels)

@@ -5,7 +5,7 @@ Shape letters: CONTRIBUTING.md.
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -116,11 +116,17 @@ def measure(
     workers: int | None = None,
     note: Note = lambda _: None,
     rows: MeasuredRows | None = None,
+    progress: Callable[[int, int], None] = lambda _, __: None,
 ) -> MeasuredSet:
-    """Classify the rows of a labelled set and count; ``rows`` takes each row, where somebody wants them."""
+    """Classify the rows of a labelled set and count; ``rows`` takes each row, where somebody wants them.
+
+    ``progress`` is called with the units done and the units there are.
+    """
     found = MeasuredSet([_nothing_of(model.bundle) for model in job.models])
     repeats = RepeatCounter()
-    for unit in run_units(labelled.units, MeasuringWorker, {"job": job}, workers=workers, note=note):
+    measured = run_units(labelled.units, MeasuringWorker, {"job": job}, workers=workers, note=note)
+    for done, unit in enumerate(measured, start=1):
+        progress(done, len(labelled.units))
         stated = json.loads(unit["counted"])
         found.without_label += stated["without_label"]
         found.unlabelled += Counter(stated["unlabelled"])

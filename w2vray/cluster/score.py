@@ -5,6 +5,7 @@ holds the model, sees the shared vectors, and commits each unit by itself, so th
 """
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from w2vray.cluster.runtime import SharedVectors, connected, run_units, share
 from w2vray.cluster.waiting import Note
 from w2vray.errors import CorpusError, FileError, RunError
 from w2vray.models.directory import Bundle
+from w2vray.models.thresholds import Thresholds
 from w2vray.notebooks import as_html
 from w2vray.run.answers import FinishedRun
 from w2vray.run.directory import MOST_ATTEMPTS, NOTED, SUCCESS, TOTALS, RunDirectory
@@ -27,8 +29,11 @@ from w2vray.run.leases import StillOurs, only_writer
 from w2vray.run.one_unit import ScoringJob, damaged, score_unit
 from w2vray.run.parts import COUNTS, CommittedPart
 from w2vray.run.planning import RunPlan, planned_versions, require_outside, resume_run, split_failed, start_run
+from w2vray.run.refused_files import refused_files, refused_notes
+from w2vray.run.reporting import training_facts
 from w2vray.run.request import Request
 from w2vray.run.room import require_room
+from w2vray.run.writing_reports import write_run_report
 from w2vray.schema import MAY_PASS, FileReason
 from w2vray.scoring.device_scorer import DeviceScorer
 from w2vray.scoring.scorer import TextScorer
@@ -42,7 +47,10 @@ from w2vray.store.sampling import sample_texts
 from w2vray.store.units import Unit
 from w2vray.vectors.comparing import coverage_warnings, share_found
 
-__all__ = ["ScoreSummary", "ScoringWorker", "score"]
+__all__ = ["ScoreSummary", "ScoringWorker", "score", "write_report"]
+
+_SLOWEST = 10
+"""Units whose time a page tells."""
 
 Progress = Callable[[int, int, int], None]
 """Called with units done, units to do, and how many rows are in those done, rejected ones included."""
@@ -59,6 +67,11 @@ class ScoreSummary:
     rejected: Mapping[str, int]  # why -> rows; of parts that an earlier version wrote, nobody counted why
     rows_abstained: int
     rows_truncated: int
+    rows_below_threshold: int  # of the scored ones: they have a known word, and keep no label
+    expected_kept: (
+        float | None
+    )  # of the rows with a known word, by the model's thresholds; None where they are not used
+    kept: float | None  # what came out; None where no row has a known word
     tokens: int  # of the scored rows
     tokens_found: int  # those that have a vector
     coverage: float | None  # their share; None where there are no tokens
@@ -78,6 +91,7 @@ class ScoreSummary:
     new_files: Sequence[str]  # in the store, but not in the run's plan
     warnings: Sequence[str]  # what to do where few tokens have a vector
     exit_code: int
+    report: str | None = None  # the page of the run; None where it could not be made
     forecast: Mapping[str, Any] | None = None  # of --plan, beside what was found
 
     def as_dict(self) -> dict[str, Any]:
@@ -91,6 +105,8 @@ class ScoreSummary:
             "rows": self.rows_in,
             "scored": self.rows_scored,
             "of them abstained": self.rows_abstained,
+            "share that kept a label": self.kept,
+            "share that was expected to": self.expected_kept,
             "rejected": self.rows_rejected,
             "rejected because": dict(self.rejected),
             "tokens with a vector": None if self.coverage is None else f"{self.coverage:.1%}",
@@ -113,6 +129,7 @@ class _Work:
     skipped: int = 0
     rows: int = 0
     failures: list[Failure] = field(default_factory=list)  # of units
+    slowest: list[dict[str, Any]] = field(default_factory=list)  # units of this call
     noted: list[Failure] = field(
         default_factory=list
     )  # all that were seen, those that smaller units took the place of too
@@ -174,12 +191,26 @@ def score(
             seconds = round(time.monotonic() - started, 3)
             corpus.ignored.add_all(ignored_files(plan.left_out))
             summary = _close(ours, plan, work, corpus, expected=request.fingerprint, seconds=seconds)
+            summary = _with_kept(summary, request, bundle)
+            page = write_report(ours, corpus, bundle, summary, work)
     where = request.where.fitted(plan.schema) if request.where else None
     sample = partial(sample_texts, plan.units, corpus.roots, request.text_columns, where, plan.schema)
     warnings = coverage_warnings(summary.tokens, summary.tokens_found, vectors, bundle.config.rules, sample)
-    return replace(
-        summary, warnings=warnings, forecast=None if planned is None else _held_against(planned, summary, settings)
-    )
+    found = None if planned is None else _held_against(planned, summary, settings)
+    return replace(summary, warnings=[*summary.warnings, *warnings], forecast=found, report=page)
+
+
+def write_report(run: RunDirectory, corpus: Corpus, bundle: Bundle, summary: ScoreSummary, work: _Work) -> str | None:
+    """Write the page of the run, and return where it is; the run is finished without it, too."""
+    stage("writing the page")
+    timing = {"seconds": summary.seconds, "rows": summary.rows_now, "slowest": work.slowest}
+    try:
+        finished = FinishedRun.open(work.settings.output)
+        return write_run_report(run, finished, corpus, training_facts(bundle.config), timing).page
+    except Exception as error:  # noqa: BLE001 - whatever a page fails by, the answers are there
+        why = f"{type(error).__name__}: {error}"
+        work.note(f"the run's page could not be made ({why}); `w2vray report` makes it again")
+        return None
 
 
 def _held_against(planned: Forecast, summary: ScoreSummary, settings: ScoreSettings) -> Mapping[str, Any]:
@@ -246,6 +277,8 @@ def _pass(run: RunDirectory, units: Sequence[Unit], arguments: Mapping[str, Any]
         for done, outcome in enumerate(_outcomes(units, {**arguments, "drafts": drafts}, work), 1):
             work.still_ours()
             work.rows += outcome.rows
+            work.slowest.append({"unit": outcome.unit, "seconds": outcome.seconds, "rows": outcome.rows})
+            work.slowest = sorted(work.slowest, key=lambda item: -float(item["seconds"]))[:_SLOWEST]
             if (failure := outcome.failure) is not None:
                 failed.append(failure)
                 work.noted.append(failure)
@@ -271,18 +304,19 @@ class _Outcome:
     unit: str
     rows: int
     failure: Failure | None = None
+    seconds: float = 0.0
 
     def as_row(self) -> dict[str, Any]:
         """Return the outcome as a row for Ray, whose columns have the same types in each."""
         failure = "" if self.failure is None else json.dumps(asdict(self.failure))
-        return {"unit": self.unit, "rows": self.rows, "failure": failure}
+        return {"unit": self.unit, "rows": self.rows, "failure": failure, "seconds": self.seconds}
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """Rebuild what ``as_row`` gave."""
         stored = json.loads(row["failure"]) if row["failure"] else None
         failure = None if stored is None else Failure(**{**stored, "reason": FileReason(stored["reason"])})
-        return cls(row["unit"], row["rows"], failure)
+        return cls(row["unit"], row["rows"], failure, row["seconds"])
 
 
 class ScoringWorker:
@@ -296,7 +330,9 @@ class ScoringWorker:
 
     def __call__(self, unit: Unit) -> dict[str, Any]:
         """Score a unit, unless its part is there already: Ray hands a unit out again when a worker has died."""
-        return self._outcome(unit).as_row()
+        started = time.monotonic()
+        outcome = self._outcome(unit)
+        return replace(outcome, seconds=round(time.monotonic() - started, 3)).as_row()
 
     def _outcome(self, unit: Unit) -> _Outcome:
         if unit.id in self.run:
@@ -377,9 +413,11 @@ def _close(
     tables = [table.as_json() for table in corpus.tables.values()]
     profiles = _distinct([part.record.profile for part in parts])
     coverage = share_found(totals["tokens"], totals["tokens_found"])
+    refused = refused_files(plan.units, {part.record.unit: part.record.refused for part in parts})
     counted = {
         **totals,
         "rejected": dict(rejected),
+        "refused": refused,
         "coverage": coverage,
         "profiles": profiles,
         "units": len(plan.units),
@@ -397,6 +435,8 @@ def _close(
         **totals,
         rejected=dict(rejected),
         coverage=coverage,
+        expected_kept=None,
+        kept=None,
         warnings=[],
         units=len(plan.units),
         units_skipped=work.skipped,
@@ -406,11 +446,47 @@ def _close(
         left_out=left_out,
         ignored=corpus.ignored.files,
         tables=tables,
-        notes=[*corpus.notes, *plan.notes, *_deleted_note(totals["rows_deleted"])],
+        notes=[*corpus.notes, *plan.notes, *_deleted_note(totals["rows_deleted"]), *refused_notes(refused)],
         gaps_accepted=accepted,
         new_files=plan.new_files,
         exit_code=0 if complete and not too_many else 3,
     )
+
+
+def _rows_with_evidence(summary: ScoreSummary, *, multi_label: bool) -> int:
+    """Count the scored rows with a known word; of several labels, a row that is given none has not abstained."""
+    without = summary.rows_abstained - (0 if multi_label else summary.rows_below_threshold)
+    return summary.rows_scored - without
+
+
+def _with_kept(summary: ScoreSummary, request: Request, bundle: Bundle) -> ScoreSummary:
+    """Say which share of the rows with a known word keeps a label, and which one the model's thresholds expect."""
+    rows = _rows_with_evidence(summary, multi_label=bundle.config.multi_label)
+    kept = round((rows - summary.rows_below_threshold) / rows, 6) if rows else None
+    own = bundle.config.thresholds
+    if own is None or request.answer.threshold is not None or request.answer.no_threshold:
+        return replace(summary, kept=kept)
+    return replace(summary, kept=kept, expected_kept=own.kept, warnings=_unlike(kept, rows, own))
+
+
+_FAR = 0.05
+"""Difference of the share that keeps a label from the expected one which is told, if it is no chance either."""
+
+
+def _unlike(kept: float | None, rows: int, own: Thresholds) -> list[str]:
+    """Say that rows are not like those that thresholds were chosen on, where far more or fewer keep a label."""
+    if kept is None:
+        return []
+    share = (kept * rows + own.kept * own.rows) / (rows + own.rows)
+    by_chance = 3 * math.sqrt(share * (1 - share) * (1 / rows + 1 / max(own.rows, 1)))
+    if abs(kept - own.kept) <= max(_FAR, by_chance):
+        return []
+    line = (
+        f"{kept:.1%} of the rows with a known word kept a label, and {own.kept:.1%} were expected to: these rows are "
+        "not like those that the model's thresholds were chosen on, so the precision that they promise may not hold. "
+        "Check some by hand, and `calibrate` the model on them"
+    )
+    return [line]
 
 
 def _deleted_note(rows: int) -> list[str]:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from w2vray.cluster.held_out import measure_held_out, told_of_test
+from w2vray.cluster.measured_rows import MeasuredRows, rows_schema
 from w2vray.cluster.repeating import Origin
 from w2vray.cluster.runtime import connected, share
 from w2vray.cluster.train_examples import examples_of, reading_jobs, texts_for_test
@@ -22,7 +23,8 @@ from w2vray.cluster.train_labels import (
 )
 from w2vray.cluster.train_summary import TrainSummary
 from w2vray.cluster.train_worker import WorkerConfig
-from w2vray.cluster.trained_model import fingerprint_of, history_of, model_config
+from w2vray.cluster.trained_model import fingerprint_of, history_of, model_config, thresholds_of
+from w2vray.cluster.trained_page import write_model_page
 from w2vray.cluster.trainer import Progress, require_workers, run_trainer
 from w2vray.cluster.waiting import Note
 from w2vray.errors import BundleError, ConfigError, CorpusError, UnusableInputError
@@ -41,7 +43,7 @@ from w2vray.store.labels import label_order
 from w2vray.store.sampling import sample_texts
 from w2vray.text.keys import TextSample
 from w2vray.training.example_files import ExampleCounts, ExampleFile
-from w2vray.training.fit import BEST, CONVERGED, CURVE, SEARCH, TEMPERATURES, Task
+from w2vray.training.fit import BEST, CONVERGED, CURVE, HELD_OUT, SEARCH, TEMPERATURES, Task
 from w2vray.training.objectives import label_weights, objective
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
@@ -82,6 +84,7 @@ def train(
     if os.path.lexists(output):
         raise BundleError(f"{output} already exists; give another --output, or remove it first")
     vectors = Vectors.open(settings.vectors).for_oov(settings.oov)
+    vectors.require_words()
     if settings.strip_html:
         vectors = vectors.without_html()
     model = settled(model, unit_length=vectors.unit_length)
@@ -196,14 +199,20 @@ def _train(
         }
         config = model_config(settings, model, labels, vectors, training, multi_label=stores[0].multi_label)
         config = replace(config, temperatures=tuple(state.get(TEMPERATURES, ())))
+        if settings.target_precision is not None:
+            config = replace(config, thresholds=thresholds_of(settings, config, state.get(HELD_OUT)))
         weights = {name: value.numpy() for name, value in state[BEST].items()}
-        test = None
+        test, rows = None, None
         if test_texts is not None:
-            test = measure_held_out(stores[0], jobs[0], Bundle(config, weights), shared, test_texts, note=note)
+            rows = MeasuredRows(storage, rows_schema(1, multi_label=stores[0].multi_label))
+            test = measure_held_out(
+                stores[0], jobs[0], Bundle(config, weights), shared, test_texts, note=note, rows=rows
+            )
             config = replace(config, training={**training, "test": told_of_test(test)})
     stage("writing the model")
     trained = TextSample.of(ExampleFile(path).keys() for store in files for path in store)
     save_bundle(output, config, weights, with_vectors=settings.with_vectors, beside=storage, trained=trained)
+    write_model_page(output, config, test, rows, note)
     shutil.rmtree(storage, ignore_errors=True)
     return TrainSummary(
         model=str(output),
@@ -224,6 +233,8 @@ def _train(
         curve=curve,
         refit=refitted,
         temperatures=config.temperatures,
+        thresholds=config.thresholds,
+        labels_without_promise=[] if config.thresholds is None else config.thresholds.without_promise(labels),
         tokens=total.tokens,
         tokens_found=total.tokens_found,
         coverage=share_found(total.tokens, total.tokens_found),
@@ -266,6 +277,7 @@ def _task(
         seed=settings.seed,
         precision=settings.precision,
         calibrate=settings.calibrate,
+        keep_held_out=settings.target_precision is not None,
     )
 
 

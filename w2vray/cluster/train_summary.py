@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from w2vray.models.thresholds import Thresholds
 from w2vray.notebooks import as_html
 
 __all__ = ["TrainSummary"]
@@ -31,6 +32,8 @@ class TrainSummary:
     curve: list[dict[str, Any]]
     refit: list[dict[str, Any]] | None  # the curve of the second fit, on the rows for validation too
     temperatures: Sequence[float]  # what logits are divided by: one, or one a label; none where it is not calibrated
+    thresholds: Thresholds | None  # that --target-precision has given it
+    labels_without_promise: Sequence[str]  # whose rows do not suffice for it: they are never kept
     tokens: int  # of all rows that were read
     tokens_found: int  # those that have a vector
     coverage: float | None  # their share; None where there are no tokens
@@ -50,6 +53,8 @@ class TrainSummary:
             "accuracy on the test": test.get("accuracy"),
             "macro-F1 on the test": test.get("macro_f1"),
             "always answering the commonest label": test.get("largest_class_share"),
+            "share of rows that keep a label": None if self.thresholds is None else self.thresholds.kept,
+            "labels without a promise": list(self.labels_without_promise),
             "rows without a label": self.rows_without_label or None,
             "rows without a known word": self.rows_without_evidence or None,
             "tokens with a vector": None if self.coverage is None else f"{self.coverage:.1%}",

@@ -8,17 +8,23 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
+from w2vray.cluster.refitting import answers_alone, probabilities_of
+from w2vray.errors import CorpusError
 from w2vray.models.directory import ModelConfig
 from w2vray.models.kinds import ModelSettings
 from w2vray.models.reading import Reading
+from w2vray.models.thresholds import Thresholds
+from w2vray.scoring.promises import choose_thresholds
+from w2vray.settings.verbs import DEFAULT_CONFIDENCE
 from w2vray.store.labelled import Labelled
 from w2vray.store.places import absolute, without_secrets
 from w2vray.training.example_files import ExampleCounts
+from w2vray.training.held_out_answers import HeldOutAnswers
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
 from w2vray.vectors.comparing import share_found
 
-__all__ = ["fingerprint_of", "history_of", "model_config"]
+__all__ = ["fingerprint_of", "history_of", "model_config", "thresholds_of"]
 
 
 def model_config(
@@ -47,16 +53,41 @@ def model_config(
     )
 
 
+def thresholds_of(settings: TrainSettings, config: ModelConfig, held_out: Mapping[str, Any] | None) -> Thresholds:
+    """Choose the thresholds for the precision that is wanted, by rows that were not learnt from.
+
+    Raises:
+        CorpusError: these rows do not suffice for it, or there are none.
+    """
+    assert settings.target_precision is not None, "it is asked for"
+    if held_out is None:
+        raise CorpusError(
+            f"--target-precision {settings.target_precision:g}: there are too few rows to leave any out of the "
+            "training, and those that it learnt from tell nothing; give more rows, or leave it out"
+        )
+    answers = HeldOutAnswers.from_state(held_out)
+    return choose_thresholds(
+        probabilities_of(answers, config.temperatures, alone=answers_alone(config)),
+        answers.labels,
+        config.labels,
+        precision=settings.target_precision,
+        confidence=settings.confidence or DEFAULT_CONFIDENCE,
+        per_label=settings.per_label,
+    )
+
+
 def fingerprint_of(settings: TrainSettings, stores: list[Labelled], vectors: Vectors) -> str:
     """Name the training by all that it depends on, so that only the same one is gone on with.
 
-    It does not depend on how many workers there are: after any epoch another number of them may go on.
+    It does not depend on how many workers there are: after any epoch another number of them may go on. Nor on which
+    precision is wanted: where one cannot be promised, the same training may promise another.
     """
-    left_out = {"vectors", "output", "with_vectors", "workers"}
+    left_out = {"vectors", "output", "with_vectors", "workers", "target_precision", "per_label", "confidence"}
     stated = {
         **{name: value for name, value in asdict(settings).items() if name not in left_out},
         "vectors": vectors.fingerprint,
         "stores": [store.corpus.fingerprint for store in stores],
+        "held_out": settings.target_precision is not None,
     }
     return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:16]
 

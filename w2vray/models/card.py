@@ -26,11 +26,13 @@ def model_card(config: "ModelConfig") -> str:
         _lines(
             "What it is",
             {
-                "Kind": f"{config.model}, made by w2vray",
+                "Kind": f"{config.model}, {_origin(history)}",
                 "Answers": "any number of labels a text" if config.multi_label else "one label a text",
                 "Labels": _labels(config.labels),
                 "Word vectors": f"{config.dim:,} numbers a word, from `{config.vectors_path}`"
-                + (", tuned for the words of the training set" if config.tuned_vectors else ", frozen"),
+                + (", tuned for the words of the training set" if config.tuned_vectors else ", frozen")
+                if config.kind.trained_here
+                else f"{config.dim:,} numbers a word or n-gram, in `vectors/`",
                 "Vectors' fingerprint": f"`{config.vectors_fingerprint[:16]}`",
                 "Token rules": config.rules.name,
                 "Words without a vector": config.oov,
@@ -48,10 +50,15 @@ def model_card(config: "ModelConfig") -> str:
                 "Versions": ", ".join(f"{name} {number}" for name, number in _mapping(history.get("versions")).items()),
             },
         ),
-        _lines("How good it is", {**_measured(history), "Probabilities": _calibration(config)}),
+        _lines("How good it is", {**_measured(history), "Probabilities": _calibration(config), **_promise(config)}),
         USE,
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _origin(history: Mapping[str, Any]) -> str:
+    imported = _mapping(history.get("imported"))
+    return f"imported from `{imported['from']}`" if "from" in imported else "made by w2vray"
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -97,6 +104,20 @@ def _calibration(config: "ModelConfig") -> str:
     least, most = min(config.temperatures), max(config.temperatures)
     told = f"temperature {least:.3g}" if least == most else f"temperatures {least:.3g} to {most:.3g}"
     return f"calibrated on rows that were not learnt from ({told})"
+
+
+def _promise(config: "ModelConfig") -> dict[str, str]:
+    """Return what the model's thresholds promise."""
+    found = config.thresholds
+    if found is None:
+        return {}
+    of_each = "of each label that is kept" if len(found.values) > 1 else "of the labels that are kept"
+    missing = found.without_promise(config.labels)
+    told = f"; never kept, because the rows did not suffice: {_labels(missing)}" if missing else ""
+    return {
+        "Thresholds": f"at least {found.precision:.4g} {of_each} are right, with {found.confidence:.4g} confidence, on "
+        f"rows like the {found.rows:,} that they were chosen on; {found.kept:.1%} of those kept a label{told}"
+    }
 
 
 def _measured(history: Mapping[str, Any]) -> dict[str, str]:

@@ -31,8 +31,9 @@ from safetensors.numpy import save as save_weights
 from w2vray.artefacts import plain_file, read_json
 from w2vray.errors import BundleError, ConfigError
 from w2vray.models.card import model_card
-from w2vray.models.kinds import MODELS_VARIABLE, Kind, ModelSettings, kind_named, model_settings, names
+from w2vray.models.kinds import MODELS_VARIABLE, Kind, ModelSettings, kind_named, known, model_settings
 from w2vray.models.reading import Reading
+from w2vray.models.thresholds import Thresholds
 from w2vray.models.trained_texts import TRAINED_TEXTS, read_trained_texts, trained_texts_bytes
 from w2vray.settings.verbs import OOV_CHOICES
 from w2vray.standing import instead
@@ -45,6 +46,9 @@ __all__ = ["Bundle", "ModelConfig", "save_bundle"]
 FORMAT_VERSION = 2
 CALIBRATED_VERSION = 3
 """Of a model with temperatures: a program that knows none of them would give other probabilities."""
+THRESHOLDS_VERSION = 4
+"""Of a model with thresholds: a program that knows none of them would keep more labels than were promised."""
+_READ = range(FORMAT_VERSION, THRESHOLDS_VERSION + 1)
 
 OVERLAY = "words.overlay_KD"
 REPLACED = "words.replaced_rows"
@@ -76,6 +80,7 @@ class ModelConfig:
     vectors_fingerprint: str
     vectors_path: str
     temperatures: tuple[float, ...] = ()  # what logits are divided by: one for all, one a label, or not calibrated
+    thresholds: Thresholds | None = None  # that a label's probability has to reach
     reading: Reading = field(default_factory=Reading)
     training: Mapping[str, Any] = field(default_factory=dict)
     kind: Kind = field(init=False, repr=False, compare=False)
@@ -83,10 +88,16 @@ class ModelConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", kind_named(self.model))
 
+    @property
+    def _format_version(self) -> int:
+        if self.thresholds:
+            return THRESHOLDS_VERSION
+        return CALIBRATED_VERSION if self.temperatures else FORMAT_VERSION
+
     def as_dict(self) -> dict[str, Any]:
         """Return the content of config.json."""
         return {
-            "format_version": CALIBRATED_VERSION if self.temperatures else FORMAT_VERSION,
+            "format_version": self._format_version,
             "model": self.model,
             "settings": {name: value for name, value in asdict(self.settings).items() if value is not None},
             "tuned_vectors": self.tuned_vectors,
@@ -95,6 +106,7 @@ class ModelConfig:
             "tokens": self.rules.as_dict(),
             "oov": self.oov,
             **({"temperatures": list(self.temperatures)} if self.temperatures else {}),
+            **({"thresholds": self.thresholds.as_dict()} if self.thresholds else {}),
             "vectors": {"fingerprint": self.vectors_fingerprint, "path": self.vectors_path, "dim": self.dim},
             "reading": self.reading.as_dict(),
             "training": dict(self.training),
@@ -108,15 +120,15 @@ class ModelConfig:
             BundleError: something is missing or of another kind.
         """
         found = stored.get("format_version") if isinstance(stored, dict) else None
-        if found not in {FORMAT_VERSION, CALIBRATED_VERSION}:
-            newer = isinstance(found, int) and found > CALIBRATED_VERSION
+        if found not in _READ:
+            newer = isinstance(found, int) and found > THRESHOLDS_VERSION
             remedy = (
                 "install the version of w2vray that made it"
                 if newer
                 else "train the model again, by `w2vray train --from MODEL/config.json --output NEW`"
             )
             raise BundleError(
-                f"format version {found!r}; this version of w2vray reads {FORMAT_VERSION} and {CALIBRATED_VERSION}: "
+                f"format version {found!r}; this version of w2vray reads {FORMAT_VERSION} to {THRESHOLDS_VERSION}: "
                 f"{remedy}"
             )
         try:
@@ -126,9 +138,9 @@ class ModelConfig:
                 stored["vectors"],
                 stored["oov"],
             )
-            if model not in names():
+            if model not in known():
                 raise BundleError(
-                    f"model {model!r}; this version of w2vray knows {', '.join(names())}; name a model of your "
+                    f"model {model!r}; this version of w2vray knows {', '.join(known())}; name a model of your "
                     f"own in {MODELS_VARIABLE}"
                 )
             if oov not in OOV_CHOICES:
@@ -155,11 +167,16 @@ class ModelConfig:
                 vectors_fingerprint=str(vectors["fingerprint"]),
                 vectors_path=str(vectors["path"]),
                 temperatures=_temperatures(stored.get("temperatures", []), len(labels) if multi_label else 1),
+                thresholds=_thresholds(stored.get("thresholds"), len(labels), multi_label=multi_label),
                 reading=Reading.from_dict(stored.get("reading", {})),
                 training=dict(stored.get("training", {})),
             )
         except (KeyError, TypeError, ValueError, ConfigError) as error:
             raise BundleError(f"{type(error).__name__}: {error}") from error
+
+
+def _thresholds(stored: Any, labels: int, *, multi_label: bool) -> Thresholds | None:
+    return None if stored is None else Thresholds.from_dict(stored, labels, multi_label=multi_label)
 
 
 def _temperatures(stored: Any, most: int) -> tuple[float, ...]:
@@ -264,7 +281,8 @@ def save_bundle(
     config: ModelConfig,
     weights: Mapping[str, npt.NDArray[Any]],
     *,
-    with_vectors: bool = False,
+    with_vectors: bool | Path = False,
+    vectors: Path | None = None,
     beside: Path | None = None,
     trained: TextSample | None = None,
 ) -> Bundle:
@@ -274,7 +292,8 @@ def save_bundle(
         output: where it is to be.
         config: what it is.
         weights: by the names torch gives them.
-        with_vectors: whether the vectors are copied into it.
+        with_vectors: whether the vectors are copied into it; from where, if not from where the training found them.
+        vectors: a vectors directory of the same filesystem, which is moved into it.
         beside: a folder of the same filesystem where it is made, and left where the process dies; the one that
             ``output`` lies in, where nothing is said.
         trained: the texts that the training saw.
@@ -297,7 +316,9 @@ def save_bundle(
         if trained is not None:
             (partial / TRAINED_TEXTS).write_bytes(trained_texts_bytes(trained))
         if with_vectors:
-            shutil.copytree(config.vectors_path, partial / VECTORS)
+            shutil.copytree(config.vectors_path if with_vectors is True else with_vectors, partial / VECTORS)
+        if vectors is not None:
+            vectors.rename(partial / VECTORS)
         for file in partial.rglob("*"):
             if file.is_file():
                 with file.open("rb") as handle:

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from w2vray.errors import ConfigError
+from w2vray.settings.imported import ImportedSettings
 from w2vray.settings.logistic import LogisticSettings
 from w2vray.settings.steps import StepSettings
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Kind", "ModelSettings", "named_object"]
 
-ModelSettings = StepSettings | LogisticSettings
+ModelSettings = StepSettings | LogisticSettings | ImportedSettings
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
@@ -39,7 +40,8 @@ class Kind:
     """What it computes, in a few words for the help."""
 
     settings: type[ModelSettings]
-    """Its options. A subclass of ``StepSettings`` learns in steps, one of ``LogisticSettings`` is fitted at once."""
+    """Its options. A subclass of ``StepSettings`` learns in steps, and one of ``LogisticSettings`` is fitted at once.
+    One of ``ImportedSettings`` is not trained here, and ``--model`` does not offer it."""
 
     network: "str | Callable[[int, int, Any], nn.Module]"
     """Makes a ``torch.nn.Module`` from the width of a vector, the number of classes, and settings.
@@ -72,12 +74,19 @@ class Kind:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ConfigError(f"a kind of model is named {self.name!r}; allowed: {_NAME.pattern}")
+        if issubclass(self.settings, ImportedSettings):
+            return
         if not issubclass(self.settings, StepSettings | LogisticSettings):
             raise ConfigError(
                 f"the settings of the model {self.name} are {self.settings.__name__}; derive that from StepSettings"
             )
         if not issubclass(self.settings_class(tuned=True), StepSettings):
             raise ConfigError(f"the model {self.name} lacks settings for --tune-vectors: a subclass of StepSettings")
+
+    @property
+    def trained_here(self) -> bool:
+        """Whether ``train`` makes such models."""
+        return not issubclass(self.settings, ImportedSettings)
 
     def settings_class(self, *, tuned: bool = False) -> type[ModelSettings]:
         """Return the class of its settings; ``tuned`` where words are tuned."""

@@ -36,6 +36,8 @@ from w2vray.models.average.settings import AverageSettings, TunedAverageSettings
 from w2vray.models.average.weights import average_shapes
 from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.cnn.weights import cnn_shapes
+from w2vray.models.fasttext.settings import FastTextSettings
+from w2vray.models.fasttext.weights import fasttext_shapes
 from w2vray.models.kind import Kind, ModelSettings, named_object
 from w2vray.models.recurrent.settings import GruSettings, LstmSettings
 from w2vray.models.recurrent.weights import recurrent_shapes
@@ -95,6 +97,14 @@ _TABLE = (
         network="w2vray.models.recurrent.network:RecurrentModel",
         shapes=recurrent_shapes,
         head="w2vray.models.recurrent.head:RecurrentHead",
+    ),
+    Kind(
+        name="fasttext",
+        summary="a supervised model of fastText, imported",
+        settings=FastTextSettings,
+        network="w2vray.models.fasttext.network:FastTextModel",
+        shapes=fasttext_shapes,
+        head="w2vray.models.fasttext.head:FastTextHead",
     ),
 )
 
@@ -163,18 +173,22 @@ def _classes(kind: Kind) -> tuple[type[ModelSettings], ...]:
 
 
 def names() -> tuple[str, ...]:
-    """Return the name of each model."""
-    return tuple(known())
+    """Return the name of each model that is trained here."""
+    return tuple(_trained_here())
+
+
+def _trained_here() -> dict[str, Kind]:
+    return {name: kind for name, kind in known().items() if kind.trained_here}
 
 
 def summaries() -> str:
     """Tell a person what each model is."""
-    return "; ".join(f"{kind.name}, {kind.summary}" for kind in known().values())
+    return "; ".join(f"{kind.name}, {kind.summary}" for kind in _trained_here().values())
 
 
 def fitted_at_once() -> str:
     """Tell a person which models do not learn in steps."""
-    at_once = [kind.name for kind in known().values() if not issubclass(kind.settings, StepSettings)]
+    at_once = [kind.name for kind in _trained_here().values() if not issubclass(kind.settings, StepSettings)]
     return f"{', '.join(at_once)} without --tune-vectors"
 
 
@@ -208,12 +222,13 @@ def _all() -> str:
 
 def option_owners() -> dict[str, dict[str, type[ModelSettings]]]:
     """Return who has each option: its name -> model, as a person is told of it -> settings."""
-    named = {kind.name: kind.settings for kind in known().values()}
-    tuned = {f"{kind.name} with --tune-vectors": kind.tuned for kind in known().values() if kind.tuned is not None}
+    kinds = _trained_here().values()
+    named = {kind.name: kind.settings for kind in kinds}
+    tuned = {f"{kind.name} with --tune-vectors": kind.tuned for kind in kinds if kind.tuned is not None}
     owners: dict[str, dict[str, type[ModelSettings]]] = {}
-    for model, kind in {**named, **tuned}.items():
-        for item in fields(kind):
-            owners.setdefault(item.name, {})[model] = kind
+    for model, owner in {**named, **tuned}.items():
+        for item in fields(owner):
+            owners.setdefault(item.name, {})[model] = owner
     return owners
 
 

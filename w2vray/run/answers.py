@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from w2vray.errors import FileError, RunError
-from w2vray.run.directory import MANIFEST, REJECTED, RUN, SCORES, TOTALS, RunDirectory
+from w2vray.run.directory import MANIFEST, REJECTED, RUN, SCORES, SUCCESS, TOTALS, RunDirectory
 from w2vray.run.parts import part_name
 from w2vray.run.planning import recorded_versions
 from w2vray.standing import instead
@@ -96,6 +96,11 @@ class FinishedRun:
     def name(self) -> str:
         """Where it is, for people to read."""
         return self.directory.name
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing, or every gap was accepted."""
+        return self.directory.exists(SUCCESS)
 
     @property
     def fingerprint(self) -> str:

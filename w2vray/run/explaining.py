@@ -50,6 +50,7 @@ def explained(
         most=answer.evidence,
         method=answer.explain_method,
         threshold=answer.threshold,
+        no_threshold=answer.no_threshold,
         chosen_N=None if answer.evidence_sample is None else place_keys(rows) <= np.uint64(up_to),
     )
     return replace(scores, evidence=evidence)
@@ -61,7 +62,10 @@ def scored_arrays(scorer: TextScorer, arrays: Iterable[pa.LargeStringArray], req
     whole = answer.evidence is not None and answer.evidence_sample is None and answer.explain_method == "model"
     if answer.evidence is None or not whole or not ExplainingScorer.usable(scorer):
         return scorer.score_arrays(arrays)
-    return ExplainingScorer(scorer, most=answer.evidence, threshold=answer.threshold).score_arrays(arrays)
+    explaining = ExplainingScorer(
+        scorer, most=answer.evidence, threshold=answer.threshold, no_threshold=answer.no_threshold
+    )
+    return explaining.score_arrays(arrays)
 
 
 def place_keys(rows: pa.RecordBatch) -> npt.NDArray[np.uint64]:

@@ -70,6 +70,8 @@ def score_unit(
     where = request.where.fitted(job.schema) if request.where else None
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
+    of_files: Counter[str] = Counter()
+    refused: dict[str, tuple[int, str]] = {}
     waiting: deque[tuple[pa.RecordBatch, Texts]] = deque()
 
     def arrays() -> Iterator[pa.LargeStringArray]:
@@ -86,6 +88,7 @@ def score_unit(
         scores = scored_rows(rows, answers, job)
         rejected = rejected_rows(batch, texts)
         write(scores, rejected)
+        _note_refused(batch, texts, of_files, refused)
         reasons.update(item.reason.value for item in texts.rejected)
         counts.update(
             rows_in=len(batch),
@@ -93,6 +96,7 @@ def score_unit(
             rows_rejected=len(rejected),
             rows_abstained=pc.sum(pc.not_equal(scores["status"], Status.SCORED.value)).as_py() or 0,
             rows_truncated=texts.truncated,
+            rows_below_threshold=request.answer.below(answers),
             tokens=int(answers.token_counts_N.sum(dtype=np.int64)),
             tokens_found=int(answers.found_counts_N.sum(dtype=np.int64)),
         )
@@ -103,14 +107,33 @@ def score_unit(
         rows_scored=counts["rows_scored"],
         rows_rejected=counts["rows_rejected"],
         rejected=dict(sorted(reasons.items())),
+        refused=refused or None,
         rows_abstained=counts["rows_abstained"],
         rows_truncated=counts["rows_truncated"],
+        rows_below_threshold=counts["rows_below_threshold"],
         tokens=counts["tokens"],
         tokens_found=counts["tokens_found"],
         rows_deleted=unit.rows_deleted,
         run=request.fingerprint,
         profile=numeric_profile(request.device),
     )
+
+
+def _note_refused(
+    batch: pa.RecordBatch, texts: Texts, of_files: Counter[str], refused: dict[str, tuple[int, str]]
+) -> None:
+    """Count the rows of a batch's file, and keep why the first was rejected as long as all of them are."""
+    if not len(batch):
+        return
+    file = batch.column(FILE_COLUMN)[0].as_py()
+    before = of_files[file]
+    of_files[file] += len(batch)
+    if len(texts.rejected) < len(batch):
+        refused.pop(file, None)
+    elif not before or file in refused:
+        first = texts.rejected[0]
+        why = f"{first.reason.value}: {first.detail}"
+        refused[file] = (of_files[file], refused[file][1] if before else why)
 
 
 def damaged(unit: Unit, job: ScoringJob) -> str | None:

@@ -9,7 +9,7 @@ from w2vray.run.sealed import Seal, read_seal
 __all__ = ["COUNTED_SINCE", "COUNTS", "CommittedPart", "UnitRecord", "part_name", "read_part", "unit_of"]
 
 
-COUNTED_SINCE = ("rows_deleted", "tokens", "tokens_found")
+COUNTED_SINCE = ("rows_deleted", "tokens", "tokens_found", "rows_below_threshold")
 """What earlier versions did not count: 0 in their parts, and not in their totals."""
 
 COUNTS = ("rows_in", "rows_scored", "rows_rejected", "rows_abstained", "rows_truncated", *COUNTED_SINCE)
@@ -32,10 +32,12 @@ class UnitRecord:
     rows_truncated: int  # of the scored ones
     run: str  # fingerprint of the run's identity: model, vectors, options that change answers
     profile: Mapping[str, Any]
+    rows_below_threshold: int = 0  # of the scored ones: they have a known word, and no label reaches its threshold
     tokens: int = 0  # of the scored rows; 0 in parts of versions that did not count them
     tokens_found: int = 0  # those that have a vector
     rows_deleted: int = 0  # of those read: in the files, and deleted by the table that they belong to
     rejected: Mapping[str, int] | None = None  # Reason -> rows; None in parts of versions that did not count them
+    refused: Mapping[str, tuple[int, str]] | None = None  # file of which no row could be scored -> rows, why of one
     rejected_sha256: str | None = None  # of the whole rejected part, None where there is none
 
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from w2vray.errors import FileError
 from w2vray.run.one_unit import ScoringJob, rejected_rows, scored_rows
-from w2vray.scoring.answers import Scores
+from w2vray.scoring.answers import Answer, Scores
 from w2vray.scoring.cluster_samples import ClusterSample
 from w2vray.scoring.metrics import NO_LABEL
 from w2vray.scoring.scorer import TextScorer
@@ -176,15 +176,17 @@ def _score(batch: pa.RecordBatch, scorer: TextScorer, job: ScoringJob, found: Lo
     found.statuses.update(
         {item["values"]: item["counts"] for item in pc.value_counts(scores.column("status")).to_pylist()}
     )
-    found.labels_C += _label_counts(answers, job.request.answer.threshold)
+    found.labels_C += _label_counts(answers, job.request.answer)
     found.tokens += int(answers.token_counts_N.sum(dtype=np.int64))
     found.tokens_found += int(answers.found_counts_N.sum(dtype=np.int64))
 
 
-def _label_counts(answers: Scores, threshold: float | None) -> npt.NDArray[np.int64]:
+def _label_counts(answers: Scores, asked: Answer) -> npt.NDArray[np.int64]:
     """Return how many rows have each label."""
     if answers.multi_label:
-        return np.asarray(answers.given_NC(threshold).sum(axis=0), dtype=np.int64)
+        return np.asarray(
+            answers.given_NC(asked.threshold, no_threshold=asked.no_threshold).sum(axis=0), dtype=np.int64
+        )
     given_N = answers.label_N[answers.label_N != NO_LABEL]
     return np.bincount(given_N, minlength=len(answers.labels)).astype(np.int64)
 

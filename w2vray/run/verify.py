@@ -14,6 +14,7 @@ from w2vray.errors import RunError, W2vrayError
 from w2vray.notebooks import as_html
 from w2vray.run.directory import MANIFEST, REJECTED, RUN, SCORES, SUCCESS, TOTALS, RunDirectory
 from w2vray.run.parts import COUNTED_SINCE, COUNTS, CommittedPart, part_name
+from w2vray.run.refused_files import Refused, refused_files, refused_notes
 from w2vray.run.rows import row_problems
 from w2vray.run.sealed import check_rows
 from w2vray.run.unchanged import store_problems
@@ -76,6 +77,7 @@ class _Found:
     gaps: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     seals: dict[str, str] = field(default_factory=dict)  # unit -> hash that proves its part's record
+    refused: dict[str, Refused | None] = field(default_factory=dict)  # unit -> files of which it rejected all
     accepted: Mapping[str | None, Failure] = field(default_factory=dict)  # unit or file -> why
 
 
@@ -121,7 +123,7 @@ def verify(settings: VerifySettings, *, progress: Progress | None = None) -> Ver
         gaps=found.gaps,
         new_files=new_files,
         ignored=ignored.files,
-        notes=ignored.lines(),
+        notes=[*refused_notes(refused_files(units, found.refused)), *ignored.lines()],
     )
 
 
@@ -157,6 +159,7 @@ def _check_unit(run: RunDirectory, unit: Unit, found: _Found, *, present: bool, 
     try:
         part = run.committed_part(unit.id)
         found.seals[unit.id] = part.seal.footer_sha256
+        found.refused[unit.id] = part.record.refused
         found.counts.update({name: getattr(part.record, name) for name in COUNTS})
         if part.record.run != fingerprint:
             found.problems.append(f"{SCORES}/{part_name(unit.id)} was made by another model or with other options")

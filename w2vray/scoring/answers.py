@@ -17,7 +17,15 @@ from w2vray.scoring.metrics import NO_LABEL
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EVIDENCE_TYPE", "LABEL_THRESHOLD", "RESERVED_COLUMNS", "Answer", "Scores", "plain_answer"]
+__all__ = [
+    "EVIDENCE_TYPE",
+    "LABEL_THRESHOLD",
+    "RESERVED_COLUMNS",
+    "Answer",
+    "Scores",
+    "last_of_the_best",
+    "plain_answer",
+]
 
 LABEL_THRESHOLD = 0.5
 """Probability from which on a multi-label model gives a label, where nothing else is asked for."""
@@ -44,31 +52,63 @@ class Scores:
     token_counts_N: npt.NDArray[np.int32]
     found_counts_N: npt.NDArray[np.int32]
     multi_label: bool = False
+    thresholds: tuple[float, ...] = ()
     evidence: pa.ListArray | None = None
 
     def __len__(self) -> int:
         return len(self.label_N)
 
-    def given_NC(self, threshold: float | None = None) -> npt.NDArray[np.bool_]:
+    def limits(self, threshold: float | None = None, *, no_threshold: bool = False) -> npt.NDArray[np.float32] | None:
+        """Return what a probability has to reach: limits_1 or limits_C. None where nothing is asked of it.
+
+        Args:
+            threshold: overrides the model's own.
+            no_threshold: whether the model's own are left aside.
+        """
+        if threshold is not None:
+            return np.array([threshold], dtype=np.float32)
+        return None if no_threshold or not self.thresholds else np.array(self.thresholds, dtype=np.float32)
+
+    def given_NC(self, threshold: float | None = None, *, no_threshold: bool = False) -> npt.NDArray[np.bool_]:
         """Return which labels a multi-label model gives to each text."""
-        limit = np.float32(LABEL_THRESHOLD if threshold is None else threshold)
-        given_NC: npt.NDArray[np.bool_] = (self.probabilities_NC >= limit) & (self.label_N != NO_LABEL)[:, None]
+        limits = self.limits(threshold, no_threshold=no_threshold)
+        if limits is None:
+            limits = np.array([LABEL_THRESHOLD], dtype=np.float32)
+        given_NC: npt.NDArray[np.bool_] = (self.probabilities_NC >= limits) & (self.label_N != NO_LABEL)[:, None]
         return given_NC
 
-    def explained_N(self, threshold: float | None = None) -> npt.NDArray[np.bool_]:
-        """Return which texts have a label that evidence is for: of several labels that are given, the most probable."""
-        explained_N: npt.NDArray[np.bool_] = self.label_N != NO_LABEL
+    def kept_N(self, threshold: float | None = None, *, no_threshold: bool = False) -> npt.NDArray[np.bool_]:
+        """Return which texts keep a label, as far as thresholds say."""
+        answered_N: npt.NDArray[np.bool_] = self.label_N != NO_LABEL
         if self.multi_label:
-            explained_N = self.given_NC(threshold)[np.arange(len(self)), self.label_N]
-        return explained_N
+            return np.asarray(self.given_NC(threshold, no_threshold=no_threshold).any(axis=1))
+        limits = self.limits(threshold, no_threshold=no_threshold)
+        if limits is None:
+            return answered_N
+        reached_N: npt.NDArray[np.bool_] = _best(self) >= (limits if len(limits) == 1 else limits[self.label_N])
+        return answered_N & reached_N
+
+    def explained_N(self, threshold: float | None = None, *, no_threshold: bool = False) -> npt.NDArray[np.int32]:
+        """Return the label that each text's evidence is for: of several that are given the most probable, or none."""
+        if not self.multi_label or not len(self):
+            return self.label_N
+        given_NC = self.given_NC(threshold, no_threshold=no_threshold)
+        best_N = np.where(given_NC, self.probabilities_NC, -1.0).argmax(axis=1)
+        return np.where(given_NC.any(axis=1), best_N, NO_LABEL).astype(np.int32)
 
     def columns(
-        self, *, threshold: float | None = None, probabilities: bool = False, top_k: int | None = None
+        self,
+        *,
+        threshold: float | None = None,
+        no_threshold: bool = False,
+        probabilities: bool = False,
+        top_k: int | None = None,
     ) -> dict[str, pa.Array]:
         """Return the columns of an ``Answer`` with these options."""
         asked = Answer(
             multi_label=self.multi_label,
             threshold=threshold,
+            no_threshold=no_threshold,
             probabilities=probabilities,
             top_k=top_k or None,
             evidence=None if self.evidence is None else 1,
@@ -76,10 +116,15 @@ class Scores:
         return asked.columns(self)
 
     def to_pandas(
-        self, *, threshold: float | None = None, probabilities: bool = False, top_k: int | None = None
+        self,
+        *,
+        threshold: float | None = None,
+        no_threshold: bool = False,
+        probabilities: bool = False,
+        top_k: int | None = None,
     ) -> "pd.DataFrame":
         """Return the columns of ``columns`` with these options as a pandas DataFrame, a row for each text."""
-        columns = self.columns(threshold=threshold, probabilities=probabilities, top_k=top_k)
+        columns = self.columns(threshold=threshold, no_threshold=no_threshold, probabilities=probabilities, top_k=top_k)
         return pa.table(columns).to_pandas()
 
     def _repr_html_(self) -> str:
@@ -92,11 +137,13 @@ class Answer:
     """What is said of each text: the label, and whatever else was asked for. It knows its columns and makes them.
 
     All fields but ``multi_label`` are settings of the same name, which change answers and so are part of a run's
-    identity. A multi-label model's ``threshold`` says which labels are given; a text may have none of them.
+    identity. A multi-label model's ``threshold`` says which labels are given; a text may have none of them. Without
+    one, the model's own hold where it has some, unless ``no_threshold`` leaves them aside.
     """
 
     multi_label: bool = False
     threshold: float | None = None
+    no_threshold: bool = False
     probabilities: bool = False
     top_k: int | None = None
     evidence: int | None = None  # pieces of a text, at most
@@ -137,7 +184,7 @@ class Answer:
     def columns(self, scores: Scores) -> dict[str, pa.Array]:
         """Return the columns, by the names of ``fields``."""
         none_N = scores.label_N == NO_LABEL
-        columns = _many_labels(scores, self.threshold) if self.multi_label else _one_label(scores)
+        columns = _many_labels(scores, self._given_NC(scores)) if self.multi_label else _one_label(scores)
         columns |= {
             "status": self._status(scores, none_N),
             "token_count": pa.array(scores.token_counts_N, pa.int32()),
@@ -147,14 +194,23 @@ class Answer:
             columns |= each.made(self, scores)
         return columns
 
+    def below(self, scores: Scores) -> int:
+        """Count the texts with a known word that keep no label."""
+        kept_N = scores.kept_N(self.threshold, no_threshold=self.no_threshold)
+        return int((~kept_N & (scores.label_N != NO_LABEL)).sum())
+
+    def _given_NC(self, scores: Scores) -> npt.NDArray[np.bool_]:
+        return scores.given_NC(self.threshold, no_threshold=self.no_threshold)
+
     @property
     def _optional(self) -> list["_Optional"]:
         return [each for each in _OPTIONAL if each.is_asked(self)]
 
     def _status(self, scores: Scores, none_N: npt.NDArray[np.bool_]) -> pa.StringArray:
         status_N = np.zeros(len(scores), dtype=np.int8)  # index into _STATUSES
-        if self.threshold is not None and not self.multi_label:
-            status_N[_best(scores) < np.float32(self.threshold)] = _STATUSES.index(Status.BELOW_THRESHOLD)
+        if not self.multi_label:
+            kept_N = scores.kept_N(self.threshold, no_threshold=self.no_threshold)
+            status_N[~kept_N] = _STATUSES.index(Status.BELOW_THRESHOLD)
         status_N[none_N] = _STATUSES.index(Status.NO_EVIDENCE)
         return pa.array([status.value for status in _STATUSES], pa.string()).take(pa.array(status_N))
 
@@ -195,11 +251,11 @@ def _one_label(scores: Scores) -> dict[str, pa.Array]:
     }
 
 
-def _many_labels(scores: Scores, threshold: float | None) -> dict[str, pa.Array]:
+def _many_labels(scores: Scores, given_NC: npt.NDArray[np.bool_]) -> dict[str, pa.Array]:
     """Return each text's labels, most probable first, and their probabilities."""
     none_N = scores.label_N == NO_LABEL
     order_NC = np.argsort(-scores.probabilities_NC, axis=1, kind="stable")
-    given_NC = np.take_along_axis(scores.given_NC(threshold), order_NC, axis=1)
+    given_NC = np.take_along_axis(given_NC, order_NC, axis=1)
     scores_NC = np.take_along_axis(scores.probabilities_NC, order_NC, axis=1)
     counts_N = given_NC.sum(axis=1)
     return {
@@ -263,6 +319,14 @@ RESERVED_COLUMNS = frozenset(
 def _lists(values: pa.Array, counts_N: npt.NDArray[Any], none_N: npt.NDArray[np.bool_]) -> pa.ListArray:
     offsets_N1 = np.concatenate(([0], np.cumsum(counts_N))).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets_N1), values, mask=pa.array(none_N))
+
+
+def last_of_the_best(
+    probabilities_NC: npt.NDArray[np.float32], label_N: npt.NDArray[np.int32]
+) -> npt.NDArray[np.int32]:
+    """Return label_N, where several labels are equally probable the last of them, which is the one fastText gives."""
+    last_N = probabilities_NC.shape[1] - 1 - probabilities_NC[:, ::-1].argmax(axis=1)
+    return np.where(label_N == NO_LABEL, NO_LABEL, last_N).astype(np.int32)
 
 
 def plain_answer(

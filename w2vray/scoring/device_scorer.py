@@ -1,7 +1,7 @@
 """Texts to scores on a GPU: threads split and look up the texts to come while the device computes."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -13,8 +13,8 @@ from w2vray.scoring.answers import Scores
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.device import Device
 from w2vray.text.columns import blocks
-from w2vray.text.fast.looking_up import FastLookup, fastest
-from w2vray.text.lookup import Ids, Lookup
+from w2vray.text.fast.looking_up import fastest
+from w2vray.text.lookup import Ids
 from w2vray.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class DeviceScorer(TextScorer):
         super().__init__(bundle, vectors, device=device)
         self.threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="look-up")
-        self._free: SimpleQueue[Lookup | FastLookup] = SimpleQueue()
+        self._free: SimpleQueue[Callable[[pa.LargeStringArray], Ids]] = SimpleQueue()
         for _ in range(threads):
             self._free.put(fastest(self.lookup))
 

@@ -17,6 +17,7 @@ from w2vray.kernels.weighing import Heaviest
 from w2vray.models.evidence import direction_of
 from w2vray.scoring.answers import EVIDENCE_TYPE, Scores
 from w2vray.scoring.evidence import scales_of
+from w2vray.scoring.metrics import NO_LABEL
 from w2vray.scoring.scorer import TextScorer
 from w2vray.text.columns import blocks
 from w2vray.text.fast.looking_up import FastLookup
@@ -31,8 +32,11 @@ class ExplainingScorer:
     ``usable`` tells whether a scorer can be had for that.
     """
 
-    def __init__(self, scorer: TextScorer, *, most: int, threshold: float | None) -> None:
-        self._scorer, self._most, self._threshold = scorer, most, threshold
+    def __init__(
+        self, scorer: TextScorer, *, most: int, threshold: float | None = None, no_threshold: bool = False
+    ) -> None:
+        self._scorer, self._most = scorer, most
+        self._threshold, self._no_threshold = threshold, no_threshold
         self._look_up = FastLookup(scorer.lookup, places=True)
         scales_C = scales_of(scorer.bundle)
         self._directions_CC = np.array(
@@ -60,9 +64,9 @@ class ExplainingScorer:
         ids, places = self._look_up.placed(texts)
         logits_NC, weigh = scorer.folded.explained(ids, scorer.made_rows(ids.made_words))
         scores = scorer.answers_of(ids, logits_NC)
-        explained_N = scores.explained_N(self._threshold)
-        label_N = np.where(explained_N, scores.label_N, -1).astype(np.int32)
-        return replace(scores, evidence=_column(weigh(label_N, self._directions_CC, self._most), places, explained_N))
+        label_N = scores.explained_N(self._threshold, no_threshold=self._no_threshold)
+        heaviest = weigh(label_N, self._directions_CC, self._most)
+        return replace(scores, evidence=_column(heaviest, places, label_N != NO_LABEL))
 
 
 def _column(heaviest: Heaviest, places: Places, explained_N: npt.NDArray[np.bool_]) -> pa.ListArray:

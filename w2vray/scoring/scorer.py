@@ -20,12 +20,12 @@ from w2vray.kernels.compiling import compiler, processor, why_no_kernels
 from w2vray.models.checking import model_weights, require_fitting, tuned_rows
 from w2vray.models.directory import OVERLAY, Bundle
 from w2vray.models.folding import Folded, fold
-from w2vray.scoring.answers import Scores, plain_answer
+from w2vray.scoring.answers import Scores, last_of_the_best, plain_answer
 from w2vray.scoring.metrics import NO_LABEL
 from w2vray.settings.device import Device
 from w2vray.settings.verbs import PROJECTION_CACHE
 from w2vray.text.columns import blocks
-from w2vray.text.fast.looking_up import FastLookup
+from w2vray.text.fast.looking_up import compiled
 from w2vray.text.given import given_texts
 from w2vray.text.lookup import Ids
 from w2vray.vectors import Vectors
@@ -76,8 +76,10 @@ class TextScorer:
         require_fitting(bundle)
         self.labels = config.labels
         self.multi_label = config.multi_label
+        self._independent = bool(getattr(config.settings, "independent", False))
         self.device = device
         self._sharpness = 1 / np.array(config.temperatures, dtype=np.float32) if config.temperatures else None
+        self._limits = config.thresholds.limits if config.thresholds else ()
         self.bundle, self._vectors = bundle, vectors.for_oov(config.oov)
         vectors = self._vectors
         self.table_VD = vectors.table_VD
@@ -87,7 +89,7 @@ class TextScorer:
         self.answer: Answer = plain_answer
         self.folded: Folded | None = None
         if kernels and not why_no_kernels():
-            self.look_up = FastLookup(self.lookup)
+            self.look_up = compiled(self.lookup)
             self.answer = answer
             if device is None:
                 overlay_KD = bundle.weights[OVERLAY].astype(np.float32)
@@ -166,8 +168,12 @@ class TextScorer:
         """Return the answers to looked-up texts with these logits."""
         if self._sharpness is not None:
             logits_NC = np.multiply(logits_NC, self._sharpness, dtype=np.float32)
-        probabilities_NC, label_N = self.answer(logits_NC, ids.evidence_N, self.multi_label, NO_LABEL)
-        return Scores(self.labels, label_N, probabilities_NC, ids.token_counts_N, ids.found_counts_N, self.multi_label)
+        each_alone = self.multi_label or self._independent
+        probabilities_NC, label_N = self.answer(logits_NC, ids.evidence_N, each_alone, NO_LABEL)
+        if self._independent:
+            label_N = last_of_the_best(probabilities_NC, label_N)
+        counts = (ids.token_counts_N, ids.found_counts_N)
+        return Scores(self.labels, label_N, probabilities_NC, *counts, self.multi_label, self._limits)
 
     def made_rows(self, words: tuple[str, ...]) -> npt.NDArray[np.float32] | None:
         """Return made_MD for the words of a block that have no row."""
@@ -178,7 +184,7 @@ class TextScorer:
         if not scores:
             empty = np.empty(0, dtype=np.int32)
             none_NC = np.empty((0, len(self.labels)), dtype=np.float32)
-            return Scores(self.labels, empty, none_NC, empty, empty, self.multi_label)
+            return Scores(self.labels, empty, none_NC, empty, empty, self.multi_label, self._limits)
         return Scores(
             self.labels,
             np.concatenate([part.label_N for part in scores]),
@@ -186,6 +192,7 @@ class TextScorer:
             np.concatenate([part.token_counts_N for part in scores]),
             np.concatenate([part.found_counts_N for part in scores]),
             self.multi_label,
+            self._limits,
         )
 
 

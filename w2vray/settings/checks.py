@@ -1,10 +1,10 @@
-"""Settings of the verbs by which people check a run: ``sample``, and ``evaluate --of-run``."""
+"""Settings of the verbs by which people check a run: ``sample``, ``evaluate --of-run`` and ``report``."""
 
 from dataclasses import dataclass
 
 from w2vray.settings.verbs import documented, require, require_choices, require_paths
 
-__all__ = ["EvaluateRunSettings", "SampleSettings"]
+__all__ = ["EvaluateRunSettings", "ReportSettings", "SampleSettings"]
 
 SAMPLED_BY = ("random", "label", "uncertain")
 
@@ -50,3 +50,25 @@ class EvaluateRunSettings:
 
     def __post_init__(self) -> None:
         require_paths(self, "labelled")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSettings:
+    """Settings of ``report``."""
+
+    path: str = documented("A finished scoring run (directory or URI), or a model directory.", positional=True)
+    model: str | None = documented(
+        "Of a run: its model, for what the training set was like. Default: what the last page knew.",
+        None,
+        metavar="MODEL",
+        group="Model",
+    )
+    corpus: tuple[str, ...] = documented(
+        "Of a run: the store, as it was given to score; needed if it was moved, or if its URI contains a key.",
+        (),
+        metavar="PATH",
+        group="Data",
+    )
+
+    def __post_init__(self) -> None:
+        require_paths(self, "model")

@@ -14,6 +14,7 @@ from w2vray.artefacts import no_path_because
 from w2vray.errors import ConfigError
 
 __all__ = [
+    "CalibrateSettings",
     "EvaluateSettings",
     "InfoSettings",
     "PredictSettings",
@@ -27,6 +28,7 @@ __all__ = [
     "require_choices",
     "require_delimiter",
     "require_paths",
+    "require_promise",
     "require_text_columns",
     "require_version",
 ]
@@ -36,7 +38,7 @@ FAMILIES = ("plain", "glove", "googlenews", "fasttext", "cased", "uncased", "twi
 ON_BAD = ("record", "skip", "fail")
 OOV_CHOICES = ("skip", "zero", "unknown", "subword")
 SPECIAL_OOV = ("zero", "unknown")  # one row of the model's own stands for every word without a vector
-STORE_FORMATS = ("parquet", "jsonl", "csv")
+STORE_FORMATS = ("parquet", "jsonl", "csv", "fasttext")
 EXPLAIN_METHODS = ("model", "occlusion")
 SCORE_PRECISIONS = ("float32", "tf32", "bfloat16")
 
@@ -146,8 +148,19 @@ TEXT_COLUMN_HELP = "Column that holds the text; repeat it to join several by a n
 
 THRESHOLD_HELP = (
     "Mark rows with a lower score as below_threshold; they count as abstained, like rows without evidence. A "
-    "multi-label model gives every label whose score is at least this (default: 0.5), and marks no row."
+    "multi-label model gives every label whose score is at least this (default: 0.5), and marks no row. Overrides the "
+    "model's own thresholds."
 )
+NO_THRESHOLD_HELP = "Leave the model's own thresholds aside, which --target-precision has given it."
+TARGET_PRECISION_HELP = (
+    "Choose thresholds so that at least this share of the labels that are kept is right, with --confidence, on rows "
+    "like these; score and predict apply them. With several labels per row, it holds for each label."
+)
+PER_LABEL_HELP = (
+    "With --target-precision: a threshold for each label, so that it holds for each. A label whose rows do not suffice "
+    "is named, and never kept."
+)
+CONFIDENCE_HELP = "With --target-precision: how sure it is. Default: 0.95."
 
 EXPLAIN_METHOD_HELP = (
     "How pieces are weighed. model splits up what the model computed: the words of average, the windows of words that "
@@ -229,6 +242,49 @@ class EvaluateSettings:
         require_version(self.table_version)
 
 
+DEFAULT_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrateSettings:
+    """Settings of ``calibrate``."""
+
+    labelled: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
+    model: str = documented("Model directory.", metavar="MODEL", group="Model")
+    output: str = documented("Model directory to make.", metavar="MODEL", group="Output")
+    vectors: str | None = documented(
+        "Where the vectors are now, if they were moved.", None, metavar="VECTORS", group="Model"
+    )
+    target_precision: float | None = documented(TARGET_PRECISION_HELP, None, metavar="P", group="Model")
+    per_label: bool = documented(PER_LABEL_HELP, False, group="Model")
+    confidence: float | None = documented(CONFIDENCE_HELP, None, metavar="C", group="Model")
+    text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP + REMEMBERED, (), metavar="COLUMN", group="Data")
+    label_column: str | None = documented(LABEL_COLUMN_HELP + REMEMBERED, None, metavar="COLUMN", group="Data")
+    label_strip: bool | None = documented(LABEL_STRIP_HELP + REMEMBERED, None, group="Data")
+    label_separator: str | None = documented(
+        f"{LABEL_SEPARATOR_HELP} An empty one splits nothing.{REMEMBERED}", None, metavar="TEXT", group="Data"
+    )
+    unlabelled: tuple[str, ...] = documented(UNLABELLED_HELP + REMEMBERED, (), metavar="VALUE", group="Data")
+    where: str | None = documented(
+        "Use only rows for which this is true, as in train.", None, metavar="EXPR", group="Data"
+    )
+    format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS, group="Data")
+    delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER", group="Data")
+    table_version: int | None = documented(TABLE_VERSION_HELP, None, metavar="N", group="Data")
+    workers: int | None = documented(
+        "Scoring workers. Default: one per CPU of the cluster.", None, group="Where it runs"
+    )
+
+    def __post_init__(self) -> None:
+        require_choices(self)
+        require_paths(self, "model", "output", "vectors")
+        require_text_columns(self.text_column, remembered=True)
+        require_delimiter(self)
+        require(self.workers is None or self.workers > 0, "workers", self.workers, "a whole number above 0")
+        require_version(self.table_version)
+        require_promise(self.target_precision, self.confidence, per_label=self.per_label)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScoreSettings:
     """Settings of ``score``."""
@@ -253,6 +309,7 @@ class ScoreSettings:
         "Write the K best labels and their probabilities.", None, metavar="K", group="Answers"
     )
     threshold: float | None = documented(THRESHOLD_HELP, None, group="Answers")
+    no_threshold: bool = documented(NO_THRESHOLD_HELP, False, group="Answers")
     evidence: int | None = documented(
         "Write up to N pieces of each text that weighed most for its label or against it, with place and weight.",
         None,
@@ -347,7 +404,7 @@ class ScoreSettings:
         if self.gpu and "projection_cache" in changed:
             raise ConfigError("--projection-cache is for CPUs; leave it out, or --gpu")
         require(self.projection_cache >= 0, "projection_cache", self.projection_cache, "0 or more")
-        _require_threshold(self.threshold)
+        _require_threshold(self.threshold, no_threshold=self.no_threshold)
         require(
             self.max_rejected is None or self.max_rejected >= 0,
             "max_rejected",
@@ -389,6 +446,7 @@ class PredictSettings:
     vectors: str | None = documented("Where the vectors are now, if they were moved.", None, metavar="VECTORS")
     top_k: int | None = documented("Print the K best labels too.", None, metavar="K")
     threshold: float | None = documented(THRESHOLD_HELP, None)
+    no_threshold: bool = documented(NO_THRESHOLD_HELP, False)
     explain: int | None = documented(
         "Tell up to N pieces of each text that weighed most for its label or against it, in logits.", None, metavar="N"
     )
@@ -397,7 +455,7 @@ class PredictSettings:
     def __post_init__(self) -> None:
         require_paths(self, "model", "vectors")
         require(self.top_k is None or self.top_k > 0, "top_k", self.top_k, "a whole number above 0")
-        _require_threshold(self.threshold)
+        _require_threshold(self.threshold, no_threshold=self.no_threshold)
         require_choices(self)
         _require_pieces("explain", self.explain, self.explain_method)
 
@@ -415,5 +473,16 @@ def _require_pieces(name: str, pieces: int | None, method: str) -> None:
         )
 
 
-def _require_threshold(value: float | None) -> None:
+def _require_threshold(value: float | None, *, no_threshold: bool) -> None:
     require(value is None or 0 <= value <= 1, "threshold", value, "0 to 1")
+    if value is not None and no_threshold:
+        raise ConfigError("--threshold and --no-threshold exclude each other; choose one")
+
+
+def require_promise(precision: float | None, confidence: float | None, *, per_label: bool) -> None:
+    """Check what is said of a wanted precision."""
+    require(precision is None or 0 < precision < 1, "target_precision", precision, "above 0, below 1")
+    require(confidence is None or 0 < confidence < 1, "confidence", confidence, "above 0, below 1")
+    if precision is None and (per_label or confidence is not None):
+        name = "--per-label" if per_label else "--confidence"
+        raise ConfigError(f"{name} is used only with --target-precision; add it, or leave {name} out")

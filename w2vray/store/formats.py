@@ -19,10 +19,11 @@ from w2vray.store.corpus import SourceFile
 from w2vray.store.description import ANY, Description, ReadAs
 from w2vray.store.failures import Failure
 from w2vray.store.opening import NAMELESS_FOLDER, UNREADABLE, errors_of, etag_of, file_error, first_line
-from w2vray.store.other_contents import known_content
+from w2vray.store.other_contents import KNOWN_BY, known_content, packed_as
 from w2vray.store.parquet import Parquet
 from w2vray.store.plain.csv import Csv, header_names
-from w2vray.store.plain.jsonl import JsonLines, is_object, require_lines
+from w2vray.store.plain.fasttext import FastText, begins_with_label
+from w2vray.store.plain.jsonl import JsonLines, is_array, is_object, names_any, require_lines
 from w2vray.store.plain.streams import COMPRESSED_ENDINGS, look
 from w2vray.store.units import Piece
 
@@ -56,19 +57,16 @@ class Format(Protocol):
         """
 
 
-FORMATS: dict[str, Format] = {made.name: made for made in (Parquet(), JsonLines(), Csv())}
+FORMATS: dict[str, Format] = {made.name: made for made in (Parquet(), JsonLines(), Csv(), FastText())}
 """The formats by name. A file is taken for the first where nothing tells another."""
 
 
 _MAY_BE_NO_DATA = frozenset({FileReason.UNKNOWN_FORMAT, FileReason.ZERO_BYTES})
 _OF_NO_FORMAT = frozenset({FileReason.UNKNOWN_FORMAT, FileReason.UNSUPPORTED})
-_KNOWN_BY = 64
-"""Bytes at a file's start by which it is known."""
-
 _OTHER_DATA_ENDINGS = frozenset(["orc", "avro", "arrow", "feather", "ipc"])
 _CHECKSUMS = frozenset(["crc", "md5", "sha1", "sha256", "sha512", "asc", "sig", "dvc"])
 _COMPRESSED_ENDINGS = frozenset([*COMPRESSED_ENDINGS, "bz2", "xz", "lz4", "snappy"])
-_TEXTS = frozenset(["jsonl", "csv"])
+_TEXTS = frozenset(["jsonl", "csv", "fasttext"])
 
 
 def _says_data(name: str) -> bool:
@@ -109,15 +107,26 @@ def _text_format(handle: Any, name: str, columns: Sequence[str], read_as: ReadAs
     """
     try:
         head = look(handle)
+    except FileError:
+        if _is_json(name):
+            raise
+        return None
+    try:
         if is_object(head):
             return FORMATS["jsonl"]
+        if begins_with_label(head):
+            return FORMATS["fasttext"]
         if _is_json(name):
             require_lines(head)
         if columns and set(columns) <= set(header_names(head, name, read_as.delimiter)):
             return FORMATS["csv"]
-    except FileError:
-        if _is_json(name):
-            raise
+    except FileError as error:
+        if not _is_json(name):
+            return None
+        if is_array(head):  # its name says nothing: the store's rows may be in it, or what goes with them
+            reason = FileReason.UNSUPPORTED if names_any(head, columns) else FileReason.PACKED
+            raise FileError(str(error), reason=reason) from error
+        raise
     return None
 
 
@@ -185,14 +194,15 @@ def describe_file(
                 with store.open_input_file(f"{base}/{file.name}") as again:  # whoever unpacks one closes it
                     other = _starting_as(again)
                     if other is None or other is made or (alone and read_as.format is not None):
-                        _require_unknown(again, error)
+                        _require_unknown(again, error, says_data=alone or _says_data(file.name))
                         raise
                     made = other
                     described = made.describe(again, file, columns, read_as)
             described = replace(described, etag=etag)
     except FileError as error:
         known = made is not first or _is_json(file.name) or isinstance(error.__cause__, FileError)
-        return _refused(file, FileReason(error.reason), _told(file.name, str(error), known=known))
+        told = str(error) if error.reason == FileReason.PACKED else _told(file.name, str(error), known=known)
+        return _refused(file, FileReason(error.reason), told)
     except UNREADABLE as error:
         refused = file_error(file.name, error, made.damaged)
         local = isinstance(store, fs.LocalFileSystem)
@@ -208,7 +218,7 @@ def describe_file(
     return described
 
 
-def _require_unknown(handle: Any, error: Exception) -> None:
+def _require_unknown(handle: Any, error: Exception, *, says_data: bool) -> None:
     """Tell what a file holds that is of no format, where that is known.
 
     Raises:
@@ -216,7 +226,9 @@ def _require_unknown(handle: Any, error: Exception) -> None:
     """
     if not isinstance(error, FileError) or error.reason not in _OF_NO_FORMAT:
         return
-    start = bytes(handle.read_at(min(handle.size(), _KNOWN_BY), 0))
+    start = bytes(handle.read_at(min(handle.size(), KNOWN_BY), 0))
+    if not says_data and (packed := packed_as(start)) is not None:
+        raise FileError(packed, reason=FileReason.PACKED) from error
     if (what := known_content(start)) is not None:
         raise FileError(what, reason=FileReason.UNKNOWN_FORMAT) from error
 

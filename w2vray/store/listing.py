@@ -14,9 +14,14 @@ from w2vray.store.opening import errors_of, first_line
 from w2vray.store.places import require_utf8
 from w2vray.store.tables import refuse_tables
 
-__all__ = ["Ignored", "Listed", "is_hidden", "list_folder", "look_up", "real_place"]
+__all__ = ["Ignored", "Listed", "is_hidden", "is_unfinished", "list_folder", "look_up", "real_place"]
 
 _EXAMPLES = 5
+_UNFINISHED = frozenset(
+    ["tmp", "temp", "part", "partial", "filepart", "crdownload", "download", "swp", "swo", "swx", "bak", "old", "orig"]
+)
+_IN_PROGRESS = "inprogress"
+"""After this Flink writes a number of its own."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Ignored:
 
 
 HIDDEN = "hidden, a name in the path begins with . or _"
+UNFINISHED = "a temporary file or a backup, by its name"
 AGAIN = "another way to a file that is read"
 SPECIAL = "not a plain file"
 MARKER = "an empty object with the key of a folder"
@@ -67,6 +73,15 @@ MARKER = "an empty object with the key of a folder"
 def is_hidden(part: str) -> bool:
     """Tell whether a name of a path says that what it names is no data; ``_key=value`` is a column's folder."""
     return part.startswith(".") or (part.startswith("_") and "=" not in part)
+
+
+def is_unfinished(name: str) -> bool:
+    """Tell whether a file's name says that a program is still writing it, or that it is a copy that an editor keeps."""
+    last = name.lower()
+    _, *endings = last.split(".")
+    if last.startswith("~$") or last.endswith("~") or (last.startswith("#") and last.endswith("#")):
+        return True
+    return bool(endings) and (endings[-1] in _UNFINISHED or _IN_PROGRESS in endings)
 
 
 def list_folder(
@@ -92,6 +107,9 @@ def list_folder(
             continue
         if any(is_hidden(part) for part in parts):
             ignored.add(HIDDEN, "/".join(parts))
+            continue
+        if is_unfinished(parts[-1]):
+            ignored.add(UNFINISHED, "/".join(parts))
             continue
         require_utf8(file.place)
         yield parts, file

@@ -6,6 +6,7 @@ a damaged footer before Arrow parses it. A few flipped bits can make Arrow end t
 
 import hashlib
 from collections.abc import Generator, Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,8 @@ from w2vray.schema import FileReason
 from w2vray.store.corpus import SourceFile
 from w2vray.store.description import Description, ReadAs, Stretch
 from w2vray.store.opening import UNREADABLE, first_line
+from w2vray.store.parquet_batches import Steps, bounded_batches
+from w2vray.store.parquet_sizes import is_of
 from w2vray.store.units import Piece
 from w2vray.text.columns import BLOCK_ROWS
 
@@ -53,10 +56,10 @@ class Parquet:
         metadata = footer_metadata(tail)
         if len(tail) - _END - metadata.serialized_size == _SIGNATURE:
             raise FileError("columns of it are encrypted: decrypt it first", reason=FileReason.ENCRYPTED)
-        wanted = [index for index in range(metadata.num_columns) if _is_of(metadata.schema.column(index).path, columns)]
+        wanted = [index for index in range(metadata.num_columns) if is_of(metadata.schema.column(index).path, columns)]
         groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
         _require_codecs(groups, wanted)
-        if nested := sorted(name for name in _int96_columns(metadata) if name not in columns and _is_of(name, columns)):
+        if nested := sorted(name for name in _int96_columns(metadata) if name not in columns and is_of(name, columns)):
             raise FileError(
                 f"{nested[0]!r} holds INT96 times inside a column, which cannot be read without a loss: write them as "
                 "TIMESTAMP, or leave the column out",
@@ -82,21 +85,28 @@ class Parquet:
             FileError: the file is not the one that was planned.
         """
         metadata = _planned_metadata(piece, handle)
-        with _opened(handle, metadata) as parquet:
+        if piece.stop > metadata.num_row_groups:
+            raise piece.changed(f"has {metadata.num_row_groups} row groups; it had {piece.stop} when planned")
+        opened = partial(_opened, handle, metadata)
+        with opened() as parquet:
             stored = [name for name in columns if name in parquet.schema_arrow.names]
-            groups, rows = list(range(piece.start, piece.stop)), _rows_at_once(piece)
-            batches = parquet.iter_batches(rows, row_groups=groups, columns=stored)
-            old = [name for name in stored if name in _int96_columns(metadata)]
-            if not old:
-                yield from batches
-                return
-            with pq.ParquetFile(handle, metadata=metadata) as in_ns:
-                for batch, exact in zip(batches, in_ns.iter_batches(rows, row_groups=groups, columns=old), strict=True):
-                    _require_whole_microseconds(piece, batch, exact)
-                    yield batch
+        groups, rows = list(range(piece.start, piece.stop)), _rows_at_once(piece)
+        batches = bounded_batches(opened, groups, stored, rows)
+        old = [name for name in stored if name in _int96_columns(metadata)]
+        if not old:
+            yield from batches
+            return
+        with pq.ParquetFile(handle, metadata=metadata) as in_ns:
+            times = Steps(in_ns.iter_batches(rows, row_groups=groups, columns=old))
+            for batch in batches:
+                exact = pa.Table.from_batches(times.take(len(batch))).combine_chunks()
+                _require_whole_microseconds(piece, batch, exact)
+                yield batch
 
 
-def _opened(handle: Any, metadata: pq.FileMetaData) -> pq.ParquetFile:
+def _opened(
+    handle: Any, metadata: pq.FileMetaData, *, buffer_size: int = _BUFFER, read_dictionary: Sequence[str] | None = None
+) -> pq.ParquetFile:
     """Open a file to read batch by batch, never more of a row group than a batch needs.
 
     INT96, the time of old Spark, Impala and Hive, is read in microseconds: in Arrow's default, nanoseconds, only the
@@ -106,15 +116,11 @@ def _opened(handle: Any, metadata: pq.FileMetaData) -> pq.ParquetFile:
         handle,
         metadata=metadata,
         pre_buffer=False,
-        buffer_size=_BUFFER,
+        buffer_size=buffer_size,
+        read_dictionary=read_dictionary,
         page_checksum_verification=True,
         coerce_int96_timestamp_unit="us",
     )
-
-
-def _is_of(path: str, columns: Sequence[str]) -> bool:
-    """Tell whether a leaf of a file's schema is one of these columns, or inside one of them."""
-    return any(path == name or path.startswith(f"{name}.") for name in columns)
 
 
 def _require_codecs(groups: Sequence[pq.RowGroupMetaData], columns: Sequence[int]) -> None:
@@ -132,10 +138,10 @@ def _int96_columns(metadata: pq.FileMetaData) -> set[str]:
     return {leaf.path for leaf in leaves if leaf.physical_type == "INT96"}
 
 
-def _require_whole_microseconds(piece: Piece, batch: pa.RecordBatch, exact: pa.RecordBatch) -> None:
+def _require_whole_microseconds(piece: Piece, batch: pa.RecordBatch, exact: pa.Table) -> None:
     """Refuse times of which microseconds would lose digits; outside of what nanoseconds hold, none can be told."""
     for name in exact.schema.names:
-        micros, nanos = batch.column(name).cast(pa.int64()), exact.column(name).cast(pa.int64())
+        micros, nanos = batch.column(name).cast(pa.int64()), exact.column(name).chunk(0).cast(pa.int64())
         held = pc.fill_null(pc.and_(pc.greater(micros, -_HELD_BY_NS), pc.less(micros, _HELD_BY_NS)), False)
         if pc.any(pc.not_equal(pc.multiply(micros.filter(held), 1000), nanos.filter(held))).as_py():
             raise FileError(

@@ -163,6 +163,7 @@ def whole_store(
 
 EXCLUDED = "--where leaves out all of its rows, by the table's log"
 NOT_READ = {
+    FileReason.PACKED: "packed, and may hold rows: unpack what does",
     FileReason.NOT_DATA: "neither content nor name says that it is data",
     FileReason.OTHER_FORMAT: "of another format than --format says",
     FileReason.NO_ROWS: "no rows in it",
@@ -176,7 +177,8 @@ def ignored_files(left_out: Mapping[SourceFile, Failure]) -> Ignored:
     ignored = Ignored()
     for file, failure in left_out.items():
         if failure.reason in NOT_READ:
-            ignored.add(NOT_READ[failure.reason], file.name)
+            what = f": {failure.detail}" if failure.reason == FileReason.PACKED else ""
+            ignored.add(NOT_READ[failure.reason], file.name + what)
     return ignored
 
 

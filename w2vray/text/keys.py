@@ -70,13 +70,18 @@ class TextSample:
     @classmethod
     def of(cls, parts: Iterable[Keys], most: int = MOST_KEYS) -> Self:
         """Collect the keys of several parts; where there are more than ``most``, the limit is halved."""
-        kept, up_to = NO_KEYS, ALL_KEYS
+        sample = cls(NO_KEYS)
         for part in parts:
-            kept = np.union1d(kept, part[part <= np.uint64(up_to)])
-            while len(kept) > most:
-                up_to >>= 1
-                kept = kept[kept <= np.uint64(up_to)]
-        return cls(kept, up_to)
+            sample = sample.joined(part, most)
+        return sample
+
+    def joined(self, keys: Keys, most: int = MOST_KEYS) -> Self:
+        """Return the sample with other texts in it."""
+        kept, up_to = np.union1d(self.keys, keys[keys <= np.uint64(self.up_to)]), self.up_to
+        while len(kept) > most:
+            up_to >>= 1
+            kept = kept[kept <= np.uint64(up_to)]
+        return type(self)(kept, up_to)
 
     @property
     def is_whole(self) -> bool:

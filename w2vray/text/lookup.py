@@ -38,6 +38,8 @@ class Ids:
 
     ``made_words`` are the M distinct words of these texts that rows are made for, only under ``subword``: their rows,
     which the vectors' n-grams give, have the ids from ``V + K`` on, in this order.
+
+    ``all_are_evidence`` is set where ids are features of a text that need not be tokens, such as runs of words.
     """
 
     ids_L: npt.NDArray[np.int32]
@@ -45,6 +47,7 @@ class Ids:
     token_counts_N: npt.NDArray[np.int32]
     found_counts_N: npt.NDArray[np.int32]
     made_words: tuple[str, ...] = ()
+    all_are_evidence: bool = False
 
     def __len__(self) -> int:
         return len(self.token_counts_N)
@@ -61,7 +64,7 @@ class Ids:
     @property
     def evidence_N(self) -> npt.NDArray[np.bool_]:
         """Whether a token of the text has a vector: one of the table, or a made one, but not the special row."""
-        return self.lengths_N > 0 if self.made_words else self.found_counts_N > 0
+        return self.lengths_N > 0 if self.made_words or self.all_are_evidence else self.found_counts_N > 0
 
 
 class _Numbers(dict[str, int]):

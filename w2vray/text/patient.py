@@ -7,7 +7,7 @@ import pyarrow as pa
 from w2vray.text.lookup import Ids, Lookup
 
 if TYPE_CHECKING:
-    from w2vray.text.fast.looking_up import FastLookup
+    from collections.abc import Callable
 
 __all__ = ["PatientLookup"]
 
@@ -21,7 +21,7 @@ class PatientLookup:
     LITTLE = 1 << 22
 
     def __init__(self, lookup: Lookup) -> None:
-        self._lookup: Lookup | FastLookup = lookup
+        self._lookup: Callable[[pa.LargeStringArray], Ids] = lookup
         self._read = 0
 
     def __call__(self, texts: pa.LargeStringArray) -> Ids:

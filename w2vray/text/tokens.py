@@ -53,6 +53,7 @@ from w2vray.text.tracing import T, Traced, normalized
 from w2vray.text.tweets import with_placeholders
 
 __all__ = [
+    "FEATURES",
     "PIECES",
     "TokenRules",
     "family",
@@ -110,6 +111,7 @@ class TokenRules:
     drop_unknown_marks: bool = False  # a mark that has no row is not a token
     pieces: bool = False  # split by the tokenizer that came with the vectors; no rule but the next applies
     tweets: bool = False  # users, addresses, numbers, smiles and the like become placeholders (tweets.py)
+    features: bool = False  # read as a fastText classifier reads, n-grams and all (features.py)
     strip_html: bool = False  # tags, comments and entities of HTML are gone before anything else is done (markup.py)
 
     def as_dict(self) -> dict[str, Any]:
@@ -144,7 +146,7 @@ class TokenRules:
     @property
     def name(self) -> str:
         """The family's name, whether these are its rules of an earlier version, and whether HTML is stripped."""
-        of_today = replace(self, strip_html=False) in (_FAMILIES.get(self.family), PIECES)
+        of_today = replace(self, strip_html=False) in (_FAMILIES.get(self.family), PIECES, FEATURES)
         return self.family + " of an earlier version" * (not of_today) + ", without HTML" * self.strip_html
 
 
@@ -158,6 +160,7 @@ _OFF_BEFORE = {
     "drop_unknown_marks": False,
     "pieces": False,
     "tweets": False,
+    "features": False,
     "strip_html": False,
 }
 """Rules that stored ones may lack: they came later, and were not in force before."""
@@ -238,6 +241,12 @@ assert tuple(_FAMILIES) == FAMILIES
 
 PIECES = TokenRules(family="pieces", lowercase=False, straighten_apostrophes=False, pieces=True)
 """Rules of vectors that came with a tokenizer (see ``pieces.py``): its own."""
+
+
+FEATURES = TokenRules(
+    family="features", lowercase=False, straighten_apostrophes=False, whitespace_only=True, features=True
+)
+"""Rules of a fastText classifier (see ``features.py``): what fastText's own reader does."""
 
 
 def family(name: str, *, strip_html: bool = False) -> TokenRules:

@@ -111,8 +111,8 @@ class Vocabulary:
         return (self.word(row) for row in range(len(self)))
 
     def word(self, row: int) -> str:
-        """Return the word of a row."""
-        return self.blob[self.offsets[row] : self.offsets[row + 1]].tobytes().decode()
+        """Return the word of a row; of one that is no UTF-8, which no text finds, its bytes."""
+        return self.blob[self.offsets[row] : self.offsets[row + 1]].tobytes().decode(errors="backslashreplace")
 
     def rows(self, words: Sequence[str]) -> npt.NDArray[np.int64]:
         """Find words exactly as they are written.

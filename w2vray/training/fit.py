@@ -118,6 +118,8 @@ def fit(
             done[HELD_OUT] = by_folds.answers().as_state()
         report(line, done)
         return done
+    assert isinstance(task.model, StepSettings), "what is imported is not trained"
+    in_steps = task.model
     start = dict(state or {})
 
     def training(model: StepSettings) -> Training:
@@ -138,7 +140,7 @@ def fit(
         return made
 
     if SEARCH not in start:
-        searching = training(task.model)
+        searching = training(in_steps)
         for line in searching.run(train, validation):
             report(line, searching.state_dict())
         if not task.refit:
@@ -148,7 +150,7 @@ def fit(
         torch.manual_seed(task.seed)
     search: list[dict[str, Any]] = start[SEARCH]
     best = min(search, key=lambda line: float(line["validation_loss"]))
-    again = training(replace(task.model, epochs=best["epoch"]))
+    again = training(replace(in_steps, epochs=best["epoch"]))
     again.temperatures = tuple(start.get(TEMPERATURES, ()))
     again.held_out = start.get(HELD_OUT)
     for line in again.run(joined(train, validation), NO_EXAMPLES):

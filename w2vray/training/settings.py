@@ -11,6 +11,7 @@ from typing import Any
 from w2vray.errors import ConfigError
 from w2vray.models import kinds
 from w2vray.settings.verbs import (
+    CONFIDENCE_HELP,
     CORPUS_HELP,
     DELIMITER_HELP,
     FORMAT_HELP,
@@ -18,9 +19,11 @@ from w2vray.settings.verbs import (
     LABEL_SEPARATOR_HELP,
     LABEL_STRIP_HELP,
     OOV_CHOICES,
+    PER_LABEL_HELP,
     STORE_FORMATS,
     STRIP_HTML_HELP,
     TABLE_VERSION_HELP,
+    TARGET_PRECISION_HELP,
     TEXT_COLUMN_HELP,
     UNLABELLED_HELP,
     documented,
@@ -28,6 +31,7 @@ from w2vray.settings.verbs import (
     require_choices,
     require_delimiter,
     require_paths,
+    require_promise,
     require_text_columns,
     require_version,
 )
@@ -115,6 +119,17 @@ class TrainSettings:
         True,
         group="Training",
     )
+    target_precision: float | None = documented(
+        lambda: (
+            f"{TARGET_PRECISION_HELP} They are chosen on the rows kept for early stopping; for "
+            f"{kinds.fitted_at_once()}, by 5 folds."
+        ),
+        None,
+        metavar="P",
+        group="Training",
+    )
+    per_label: bool = documented(PER_LABEL_HELP, False, group="Training")
+    confidence: float | None = documented(CONFIDENCE_HELP, None, metavar="C", group="Training")
     workers: str | int = documented(
         "Ray Train workers; MIN:MAX takes as many as there is room for, and goes on from the last epoch with more or "
         "fewer when that changes.",
@@ -157,6 +172,7 @@ class TrainSettings:
             self.class_weight,
             f"LABEL=W with W from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}, each label once",
         )
+        require_promise(self.target_precision, self.confidence, per_label=self.per_label)
         if self.precision != "float32" and not self.gpu:
             raise ConfigError(f"--precision {self.precision} is for GPUs; give --gpu, or leave it out")
         if self.label_column in self.text_column:

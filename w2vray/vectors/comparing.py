@@ -59,7 +59,7 @@ def compare_families(
 
     Pieces of a tokenizer are found by that alone.
     """
-    names = [] if stored.pieces else [name for name in FAMILIES if name != stored.family]
+    names = [] if stored.pieces or stored.features else [name for name in FAMILIES if name != stored.family]
     others = [family(name, strip_html=stored.strip_html) for name in names]
     found = []
     for rules in (stored, *others):
@@ -106,6 +106,8 @@ def coverage_warnings(
     share = found / tokens
     if rules.pieces:
         return [f"only {share:.1%} of the pieces are known to the vectors' tokenizer: are they of another language?"]
+    if rules.features:
+        return [f"only {share:.1%} of the tokens are known to the classifier: are the texts of another language?"]
     told = f"only {share:.1%} of the tokens have a vector; the texts are read as {rules.name}"
     texts = list(sample())
     best = recommended(compare_families(vectors, texts, rules), vectors, rules) if texts else None

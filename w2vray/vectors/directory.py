@@ -8,6 +8,8 @@
     slot_rows.bin    [slots] int32 and slot_tags.bin [slots] uint32: the hash index of vocabulary.py
     ngrams.bin       [G, D] of the table's dtype, only where the vectors have n-grams (see ngrams.py)
     tokenizer.json   only where words are pieces of a tokenizer (see text/pieces.py)
+    bucket_rows.bin, label_words.bin, label_offsets.bin   only of a fastText classifier (see text/features.py): the rows
+                     of its n-grams follow those of words in table.bin
 
 ``writer.py`` makes it.
 """
@@ -15,6 +17,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +28,7 @@ from w2vray.artefacts import plain_file, read_json
 from w2vray.errors import BundleError, VectorsError
 from w2vray.settings.verbs import DTYPES
 from w2vray.standing import instead
+from w2vray.text.features import FeatureLookup, Features
 from w2vray.text.lookup import Lookup
 from w2vray.text.pieces import Pieces
 from w2vray.text.tokens import TokenRules
@@ -57,6 +61,7 @@ class Vectors:
     path: Path | None = None
     ngrams: NGrams | None = None
     pieces: Pieces | None = None
+    features: Features | None = None
 
     @property
     def dim(self) -> int:
@@ -84,7 +89,9 @@ class Vectors:
             rows, dim, dtype = meta["rows"], meta["dim"], meta["dtype"]
             if dtype not in DTYPES:
                 raise VectorsError(f"{path / META}: dtype is {dtype!r}; expected one of {', '.join(DTYPES)}")
-            table = _map(path, "table", dtype, (rows, dim))
+            of_features = meta.get("features") or {}
+            feature_rows = int(of_features.get("rows", 0))
+            table = _map(path, "table", dtype, (rows + feature_rows, dim))
             vocabulary = Vocabulary(
                 blob=_map(path, "words", "uint8", (meta["word_bytes"],)),
                 offsets=_map(path, "word_offsets", "int64", (rows + 1,)),
@@ -97,8 +104,9 @@ class Vectors:
                 rows_GD = _map(path, "ngrams", dtype, (stored["buckets"], dim))
                 ngrams = NGrams(rows_GD, int(stored["shortest"]), int(stored["longest"]))
             pieces = _pieces(path, meta["pieces"]) if rules.pieces else None
+            features = _features(path, of_features, rows + feature_rows) if rules.features else None
             source, fingerprint = dict(meta["source"]), str(meta["fingerprint"])
-            return cls(table, vocabulary, rules, fingerprint, source, path.resolve(), ngrams, pieces)
+            return cls(table, vocabulary, rules, fingerprint, source, path.resolve(), ngrams, pieces, features)
         except (KeyError, TypeError, ValueError, BundleError) as error:
             raise VectorsError(f"{path / META} is not a description of word vectors ({error})") from error
 
@@ -118,12 +126,26 @@ class Vectors:
             )
         return self
 
+    def require_words(self) -> None:
+        """Refuse the vectors of a classifier, which no other model can use.
+
+        Raises:
+            VectorsError: they are such.
+        """
+        if self.features is not None:
+            raise VectorsError(
+                f"{self.path or 'these vectors'} belongs to a classifier of fastText, and says what that one's labels "
+                "need; name vectors that were trained on text"
+            )
+
     def without_html(self) -> Self:
         """Return the vectors with the rule that texts are read without their HTML."""
         return replace(self, rules=replace(self.rules, strip_html=True))
 
     def lookup(self, rules: TokenRules, oov: str, replaced_rows: npt.NDArray[np.int64] = _NO_ROWS) -> Lookup:
         """Return the look-up of a model: in this table, by these n-grams, or of these pieces."""
+        if self.features is not None:
+            return FeatureLookup(self.vocabulary, rules, oov, replaced_rows, features=self.features)
         covers = None if self.ngrams is None else self.ngrams.covers
         return Lookup(self.vocabulary, rules, oov, replaced_rows, covers, self.pieces)
 
@@ -143,6 +165,8 @@ class Vectors:
         if self.pieces is not None:
             arrays["tokenizer"] = self.pieces.described
             arrays["unit_length"] = np.array(self.pieces.unit_length)
+        if self.features is not None:
+            arrays |= self.features.arrays()
         return {name: np.asarray(array) for name, array in arrays.items()}
 
     @classmethod
@@ -151,7 +175,8 @@ class Vectors:
         vocabulary = Vocabulary(arrays["words"], arrays["word_offsets"], arrays["slot_rows"], arrays["slot_tags"])
         ngrams = NGrams(arrays["ngrams"], *arrays["ngram_lengths"].tolist()) if "ngrams" in arrays else None
         pieces = Pieces(arrays["tokenizer"], bool(arrays["unit_length"])) if "tokenizer" in arrays else None
-        return cls(arrays["table"], vocabulary, rules, fingerprint, {}, ngrams=ngrams, pieces=pieces)
+        features = Features.from_arrays(arrays) if "features" in arrays else None
+        return cls(arrays["table"], vocabulary, rules, fingerprint, {}, ngrams=ngrams, pieces=pieces, features=features)
 
 
 def _read_meta(path: Path) -> dict[str, Any]:
@@ -174,6 +199,24 @@ def _pieces(path: Path, stored: Mapping[str, Any]) -> Pieces:
     if not isinstance(unit_length, bool):
         raise VectorsError(f"{path / META}: unit_length of pieces is {unit_length!r}; expected true or false")
     return Pieces(_map(path, TOKENIZER, "uint8", (stored["bytes"],)), unit_length, str(path / TOKENIZER))
+
+
+def _features(path: Path, stored: Mapping[str, Any], rows: int) -> Features:
+    numbers = [stored[name] for name in ("shortest", "longest", "word_ngrams", "buckets", "pruned", "labels")]
+    if any(type(number) is not int or number < 0 for number in numbers):
+        raise VectorsError(f"{path / META}: features are {stored!r}; expected whole numbers from 0 on")
+    shortest, longest, word_ngrams, buckets, pruned, labels = numbers
+    bucket_rows = _map(path, "bucket_rows", "int32", (buckets,)) if pruned else np.empty(0, dtype=np.int32)
+    if pruned and (int(bucket_rows.min()) < MISSING or int(bucket_rows.max()) >= rows):
+        raise VectorsError(f"{path / 'bucket_rows.bin'} names rows beyond the {rows:,} there are: import it again")
+    if not pruned and buckets != stored["rows"]:
+        raise VectorsError(f"{path / META}: {buckets:,} buckets and {stored['rows']:,} rows of them; import it again")
+    offsets = _map(path, "label_offsets", "int64", (labels + 1,))
+    blob = _map(path, "label_words", "uint8", (int(offsets[-1]),))
+    if offsets[0] != 0 or bool((np.diff(offsets) < 0).any()):
+        raise VectorsError(f"{path / 'label_offsets.bin'} does not cut label_words.bin into labels: import it again")
+    words = [blob[start:stop].tobytes() for start, stop in pairwise(offsets.tolist())]
+    return Features(shortest, longest, word_ngrams, buckets, bucket_rows, Vocabulary.build(words))
 
 
 def _check_vocabulary(path: Path, vocabulary: Vocabulary, rows: int) -> None:

@@ -38,6 +38,7 @@ def join_vectors(
     """
     parts = [Vectors.open(path) for path in settings.vectors]
     for part in parts:
+        part.require_words()
         if part.pieces is not None:
             raise VectorsError(
                 f"the rows of {part.path} are pieces of a tokenizer, and only words can be joined; leave it out"

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.errors import VectorsError
+from w2vray.text.features import Features
 from w2vray.text.pieces import Pieces
 from w2vray.text.tokens import TokenRules
 from w2vray.text.vocabulary import Vocabulary
@@ -43,6 +44,7 @@ class VectorsWriter:
         self.largest = (0.0, "")
         self.usual = 0.0
         self._rows_read = 0
+        self._feature_rows = 0
         self._dim = 0
         self._words: dict[str, None] = {}
         self._hash = hashlib.sha256()
@@ -152,12 +154,54 @@ class VectorsWriter:
         self._hash.update(json.dumps(described).encode())
         return described
 
+    def append_features(self, rows_ND: npt.NDArray[np.float32], *, origin: object) -> None:
+        """Add rows of features that are no words; all words come before them.
+
+        Raises:
+            VectorsError: a number is not finite, or not in the dtype.
+        """
+        with np.errstate(over="ignore"):
+            stored = rows_ND.astype(self.dtype, copy=False)
+        if not np.isfinite(stored).all():
+            row = int(np.argwhere(~np.isfinite(stored))[0][0])
+            raise VectorsError(
+                f"{origin}: row {len(self) + self._feature_rows + row + 1} holds what is not a finite {self.dtype}"
+            )
+        self._feature_rows += len(stored)
+        data = np.ascontiguousarray(stored).reshape(-1).view(np.uint8).data
+        self._hash.update(data)
+        with self._writing():
+            self._table.write(data)
+
+    def _write_features(self, features: Features) -> dict[str, int]:
+        """Write what tells a text's features, and return what vectors.json tells of it."""
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "label_words": features.labels.blob,
+            "label_offsets": features.labels.offsets,
+        }
+        if features.bucket_rows.size:
+            arrays["bucket_rows"] = features.bucket_rows
+        with self._writing():
+            for name, array in arrays.items():
+                array.tofile(self._partial / f"{name}.bin")
+        described = {
+            **features.as_dict(),
+            "pruned": int(bool(features.bucket_rows.size)),
+            "labels": len(features.labels),
+            "rows": self._feature_rows,
+        }
+        for array in arrays.values():
+            self._hash.update(array.tobytes())
+        self._hash.update(json.dumps(described).encode())
+        return described
+
     def finish(
         self,
         rules: TokenRules,
         source: Mapping[str, Any],
         ngrams: NGrams | None = None,
         pieces: Pieces | None = None,
+        features: Features | None = None,
     ) -> Vectors:
         """Write what is left, move the directory to its name and open it.
 
@@ -166,10 +210,12 @@ class VectorsWriter:
         """
         if not self._words:
             raise VectorsError(f"{source.get('path', 'the source')}: no word vectors in it")
-        vocabulary = Vocabulary.build(list(self._words))
+        vocabulary = Vocabulary.build([word.encode(errors="surrogateescape") for word in self._words])
         described = {} if ngrams is None else {"ngrams": self._write_ngrams(ngrams, source.get("path", "the source"))}
         if pieces is not None:
             described["pieces"] = self._write_pieces(pieces)
+        if features is not None:
+            described["features"] = self._write_features(features)
         self._hash.update(f"{len(self)} {self._dim} {self.dtype}".encode())
         self._hash.update(vocabulary.blob.tobytes())
         self._hash.update(vocabulary.offsets.tobytes())

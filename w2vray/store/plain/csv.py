@@ -156,6 +156,7 @@ class _Reader:
     def __init__(self, delimiter: str, names: Sequence[str], columns: Sequence[str]) -> None:
         self._names = list(columns)
         self._cells = len(names)
+        self._delimiter = delimiter.encode()
         self._headers = _headers(delimiter, names)
         numbered = [f"c{index}" for index in range(len(names))]  # names may be there twice, or be empty
         wanted = [numbered[names.index(name)] for name in columns] or numbered[:1]
@@ -190,6 +191,8 @@ class _Reader:
         cells = int(records.cells_N[index])
         if cells != self._cells:
             detail = f"line {line}: {_counted(cells)}, and the header names {self._cells:,}"
+            if cells == self._cells + 1 and records.record(index).endswith(self._delimiter):
+                detail += f"; the record ends in {self._delimiter.decode()!r}, and the header does not"
             return Damage(Reason.DAMAGED_LINE, detail)
         record = records.record(index)
         if record in self._headers:

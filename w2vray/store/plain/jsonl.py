@@ -38,7 +38,7 @@ from w2vray.store.plain.records import LineScanner, Records, read_records
 from w2vray.store.plain.streams import BOM, Head, chunks, look, require_utf8_text
 from w2vray.store.units import Piece
 
-__all__ = ["JsonLines", "is_object", "require_lines"]
+__all__ = ["JsonLines", "is_array", "is_object", "names_any", "require_lines"]
 
 _FIRST_LINES, _LINES_A_CHUNK, _LATE_LOOKS = 100, 28, 100
 _NULL_BETWEEN = re.compile(rb"\}[ \t\r]*null")
@@ -51,6 +51,17 @@ def is_object(head: Head) -> bool:
     """Tell whether the first line of a file is one JSON object."""
     lines = head.lines(1)
     return _reads(lines[0]) if lines else _begins(head)
+
+
+def is_array(head: Head) -> bool:
+    """Tell whether a file starts as a JSON array."""
+    return head.start.removeprefix(BOM).lstrip()[:1] == b"["
+
+
+def names_any(head: Head, columns: Sequence[str]) -> bool:
+    """Tell whether one of these columns is named at the start of a file, as a key of JSON."""
+    keys = (re.escape(json.dumps(name, ensure_ascii=False).encode()) for name in columns)
+    return any(re.search(key + rb"\s*:", head.start) for key in keys)
 
 
 class JsonLines:
@@ -80,6 +91,7 @@ class JsonLines:
         rows = sum(stretch.rows for stretch in stretches)
         if not rows:
             raise FileError("it has no rows", reason=FileReason.NO_ROWS)
+        looked.require_read()
         kinds = {name: str(kind) for name, kind in looked.kinds.items() if name in columns}
         return Description(
             file=file,
@@ -118,7 +130,7 @@ def require_lines(head: Head) -> None:
         FileError: it starts as a JSON array, or none of its first lines is an object.
     """
     lines = head.lines(_FIRST_LINES)
-    if lines and lines[0].lstrip()[:1] == b"[":
+    if is_array(head):
         raise FileError(
             "it is one JSON array, and not an object on each line: convert it, as with `jq -c '.[]' FILE > FILE.jsonl`",
             reason=FileReason.UNKNOWN_FORMAT,
@@ -160,6 +172,7 @@ class _Looked:
         self.kinds: dict[str, Kind] = {}
         self._columns = columns
         self._lines = 0
+        self._unread = ""
         self._late = dict.fromkeys(columns, _LATE_LOOKS)
 
     def add(self, records: Records) -> None:
@@ -190,12 +203,26 @@ class _Looked:
     def _look(self, records: Records, index: int) -> None:
         if records.long_N[index]:
             return
-        with suppress(NotAnObjectError, UnicodeDecodeError):
+        try:
             found = read_object(records.record(index).decode())
-            self._lines += 1
-            for name, (value, _) in found.items():
-                kind = kind_of(value) if name in self._columns else Kind("null")
-                self.kinds[name] = merged(self.kinds.get(name, Kind("null")), kind)
+        except (NotAnObjectError, UnicodeDecodeError) as error:
+            self._unread = self._unread or f"line {records.lines_N[index]}: {error}"
+            return
+        self._lines += 1
+        for name, (value, _) in found.items():
+            kind = kind_of(value) if name in self._columns else Kind("null")
+            self.kinds[name] = merged(self.kinds.get(name, Kind("null")), kind)
+
+    def require_read(self) -> None:
+        """Refuse a file of which no line that was looked at could be read.
+
+        Raises:
+            FileError: it is one.
+        """
+        if not self._lines and self._unread:
+            raise FileError(
+                f"none of the lines that were looked at can be read: {self._unread}", reason=FileReason.DAMAGED_DATA
+            )
 
     def notes(self, rows: int) -> tuple[str, ...]:
         """Say what a person may not expect."""

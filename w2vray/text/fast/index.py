@@ -68,7 +68,7 @@ def found_row(
     word_offsets: npt.NDArray[np.int64],
     slot_rows: npt.NDArray[np.int32],
     slot_tags: npt.NDArray[np.uint32],
-    value: int,
+    value: Any,
     data: npt.NDArray[np.uint8],
     at: int,
     end: int,

@@ -14,18 +14,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from w2vray.kernels.compiling import read_only, why_no_kernels
+from w2vray.kernels.compiling import why_no_kernels
 from w2vray.text.fast.assembling import Entries, OovIds, assemble
+from w2vray.text.fast.features import FastFeatures
 from w2vray.text.fast.misses import LATELY, Misses, empty_misses, grown
 from w2vray.text.fast.parting import PartReader
 from w2vray.text.fast.placing import Places, Scanned
 from w2vray.text.fast.rewriting import rewritten
 from w2vray.text.fast.words import WordReader
 from w2vray.text.fast.writing import BY_PYTHON, FlatTexts
+from w2vray.text.features import FeatureLookup
 from w2vray.text.lookup import Ids, Lookup
 from w2vray.text.tokens import rewriter
 
-__all__ = ["FastLookup", "fastest"]
+__all__ = ["FastLookup", "compiled", "fastest"]
 
 _CODES, _KEPT_CODES = 1 << 16, 1 << 22
 _MISSES, _MISS_BYTES = 1 << 12, 1 << 16
@@ -74,7 +76,7 @@ class FastLookup:
     def _look_up(self, texts: pa.LargeStringArray) -> tuple[Ids, Scanned]:
         if self._count > self._reader.remembered or len(self._misses.blob) > self._reader.remembered_bytes:
             self._forget()
-        source = flat = _flat(texts)
+        source = flat = FlatTexts.viewed(texts)
         rewrote: list[int] = []
         if self._rewrite is not None:
             flat, rewrote = rewritten(flat, self._rewrite, html_alone=not self.lookup.rules.tweets)
@@ -152,18 +154,14 @@ class FastLookup:
         self._resolved = self._count
 
 
-def fastest(lookup: Lookup) -> Lookup | FastLookup:
+def compiled(lookup: Lookup) -> FastLookup | FastFeatures:
+    """Return what looks up as ``lookup`` does, in compiled code."""
+    return FastFeatures(lookup) if isinstance(lookup, FeatureLookup) else FastLookup(lookup)
+
+
+def fastest(lookup: Lookup) -> Lookup | FastLookup | FastFeatures:
     """Return what looks up as ``lookup`` does, in compiled code where there is a compiler."""
-    return lookup if why_no_kernels() else FastLookup(lookup)
-
-
-def _flat(texts: pa.LargeStringArray) -> FlatTexts:
-    _, offsets, data = texts.buffers()
-    bytes_ = np.frombuffer(data, dtype=np.uint8) if data is not None else np.empty(0, dtype=np.uint8)
-    if offsets is None or not len(texts):
-        return FlatTexts(read_only(bytes_), read_only(np.zeros(1, dtype=np.int64)))
-    starts = np.frombuffer(offsets, dtype=np.int64, count=len(texts) + 1, offset=8 * texts.offset)
-    return FlatTexts(read_only(bytes_), read_only(starts))
+    return lookup if why_no_kernels() else compiled(lookup)
 
 
 def _oov_ids(lookup: Lookup) -> OovIds:

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from w2vray.kernels.compiling import inlined, kernel
+from w2vray.kernels.compiling import inlined, kernel, read_only
 from w2vray.text.fast.alphabet import BLANK_KIND, COMPLEX, EMOJI, EMOJI_KIND, MARK, PACKED, WORD_KIND, Characters
 from w2vray.text.invisible import MOST_JOINED, MOST_TAGS
 
@@ -42,6 +43,16 @@ class FlatTexts(NamedTuple):
         offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
         np.cumsum([len(text) for text in encoded], out=offsets[1:])
         return cls(np.frombuffer(b"".join(encoded), dtype=np.uint8), offsets)
+
+    @classmethod
+    def viewed(cls, texts: pa.LargeStringArray) -> "FlatTexts":
+        """View an array without nulls, copying nothing."""
+        _, offsets, data = texts.buffers()
+        bytes_ = np.frombuffer(data, dtype=np.uint8) if data is not None else np.empty(0, dtype=np.uint8)
+        if offsets is None or not len(texts):
+            return cls(read_only(bytes_), read_only(np.zeros(1, dtype=np.int64)))
+        starts = np.frombuffer(offsets, dtype=np.int64, count=len(texts) + 1, offset=8 * texts.offset)
+        return cls(read_only(bytes_), read_only(starts))
 
 
 @inlined

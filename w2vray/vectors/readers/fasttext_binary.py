@@ -23,15 +23,24 @@ from w2vray.vectors.readers.bad_rows import BadRows, Reason, checked_word, shown
 from w2vray.vectors.readers.block import MAX_DIM, Block, Source, rows_per_block
 from w2vray.vectors.readers.stream import ByteStream
 
-__all__ = ["fasttext_source", "is_fasttext_binary"]
+__all__ = [
+    "LABEL",
+    "SETTINGS",
+    "SUPERVISED",
+    "fasttext_source",
+    "is_fasttext_binary",
+    "read_entry",
+    "read_numbers",
+    "read_version",
+]
 
 FORMAT = "fasttext-binary"
 _MAGIC = 793712314
 _VERSION = 12
-_SETTINGS = "<12id"  # dim, window, epochs, least count, negatives, word n-grams, loss, model, buckets, lengths, rate, t
+SETTINGS = "<12id"  # dim, window, epochs, least count, negatives, word n-grams, loss, model, buckets, lengths, rate, t
 _OLD_FIRST = "<13i"  # those ints of a file without a magic number
-_SUPERVISED = 3
-_LABEL = 1
+SUPERVISED = 3
+LABEL = 1
 _MAX_WORD = 1 << 16
 _LINE_END = "</s>"
 _CHUNK = 1 << 20
@@ -103,19 +112,17 @@ def _blocks(
 
 
 def _read_header(stream: ByteStream, bad: BadRows, limit: int | None) -> _Header:
-    new = struct.unpack("<i", stream.peek(4))[0] == _MAGIC if len(stream.peek(4)) == 4 else False
-    if new:
-        _, version = _read(stream, "<2i")
-        if version > _VERSION:
-            raise VectorsError(f"{stream.path}: fastText's format version {version}; expected at most {_VERSION}")
-    settings = _read(stream, _SETTINGS)
+    version = read_version(stream)
+    new = version is not None
+    settings = read_numbers(stream, SETTINGS)
     dim, model, (buckets, shortest, longest) = settings[0], settings[7], settings[8:11]
-    size, words, labels, _ = _read(stream, "<3iq")
-    pruned = _read(stream, "<q")[0] if new else 0
-    if model == _SUPERVISED:
+    size, words, labels, _ = read_numbers(stream, "<3iq")
+    pruned = read_numbers(stream, "<q")[0] if new else 0
+    if model == SUPERVISED:
         raise VectorsError(
             f"{stream.path}: a fastText classifier ({labels:,} labels); expected word vectors (fasttext skipgram or "
-            "cbow): a classifier's vectors say what its labels need and no more"
+            "cbow): a classifier's vectors say what its labels need and no more. `w2vray models import` makes a model "
+            "of it"
         )
     if not 1 <= dim <= MAX_DIM or min(words, labels + 1) < 1 or words + labels != size or buckets < 0 or pruned > 0:
         raise VectorsError(
@@ -127,13 +134,13 @@ def _read_header(stream: ByteStream, bad: BadRows, limit: int | None) -> _Header
         raise VectorsError(f"{stream.path}: n-grams of {shortest} characters; expected 0 or more")
     read, places = _read_words(stream, bad, words, limit)
     for _ in range(labels):
-        label, kind = _read_entry(stream)
-        if kind != _LABEL:
+        label, _, kind = read_entry(stream)
+        if kind != LABEL:
             raise VectorsError(f"{stream.path}: {shown(label)} is a word among the labels; the file is damaged")
         bad.left_out(None, Reason.LABEL, shown(label))
-    if new and _read(stream, "<?")[0]:
+    if new and read_numbers(stream, "<?")[0]:
         raise VectorsError(f"{stream.path}: quantised (.ftz); expected the .bin file that it was made from")
-    rows, width = _read(stream, "<2q")
+    rows, width = read_numbers(stream, "<2q")
     if (rows, width) != (words + buckets, dim):
         raise VectorsError(
             f"{stream.path}: a table of {rows:,} x {width:,}; expected {words + buckets:,} x {dim}: a row for each of "
@@ -147,8 +154,8 @@ def _read_words(stream: ByteStream, bad: BadRows, words: int, limit: int | None)
     read: list[str] = []
     places: list[int] = []
     for row in range(1, words + 1):
-        word, kind = _read_entry(stream)
-        if kind == _LABEL:
+        word, _, kind = read_entry(stream)
+        if kind == LABEL:
             raise VectorsError(f"{stream.path}, row {row}: {shown(word)} is a label among the words; it is damaged")
         if limit is not None and row > limit:
             continue
@@ -165,13 +172,33 @@ def _read_words(stream: ByteStream, bad: BadRows, words: int, limit: int | None)
     return read, places
 
 
-def _read_entry(stream: ByteStream) -> tuple[bytes, int]:
+def read_version(stream: ByteStream) -> int | None:
+    """Read the magic number and the format's version; None where an old file has neither.
+
+    Raises:
+        VectorsError: it is of a later version.
+    """
+    if stream.peek(4) != struct.pack("<i", _MAGIC):
+        return None
+    _, version = read_numbers(stream, "<2i")
+    if version > _VERSION:
+        raise VectorsError(f"{stream.path}: fastText's format version {version}; expected at most {_VERSION}")
+    return version
+
+
+def read_entry(stream: ByteStream) -> tuple[bytes, int, int]:
+    """Read an entry of the dictionary: a word or a label, how often it was seen, and which of both it is."""
     word = stream.until(b"\0", _MAX_WORD)
-    _, kind = _read(stream, "<qb")  # how often it was seen; whether it is a label
-    return word, kind
+    count, kind = read_numbers(stream, "<qb")
+    return word, count, kind
 
 
-def _read(stream: ByteStream, layout: str, where: str = "settings or dictionary") -> tuple[int, ...]:
+def read_numbers(stream: ByteStream, layout: str, where: str = "settings or dictionary") -> tuple[int, ...]:
+    """Read numbers by a layout of ``struct``.
+
+    Raises:
+        VectorsError: the file ends among them.
+    """
     size = struct.calcsize(layout)
     data = stream.read(size)
     if len(data) < size:
@@ -199,8 +226,8 @@ def _rows(stream: ByteStream, header: _Header) -> Iterator[npt.NDArray[np.float3
 
 def _pass_output(stream: ByteStream, header: _Header) -> None:
     """See that the output layer is there: a file that was cut short inside of it may have lost more than that."""
-    quantised = _read(stream, "<?", "output layer")[0] if header.new else False
-    rows, width = _read(stream, "<2q", "output layer")
+    quantised = read_numbers(stream, "<?", "output layer")[0] if header.new else False
+    rows, width = read_numbers(stream, "<2q", "output layer")
     if quantised or rows < 0 or width != header.dim:
         kind = "a quantised output layer" if quantised else f"an output layer of {rows:,} x {width:,}"
         raise VectorsError(f"{stream.path}: {kind}; expected one of rows of {header.dim:,} numbers")

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from w2vray.report.page import Cell, Page, Section, Table, number, percent, text
-from w2vray.report.plots import bars, calibration, lines, plot
-from w2vray.report.rows import ReadRows, read_rows, rows_at
+from w2vray.pages.page import Cell, Page, Section, Table, number, percent, text
+from w2vray.pages.plots import bars, calibration, lines, plot
+from w2vray.pages.rows import ReadRows, read_rows, rows_at
 from w2vray.scoring.bootstrap import bootstrap_many_labels, bootstrap_one_label
 from w2vray.scoring.calibration_error import calibration_error, error_by_chance
 from w2vray.scoring.metrics import Confusion

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2vray.cluster.measured_rows import rows_schema
-from w2vray.report.evaluation import evaluation_data, evaluation_page, learning_section
-from w2vray.report.rows import read_rows
+from w2vray.pages.evaluation import evaluation_data, evaluation_page, learning_section
+from w2vray.pages.rows import read_rows
 from w2vray.scoring.bootstrap import bootstrap_many_labels, bootstrap_one_label
 from w2vray.scoring.metrics import Confusion, metrics
 from w2vray.scoring.reliability import binned, precision_curve, thresholds
@@ -27,9 +27,7 @@ HOSTILE = '<script>alert("x")</script>'
 def _quick_plots(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw nothing, but where a test is of what is drawn: it takes a second a page."""
     if "drawn" not in request.node.name:
-        monkeypatch.setattr(
-            "w2vray.report.evaluation.plot", lambda title, *_, **__: f"<svg aria-label='{len(title)}'/>"
-        )
+        monkeypatch.setattr("w2vray.pages.evaluation.plot", lambda title, *_, **__: f"<svg aria-label='{len(title)}'/>")
 
 
 class Elements(HTMLParser):
@@ -248,7 +246,7 @@ def test_evaluate_writes_the_page_and_tells_where_it_cannot(
     def fail(*_: object, **__: object) -> None:
         raise ValueError("no ink")
 
-    monkeypatch.setattr("w2vray.report.evaluation.evaluation_page", fail)
+    monkeypatch.setattr("w2vray.pages.evaluation.evaluation_page", fail)
     summary = w2vray.evaluate(store, model=model, output=tmp_path / "other", note=told.append)
     assert summary.metrics.rows == 60
     assert any("report.html could not be made (ValueError: no ink); metrics.json and" in line for line in told)

@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 __all__ = ["bars", "calibration", "lines", "plot"]
 
@@ -71,6 +72,8 @@ def lines(*series: tuple[str, Sequence[float], Sequence[float]], marks: bool = T
     def draw(axes: Axes) -> None:
         for (name, x, y), (style, mark) in zip(series, _STYLES, strict=False):
             axes.plot(x, y, style, marker=mark if marks else "", color=_INK, label=name, markersize=4, linewidth=1.5)
+        if all(float(value).is_integer() for _, x, _ in series for value in x):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no epoch 1.5
 
     return draw
 

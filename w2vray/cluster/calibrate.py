@@ -1,0 +1,227 @@
+"""``calibrate``: temperatures, and thresholds where they are asked for, of a model that exists, by other rows.
+
+Shape letters: CONTRIBUTING.md.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from w2vray.cluster.evaluate import OpenedModel, labelled_as_read, near_labels
+from w2vray.cluster.logits_of_rows import LogitsJob, RowsSaid, logits_of_rows
+from w2vray.cluster.measuring import UNKNOWN_NAMED
+from w2vray.cluster.refitting import answers_alone, probabilities_of, refitted
+from w2vray.cluster.runtime import connected, share
+from w2vray.cluster.waiting import Note
+from w2vray.errors import BundleError, CorpusError
+from w2vray.models.directory import VECTORS, ModelConfig, save_bundle
+from w2vray.models.thresholds import Thresholds
+from w2vray.notebooks import as_html
+from w2vray.scoring.calibration_error import CalibrationError
+from w2vray.scoring.promises import choose_thresholds
+from w2vray.settings.verbs import DEFAULT_CONFIDENCE, CalibrateSettings
+from w2vray.stages import stage
+from w2vray.store.label_reading import mended
+from w2vray.store.places import absolute, without_secrets
+
+__all__ = ["CalibrationSummary", "calibrate"]
+
+LEAST_ROWS = 20
+"""Fewer tell nothing of a temperature."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibrationSummary:
+    """What a calibration came to."""
+
+    model: str
+    rows: int  # that temperatures and thresholds were fitted on
+    rows_trained_on: int | None  # left out, because the training saw their texts; None where the model does not tell
+    rows_without_label: int
+    rows_without_evidence: int
+    rows_unlabelled: Mapping[str, int]
+    rows_damaged: Mapping[str, int]
+    labels_unknown: Mapping[str, int]  # that the model does not know -> how often
+    temperatures: Sequence[float]
+    changed: bool  # False where no other temperature makes the rows more probable: the model keeps what it had
+    before: CalibrationError  # of the model as it was
+    after: CalibrationError  # with temperatures that were fitted on the other rows, by folds
+    thresholds: Thresholds | None
+    labels_without_promise: Sequence[str]  # whose rows do not suffice: they are never kept
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the summary as JSON can hold it."""
+        return {
+            **vars(self),
+            "rows_unlabelled": dict(self.rows_unlabelled),
+            "rows_damaged": dict(self.rows_damaged),
+            "labels_unknown": dict(self.labels_unknown),
+            "temperatures": list(self.temperatures),
+            "before": self.before.as_dict(),
+            "after": self.after.as_dict(),
+            "thresholds": None if self.thresholds is None else self.thresholds.as_dict(),
+            "labels_without_promise": list(self.labels_without_promise),
+        }
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        kept = self.thresholds
+        facts = {
+            "rows": self.rows,
+            "rows left out, which the training saw": self.rows_trained_on or None,
+            "temperatures": ", ".join(f"{value:.3g}" for value in self.temperatures[:5]),
+            "calibration error before": self.before.error,
+            "calibration error after": self.after.error,
+            "calibration error by chance alone": self.after.by_chance,
+            "share of rows that keep a label": None if kept is None else kept.kept,
+            "labels without a promise": list(self.labels_without_promise),
+        }
+        return as_html(f"Model {self.model}", facts)
+
+
+def calibrate(
+    settings: CalibrateSettings, *, address: str | None = None, note: Note = lambda _: None
+) -> CalibrationSummary:
+    """Fit temperatures of a model on labelled rows that its training did not see, and write it as a new one.
+
+    Raises:
+        UnusableInputError: the arguments, the store or the model cannot be used, or the rows do not suffice for the
+            precision that is wanted.
+    """
+    output = Path(settings.output).absolute()
+    if os.path.lexists(output):
+        raise BundleError(f"{output} already exists; give another --output, or remove it first")
+    model = OpenedModel.open(settings.model, settings)
+    for line in model.bundle.config.reading.told(settings):
+        note(line)
+    labelled, reading = labelled_as_read(settings, model)
+    for line in labelled.notes:
+        note(line)
+    with connected(address):
+        job = LogitsJob(
+            bundle=model.bundle,
+            shared=share(model.vectors),
+            text_columns=model.read_by.text_column,
+            roots=labelled.corpus.roots,
+            reading=reading,
+            where=settings.where,
+            schema=labelled.schema,
+        )
+        stage("classifying the rows")
+        said = logits_of_rows(labelled, job, workers=settings.workers, note=note)
+    for line in _odd(said, model, settings):
+        note(line)
+    seen = _leave_out_trained(said, model, note)
+    _require_rows(said, model, seen)
+    stage("fitting")
+    found = refitted(said, model.bundle.config)
+    config = replace(model.bundle.config, temperatures=found.temperatures)
+    thresholds = None
+    if settings.target_precision is not None:
+        thresholds = choose_thresholds(
+            probabilities_of(said.answers, found.temperatures, alone=answers_alone(config)),
+            said.answers.labels,
+            config.labels,
+            precision=settings.target_precision,
+            confidence=settings.confidence or DEFAULT_CONFIDENCE,
+            per_label=settings.per_label,
+        )
+    summary = CalibrationSummary(
+        model=str(output),
+        rows=len(said.answers),
+        rows_trained_on=seen,
+        rows_without_label=said.without_label,
+        rows_without_evidence=said.without_evidence,
+        rows_unlabelled=dict(said.unlabelled),
+        rows_damaged=dict(said.damaged),
+        labels_unknown=dict(said.unknown.most_common(UNKNOWN_NAMED)),
+        temperatures=found.temperatures,
+        changed=found.changed,
+        before=found.before,
+        after=found.after,
+        thresholds=thresholds,
+        labels_without_promise=[] if thresholds is None else thresholds.without_promise(config.labels),
+    )
+    stage("writing the model")
+    _save(model, replace(config, thresholds=thresholds), settings, said, summary)
+    return summary
+
+
+def _save(
+    model: OpenedModel, config: ModelConfig, settings: CalibrateSettings, said: RowsSaid, summary: CalibrationSummary
+) -> None:
+    """Write the model with what it was calibrated on; its texts are none that it could be measured on any more."""
+    bundle = model.bundle
+    history = {
+        "labelled": [without_secrets(absolute(place)) for place in settings.labelled],
+        "where": settings.where,
+        "rows": summary.rows,
+        "before": summary.before.as_dict(),
+        "after": summary.after.as_dict(),
+    }
+    trained = bundle.trained_texts()
+    inside = None if bundle.path is None else bundle.path / VECTORS
+    save_bundle(
+        summary.model,
+        replace(config, training={**config.training, "calibrated": history}),
+        bundle.weights,
+        with_vectors=inside if inside is not None and inside.is_dir() else False,
+        trained=None if trained is None else trained.joined(np.unique(said.keys_N)),
+    )
+
+
+def _odd(said: RowsSaid, model: OpenedModel, settings: CalibrateSettings) -> Iterator[str]:
+    """Say what is odd about the rows."""
+    unknown = dict(said.unknown.most_common(UNKNOWN_NAMED))
+    yield from near_labels(unknown, model.bundle.config.labels)
+    if unknown:
+        some = ", ".join(f"{label!r} {count:,}" for label, count in list(unknown.items())[:5])
+        more = f" and {len(said.unknown) - 5:,} more" if len(said.unknown) > 5 else ""
+        yield f"labels that the model does not know: {some}{more}; rows of a single one count as wrong"
+    left_out = {mended(value) for value in said.unlabelled}
+    for value in settings.unlabelled:
+        if value and mended(value) not in left_out:
+            yield f"--unlabelled {value!r}: no row has this label"
+
+
+def _leave_out_trained(said: RowsSaid, model: OpenedModel, note: Note) -> int | None:
+    """Leave out rows whose text the training saw, and return how many; None where the model does not tell."""
+    trained = model.bundle.trained_texts()
+    if trained is None:
+        note(f"{model.name} does not tell which texts it was trained on; calibrate only on rows that it was not")
+        return None
+    seen_N = trained.has(said.keys_N)
+    told_N = trained.tells_of(said.keys_N)
+    seen, untold = int(seen_N.sum()), int((~told_N).sum())
+    said.only(told_N & ~seen_N)
+    if seen:
+        note(f"left out: {seen:,} rows whose text the training of {model.name} saw; on them it is too sure of itself")
+    if untold:
+        note(f"left out: {untold:,} rows of which {model.name} does not tell whether its training saw them")
+    return seen
+
+
+def _require_rows(said: RowsSaid, model: OpenedModel, seen: int | None) -> None:
+    """Refuse what nothing can be fitted on.
+
+    Raises:
+        CorpusError: too few rows are left, or none has a label that the model knows.
+    """
+    column, rows = model.read_by.label_column, len(said.answers)
+    known = rows if said.answers.multi_label else int((said.answers.labels >= 0).sum())
+    if rows and not known:
+        some = ", ".join(model.bundle.config.labels[:10])
+        raise CorpusError(
+            f"no row of {column!r} has a label that the model knows ({some}); name another --label-column or another "
+            "--model"
+        )
+    if known < LEAST_ROWS:
+        raise CorpusError(
+            f"{known:,} rows can be calibrated on, and {LEAST_ROWS} are the least: {seen or 0:,} more are left out "
+            f"because the training saw their texts, {said.without_label:,} because they have no label in {column!r}, "
+            f"{said.without_evidence:,} because they have no known word; name rows that the model was not trained on"
+        )

@@ -1,0 +1,43 @@
+"""The head of a folded ``fasttext``: the mean of the rows of a text's features, then its output layer and loss.
+
+Rows are projected to what the output layer makes of them where that is fewer numbers than a row has.
+
+Shape letters: CONTRIBUTING.md.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from w2vray.kernels.projecting import ProjectedRows
+from w2vray.models.average.adding import add_rows
+from w2vray.models.fasttext.probabilities import logits_of
+from w2vray.models.fasttext.settings import FastTextSettings
+from w2vray.text.lookup import Ids
+
+__all__ = ["FastTextHead"]
+
+
+class FastTextHead:
+    """Mean of rows, output layer, and logits of what the loss makes of it."""
+
+    def __init__(self, weights: Mapping[str, npt.NDArray[Any]], settings: FastTextSettings) -> None:
+        output_DO = weights["output"].T
+        dim, outputs = output_DO.shape
+        self._loss = settings.loss
+        self._tree_I2 = weights.get("tree")
+        self._output_DO = output_DO.astype(np.float64) if outputs > dim else None
+        self.weights_DP = np.ascontiguousarray(np.eye(dim, dtype=np.float32) if outputs > dim else output_DO)
+        self.bias_P = np.zeros(self.weights_DP.shape[1], dtype=np.float32)
+
+    def logits(self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return logits_NC."""
+        sums_NP = np.zeros((len(ids), len(self.bias_P)))
+        for span in rows.spans(ids.ids_L, made_MD, lambda stop: stop):
+            first = ids.text_at(span.start)
+            add_rows(span.places_L, span.start, span.stop, ids.offsets_N1, first, rows.rows_RP, sums_NP)
+        means_NP = sums_NP / np.maximum(ids.lengths_N, 1)[:, None]
+        outputs_NO = means_NP if self._output_DO is None else means_NP @ self._output_DO
+        return logits_of(self._loss, outputs_NO, self._tree_I2)

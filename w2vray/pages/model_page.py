@@ -1,0 +1,67 @@
+"""The page of a model: how its training went, and how good it is on the rows that were kept for the test.
+
+It holds no text of any row: models are passed on, and texts may be nobody else's business. ``evaluate --output`` shows
+some.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from w2vray.models.directory import ModelConfig
+from w2vray.pages.evaluation import evaluation_page, learning_section
+from w2vray.pages.page import Page, Section, Table, number, percent, text
+
+__all__ = ["model_page"]
+
+
+def model_page(
+    config: ModelConfig, tested: Mapping[str, Any] | None, *, name: str, made: Mapping[str, str] | None = None
+) -> Page:
+    """Return the page of a model.
+
+    Args:
+        config: of the model; its history tells of the training.
+        tested: of ``evaluation_data``, on the rows kept for the test; None where there were none.
+        name: where the model is.
+        made: by what the page was made.
+    """
+    title = f"Model {name}"
+    curve = config.training.get("curve")
+    learning = curve if isinstance(curve, list) else []
+    if tested is not None:
+        page = evaluation_page(tested, title=title, learning=learning, made=made)
+        sections = [page.sections[0], _training(config), *page.sections[1:]]
+        return Page(title=title, summary=page.summary, sections=sections, made=page.made)
+    return Page(
+        title=title,
+        summary=f"{config.model}, {len(config.labels):,} labels. No rows were kept for a test (train --test-fraction): "
+        "nothing here says how good it is on rows that it has not seen.",
+        sections=[_training(config), learning_section(learning)],
+        made=made or {},
+    )
+
+
+def _training(config: ModelConfig) -> Section:
+    history = config.training
+    rows, labels = history.get("rows"), history.get("labels")
+    counts = rows if isinstance(rows, Mapping) else {}
+    facts = [("kind", config.model), ("labels", f"{len(config.labels):,}")]
+    facts += [(name, f"{counts[key]:,}") for name, key in _ROWS.items() if counts.get(key)]
+    if history.get("coverage") is not None:
+        facts.append(("tokens with a vector", f"{history['coverage']:.1%}"))
+    table = []
+    if isinstance(labels, Mapping) and labels:
+        total = sum(labels.values())
+        ordered = sorted(labels.items(), key=lambda item: -item[1])
+        cells = [(text(label), number(count), percent(count / max(total, 1), bar=True)) for label, count in ordered]
+        table = [Table(title="Labels of the training set", heads=["label", "rows", "share"], rows=cells)]
+    return Section(title="Training", facts=facts, tables=table)
+
+
+_ROWS = {
+    "rows to learn from": "train",
+    "rows kept for validation": "validation",
+    "rows kept for the test": "test",
+    "rows without a label": "without_label",
+    "rows without a known word": "without_evidence",
+}
