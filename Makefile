@@ -2,19 +2,19 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# tests side by side; those marked `long` start Rays of their own and run one after another
+# so many test files side by side
 PROCESSES ?= 2
-QUICK = $(BIN)/python -m pytest -m "not long" -n $(PROCESSES) --dist loadfile
+PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 
 .PHONY: demo test test-all check format docs accuracy clean
 
 # without the tests marked `long`: kills of processes and nodes, jobs on a cluster, whole trainings on Ray
 test: $(VENV)/installed-test
-	$(QUICK) $(PYTEST_ARGS)
+	$(PYTEST) -m "not long" $(PYTEST_ARGS)
 
 test-all: $(VENV)/installed-test
-	$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
-	$(QUICK) $(PYTEST_ARGS)
+	$(PYTEST) -m long $(PYTEST_ARGS)
+	$(PYTEST) -m "not long" $(PYTEST_ARGS)
 
 demo: $(VENV)/installed-demo
 	$(BIN)/python jobs/demo.py

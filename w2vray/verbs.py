@@ -421,6 +421,7 @@ def plan(
     probabilities: bool = False,
     top_k: int | None = None,
     threshold: float | None = None,
+    no_threshold: bool = False,
     where: str | None = None,
     limit: int | None = None,
     table_version: int | None = None,

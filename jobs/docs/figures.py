@@ -11,6 +11,7 @@ To measure anew, write the JSON files with the scripts that measure, then run th
     python jobs/accuracy/make_table.py --data DIR --json ... > docs/figures/accuracy.json
     python jobs/benchmark/run.py --only job look-up models training --json > docs/figures/speed.json
     python jobs/benchmark/run.py --only job --job-megabytes 100 --runs 3 --json > docs/figures/speed-small.json
+    python jobs/accuracy/make_calibration.py --data DIR --json; python jobs/accuracy/precision_promise.py --json
     python jobs/docs/figures.py
 """
 
@@ -25,7 +26,7 @@ __all__ = ["PIECES", "accuracies", "speeds", "written"]
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ROOT / "docs" / "figures"
 PLOT = FIGURES / "speed.svg"
-PAGES = ("README.md", "docs/accuracy.md", "docs/performance.md")
+PAGES = ("README.md", "docs/accuracy.md", "docs/performance.md", "docs/trust.md")
 
 VECTORS = {
     "glove50": "GloVe 50d",
@@ -39,9 +40,9 @@ _PIECE = re.compile(r"(<!-- figures: ([\w ,-]+) -->\n).*?(<!-- end of figures --
 Row = Mapping[str, Any]
 
 
-def accuracies() -> dict[tuple[str, str, str, str], Row]:
+def accuracies(file: str = "accuracy") -> dict[tuple[str, str, str, str], Row]:
     """Return the accuracy figures by set, vectors, model and words."""
-    return {tuple(figure["row"].values()): figure for figure in _read("accuracy")["figures"]}
+    return {tuple(figure["row"].values()): figure for figure in _read(file)["figures"]}
 
 
 def speeds(file: str = "speed") -> dict[tuple[str, str], Row]:
@@ -141,6 +142,26 @@ def accuracy_of_all_vectors() -> str:
             ]
             rows.append([name if number == 0 else "", title, *cells])
     return _table(["set", "vectors", *RECURRENT], rows).replace("|  |", "| |")
+
+
+def accuracy_of_pieces() -> str:
+    """Return tables of pieces of words beside one of words, frozen."""
+    found = accuracies("accuracy-pieces")
+    tables = {
+        "glove50": "GloVe, 50 numbers",
+        "wordllama256": "WordLlama, 256 numbers",
+        "tokenlearn64": "multilingual tokenlearn, 64 numbers",
+    }
+    columns = {
+        f"`{model}`, {title}": (vectors, model, "frozen")
+        for model in ("average", "cnn")
+        for vectors, title in tables.items()
+    }
+    rows = [
+        [name, *(_cell(found.get((name, *key))) for key in columns.values())]
+        for name in dict.fromkeys(key[0] for key in found)
+    ]
+    return _table(["set", *columns], rows)
 
 
 # Speed
@@ -250,6 +271,38 @@ def speed_of_small_jobs() -> str:
     return f"On {megabytes:.0f} MB {'; '.join(lines)}.\n"
 
 
+# Trust
+
+
+def calibration() -> str:
+    """Return the table of calibration errors on test rows."""
+    rows = [
+        [line["set"], f"`{line['model']}`", f"{line['rows']:,}", f"{line['temperature']:.2f}"]
+        + [f"{line[name]:.3f}" for name in ("before", "after", "by_chance")]
+        for line in _read("calibration")["errors"]
+    ]
+    return _table(["set", "model", "rows", "temperature", "before", "after", "by chance"], rows)
+
+
+def promises() -> str:
+    """Return the table of promises of a precision, and how often they were broken."""
+    rows = []
+    for line in _read("calibration")["promises"]:
+        made, of_train = line["promised"], line["trained"]
+        rows.append(
+            [
+                line["set"],
+                f"`{line['model']}`",
+                f"{line['precision']:g}",
+                f"{line['draws'] - made}",
+                f"{line['broken']}",
+                "" if line["kept"] is None else f"{line['kept']:.1%}",
+                "not possible" if of_train is None else f"{of_train['right']:.1%} of {of_train['kept']:.0%}",
+            ]
+        )
+    return _table(["set", "model", "wanted", "not possible", "broken", "rows that keep a label", "by train"], rows)
+
+
 def speed_plot() -> str:
     """Return the picture of README, with a text for those who do not see it."""
     return (
@@ -263,7 +316,12 @@ PIECES: Mapping[str, Callable[[], str]] = {
     "accuracy beside tools": accuracy_beside_tools,
     "accuracy beside plain networks": accuracy_beside_plain_networks,
     "accuracy of all vectors": accuracy_of_all_vectors,
+    "accuracy of pieces": accuracy_of_pieces,
+    "accuracy of pieces, measured": lambda: _measured("accuracy-pieces"),
     "accuracy, measured": lambda: _measured("accuracy"),
+    "calibration": calibration,
+    "calibration, measured": lambda: _measured("calibration"),
+    "promises": promises,
     "speed, measured": lambda: _measured("speed"),
     "speed of jobs": speed_of_jobs,
     "speed of kernels": speed_of_kernels,

@@ -18,14 +18,16 @@ from moto.server import ThreadedMotoServer
 from pyarrow import fs
 from pyiceberg.catalog.sql import SqlCatalog
 
-from w2vray.cluster.score import ScoreSummary, score
+from w2vray.cluster.score import ScoreSummary, score, write_report
 from w2vray.errors import CorpusError, RunError
 from w2vray.run import leases
 from w2vray.run.directory import RunDirectory
 from w2vray.run.leases import only_writer
 from w2vray.run.parts import UnitRecord
+from w2vray.run.sampling import sample_run
 from w2vray.run.verify import VerifySummary, verify
 from w2vray.schema import REJECTED_SCHEMA
+from w2vray.settings.checks import SampleSettings
 from w2vray.settings.verbs import ScoreSettings, VerifySettings
 
 pytestmark = pytest.mark.usefixtures("in_process")
@@ -143,12 +145,13 @@ def as_packed_lines(file: Path) -> tuple[str, bytes]:
 def test_a_run_that_died_goes_on_and_equals_an_undisturbed_one(
     form: Callable[[Path], tuple[str, bytes]],
     bucket: Bucket,
-    store: Path,
+    make_store: Callable[..., Path],
     make_model: MakeModel,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = make_model()
-    for file in store.iterdir():
+    monkeypatch.setattr("w2vray.store.units.SMALLEST_UNIT", 4 << 10)  # so that few rows make several units
+    for file in make_store(files=4, rows=100).iterdir():
         name, data = form(file)
         bucket.write(f"store/{name}", data)
     run_score(bucket.place("store"), model, bucket.place("undisturbed"))
@@ -167,7 +170,7 @@ def test_a_run_that_died_goes_on_and_equals_an_undisturbed_one(
     assert len(parts_of(bucket.content("run"))) == 2
     assert not check(bucket.place("run")).ok
     resumed = run_score(bucket.place("store"), model, bucket.place("run"))
-    assert (resumed.units_skipped, resumed.rows_scored) == (2, 8000)
+    assert (resumed.units_skipped, resumed.rows_scored) == (2, 400)
     assert parts_of(bucket.content("run")) == parts_of(bucket.content("undisturbed"))
     assert check(bucket.place("run")).ok
 
@@ -256,8 +259,10 @@ def test_a_file_replaced_within_its_times_resolution_is_known_by_its_etag(
 
 
 def test_a_secret_in_a_uri_is_in_no_file_of_the_run_and_in_no_message(
-    bucket: Bucket, store: Path, make_model: MakeModel
+    bucket: Bucket, store: Path, make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("w2vray.cluster.score.write_report", write_report)
+    monkeypatch.setattr("w2vray.pages.run_page.plot", lambda *_, **__: "<svg/>")  # drawing takes a second
     bucket.upload(store, "store")
     summary = run_score(
         bucket.place("store", secret=True), make_model(), bucket.place("run", secret=True), text_column=("text",)
@@ -265,6 +270,10 @@ def test_a_secret_in_a_uri_is_in_no_file_of_the_run_and_in_no_message(
     assert SECRET not in json.dumps(summary.as_dict())
     for name, data in bucket.content("run").items():
         assert SECRET.encode() not in data, name
+    assert {"report.html", "report.json"} <= bucket.content("run").keys()
+    places: dict[str, Any] = {"run": bucket.place("run", secret=True), "corpus": (bucket.place("store", secret=True),)}
+    drawn = sample_run(SampleSettings(**places, rows=5, output=str(tmp_path / "check.csv")))
+    assert (drawn.rows, SECRET in json.dumps(drawn.as_dict())) == (5, False)
     assert check(bucket.place("run"), deep=True, corpus=(bucket.place("store", secret=True),)).ok
     with pytest.raises(CorpusError) as refused:
         run_score(bucket.place("nowhere", secret=True), make_model(), bucket.place("run", secret=True))

@@ -26,7 +26,11 @@ class Others:
 @pytest.mark.long
 @pytest.mark.usefixtures("local_ray")
 def test_scoring_and_evaluating_wait_for_the_cpus_of_others_and_say_so(
-    make_store: Callable[..., Path], make_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    make_store: Callable[..., Path],
+    make_model: Callable[..., Path],
+    wait_for_every_cpu: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """They go on as soon as the CPUs are free; no clock of Ray Data's would end them before."""
     monkeypatch.setattr("w2vray.cluster.waiting.PATIENCE_SECONDS", 2.0)
@@ -36,6 +40,7 @@ def test_scoring_and_evaluating_wait_for_the_cpus_of_others_and_say_so(
     limits: list[float] = []
 
     def hold_every_cpu() -> None:
+        wait_for_every_cpu()
         kind: Any = ray.remote(num_cpus=2)(Others)
         others.append(kind.remote())
         ray.get(others[-1].hold.remote())

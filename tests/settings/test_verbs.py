@@ -15,6 +15,7 @@ from w2vray.settings.forecasts import PlanSettings
 from w2vray.settings.models import ImportModelSettings
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings, VectorsInfoSettings
 from w2vray.settings.verbs import (
+    CalibrateSettings,
     EvaluateSettings,
     InfoSettings,
     PredictSettings,
@@ -37,6 +38,7 @@ NO_DEFAULT: dict[type[Any], dict[str, Any]] = {
     VectorsInfoSettings: {"vectors": "vectors"},
     TrainSettings: {"labelled": ("store",), "vectors": "vectors", "output": "model"},
     EvaluateSettings: {"labelled": ("store",), "model": ("model",)},
+    CalibrateSettings: {"labelled": ("store",), "model": "model", "output": "calibrated"},
     ScoreSettings: {"corpus": ("store",), "model": "model", "output": "run"},
     VerifySettings: {"run": "run"},
     PredictSettings: {"model": "model"},

@@ -41,8 +41,8 @@ from w2vray.settings.verbs import ScoreSettings
 from w2vray.stages import detail, stage
 from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.failures import Failure
+from w2vray.store.not_read import ignored_files
 from w2vray.store.places import absolute, shown
-from w2vray.store.preflight import ignored_files
 from w2vray.store.sampling import sample_texts
 from w2vray.store.units import Unit
 from w2vray.vectors.comparing import coverage_warnings, share_found

@@ -13,13 +13,15 @@ from w2vray.run.parts import part_name
 from w2vray.run.request import Request
 from w2vray.schema import MAY_PASS, NOTHING_AMISS, FileReason, holds_views, without_views
 from w2vray.settings.verbs import flag
-from w2vray.store.corpus import Corpus, SourceFile, names_what_is_in, one_version
+from w2vray.store.corpus import Corpus, SourceFile, one_version
 from w2vray.store.describing import describe_files
 from w2vray.store.description import Description
 from w2vray.store.failures import Failure
+from w2vray.store.globs import names_what_is_in
+from w2vray.store.not_read import EXCLUDED, excluded_files
 from w2vray.store.one_format import require_one_format
 from w2vray.store.places import without_secrets
-from w2vray.store.preflight import EXCLUDED, excluded_files, fit_files
+from w2vray.store.preflight import fit_files
 from w2vray.store.units import Unit, plan_units, split_unit
 from w2vray.text.keys import ALL_KEYS
 

@@ -14,7 +14,8 @@ from w2vray.store.description import Description, ReadAs
 from w2vray.store.failures import Failure
 from w2vray.store.filters import parse_where
 from w2vray.store.listing import Ignored
-from w2vray.store.preflight import NOT_READ, Columns, ignored_files
+from w2vray.store.not_read import NOT_READ, ignored_files
+from w2vray.store.preflight import Columns
 from w2vray.store.units import Piece, Unit, unit_pieces
 
 __all__ = ["store_problems"]

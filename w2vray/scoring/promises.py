@@ -22,7 +22,7 @@ from scipy.stats import binom
 from w2vray.errors import CorpusError
 from w2vray.models.thresholds import Thresholds
 
-__all__ = ["Found", "choose_thresholds", "fewest_rows", "find_threshold"]
+__all__ = ["Found", "choose_thresholds", "fewest_rows", "find_threshold", "lowest_threshold"]
 
 STEPS = 200
 """Thresholds that are looked at, at most."""
@@ -64,6 +64,17 @@ def find_threshold(
         confidence: with which it is promised.
         of_rows: how many rows these answers are of, where they are those of one label.
     """
+    threshold = lowest_threshold(sure_N, right_N, precision, confidence)
+    if threshold is not None:
+        return Found(threshold)
+    wrong_N = np.cumsum(~right_N[np.argsort(-sure_N, kind="stable")], dtype=np.int64)
+    return Found(None, _rows_needed(wrong_N, precision, confidence, of_rows or len(sure_N)))
+
+
+def lowest_threshold(
+    sure_N: npt.NDArray[np.floating[Any]], right_N: npt.NDArray[np.bool_], precision: float, confidence: float
+) -> float | None:
+    """Return the lowest threshold that keeps a promise, None where none does: see ``find_threshold``."""
     order_N = np.argsort(-sure_N, kind="stable")
     down_N = sure_N[order_N].astype(np.float32)
     wrong_N = np.cumsum(~right_N[order_N], dtype=np.int64)
@@ -74,9 +85,7 @@ def find_threshold(
     kept = np.searchsorted(-down_N, -values.astype(np.float32), side="right")  # rows as sure as the last are kept too
     passed = binom.cdf(wrong_N[kept - 1], kept, 1 - precision) <= 1 - confidence
     count = len(passed) if passed.all() else int(passed.argmin())
-    if count:
-        return Found(float(values[count - 1]))
-    return Found(None, _rows_needed(wrong_N, precision, confidence, of_rows or len(down_N)))
+    return float(values[count - 1]) if count else None
 
 
 _NONE = np.empty(0, dtype=np.int64)

@@ -38,6 +38,7 @@ class PlanSettings:
     probabilities: bool = _of_score("probabilities")
     top_k: int | None = _of_score("top_k")
     threshold: float | None = _of_score("threshold")
+    no_threshold: bool = _of_score("no_threshold")
     where: str | None = _of_score("where")
     limit: int | None = _of_score("limit")
     table_version: int | None = _of_score("table_version")

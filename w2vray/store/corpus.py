@@ -4,16 +4,11 @@ A file is known by its *root* (the argument that named it) and its name relative
 between the two are columns: see ``folders.py``. Where a file really is decides whether two ways lead to one.
 """
 
-import fnmatch
-import glob
 import hashlib
 import json
-import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import unquote
 
 import pyarrow as pa
 from pyarrow import fs
@@ -21,16 +16,14 @@ from pyarrow import fs
 from w2vray.errors import CorpusError
 from w2vray.standing import RUN_KIND, made_by_us, near_name
 from w2vray.store.folders import folder_values
-from w2vray.store.listing import AGAIN, Ignored, Listed, is_hidden, list_folder, look_up, real_place
+from w2vray.store.globs import matches, split_argument, without_slashes
+from w2vray.store.listing import AGAIN, Ignored, Listed, list_folder, look_up, real_place
 from w2vray.store.opening import NAMELESS_FOLDER, errors_of, first_line
 from w2vray.store.places import absolute, is_uri, open_store, without_secrets
 from w2vray.store.table import Table
 from w2vray.store.tables import open_table, part_metadata, refuse_table_above
 
-__all__ = ["Corpus", "SourceFile", "find_corpus", "names_what_is_in", "one_version", "shared_files"]
-
-_WILDCARD = re.compile(r"[*?\[]")
-_ENCODED = re.compile(r"(%[0-9A-Fa-f]{2})+")
+__all__ = ["Corpus", "SourceFile", "find_corpus", "one_version", "shared_files"]
 
 
 @dataclass(frozen=True, order=True)
@@ -160,56 +153,6 @@ def _opened(corpus: Corpus, file: SourceFile) -> tuple[fs.FileSystem, str]:
     return store, f"{base.rstrip('/')}/{file.name}"
 
 
-def names_what_is_in(argument: str, store: fs.FileSystem, folder: str, files: Iterable[str]) -> bool:
-    """Tell whether an argument names, now or when they are there, one of these files in a folder below its own.
-
-    Of a local one, both as it is written and as links lead to it.
-    """
-    place, pattern = _split(absolute(argument))
-    own, base = open_store(place)
-    if not own.equals(store):
-        return False
-    ways = [(base, folder)]
-    if isinstance(store, fs.LocalFileSystem):
-        ways = [(way(base), way(folder)) for way in (os.path.normpath, os.path.realpath)]
-    return any(_is_named(one.rstrip("/") + "/", other, pattern, file) for one, other in ways for file in files)
-
-
-def _is_named(base: str, folder: str, pattern: Sequence[str], file: str) -> bool:
-    if not folder.startswith(base):
-        return False
-    parts = folder.removeprefix(base).rstrip("/").split("/")
-    hidden = any(is_hidden(part) for part in parts)
-    return not hidden and _matches([*parts, *file.split("/")], pattern)
-
-
-def _split(argument: str) -> tuple[str, list[str]]:
-    """Part an argument into the folder or file that it starts from, and the names of a glob below it.
-
-    A name that is there as it is written is that name, whatever characters it has.
-    """
-    # A URI's query, such as an object store's endpoint, goes with its root; a path has none.
-    place, mark, query = argument.partition("?") if is_uri(argument) else (argument, "", "")
-    wildcard = _WILDCARD.search(place)
-    if wildcard is None:
-        return argument, []
-    start = place.rindex("/", 0, wildcard.start()) + 1
-    base, names = place[:start], [part for part in place[start:].split("/") if part]
-    while names and (not _WILDCARD.search(names[0]) or _is_there(base + names[0] + mark + query)):
-        base += names.pop(0) + ("/" if names else "")
-    if is_uri(argument):
-        names = [_ENCODED.sub(lambda found: glob.escape(unquote(found[0])), name) for name in names]
-    return (_folder(base) if names else base) + mark + query, names
-
-
-def _is_there(place: str) -> bool:
-    try:
-        store, path = open_store(place)
-        return bool(store.get_file_info(path).type != fs.FileType.NotFound)
-    except (CorpusError, OSError):
-        return False
-
-
 def _expand(
     argument: str, index: int, version: int | None
 ) -> tuple[str, fs.FileSystem, dict[str, SourceFile], Ignored, bool, Table | None]:
@@ -217,7 +160,7 @@ def _expand(
 
     Of a table, what its log says of the version comes last.
     """
-    root, pattern = _split(argument)
+    root, pattern = split_argument(argument)
     store, path = open_store(root)
     place, mark, query = root.partition("?") if is_uri(root) else (root, "", "")
     is_file, info = _info(store, path, argument, must_be_folder=place.endswith("/"))
@@ -229,15 +172,15 @@ def _expand(
     table = None if pattern else open_table(place_of_table + mark + query, store, path_of_table, version, metadata)
     if table is not None:
         found, table = _files_of(table, store, path_of_table, index)
-        return _folder(place_of_table) + mark + query, store, found, ignored, False, table
+        return without_slashes(place_of_table) + mark + query, store, found, ignored, False, table
     if version is not None:
         raise CorpusError(f"{without_secrets(argument)} is not a table; leave out --table-version {version}")
     if not pattern and is_file:
         file = SourceFile(index, path.rpartition("/")[2], info.size, info.mtime_ns)
         real = real_place(store, path)
-        return _folder(place[: place.rindex("/") + 1]) + mark + query, store, {real: file}, ignored, True, None
-    listed = list_folder(store, path, lambda parts: _matches(parts, pattern), ignored)
-    return _folder(place) + mark + query, store, _each_once(listed, index, ignored), ignored, False, None
+        return without_slashes(place[: place.rindex("/") + 1]) + mark + query, store, {real: file}, ignored, True, None
+    listed = list_folder(store, path, lambda parts: matches(parts, pattern), ignored)
+    return without_slashes(place) + mark + query, store, _each_once(listed, index, ignored), ignored, False, None
 
 
 def _files_of(table: Table, store: fs.FileSystem, path: str, root: int) -> tuple[dict[str, SourceFile], Table]:
@@ -278,12 +221,6 @@ def _require_same_values(name: str, other: str) -> None:
             raise CorpusError(f"{name} and {other} are one file, and {key} cannot be both; remove one of the links")
 
 
-def _folder(place: str) -> str:
-    """Leave out the slashes behind a folder, but for a filesystem's root."""
-    folder = place.rstrip("/")
-    return folder if folder and not folder.endswith(":") else place
-
-
 def _require_no_artefact(argument: str) -> None:
     """Refuse a directory that w2vray made: its own files are Parquet too, but nobody means them."""
     kind = "" if is_uri(argument) else made_by_us(argument)
@@ -315,12 +252,3 @@ def _info(store: fs.FileSystem, path: str, argument: str, *, must_be_folder: boo
         hint = "; write %25 for a percent sign in a URI" if is_uri(argument) and "%" in argument else ""
         raise CorpusError(f"{named} is not there{hint}{near_name(argument)}")
     return is_file, info
-
-
-def _matches(names: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Match a path with a glob, name by name; ``**`` is any number of folders, a matching folder means all in it."""
-    if not pattern:
-        return True
-    if pattern[0] == "**":
-        return _matches(names, pattern[1:]) or (bool(names) and _matches(names[1:], pattern))
-    return bool(names) and fnmatch.fnmatchcase(names[0], pattern[0]) and _matches(names[1:], pattern[1:])

@@ -23,7 +23,8 @@ from w2vray.store.other_contents import KNOWN_BY, known_content, packed_as
 from w2vray.store.parquet import Parquet
 from w2vray.store.plain.csv import Csv, header_names
 from w2vray.store.plain.fasttext import FastText, begins_with_label
-from w2vray.store.plain.jsonl import JsonLines, is_array, is_object, names_any, require_lines
+from w2vray.store.plain.json_heads import is_array, is_object, names_any, require_lines
+from w2vray.store.plain.jsonl import JsonLines
 from w2vray.store.plain.streams import COMPRESSED_ENDINGS, look
 from w2vray.store.units import Piece
 

@@ -8,20 +8,21 @@ import pyarrow as pa
 
 from w2vray.errors import CorpusError
 from w2vray.schema import DAMAGE_COLUMN, NOTHING_AMISS, FileReason, without_views
+from w2vray.store.column_notes import alike, column_notes
 from w2vray.store.common_types import common_type, stored_type
 from w2vray.store.corpus import Corpus, SourceFile, find_corpus, one_version
 from w2vray.store.describing import describe_files
 from w2vray.store.description import ANY, Description, ReadAs
 from w2vray.store.failures import Failure
 from w2vray.store.filters import Where
-from w2vray.store.folders import folder_types, is_comparable, planned_type, repeated_keys
+from w2vray.store.folders import folder_types, planned_type, repeated_keys
 from w2vray.store.labels import holds_lists, require_label_type
-from w2vray.store.listing import Ignored
+from w2vray.store.not_read import EXCLUDED, NOT_READ, excluded_files, ignored_files
 from w2vray.store.one_format import header_hint, how_read, require_one_format
 from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN
 from w2vray.text.columns import is_text_type
 
-__all__ = ["EXCLUDED", "NOT_READ", "Columns", "Found", "excluded_files", "fit_files", "ignored_files", "whole_store"]
+__all__ = ["Columns", "Found", "fit_files", "whole_store"]
 
 
 OWN_COLUMNS = frozenset({FILE_COLUMN, ROW_COLUMN, DAMAGE_COLUMN})
@@ -99,24 +100,8 @@ def fit_files(
             good.append(file)
         else:
             bad[file.file] = Failure(reason=unfit[0], detail=unfit[1], file=file.file.name)
-    notes = [*how_read(good), *_type_notes(good, schema), *_missing_notes(good, schemas, schema)]
-    notes += _both_notes(good, columns.all)
+    notes = [*how_read(good), *column_notes(good, schemas, schema, columns.all)]
     return Found(good, bad, schema, any(lists.values()), notes)
-
-
-def excluded_files(corpus: Corpus, where: Where | None) -> list[SourceFile]:
-    """Return the files of tables that hold no row for which a condition holds, by what the table's log says of them.
-
-    One file of a store is never among them: what is read of it tells whether the columns are as they were thought.
-    """
-    if where is None:
-        return []
-    excluded = [
-        file
-        for file in corpus.files
-        if file.root in corpus.tables and where.excludes(corpus.tables[file.root].files[file.name].constants)
-    ]
-    return excluded[1:] if len(excluded) == len(corpus.files) else excluded
 
 
 def whole_store(
@@ -159,27 +144,6 @@ def whole_store(
     for empty in (each for each in described if not each.rows):
         corpus.ignored.add(NOT_READ[FileReason.NO_ROWS], empty.file.name)
     return corpus, found
-
-
-EXCLUDED = "--where leaves out all of its rows, by the table's log"
-NOT_READ = {
-    FileReason.PACKED: "packed, and may hold rows: unpack what does",
-    FileReason.NOT_DATA: "neither content nor name says that it is data",
-    FileReason.OTHER_FORMAT: "of another format than --format says",
-    FileReason.NO_ROWS: "no rows in it",
-    FileReason.EXCLUDED: EXCLUDED,
-}
-"""Why a file that is as it should be is not read, for a person."""
-
-
-def ignored_files(left_out: Mapping[SourceFile, Failure]) -> Ignored:
-    """Count the files that hold no rows of the store, and were not meant to."""
-    ignored = Ignored()
-    for file, failure in left_out.items():
-        if failure.reason in NOT_READ:
-            what = f": {failure.detail}" if failure.reason == FileReason.PACKED else ""
-            ignored.add(NOT_READ[failure.reason], file.name + what)
-    return ignored
 
 
 def _require_columns(schemas: Iterable[pa.Schema], columns: Columns, hint: str) -> None:
@@ -269,7 +233,7 @@ def _unfit(
         if (count := found.names.count(name)) > 1:
             return FileReason.AMBIGUOUS, f"column {name!r} is there {count} times, in it or in its folders' names"
         if not count and name in columns.required:
-            return FileReason.NO_COLUMN, f"it has no column {name!r}{_alike(name, found)}"
+            return FileReason.NO_COLUMN, f"it has no column {name!r}{alike(name, found)}"
         if not count:
             continue
         kind = found.field(name).type
@@ -298,51 +262,6 @@ def _wrong_type(
         if common_type(without_views(kind), common) != common and not (as_written and pa.types.is_string(common)):
             return f"column {name!r} is {kind}; the other files have {common}, and no type holds both without a loss"
     return ""
-
-
-def _type_notes(files: Sequence[Description], schema: pa.Schema) -> list[str]:
-    """Say which types the columns of JSON Lines have: lines tell none, and a line that differs is rejected."""
-    if not any(file.format == "jsonl" for file in files):
-        return []
-    told = {name: kind for name, kind in zip(schema.names, schema.types, strict=True) if not pa.types.is_string(kind)}
-    return [
-        f"column {name!r} of JSON Lines is read as {kind}, by the lines that were looked at"
-        for name, kind in told.items()
-    ]
-
-
-def _missing_notes(
-    files: Sequence[Description], schemas: Mapping[SourceFile, pa.Schema], schema: pa.Schema
-) -> list[str]:
-    notes = []
-    for name in schema.names:
-        without = [
-            file.file.name
-            for file in files
-            if file.rows and (name in file.absent or name not in schemas[file.file].names)
-        ]
-        if without:
-            rest = f" and {len(without) - 1:,} more" if len(without) > 1 else ""
-            alike = next(filter(None, (_alike(name, schemas[file.file]) for file in files)), "")
-            notes.append(f"column {name!r} is null for the rows of {without[0]}{rest}: no such column there{alike}")
-    return notes
-
-
-def _alike(name: str, schema: pa.Schema) -> str:
-    """Say which columns have the name but for capitals."""
-    found = [repr(other) for other in schema.names if other != name and other.casefold() == name.casefold()]
-    return f", but {' and '.join(found)}" if found and name not in schema.names else ""
-
-
-def _both_notes(files: Sequence[Description], names: Sequence[str]) -> list[str]:
-    """Tell of columns that are in files and in the names of their folders, and cannot be compared."""
-    notes = []
-    for name in names:
-        folders = [file for file in files if file.view is None and name in file.file.partition_values]
-        both = [file for file in folders if name in file.schema.names]
-        if any(not is_comparable(file.schema.field(name).type) for file in both):
-            notes.append(f"column {name!r} is in the files and in their folders' names: the files' values are taken")
-    return notes
 
 
 def _with_folders(described: Description, folders: Mapping[str, pa.DataType], planned: pa.Schema | None) -> pa.Schema:

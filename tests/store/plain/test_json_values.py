@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2vray.store.plain.json_values import NotAnObjectError, end_of_nested, read_object
+from w2vray.store.plain.json_objects import NotAnObjectError, end_of_nested, read_object
 
 VALUES = st.recursive(
     st.sampled_from(["1", "-2.5e3", "null", "true", '"a"', '"]}"', "01", "x", "'a'", ""]),

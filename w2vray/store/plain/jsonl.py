@@ -23,45 +23,21 @@ from w2vray.store.corpus import SourceFile
 from w2vray.store.description import Description, ReadAs
 from w2vray.store.plain.cutting import Cutter, content_fingerprint, in_blocks, unchanged
 from w2vray.store.plain.damage import Damage, is_utf8, not_utf8, too_long, with_damage
-from w2vray.store.plain.json_values import (
-    Kind,
-    NotAnObjectError,
-    UnfitError,
-    kind_named,
-    kind_of,
-    kind_of_type,
-    merged,
-    read_object,
-    read_value,
-)
+from w2vray.store.plain.json_heads import require_lines
+from w2vray.store.plain.json_kinds import Kind, kind_named, kind_of_type
+from w2vray.store.plain.json_looks import Looked
+from w2vray.store.plain.json_objects import NotAnObjectError, read_object
+from w2vray.store.plain.json_values import UnfitError, read_value
 from w2vray.store.plain.records import LineScanner, Records, read_records
-from w2vray.store.plain.streams import BOM, Head, chunks, look, require_utf8_text
+from w2vray.store.plain.streams import BOM, chunks, look, require_utf8_text
 from w2vray.store.units import Piece
 
-__all__ = ["JsonLines", "is_array", "is_object", "names_any", "require_lines"]
+__all__ = ["JsonLines"]
 
-_FIRST_LINES, _LINES_A_CHUNK, _LATE_LOOKS = 100, 28, 100
 _NULL_BETWEEN = re.compile(rb"\}[ \t\r]*null")
 _ARROWS_INFINITY = re.compile(rb"Inf[ \t\r\n]*[],}]")
 """A number to Arrow, and no JSON to anybody else; what JSON's readers take is ``Infinity``."""
 _EXACT = float(1 << 53)
-
-
-def is_object(head: Head) -> bool:
-    """Tell whether the first line of a file is one JSON object."""
-    lines = head.lines(1)
-    return _reads(lines[0]) if lines else _begins(head)
-
-
-def is_array(head: Head) -> bool:
-    """Tell whether a file starts as a JSON array."""
-    return head.start.removeprefix(BOM).lstrip()[:1] == b"["
-
-
-def names_any(head: Head, columns: Sequence[str]) -> bool:
-    """Tell whether one of these columns is named at the start of a file, as a key of JSON."""
-    keys = (re.escape(json.dumps(name, ensure_ascii=False).encode()) for name in columns)
-    return any(re.search(key + rb"\s*:", head.start) for key in keys)
 
 
 class JsonLines:
@@ -84,7 +60,7 @@ class JsonLines:
         start = len(BOM) if head.start.startswith(BOM) else 0
         size = file.size if head.compression is None else None
         cutter = Cutter(LineScanner(), head=head.start[:start], first_line=1, size=size)
-        looked = _Looked(columns)
+        looked = Looked(columns)
         for records in read_records(chunks(handle, head.compression, start, None), cutter, 1):
             looked.add(records)
         stretches = cutter.stretches()
@@ -121,119 +97,6 @@ class JsonLines:
         )
         stream = unchanged(handle, layout["compression"], piece)
         yield from in_blocks(map(reader.rows, read_records(stream, LineScanner(), piece.first_line)))
-
-
-def require_lines(head: Head) -> None:
-    """Refuse a file that does not hold an object a line.
-
-    Raises:
-        FileError: it starts as a JSON array, or none of its first lines is an object.
-    """
-    lines = head.lines(_FIRST_LINES)
-    if is_array(head):
-        raise FileError(
-            "it is one JSON array, and not an object on each line: convert it, as with `jq -c '.[]' FILE > FILE.jsonl`",
-            reason=FileReason.UNKNOWN_FORMAT,
-        )
-    if b"\n" not in head.start.rstrip(b"\n") and len(lines) > 1 and _reads(lines[0]):
-        raise FileError(
-            "its lines end in carriage returns alone: write it anew, as with `tr '\\r' '\\n' < FILE > OTHER`",
-            reason=FileReason.UNSUPPORTED,
-        )
-    if not any(_reads(line) for line in lines) and (lines or not (head.whole or _begins(head))):
-        first = (lines[0] if lines else head.start)[:40].decode(errors="replace")
-        raise FileError(
-            f"it is not JSON Lines: none of the {len(lines) or 1} lines at its start is a JSON object ({first!r} ...)",
-            reason=FileReason.UNKNOWN_FORMAT,
-        )
-
-
-def _begins(head: Head) -> bool:
-    """Tell whether a first line that is longer than the look begins as an object."""
-    return not head.whole and head.start.removeprefix(BOM).lstrip()[:1] == b"{"
-
-
-def _reads(line: bytes) -> bool:
-    try:
-        read_object(line.decode(), ())
-    except (NotAnObjectError, UnicodeDecodeError):
-        return False
-    return True
-
-
-class _Looked:
-    """The kinds of columns by the lines that are looked at.
-
-    These are the first ones, some of each chunk, and, for a column without a value so far, the next line that seems to
-    have one.
-    """
-
-    def __init__(self, columns: Sequence[str]) -> None:
-        self.kinds: dict[str, Kind] = {}
-        self._columns = columns
-        self._lines = 0
-        self._unread = ""
-        self._late = dict.fromkeys(columns, _LATE_LOOKS)
-
-    def add(self, records: Records) -> None:
-        """Look at some of the records of a chunk."""
-        first = 0 if self._lines else min(len(records), _FIRST_LINES)
-        spread: list[int] = []
-        if first < len(records):
-            spread = np.linspace(first, len(records) - 1, _LINES_A_CHUNK).astype(int).tolist()
-        for index in sorted({*range(first), *spread}):
-            self._look(records, index)
-        for name, left in self._late.items():
-            if left and self.kinds.get(name, Kind("null")).name == "null":
-                self._look_for(records, name)
-
-    def _look_for(self, records: Records, name: str) -> None:
-        pattern = re.compile(re.escape(json.dumps(name, ensure_ascii=False)).encode() + rb"\s*:\s*(?!null)")
-        at = 0
-        while self._late[name] and (found := pattern.search(records.data, at)):
-            index = int(np.searchsorted(records.ends_N, found.start(), side="right"))
-            if index >= len(records):
-                return
-            self._late[name] -= 1
-            self._look(records, index)
-            if self.kinds.get(name, Kind("null")).name != "null":
-                return
-            at = int(records.ends_N[index])
-
-    def _look(self, records: Records, index: int) -> None:
-        if records.long_N[index]:
-            return
-        try:
-            found = read_object(records.record(index).decode())
-        except (NotAnObjectError, UnicodeDecodeError) as error:
-            self._unread = self._unread or f"line {records.lines_N[index]}: {error}"
-            return
-        self._lines += 1
-        for name, (value, _) in found.items():
-            kind = kind_of(value) if name in self._columns else Kind("null")
-            self.kinds[name] = merged(self.kinds.get(name, Kind("null")), kind)
-
-    def require_read(self) -> None:
-        """Refuse a file of which no line that was looked at could be read.
-
-        Raises:
-            FileError: it is one.
-        """
-        if not self._lines and self._unread:
-            raise FileError(
-                f"none of the lines that were looked at can be read: {self._unread}", reason=FileReason.DAMAGED_DATA
-            )
-
-    def notes(self, rows: int) -> tuple[str, ...]:
-        """Say what a person may not expect."""
-        seen = "all lines" if self._lines >= rows else "some lines of each file"
-        told = {"text": "its values are of several kinds, kept as text as they are written"}
-        told["json"] = "its values are objects or lists of several kinds, kept as the JSON that is written"
-        return tuple(
-            f"column {name!r} of JSON Lines: {told[kind.name]} (by {seen})"
-            for name, kind in self.kinds.items()
-            if kind.name in told
-        )
 
 
 @dataclass(frozen=True)
