@@ -13,9 +13,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fixtures.hostile_texts import hostile_texts
 from tests.models.own_model import MEAN_MAX, MeanMaxModel, MeanMaxSettings
 from w2vray.cli.predicting import predict_lines
 from w2vray.errors import ConfigError
+from w2vray.kernels import projecting
 from w2vray.models import kinds
 from w2vray.models.average.settings import AverageSettings
 from w2vray.models.cnn.network import CnnModel
@@ -24,7 +26,8 @@ from w2vray.models.directory import OVERLAY, Bundle
 from w2vray.models.evidence import direction_of
 from w2vray.scoring.answers import Answer, Scores
 from w2vray.scoring.device_scorer import DeviceScorer
-from w2vray.scoring.evidence import evidence_of
+from w2vray.scoring.evidence import evidence_of, require_evidence
+from w2vray.scoring.explaining import ExplainingScorer
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.device import Device
 from w2vray.settings.verbs import PredictSettings
@@ -42,6 +45,11 @@ MODELS: dict[str, dict[str, Any]] = {
     "average, any labels": {"kind": "average", "multi_label": True, "temperatures": (0.5, 1.0, 2.0)},
     "average, one row for unknown words": {"kind": "average", "oov": "unknown"},
     "cnn": {"kind": "cnn"},
+    "cnn of many filters": {
+        "kind": "cnn",
+        "settings": CnnSettings(widths=(3, 1, 6, 2), filters=21),
+        "temperatures": (40.0,),
+    },
     "cnn, any labels": {"kind": "cnn", "multi_label": True},
     "cnn, calibrated, zeros for unknown words": {"kind": "cnn", "oov": "zero", "temperatures": (2.0,)},
 }
@@ -234,6 +242,54 @@ def test_every_way_to_score_gives_the_same_evidence(name: str, scorers: dict[str
                 assert {**ours, "weight": pytest.approx(ours["weight"], abs=1e-5)} == theirs
 
 
+@pytest.mark.parametrize("name", MODELS)
+@settings(max_examples=40)
+@given(some=st.lists(texts | hostile_texts, max_size=6), most=st.integers(1, 5), threshold=st.sampled_from([0, None]))
+def test_explained_in_one_go_every_text_has_the_answer_and_the_evidence_that_it_has_else(
+    name: str, scorers: dict[str, TextScorer], some: list[str], most: int, threshold: float | None
+) -> None:
+    """As the plain model of the kernels finds it; weights may differ in their last bits, and the order with them."""
+    scorer = scorers[name]
+    scores = scorer.score(some)
+    assert ExplainingScorer.usable(scorer)
+
+    explained = ExplainingScorer(scorer, most=most, threshold=threshold).score_array(array(some))
+
+    assert explained.probabilities_NC.tobytes() == scores.probabilities_NC.tobytes()
+    assert explained.label_N.tolist() == scores.label_N.tolist()
+    assert explained.evidence is not None
+    explained.evidence.validate(full=True)
+    every = evidence_of(scorer, array(some), scores, most=ALL, threshold=threshold).to_pylist()
+    for row, whole in zip(explained.evidence.to_pylist(), every, strict=True):
+        assert (row is None) == (whole is None)
+        if row is not None and whole is not None:
+            weights = {(piece["text"], piece["start"], piece["end"]): piece["weight"] for piece in whole}
+            for piece in row:
+                place = piece["text"], piece["start"], piece["end"]
+                assert piece["weight"] == pytest.approx(weights.get(place, 0), abs=1e-5, rel=1e-5)
+            sizes = [abs(piece["weight"]) for piece in row]
+            assert sizes == sorted(sizes, reverse=True)
+            expected = [abs(piece["weight"]) for piece in whole[:most]]
+            assert [size for size in sizes if size > 1e-5] == pytest.approx(
+                [size for size in expected if size > 1e-5], abs=1e-5, rel=1e-5
+            )
+
+
+@pytest.mark.parametrize("name", ["average", "average of length 1", "cnn"])
+@given(some=st.lists(texts, max_size=6))
+def test_words_that_gave_their_places_to_others_weigh_the_same(
+    name: str, scorers: dict[str, TextScorer], some: list[str]
+) -> None:
+    """Where the projected rows of a block's words do not fit in the room that there is."""
+    roomy = scorers[name]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(projecting, "LEAST_PLACES", 5)
+        crowded = TextScorer(roomy.bundle, roomy._vectors, projection_cache=0)
+        explained = ExplainingScorer(crowded, most=3, threshold=0).score_array(array(some))
+
+    assert explained.evidence == ExplainingScorer(roomy, most=3, threshold=0).score_array(array(some)).evidence
+
+
 class TestSeveralLabels:
     """Models that give any number of labels."""
 
@@ -245,6 +301,28 @@ class TestSeveralLabels:
 
         assert found(scorer, ["good film"], threshold=best * 0.99)[0] is not None
         assert found(scorer, ["good film"], threshold=min(1.0, best * 1.01)) == [None]
+
+
+def test_the_most_probable_of_the_labels_that_are_given_is_explained(tiny: TextScorer) -> None:
+    """Thresholds of a label each may leave out the most probable one; a text with none of them has no evidence."""
+    probabilities_NC = np.array([[0.9, 0.5], [0.9, 0.1], [0.2, 0.8], [0, 0]], dtype=np.float32)
+    label_N, counts_N = np.array([0, 0, 1, -1], dtype=np.int32), np.ones(4, dtype=np.int32)
+
+    scores = Scores(tiny.labels, label_N, probabilities_NC, counts_N, counts_N, True, (0.95, 0.4))
+
+    assert scores.explained_N().tolist() == [1, -1, 1, -1]
+    assert scores.explained_N(0.5).tolist() == [0, 0, 1, -1]
+    assert scores.explained_N(no_threshold=True).tolist() == [0, 0, 1, -1]
+
+
+def test_a_model_of_features_is_refused_whatever_the_method(tiny: TextScorer) -> None:
+    """It reads no words that could be left out."""
+    rules = replace(tiny.bundle.config.rules, features=True)
+    bundle = replace(tiny.bundle, config=replace(tiny.bundle.config, rules=rules))
+
+    for method in ("model", "occlusion"):
+        with pytest.raises(ConfigError, match="cannot be told: it reads n-grams that overlap"):
+            require_evidence(bundle, method)
 
 
 class TestLeavingWordsOut:
@@ -296,7 +374,9 @@ class TestLeavingWordsOut:
     ) -> None:
         monkeypatch.setattr(kinds, "_registered", {"mean-max": MEAN_MAX})
         settings = MeanMaxSettings(units=4)
-        network = MeanMaxModel(vectors.dim, len(LABELS), settings)
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            network = MeanMaxModel(vectors.dim, len(LABELS), settings)
         weights = {f"model.{name}": value.numpy() for name, value in network.state_dict().items()}
         weights[OVERLAY] = np.empty((0, vectors.dim), dtype=np.float32)
         bundle = make_bundle(tmp_path / "own", vectors, "mean-max", settings=settings, weights=weights)
@@ -304,7 +384,9 @@ class TestLeavingWordsOut:
 
         with pytest.raises(ConfigError, match="the model mean-max does not tell"):
             evidence_of(scorer, array(["good"]))
-        assert len(found(scorer, ["good film"], method="occlusion")[0] or ()) == 2
+        (row,) = found(scorer, ["good bad"], most=ALL, method="occlusion")
+        assert {text for text, _ in row} <= {"good", "bad"}
+        assert row
 
 
 def test_some_texts_are_explained_where_some_are_chosen(tiny: TextScorer) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fixtures import static_models
+from tests.fixtures.hostile_texts import hostile_texts
 from w2vray.settings.verbs import FAMILIES
 from w2vray.text.lookup import Lookup
 from w2vray.text.pieces import Pieces
@@ -18,63 +19,6 @@ from w2vray.text.tokens import PIECES, TokenRules, family, placed_tokens, prepar
 from w2vray.text.tracing import Traced
 from w2vray.text.vocabulary import Vocabulary
 
-HOSTILE = [
-    *("film", "Film-maker", "don't", "l'eau", "John's", "e-mail", "U.S.", "10th", "R&D", "rock'n'roll", "a", "B"),
-    *(
-        "İ",
-        "ß",
-        "\ufb01lm",
-        "e\u0301",
-        "A\u030a",
-        "\u0301",
-        "ΣΑΣ",
-        "ǰ",
-        "J\u030c",
-        "\u1100\u1161\u11a8",
-        "\uac00\u11a8",
-    ),
-    *(
-        "aw\u00adful",
-        "\u200b",
-        "\u200d",
-        "\ufeff",
-        "\u2060",
-        "ไทย",
-        "我爱北京",
-        "日本語",
-        "\uff76\uff9e",
-        "\u3304",
-        "iPhone手机",
-    ),
-    *(
-        "😀",
-        "👩\u200d🚀",
-        "1\ufe0f\u20e3",
-        "🇩🇪",
-        "❤\ufe0f",
-        "\U0001f44d\U0001f3fd",
-        "\U0001d400",
-        "\U000e0100",
-        "क्षि",
-        "\u0645\u06cc\u200c\u062e",
-    ),
-    *(
-        "<b>",
-        "</b>",
-        "<br/>",
-        "&amp;",
-        "&lt;3",
-        "&notit;",
-        "&#x41;",
-        "&#0000000000065;",
-        "&ampx",
-        "<!-- x -->",
-        "&#99999999;",
-    ),
-    *("@bob", "#FooBar", "yesss", "SO", ":)", "http://t.co/x", "!!", "12.5", "<3", "<url>"),
-    *("\u2026", "\u2014", "\u2019s", "\u201c", "-", "'", ".", "&", " ", " ", "\xa0", "\n", "\t", "\x00"),
-]
-texts = st.lists(st.sampled_from(HOSTILE), max_size=10).map("".join) | st.text(max_size=12)
 families = st.sampled_from(FAMILIES)
 vocabulary = [
     "film",
@@ -107,7 +51,7 @@ def written(
     return [text[start:end] for start, end in zip(placed.starts_L, placed.ends_L, strict=True)]
 
 
-@given(text=texts, name=families, strip_html=st.booleans())
+@given(text=hostile_texts, name=families, strip_html=st.booleans())
 def test_a_traced_text_is_the_text_that_is_split(text: str, name: str, strip_html: bool) -> None:
     """One set of rules, for text and for traced text; and each character stands for characters of the source."""
     rules = rules_of(name, strip_html=strip_html)
@@ -121,7 +65,12 @@ def test_a_traced_text_is_the_text_that_is_split(text: str, name: str, strip_htm
     assert all(before[0] <= after[0] for before, after in pairwise(places))
 
 
-@given(some=st.lists(texts, max_size=4), name=families, strip_html=st.booleans(), oov=st.sampled_from(["skip", "zero"]))
+@given(
+    some=st.lists(hostile_texts, max_size=4),
+    name=families,
+    strip_html=st.booleans(),
+    oov=st.sampled_from(["skip", "zero"]),
+)
 def test_the_ids_are_those_of_the_look_up(some: list[str], name: str, strip_html: bool, oov: str) -> None:
     lookup = Lookup(Vocabulary.build(vocabulary), rules_of(name, strip_html=strip_html), oov)
 
@@ -204,7 +153,7 @@ def pieces_lookup(name: str) -> Lookup:
 
 @pytest.mark.parametrize("name", ["bert", "unigram of words", "bytes", "uncut"])
 @settings(max_examples=25)
-@given(text=texts)
+@given(text=hostile_texts)
 def test_a_piece_points_at_a_part_of_its_word(name: str, text: str) -> None:
     """Of any tokenizer; the ids are those of the look-up."""
     lookup = pieces_lookup(name)

@@ -7,15 +7,22 @@ words of the text.
 Shape letters: CONTRIBUTING.md.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Evidence", "Weighed", "direction_of"]
+from w2vray.kernels.weighing import Heaviest
+
+__all__ = ["Evidence", "Numbers", "Weigh", "Weighed", "direction_of"]
 
 Numbers = npt.NDArray[np.float64]
+
+Weigh = Callable[[npt.NDArray[np.int32], Numbers, int], Heaviest]
+"""Returns the pieces that weigh most of each text of a block, by compiled kernels: for its label, in label_N (below
+zero where none is explained), of directions_CC, which has the direction of each label, so many of them at most."""
 
 
 @dataclass(frozen=True)

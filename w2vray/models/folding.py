@@ -4,12 +4,13 @@ Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.projecting import ProjectedRows
+from w2vray.models.evidence import Weigh
 from w2vray.models.kind import Kind, ModelSettings
 from w2vray.text.lookup import Ids
 
@@ -28,6 +29,16 @@ class Head(Protocol):
         """Return logits_NC."""
 
 
+@runtime_checkable
+class ExplainedHead(Protocol):
+    """A head that tells what weighed most, too."""
+
+    def explained(
+        self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], Weigh]:
+        """Return logits_NC, equal to those of ``logits``, and what tells the pieces that weighed most."""
+
+
 class Folded:
     """A folded model over its word vectors: ids to logits."""
 
@@ -42,6 +53,20 @@ class Folded:
         if made_MD is None:
             made_MD = np.empty((0, self._table_VD.shape[1]), dtype=np.float32)
         return self._head.logits(ids, self._rows, made_MD)
+
+    def explained(
+        self, ids: Ids, made_MD: npt.NDArray[np.float32] | None = None
+    ) -> tuple[npt.NDArray[np.float32], Weigh]:
+        """Return logits_NC of looked-up texts, and what tells the pieces that weighed most."""
+        assert isinstance(self._head, ExplainedHead)
+        if made_MD is None:
+            made_MD = np.empty((0, self._table_VD.shape[1]), dtype=np.float32)
+        return self._head.explained(ids, self._rows, made_MD)
+
+    @property
+    def explains(self) -> bool:
+        """Whether ``explained`` can be asked for."""
+        return isinstance(self._head, ExplainedHead)
 
     def _vectors(self, ids_W: npt.NDArray[np.int32], made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         return vectors_of(ids_W, self._table_VD, self._overlay_KD, made_MD)

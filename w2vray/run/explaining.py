@@ -3,6 +3,7 @@
 Shape letters: CONTRIBUTING.md.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -12,11 +13,12 @@ import pyarrow as pa
 from w2vray.run.request import Request
 from w2vray.scoring.answers import Scores
 from w2vray.scoring.evidence import evidence_of
+from w2vray.scoring.explaining import ExplainingScorer
 from w2vray.scoring.scorer import TextScorer
 from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN
 from w2vray.text.keys import mixed, name_key
 
-__all__ = ["explained", "place_keys"]
+__all__ = ["explained", "place_keys", "scored_arrays"]
 
 
 def explained(
@@ -39,7 +41,7 @@ def explained(
         up_to: rows are explained whose places have no larger key.
     """
     answer = request.answer
-    if answer.evidence is None:
+    if answer.evidence is None or scores.evidence is not None:
         return scores
     evidence = evidence_of(
         scorer,
@@ -52,6 +54,18 @@ def explained(
         chosen_N=None if answer.evidence_sample is None else place_keys(rows) <= np.uint64(up_to),
     )
     return replace(scores, evidence=evidence)
+
+
+def scored_arrays(scorer: TextScorer, arrays: Iterable[pa.LargeStringArray], request: Request) -> Iterator[Scores]:
+    """Classify one array after another; with evidence at once, where all texts are explained and kernels do it."""
+    answer = request.answer
+    whole = answer.evidence is not None and answer.evidence_sample is None and answer.explain_method == "model"
+    if answer.evidence is None or not whole or not ExplainingScorer.usable(scorer):
+        return scorer.score_arrays(arrays)
+    explaining = ExplainingScorer(
+        scorer, most=answer.evidence, threshold=answer.threshold, no_threshold=answer.no_threshold
+    )
+    return explaining.score_arrays(arrays)
 
 
 def place_keys(rows: pa.RecordBatch) -> npt.NDArray[np.uint64]:

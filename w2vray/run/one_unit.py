@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from w2vray.run.explaining import explained
+from w2vray.run.explaining import explained, scored_arrays
 from w2vray.run.parts import UnitRecord
 from w2vray.run.request import Request
 from w2vray.schema import REJECTED_SCHEMA, SOURCE_FILE, SOURCE_ROW, Status
@@ -80,7 +80,7 @@ def score_unit(
             waiting.append((batch, texts))
             yield texts.values
 
-    for scored in scorer.score_arrays(arrays()):
+    for scored in scored_arrays(scorer, arrays(), request):
         batch, texts = waiting.popleft()
         rows = batch.select(job.carried)  # not the text: it need not be copied
         rows = rows.take(pa.array(texts.rows_N)) if texts.rejected else rows

@@ -88,13 +88,13 @@ class Scores:
         reached_N: npt.NDArray[np.bool_] = _best(self) >= (limits if len(limits) == 1 else limits[self.label_N])
         return answered_N & reached_N
 
-    def explained_N(self, threshold: float | None = None, *, no_threshold: bool = False) -> npt.NDArray[np.bool_]:
-        """Return which texts have a label that evidence is for: of several labels that are given, the most probable."""
-        explained_N: npt.NDArray[np.bool_] = self.label_N != NO_LABEL
-        if self.multi_label:
-            given_NC = self.given_NC(threshold, no_threshold=no_threshold)
-            explained_N = given_NC[np.arange(len(self)), self.label_N]
-        return explained_N
+    def explained_N(self, threshold: float | None = None, *, no_threshold: bool = False) -> npt.NDArray[np.int32]:
+        """Return the label that each text's evidence is for: of several that are given the most probable, or none."""
+        if not self.multi_label or not len(self):
+            return self.label_N
+        given_NC = self.given_NC(threshold, no_threshold=no_threshold)
+        best_N = np.where(given_NC, self.probabilities_NC, -1.0).argmax(axis=1)
+        return np.where(given_NC.any(axis=1), best_N, NO_LABEL).astype(np.int32)
 
     def columns(
         self,

@@ -24,6 +24,7 @@ from w2vray.models.directory import OVERLAY, Bundle
 from w2vray.models.evidence import Evidence, Numbers, Weighed, direction_of
 from w2vray.models.folding import vectors_of
 from w2vray.scoring.answers import EVIDENCE_TYPE, Scores
+from w2vray.scoring.metrics import NO_LABEL
 from w2vray.text.lookup import Ids
 from w2vray.text.spans import PlacedIds, look_up_places
 
@@ -55,6 +56,11 @@ def require_evidence(bundle: Bundle, method: str) -> None:
     Raises:
         ConfigError: it does not.
     """
+    if bundle.config.rules.features:
+        raise ConfigError(
+            f"the evidence of a model of the kind {bundle.config.model} cannot be told: it reads n-grams that overlap, "
+            "and no words that could be weighed or left out"
+        )
     if method == "model" and bundle.config.kind.evidence is None:
         raise ConfigError(
             f"the model {bundle.config.model} does not tell which words decided; --explain-method occlusion finds out "
@@ -93,17 +99,17 @@ def evidence_of(
     """
     require_evidence(scorer.bundle, method)
     scores = scorer.score_array(texts) if scores is None else scores
-    explained_N = scores.explained_N(threshold, no_threshold=no_threshold)
+    label_N = scores.explained_N(threshold, no_threshold=no_threshold)
     if chosen_N is not None:
-        explained_N &= chosen_N
+        label_N = np.where(chosen_N, label_N, NO_LABEL)
     explaining = _Explaining(scorer, method)
     found: list[list[TextEvidence] | None] = [None] * len(scores)
-    rows = np.flatnonzero(explained_N)
+    rows = np.flatnonzero(label_N != NO_LABEL)
     for start in range(0, len(rows), _TEXTS_AT_ONCE):
         some = rows[start : start + _TEXTS_AT_ONCE].tolist()
         sources = texts.take(pa.array(some, pa.int64())).to_pylist()
         placed = look_up_places(scorer.lookup, sources)
-        weighed = explaining.weighed(placed.ids, scores.label_N[some])
+        weighed = explaining.weighed(placed.ids, label_N[some])
         for text, (row, source, pieces) in enumerate(zip(some, sources, weighed, strict=True)):
             found[row] = list(_written(source, text, placed, pieces.strongest(most)))
     return pa.array([None if row is None else [vars(piece) for piece in row] for row in found], EVIDENCE_TYPE)

@@ -140,7 +140,7 @@ class TextScorer:
         """
         if not isinstance(texts, pa.LargeStringArray) or texts.null_count:
             texts = given_texts(texts)
-        return self._join([self.score_ids(self.look_up(block)) for block in blocks(texts)])
+        return self.join([self.score_ids(self.look_up(block)) for block in blocks(texts)])
 
     def logits(self, texts: pa.LargeStringArray) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """Return logits_NC of an Arrow array of texts, no temperature applied, and which texts have a known word."""
@@ -155,7 +155,7 @@ class TextScorer:
 
     def score_ids(self, ids: Ids) -> Scores:
         """Run the model over the looked-up texts of a block."""
-        return self._answers(ids, self.logits_of_ids(ids))
+        return self.answers_of(ids, self.logits_of_ids(ids))
 
     def logits_of_ids(self, ids: Ids) -> npt.NDArray[np.float32]:
         """Return logits_NC of the looked-up texts of a block, before they are calibrated."""
@@ -164,7 +164,8 @@ class TextScorer:
             return self.folded.logits(ids, made_MD)
         return self.on_device.queue(ids, made_MD, len(self.labels)).wait()
 
-    def _answers(self, ids: Ids, logits_NC: npt.NDArray[np.float32]) -> Scores:
+    def answers_of(self, ids: Ids, logits_NC: npt.NDArray[np.float32]) -> Scores:
+        """Return the answers to looked-up texts with these logits."""
         if self._sharpness is not None:
             logits_NC = np.multiply(logits_NC, self._sharpness, dtype=np.float32)
         each_alone = self.multi_label or self._independent
@@ -178,7 +179,8 @@ class TextScorer:
         """Return made_MD for the words of a block that have no row."""
         return self.ngrams.rows(words) if words and self.ngrams is not None else None
 
-    def _join(self, scores: list[Scores]) -> Scores:
+    def join(self, scores: list[Scores]) -> Scores:
+        """Put the answers of blocks together, without their evidence."""
         if not scores:
             empty = np.empty(0, dtype=np.int32)
             none_NC = np.empty((0, len(self.labels)), dtype=np.float32)

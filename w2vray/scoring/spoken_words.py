@@ -19,7 +19,7 @@ from w2vray.models.directory import OVERLAY, Bundle
 from w2vray.models.evidence import Numbers, direction_of
 from w2vray.models.folding import vectors_of
 from w2vray.notebooks import as_html
-from w2vray.scoring.evidence import scales_of
+from w2vray.scoring.evidence import require_evidence, scales_of
 from w2vray.settings.explaining import ExplainSettings
 from w2vray.vectors import Vectors
 
@@ -75,6 +75,7 @@ def explain_model(settings: ExplainSettings) -> Explanation:
     """
     bundle = Bundle.load(settings.model)
     config = bundle.config
+    require_evidence(bundle, "occlusion")
     if config.kind.evidence is None:
         raise ConfigError(
             f"the model {config.model} does not tell what it weighs word by word; of a text, `w2vray predict --explain "

@@ -20,7 +20,7 @@ from w2vray.text.segmentation import usual_widths
 from w2vray.text.tokens import placed_tokens, rewritten
 from w2vray.text.tracing import Traced, respelt
 
-__all__ = ["PlacedIds", "entry_spans", "look_up_places"]
+__all__ = ["PlacedIds", "Span", "entry_spans", "look_up_places", "read_placed"]
 
 Span = tuple[int, int]
 
@@ -40,7 +40,7 @@ def look_up_places(lookup: Lookup, texts: pa.LargeStringArray | Iterable[str]) -
     Raises:
         UnusableInputError: they are one str, or one of them is not a str of Unicode characters.
     """
-    read = [_read(lookup, text) for text in given_texts(texts).to_pylist()]
+    read = [read_placed(lookup, text) for text in given_texts(texts).to_pylist()]
     tokens = [traced.text[start:end] for traced, spans in read for start, end in spans]
     words = list(dict.fromkeys(tokens))
     numbers = {word: number for number, word in enumerate(words)}
@@ -62,7 +62,7 @@ def look_up_places(lookup: Lookup, texts: pa.LargeStringArray | Iterable[str]) -
     return PlacedIds(ids, placed[:, 0], placed[:, 1])
 
 
-def _read(lookup: Lookup, text: str) -> tuple[Traced, list[Span]]:
+def read_placed(lookup: Lookup, text: str) -> tuple[Traced, list[Span]]:
     """Return a text as it is split, and where in it each token is."""
     if lookup.pieces is None:
         return placed_tokens(lookup.rules, text)

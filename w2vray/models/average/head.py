@@ -12,12 +12,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from w2vray.kernels.projecting import ProjectedRows
+from w2vray.kernels.projecting import ProjectedRows, Span
+from w2vray.kernels.weighing import Heaviest, heaviest_ids, heaviest_rows, weigh_ids
 from w2vray.models.average.adding import add_rows
 from w2vray.models.average.settings import AverageSettings, TunedAverageSettings
+from w2vray.models.evidence import Numbers, Weigh
 from w2vray.text.lookup import Ids
 
 __all__ = ["AverageHead"]
+
+
+_Part = tuple[npt.NDArray[np.int32], int, int, npt.NDArray[np.int64], int, npt.NDArray[np.float32]]
 
 
 class AverageHead:
@@ -38,8 +43,10 @@ class AverageHead:
         """Return logits_NC."""
         sums_NP = np.zeros((len(ids), len(self.bias_P)))
         for span in rows.spans(ids.ids_L, made_MD, lambda stop: stop):
-            first = ids.text_at(span.start)
-            add_rows(span.places_L, span.start, span.stop, ids.offsets_N1, first, rows.rows_RP, sums_NP)
+            add_rows(*_part(span, ids, rows), sums_NP)
+        return self._of_sums(sums_NP, ids)
+
+    def _of_sums(self, sums_NP: Numbers, ids: Ids) -> npt.NDArray[np.float32]:
         if self._dense_DC is None:
             means_NC = sums_NP / np.maximum(ids.lengths_N, 1)[:, None]
             return (means_NC + self._bias_C).astype(np.float32)
@@ -47,3 +54,39 @@ class AverageHead:
         units_ND = sums_NP / np.maximum(lengths_N, np.finfo(np.float64).tiny)[:, None]
         logits_NC: npt.NDArray[np.float32] = (units_ND @ self._dense_DC + self._bias_C).astype(np.float32)
         return logits_NC
+
+    def explained(
+        self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], Weigh]:
+        """Return logits_NC, and what tells the words that weighed most."""
+        sums_NP = np.zeros((len(ids), len(self.bias_P)))
+        spans = []
+        for span in rows.spans(ids.ids_L, made_MD, lambda stop: stop):
+            add_rows(*_part(span, ids, rows), sums_NP)
+            spans.append(span)
+
+        def weigh(label_N: npt.NDArray[np.int32], directions_CC: Numbers, most: int) -> Heaviest:
+            gains_CP = (
+                directions_CC if self._dense_DC is None else np.ascontiguousarray(directions_CC @ self._dense_DC.T)
+            )
+            if self._dense_DC is None:
+                divisor_N = np.maximum(ids.lengths_N, 1).astype(np.float64)
+            else:
+                divisor_N = np.maximum(np.linalg.norm(sums_NP, axis=1), np.finfo(np.float64).tiny)
+            if len(spans) == 1:
+                places_L = spans[0].places_L
+                found = heaviest_rows(places_L, ids.offsets_N1, rows.rows_RP, label_N, gains_CP, divisor_N, most)
+            else:  # the words of the first span may have given their places to others since
+                weight_L = np.empty(len(ids.ids_L))
+                for span in rows.spans(ids.ids_L, made_MD, lambda stop: stop):
+                    weigh_ids(*_part(span, ids, rows), label_N, gains_CP, weight_L)
+                found = heaviest_ids(weight_L, ids.offsets_N1, label_N, divisor_N, most)
+            counts_N, first_O, weight_O = found
+            return Heaviest(counts_N, first_O, first_O, weight_O)
+
+        return self._of_sums(sums_NP, ids), weigh
+
+
+def _part(span: Span, ids: Ids, rows: ProjectedRows) -> _Part:
+    """Return what kernels read of a part of a block."""
+    return span.places_L, span.start, span.stop, ids.offsets_N1, ids.text_at(span.start), rows.rows_RP

@@ -17,23 +17,24 @@ import numpy.typing as npt
 
 from w2vray.kernels.compiling import inlined, intrinsic, kernel
 
-__all__ = ["keep_highest"]
+__all__ = ["AHEAD", "LANES", "keep_highest", "window_of"]
 
-_AHEAD = 8
+AHEAD = 8
 """Words between a window and the row that is called for."""
 
-_LANES, _LINE = 8, 16
+LANES, _LINE = 8, 16
 """Numbers of a vector instruction, and of a line of the processor's cache."""
 
 _READ, _KEEP, _DATA = 0, 3, 1
 """LLVM's names for a prefetch: to read, into every cache, of data."""
 
 
-def _window_of(words: int) -> Any:
+def window_of(words: int, *, tracked: bool = False) -> Any:
     """Return a function that raises ``highest_F`` to the window of so many words that starts at ``position``.
 
-    It calls for the same columns of the row at ``ahead``. There are at least ``_LANES`` filters. The last vector of
-    them may overlap the one before it, which a maximum bears.
+    It calls for the same columns of the row at ``ahead``. There are at least ``LANES`` filters. The last vector of
+    them may overlap the one before it, which a maximum bears. Where it is ``tracked``, ``at_F`` becomes ``start`` for
+    each filter that found no window as high before.
     """
 
     def window(_: Any, rows_RP: Any, places_L: Any, position: Any, ahead: Any, column: Any, highest_F: Any) -> Any:
@@ -41,13 +42,29 @@ def _window_of(words: int) -> Any:
 
         return types.void(rows_RP, places_L, types.int64, types.int64, types.int64, highest_F), code
 
+    def tracked_window(
+        _: Any,
+        rows_RP: Any,
+        places_L: Any,
+        position: Any,
+        ahead: Any,
+        column: Any,
+        highest_F: Any,
+        start: Any,
+        at_F: Any,
+    ) -> Any:
+        from numba import types
+
+        numbers = (types.int64,) * 3
+        return types.void(rows_RP, places_L, *numbers, highest_F, types.int32, at_F), code
+
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         from llvmlite import ir
         from numba.core import cgutils
 
         index, option, byte = ir.IntType(64), ir.IntType(32), ir.IntType(8)
-        vector = ir.VectorType(ir.FloatType(), _LANES)
-        of_rows, of_places, _, _, _, of_highest = signature.args
+        vector = ir.VectorType(ir.FloatType(), LANES)
+        of_rows, of_places, _, _, _, of_highest = signature.args[:6]
         position, ahead, column = arguments[2:5]
         rows_RP, places_L, highest_F = (
             context.make_array(kind)(context, builder, arguments[number])
@@ -69,6 +86,12 @@ def _window_of(words: int) -> Any:
         pieces = [number_at(builder.add(position, index(j)), columns[j]) for j in range(words)]
         pieces_ahead = [number_at(ahead, columns[j]) for j in range(words)]
         highest = item(of_highest, highest_F, index(0))
+        if tracked:
+            at_F = context.make_array(signature.args[7])(context, builder, arguments[7])
+            first_at = item(signature.args[7], at_F, index(0))
+            one = builder.insert_element(ir.VectorType(option, LANES)(ir.Undefined), arguments[6], option(0))
+            lanes = ir.Constant(ir.VectorType(option, LANES), [0] * LANES)
+            starts = builder.shuffle_vector(one, ir.VectorType(option, LANES)(ir.Undefined), lanes)
         kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), option, option, option])
         prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
 
@@ -82,16 +105,23 @@ def _window_of(words: int) -> Any:
             for piece in pieces[1:]:
                 total = builder.fadd(total, builder.load(vector_at(piece, filter_), align=4))
             so_far = builder.load(vector_at(highest, filter_), align=4)
-            higher = builder.select(builder.fcmp_ordered(">", total, so_far), total, so_far)
-            builder.store(higher, vector_at(highest, filter_), align=4)
+            is_higher = builder.fcmp_ordered(">", total, so_far)
+            if not tracked:
+                builder.store(builder.select(is_higher, total, so_far), vector_at(highest, filter_), align=4)
+                return
+            some = builder.icmp_unsigned("!=", builder.bitcast(is_higher, byte), byte(0))
+            with builder.if_then(some, likely=False):  # the longer the text, the fewer windows are the highest so far
+                builder.store(builder.select(is_higher, total, so_far), vector_at(highest, filter_), align=4)
+                where = builder.bitcast(builder.gep(first_at, [filter_]), starts.type.as_pointer())
+                builder.store(builder.select(is_higher, starts, builder.load(where, align=4)), where, align=4)
 
         lines = builder.sdiv(filters, index(_LINE))
         with cgutils.for_range(builder, lines) as loop:
             line = builder.mul(loop.index, index(_LINE))
             call_ahead(line)
-            for lanes in range(0, _LINE, _LANES):
+            for lanes in range(0, _LINE, LANES):
                 raise_highest(builder.add(line, index(lanes)))
-        rest, last = builder.mul(lines, index(_LINE)), builder.sub(filters, index(_LANES))
+        rest, last = builder.mul(lines, index(_LINE)), builder.sub(filters, index(LANES))
         with builder.if_then(builder.icmp_signed("<", rest, filters)):
             call_ahead(last)
             with builder.if_then(builder.icmp_signed("<", rest, last)):
@@ -99,10 +129,10 @@ def _window_of(words: int) -> Any:
             raise_highest(last)
         return context.get_dummy_value()
 
-    return intrinsic(window)
+    return intrinsic(tracked_window if tracked else window)
 
 
-_window_of_1, _window_of_2, _window_of_3, _window_of_4, _window_of_5 = (_window_of(words) for words in range(1, 6))
+_window_of_1, _window_of_2, _window_of_3, _window_of_4, _window_of_5 = (window_of(words) for words in range(1, 6))
 
 
 @inlined
@@ -129,8 +159,8 @@ def _highest(
         missing = position - window
         words = min(width - missing, end - position)
         first = column + missing * filters
-        ahead = min(position + _AHEAD, last)
-        fast = words if filters >= _LANES else 0
+        ahead = min(position + AHEAD, last)
+        fast = words if filters >= LANES else 0
         if fast == 1:
             _window_of_1(rows_RP, places_L, position, ahead, first, highest_F)
         elif fast == 2:

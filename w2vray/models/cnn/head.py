@@ -12,9 +12,12 @@ import numpy.typing as npt
 from w2vray.kernels.compiling import kernel, read_only
 from w2vray.kernels.multiplying import whole_tiles
 from w2vray.kernels.projecting import ProjectedRows
+from w2vray.kernels.weighing import Heaviest
 from w2vray.models.cnn.convolving import keep_highest
 from w2vray.models.cnn.settings import CnnSettings
+from w2vray.models.cnn.tracking import heaviest_windows, track_highest
 from w2vray.models.dense import Dense
+from w2vray.models.evidence import Numbers, Weigh
 from w2vray.text.lookup import Ids
 
 __all__ = ["CnnHead"]
@@ -34,19 +37,47 @@ class CnnHead:
         biases = [weights[f"convolutions.{index}.bias"] for index in range(len(kernels))]
         self._bias_F = read_only(np.concatenate(biases).astype(np.float32))
         self._dense = Dense(weights)
+        self._dense_CF = weights["dense.weight"].astype(np.float64)
 
     def logits(self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return logits_NC."""
-        highest_NF = np.full((len(ids), len(self._bias_F)), -np.inf, dtype=np.float32)
-        highest_NF[ids.lengths_N == 0] = 0.0  # it is a word of zeros
+        highest_NF = self._lowest(ids)
         for span in rows.spans(ids.ids_L, made_MD, lambda stop: stop - self._overlap):
             first = ids.text_at(span.start)
             keep_highest(
                 span.places_L, span.start, span.stop, ids.offsets_N1, first, self._widths, rows.rows_RP, highest_NF
             )
-        features_XF = np.empty((whole_tiles(len(ids)), len(self._bias_F)), dtype=np.float32)
+        return self._dense.logits(self._features(highest_NF), len(ids))
+
+    def explained(
+        self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], Weigh]:
+        """Return logits_NC, and what tells the windows that weighed most."""
+        highest_NF = self._lowest(ids)
+        at_NF = np.zeros(highest_NF.shape, dtype=np.int32)
+        for span in rows.spans(ids.ids_L, made_MD, lambda stop: stop - self._overlap):
+            part = span.places_L, span.start, span.stop, ids.offsets_N1, ids.text_at(span.start)
+            track_highest(*part, self._widths, rows.rows_RP, highest_NF, at_NF)
+        features_XF = self._features(highest_NF)
+
+        def weigh(label_N: npt.NDArray[np.int32], directions_CC: Numbers, most: int) -> Heaviest:
+            gains_CF = directions_CC @ self._dense_CF
+            return Heaviest(
+                *heaviest_windows(features_XF, at_NF, ids.offsets_N1, self._widths, label_N, gains_CF, most)
+            )
+
+        return self._dense.logits(features_XF, len(ids)), weigh
+
+    def _lowest(self, ids: Ids) -> npt.NDArray[np.float32]:
+        """Return highest_NF before any window is read."""
+        highest_NF = np.full((len(ids), len(self._bias_F)), -np.inf, dtype=np.float32)
+        highest_NF[ids.lengths_N == 0] = 0.0  # it is a word of zeros
+        return highest_NF
+
+    def _features(self, highest_NF: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        features_XF = np.empty((whole_tiles(len(highest_NF)), len(self._bias_F)), dtype=np.float32)
         _rectify(highest_NF, self._bias_F, features_XF)
-        return self._dense.logits(features_XF, len(ids))
+        return features_XF
 
 
 @kernel

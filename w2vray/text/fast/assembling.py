@@ -36,7 +36,9 @@ def assemble(
     entries: Entries,
     oov: OovIds,
     words: int,
+    noting: bool,
 ) -> tuple[
+    npt.NDArray[np.int32],
     npt.NDArray[np.int32],
     npt.NDArray[np.int64],
     npt.NDArray[np.int32],
@@ -51,6 +53,7 @@ def assemble(
         entries: of the misses.
         oov: of the model.
         words: M, as many as ``made_E`` speaks of.
+        noting: whether it is told, between ids_L and offsets_N1, which token each id is of.
     """
     special, first_made, replaced = oov.special, oov.first_made, oov.replaced
     rows_E, made_E, offsets_W1 = entries.rows_E, entries.made_E, entries.offsets_W1
@@ -59,6 +62,7 @@ def assemble(
     made = 0
     texts = len(ends_N)
     ids_L = np.empty(len(codes_L), dtype=np.int32)
+    tokens_L = np.empty(len(codes_L) if noting else 0, dtype=np.int32)
     offsets_N1 = np.zeros(texts + 1, dtype=np.int64)
     token_counts_N = np.zeros(texts, dtype=np.int32)
     found_counts_N = np.zeros(texts, dtype=np.int32)
@@ -73,6 +77,8 @@ def assemble(
                     tokens += 1
                     found += 1
                     ids_L[written] = code
+                    if noting:
+                        tokens_L[written] = token
                     written += 1
                     continue
             else:
@@ -81,6 +87,12 @@ def assemble(
                 grown = np.empty(2 * (written + last - first), dtype=np.int32)
                 grown[:written] = ids_L[:written]
                 ids_L = grown
+                if noting:
+                    more = np.empty(len(grown), dtype=np.int32)
+                    more[:written] = tokens_L[:written]
+                    tokens_L = more
+            if noting:
+                tokens_L[written : written + last - first] = token
             for entry in range(first, last):
                 row = np.int64(code) if code >= 0 else rows_E[entry]
                 tokens += 1
@@ -101,4 +113,4 @@ def assemble(
                     written += 1
         token_counts_N[text], found_counts_N[text] = tokens, found
         offsets_N1[text + 1] = written
-    return ids_L[:written], offsets_N1, token_counts_N, found_counts_N, made_U[:made]
+    return ids_L[:written], tokens_L[: written * noting], offsets_N1, token_counts_N, found_counts_N, made_U[:made]

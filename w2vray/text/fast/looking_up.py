@@ -19,9 +19,10 @@ from w2vray.text.fast.assembling import Entries, OovIds, assemble
 from w2vray.text.fast.features import FastFeatures
 from w2vray.text.fast.misses import LATELY, Misses, empty_misses, grown
 from w2vray.text.fast.parting import PartReader
+from w2vray.text.fast.placing import Places, Scanned
 from w2vray.text.fast.rewriting import rewritten
 from w2vray.text.fast.words import WordReader
-from w2vray.text.fast.writing import FlatTexts
+from w2vray.text.fast.writing import BY_PYTHON, FlatTexts
 from w2vray.text.features import FeatureLookup
 from w2vray.text.lookup import Ids, Lookup
 from w2vray.text.tokens import rewriter
@@ -43,10 +44,13 @@ class FastLookup:
     _rows: npt.NDArray[np.int64]  # of their entries
     _made: npt.NDArray[np.int64]
     _words: dict[str, int]  # entries that rows are made for
+    _written: list[str]  # what each entry was looked for as, where places are told
     _offsets: npt.NDArray[np.int64]
 
-    def __init__(self, lookup: Lookup) -> None:
+    def __init__(self, lookup: Lookup, *, places: bool = False) -> None:
+        """Make the tables of a look-up; with ``places``, one that tells where ids were written."""
         self.lookup = lookup
+        self._noting = places
         self._reader: WordReader | PartReader = (
             WordReader(replace(lookup.rules, strip_html=False, tweets=False), lookup.vocabulary)
             if lookup.pieces is None
@@ -55,22 +59,42 @@ class FastLookup:
         self._rewrite = rewriter(lookup.rules)
         self._oov_ids = _oov_ids(lookup)
         self._codes = np.empty(_CODES, dtype=np.int32)
+        self._starts = np.empty(_CODES if places else 0, dtype=np.int64)
         self._forget()
 
     def __call__(self, texts: pa.LargeStringArray) -> Ids:
         """Look up texts (no nulls)."""
+        return self._look_up(texts)[0]
+
+    def placed(self, texts: pa.LargeStringArray) -> tuple[Ids, Places]:
+        """Look up texts (no nulls); the places are right until the next texts are looked up."""
+        assert self._noting, "it was not made to tell places"
+        ids, scanned = self._look_up(texts)
+        entries = Entries(self._rows, self._made, self._offsets)
+        return ids, Places(self.lookup, self._reader, scanned, entries, self._oov_ids, self._misses, self._written)
+
+    def _look_up(self, texts: pa.LargeStringArray) -> tuple[Ids, Scanned]:
         if self._count > self._reader.remembered or len(self._misses.blob) > self._reader.remembered_bytes:
             self._forget()
-        flat = FlatTexts.viewed(texts)
+        source = flat = FlatTexts.viewed(texts)
+        rewrote: list[int] = []
         if self._rewrite is not None:
-            flat = rewritten(flat, self._rewrite, html_alone=not self.lookup.rules.tweets)
-        flat = self._reader.prepared(flat)
+            flat, rewrote = rewritten(flat, self._rewrite, html_alone=not self.lookup.rules.tweets)
+        flat, ways_N = self._reader.prepared(flat)
         ends_N = np.empty(len(texts), dtype=np.int64)
         text, at, tokens = 0, int(flat.offsets[0]), 0
         while True:
             text_before = text
             text, at, more, self._count = self._reader.scan(
-                flat, text, at, self._misses, self._count, self._lately, self._codes[tokens:], ends_N
+                flat,
+                text,
+                at,
+                self._misses,
+                self._count,
+                self._lately,
+                self._codes[tokens:],
+                self._starts[tokens:],
+                ends_N,
             )
             ends_N[text_before:text] += tokens
             tokens += more
@@ -78,17 +102,25 @@ class FastLookup:
                 break
             if tokens == len(self._codes):
                 self._codes = np.concatenate([self._codes, np.empty_like(self._codes)])
+                self._starts = np.concatenate([self._starts, np.empty_like(self._starts)])
             else:
                 self._misses = grown(self._misses, self._count)
         self._resolve()
         entries = Entries(self._rows, self._made, self._offsets)
-        ids_L, offsets_N1, token_counts_N, found_counts_N, made = assemble(
-            self._codes[:tokens], ends_N, entries, self._oov_ids, len(self._words)
+        ids_L, tokens_L, offsets_N1, token_counts_N, found_counts_N, made = assemble(
+            self._codes[:tokens], ends_N, entries, self._oov_ids, len(self._words), self._noting
         )
         words = list(self._words) if len(made) else []
+        if self._noting:
+            ways_N[rewrote] = BY_PYTHON
+        scanned = Scanned(
+            source, flat, ways_N, self._codes[:tokens], self._starts[:tokens], ends_N, tokens_L, offsets_N1
+        )
         if tokens > _KEPT_CODES:
             self._codes = np.empty(_CODES, dtype=np.int32)
-        return Ids(ids_L, offsets_N1, token_counts_N, found_counts_N, tuple(words[word] for word in made.tolist()))
+            self._starts = np.empty(_CODES if self._noting else 0, dtype=np.int64)
+        made_words = tuple(words[word] for word in made.tolist())
+        return Ids(ids_L, offsets_N1, token_counts_N, found_counts_N, made_words), scanned
 
     def _forget(self) -> None:
         self._count = 0
@@ -98,6 +130,7 @@ class FastLookup:
         self._rows = np.empty(0, dtype=np.int64)
         self._made = np.empty(0, dtype=np.int64)
         self._words = {}
+        self._written = []
         self._offsets = np.zeros(1, dtype=np.int64)
 
     def _resolve(self) -> None:
@@ -116,6 +149,8 @@ class FastLookup:
         self._offsets = np.concatenate([self._offsets, offsets[1:] + self._offsets[-1]])
         self._rows = np.concatenate([self._rows, rows])
         self._made = np.concatenate([self._made, made])
+        if self._noting:
+            self._written += found.written
         self._resolved = self._count
 
 

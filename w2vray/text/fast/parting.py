@@ -24,7 +24,7 @@ from w2vray.text.fast.misses import (
     hash_bytes,
     number_of_miss,
 )
-from w2vray.text.fast.writing import FlatTexts, decode
+from w2vray.text.fast.writing import COUNTED, FlatTexts, decode
 
 __all__ = ["PartReader"]
 
@@ -101,6 +101,7 @@ def scan_parts(
     count: int,
     lately: npt.NDArray[np.uint64],
     codes: npt.NDArray[np.int32],
+    starts: npt.NDArray[np.int64],
     ends: npt.NDArray[np.int64],
 ) -> tuple[int, int, int, int]:
     """Number the parts of texts, as ``scanning.scan`` does tokens: -1 less the number of the part among ``misses``."""
@@ -128,6 +129,8 @@ def scan_parts(
                 continue
             if token == len(codes):
                 return text, at, token, count
+            if len(starts):
+                starts[token] = start
             short = end - start <= LATELY_BYTES and data[start] != 0  # a zero in front would be lost
             low = high = np.uint64(0)
             place = 0
@@ -163,9 +166,9 @@ class PartReader:
     def __init__(self, cuts: Cuts) -> None:
         self._cutting = Cutting(read_only(cuts.kinds), cuts.drops_blanks, cuts.marks_apart)
 
-    def prepared(self, texts: FlatTexts) -> FlatTexts:
-        """Return the texts as ``scan`` reads them, which is as they are."""
-        return texts
+    def prepared(self, texts: FlatTexts) -> tuple[FlatTexts, npt.NDArray[np.uint8]]:
+        """Return the texts as ``scan`` reads them, which is as they are, and how each was written anew: not at all."""
+        return texts, np.full(len(texts.offsets) - 1, COUNTED, dtype=np.uint8)
 
     def scan(
         self,
@@ -176,10 +179,11 @@ class PartReader:
         count: int,
         lately: npt.NDArray[np.uint64],
         codes: npt.NDArray[np.int32],
+        starts: npt.NDArray[np.int64],
         ends: npt.NDArray[np.int64],
     ) -> tuple[int, int, int, int]:
         """Number parts, from a text and a byte on; see ``scanning.scan``."""
         read: tuple[int, int, int, int] = scan_parts(
-            texts, text, at, self._cutting, _AS_IT_IS, misses, count, lately, codes, ends
+            texts, text, at, self._cutting, _AS_IT_IS, misses, count, lately, codes, starts, ends
         )
         return read

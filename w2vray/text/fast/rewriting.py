@@ -28,11 +28,14 @@ def _may_hold_markup(texts: FlatTexts) -> npt.NDArray[np.bool_]:
     return may_N
 
 
-def rewritten(texts: FlatTexts, rewrite: Callable[[str], str], *, html_alone: bool) -> FlatTexts:
-    """Return the texts as ``rewrite`` leaves them; ``html_alone`` says that it changes nothing but HTML."""
-    marked = np.flatnonzero(_may_hold_markup(texts)).tolist() if html_alone else range(len(texts.offsets) - 1)
+def rewritten(texts: FlatTexts, rewrite: Callable[[str], str], *, html_alone: bool) -> tuple[FlatTexts, list[int]]:
+    """Return the texts as ``rewrite`` leaves them, and which it may have changed.
+
+    ``html_alone`` says that it changes nothing but HTML.
+    """
+    marked = np.flatnonzero(_may_hold_markup(texts)).tolist() if html_alone else list(range(len(texts.offsets) - 1))
     if not marked:
-        return texts
+        return texts, marked
     offsets, data = texts.offsets, texts.data
     sizes_N = np.diff(offsets)
     parts: list[bytes] = []
@@ -45,4 +48,4 @@ def rewritten(texts: FlatTexts, rewrite: Callable[[str], str], *, html_alone: bo
         done = end
     parts.append(data[done : int(offsets[-1])].tobytes())
     joined = np.frombuffer(b"".join(parts), dtype=np.uint8)
-    return FlatTexts(read_only(joined), read_only(np.concatenate(([0], np.cumsum(sizes_N)))))
+    return FlatTexts(read_only(joined), read_only(np.concatenate(([0], np.cumsum(sizes_N))))), marked

@@ -162,6 +162,7 @@ def scan(
     count: int,
     lately: npt.NDArray[np.uint64],
     codes: npt.NDArray[np.int32],
+    starts: npt.NDArray[np.int64],
     ends: npt.NDArray[np.int64],
 ) -> tuple[int, int, int, int]:
     """Look up the tokens of texts until all are done, or until ``codes`` or ``misses`` is full.
@@ -176,6 +177,7 @@ def scan(
         count: how many there are.
         lately: words met lately; written.
         codes: [any] written: the row of each token, or -1 less the number of its miss.
+        starts: [any, as codes] written: the byte that each token starts at; of none where it is empty.
         ends: [N] written: tokens before the end of each text that is done, counted from the first of ``codes``.
 
     Returns:
@@ -185,6 +187,7 @@ def scan(
     rules = (alphabet.apostrophe, alphabet.marks, alphabet.clitics, alphabet.lone_clitics, alphabet.acronyms)
     data, offsets = texts.data, texts.offsets
     words, word_offsets, slot_rows, slot_tags = index.blob, index.offsets, index.slot_rows, index.slot_tags
+    noting = len(starts) > 0
     token = 0
     for text in range(first_text, len(ends)):
         stop = offsets[text + 1]
@@ -216,6 +219,8 @@ def scan(
                 low, high = last_bytes(data, start, end, lower)
             if token == len(codes):
                 return text, at, token, count
+            if noting:
+                starts[token] = start
             place = (low * ODD_LOW ^ high * ODD_HIGH) >> LATELY_SHIFT
             if lately[place, 0] == low and lately[place, 1] == high and end - start <= LATELY_BYTES:
                 codes[token] = np.int64(lately[place, 2])

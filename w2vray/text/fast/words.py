@@ -40,20 +40,26 @@ class WordReader:
         count: int,
         lately: npt.NDArray[np.uint64],
         codes: npt.NDArray[np.int32],
+        starts: npt.NDArray[np.int64],
         ends: npt.NDArray[np.int64],
     ) -> tuple[int, int, int, int]:
         """Look up tokens, from a text and a byte on; see ``scanning.scan``."""
         read: tuple[int, int, int, int] = scan(
-            texts, text, at, self._alphabet, self._index, misses, count, lately, codes, ends
+            texts, text, at, self._alphabet, self._index, misses, count, lately, codes, starts, ends
         )
         return read
 
-    def prepared(self, texts: FlatTexts) -> FlatTexts:
-        """Write texts anew where any is not ASCII."""
+    @property
+    def characters(self) -> Characters | None:
+        """What each character becomes where a text is written anew; None as long as none was."""
+        return self._characters
+
+    def prepared(self, texts: FlatTexts) -> tuple[FlatTexts, npt.NDArray[np.uint8]]:
+        """Write texts anew where any is not ASCII; tell how each was."""
         rules = self._rules
         ways_N = ways_to_read(texts, _NO_TABLE if self._characters is None else self._characters.written)
         if not ways_N.any():
-            return texts
+            return texts, ways_N
         if self._characters is None:
             self._characters = Characters.of(rules)
             ways_N = ways_to_read(texts, self._characters.written)
@@ -64,4 +70,4 @@ class WordReader:
         ]
         if any(ord(max(text, default="\0")) >= len(characters.kinds) for text in by_python):
             self._characters = characters = characters.with_all_kinds(rules)
-        return write(texts, ways_N, FlatTexts.of(by_python), characters)
+        return write(texts, ways_N, FlatTexts.of(by_python), characters), ways_N

@@ -17,10 +17,10 @@ from w2vray.kernels.compiling import inlined, kernel, read_only
 from w2vray.text.fast.alphabet import BLANK_KIND, COMPLEX, EMOJI, EMOJI_KIND, MARK, PACKED, WORD_KIND, Characters
 from w2vray.text.invisible import MOST_JOINED, MOST_TAGS
 
-__all__ = ["AS_IT_IS", "BY_PYTHON", "BY_TABLE", "FlatTexts", "decode", "ways_to_read", "write"]
+__all__ = ["AS_IT_IS", "BY_PYTHON", "BY_TABLE", "COUNTED", "FlatTexts", "decode", "ways_to_read", "write"]
 
-AS_IT_IS, BY_TABLE, BY_PYTHON = 0, 1, 2
-"""How a text is written anew."""
+AS_IT_IS, BY_TABLE, BY_PYTHON, COUNTED = 0, 1, 2, 3
+"""How a text is written anew; of a text as it is, a byte is a character where it is ASCII, or is counted as one."""
 
 _ASCII, _SPACE = 0x80, 0x20
 _JOINER, _SELECTOR, _KEYCAP = 0x200D, 0xFE0F, 0x20E3
