@@ -24,12 +24,12 @@ class FastTextHead:
     """Mean of rows, output layer, and logits of what the loss makes of it."""
 
     def __init__(self, weights: Mapping[str, npt.NDArray[Any]], settings: FastTextSettings) -> None:
-        output_DO = weights["output"].T
-        dim, outputs = output_DO.shape
+        output_DC = weights["output"].T
+        dim, outputs = output_DC.shape
         self._loss = settings.loss
-        self._tree_I2 = weights.get("tree")
-        self._output_DO = output_DO.astype(np.float64) if outputs > dim else None
-        self.weights_DP = np.ascontiguousarray(np.eye(dim, dtype=np.float32) if outputs > dim else output_DO)
+        self._tree = weights.get("tree")
+        self._output_DC = output_DC.astype(np.float64) if outputs > dim else None
+        self.weights_DP = np.ascontiguousarray(np.eye(dim, dtype=np.float32) if outputs > dim else output_DC)
         self.bias_P = np.zeros(self.weights_DP.shape[1], dtype=np.float32)
 
     def logits(self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -39,5 +39,5 @@ class FastTextHead:
             first = ids.text_at(span.start)
             add_rows(span.places_L, span.start, span.stop, ids.offsets_N1, first, rows.rows_RP, sums_NP)
         means_NP = sums_NP / np.maximum(ids.lengths_N, 1)[:, None]
-        outputs_NO = means_NP if self._output_DO is None else means_NP @ self._output_DO
-        return logits_of(self._loss, outputs_NO, self._tree_I2)
+        outputs = means_NP if self._output_DC is None else means_NP @ self._output_DC
+        return logits_of(self._loss, outputs, self._tree)

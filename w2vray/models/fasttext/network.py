@@ -28,9 +28,9 @@ class FastTextModel(nn.Module):
     def forward(self, vectors_BTD: Tensor, lengths_B: Tensor) -> Tensor:
         """Return logits_BC; vectors behind a text's length must be zero."""
         means_BD = vectors_BTD.double().sum(dim=1) / lengths_B.clamp(min=1)[:, None]
-        outputs_BO = means_BD @ self.output.double().T
+        outputs_BC = means_BD @ self.output.double().T
         if self.loss == "softmax":
-            return outputs_BO.float()
-        tree_I2 = self.tree.cpu().numpy() if self.loss == "hs" else None
-        logits_BC = logits_of(self.loss, outputs_BO.cpu().numpy(), tree_I2)
+            return outputs_BC.float()
+        tree = self.tree.cpu().numpy() if self.loss == "hs" else None
+        logits_BC = logits_of(self.loss, outputs_BC.cpu().numpy(), tree)
         return torch.from_numpy(logits_BC).to(vectors_BTD.device)

@@ -31,27 +31,27 @@ def table_sigmoid(outputs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.where(outputs < -_MOST, 0.0, np.where(outputs > _MOST, 1.0, values))
 
 
-def leaf_probabilities(outputs_NI: npt.NDArray[np.float64], tree_I2: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def leaf_probabilities(outputs: npt.NDArray[np.float64], tree: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Return probabilities_NC of the leaves of a tree, from what its inner nodes say; the last of these is the root."""
-    inner = len(tree_I2)
+    inner = len(tree)
     classes = inner + 1
-    right_NI = expit(outputs_NI)
-    logarithms = np.zeros((len(outputs_NI), classes + inner))
+    chances = expit(outputs)
+    logarithms = np.zeros((len(outputs), classes + inner))
     for node in range(inner - 1, -1, -1):  # a node comes before its parent
-        left, right = tree_I2[node]
+        left, right = tree[node]
         own_N = logarithms[:, classes + node]
-        logarithms[:, left] = own_N + np.log(1.0 - right_NI[:, node] + _FLOOR)
-        logarithms[:, right] = own_N + np.log(right_NI[:, node] + _FLOOR)
+        logarithms[:, left] = own_N + np.log(1.0 - chances[:, node] + _FLOOR)
+        logarithms[:, right] = own_N + np.log(chances[:, node] + _FLOOR)
     return np.exp(logarithms[:, :classes])
 
 
-def logits_of(loss: str, outputs: npt.NDArray[np.float64], tree_I2: npt.NDArray[Any] | None) -> npt.NDArray[np.float32]:
+def logits_of(loss: str, outputs: npt.NDArray[np.float64], tree: npt.NDArray[Any] | None) -> npt.NDArray[np.float32]:
     """Return logits_NC of what the output layer says."""
     if loss == "softmax":
         return outputs.astype(np.float32)
     if loss == "hs":
-        assert tree_I2 is not None
-        probabilities_NC = leaf_probabilities(outputs, tree_I2.astype(np.int64))
+        assert tree is not None
+        probabilities_NC = leaf_probabilities(outputs, tree.astype(np.int64))
     else:
         probabilities_NC = table_sigmoid(outputs)
     with np.errstate(divide="ignore"):

@@ -200,17 +200,17 @@ def _quantised(stream: ByteStream, rows: int, dim: int, what: str) -> Iterator[n
     _require_size(stream, what, tuple(found), (rows, dim))
     if code_bytes < 0 or code_bytes % max(rows, 1):
         raise VectorsError(f"{stream.path}: {code_bytes:,} bytes of codes for {rows:,} rows; the file is damaged")
-    codes_RG = np.frombuffer(_bytes(stream, code_bytes, what), dtype=np.uint8).reshape(rows, -1)
+    codes_RE = np.frombuffer(_bytes(stream, code_bytes, what), dtype=np.uint8).reshape(rows, -1)
     quantizer = _Quantizer.read(stream, what)
-    if (quantizer.dim, quantizer.groups) != (dim, codes_RG.shape[1]):
+    if (quantizer.dim, quantizer.groups) != (dim, codes_RE.shape[1]):
         raise VectorsError(f"{stream.path}: the codes of the {what} do not fit its centroids; the file is damaged")
     norms_R = None
     if with_norms:
-        norm_codes_R1 = np.frombuffer(_bytes(stream, rows, what), dtype=np.uint8).reshape(rows, 1)
-        norms_R = _Quantizer.read(stream, what).rows(norm_codes_R1)[:, 0]
+        norm_codes_R = np.frombuffer(_bytes(stream, rows, what), dtype=np.uint8).reshape(rows, 1)
+        norms_R = _Quantizer.read(stream, what).rows(norm_codes_R)[:, 0]
     step = rows_per_block(dim)
     for start in range(0, rows, step):
-        rows_BD = quantizer.rows(codes_RG[start : start + step])
+        rows_BD = quantizer.rows(codes_RE[start : start + step])
         yield rows_BD if norms_R is None else rows_BD * norms_R[start : start + step, None]
 
 
@@ -234,14 +234,14 @@ class _Quantizer:
         data = _bytes(stream, dim * _CENTROIDS * 4, what)
         return cls(dim, groups, width, np.frombuffer(data, dtype="<f4"))
 
-    def rows(self, codes_BG: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    def rows(self, codes_BE: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return rows_BD."""
         parts = []
         for group in range(self.groups):
             start = group * self.width
             width = min(self.width, self.dim - start)
             of_group = self.centroids[start * _CENTROIDS : (start + width) * _CENTROIDS].reshape(_CENTROIDS, width)
-            parts.append(of_group[codes_BG[:, group]])
+            parts.append(of_group[codes_BE[:, group]])
         return np.concatenate(parts, axis=1)
 
 
