@@ -21,7 +21,7 @@ import pytest
 import w2vray
 from w2vray import cli
 from w2vray.cli.command import Terminated, terminate
-from w2vray.cli.console import counted, progress_bar
+from w2vray.cli.console import Output, counted, progress_bar, table
 from w2vray.scoring.calibration_error import CalibrationError
 from w2vray.scoring.metrics import count_labels, multi_label_metrics
 
@@ -142,6 +142,17 @@ def test_accuracy_of_a_multi_label_model_is_told_as_what_it_is(run: Run, monkeyp
 @pytest.mark.parametrize(("number", "text"), [(0, "0 rows"), (1, "1 row"), (1234, "1,234 rows")])
 def test_one_thing_is_told_in_the_singular(number: int, text: str) -> None:
     assert counted(number, "row") == text
+
+
+@pytest.mark.parametrize("name", ["[link]", "[/b]", "a [red]b[/red]", "\\[x]", ":smile:"])
+def test_tables_show_labels_as_they_are(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = table(f"label {name}", [f"for {name}", "rows"], [[name, 0.5]])
+    Output(as_json=False).result({}, shown)
+    printed = capsys.readouterr().out
+    title, _, head, _, row, _ = printed.splitlines()
+    assert title == f"label {name}"
+    assert [cell.strip() for cell in head.strip("\u2503").split("\u2503")] == [f"for {name}", "rows"]
+    assert [cell.strip() for cell in row.strip("\u2502").split("\u2502")] == [name, "0.5000"]
 
 
 def test_one_thing_done_is_told_in_the_singular(

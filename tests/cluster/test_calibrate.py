@@ -11,16 +11,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.fixtures.fasttext_models import WORDS, written
 from tests.fixtures.stores import read_run, sentence
 from w2vray.cli import run as run_command
 from w2vray.cluster.calibrate import CalibrationSummary, calibrate
 from w2vray.cluster.evaluate import evaluate
 from w2vray.cluster.score import ScoreSummary, score
 from w2vray.cluster.train import TrainSummary, train
-from w2vray.errors import BundleError, CorpusError
+from w2vray.errors import BundleError, ConfigError, CorpusError
 from w2vray.models.directory import Bundle
+from w2vray.models.fasttext.importing import import_model
 from w2vray.run.verify import verify
 from w2vray.scoring.scorer import TextScorer
+from w2vray.settings.models import ImportModelSettings
 from w2vray.settings.verbs import CalibrateSettings, EvaluateSettings, ScoreSettings, VerifySettings
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
@@ -140,6 +143,54 @@ def test_labels_that_the_model_does_not_know_are_named_and_rows_without_any_othe
     several = write("lists.parquet", 200, 2, several=True)
     with pytest.raises(CorpusError, match="holds lists of labels, and the model gives one label a row"):
         on(several, model, tmp_path / "other")
+
+
+def test_thresholds_are_left_behind_or_chosen_again_and_it_is_told(
+    trained: Callable[..., TrainSummary], write: Callable[..., Path], tmp_path: Path
+) -> None:
+    model, other, told = trained(rows=900, target_precision=0.75).model, write("other.parquet", 600, 2), list[str]()
+    assert on(other, model, tmp_path / "without", told).thresholds is None
+    assert Bundle.load(tmp_path / "without").config.thresholds is None
+    (line,) = [line for line in told if "thresholds" in line]
+    assert line.endswith("Give --target-precision 0.75 to choose new ones by these rows")
+    told.clear()
+    again = on(other, model, tmp_path / "again", told, target_precision=0.75, per_label=True)
+    assert again.thresholds is not None
+    assert Bundle.load(tmp_path / "again").config.thresholds == again.thresholds
+    assert [line for line in told if "left behind" in line] == []
+
+
+def test_rows_of_an_earlier_calibration_are_left_out_too(
+    trained: Callable[..., TrainSummary], write: Callable[..., Path], tmp_path: Path
+) -> None:
+    other, told = write("other.parquet", 300, 2), list[str]()
+    on(other, trained().model, tmp_path / "once")
+    with pytest.raises(CorpusError, match=r"^0 rows can be calibrated on"):
+        on(other, tmp_path / "once", tmp_path / "twice", told)
+    assert any(line.startswith("left out: 300 rows whose text the training or calibration of") for line in told)
+
+
+@pytest.mark.parametrize("loss", ["hs", "ns"])
+def test_an_imported_model_that_no_temperature_suits_gets_thresholds_or_is_refused(
+    tmp_path: Path, loss: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, model = written(tmp_path / "a.bin", loss), tmp_path / "model"
+    import_model(ImportModelSettings(source=str(source), output=str(model)))
+    chance = random.Random(4)
+    texts = [" ".join(chance.choices(WORDS[1:40], k=6)) for _ in range(400)]
+    labels = TextScorer.load(model).score(texts).columns()["label"]
+    pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "all right.parquet")
+    with pytest.raises(ConfigError, match="no temperature suits it; give --target-precision to choose thresholds"):
+        on(tmp_path / "all right.parquet", model, tmp_path / "made")
+    assert not (tmp_path / "made").exists()
+
+    command = ["calibrate", str(tmp_path / "all right.parquet"), "--model", str(model), "--output", f"{tmp_path}/made"]
+    assert run_command([*command, "--target-precision", "0.9"]) == 0
+    assert "(as before: none can be fitted to such a model)" in " ".join(capsys.readouterr().out.split())
+    config = Bundle.load(tmp_path / "made").config
+    assert config.temperatures == ()
+    assert config.thresholds is not None
+    assert config.thresholds.kept == 1
 
 
 def test_nothing_is_written_over_what_is_there(

@@ -125,6 +125,28 @@ def test_of_several_labels_each_that_was_given_counts(tmp_path: Path) -> None:
     assert "exact match" in evaluation_page(data, title="m").render()
 
 
+@pytest.mark.parametrize("rows", [1, 3])
+def test_of_several_labels_none_may_be_given_at_all(tmp_path: Path, rows: int) -> None:
+    """Strict thresholds do that."""
+    lines: list[dict[str, Any]] = [
+        {"true": ["a"], "predicted": [], "score": []},
+        {"true": [], "predicted": [], "score": []},
+        {"true": ["b"], "predicted": None, "score": None},
+    ]
+    file = write_rows(tmp_path / "rows.parquet", lines[:rows], multi_label=True)
+    read = read_rows(file, ("a", "b"))
+    assert read.right_N.tolist() == [False, True, False][:rows]
+    assert (read.right_Y.tolist(), read.rows_Y.tolist()) == ([], [])
+    counted = {"rows": rows, "rows_no_evidence": 0, "accuracy": 0.0, "micro_f1": 0.0, "macro_f1": 0.0, "classes": []}
+    data = evaluation_data(file, counted, ("a", "b"))
+    assert (data["suspects"], data["reliability"]) == ([], [])
+    assert set(data["thresholds"].values()) == {None}
+    assert json.loads(json.dumps(data)) == data
+    page = evaluation_page(data, title="m").render()
+    assert "exact match" in page
+    assert "nan" not in page
+
+
 def test_texts_and_labels_are_drawn_and_shown_as_they_are_and_are_no_part_of_the_page(tmp_path: Path) -> None:
     labels = (HOSTILE, "b", "\u202eright to left", "$x^2$ & 'quotes'")
     rows = [

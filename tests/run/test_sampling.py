@@ -280,6 +280,18 @@ REFUSED: dict[str, tuple[Callable[[Lines], Lines], str]] = {
     "a row that is not there": (lambda lines: [*lines, {**lines[0], "source_row": "999999"}], "row 999999 of part-"),
     "a file that is not there": (lambda lines: [*lines, {**lines[0], "source_file": "x"}], "of x does not have"),
     "a row twice": (lambda lines: [*lines, lines[3]], "is there 2 times; remove the copies"),
+    "a size that was dragged down": (
+        lambda lines: [{**line, "stratum_rows": str(600 + place)} for place, line in enumerate(lines)],
+        "line 3: stratum_rows is 601, and 600 in another row of 'all rows'; only true_label may be changed",
+    ),
+    "sizes of none": (
+        lambda lines: [{**line, "stratum_rows": "0"} for line in lines],
+        "stratum_rows is 0 in 10 rows of 'all rows', which has to have as many at the least",
+    ),
+    "sizes below none": (
+        lambda lines: [{**line, "stratum_rows": "-5"} for line in lines],
+        "stratum_rows is -5 in 10 rows of 'all rows'",
+    ),
     "no number": (lambda lines: [{**lines[0], "source_row": "1.0e3"}], "line 2: source_row and .* numbers"),
 }
 
@@ -319,6 +331,23 @@ def test_texts_with_quotes_line_ends_and_separators_come_back(
     for delimiter in ",;\t":
         found = estimate(fill(file, lines, lambda _: "yes", delimiter=delimiter), run)
         assert found.rows_judged == 4
+
+
+@pytest.mark.parametrize("characters", [131_072, 131_073, 400_000])
+def test_a_text_of_any_length_is_read_again(
+    in_process: None, make_model: Callable[..., Path], tmp_path: Path, characters: int
+) -> None:
+    del in_process
+    text = ("bad " * characters)[: characters - 1] + "d"
+    pq.write_table(pa.table({"text": [text, "bed"]}), tmp_path / "a.parquet")
+    run = scored(tmp_path / "a.parquet", make_model(), tmp_path / "run")
+    output, before = tmp_path / "check.csv", csv.field_size_limit()
+    sample_run(SampleSettings(run=str(run), rows=2, output=str(output)))
+    rewritten = output.read_text(encoding="utf-8-sig").replace(",,a.parquet", ",yes,a.parquet")
+    output.write_text(rewritten, encoding="utf-8")
+    found = estimate(output, run)
+    assert (found.rows_judged, found.precision and found.precision.share) == (2, 1.0)
+    assert csv.field_size_limit() == before, "it is as other code left it"
 
 
 # The estimate

@@ -31,7 +31,8 @@ def calibrate(output: Output, /, *, address: str | None, **arguments: Any) -> No
     tell_damaged(output, summary.rows_damaged)
     least, most = min(summary.temperatures, default=1.0), max(summary.temperatures, default=1.0)
     told = f"temperature {least:.3g}" if least == most else f"temperatures {least:.3g} to {most:.3g}"
-    kept = "" if summary.changed else " (as before: no other one makes these rows more probable)"
+    why = "no other one makes these rows more probable" if summary.fitted else "none can be fitted to such a model"
+    kept = "" if summary.changed else f" (as before: {why})"
     rows, seen = counted(summary.rows, "row"), summary.rows_trained_on or 0
     fitted = (
         f"{summary.model}: {told}{kept}, by {rows}; left out: {seen:,} that the training saw, "

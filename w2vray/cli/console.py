@@ -109,11 +109,11 @@ def counted(number: int, noun: str) -> str:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
     """Return a table; every column but the first is aligned to the right."""
-    made = Table(title=title, title_justify="left")
+    made = Table(title=Text(title, "table.title"), title_justify="left")
     for index, column in enumerate(columns):
-        made.add_column(column, justify="right" if index else "left")
+        made.add_column(Text(column), justify="right" if index else "left")
     for row in rows:
-        made.add_row(*(f"{cell:.4f}" if isinstance(cell, float) else f"{cell}" for cell in row))
+        made.add_row(*(Text(f"{cell:.4f}" if isinstance(cell, float) else f"{cell}") for cell in row))  # no markup
     return made
 
 

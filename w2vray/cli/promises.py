@@ -19,7 +19,8 @@ def promised(thresholds: Thresholds) -> str:
     """Say what thresholds promise."""
     values = [value for value in thresholds.values if value is not None]
     one = len(thresholds.values) == 1
-    which = f"threshold {values[0]:.4g}" if one else f"thresholds {min(values):.4g} to {max(values):.4g}"
+    least, most = min(values), max(values)
+    which = f"threshold {least:.4g}" if least == most else f"thresholds {least:.4g} to {most:.4g}"
     of_them = "the labels that are kept" if one else "the rows of each label that are kept"
     return (
         f"{which}: {thresholds.kept:.1%} of {counted(thresholds.rows, 'row')} kept a label; at least "

@@ -14,10 +14,10 @@ import numpy as np
 from w2vray.cluster.evaluate import OpenedModel, labelled_as_read, near_labels
 from w2vray.cluster.logits_of_rows import LogitsJob, RowsSaid, logits_of_rows
 from w2vray.cluster.measuring import UNKNOWN_NAMED
-from w2vray.cluster.refitting import answers_alone, probabilities_of, refitted
+from w2vray.cluster.refitting import answers_alone, probabilities_of, refitted, temperatures_suit
 from w2vray.cluster.runtime import connected, share
 from w2vray.cluster.waiting import Note
-from w2vray.errors import BundleError, CorpusError
+from w2vray.errors import BundleError, ConfigError, CorpusError
 from w2vray.models.directory import VECTORS, ModelConfig, save_bundle
 from w2vray.models.thresholds import Thresholds
 from w2vray.notebooks import as_html
@@ -47,6 +47,7 @@ class CalibrationSummary:
     rows_damaged: Mapping[str, int]
     labels_unknown: Mapping[str, int]  # that the model does not know -> how often
     temperatures: Sequence[float]
+    fitted: bool  # False where the model is of a kind that no temperature suits; then only thresholds are chosen
     changed: bool  # False where no other temperature makes the rows more probable: the model keeps what it had
     before: CalibrationError  # of the model as it was
     after: CalibrationError  # with temperatures that were fitted on the other rows, by folds
@@ -96,6 +97,12 @@ def calibrate(
     if os.path.lexists(output):
         raise BundleError(f"{output} already exists; give another --output, or remove it first")
     model = OpenedModel.open(settings.model, settings)
+    fitted = temperatures_suit(model.bundle.config)
+    if not fitted and settings.target_precision is None:
+        raise ConfigError(
+            f"{model.name} asks of each label by itself and gives the best one, so no temperature suits it; give "
+            "--target-precision to choose thresholds"
+        )
     for line in model.bundle.config.reading.told(settings):
         note(line)
     labelled, reading = labelled_as_read(settings, model)
@@ -113,7 +120,7 @@ def calibrate(
         )
         stage("classifying the rows")
         said = logits_of_rows(labelled, job, workers=settings.workers, note=note)
-    for line in _odd(said, model, settings):
+    for line in [*_odd(said, model, settings), *_left_behind(model, settings)]:
         note(line)
     seen = _leave_out_trained(said, model, note)
     _require_rows(said, model, seen)
@@ -140,6 +147,7 @@ def calibrate(
         rows_damaged=dict(said.damaged),
         labels_unknown=dict(said.unknown.most_common(UNKNOWN_NAMED)),
         temperatures=found.temperatures,
+        fitted=fitted,
         changed=found.changed,
         before=found.before,
         after=found.after,
@@ -188,6 +196,16 @@ def _odd(said: RowsSaid, model: OpenedModel, settings: CalibrateSettings) -> Ite
             yield f"--unlabelled {value!r}: no row has this label"
 
 
+def _left_behind(model: OpenedModel, settings: CalibrateSettings) -> Iterator[str]:
+    """Say that the new model does not have the thresholds of the old one: they were chosen for its probabilities."""
+    had = model.bundle.config.thresholds
+    if had is not None and settings.target_precision is None:
+        yield (
+            f"the thresholds of {model.name} are left behind: what they promise holds for its own probabilities. Give "
+            f"--target-precision {had.precision:g} to choose new ones by these rows"
+        )
+
+
 def _leave_out_trained(said: RowsSaid, model: OpenedModel, note: Note) -> int | None:
     """Leave out rows whose text the training saw, and return how many; None where the model does not tell."""
     trained = model.bundle.trained_texts()
@@ -199,7 +217,8 @@ def _leave_out_trained(said: RowsSaid, model: OpenedModel, note: Note) -> int | 
     seen, untold = int(seen_N.sum()), int((~told_N).sum())
     said.only(told_N & ~seen_N)
     if seen:
-        note(f"left out: {seen:,} rows whose text the training of {model.name} saw; on them it is too sure of itself")
+        what = "training or calibration" if "calibrated" in model.bundle.config.training else "training"
+        note(f"left out: {seen:,} rows whose text the {what} of {model.name} saw; on them it is too sure of itself")
     if untold:
         note(f"left out: {untold:,} rows of which {model.name} does not tell whether its training saw them")
     return seen

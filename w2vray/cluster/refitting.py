@@ -16,7 +16,7 @@ from w2vray.scoring.calibration_error import CalibrationError
 from w2vray.training.calibration import FOLDS, fit_temperatures
 from w2vray.training.held_out_answers import HeldOutAnswers
 
-__all__ = ["Refitted", "answers_alone", "probabilities_of", "refitted"]
+__all__ = ["Refitted", "answers_alone", "probabilities_of", "refitted", "temperatures_suit"]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def refitted(said: RowsSaid, config: ModelConfig) -> Refitted:
     """
     answers, before = said.answers, config.temperatures
     alone = answers_alone(config)
-    if alone and not config.multi_label:
+    if not temperatures_suit(config):
         error = _error(probabilities_of(answers, before, alone=alone), answers)
         return Refitted(before, changed=False, before=error, after=error)
     classes = len(config.labels) if config.multi_label else 1
@@ -78,6 +78,11 @@ def _fit(answers: HeldOutAnswers, before: tuple[float, ...], classes: int) -> tu
 def answers_alone(config: ModelConfig) -> bool:
     """Tell whether a model asks of each label by itself: of several labels, or because it was imported as such."""
     return config.multi_label or bool(getattr(config.settings, "independent", False))
+
+
+def temperatures_suit(config: ModelConfig) -> bool:
+    """Tell whether temperatures can be fitted: not to the best of answers that are each given by itself."""
+    return config.multi_label or not answers_alone(config)
 
 
 def probabilities_of(

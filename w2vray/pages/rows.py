@@ -82,7 +82,6 @@ def _one_label(true: pa.Array, predicted: pa.Array, scores: pa.Array, labels: Se
 
 
 def _many_labels(true: pa.Array, predicted: pa.Array, scores: pa.Array, labels: Sequence[str]) -> dict[str, Any]:
-    rows = len(true)
     (true_NC, unknown_N), (given_NC, _) = (_matrix(values, labels) for values in (true, predicted))
     differing_N = np.asarray(abs(true_NC - given_NC).sum(axis=1)).ravel()
     rows_Y = pc.list_parent_indices(predicted).to_numpy().astype(np.int64)
@@ -94,7 +93,9 @@ def _many_labels(true: pa.Array, predicted: pa.Array, scores: pa.Array, labels: 
         "true_N": empty,
         "predicted_N": empty,
         "rows_Y": rows_Y,
-        "right_Y": np.asarray(true_NC[rows_Y, given_Y]).ravel() > 0 if rows else np.empty(0, dtype=np.bool_),
+        "right_Y": np.asarray(true_NC[rows_Y, given_Y]).ravel() > 0
+        if len(rows_Y)  # scipy makes a matrix of no places
+        else np.empty(0, dtype=np.bool_),
         "confidence_Y": pc.list_flatten(scores).to_numpy(zero_copy_only=False).astype(np.float64),
         "true_NC": true_NC,
         "given_NC": given_NC,

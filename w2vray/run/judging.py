@@ -150,6 +150,7 @@ def _read(name: str, run: FinishedRun) -> list[_Judged]:
     head = text.partition("\n")[0]
     delimiter = max(",;\t", key=head.count)
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    before = csv.field_size_limit(len(text) + 1)  # a text may be longer than what the module allows
     try:
         needed = [column for column in COLUMNS if column not in ("text", "score")]
         if missing := [column for column in needed if column not in (reader.fieldnames or ())]:
@@ -160,6 +161,19 @@ def _read(name: str, run: FinishedRun) -> list[_Judged]:
         lines = [_line(row, name, reader.line_num) for row in reader]
     except csv.Error as error:
         raise CorpusError(f"{name} is not CSV: line {reader.line_num}: {error}") from error
+    finally:
+        csv.field_size_limit(before)
+    _require_same_run(lines, name, run)
+    return lines
+
+
+def _require_same_run(lines: Sequence[_Judged], name: str, run: FinishedRun) -> None:
+    """Hold what the lines say of their sample against one another and against the run.
+
+    Raises:
+        RunError: they are of another run.
+        CorpusError: a row is there twice, or a stratum has fewer rows than are here, or now so many and now others.
+    """
     runs = {line.run for line in lines}
     if runs and runs != {run.fingerprint[:16]}:
         raise RunError(
@@ -169,7 +183,20 @@ def _read(name: str, run: FinishedRun) -> list[_Judged]:
     places = Counter((line.file, line.row, line.label) for line in lines)
     if twice := next((place for place, times in places.items() if times > 1), None):
         raise CorpusError(f"{name}: row {twice[1]} of {twice[0]} is there {places[twice]} times; remove the copies")
-    return lines
+    sizes: dict[str, int] = {}
+    for line in lines:
+        size = sizes.setdefault(line.stratum, line.stratum_rows)
+        if line.stratum_rows != size:
+            raise CorpusError(
+                f"{name}: line {line.line}: stratum_rows is {line.stratum_rows:,}, and {size:,} in another row of "
+                f"{line.stratum!r}; only true_label may be changed, so restore the cell"
+            )
+    for stratum, rows in Counter(line.stratum for line in lines).items():
+        if sizes[stratum] < rows:
+            raise CorpusError(
+                f"{name}: stratum_rows is {sizes[stratum]:,} in {rows:,} rows of {stratum!r}, which has to have as "
+                "many at the least; only true_label may be changed, so restore the cells"
+            )
 
 
 def _line(row: Mapping[str, str | None], name: str, number: int) -> _Judged:
