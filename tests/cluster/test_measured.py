@@ -80,6 +80,33 @@ def test_rows_that_were_trained_on_are_told_with_the_accuracy_on_the_others(
     assert measure(store, model).accuracy_elsewhere is None
 
 
+def test_an_evaluation_is_written_over_an_evaluation_and_nothing_else(
+    rows: list[dict[str, Any]], make_model: MakeModel, tmp_path: Path
+) -> None:
+    model = make_model()
+    store = write(tmp_path / "store" / "rows.parquet", rows)
+    (tmp_path / "run").mkdir()
+    for name in ("run.json", "report.html", "metrics.json"):
+        (tmp_path / "run" / name).write_text("{}")
+    for folder, said in (
+        (tmp_path / "store", "rows.parquet. Give"),
+        (tmp_path / "run", "metrics.json, report.html, run.json; it is a scoring run. Give"),
+        (model, "it is a model directory. Give another --output"),
+    ):
+        before = {file: file.read_bytes() for file in folder.iterdir()}
+        with pytest.raises(ConfigError, match=f"is not empty and holds no evaluation: .*{said}"):
+            measure(store, model, output=str(folder))
+        assert {file: file.read_bytes() for file in folder.iterdir()} == before
+
+    made = tmp_path / "made"
+    made.mkdir()
+    (made / ".notes").touch()  # a hidden file is nobody's answer
+    for few in (rows[:20], rows):
+        measure(write(tmp_path / "few.parquet", few), model, output=str(made))
+        assert json.loads((made / "metrics.json").read_text())["rows"] == len(few)
+        assert pq.read_table(made / "rows.parquet").num_rows == len(few)
+
+
 def test_of_very_many_texts_the_share_is_estimated(
     rows: list[dict[str, Any]], make_model: MakeModel, tmp_path: Path
 ) -> None:

@@ -254,6 +254,25 @@ def test_a_forecast_of_another_run_is_refused_before_any_work(
 
 
 @pytest.mark.usefixtures("in_process")
+def test_a_forecast_is_written_over_a_forecast_and_nothing_else(
+    make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+) -> None:
+    store, model = make_store(files=1), make_model()
+    pq.write_table(pa.table({"text": ["bad"]}), tmp_path / "rows.parquet")
+    (tmp_path / "rows.jsonl").write_text('{"text": "bad"}\n{"text": "bed"}\n')
+    (tmp_path / "other.json").write_text('{"format": 1, "run": "bed"}')
+    for name in ("rows.parquet", "rows.jsonl", "other.json"):
+        before = (tmp_path / name).read_bytes()
+        with pytest.raises(ConfigError, match="exists already and is no forecast; name another file"):
+            w2vray.plan(store, model=model, output=tmp_path / name)
+        assert (tmp_path / name).read_bytes() == before
+    (tmp_path / "plan.json").touch()
+    for sample in (50, 100):
+        made = w2vray.plan(store, model=model, output=tmp_path / "plan.json", sample=sample)
+        assert Forecast.load(str(tmp_path / "plan.json")).sample_rows == made.sample_rows
+
+
+@pytest.mark.usefixtures("in_process")
 def test_a_run_with_a_forecast_is_the_run_without(make_store: MakeStore, make_model: MakeModel, tmp_path: Path) -> None:
     store, model, file = make_store(files=1), make_model(), tmp_path / "plan.json"
     w2vray.plan(store, model=model, output=file)

@@ -23,6 +23,7 @@ from w2vray.scoring.metrics import NO_LABEL, Metrics, MultiLabelMetrics, metrics
 from w2vray.scoring.repeats import Repeats
 from w2vray.settings.verbs import CalibrateSettings, EvaluateSettings
 from w2vray.stages import stage
+from w2vray.standing import instead, made_by_us
 from w2vray.store.description import ReadAs
 from w2vray.store.filters import parse_where
 from w2vray.store.label_reading import LabelReading, mended
@@ -37,6 +38,7 @@ __all__ = ["EvaluationSummary", "OpenedModel", "evaluate", "labelled_as_read", "
 
 _CONFUSIONS_SHOWN = 5
 PAGE = "report.html"
+METRICS = "metrics.json"
 _TEXTS_FOR_WORDS, _WORDS_SHOWN = 5000, 100
 """Texts that are looked through for words without a vector, and how many of those a page shows."""
 
@@ -272,12 +274,19 @@ def _folder(output: str) -> Path:
     """Look before the work whether files can be written into a folder that is there, or is to be made.
 
     Raises:
-        ConfigError: they cannot.
+        ConfigError: they cannot; or the folder holds something else than an earlier evaluation, such as a run with a
+            page of its own, or the labelled rows.
     """
     folder = Path(output)
     there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
     if not there.is_dir() or not os.access(there, os.W_OK):
         raise ConfigError(f"--output is {output!r}; allowed: a folder that can be written, or made ({there} cannot)")
+    held = sorted(path.name for path in folder.iterdir() if path.name[0] != ".") if folder.is_dir() else []
+    if held and (METRICS not in held or made_by_us(folder)):
+        some = ", ".join(held[:3]) + (f" and {len(held) - 3:,} more" if len(held) > 3 else "")
+        raise ConfigError(
+            f"--output {output!r} is not empty and holds no evaluation: {some}{instead(folder)}. Give another --output"
+        )
     return folder
 
 
@@ -290,7 +299,7 @@ def _write(summary: EvaluationSummary, folder: Path, rows: MeasuredRows) -> None
     text = json.dumps(summary.as_dict(), indent=2, ensure_ascii=False) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "metrics.json").write_text(text, encoding="utf-8")
+        (folder / METRICS).write_text(text, encoding="utf-8")
         rows.publish()
     except OSError as error:
         measured = f"accuracy {summary.metrics.accuracy:.4f}, macro-F1 {summary.metrics.macro_f1:.4f}"

@@ -266,12 +266,28 @@ def _writable(output: str) -> Path:
     """Look before the work whether the file can be written.
 
     Raises:
-        ConfigError: it cannot.
+        ConfigError: it cannot, or it is there and holds something else than a forecast.
     """
     file = Path(output).absolute()
     if file.is_dir() or not file.parent.is_dir() or not os.access(file.parent, os.W_OK):
         raise ConfigError(f"--output is {output!r}; allowed: a file in a folder that can be written")
+    if file.is_file() and file.stat().st_size and not _is_forecast(file):
+        raise ConfigError(
+            f"--output {output!r} exists already and is no forecast; name another file, or remove it first"
+        )
     return file
+
+
+def _is_forecast(file: Path) -> bool:
+    """Tell whether a file is a forecast, of this version or another."""
+    try:
+        with file.open("rb") as begun:
+            if begun.read(1) != b"{":  # the rest may be long
+                return False
+        stored = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return {"format", "run", "sample_places"} <= set(stored)
 
 
 def _write(made: Forecast, file: Path) -> None:

@@ -201,8 +201,8 @@ class EvaluateSettings:
         group="Model",
     )
     output: str | None = documented(
-        "Directory to write into: report.html, a page to read; metrics.json; and rows.parquet, with each row's place, "
-        "text, true and predicted label.",
+        "Directory to write, new or of an earlier evaluation: report.html, a page to read; metrics.json; and "
+        "rows.parquet, with each row's place, text, true and predicted label.",
         None,
         metavar="DIR",
         group="Output",
