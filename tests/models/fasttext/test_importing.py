@@ -154,6 +154,16 @@ def test_settings_that_cannot_be_are_named(at: int, value: int, tmp_path: Path) 
     assert str(tmp_path / "topics.bin") in refused(tmp_path / "topics.bin")
 
 
+@pytest.mark.parametrize(("field", "value"), [(5, 2), (10, 3), (10, 184_549_376)], ids=["words", "few", "many"])
+def test_ngrams_without_a_bucket_are_named(field: int, value: int, tmp_path: Path) -> None:
+    """Their rows would be sought among none."""
+    data = bytearray(written(tmp_path / "topics.bin").read_bytes())
+    struct.pack_into("<i", data, 8 + field * 4, value)
+    (tmp_path / "topics.bin").write_bytes(data)
+    assert "0 buckets, n-grams of" in refused(tmp_path / "topics.bin")
+    assert "such settings cannot be: the file is damaged" in refused(tmp_path / "topics.bin")
+
+
 def test_the_vectors_of_a_classifier_are_of_no_use_to_others(tmp_path: Path) -> None:
     imported(written(tmp_path / "topics.bin"), tmp_path / "model")
     with pytest.raises(VectorsError, match="belongs to a classifier of fastText"):

@@ -103,13 +103,15 @@ def _read(stream: ByteStream) -> FastTextClassifier:
         )
     if loss not in _LOSSES:
         raise VectorsError(f"{stream.path}: a loss of the number {loss}; known: {', '.join(map(str, _LOSSES))}")
-    if not 1 <= dim <= MAX_DIM or not 0 <= buckets < _MOST_BUCKETS or min(word_ngrams, shortest, longest) < 0:
+    if version == _NO_CHARACTER_NGRAMS:
+        longest = 0
+    without_rows = buckets == 0 and (longest > 0 or word_ngrams > 1)
+    allowed = 1 <= dim <= MAX_DIM and 0 <= buckets < _MOST_BUCKETS and min(word_ngrams, shortest, longest) >= 0
+    if not allowed or without_rows:
         raise VectorsError(
             f"{stream.path}: rows of {dim:,} numbers, {buckets:,} buckets, n-grams of {shortest} to {longest} "
             f"characters and {word_ngrams} words; such settings cannot be: the file is damaged"
         )
-    if version == _NO_CHARACTER_NGRAMS:
-        longest = 0
     words, labels, counts, pruned = _dictionary(stream, pruned_known=version is not None)
     bucket_rows = _bucket_rows(stream, pruned, buckets, len(words))
     quantised = version is not None and bool(read_numbers(stream, "<?")[0])
