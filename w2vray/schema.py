@@ -102,6 +102,19 @@ POSITION = (
 )
 """Where a row is: the first columns of scores and of rejected rows."""
 
+CHECKED_COLUMNS = (
+    "text",
+    "label",
+    "score",
+    "true_label",
+    SOURCE_FILE,
+    SOURCE_ROW,
+    "stratum",
+    "stratum_rows",
+    "run",
+)
+"""Of the file that `w2vray sample` writes: ``label`` is the model's, and ``true_label`` the person's."""
+
 DAMAGE_COLUMN = "w2vray.damage"
 """Why a row cannot be read, among the columns that are read; there only where a row cannot."""
 

@@ -19,7 +19,8 @@ from w2vray import cli
 from w2vray.cluster.score import score
 from w2vray.errors import ConfigError, CorpusError, RunError
 from w2vray.run.judging import RunEstimate, evaluate_run
-from w2vray.run.sampling import BELOW, COLUMNS, allocate, sample_run
+from w2vray.run.sampling import BELOW, allocate, sample_run
+from w2vray.schema import CHECKED_COLUMNS
 from w2vray.scoring.proportions import exact_interval, share_of_sample
 from w2vray.settings.checks import EvaluateRunSettings, SampleSettings
 from w2vray.settings.verbs import ScoreSettings
@@ -58,7 +59,7 @@ def read(file: Path) -> Lines:
 
 def fill(file: Path, lines: Lines, true: Callable[[dict[str, str]], str], *, delimiter: str = ",") -> Path:
     with file.open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.DictWriter(handle, COLUMNS, delimiter=delimiter)
+        writer = csv.DictWriter(handle, CHECKED_COLUMNS, delimiter=delimiter)
         writer.writeheader()
         writer.writerows({**line, "true_label": true(line)} for line in lines)
     return file
@@ -308,8 +309,8 @@ def test_a_file_that_is_not_of_the_run_is_refused(run: Path, change: Callable[[L
     ("text", "message"),
     [
         ("text,label\na,b\n", "has no column true_label, source_file, source_row, stratum, stratum_rows, run"),
-        (",".join(COLUMNS) + "\na,b\n", "line 2 has another number of cells than the header"),
-        (",".join(COLUMNS) + '\n"a', "is not CSV: line 1: unexpected end of data"),
+        (",".join(CHECKED_COLUMNS) + "\na,b\n", "line 2 has another number of cells than the header"),
+        (",".join(CHECKED_COLUMNS) + '\n"a', "is not CSV: line 1: unexpected end of data"),
     ],
     ids=["columns", "cells", "quote"],
 )

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from w2vray.errors import CorpusError
+from w2vray.schema import CHECKED_COLUMNS
 from w2vray.store.corpus_texts import corpus_texts
 from w2vray.store.description import ANY, ReadAs
 from w2vray.store.filters import parse_where
@@ -226,3 +227,12 @@ def _packed(data: bytes, ending: str) -> bytes:
     if ending == "gz":
         return gzip.compress(data)
     return bytes(pa.compress(data, "zstd", asbytes=True)) if ending == "zst" else data
+
+
+def test_the_models_own_labels_are_not_taken_for_true_ones(tmp_path: Path) -> None:
+    """A file of `sample` has both: its column label is what a run gave."""
+    file = tmp_path / "check.csv"
+    file.write_text(",".join(CHECKED_COLUMNS) + "\na film,good,0.9,bad,a.parquet,0,all,1,run\n", encoding="utf-8")
+    with pytest.raises(CorpusError, match="give --label-column true_label"):
+        labelled_units([str(file)], ("text",), "label")
+    assert len(labelled_units([str(file)], ("text",), "true_label").units) == 1

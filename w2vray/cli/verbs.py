@@ -6,6 +6,7 @@ Each imports what it needs when it is called, so that ``--help`` answers at once
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -111,6 +112,8 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
         lines.append(promised(summary.thresholds))
         tell_without_promise(output, summary.labels_without_promise)
     lines.append(_words_found(summary.tokens, summary.coverage))
+    if (page := Path(summary.model, "report.html")).exists():
+        lines.append(f"page: {page}")
     output.result(summary.as_dict(), *lines)
 
 

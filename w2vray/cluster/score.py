@@ -484,7 +484,7 @@ def _unlike(kept: float | None, rows: int, own: Thresholds) -> list[str]:
     line = (
         f"{kept:.1%} of the rows with a known word kept a label, and {own.kept:.1%} were expected to: these rows are "
         "not like those that the model's thresholds were chosen on, so the precision that they promise may not hold. "
-        "Check some by hand, and `calibrate` the model on them"
+        "Check some by hand (`w2vray sample`), and `calibrate` the model on their true labels"
     )
     return [line]
 

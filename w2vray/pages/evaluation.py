@@ -216,7 +216,7 @@ def _facts(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         "tokens with a vector": found.get("coverage"),
         "accuracy on rows that the training did not see": found.get("accuracy_elsewhere"),
         "calibration error": data["calibration"]["error"],
-        "the same by chance alone": data["calibration"]["by_chance"],
+        "calibration error by chance alone": data["calibration"]["by_chance"],
     }
     facts += [(name, f"{share:.1%}") for name, share in shares.items() if share is not None]
     counts = {

@@ -33,7 +33,7 @@ def run_page(data: Mapping[str, Any], *, made: Mapping[str, str] | None = None) 
 def _warnings(data: Mapping[str, Any]) -> list[str]:
     return [
         f"the store is not like the training set in {item['what']}: {item['name']} {item['distance']:.2f}, and up to "
-        f"{item['bound']:.2f} is taken as alike{_both(item)}. Check some rows by hand: w2vray sample"
+        f"{item['bound']:.2f} counts as alike{_both(item)}. Check some rows by hand: w2vray sample"
         for item in data["drift"]
         if item["drifted"]
     ]
@@ -53,11 +53,14 @@ def _facts(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     if data["coverage"] is not None:
         facts.append(("tokens with a vector", f"{data['coverage']:.1%}"))
         there = training.get("coverage")
-        facts.append(("in the training set", "the model does not say" if there is None else f"{there:.1%}"))
+        facts.append(("the same in the training set", "the model does not say" if there is None else f"{there:.1%}"))
     if training.get("accuracy") is not None:
         facts.append(("accuracy on the training's test rows", f"{training['accuracy']:.1%}"))
     if time := data.get("timing"):
-        facts += [("seconds of the last call", f"{time['seconds']:,.1f}"), ("rows of it", f"{time['rows']:,}")]
+        facts += [
+            ("seconds of the last call", f"{time['seconds']:,.1f}"),
+            ("rows of the last call", f"{time['rows']:,}"),
+        ]
         if time["seconds"]:
             facts.append(("rows a second", f"{time['rows'] / time['seconds']:,.0f}"))
     if data["units_looked_at"] < data["units"]:
@@ -168,9 +171,9 @@ def _drift(data: Mapping[str, Any]) -> list[Table]:
         )
         for item in data["drift"]
     ]
-    heads = ["what", "training set", "run", "distance", "it is", "bound", "so"]
-    note = "The bound of the labels has what chance gives added to it." if rows else ""
-    return [Table(title="Beside the training set", heads=heads, rows=rows, note=note)] if rows else []
+    heads = ["what", "training set", "run", "measure", "distance", "bound", "result"]
+    note = "The bound for labels includes what chance alone may give." if rows else ""
+    return [Table(title="Compared with the training set", heads=heads, rows=rows, note=note)] if rows else []
 
 
 def _left_out(data: Mapping[str, Any]) -> Section:

@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from w2vray.errors import CorpusError, RunError
 from w2vray.notebooks import as_html
 from w2vray.run.answers import FinishedRun, Given
-from w2vray.run.sampling import BELOW, COLUMNS
-from w2vray.schema import SOURCE_FILE, SOURCE_ROW
+from w2vray.run.sampling import BELOW
+from w2vray.schema import CHECKED_COLUMNS, SOURCE_FILE, SOURCE_ROW
 from w2vray.scoring.proportions import Share, share_of_sample
 from w2vray.settings.checks import EvaluateRunSettings
 from w2vray.store.label_reading import mended
@@ -152,7 +152,7 @@ def _read(name: str, run: FinishedRun) -> list[_Judged]:
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     before = csv.field_size_limit(len(text) + 1)  # a text may be longer than what the module allows
     try:
-        needed = [column for column in COLUMNS if column not in ("text", "score")]
+        needed = [column for column in CHECKED_COLUMNS if column not in ("text", "score")]
         if missing := [column for column in needed if column not in (reader.fieldnames or ())]:
             raise CorpusError(
                 f"{name} has no column {', '.join(missing)}; it has to be a file that `w2vray sample` wrote, with all "
@@ -200,8 +200,8 @@ def _require_same_run(lines: Sequence[_Judged], name: str, run: FinishedRun) -> 
 
 
 def _line(row: Mapping[str, str | None], name: str, number: int) -> _Judged:
-    values = {column: row.get(column) for column in COLUMNS}
-    if any(values[column] is None for column in COLUMNS if column in row) or None in row:
+    values = {column: row.get(column) for column in CHECKED_COLUMNS}
+    if any(values[column] is None for column in CHECKED_COLUMNS if column in row) or None in row:
         raise CorpusError(f"{name}: line {number} has another number of cells than the header; repair it")
     try:
         return _Judged(

@@ -24,24 +24,11 @@ import pyarrow.compute as pc
 from w2vray.errors import ConfigError, RunError
 from w2vray.notebooks import as_html
 from w2vray.run.answers import FinishedRun, Given
-from w2vray.schema import SOURCE_FILE, SOURCE_ROW, Status
+from w2vray.schema import CHECKED_COLUMNS, SOURCE_FILE, SOURCE_ROW, Status
 from w2vray.settings.checks import SampleSettings
 from w2vray.text.keys import mixed, name_key
 
-__all__ = ["BELOW", "COLUMNS", "SampleSummary", "allocate", "sample_run"]
-
-COLUMNS = (
-    "text",
-    "label",
-    "score",
-    "true_label",
-    SOURCE_FILE,
-    SOURCE_ROW,
-    "stratum",
-    "stratum_rows",
-    "run",
-)
-"""Of the file; ``true_label`` is the person's."""
+__all__ = ["BELOW", "SampleSummary", "allocate", "sample_run"]
 
 BELOW = "below the threshold"
 """The stratum of rows that are marked so: the run does not stand for their label."""
@@ -329,7 +316,7 @@ def _write(file: Path, lines: Sequence[dict[str, Any]]) -> None:
         ConfigError: it cannot be written.
     """
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\r\n")
+    writer = csv.DictWriter(text, CHECKED_COLUMNS, restval="", lineterminator="\r\n")
     writer.writeheader()
     writer.writerows(lines)
     try:

@@ -151,7 +151,7 @@ THRESHOLD_HELP = (
     "multi-label model gives every label whose score is at least this (default: 0.5), and marks no row. Overrides the "
     "model's own thresholds."
 )
-NO_THRESHOLD_HELP = "Leave the model's own thresholds aside, which --target-precision has given it."
+NO_THRESHOLD_HELP = "Ignore the model's own thresholds, which --target-precision has given it."
 TARGET_PRECISION_HELP = (
     "Choose thresholds so that at least this share of the labels that are kept is right, with --confidence, on rows "
     "like these; score and predict apply them. With several labels per row, it holds for each label."
@@ -196,7 +196,7 @@ class EvaluateSettings:
 
     labelled: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
     model: tuple[str, ...] = documented(
-        "Model directory. Repeat it to hold other models against the first, on the same rows.",
+        "Model directory. Repeat it to compare other models with the first, on the same rows.",
         metavar="MODEL",
         group="Model",
     )
@@ -448,7 +448,7 @@ class PredictSettings:
     threshold: float | None = documented(THRESHOLD_HELP, None)
     no_threshold: bool = documented(NO_THRESHOLD_HELP, False)
     explain: int | None = documented(
-        "Tell up to N pieces of each text that weighed most for its label or against it, in logits.", None, metavar="N"
+        "List up to N pieces of each text that weighed most for its label or against it, in logits.", None, metavar="N"
     )
     explain_method: str = documented(EXPLAIN_METHOD_HELP, "model", choices=EXPLAIN_METHODS)
 

@@ -31,7 +31,7 @@ def _of_types(files: Sequence[Description], schema: pa.Schema) -> list[str]:
         return []
     told = {name: kind for name, kind in zip(schema.names, schema.types, strict=True) if not pa.types.is_string(kind)}
     return [
-        f"column {name!r} of JSON Lines is read as {kind}, by the lines that were looked at"
+        f"column {name!r} of JSON Lines is read as {kind}, judging by the lines that were looked at"
         for name, kind in told.items()
     ]
 

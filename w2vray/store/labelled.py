@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from w2vray.errors import ConfigError
+from w2vray.errors import ConfigError, CorpusError
+from w2vray.schema import CHECKED_COLUMNS
 from w2vray.store.corpus import Corpus
 from w2vray.store.description import ANY, ReadAs
 from w2vray.store.filters import parse_where
@@ -50,6 +51,12 @@ def labelled_units(
     condition = parse_where(where) if where is not None else None
     columns = Columns(text_columns, tuple(condition.columns) if condition else (), (label_column,))
     corpus, found = whole_store(arguments, columns, where=condition, read_as=read_as, table_version=table_version)
+    for file in found.files:
+        if label_column == "label" and set(CHECKED_COLUMNS) <= set(file.schema.names):
+            raise CorpusError(
+                f"{file.file.name} is of `w2vray sample`: its column label is what the model said, and true_label "
+                "what a person did; give --label-column true_label"
+            )
     if found.multi_label and not separator_given:
         label_separator = None
     if label_separator is not None and found.multi_label:
