@@ -119,6 +119,7 @@ def archive(kind: str) -> bytes:
         ("b.bz2", bz2.compress(b"id,text\n1,bab\n"), "packed with bzip2"),
         ("b.db", b"SQLite format 3\0...", "an SQLite database"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "content",  # bytes of gzip say when they were made
 )
 def test_what_is_packed_beside_data_is_named_with_its_kind(
     name: str, content: bytes, kind: str, scored: Scored, tmp_path: Path
