@@ -88,6 +88,8 @@ def test_trainings_runs_and_proofs_show_what_they_came_to() -> None:
         curve=[],
         refit=None,
         temperatures=(),
+        thresholds=None,
+        labels_without_promise=(),
         **numbers,
     )
     page = trained._repr_html_()
@@ -96,7 +98,7 @@ def test_trainings_runs_and_proofs_show_what_they_came_to() -> None:
     assert row("to look at", "few words") in page
     assert page.index("<td>b</td><td>2</td>") < page.index("<td>a</td><td>1</td>")
     counts: dict[str, Any] = dict.fromkeys(
-        ("rows_in", "rows_scored", "rows_abstained", "rows_truncated", "rows_deleted"), 5
+        ("rows_in", "rows_scored", "rows_abstained", "rows_truncated", "rows_deleted", "rows_below_threshold"), 5
     )
     units: dict[str, Any] = dict.fromkeys(("units", "units_skipped", "units_failed", "rows_now"), 1)
     run = ScoreSummary(
@@ -104,6 +106,8 @@ def test_trainings_runs_and_proofs_show_what_they_came_to() -> None:
         **counts,
         **units,
         **numbers,
+        expected_kept=None,
+        kept=None,
         rows_rejected=2,
         rejected={"null_text": 2},
         seconds=1.0,

@@ -324,7 +324,7 @@ def test_a_foreign_format_version_is_named_with_the_one_that_is_read(model: Path
     """And what to do, which depends on which of the two is the newer."""
     edit(format_version=version)(model)
 
-    with pytest.raises(BundleError, match=rf"format version {version}; this version of w2vray reads 2 and 3: {remedy}"):
+    with pytest.raises(BundleError, match=rf"format version {version}; this version of w2vray reads 2 to 4: {remedy}"):
         Bundle.load(model)
 
 

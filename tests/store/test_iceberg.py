@@ -365,7 +365,7 @@ def test_damaged_metadata_refuse_the_table(
 def test_what_is_wrong_with_a_file_of_metadata_is_told(table: tuple[Table, Path]) -> None:
     newest_metadata(table[1]).write_text('{"format-version": 9}')
 
-    with pytest.raises(CorpusError, match=r"cannot be read: .*validation error.*: .*9"):
+    with pytest.raises(CorpusError, match="cannot be read: the format-version of its metadata is not 1, 2 or 3"):
         ids_of(table[1])
 
 

@@ -91,7 +91,7 @@ class Vectors:
                 raise VectorsError(f"{path / META}: dtype is {dtype!r}; expected one of {', '.join(DTYPES)}")
             of_features = meta.get("features") or {}
             feature_rows = int(of_features.get("rows", 0))
-            table = _map(path, "table", dtype, (rows + feature_rows, dim))
+            table = _map(path, "table", dtype, (rows + feature_rows if of_features else rows, dim))
             vocabulary = Vocabulary(
                 blob=_map(path, "words", "uint8", (meta["word_bytes"],)),
                 offsets=_map(path, "word_offsets", "int64", (rows + 1,)),
