@@ -40,8 +40,8 @@ Answer = Callable[
 
 __all__ = ["SCORING_VERSION", "TextScorer", "numeric_profile"]
 
-SCORING_VERSION = 6
-"""Raised when the same model gives another answer to the same text."""
+SCORING_VERSION = 7
+"""Raised when the same model gives another answer to the same text, or the same file other texts."""
 
 _WARMING = ["Caf\u00e9 e\u0301 a-b xyzzy \u6620\u753b"]
 _ONE_WORD = Ids(np.zeros(1, dtype=np.int32), np.arange(2), np.ones(1, dtype=np.int32), np.ones(1, dtype=np.int32))
