@@ -15,7 +15,7 @@ from w2vray.models.kinds import ModelSettings
 from w2vray.models.reading import Reading
 from w2vray.models.thresholds import Thresholds
 from w2vray.scoring.promises import choose_thresholds
-from w2vray.settings.verbs import DEFAULT_CONFIDENCE
+from w2vray.settings.choices import DEFAULT_CONFIDENCE
 from w2vray.store.labelled import Labelled
 from w2vray.store.places import absolute, without_secrets
 from w2vray.training.example_files import ExampleCounts

@@ -22,8 +22,8 @@ from w2vray.models.directory import OVERLAY, Bundle
 from w2vray.models.folding import Folded, fold
 from w2vray.scoring.answers import Scores, last_of_the_best, plain_answer
 from w2vray.scoring.metrics import NO_LABEL
+from w2vray.settings.answering import PROJECTION_CACHE
 from w2vray.settings.device import Device
-from w2vray.settings.verbs import PROJECTION_CACHE
 from w2vray.text.columns import blocks
 from w2vray.text.fast.looking_up import compiled
 from w2vray.text.given import given_texts
