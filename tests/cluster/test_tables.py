@@ -17,7 +17,8 @@ from tests.fixtures.tables import delete_delta_rows, delete_iceberg_rows, files_
 from w2vray.cluster.score import ScoreSummary, score
 from w2vray.errors import CorpusError, RunError
 from w2vray.run.verify import verify
-from w2vray.settings.verbs import ScoreSettings, VerifySettings
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.checks import VerifySettings
 
 MakeModel = Callable[..., Path]
 ReadParts = Callable[..., pa.Table]

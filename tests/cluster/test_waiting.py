@@ -10,7 +10,8 @@ from ray.data import DataContext
 
 from w2vray.cluster.evaluate import evaluate
 from w2vray.cluster.score import score
-from w2vray.settings.verbs import EvaluateSettings, ScoreSettings
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.labelled import EvaluateSettings
 
 HOUR = 3600
 

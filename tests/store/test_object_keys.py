@@ -15,7 +15,8 @@ from w2vray.cluster.score import score
 from w2vray.errors import CorpusError
 from w2vray.run.verify import verify
 from w2vray.schema import FileReason
-from w2vray.settings.verbs import ScoreSettings, VerifySettings
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.checks import VerifySettings
 from w2vray.store.corpus import find_corpus
 from w2vray.store.describing import describe_files
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2vray.settings.verbs import FAMILIES
+from w2vray.settings.choices import FAMILIES
 from w2vray.text.invisible import IGNORABLE, emoji_sequence, spellings, visible
 from w2vray.text.resolution import resolve
 from w2vray.text.tokens import family, tokenizer

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from w2vray.kernels.compiling import why_no_kernels
-from w2vray.settings.verbs import FAMILIES
+from w2vray.settings.choices import FAMILIES
 from w2vray.text.fast.looking_up import FastLookup
 from w2vray.text.lookup import Lookup
 from w2vray.text.markup import without_markup

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from w2vray.errors import BundleError
-from w2vray.settings.verbs import FAMILIES
+from w2vray.settings.choices import FAMILIES
 from w2vray.text.invisible import visible
 from w2vray.text.tokens import TokenRules, _pattern, family, tokenizer
 

@@ -37,7 +37,7 @@ from w2vray.run.writing_reports import write_run_report
 from w2vray.schema import MAY_PASS, FileReason
 from w2vray.scoring.device_scorer import DeviceScorer
 from w2vray.scoring.scorer import TextScorer
-from w2vray.settings.verbs import ScoreSettings
+from w2vray.settings.answering import ScoreSettings
 from w2vray.stages import detail, stage
 from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.failures import Failure

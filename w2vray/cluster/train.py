@@ -23,7 +23,14 @@ from w2vray.cluster.train_labels import (
 )
 from w2vray.cluster.train_summary import TrainSummary
 from w2vray.cluster.train_worker import WorkerConfig
-from w2vray.cluster.trained_model import fingerprint_of, history_of, model_config, thresholds_of, with_wide_part
+from w2vray.cluster.trained_model import (
+    fingerprint_of,
+    history_of,
+    model_config,
+    ngram_summary,
+    thresholds_of,
+    with_wide_part,
+)
 from w2vray.cluster.trained_page import write_model_page
 from w2vray.cluster.trainer import Progress, require_workers, run_trainer
 from w2vray.cluster.waiting import Note
@@ -237,6 +244,7 @@ def _train(
         epochs=len(curve),
         curve=curve,
         refit=refitted,
+        ngrams=ngram_summary(config, weights),
         temperatures=config.temperatures,
         thresholds=config.thresholds,
         labels_without_promise=[] if config.thresholds is None else config.thresholds.without_promise(labels),

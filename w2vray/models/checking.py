@@ -15,7 +15,7 @@ import numpy.typing as npt
 from w2vray.errors import BundleError
 from w2vray.models.directory import OVERLAY, REPLACED, Bundle
 from w2vray.models.wide.part import WIDE, misfit
-from w2vray.settings.verbs import SPECIAL_OOV
+from w2vray.settings.choices import SPECIAL_OOV
 from w2vray.vectors import Vectors
 
 __all__ = ["model_weights", "require_fitting", "tuned_rows"]

@@ -36,7 +36,7 @@ from w2vray.models.reading import Reading
 from w2vray.models.thresholds import Thresholds
 from w2vray.models.trained_texts import TRAINED_TEXTS, read_trained_texts, trained_texts_bytes
 from w2vray.models.wide.settings import WideSettings
-from w2vray.settings.verbs import OOV_CHOICES
+from w2vray.settings.choices import OOV_CHOICES
 from w2vray.standing import instead
 from w2vray.text.keys import TextSample
 from w2vray.text.tokens import TokenRules

@@ -24,8 +24,8 @@ from w2vray.models.folding import Folded, fold
 from w2vray.models.wide.part import WidePart
 from w2vray.scoring.answers import Scores, last_of_the_best, plain_answer
 from w2vray.scoring.metrics import NO_LABEL
+from w2vray.settings.answering import PROJECTION_CACHE
 from w2vray.settings.device import Device
-from w2vray.settings.verbs import PROJECTION_CACHE
 from w2vray.text.columns import blocks
 from w2vray.text.fast.looking_up import compiled
 from w2vray.text.given import given_texts
@@ -42,8 +42,8 @@ Answer = Callable[
 
 __all__ = ["SCORING_VERSION", "TextScorer", "numeric_profile"]
 
-SCORING_VERSION = 6
-"""Raised when the same model gives another answer to the same text."""
+SCORING_VERSION = 7
+"""Raised when the same model gives another answer to the same text, or the same file other texts."""
 
 _WARMING = ["Caf\u00e9 e\u0301 a-b xyzzy \u6620\u753b"]
 _ONE_WORD = Ids(np.zeros(1, dtype=np.int32), np.arange(2), np.ones(1, dtype=np.int32), np.ones(1, dtype=np.int32))

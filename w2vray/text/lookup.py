@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from w2vray.settings.verbs import SPECIAL_OOV
+from w2vray.settings.choices import SPECIAL_OOV
 from w2vray.text.given import given_texts
 from w2vray.text.pieces import Pieces
 from w2vray.text.resolution import Resolution, resolve

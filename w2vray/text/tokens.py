@@ -46,7 +46,7 @@ from itertools import chain
 from typing import Any, Literal, Self
 
 from w2vray.errors import BundleError
-from w2vray.settings.verbs import FAMILIES
+from w2vray.settings.choices import FAMILIES
 from w2vray.text.invisible import JOINERS, emoji_sequence, ranges, visible
 from w2vray.text.markup import without_markup
 from w2vray.text.tracing import T, Traced, normalized

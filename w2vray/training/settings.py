@@ -11,22 +11,8 @@ from typing import Any
 from w2vray.errors import ConfigError
 from w2vray.models import kinds
 from w2vray.models.wide.settings import LEAST_BITS, MOST_BITS
-from w2vray.settings.verbs import (
-    CONFIDENCE_HELP,
-    CORPUS_HELP,
-    DELIMITER_HELP,
-    FORMAT_HELP,
-    LABEL_COLUMN_HELP,
-    LABEL_SEPARATOR_HELP,
-    LABEL_STRIP_HELP,
-    OOV_CHOICES,
-    PER_LABEL_HELP,
-    STORE_FORMATS,
-    STRIP_HTML_HELP,
-    TABLE_VERSION_HELP,
-    TARGET_PRECISION_HELP,
-    TEXT_COLUMN_HELP,
-    UNLABELLED_HELP,
+from w2vray.settings.choices import OOV_CHOICES, STORE_FORMATS
+from w2vray.settings.fields import (
     documented,
     require,
     require_choices,
@@ -35,6 +21,21 @@ from w2vray.settings.verbs import (
     require_promise,
     require_text_columns,
     require_version,
+)
+from w2vray.settings.wording import (
+    CONFIDENCE_HELP,
+    CORPUS_HELP,
+    DELIMITER_HELP,
+    FORMAT_HELP,
+    LABEL_COLUMN_HELP,
+    LABEL_SEPARATOR_HELP,
+    LABEL_STRIP_HELP,
+    PER_LABEL_HELP,
+    STRIP_HTML_HELP,
+    TABLE_VERSION_HELP,
+    TARGET_PRECISION_HELP,
+    TEXT_COLUMN_HELP,
+    UNLABELLED_HELP,
 )
 
 __all__ = ["DEFAULT_VALIDATION_SHARE", "TrainSettings"]

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from w2vray.artefacts import plain_file, read_json
 from w2vray.errors import BundleError, VectorsError
-from w2vray.settings.verbs import DTYPES
+from w2vray.settings.choices import DTYPES
 from w2vray.standing import instead
 from w2vray.text.features import FeatureLookup, Features
 from w2vray.text.lookup import Lookup

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from w2vray.errors import VectorsError
+from w2vray.settings.fields import flag
 from w2vray.settings.vectors import ImportSettings
-from w2vray.settings.verbs import flag
 from w2vray.text import tokens
 from w2vray.vectors.directory import Vectors
 from w2vray.vectors.families import FIRST_WORDS, FamilyGuess, guess_family

@@ -14,7 +14,7 @@ from w2vray.text.lookup import Ids
 from w2vray.text.word_ngrams import NgramCounts
 
 SETTINGS = WideSettings(longest=2, bits=10, main=0.5, wide=2.0)
-TWO_BUCKETS = {
+TWO_BUCKETS: dict[str, npt.NDArray[Any]] = {
     "buckets_F": np.array([9, 3], dtype=np.int32),
     "idf_F": np.array([2.0, 1.0], dtype=np.float32),
     "rows_RC": np.array([[2.0, -2.0]], dtype=np.float16),

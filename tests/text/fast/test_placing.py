@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.fixtures import static_models
 from tests.fixtures.hostile_texts import hostile_texts
 from w2vray.kernels.compiling import why_no_kernels
-from w2vray.settings.verbs import FAMILIES
+from w2vray.settings.choices import FAMILIES
 from w2vray.text.fast.looking_up import FastLookup
 from w2vray.text.lookup import Lookup
 from w2vray.text.pieces import Pieces
