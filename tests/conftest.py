@@ -30,6 +30,7 @@ pytest_plugins = [
     "tests.fixtures.rays",
     "tests.fixtures.real",
     "tests.fixtures.stores",
+    "tests.fixtures.table_rows",
     "tests.fixtures.trainings",
     "tests.fixtures.simulated",
 ]

@@ -271,7 +271,7 @@ def test_a_run_shows_what_thresholds_promise_and_expect_beside_what_was_kept(
     assert f"<dd>{summary.kept:.1%}</dd>" in page
     assert "<dd>80.0%</dd>" in page
     for name, options in (("own", {"threshold": 0.7}), ("none", {"no_threshold": True})):
-        w2vray.score(store, model=model, output=tmp_path / name, **options)  # type: ignore[arg-type]
+        w2vray.score(store, model=model, output=tmp_path / name, **options)
         assert data_of(tmp_path / name)["promise"] is None
 
 

@@ -200,6 +200,18 @@ def test_a_file_that_cannot_be_read_is_named_and_nothing_is_left_out_in_silence(
             read(store)
 
 
+def test_labels_of_lines_are_what_most_lines_have_and_the_others_are_told(store: Path) -> None:
+    """One list among strings makes no label of the quotes that JSON has around them."""
+    store.mkdir()
+    labels = ['"pos"', '"neg"', '["pos", "neg"]', '"caf\\u00e9"', "null"]
+    lines = [f'{{"text": "bab {row}", "label": {label}}}\n' for row, label in enumerate(labels)]
+    (store / "a.jsonl").write_text("".join(lines))
+
+    rows, _ = labelled(store)
+
+    assert rows == [("bab 0", "pos"), ("bab 1", "neg"), ("bab 3", "café"), ("bab 4", None), (None, None)]
+
+
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "csv.gz", "jsonl.zst"])
 def test_texts_of_lines_are_those_of_parquet(tmp_path: Path, ending: str) -> None:
     rows = [{"text": f'bab {row}, "dab"\nü 😀' if row % 3 else "", "label": "a"} for row in range(40)]

@@ -86,14 +86,18 @@ def run_data(run: FinishedRun, training: Mapping[str, Any] | None) -> dict[str, 
     return {**data, "drift": drift(data)}
 
 
-def _promise(run: FinishedRun, training: Mapping[str, Any] | None) -> dict[str, float] | None:
+def _promise(run: FinishedRun, training: Mapping[str, Any] | None) -> dict[str, float | None] | None:
     """Return what the thresholds promise and expect, and what was kept; None where the run went without them."""
     options, promise = run.identity["options"], (training or {}).get("promise")
     names = ("rows_scored", "rows_abstained", "rows_below_threshold")
-    counts = [run.totals.get(name) for name in names]
-    if not promise or None in counts or options.get("threshold") is not None or options.get("no_threshold"):
+    if (
+        not promise
+        or not run.totals.keys() >= set(names)
+        or options.get("threshold") is not None
+        or options.get("no_threshold")
+    ):
         return None
-    scored, abstained, below = counts
+    scored, abstained, below = (int(run.totals[name]) for name in names)
     rows = rows_with_evidence(scored, abstained, below, multi_label=run.multi_label)
     return {
         **{name: promise[name] for name in ("precision", "confidence")},

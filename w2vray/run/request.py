@@ -91,7 +91,7 @@ class Request:
             limits=TextLimits(
                 max_bytes=settings.max_bytes, truncate=settings.truncate, null_as_empty=settings.null_as_empty
             ),
-            read_as=ReadAs.of(settings),
+            read_as=ReadAs.of(settings, text_columns),
             answer=answer,
             limit=settings.limit,
             table_version=settings.table_version,

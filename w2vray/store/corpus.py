@@ -105,7 +105,8 @@ def find_corpus(arguments: Sequence[str], versions: Mapping[int, int] | None = N
             tables[index] = table
         if not found:
             what = f"{table} has" if table else f"{without_secrets(argument)} holds"
-            raise CorpusError(f"{what} no file; {'; '.join(own.lines()) or 'it is empty'}")
+            slash = "" if table or isinstance(store, fs.LocalFileSystem) else ", or an object whose key ends in a slash"
+            raise CorpusError(f"{what} no file; {'; '.join(own.lines()) or f'it is empty{slash}'}")
         stores.append(store)
         same = next(number for number, other in enumerate(stores) if other.equals(store))
         for real, file in found.items():

@@ -122,6 +122,7 @@ def placed_tokens(rules: TokenRules, text: str) -> tuple[Traced, list[tuple[int,
     """Return a text as it is split, traced to how it was written, and where in it each token starts and ends.
 
     Example:
+        >>> from w2vray.text.rules import family
         >>> text, (first, second) = placed_tokens(family("plain", strip_html=True), "A&amp;B")
         >>> text.text[slice(*second)], text.span(*second)
         ('b', (6, 7))
