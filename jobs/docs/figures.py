@@ -295,7 +295,7 @@ def speed_of_formats_again() -> str:
     told = ", ".join(f"{what} {seconds:.0f}" for what, seconds in cpu.items())
     most = max(cpu.values()) / cpu["parquet"]
     return (
-        f"Once more, with kernels that had been compiled, and with more and more work beside it (load 5 to 20): {told} CPU "
+        f"Once more, with kernels that had been compiled, and with more work beside it (load 5 to 20): {told} CPU "
         f"seconds, at most {most:.1f} times Parquet's.\n"
     )
 
