@@ -108,6 +108,12 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
             f"epoch {best['epoch']} of {summary.epochs} was best: validation loss {best['validation_loss']:.4f}, "
             f"accuracy {best['validation_accuracy']:.4f}"
         )
+    if summary.ngrams is not None:
+        found = summary.ngrams
+        lines.append(
+            f"n-grams of up to {counted(found.longest, 'word')}: {found.kept:,} buckets of {found.buckets:,} seen; "
+            f"their logits times {found.wide:.3g} are added to those of {settings.model} times {found.main:.3g}"
+        )
     if summary.test is not None:
         lines.append(_on_test(summary.test))
     if summary.thresholds is not None:

@@ -36,6 +36,7 @@ def model_card(config: "ModelConfig") -> str:
                 "Vectors' fingerprint": f"`{config.vectors_fingerprint[:16]}`",
                 "Token rules": config.rules.name,
                 "Words without a vector": config.oov,
+                "N-grams of words": _ngrams(config),
             },
         ),
         _lines(
@@ -97,10 +98,21 @@ def _options(config: "ModelConfig") -> str:
     return ", ".join(f"{name} {value}" for name, value in stored.items())
 
 
+def _ngrams(config: "ModelConfig") -> str:
+    wide = config.wide
+    if wide is None:
+        return ""
+    return (
+        f"up to {wide.longest}, in {1 << wide.bits:,} buckets; the logits are those of {config.model} times "
+        f"{wide.main:.3g} and of the n-grams times {wide.wide:.3g}"
+    )
+
+
 def _calibration(config: "ModelConfig") -> str:
     """Return what the probabilities are worth."""
     if not config.temperatures:
-        return "not calibrated"
+        by_weights = "calibrated on rows that were not learnt from, by the weights of both parts"
+        return "not calibrated" if config.wide is None else by_weights
     least, most = min(config.temperatures), max(config.temperatures)
     told = f"temperature {least:.3g}" if least == most else f"temperatures {least:.3g} to {most:.3g}"
     return f"calibrated on rows that were not learnt from ({told})"

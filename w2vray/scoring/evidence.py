@@ -61,6 +61,10 @@ def require_evidence(bundle: Bundle, method: str) -> None:
             f"the evidence of a model of the kind {bundle.config.model} cannot be told: it reads n-grams that overlap, "
             "and no words that could be weighed or left out"
         )
+    if bundle.config.wide is not None:
+        raise ConfigError(
+            "the evidence of a model with n-grams cannot be told; train one without --ngrams where people ask why"
+        )
     if method == "model" and bundle.config.kind.evidence is None:
         raise ConfigError(
             f"the model {bundle.config.model} does not tell which words decided; --explain-method occlusion finds out "
