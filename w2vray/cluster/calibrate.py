@@ -203,7 +203,7 @@ def _left_behind(model: OpenedModel, settings: CalibrateSettings) -> Iterator[st
     if had is not None and settings.target_precision is None:
         yield (
             f"the thresholds of {model.name} are left behind: what they promise holds for its own probabilities. Give "
-            f"--target-precision {had.precision:g} to choose new ones by these rows"
+            f"--target-precision {had.precision} to choose new ones by these rows"
         )
 
 
