@@ -1,5 +1,6 @@
 """Delta Lake tables are read by their log: the same rows as if they were written as Parquet, and no others."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, TableFeatures, write_deltalake
 
-from tests.fixtures.table_rows import ids_of, rows_of, texts
+from tests.fixtures.table_rows import ids_of, rows_of, texts, values_of
 from tests.fixtures.tables import commit, delete_delta_rows
 from w2vray.errors import CorpusError
 from w2vray.store.corpus import find_corpus, shared_files
@@ -117,6 +118,21 @@ def test_rows_that_a_deletion_vector_deletes_are_not_read(tmp_path: Path, inline
     assert [row[ROW_COLUMN] for row in rows_of(table, places=True) if row["id"] in {1, 6, 98}] == [1, 6, 98]
 
 
+@pytest.mark.parametrize("inline", [True, False])
+def test_rows_are_deleted_from_partitions_of_any_name_and_again(tmp_path: Path, inline: bool) -> None:
+    table = tmp_path / "a table of 50%"
+    keys = ["a b%/ü"] * 3 + ["x=1"] * 2 + [None]
+    write_deltalake(
+        table, texts(0, 6, k=keys), partition_by=["k"], configuration={"delta.enableDeletionVectors": "true"}
+    )
+    for number, rows in ((3, [1]), (2, [0]), (1, [0]), (3, [1, 2])):
+        delete_delta_rows(table, number, rows, inline=inline)
+
+    assert values_of(table, "k") == [("a b%/ü",), ("x=1",)]
+    assert ids_of(table) == [0, 4]
+    assert ids_of(table, version=3) == [0, 2, 4]
+
+
 def test_a_deletion_vector_that_cannot_be_read_refuses_the_table(tmp_path: Path) -> None:
     write_deltalake(tmp_path / "t", texts(0, 100), configuration={"delta.enableDeletionVectors": "true"})
     delete_delta_rows(tmp_path / "t", 100, [1])
@@ -144,6 +160,25 @@ def test_a_file_of_another_size_than_the_log_says_is_refused(table: Path) -> Non
         handle.write(b"x")
 
     with pytest.raises(CorpusError, match=r"it has [\d,]+ bytes; by the log of version 3 of the Delta Lake table"):
+        ids_of(table)
+
+
+def test_a_log_at_which_the_library_panics_is_refused(tmp_path: Path) -> None:
+    write_deltalake(tmp_path / "t", texts(0, 100), configuration={"delta.enableDeletionVectors": "true"})
+    delete_delta_rows(tmp_path / "t", 100, [1], inline=True)
+    log = tmp_path / "t" / "_delta_log" / f"{1:020}.json"
+    log.write_text(re.sub('"pathOrInlineDv": "[^"]*"', '"pathOrInlineDv": ""', log.read_text()))
+
+    with pytest.raises(CorpusError, match=r"t is a Delta Lake table that cannot be read: its log is damaged \("):
+        ids_of(tmp_path / "t")
+
+
+def test_a_file_that_no_path_can_name_is_refused(table: Path) -> None:
+    commit(
+        table, {"add": {"path": "a%00b", "partitionValues": {}, "size": 1, "modificationTime": 1, "dataChange": True}}
+    )
+
+    with pytest.raises(CorpusError, match="has a file whose name holds a character of value zero"):
         ids_of(table)
 
 

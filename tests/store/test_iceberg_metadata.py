@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyiceberg.table import Table
@@ -172,6 +173,15 @@ def test_a_hint_that_names_an_older_file_of_a_catalog_is_refused(table: tuple[Ta
 
     with pytest.raises(CorpusError, match=f"and {newest.name} is newer by its number, and only its catalog knows"):
         ids_of(place)
+
+
+@pytest.mark.parametrize("change", [{"sort-orders": [{"order-id": 0, "fields": [None]}]}, {"schemas": [None]}], ids=str)
+def test_metadata_of_another_shape_refuse_the_table(table: tuple[Table, Path], change: dict[str, Any]) -> None:
+    last = newest_metadata(table[1])
+    last.write_text(json.dumps(json.loads(last.read_text()) | change))
+
+    with pytest.raises(CorpusError, match="t is an Iceberg table that cannot be read"):
+        ids_of(table[1])
 
 
 def test_a_snapshot_whose_columns_are_lost_is_refused(table: tuple[Table, Path]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from w2vray.text.lookup import Lookup
-from w2vray.text.tokens import family
+from w2vray.text.rules import family
 from w2vray.text.vocabulary import MISSING, Vocabulary, hash_words
 from w2vray.text.word_ngrams import NGRAM_FACTOR, SPREAD, NgramCounts, WordNgrams, hashes_of
 

@@ -4,7 +4,6 @@ Each imports what it needs when it is called, so that ``--help`` answers at once
 """
 
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -270,17 +269,12 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
     """Classify every row of a store."""
     settings = ScoreSettings(**arguments)
     from w2vray.cluster.score import score as score_store
+    from w2vray.run.pace import Pace
 
-    begun: list[tuple[float, int]] = []  # when the first units were done, and their rows: the start tells no speed
+    pace = Pace()
 
     def show(done: int, total: int, rows: int) -> None:
-        now = time.monotonic()
-        if not begun and rows:
-            begun.append((now, rows))
-        speed = ""
-        if begun and now > begun[0][0] and rows > begun[0][1]:
-            speed = f", {(rows - begun[0][1]) / (now - begun[0][0]):,.0f} rows/s"
-        update(done, total, f"units, {counted(rows, 'row')}{speed}")
+        update(done, total, f"units, {counted(rows, 'row')}{_speed(pace.at(rows))}")
 
     with output.progress("scoring") as update:
         summary = score_store(settings, address=address, progress=show, note=output.note)
@@ -304,7 +298,7 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
         f"{summary.run}: {counted(summary.rows_in, 'row')} in, {summary.rows_scored:,} scored "
         f"({summary.rows_abstained:,} of them abstained), {summary.rows_rejected:,} rejected{_why(summary.rejected)}",
         f"{counted(done, 'unit')} done now, {summary.units_skipped:,} before, {summary.units_failed:,} failed, "
-        f"in {summary.seconds:.1f} s",
+        f"in {summary.seconds:.1f} s{_speed(summary.rows_per_second)}",
         *kept_beside_expected(summary.expected_kept, summary.kept),
         _words_found(summary.tokens, summary.coverage),
         *([] if summary.forecast is None else summary.forecast["lines"]),
@@ -312,6 +306,10 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
         _completeness(summary.left_out, accepted=summary.gaps_accepted),
     )
     return summary.exit_code
+
+
+def _speed(rows_per_second: float | None) -> str:
+    return "" if rows_per_second is None else f", {rows_per_second:,.0f} rows/s"
 
 
 def _why(rejected: Mapping[str, int]) -> str:

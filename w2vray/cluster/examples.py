@@ -27,7 +27,7 @@ from w2vray.text.columns import Texts, blocks, read_texts
 from w2vray.text.keys import is_among, mixed, text_keys
 from w2vray.text.lookup import Ids
 from w2vray.text.patient import PatientLookup
-from w2vray.text.tokens import TokenRules
+from w2vray.text.rules import TokenRules
 from w2vray.text.word_ngrams import NgramCounts, WordNgrams
 from w2vray.training.example_files import ExampleCounts, ExampleFile
 

@@ -87,7 +87,7 @@ def thresholds_of(settings: TrainSettings, config: ModelConfig, held_out: Mappin
     assert settings.target_precision is not None, "it is asked for"
     if held_out is None:
         raise CorpusError(
-            f"--target-precision {settings.target_precision:g}: there are too few rows to leave any out of the "
+            f"--target-precision {settings.target_precision}: there are too few rows to leave any out of the "
             "training, and those that it learnt from tell nothing; give more rows, or leave it out"
         )
     answers = HeldOutAnswers.from_state(held_out)

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from w2vray.models.thresholds import spelled_share
+
 if TYPE_CHECKING:
     from w2vray.models.directory import ModelConfig
 
-__all__ = ["model_card"]
+__all__ = ["model_card", "promise_of"]
 
 _LABELS_SHOWN = 20
 USE = """## Use it
@@ -51,7 +53,7 @@ def model_card(config: "ModelConfig") -> str:
                 "Versions": ", ".join(f"{name} {number}" for name, number in _mapping(history.get("versions")).items()),
             },
         ),
-        _lines("How good it is", {**_measured(history), "Probabilities": _calibration(config), **_promise(config)}),
+        _lines("How good it is", {**_measured(history), "Probabilities": _calibration(config), **promise_of(config)}),
         USE,
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -118,7 +120,7 @@ def _calibration(config: "ModelConfig") -> str:
     return f"calibrated on rows that were not learnt from ({told})"
 
 
-def _promise(config: "ModelConfig") -> dict[str, str]:
+def promise_of(config: "ModelConfig") -> dict[str, str]:
     """Return what the model's thresholds promise."""
     found = config.thresholds
     if found is None:
@@ -126,9 +128,10 @@ def _promise(config: "ModelConfig") -> dict[str, str]:
     of_each = "of each label that is kept" if len(found.values) > 1 else "of the labels that are kept"
     missing = found.without_promise(config.labels)
     told = f"; never kept, because the rows did not suffice: {_labels(missing)}" if missing else ""
+    sure = f"with {spelled_share(found.confidence)} confidence"
     return {
-        "Thresholds": f"at least {found.precision:.4g} {of_each} are right, with {found.confidence:.4g} confidence, on "
-        f"rows like the {found.rows:,} that they were chosen on; {found.kept:.1%} of those kept a label{told}"
+        "Thresholds": f"at least {spelled_share(found.precision)} {of_each} are right, {sure}, on rows like the "
+        f"{found.rows:,} that they were chosen on; {found.kept:.1%} of those kept a label{told}"
     }
 
 

@@ -39,7 +39,7 @@ from w2vray.models.wide.settings import WideSettings
 from w2vray.settings.choices import OOV_CHOICES
 from w2vray.standing import instead
 from w2vray.text.keys import TextSample
-from w2vray.text.tokens import TokenRules
+from w2vray.text.rules import TokenRules
 from w2vray.vectors import Vectors
 
 __all__ = ["Bundle", "ModelConfig", "save_bundle"]

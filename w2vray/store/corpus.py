@@ -186,6 +186,8 @@ def _expand(
 
 def _files_of(table: Table, store: fs.FileSystem, path: str, root: int) -> tuple[dict[str, SourceFile], Table]:
     """Find a table's files by where they really are, and say in the table which are gone."""
+    if odd := next((name for name in table.files if "\0" in name), None):
+        raise CorpusError(f"{table} has a file whose name holds a character of value zero, which no path has: {odd!r}")
     there = look_up(store, path, table.files)
     found: dict[str, SourceFile] = {}
     for name, file in table.files.items():

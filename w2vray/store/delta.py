@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -64,12 +65,13 @@ def read_delta(place: str, store: fs.FileSystem, path: str, version: int | None)
     if version is not None and version not in there:
         raise CorpusError(f"{named} has no version {version}; its log has {_spelled(there)}")
     try:
-        found = deltalake.DeltaTable(_location(place, store, path), version, _storage_options(place))
-        _require_known(named, found)
-        actions = pa.table(found.get_add_actions())
-        deleted = _deleted(found)
-        columns: pa.Schema = pa.schema(found.schema())
-        mode = found.metadata().configuration.get(_MAPPING, "none")
+        with _panics_as_errors():
+            found = deltalake.DeltaTable(_location(place, store, path), version, _storage_options(place))
+            _require_known(named, found)
+            actions = pa.table(found.get_add_actions())
+            deleted = _deleted(found)
+            columns: pa.Schema = pa.schema(found.schema())
+            mode = found.metadata().configuration.get(_MAPPING, "none")
     except (DeltaError, OSError, ValueError, pa.ArrowException) as error:
         if (plain := _plain_table(named, store, path, version)) is not None:
             return plain
@@ -92,6 +94,17 @@ def read_delta(place: str, store: fs.FileSystem, path: str, version: int | None)
             for name, size, values in zip(names, actions["size_bytes"].to_pylist(), _constants(actions), strict=True)
         },
     )
+
+
+@contextmanager
+def _panics_as_errors() -> Iterator[None]:
+    """Turn a panic of the library, which is written in Rust, into an error: it is no ``Exception``, and has no name."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":
+            raise ValueError(f"its log is damaged ({first_line(str(error))})") from error
+        raise
 
 
 def _plain_table(named: str, store: fs.FileSystem, path: str, version: int | None) -> Table | None:

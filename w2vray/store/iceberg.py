@@ -39,6 +39,7 @@ _DAMAGED = (
     LookupError,
     EOFError,
     AssertionError,
+    AttributeError,
     TypeError,
     ArithmeticError,
     NotImplementedError,

@@ -21,7 +21,8 @@ from w2vray.settings.choices import SPECIAL_OOV
 from w2vray.text.given import given_texts
 from w2vray.text.pieces import Pieces
 from w2vray.text.resolution import Resolution, resolve
-from w2vray.text.tokens import TokenRules, rewriter, tokenizer
+from w2vray.text.rules import TokenRules
+from w2vray.text.tokens import rewriter, tokenizer
 from w2vray.text.vocabulary import MISSING, Vocabulary
 from w2vray.text.word_ngrams import NgramCounts, WordNgrams, hashes_of
 

@@ -31,7 +31,7 @@ from w2vray.standing import instead
 from w2vray.text.features import FeatureLookup, Features
 from w2vray.text.lookup import Lookup
 from w2vray.text.pieces import Pieces
-from w2vray.text.tokens import TokenRules
+from w2vray.text.rules import TokenRules
 from w2vray.text.vocabulary import MISSING, Vocabulary
 from w2vray.text.word_ngrams import WordNgrams
 from w2vray.vectors.ngrams import NGrams

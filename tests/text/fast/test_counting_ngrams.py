@@ -11,7 +11,7 @@ from w2vray.kernels.compiling import why_no_kernels
 from w2vray.text.fast import counting_ngrams
 from w2vray.text.fast.looking_up import FastLookup
 from w2vray.text.lookup import Ids, Lookup
-from w2vray.text.tokens import family
+from w2vray.text.rules import family
 from w2vray.text.vocabulary import MISSING, Vocabulary
 from w2vray.text.word_ngrams import WordNgrams
 
