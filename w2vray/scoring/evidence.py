@@ -31,7 +31,7 @@ from w2vray.text.spans import PlacedIds, look_up_places
 if TYPE_CHECKING:
     from w2vray.scoring.scorer import TextScorer
 
-__all__ = ["TextEvidence", "evidence_of", "require_evidence"]
+__all__ = ["TextEvidence", "evidence_of", "require_evidence", "tells_evidence"]
 
 _TEXTS_AT_ONCE = 256
 _IDS_AT_ONCE = 1 << 18
@@ -50,6 +50,11 @@ class TextEvidence:
     weight: float
 
 
+def tells_evidence(bundle: Bundle) -> bool:
+    """Tell whether a model says by itself which words decided."""
+    return bundle.config.kind.evidence is not None and not bundle.config.rules.features
+
+
 def require_evidence(bundle: Bundle, method: str) -> None:
     """Check that a model tells its evidence by a method.
 
@@ -61,7 +66,7 @@ def require_evidence(bundle: Bundle, method: str) -> None:
             f"the evidence of a model of the kind {bundle.config.model} cannot be told: it reads n-grams that overlap, "
             "and no words that could be weighed or left out"
         )
-    if method == "model" and bundle.config.kind.evidence is None:
+    if method == "model" and not tells_evidence(bundle):
         raise ConfigError(
             f"the model {bundle.config.model} does not tell which words decided; --explain-method occlusion finds out "
             "by leaving out one word after another"
