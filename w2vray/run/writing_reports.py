@@ -22,6 +22,7 @@ from w2vray.store.places import absolute, is_uri
 __all__ = ["DATA", "PAGE", "ReportSummary", "make_report", "write_model_report", "write_run_report"]
 
 PAGE, DATA = "report.html", "report.json"
+_TOLD = ("timing", "missing_words")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ def write_run_report(
     finished: FinishedRun,
     corpus: Corpus | None,
     training: Mapping[str, Any] | None,
-    timing: Mapping[str, Any] | None,
+    told: Mapping[str, Any],
 ) -> ReportSummary:
     """Count, and write both files.
 
@@ -50,7 +51,8 @@ def write_run_report(
         finished: the same, read.
         corpus: the store; None where it cannot be read any more: then the page has no examples.
         training: what the model knows of its training set.
-        timing: what the last call took.
+        told: what nobody can count again from the run alone: what the last call took (``timing``), and the words
+            without a vector (``missing_words``).
 
     Raises:
         RunError: a part cannot be read, or the files cannot be written.
@@ -59,7 +61,7 @@ def write_run_report(
 
     data = {
         **run_data(finished, training),
-        "timing": timing,
+        **{name: told.get(name) for name in _TOLD},
         "examples": [] if corpus is None else _some(finished, corpus),
     }
     page = run_page(data, made=_made()).render()
@@ -122,7 +124,7 @@ def make_report(settings: ReportSettings) -> ReportSummary:
             raise
         corpus = None  # it was moved, or its keys are not known: the page has no examples then
     with only_writer(finished.directory), finished.directory.drafting() as drafts:
-        return write_run_report(RunDirectory(place, drafts), finished, corpus, training, before.get("timing"))
+        return write_run_report(RunDirectory(place, drafts), finished, corpus, training, before)
 
 
 def _before(run: RunDirectory) -> dict[str, Any]:
