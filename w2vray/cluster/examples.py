@@ -28,13 +28,13 @@ from w2vray.text.keys import is_among, mixed, text_keys
 from w2vray.text.lookup import Ids
 from w2vray.text.patient import PatientLookup
 from w2vray.text.tokens import TokenRules
-from w2vray.training.example_files import ExampleCounts, ExampleFile
+from w2vray.training.example_files import ExampleCounts, ExampleFile, Places
 
 __all__ = ["ExampleReader", "ReadingJob", "labels_as_lists", "read_examples"]
 
 Progress = Callable[[int, int | None, str], None]
 
-_FORMAT = 5
+_FORMAT = 6
 """Of what lies in a folder of example files: those of another one are made anew."""
 
 _ROWS = pa.schema(
@@ -273,6 +273,9 @@ class _Made:
         return ids_L
 
 
+_RowsOfAFile = tuple[str, npt.NDArray[np.int64]]
+
+
 class _Usable:
     """The rows of a unit that can be learnt from: those with a label, and at least one known word.
 
@@ -285,6 +288,7 @@ class _Usable:
         self.train: list[pa.RecordBatch] = []
         self.validation: list[pa.RecordBatch] = []
         self.keys: list[npt.NDArray[np.uint64]] = [np.empty(0, dtype=np.uint64)]
+        self.places: tuple[list[_RowsOfAFile], list[_RowsOfAFile]] = ([], [])  # of both kinds of rows
 
     def add_test(self, labels: pa.ListArray) -> None:
         """Count rows that are kept for the test."""
@@ -301,6 +305,12 @@ class _Usable:
         validation = usable.filter(usable["validation"])
         self.train.append(train)
         self.validation.append(validation)
+        if len(usable):
+            file = str(of.batch.column(FILE_COLUMN)[0].as_py())
+            row_N = of.batch.column(ROW_COLUMN).to_numpy()[usable_N].astype(np.int64)
+            of_validation_N = usable["validation"].to_numpy(zero_copy_only=False)
+            self.places[0].append((file, row_N[~of_validation_N]))
+            self.places[1].append((file, row_N[of_validation_N]))
         self.names.update(pc.unique(usable["labels"].flatten()).to_pylist())
         self.counts += ExampleCounts(
             labels=_counted(train["labels"]),
@@ -318,7 +328,8 @@ class _Usable:
         names = sorted(self.names)
         train, validation = _numbered(self.train, names), _numbered(self.validation, names)
         keys = np.unique(np.concatenate(self.keys))
-        file.write(train, validation, names, self.counts, made_MD, source=source, keys=keys)
+        places = Places.of(self.places[0]), Places.of(self.places[1])
+        file.write(train, validation, names, self.counts, made_MD, source=source, keys=keys, places=places)
 
 
 def _counted(labels: pa.ListArray) -> dict[str, int]:

@@ -196,7 +196,7 @@ def score(
             where = request.where.fitted(plan.schema) if request.where else None
             sample = partial(sample_texts, plan.units, corpus.roots, request.text_columns, where, plan.schema)
             words = partial(missing_words, sample(), bundle, vectors, tokens=summary.tokens)
-            page = write_report(ours, corpus, bundle, summary, work, words)
+            page = write_report(ours, corpus, bundle, summary, work=work, words=words)
     warnings = coverage_warnings(summary.tokens, summary.tokens_found, vectors, bundle.config.rules, sample)
     found = None if planned is None else _held_against(planned, summary, settings)
     return replace(summary, warnings=[*summary.warnings, *warnings], forecast=found, report=page)
@@ -207,6 +207,7 @@ def write_report(
     corpus: Corpus,
     bundle: Bundle,
     summary: ScoreSummary,
+    *,
     work: _Work,
     words: Callable[[], Mapping[str, Any] | None],
 ) -> str | None:

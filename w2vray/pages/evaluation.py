@@ -20,7 +20,7 @@ from w2vray.scoring.calibration_error import calibration_error, error_by_chance
 from w2vray.scoring.metrics import Confusion
 from w2vray.scoring.reliability import TARGETS, binned, precision_curve, reliability, thresholds
 
-__all__ = ["evaluation_data", "evaluation_page"]
+__all__ = ["evaluation_data", "evaluation_page", "labels_cell", "learning_section"]
 
 _CONFUSIONS = 50
 _MATRIX = 15
@@ -296,7 +296,11 @@ def _confusions(data: Mapping[str, Any]) -> Section:
         wide=frozenset({4}),
         note=" ".join(
             [
-                *([f"The commonest {len(rows):,} of {len(wrong):,} pairs of labels."] if len(wrong) > len(rows) else []),
+                *(
+                    [f"The commonest {len(rows):,} of {len(wrong):,} pairs of labels."]
+                    if len(wrong) > len(rows)
+                    else []
+                ),
                 *([_about_evidence(data)] if examples else []),
             ]
         ),
@@ -419,8 +423,8 @@ def _suspects(data: Mapping[str, Any]) -> Section:
     evidence = any(row.get("evidence") for row in suspects)
     rows = [
         (
-            _labels(row["true"]),
-            _labels(row["predicted"]),
+            labels_cell(row["true"]),
+            labels_cell(row["predicted"]),
             _score(row["score"]),
             text(row["text"]),
             *([Cell(_spelled(row.get("evidence")))] if evidence else []),
@@ -445,7 +449,9 @@ def _whose_rows(found: Mapping[str, Any]) -> str:
     if seen is None:
         return "If the training saw these rows, a wrong label may be missing here: the model has learnt it."
     if seen:
-        return f"The training saw {seen:,} of all rows: there the model has learnt wrong labels, and may agree with them."
+        return (
+            f"The training saw {seen:,} of all rows: there the model has learnt wrong labels, and may agree with them."
+        )
     return "The training saw none of these rows."
 
 
@@ -453,7 +459,8 @@ def _label(label: str | None, otherwise: str) -> Cell:
     return Cell(otherwise) if label is None else text(label)
 
 
-def _labels(labels: Any) -> Cell:
+def labels_cell(labels: Any) -> Cell:
+    """Return the cell of a label, or of several."""
     return text(", ".join(labels) if isinstance(labels, list) else labels)
 
 

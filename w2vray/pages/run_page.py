@@ -187,7 +187,9 @@ def _missing_words(data: Mapping[str, Any]) -> Section:
         title="Commonest words without a vector",
         heads=["word", "times", "share of the tokens"],
         rows=rows,
-        note="Counted in all texts." if found.get("whole") else f"An estimate: counted in {found.get('tokens', 0):,} "
+        note="Counted in all texts."
+        if found.get("whole")
+        else f"An estimate: counted in {found.get('tokens', 0):,} "
         "tokens, at the beginnings of some units from all over the store.",
     )
     return Section(title="Words without a vector", tables=[table] if rows else [])
