@@ -1,4 +1,4 @@
-"""Rows of the training whose label looks wrong: found by what has not learnt from them, and named on the model's page."""
+"""Rows of the training whose label looks wrong: found by what did not learn from them, and named on the page."""
 
 import json
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def store(tmp_path: Path) -> Path:
     folder = tmp_path / "store"
     folder.mkdir()
     for name in ("a.parquet", "b.parquet"):
-        rows = []
+        rows: list[dict[str, Any]] = []
         for place in range(60):
             label = "low" if place % 2 else "high"
             word = "bab" if label == "low" else "bag"
@@ -98,7 +98,7 @@ def test_rows_of_a_label_that_is_not_learnt_move_no_place(store: Path, word_vect
     """A row of --validation with such a label is left out, in the middle of the others."""
     rows = [{"text": f"bab kept{place}", "label": "low"} for place in range(12)]
     rows[4]["label"], rows[9]["label"] = "new", "high"
-    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "kept.parquet")
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "kept.parquet", row_group_size=5)
     options = {"epochs": 15, "filters": 8, "learning_rate": 0.01}
     given: dict[str, Any] = {"model": "cnn", "model_settings": options, "validation": (str(tmp_path / "kept.parquet"),)}
     found = trained(store, word_vectors, tmp_path / "model", **given)["training_suspects"]
@@ -139,7 +139,7 @@ class TestWhichRows:
             "w2vray.cluster.suspects._places", lambda numbers, *_, **__: [("f", number) for number in numbers]
         )
         answers = HeldOutAnswers(np.array(logits, dtype=np.float32), np.array(labels), 10 * np.arange(len(logits)))
-        told = suspects_of(answers.as_state(), config, [])
+        told = suspects_of(answers.as_state(), config, [], {"high": 9, "low": 5, "mid": 4})
         assert told is not None
         return [(row["source_row"], row["true"], row["predicted"]) for row in told["rows"]]
 

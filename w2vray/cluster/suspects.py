@@ -6,7 +6,6 @@ is said of those rows is said by a model that has not seen them.
 Shape letters: CONTRIBUTING.md.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -29,7 +28,10 @@ _SURE = 0.5
 
 
 def suspects_of(
-    held_out: Mapping[str, Any] | None, config: ModelConfig, files: Sequence[Sequence[Path]]
+    held_out: Mapping[str, Any] | None,
+    config: ModelConfig,
+    files: Sequence[Sequence[Path]],
+    learnt: Mapping[str, int],
 ) -> dict[str, Any] | None:
     """Find the rows, the surest first.
 
@@ -37,6 +39,7 @@ def suspects_of(
         held_out: what was said of rows that were not learnt from, of a training's last state.
         config: of the model, with its temperatures.
         files: the example files of each store.
+        learnt: how many rows of each label were learnt from.
 
     Returns:
         What JSON can hold, without a text: ``rows`` with place, label, what the model says and how sure it is,
@@ -49,9 +52,10 @@ def suspects_of(
     if answers.numbers_N is None or not len(answers):
         return None
     probabilities_NC = probabilities_of(answers, config.temperatures, alone=answers_alone(config))
-    sure_N = _sure(probabilities_NC, answers)
-    chosen = [row for row in np.argsort(-sure_N, kind="stable")[:_MOST].tolist() if sure_N[row] >= _SURE]
     by_validation = isinstance(config.settings, StepSettings)
+    fewest = 1 if by_validation else FOLDS
+    sure_N = _sure(probabilities_NC, answers, [learnt.get(label, 0) >= fewest for label in config.labels])
+    chosen = [row for row in np.argsort(-sure_N, kind="stable")[:_MOST].tolist() if sure_N[row] >= _SURE]
     places = _places(answers.numbers_N[chosen].tolist(), config, files, validation=by_validation)
     rows = [
         {
@@ -66,19 +70,18 @@ def suspects_of(
     return {"rows": rows, "rows_asked": len(answers), "by": "validation" if by_validation else "folds"}
 
 
-def _sure(probabilities_NC: npt.NDArray[np.float32], answers: HeldOutAnswers) -> npt.NDArray[np.float64]:
+def _sure(
+    probabilities_NC: npt.NDArray[np.float32], answers: HeldOutAnswers, known_C: Sequence[bool]
+) -> npt.NDArray[np.float64]:
     """Return how sure the model is that the label of each row is wrong; 0 where it agrees.
 
-    A label of very few rows may be all in the part that was left out: a model that never saw it cannot doubt it.
+    Nor can it doubt a label that it never saw: one of very few rows may be all in the part that was left out.
     """
     sure_NC = probabilities_NC.astype(np.float64)
     if answers.multi_label:
         return np.asarray(np.abs(sure_NC - answers.labels).max(axis=1, initial=0.0))
-    rows_of = Counter(answers.labels.tolist())
-    common = {label for label, rows in rows_of.items() if rows >= FOLDS}
-    counts_N = np.array([label in common for label in answers.labels.tolist()], dtype=np.bool_)
     differs_N = sure_NC.argmax(axis=1) != answers.labels
-    return np.where(counts_N & differs_N, sure_NC.max(axis=1), 0.0)
+    return np.where(np.array(known_C)[answers.labels] & differs_N, sure_NC.max(axis=1), 0.0)
 
 
 def _true(answers: HeldOutAnswers, row: int, config: ModelConfig) -> Any:
