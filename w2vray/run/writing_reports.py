@@ -149,7 +149,7 @@ def _again_for_model(settings: ReportSettings) -> ReportSummary:
     folder = Path(settings.path)
     config = Bundle.load(folder).config
     told = read_json(folder, DATA, BundleError) if (folder / DATA).exists() else {}
-    if (folder / DATA).exists() and not {"metrics", SUSPECTS} & told.keys():
+    if (folder / DATA).exists() and not {"metrics", SUSPECTS} & set(told):
         raise BundleError(f"{folder / DATA} holds nothing that a training has found; remove it")
     try:
         write_model_report(folder, config, told)
