@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 import w2vray
 from w2vray.models.kinds import Kind, register
+from w2vray.settings.fields import documented, require
 from w2vray.settings.steps import StepSettings
-from w2vray.settings.verbs import documented, require
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,8 +37,8 @@ from w2vray.models.classifier import build_model
 from w2vray.models.directory import ModelConfig, save_bundle
 from w2vray.models.kinds import settings_class
 from w2vray.run.verify import verify
-from w2vray.settings.verbs import VerifySettings
-from w2vray.text.tokens import family
+from w2vray.settings.checks import VerifySettings
+from w2vray.text.rules import family
 from w2vray.vectors import VectorsWriter
 from w2vray.vectors.readers import Block
 

@@ -39,8 +39,10 @@ from w2vray.cluster.score import score
 from w2vray.cluster.train import train
 from w2vray.errors import UnusableInputError, W2vrayError
 from w2vray.run.verify import verify
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.checks import VerifySettings
+from w2vray.settings.labelled import EvaluateSettings
 from w2vray.settings.vectors import FitVectorsSettings
-from w2vray.settings.verbs import EvaluateSettings, ScoreSettings, VerifySettings
 from w2vray.store.corpus_texts import corpus_texts
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors.gensim_training import fit_vectors

@@ -18,7 +18,7 @@ from w2vray.models.directory import Bundle, ModelConfig, save_bundle
 from w2vray.models.kinds import ModelSettings
 from w2vray.models.recurrent.settings import GruSettings, LstmSettings
 from w2vray.models.word_vectors import WordVectors
-from w2vray.text.tokens import family
+from w2vray.text.rules import family
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.readers import Block
 
@@ -30,6 +30,7 @@ pytest_plugins = [
     "tests.fixtures.rays",
     "tests.fixtures.real",
     "tests.fixtures.stores",
+    "tests.fixtures.table_rows",
     "tests.fixtures.trainings",
     "tests.fixtures.simulated",
 ]

@@ -20,29 +20,36 @@ import pyarrow.parquet as pq
 import pytest
 
 import w2vray
-from w2vray import verbs
 from w2vray.cli import run as run_command
 from w2vray.errors import ConfigError, RunError
 from w2vray.models.kinds import names
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.checks import EvaluateRunSettings, ReportSettings, SampleSettings, VerifySettings
+from w2vray.settings.explaining import ExplainSettings
+from w2vray.settings.forecasts import PlanSettings
+from w2vray.settings.labelled import CalibrateSettings, EvaluateSettings
+from w2vray.settings.models import ImportModelSettings
+from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings
+from w2vray.training.settings import TrainSettings
 from w2vray.verbs import Names, Place, Places
 
 ROOT = Path(w2vray.__file__).parent
 
-FUNCTIONS = {
-    "calibrate": "CalibrateSettings",
-    "evaluate": "EvaluateSettings",
-    "evaluate_run": "EvaluateRunSettings",
-    "import_model": "ImportModelSettings",
-    "explain": "ExplainSettings",
-    "import_vectors": "ImportSettings",
-    "join_vectors": "JoinVectorsSettings",
-    "plan": "PlanSettings",
-    "report": "ReportSettings",
-    "sample": "SampleSettings",
-    "score": "ScoreSettings",
-    "train": "TrainSettings",
-    "train_vectors": "FitVectorsSettings",
-    "verify": "VerifySettings",
+FUNCTIONS: dict[str, type[Any]] = {
+    "calibrate": CalibrateSettings,
+    "evaluate": EvaluateSettings,
+    "evaluate_run": EvaluateRunSettings,
+    "import_model": ImportModelSettings,
+    "explain": ExplainSettings,
+    "import_vectors": ImportSettings,
+    "join_vectors": JoinVectorsSettings,
+    "plan": PlanSettings,
+    "report": ReportSettings,
+    "sample": SampleSettings,
+    "score": ScoreSettings,
+    "train": TrainSettings,
+    "train_vectors": FitVectorsSettings,
+    "verify": VerifySettings,
 }
 BESIDE = {"address", "progress", "note", "model_options"}
 """Parameters that are no settings."""
@@ -141,8 +148,7 @@ def test_only_the_wing_of_models_knows_a_model_by_name() -> None:
 
 
 def settings_fields(function: str) -> dict[str, Field[Any]]:
-    kind = vars(verbs)[FUNCTIONS[function]]
-    return {item.name: item for item in fields(kind) if "help" in item.metadata}
+    return {item.name: item for item in fields(FUNCTIONS[function]) if "help" in item.metadata}
 
 
 def expected_type(name: str, hint: Any, *, place: bool) -> Any:
@@ -157,14 +163,14 @@ def expected_type(name: str, hint: Any, *, place: bool) -> Any:
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_has_the_names_types_and_defaults_of_its_settings(function: str) -> None:
     named = getattr(w2vray, function)
-    kind, items = vars(verbs)[FUNCTIONS[function]], settings_fields(function)
+    kind, items = FUNCTIONS[function], settings_fields(function)
     hints = typing.get_type_hints(kind)
     returned = SimpleNamespace(**{name: getattr(w2vray, name) for name in w2vray.__all__ if name[0].isupper()})
     types = typing.get_type_hints(named, localns=vars(returned))
     parameters = {
         name: parameter for name, parameter in inspect.signature(named).parameters.items() if name not in BESIDE
     }
-    assert list(parameters) == list(items)
+    assert set(parameters) == set(items)
     for name, item in items.items():
         parameter = parameters[name]
         place = name in PLACES and not item.metadata["choices"]  # TrainSettings.model is a kind of model

@@ -111,6 +111,7 @@ def test_trainings_runs_and_proofs_show_what_they_came_to() -> None:
         rows_rejected=2,
         rejected={"null_text": 2},
         seconds=1.0,
+        rows_per_second=None,
         left_out={"a.parquet": "truncated"},
         ignored={},
         tables=[],

@@ -21,8 +21,8 @@ import pyarrow as pa
 
 from w2vray.text.coverage import measure_coverage
 from w2vray.text.fast.segmenting import segment
+from w2vray.text.rules import family
 from w2vray.text.scripts import UNSPACED
-from w2vray.text.tokens import family
 from w2vray.text.vocabulary import Vocabulary
 
 _MARKS = [",", ".", "!", "?", "(", ")", '"', ":", "-", "'"]
@@ -67,7 +67,7 @@ def main() -> None:
     text = given.text.read_text(encoding="utf-8")
     lines = pa.array([line for line in text.splitlines() if line.strip()], pa.large_string())
     runs = [part for run in _RUN.findall(text) for part in run.split("\u200b") if part]
-    ours, theirs = segment(vocabulary, runs), [icu_words(run, given.locale) for run in runs]
+    ours, theirs = segment(vocabulary, runs, stacked=True), [icu_words(run, given.locale) for run in runs]
     both = [(spans(mine), spans(other)) for mine, other in zip(ours, theirs, strict=True)]
     alike = sum(len(mine & other) for mine, other in both)
     pieces, words = (sum(len(pair[side]) for pair in both) for side in (0, 1))

@@ -17,7 +17,7 @@ from w2vray.run.one_unit import ScoringJob, score_unit
 from w2vray.run.planning import start_run
 from w2vray.run.request import Request
 from w2vray.scoring.scorer import TextScorer
-from w2vray.settings.verbs import ScoreSettings
+from w2vray.settings.answering import ScoreSettings
 from w2vray.store.corpus import find_corpus
 
 __all__ = ["PIECES", "measure_evidence"]

@@ -17,8 +17,8 @@ from stopwatch import Row, alternate
 from w2vray.models import kinds
 from w2vray.scoring.device_scorer import DeviceScorer
 from w2vray.scoring.scorer import TextScorer
+from w2vray.settings.answering import BATCH_TOKENS, SCORE_PRECISIONS
 from w2vray.settings.device import Device
-from w2vray.settings.verbs import BATCH_TOKENS, SCORE_PRECISIONS
 from w2vray.text.columns import blocks
 from w2vray.text.lookup import Ids
 

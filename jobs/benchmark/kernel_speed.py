@@ -15,6 +15,7 @@ from w2vray.models import kinds
 from w2vray.models.batches import Batch, by_length, pad
 from w2vray.models.recurrent.network import RecurrentModel
 from w2vray.scoring.scorer import TextScorer
+from w2vray.text import rules as token_rules
 from w2vray.text import tokens
 from w2vray.text.columns import blocks
 from w2vray.text.fast.looking_up import FastLookup
@@ -36,7 +37,7 @@ def measure_lookup(material: Material, runs: int) -> Iterator[Row]:
     few_megabytes = float(few.nbytes / 1e6)
     few_texts = few.to_pylist()
     for family in ("plain", "glove", "googlenews"):
-        rules = tokens.family(family)
+        rules = token_rules.family(family)
         words = [word for word, _ in material.words(family).most_common(VOCABULARY // 2)]
         words += [f"other{number}" for number in range(VOCABULARY - len(words))]
         lookup = Lookup(Vocabulary.build(words), rules, "skip")

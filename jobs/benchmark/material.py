@@ -19,6 +19,7 @@ from w2vray.models.classifier import build_model, special_row
 from w2vray.models.directory import Bundle, ModelConfig, save_bundle
 from w2vray.models.kinds import settings_class
 from w2vray.store.corpus_texts import corpus_texts
+from w2vray.text import rules as token_rules
 from w2vray.text import tokens
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.readers import Block
@@ -65,7 +66,7 @@ class Material:
 
     def words(self, family: str) -> Counter[str]:
         """Count the words as a family splits them."""
-        split = tokens.tokenizer(tokens.family(family))
+        split = tokens.tokenizer(token_rules.family(family))
         return Counter(word for text in self.texts.to_pylist() for word in split(text))
 
 
@@ -76,7 +77,7 @@ def random_vectors(path: Path, words: list[str], dim: int, family: str = "glove"
         for start in range(0, len(words), 1 << 15):
             some = words[start : start + (1 << 15)]
             writer.append(Block(some, source.standard_normal((len(some), dim), dtype=np.float32)), origin="made up")
-        return writer.finish(tokens.family(family), {})
+        return writer.finish(token_rules.family(family), {})
 
 
 def make_model(path: Path, vectors: Vectors, model: str) -> Bundle:

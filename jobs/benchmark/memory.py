@@ -19,7 +19,7 @@ from stopwatch import Row
 from w2vray.cli.console import progress_bar
 from w2vray.cluster.runtime import share
 from w2vray.models.directory import Bundle
-from w2vray.text import tokens
+from w2vray.text import rules as token_rules
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.readers import Block
 
@@ -78,7 +78,7 @@ def make_vectors(path: Path, words: int, dim: int) -> Vectors:
             vectors_ND = source.standard_normal((stop - start, dim), dtype=np.float32)
             writer.append(Block([f"w{number}" for number in range(start, stop)], vectors_ND), origin="made up")
             update(stop, words, "words")
-        return writer.finish(tokens.family("plain"), {})
+        return writer.finish(token_rules.family("plain"), {})
 
 
 def make_bundle(vectors: Vectors, model: str) -> Bundle:

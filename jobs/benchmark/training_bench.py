@@ -31,6 +31,7 @@ from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.kinds import ModelSettings, model_settings
 from w2vray.models.recurrent.settings import RecurrentSettings
 from w2vray.settings.steps import StepSettings
+from w2vray.text import rules as token_rules
 from w2vray.text import tokens
 from w2vray.training.epochs import ALONE, Workers
 from w2vray.training.examples import NO_EXAMPLES, Examples
@@ -55,7 +56,7 @@ def measure_training(
     """Train each network for some epochs on some of the texts, frozen and tuned; in steps of its own size or this."""
     rows = np.unique(np.linspace(0, len(material.texts) - 1, EXAMPLES, dtype=np.int64))
     texts = material.texts.take(rows).to_pylist()
-    split = tokens.tokenizer(tokens.family(FAMILY))
+    split = tokens.tokenizer(token_rules.family(FAMILY))
     words = [word for word, _ in Counter(word for text in texts for word in split(text)).most_common()]
     with tempfile.TemporaryDirectory(prefix="w2vray-") as name, _processes() as pool:
         vectors = random_vectors(Path(name) / "vectors", words, DIM, FAMILY)
@@ -149,7 +150,7 @@ def _plain_epoch(set_up: _Training, number_of: Mapping[str, int]) -> None:
     """Do what a tutorial does, with the same sizes and as many steps; 0 is the padding's number."""
     torch.manual_seed(0)
     vectors = Vectors.open(set_up.vectors)
-    split = tokens.tokenizer(tokens.family(FAMILY))
+    split = tokens.tokenizer(token_rules.family(FAMILY))
     settings = set_up.settings
     assert isinstance(settings, StepSettings)
     embedding = nn.Embedding(len(number_of) + 1, DIM, padding_idx=0)

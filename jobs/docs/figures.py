@@ -11,6 +11,7 @@ To measure anew, write the JSON files with the scripts that measure, then run th
     python jobs/accuracy/make_table.py --data DIR --json ... > docs/figures/accuracy.json
     python jobs/benchmark/run.py --only job look-up models training --json > docs/figures/speed.json
     python jobs/benchmark/run.py --only job --job-megabytes 100 --runs 3 --json > docs/figures/speed-small.json
+    python jobs/benchmark/run.py --only formats --corpus REVIEWS.parquet --json > docs/figures/speed-formats.json
     python jobs/accuracy/make_calibration.py --data DIR --json; python jobs/accuracy/precision_promise.py --json
     python jobs/docs/figures.py
 """
@@ -271,6 +272,34 @@ def speed_of_small_jobs() -> str:
     return f"On {megabytes:.0f} MB {'; '.join(lines)}.\n"
 
 
+def speed_of_formats() -> str:
+    """Return whole jobs on the same rows in each format of stores; seconds stand in a row's note."""
+    found = {what: row for (section, what), row in speeds("speed-formats").items() if section == "formats"}
+    cpu = {what: float(re.findall(r"([0-9.]+) CPU s", row["note"])[0]) for what, row in found.items()}
+    rows = [
+        [
+            "Parquet" if what == "parquet" else f"`.{what}`",
+            f"{rounded(row['value'])} MB/s",
+            f"{cpu[what]:.0f} s",
+            "" if what == "parquet" else f"{cpu[what] / cpu['parquet']:.1f} times",
+        ]
+        for what, row in found.items()
+    ]
+    return _table(["", "whole job", "CPU of all processes", "against Parquet"], rows)
+
+
+def speed_of_formats_again() -> str:
+    """Return what the same jobs took once more, with compiled kernels."""
+    found = {what: row for (section, what), row in speeds("speed-formats").items() if section == "formats again"}
+    cpu = {what: float(re.findall(r"([0-9.]+) CPU s", row["note"])[0]) for what, row in found.items()}
+    told = ", ".join(f"{what} {seconds:.0f}" for what, seconds in cpu.items())
+    most = max(cpu.values()) / cpu["parquet"]
+    return (
+        f"Once more, with kernels that had been compiled, and with more work beside it (load 5 to 20): {told} CPU "
+        f"seconds, at most {most:.1f} times Parquet's.\n"
+    )
+
+
 # Trust
 
 
@@ -323,6 +352,9 @@ PIECES: Mapping[str, Callable[[], str]] = {
     "calibration, measured": lambda: _measured("calibration"),
     "promises": promises,
     "speed, measured": lambda: _measured("speed"),
+    "speed of formats": speed_of_formats,
+    "speed of formats again": speed_of_formats_again,
+    "speed of formats, measured": lambda: _measured("speed-formats"),
     "speed of jobs": speed_of_jobs,
     "speed of kernels": speed_of_kernels,
     "speed of training": speed_of_training,

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from w2vray.cluster.score import score
-from w2vray.settings.verbs import ScoreSettings
+from w2vray.settings.answering import ScoreSettings
 from w2vray.store import units
 
 JOBS = Path(__file__).parents[2] / "jobs"

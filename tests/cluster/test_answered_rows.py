@@ -14,7 +14,7 @@ from w2vray.cluster.answered_rows import AnsweredRows, as_bytes, from_bytes
 from w2vray.cluster.evaluate import evaluate
 from w2vray.scoring.calibration_error import CalibrationError, calibration_error
 from w2vray.scoring.scorer import TextScorer
-from w2vray.settings.verbs import EvaluateSettings
+from w2vray.settings.labelled import EvaluateSettings
 
 
 def some(rows: int, seed: int) -> tuple[Any, Any, Any]:

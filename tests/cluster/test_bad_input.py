@@ -15,7 +15,8 @@ from w2vray.errors import CorpusError, FileError, RunError
 from w2vray.run import one_unit as scoring
 from w2vray.run.directory import MOST_ATTEMPTS, RunDirectory
 from w2vray.run.verify import VerifySummary, verify
-from w2vray.settings.verbs import ScoreSettings, VerifySettings
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.checks import VerifySettings
 from w2vray.store import describing
 from w2vray.store.corpus import find_corpus
 from w2vray.store.describing import describe_files

@@ -23,8 +23,10 @@ from w2vray.models.directory import Bundle
 from w2vray.models.fasttext.importing import import_model
 from w2vray.run.verify import verify
 from w2vray.scoring.scorer import TextScorer
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.checks import VerifySettings
+from w2vray.settings.labelled import CalibrateSettings, EvaluateSettings
 from w2vray.settings.models import ImportModelSettings
-from w2vray.settings.verbs import CalibrateSettings, EvaluateSettings, ScoreSettings, VerifySettings
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
 

@@ -20,8 +20,9 @@ from w2vray.run.one_unit import ScoringJob
 from w2vray.run.request import Request
 from w2vray.run.verify import verify
 from w2vray.scoring.scorer import numeric_profile
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.checks import VerifySettings
 from w2vray.settings.device import Device
-from w2vray.settings.verbs import ScoreSettings, VerifySettings
 
 Make = Callable[..., Path]
 ON_CPU = Device(batch_tokens=2048)

@@ -19,7 +19,8 @@ from w2vray.run.request import Request
 from w2vray.run.verify import verify
 from w2vray.scoring.evidence import evidence_of
 from w2vray.scoring.scorer import TextScorer
-from w2vray.settings.verbs import ScoreSettings, VerifySettings
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.checks import VerifySettings
 from w2vray.store import units
 from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN
 

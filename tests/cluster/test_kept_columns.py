@@ -11,7 +11,8 @@ import pytest
 from w2vray.cluster.score import ScoreSummary, score
 from w2vray.errors import CorpusError
 from w2vray.run.verify import VerifySummary, verify
-from w2vray.settings.verbs import ScoreSettings, VerifySettings
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.checks import VerifySettings
 
 MakeModel = Callable[..., Path]
 ReadParts = Callable[..., pa.Table]

@@ -14,7 +14,7 @@ from w2vray.cluster.repeating import repeated
 from w2vray.cluster.train import TrainSummary, train
 from w2vray.errors import ConfigError, CorpusError
 from w2vray.models.directory import Bundle
-from w2vray.settings.verbs import EvaluateSettings
+from w2vray.settings.labelled import EvaluateSettings
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
 

@@ -14,7 +14,7 @@ from w2vray.cluster.evaluate import EvaluationSummary, evaluate
 from w2vray.errors import BundleError, ConfigError, RunError
 from w2vray.models.directory import Bundle
 from w2vray.models.trained_texts import TRAINED_TEXTS, trained_texts_bytes
-from w2vray.settings.verbs import EvaluateSettings
+from w2vray.settings.labelled import EvaluateSettings
 from w2vray.text.keys import TextSample, text_keys
 
 pytestmark = pytest.mark.usefixtures("training_in_process")

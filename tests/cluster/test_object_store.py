@@ -27,8 +27,8 @@ from w2vray.run.parts import UnitRecord
 from w2vray.run.sampling import sample_run
 from w2vray.run.verify import VerifySummary, verify
 from w2vray.schema import REJECTED_SCHEMA
-from w2vray.settings.checks import SampleSettings
-from w2vray.settings.verbs import ScoreSettings, VerifySettings
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.checks import SampleSettings, VerifySettings
 
 pytestmark = pytest.mark.usefixtures("in_process")
 

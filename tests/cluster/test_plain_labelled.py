@@ -14,7 +14,7 @@ import pytest
 from w2vray.cluster.evaluate import evaluate
 from w2vray.cluster.train import train
 from w2vray.models.directory import Bundle
-from w2vray.settings.verbs import EvaluateSettings
+from w2vray.settings.labelled import EvaluateSettings
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
 

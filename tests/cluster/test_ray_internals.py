@@ -22,7 +22,8 @@ from w2vray.cluster.evaluate import evaluate
 from w2vray.cluster.ray_internals import INTERNALS, READER_PROCESS, TRAINER_PROCESS, find, lean, pool_has_no_cpus
 from w2vray.cluster.score import score
 from w2vray.cluster.train import train
-from w2vray.settings.verbs import EvaluateSettings, ScoreSettings
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.labelled import EvaluateSettings
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
 

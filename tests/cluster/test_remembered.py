@@ -15,7 +15,8 @@ from w2vray.cluster.score import score
 from w2vray.cluster.train import train
 from w2vray.errors import CorpusError
 from w2vray.models.directory import Bundle
-from w2vray.settings.verbs import EvaluateSettings, ScoreSettings
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.labelled import EvaluateSettings
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
 

@@ -16,7 +16,8 @@ from w2vray.cluster.score import ScoreSummary, score
 from w2vray.errors import BundleError, RunError, W2vrayError
 from w2vray.run.directory import RunDirectory
 from w2vray.run.verify import verify
-from w2vray.settings.verbs import ScoreSettings, VerifySettings
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.checks import VerifySettings
 from w2vray.store import units
 
 pytestmark = pytest.mark.usefixtures("in_process")

@@ -23,7 +23,8 @@ from w2vray.run.directory import RunDirectory
 from w2vray.run.leases import only_writer
 from w2vray.run.verify import VerifySummary, verify
 from w2vray.scoring.scorer import TextScorer
-from w2vray.settings.verbs import ScoreSettings, VerifySettings
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.checks import VerifySettings
 
 MakeStore = Callable[..., Path]
 MakeModel = Callable[..., Path]

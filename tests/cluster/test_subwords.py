@@ -14,8 +14,9 @@ from w2vray.cluster.train import train
 from w2vray.errors import VectorsError
 from w2vray.models.directory import Bundle
 from w2vray.scoring.scorer import TextScorer
-from w2vray.settings.verbs import EvaluateSettings, ScoreSettings
-from w2vray.text.tokens import family
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.labelled import EvaluateSettings
+from w2vray.text.rules import family
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.ngrams import NGrams

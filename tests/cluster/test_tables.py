@@ -13,11 +13,13 @@ from deltalake import DeltaTable, write_deltalake
 from pyiceberg.catalog.sql import SqlCatalog
 
 from tests.fixtures.stores import run_units_here, sentence
+from tests.fixtures.table_rows import MakeTable
 from tests.fixtures.tables import delete_delta_rows, delete_iceberg_rows, files_of
 from w2vray.cluster.score import ScoreSummary, score
 from w2vray.errors import CorpusError, RunError
 from w2vray.run.verify import verify
-from w2vray.settings.verbs import ScoreSettings, VerifySettings
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.checks import VerifySettings
 
 MakeModel = Callable[..., Path]
 ReadParts = Callable[..., pa.Table]
@@ -258,6 +260,33 @@ def test_a_deleted_row_that_is_in_a_part_is_a_problem(
 
     assert not found.ok
     assert any("4 rows are there that the table had deleted" in problem for problem in found.problems)
+
+
+@pytest.mark.usefixtures("small_units")
+def test_an_iceberg_table_has_the_answers_of_its_rows_in_parquet_though_the_run_was_stopped(
+    make_iceberg: MakeTable,
+    make_model: MakeModel,
+    read_parts: ReadParts,
+    tmp_path: Path,
+    stopped: Callable[..., None],
+) -> None:
+    made, place = make_iceberg(rows(0, 60))
+    made.append(rows(60, 100))
+    files = files_of(made)
+    delete_iceberg_rows(made, place, [(files[60], 0), (files[60], 59), (files[40], 5)])
+    model, run = make_model(), tmp_path / "run"
+    now = rows(0, 100).filter(pa.array([row not in {0, 59, 65} for row in range(100)]))
+    (tmp_path / "plain").mkdir()
+    pq.write_table(now, tmp_path / "plain" / "a.parquet")
+    stopped(place, model, run)
+
+    summary = run_score(place, model, run)
+    plain = run_score(tmp_path / "plain", model, tmp_path / "run2")
+
+    assert (summary.units_skipped, summary.rows_in, summary.exit_code) == (1, 97, 0)
+    assert summary.rows_rejected == plain.rows_rejected > 0
+    assert answers(read_parts(run)) == answers(read_parts(tmp_path / "run2"))
+    assert check(run).ok
 
 
 def test_an_iceberg_run_goes_on_with_its_snapshot(make_model: MakeModel, read_parts: ReadParts, tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ from w2vray.cluster.evaluate import evaluate
 from w2vray.cluster.score import score
 from w2vray.cluster.train import train
 from w2vray.run.verify import verify
-from w2vray.settings.verbs import EvaluateSettings, ScoreSettings, VerifySettings
-from w2vray.text.tokens import family
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.checks import VerifySettings
+from w2vray.settings.labelled import EvaluateSettings
+from w2vray.text.rules import family
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors import VectorsWriter
 from w2vray.vectors.readers import Block

@@ -34,7 +34,7 @@ from w2vray.models.directory import Bundle
 from w2vray.models.kinds import model_settings
 from w2vray.scoring.metrics import MultiLabelMetrics
 from w2vray.scoring.scorer import TextScorer
-from w2vray.settings.verbs import EvaluateSettings
+from w2vray.settings.labelled import EvaluateSettings
 from w2vray.text.lookup import Lookup
 from w2vray.training.fit import BEST, CURVE, SEARCH
 from w2vray.training.settings import TrainSettings

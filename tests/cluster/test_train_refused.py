@@ -13,7 +13,7 @@ from w2vray.cluster.train import train
 from w2vray.errors import BundleError, ClusterError, ConfigError, CorpusError, RunError
 from w2vray.run.leases import only_writer
 from w2vray.run.wholefiles import WholeFiles
-from w2vray.settings.verbs import EvaluateSettings
+from w2vray.settings.labelled import EvaluateSettings
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
 

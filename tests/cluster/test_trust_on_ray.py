@@ -14,7 +14,8 @@ from w2vray.cluster.calibrate import calibrate
 from w2vray.cluster.score import ScoreSummary, score
 from w2vray.models.directory import Bundle
 from w2vray.scoring.scorer import TextScorer
-from w2vray.settings.verbs import CalibrateSettings, ScoreSettings
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.labelled import CalibrateSettings
 
 
 def both(store: Path, model: Path, folder: Path) -> tuple[Bundle, ScoreSummary, list[dict[str, Any]]]:

@@ -10,7 +10,8 @@ from ray.data import DataContext
 
 from w2vray.cluster.evaluate import evaluate
 from w2vray.cluster.score import score
-from w2vray.settings.verbs import EvaluateSettings, ScoreSettings
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.labelled import EvaluateSettings
 
 HOUR = 3600
 
@@ -33,7 +34,8 @@ def test_scoring_and_evaluating_wait_for_the_cpus_of_others_and_say_so(
     tmp_path: Path,
 ) -> None:
     """They go on as soon as the CPUs are free; no clock of Ray Data's would end them before."""
-    monkeypatch.setattr("w2vray.cluster.waiting.PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr("w2vray.cluster.waiting.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("w2vray.cluster.waiting.LOOK_SECONDS", 0.25)
     store, model = str(make_store(files=1, rows=60)), str(make_model())
     others: list[Any] = []
     told: list[str] = []

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from w2vray.errors import ConfigError, CorpusError
 from w2vray.models.average.settings import AverageSettings
 from w2vray.models.cnn.settings import CnnSettings
-from w2vray.text.tokens import family
+from w2vray.text.rules import family
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.readers import Block
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from w2vray.models.kinds import Kind
+from w2vray.settings.fields import documented, require
 from w2vray.settings.steps import StepSettings
-from w2vray.settings.verbs import documented, require
 
 __all__ = ["MEAN_MAX", "MeanMaxModel", "MeanMaxSettings"]
 

@@ -23,9 +23,9 @@ from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.directory import Bundle, ModelConfig, save_bundle
 from w2vray.models.kinds import Kind, kind_named, kind_of, model_settings, names, option_owners, register
 from w2vray.scoring.scorer import TextScorer
+from w2vray.settings.answering import ScoreSettings
 from w2vray.settings.logistic import LogisticSettings
 from w2vray.settings.steps import StepSettings
-from w2vray.settings.verbs import ScoreSettings
 from w2vray.training.fit import BEST, CURVE
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
@@ -317,7 +317,7 @@ def test_every_verb_works_with_it_on_ray(
     summary = json.loads(call("-m", "w2vray", *command, *options, "--json", cwd=tmp_path, W2VRAY_MODELS=ROW))
     program = (
         "import json, sys; from tests.models.own_model import MEAN_MAX; from w2vray.models.kinds import register; "
-        "from w2vray.settings.verbs import EvaluateSettings, ScoreSettings; "
+        "from w2vray.settings.answering import ScoreSettings; from w2vray.settings.labelled import EvaluateSettings; "
         "from w2vray.cluster.evaluate import evaluate; from w2vray.cluster.score import score; register(MEAN_MAX); "
         "measured = evaluate(EvaluateSettings(labelled=(sys.argv[1],), model=('model',))); "
         "scored = score(ScoreSettings(corpus=(sys.argv[1],), model='model', output='run')); "

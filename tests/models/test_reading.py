@@ -7,7 +7,8 @@ import pytest
 
 from w2vray.errors import BundleError
 from w2vray.models.reading import Reading
-from w2vray.settings.verbs import EvaluateSettings, ScoreSettings
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.labelled import EvaluateSettings
 
 REMEMBERED = Reading(
     text_column=("title", "body"), label_column="topic", label_strip=True, label_separator=",", unlabelled=("-1", "?")

@@ -18,6 +18,7 @@ from w2vray import cli
 from w2vray.cluster.score import write_report
 from w2vray.errors import BundleError, ConfigError, RunError
 from w2vray.models.directory import Bundle, save_bundle
+from w2vray.models.thresholds import Thresholds
 from w2vray.run.reporting import drift, mix_distance
 from w2vray.run.writing_reports import make_report
 from w2vray.settings.checks import ReportSettings
@@ -252,6 +253,59 @@ def test_of_a_large_run_some_units_are_looked_at(
     assert (data["units"], data["units_looked_at"], data["rows_looked_at"]) == (6, 3, 300)
     assert data["totals"]["rows_in"] == 600
     assert "units that labels and scores were counted of" in (tmp_path / "run" / "report.html").read_text()
+
+
+def with_thresholds(model: Path, output: Path, values: tuple[float | None, ...]) -> Path:
+    """A model with thresholds of its own, which promise almost certainty."""
+    bundle = Bundle.load(model)
+    own = Thresholds(values=values, precision=0.9999999, confidence=0.95, kept=0.8, rows=100)
+    save_bundle(output, replace(bundle.config, thresholds=own), bundle.weights)
+    return output
+
+
+def test_a_run_shows_what_thresholds_promise_and_expect_beside_what_was_kept(
+    make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+) -> None:
+    """With --threshold they are not in force, and nothing is said of them."""
+    store, model = make_store(files=1), with_thresholds(make_model(), tmp_path / "model", (0.6,))
+    summary = w2vray.score(store, model=model, output=tmp_path / "run")
+    assert summary.kept is not None
+    assert data_of(tmp_path / "run")["promise"] == {
+        "precision": 0.9999999,
+        "confidence": 0.95,
+        "expected": 0.8,
+        "kept": pytest.approx(summary.kept, abs=1e-6),
+    }
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "<dd>at least 0.9999999, with 0.95 confidence</dd>" in page
+    assert f"<dd>{summary.kept:.1%}</dd>" in page
+    assert "<dd>80.0%</dd>" in page
+    for name, options in (("own", {"threshold": 0.7}), ("none", {"no_threshold": True})):
+        w2vray.score(store, model=model, output=tmp_path / name, **options)
+        assert data_of(tmp_path / name)["promise"] is None
+
+
+def test_a_models_page_shows_its_thresholds(make_model: MakeModel, tmp_path: Path) -> None:
+    model = with_thresholds(make_model(), tmp_path / "model", (0.61234, None, 0.5))
+    w2vray.report(model)
+    page = (model / "report.html").read_text(encoding="utf-8")
+    assert "at least 0.9999999 of each label that is kept are right, with 0.95 confidence" in page
+    assert "80.0% of those kept a label; never kept, because the rows did not suffice" in page
+    assert ">0.6123<" in page
+    assert ">never kept<" in page
+
+
+def test_a_page_says_rows_a_second_as_the_summary_does(
+    make_store: MakeStore, make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All workers together, from the end of the first unit on; of a unit it is its worker's."""
+    monkeypatch.setattr("w2vray.store.units.SMALLEST_UNIT", 1000)  # a row group is one
+    summary = w2vray.score(make_store(files=2), model=make_model(), output=tmp_path / "run")
+    assert summary.rows_per_second is not None
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    fact = f"<dt>rows a second, from the end of the first unit on</dt><dd>{summary.rows_per_second:,.0f}</dd>"
+    assert fact in page
+    assert "rows a second of its worker" in page
 
 
 class TestWordsWithoutAVector:

@@ -22,7 +22,8 @@ from w2vray.run.drafts import Draft, Drafts
 from w2vray.run.parts import part_name
 from w2vray.run.sealed import seal
 from w2vray.run.verify import verify
-from w2vray.settings.verbs import ScoreSettings, VerifySettings
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.checks import VerifySettings
 from w2vray.store import units
 
 pytestmark = pytest.mark.usefixtures("in_process")

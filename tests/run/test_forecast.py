@@ -227,7 +227,7 @@ def test_a_forecast_that_was_wrong_is_told_so() -> None:
     assert found.lines == [
         "forecast of rows: 1,000, found 800 (25% too high)",
         "forecast of the output's bytes: 500, found 1,000 (50% too low)",
-        "forecast of the time: 17, found 22 (23% too low) s",
+        "forecast of the time: 17 s, found 22 s (23% too low)",
         "forecast of rejected rows: 20.00%, found 12.50%",
         "labels outside their interval: 'b' 20.00%, found 71.43%",
     ]
@@ -251,6 +251,30 @@ def test_a_forecast_of_another_run_is_refused_before_any_work(
     with pytest.raises(ConfigError, match="a file in a folder that can be written"):
         w2vray.plan(store, model=model, output=tmp_path / "no" / "plan.json")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.usefixtures("in_process")
+def test_a_forecast_of_another_store_is_told(make_store: MakeStore, make_model: MakeModel, tmp_path: Path) -> None:
+    """Its model and options are those of the run, and nothing it says is of these rows."""
+    store, model, file = make_store(files=2), make_model(), tmp_path / "plan.json"
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "part-0.parquet").write_bytes((store / "part-1.parquet").read_bytes())
+    w2vray.plan(store, model=model, output=file)
+    notes: list[str] = []
+    w2vray.score(store, model=model, output=tmp_path / "run", plan=file, note=notes.append)
+    assert not [note for note in notes if "--plan" in note]
+    w2vray.score(other, model=model, output=tmp_path / "run-other", plan=file, note=notes.append)
+    (told,) = [note for note in notes if "--plan" in note]
+    assert told == (
+        f"--plan {file}: it forecasts another store, or this one before it changed (its files were 2, the run's are "
+        "1); what is told of it at the end is not of this store"
+    )
+    stored = json.loads(file.read_text())
+    del stored["store"]  # as an earlier version wrote it
+    file.write_text(json.dumps(stored))
+    w2vray.score(other, model=model, output=tmp_path / "run-again", plan=file, note=notes.append)
+    assert len([note for note in notes if "--plan" in note]) == 1
 
 
 @pytest.mark.usefixtures("in_process")

@@ -11,7 +11,7 @@ import pytest
 
 from w2vray.run.refused_files import refused_files, refused_notes
 from w2vray.run.verify import verify
-from w2vray.settings.verbs import VerifySettings
+from w2vray.settings.checks import VerifySettings
 from w2vray.store.units import Piece, Unit
 
 Scored = Callable[..., tuple[Any, list[dict[str, Any]]]]

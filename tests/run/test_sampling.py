@@ -23,8 +23,8 @@ from w2vray.run.judging import RunEstimate, evaluate_run
 from w2vray.run.sampling import BELOW, allocate, sample_run
 from w2vray.schema import CHECKED_COLUMNS
 from w2vray.scoring.proportions import exact_interval, share_of_sample
+from w2vray.settings.answering import ScoreSettings
 from w2vray.settings.checks import EvaluateRunSettings, SampleSettings
-from w2vray.settings.verbs import ScoreSettings
 
 Lines = list[dict[str, str]]
 

@@ -9,7 +9,8 @@ import pytest
 from w2vray.cluster.score import ScoreSummary, score
 from w2vray.errors import RunError
 from w2vray.run.verify import VerifySummary, verify
-from w2vray.settings.verbs import ScoreSettings, VerifySettings
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.checks import VerifySettings
 
 MakeStore = Callable[..., Path]
 MakeModel = Callable[..., Path]

@@ -17,7 +17,7 @@ from w2vray.scoring.answers import Scores
 from w2vray.scoring.device_scorer import DeviceScorer
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.device import Device
-from w2vray.text.tokens import family
+from w2vray.text.rules import family
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.ngrams import NGrams
 from w2vray.vectors.readers import Block

@@ -29,8 +29,8 @@ from w2vray.scoring.device_scorer import DeviceScorer
 from w2vray.scoring.evidence import evidence_of, require_evidence
 from w2vray.scoring.explaining import ExplainingScorer
 from w2vray.scoring.scorer import TextScorer
+from w2vray.settings.answering import PredictSettings
 from w2vray.settings.device import Device
-from w2vray.settings.verbs import PredictSettings
 from w2vray.vectors import Vectors
 
 Make = Callable[..., Bundle]

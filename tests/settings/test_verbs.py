@@ -5,26 +5,19 @@ import pytest
 
 from w2vray.errors import ConfigError
 from w2vray.models import kinds
+from w2vray.settings import answering as answering_config
 from w2vray.settings import checks as checks_config
 from w2vray.settings import forecasts as forecasts_config
+from w2vray.settings import labelled as labelled_config
 from w2vray.settings import models as models_config
 from w2vray.settings import vectors as vectors_config
-from w2vray.settings import verbs as config
-from w2vray.settings.checks import EvaluateRunSettings, ReportSettings, SampleSettings
+from w2vray.settings.answering import PredictSettings, ScoreSettings
+from w2vray.settings.checks import EvaluateRunSettings, InfoSettings, ReportSettings, SampleSettings, VerifySettings
+from w2vray.settings.fields import choices_of, flag, help_of
 from w2vray.settings.forecasts import PlanSettings
+from w2vray.settings.labelled import CalibrateSettings, EvaluateSettings
 from w2vray.settings.models import ImportModelSettings
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings, VectorsInfoSettings
-from w2vray.settings.verbs import (
-    CalibrateSettings,
-    EvaluateSettings,
-    InfoSettings,
-    PredictSettings,
-    ScoreSettings,
-    VerifySettings,
-    choices_of,
-    flag,
-    help_of,
-)
 from w2vray.training import settings as training_config
 from w2vray.training.settings import TrainSettings
 
@@ -167,7 +160,8 @@ def make(kind: type[Any], **given: Any) -> Any:
 def test_every_settings_class_is_covered_here() -> None:
     """A verb that is added gets its cases in this file."""
     names = [
-        *config.__all__,
+        *answering_config.__all__,
+        *labelled_config.__all__,
         *vectors_config.__all__,
         *models_config.__all__,
         *checks_config.__all__,

@@ -13,7 +13,7 @@ import pytest
 
 from w2vray.cluster.evaluate import evaluate
 from w2vray.errors import CorpusError
-from w2vray.settings.verbs import EvaluateSettings
+from w2vray.settings.labelled import EvaluateSettings
 from w2vray.store.corpus_texts import corpus_texts
 from w2vray.store.folders import folder_values, repeated_keys, row_that_differs
 

@@ -18,7 +18,7 @@ import pytest
 
 from w2vray.errors import CorpusError
 from w2vray.run.verify import verify
-from w2vray.settings.verbs import VerifySettings
+from w2vray.settings.checks import VerifySettings
 from w2vray.store.corpus import find_corpus
 from w2vray.store.describing import describe_files
 from w2vray.store.labelled import labelled_units

@@ -15,7 +15,8 @@ from w2vray.cluster.score import score
 from w2vray.errors import CorpusError
 from w2vray.run.verify import verify
 from w2vray.schema import FileReason
-from w2vray.settings.verbs import ScoreSettings, VerifySettings
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.checks import VerifySettings
 from w2vray.store.corpus import find_corpus
 from w2vray.store.describing import describe_files
 
@@ -49,6 +50,18 @@ OBJECTS: Mapping[str, bytes] = {
     "nameless//a.parquet": DATA,
     "nameless/b.parquet": DATA,
     "ends/a.parquet/": DATA,
+    "double/x/a.parquet": DATA,
+    "double/x//a.parquet": DATA,
+    "odd/tab\there.parquet": DATA,
+    "odd/" + "long" * 200 + ".parquet": DATA,
+    "odd/e\u0301.parquet": DATA,
+    "odd/\u00e9.parquet": DATA,
+    "hive/": b"",
+    "hive/k=": b"",
+    "hive/k=/a.parquet": DATA,
+    "hive/k=%20x/a.parquet": DATA,
+    "hive/k==v=w/a.parquet": DATA,
+    "hive/_k=hidden/a.parquet": DATA,
 }
 
 
@@ -117,6 +130,10 @@ def described(*arguments: str) -> tuple[list[str], dict[str, str]]:
         ("signs/[a]*.parquet", ["[a]*.parquet"]),
         ("signs/a\\b.parquet", ["a\\b.parquet"]),
         ("signs/a[+#]*.parquet", ["a#b.parquet", "a+b.parquet"]),
+        ("odd/e\u0301.parquet", ["e\u0301.parquet"]),
+        ("odd/\u00e9.parquet", ["\u00e9.parquet"]),
+        ("odd/", ["e\u0301.parquet", "long" * 200 + ".parquet", "tab\there.parquet", "\u00e9.parquet"]),
+        ("hive/k=%2520x", ["a.parquet"]),
     ],
 )
 def test_a_uri_names_the_files_of_its_key(key: str, names: list[str], place: Callable[[str], str]) -> None:
@@ -146,10 +163,35 @@ def test_a_folder_without_a_name_is_the_reason_why_a_file_is_not_read(
     assert bad[file].startswith("a key with // in it has a folder without a name, which Arrow cannot open")
 
 
+def test_of_two_keys_that_differ_by_a_slash_alone_one_is_read_and_the_other_is_told(
+    place: Callable[[str], str],
+) -> None:
+    names, bad = described(place("double"))
+
+    assert names == ["x/a.parquet"]
+    assert list(bad) == ["x//a.parquet"]
+    assert bad["x//a.parquet"].startswith("a key with // in it has a folder without a name")
+
+
+def test_folders_of_keys_are_columns_and_the_markers_of_empty_ones_are_counted(place: Callable[[str], str]) -> None:
+    corpus = find_corpus([place("hive")])
+
+    assert [(file.name, file.partition_values) for file in corpus.files] == [
+        ("_k=hidden/a.parquet", {"_k": "hidden"}),
+        ("k=%20x/a.parquet", {"k": " x"}),
+        ("k=/a.parquet", {"k": ""}),
+        ("k==v=w/a.parquet", {"k": "=v=w"}),
+    ]
+    assert corpus.ignored.lines() == ["1 file not read: an empty object with the key of a folder (k=)"]
+
+
 def test_data_under_a_key_that_ends_in_a_slash_is_told(place: Callable[[str], str]) -> None:
     _, bad = described(place("ends"))
 
     assert bad["a.parquet"].endswith("it is gone, or its key ends in a slash")
+    for key in ("ends/a.parquet", "ends/a.parquet/"):
+        with pytest.raises(CorpusError, match="holds no file; it is empty, or an object whose key ends in a slash"):
+            described(place(key))
 
 
 @pytest.mark.parametrize(

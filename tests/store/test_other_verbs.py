@@ -12,6 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from tests.fixtures.table_rows import MakeTable
 from w2vray.errors import CorpusError
 from w2vray.schema import CHECKED_COLUMNS
 from w2vray.store.corpus_texts import corpus_texts
@@ -198,6 +199,32 @@ def test_a_file_that_cannot_be_read_is_named_and_nothing_is_left_out_in_silence(
     for read in (labelled, texts):
         with pytest.raises(CorpusError, match=rf"{name}: .*; repair the file, or leave it out"):
             read(store)
+
+
+def test_an_earlier_version_of_a_table_has_labels_and_texts_of_its_time(make_iceberg: MakeTable) -> None:
+    made, place = make_iceberg(pa.table({"text": ["bab", "dab"], "label": ["a", "b"]}))
+    first = made.metadata.snapshots[0].snapshot_id
+    made.append(pa.table({"text": ["gag"], "label": ["c"]}))
+
+    def of(version: int | None) -> tuple[int, list[str]]:
+        units = labelled_units([str(place)], ("text",), "label", None, table_version=version).units
+        found = corpus_texts([str(place)], ("text",), table_version=version)
+        return sum(unit.rows for unit in units), sorted(text for batch in found for text in batch.to_pylist())
+
+    assert of(first) == (2, ["bab", "dab"])
+    assert of(None) == (3, ["bab", "dab", "gag"])
+
+
+def test_labels_of_lines_are_what_most_lines_have_and_the_others_are_told(store: Path) -> None:
+    """One list among strings makes no label of the quotes that JSON has around them."""
+    store.mkdir()
+    labels = ['"pos"', '"neg"', '["pos", "neg"]', '"caf\\u00e9"', "null"]
+    lines = [f'{{"text": "bab {row}", "label": {label}}}\n' for row, label in enumerate(labels)]
+    (store / "a.jsonl").write_text("".join(lines))
+
+    rows, _ = labelled(store)
+
+    assert rows == [("bab 0", "pos"), ("bab 1", "neg"), ("bab 3", "café"), ("bab 4", None), (None, None)]
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "csv.gz", "jsonl.zst"])

@@ -12,8 +12,9 @@ from pyarrow import fs
 
 from w2vray.errors import ConfigError, CorpusError
 from w2vray.schema import FileReason
+from w2vray.settings.answering import PredictSettings, ScoreSettings
+from w2vray.settings.labelled import EvaluateSettings
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings, VectorsInfoSettings
-from w2vray.settings.verbs import EvaluateSettings, PredictSettings, ScoreSettings
 from w2vray.store import corpus as corpus_module
 from w2vray.store.corpus import SourceFile, find_corpus
 from w2vray.store.failures import Failure

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from w2vray.kernels.compiling import why_no_kernels
 from w2vray.text.fast.features import FastFeatures
 from w2vray.text.features import FeatureLookup, Features, hash_bytes
-from w2vray.text.tokens import FEATURES
+from w2vray.text.rules import FEATURES
 from w2vray.text.vocabulary import Vocabulary
 
 WORDS = ["film", "</s>", "é", "a", "東京"]

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2vray.settings.verbs import FAMILIES
+from w2vray.settings.choices import FAMILIES
 from w2vray.text.invisible import IGNORABLE, emoji_sequence, spellings, visible
 from w2vray.text.resolution import resolve
-from w2vray.text.tokens import family, tokenizer
+from w2vray.text.rules import TokenRules, family
+from w2vray.text.tokens import tokenizer
 from w2vray.text.vocabulary import Vocabulary
 
 SHY, ZWSP, ZWNJ, ZWJ, BOM, VS16 = "\u00ad", "\u200b", "\u200c", "\u200d", "\ufeff", "\ufe0f"
@@ -81,6 +82,49 @@ def test_a_word_with_a_joiner_is_found_as_it_is_written_and_then_without(name: s
     assert (missing.entries, missing.rows_E.tolist()) == ([PERSIAN], [-1])
 
 
+VIRAMA, AVAN = "\u0d4d", "\u0d05\u0d35\u0d7b"  # Malayalam for "he"
+OLD_AVAN = f"\u0d05\u0d35\u0d28{VIRAMA}{ZWJ}"
+AVANU = OLD_AVAN.removesuffix(ZWJ)  # and for "to him"
+CHILLUS = dict(zip("\u0d23\u0d28\u0d30\u0d32\u0d33\u0d15", "\u0d7a\u0d7b\u0d7c\u0d7d\u0d7e\u0d7f", strict=True))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_chillu_is_one_letter_however_it_is_written(name: str) -> None:
+    """At a word's end, inside of it, and in a text by itself; the letter and its virama alone are another word."""
+    tokenize = tokenizer(family(name))
+    assert tokenize(f"{OLD_AVAN} {AVAN} {AVANU} {AVANU}{ZWNJ}") == [AVAN, AVAN, AVANU, AVANU]
+    for letter, chillu in CHILLUS.items():
+        old = letter + VIRAMA + ZWJ
+        assert tokenize(f"{old} \u0d05{old} \u0d05{old}\u0d2e") == [chillu, f"\u0d05{chillu}", f"\u0d05{chillu}\u0d2e"]
+    assert tokenize(f"\u0989\u09a4\u09cd{ZWJ}\u09b8\u09ac") == ["\u0989\u09ce\u09b8\u09ac"]  # Bengali: khanda ta
+    assert tokenize(f"\u0d15{VIRAMA}{ZWJ}") != tokenize(f"\u0d2e{VIRAMA}{ZWJ}") == [f"\u0d2e{VIRAMA}"]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("written", [AVAN, OLD_AVAN])
+def test_a_word_with_a_chillu_is_found_in_each_spelling_that_tables_have(name: str, written: str) -> None:
+    """As one letter, then with the joiner, then as a table has it that has lost its joiners."""
+    for words, row in (
+        ([AVANU, OLD_AVAN, AVAN], 2),
+        ([AVANU, OLD_AVAN], 1),
+        ([AVANU], 0),
+        (["x"], -1),
+    ):
+        (word,) = tokenizer(family(name))(written)
+        assert resolve(Vocabulary.build(words), family(name), [word]).rows_E.tolist() == [row]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_rules_of_before_chillus_were_letters_are_kept(name: str) -> None:
+    """They lose the joiner at a word's end, and keep it inside."""
+    stored = {rule: value for rule, value in family(name).as_dict().items() if rule not in {"chillus", "stacked"}}
+    earlier = TokenRules.from_dict(stored)
+    assert earlier.as_dict() == stored
+    assert earlier.name == f"{name} of an earlier version"
+    assert tokenizer(earlier)(f"{OLD_AVAN} {OLD_AVAN}\u0d2e") == [AVANU, f"{OLD_AVAN}\u0d2e"]
+    assert resolve(Vocabulary.build([OLD_AVAN]), earlier, [AVAN]).rows_E.tolist() == [-1]
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -122,6 +166,7 @@ def test_an_emoji_is_dropped_whole_where_marks_are(name: str) -> None:
         (f"love{HEART}{VS16}", [f"love{HEART}"]),
         ("caf\u00e9", ["cafe\u0301"]),
         (PERSIAN, [PERSIAN.replace(ZWNJ, "")]),
+        (AVAN, [OLD_AVAN, AVANU]),
     ],
 )
 def test_the_other_spellings_of_a_word(word: str, expected: list[str]) -> None:

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from w2vray.text import coverage as coverage_module
 from w2vray.text.coverage import Coverage, measure_coverage
 from w2vray.text.lookup import Ids, Lookup
-from w2vray.text.tokens import TokenRules, family, tokenizer
+from w2vray.text.rules import TokenRules, family
+from w2vray.text.tokens import tokenizer
 from w2vray.text.vocabulary import MISSING, Vocabulary
 
 PLAIN, GLOVE = family("plain"), family("glove")

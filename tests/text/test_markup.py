@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from w2vray.kernels.compiling import why_no_kernels
-from w2vray.settings.verbs import FAMILIES
+from w2vray.settings.choices import FAMILIES
 from w2vray.text.fast.looking_up import FastLookup
 from w2vray.text.lookup import Lookup
 from w2vray.text.markup import without_markup
 from w2vray.text.pieces import Pieces
-from w2vray.text.tokens import PIECES, TokenRules, family, tokenizer
+from w2vray.text.rules import PIECES, TokenRules, family
+from w2vray.text.tokens import tokenizer
 from w2vray.text.vocabulary import Vocabulary
 
 READ = {

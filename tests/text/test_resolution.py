@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2vray.settings.verbs import FAMILIES
+from w2vray.settings.choices import FAMILIES
 from w2vray.text.resolution import NOT_FOUND, WAYS, resolve
-from w2vray.text.tokens import TokenRules, family, tokenizer
+from w2vray.text.rules import TokenRules, family
+from w2vray.text.tokens import tokenizer
 from w2vray.text.vocabulary import MISSING, Vocabulary
 from w2vray.vectors.readers import open_source
 

@@ -8,8 +8,9 @@ from w2vray.kernels.compiling import why_no_kernels
 from w2vray.text import segmentation
 from w2vray.text.fast import segmenting
 from w2vray.text.resolution import resolve
+from w2vray.text.rules import family
 from w2vray.text.segmentation import UNKNOWN_COST, segment, usual_widths, word_cost
-from w2vray.text.tokens import family, tokenizer
+from w2vray.text.tokens import tokenizer
 from w2vray.text.vocabulary import MISSING, Vocabulary
 
 WORDS = """
@@ -51,22 +52,44 @@ CHINESE, JAPANESE, THAI = (line.split() for line in WORDS.strip().splitlines())
 def test_runs_are_split_as_worked_out_by_hand(words: list[str], text: str, pieces: str) -> None:
     """By the plain model and by the compiled one."""
     vocabulary = Vocabulary.build(words)
-    assert segment(vocabulary, [text]) == [pieces.split()]
-    assert segmenting.segment(vocabulary, [text]) == [pieces.split()]
+    assert segment(vocabulary, [text], stacked=True) == [pieces.split()]
+    assert segmenting.segment(vocabulary, [text], stacked=True) == [pieces.split()]
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "apart", "together"),
+    [
+        pytest.param(["កម្ម", "ករ"], "កម្មករ", "កម្ម ករ", "កម្ម ករ", id="a word of the vocabulary"),
+        pytest.param(["រទេស", "ប"], "ប្រទេស", "ប្ រទេស", "ប្រទេស", id="Khmer"),
+        pytest.param(["ទេស", "រ"], "ប្រទេស", "ប្ រ ទេស", "ប្រ ទេស", id="the rest is a word"),
+        pytest.param(["ဒါ", "ဗု"], "ဗုဒ္ဒါ", "ဗု ဒ္ ဒါ", "ဗု ဒ္ဒါ", id="Burmese"),
+    ],
+)
+def test_a_consonant_below_another_is_not_parted_from_it(
+    words: list[str], text: str, apart: str, together: str
+) -> None:
+    """What stands below is no word by itself; rules of before cut there."""
+    vocabulary = Vocabulary.build(words)
+    for split in (segment, segmenting.segment):
+        assert split(vocabulary, [text], stacked=False) == [apart.split()]
+        assert split(vocabulary, [text], stacked=True) == [together.split()]
 
 
 @pytest.mark.skipif(bool(why_no_kernels()), reason=why_no_kernels() or "kernels can be compiled")
 @given(
-    words=st.lists(st.text("中国人々ーァｱﾞกาน้ขี่aé1𠮷 ့", min_size=1, max_size=5), min_size=1, unique=True),
-    texts=st.lists(st.text("中国人々ーァｱﾞกาน้ขี่aé1𠮷 ့\u0301", max_size=40), max_size=5),
+    words=st.lists(st.text("中国人々ーァｱﾞกาน้ขี่aé1𠮷 ့ក្តမ္", min_size=1, max_size=5), min_size=1, unique=True),
+    texts=st.lists(st.text("中国人々ーァｱﾞกาน้ขี่aé1𠮷 ့\u0301ក្តမ္", max_size=40), max_size=5),
     repeated=st.integers(0, 40),
+    stacked=st.booleans(),
 )
-def test_the_compiled_model_equals_the_plain_one(words: list[str], texts: list[str], repeated: int) -> None:
+def test_the_compiled_model_equals_the_plain_one(
+    words: list[str], texts: list[str], repeated: int, stacked: bool
+) -> None:
     """Whatever words the vocabulary has, longer ones than may be found in a run too."""
     vocabulary = Vocabulary.build(sorted({*words, words[0] * repeated or words[0]}))
     texts = [text for text in [*texts, words[0] * 45] if text]
-    pieces = segment(vocabulary, texts)
-    assert segmenting.segment(vocabulary, texts) == pieces
+    pieces = segment(vocabulary, texts, stacked=stacked)
+    assert segmenting.segment(vocabulary, texts, stacked=stacked) == pieces
     assert ["".join(some) for some in pieces] == texts
 
 
@@ -86,7 +109,7 @@ def test_no_other_path_is_likelier(words: list[str], text: str) -> None:
             return [[]]
         return [[rest[:size], *others] for size in range(1, len(rest) + 1) for others in cuts(rest[size:])]
 
-    (found,) = segment(Vocabulary.build(words), [text])
+    (found,) = segment(Vocabulary.build(words), [text], stacked=True)
     assert cost(found) == min(map(cost, cuts(text)))
 
 
@@ -100,9 +123,9 @@ def test_a_words_cost_is_the_logarithm_of_its_rank() -> None:
 def test_a_very_long_run_takes_time_in_proportion_to_its_length() -> None:
     """A million characters, the whole of them unknown, or all of them words."""
     vocabulary = Vocabulary.build(["中" * size for size in (1, 2, 3, 31)])
-    (pieces,) = segmenting.segment(vocabulary, ["中" * 310_000])
+    (pieces,) = segmenting.segment(vocabulary, ["中" * 310_000], stacked=True)
     assert pieces == ["中" * 31] * 10_000
-    assert segmenting.segment(vocabulary, ["国" * 1_000_000]) == [["国" * 1_000_000]]
+    assert segmenting.segment(vocabulary, ["国" * 1_000_000], stacked=True) == [["国" * 1_000_000]]
 
 
 @pytest.mark.parametrize(

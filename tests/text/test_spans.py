@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from tests.fixtures import static_models
 from tests.fixtures.hostile_texts import hostile_texts
-from w2vray.settings.verbs import FAMILIES
+from w2vray.settings.choices import FAMILIES
 from w2vray.text.lookup import Lookup
 from w2vray.text.pieces import Pieces
+from w2vray.text.rules import PIECES, TokenRules, family
 from w2vray.text.spans import look_up_places
-from w2vray.text.tokens import PIECES, TokenRules, family, placed_tokens, prepared, rewritten, tokenizer
+from w2vray.text.tokens import placed_tokens, prepared, rewritten, tokenizer
 from w2vray.text.tracing import Traced
 from w2vray.text.vocabulary import Vocabulary
 

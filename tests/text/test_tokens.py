@@ -2,16 +2,15 @@ import json
 import re
 import unicodedata
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from w2vray.errors import BundleError
-from w2vray.settings.verbs import FAMILIES
-from w2vray.text.invisible import visible
-from w2vray.text.tokens import TokenRules, _pattern, family, tokenizer
+from w2vray.settings.choices import FAMILIES
+from w2vray.text.invisible import visible, with_chillus
+from w2vray.text.rules import TokenRules, family
+from w2vray.text.tokens import _pattern, tokenizer
 
 PLAIN, GLOVE, GOOGLE_NEWS, FASTTEXT, CASED, UNCASED, TWITTER = map(family, FAMILIES)
 EVERY_RULES = [
@@ -99,6 +98,8 @@ any_rules = st.sampled_from(EVERY_RULES)
 def prepared(rules: TokenRules, text: str) -> str:
     """The text as the rules read it, before it is split."""
     text = unicodedata.normalize("NFC", text)
+    if rules.chillus:
+        text = with_chillus(text)
     if rules.drop_invisible:
         text = unicodedata.normalize("NFC", visible(text, emoji=rules.emoji, apart=not rules.whitespace_only))
     if rules.whitespace_only:
@@ -218,39 +219,10 @@ def test_fasttext_splits_as_worked_out_by_hand(text: str, expected: list[str]) -
     assert tokenizer(FASTTEXT)(text) == expected
 
 
-def test_rules_that_were_stored_before_a_rule_was_there_read_texts_as_they_did() -> None:
-    """A model of an earlier version gives the answers that it gave; and is told to be one of those."""
-    stored = {rule: value for rule, value in GOOGLE_NEWS.as_dict().items() if rule != "lone_clitics"}
-    earlier = TokenRules.from_dict(stored)
-    assert earlier == replace(GOOGLE_NEWS, lone_clitics=False)
-    assert tokenizer(earlier)("they 've John 's") == ["they", "ve", "John", "s"]
-    assert earlier.as_dict() == stored
-    assert (earlier.name, GOOGLE_NEWS.name) == ("googlenews of an earlier version", "googlenews")
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_rules_of_before_invisible_characters_were_dropped_are_kept(name: str) -> None:
-    """A soft hyphen parts words for them, except where only white space does."""
-    rules = family(name).as_dict()
-    earlier = TokenRules.from_dict({rule: rules[rule] for rule in rules if rule not in {"drop_invisible", "emoji"}})
-    assert tokenizer(earlier)("aw\u00adful") == {
-        "plain": ["aw", "ful"],
-        "glove": ["aw", "\u00ad", "ful"],
-        "googlenews": ["aw", "ful"],
-        "fasttext": ["aw\u00adful"],
-    }.get(name, tokenizer(earlier)("aw\u00adful"))
-    assert earlier.name == f"{name} of an earlier version"
-
-
 def test_case_and_curly_apostrophes_are_kept_where_the_rules_say_so() -> None:
     """The rules decide, not the name of the family."""
     rules = replace(PLAIN, lowercase=False, straighten_apostrophes=False)
     assert tokenizer(rules)("It\u2019s Mine Café") == ["It", "s", "Mine", "Café"]
-
-
-def test_the_families_are_those_that_the_options_offer() -> None:
-    """Each name that an option takes has rules, and the rules know the name."""
-    assert tuple(family(name).family for name in FAMILIES) == FAMILIES
 
 
 @given(rules=any_rules, text=ascii_text)
@@ -330,30 +302,3 @@ def test_rules_that_went_through_json_split_in_the_same_way(rules: TokenRules, t
     stored = TokenRules.from_dict(json.loads(json.dumps(rules.as_dict())))
     assert stored == rules
     assert tokenizer(stored)(text) == tokenizer(rules)(text)
-
-
-def without(name: str) -> dict[str, Any]:
-    """The stored rules of plain, one rule short."""
-    return {rule: value for rule, value in PLAIN.as_dict().items() if rule != name}
-
-
-@pytest.mark.parametrize(
-    ("stored", "pieces"),
-    [
-        pytest.param(without("clitics"), ["punctuation", "clitics", "number_joiners"], id="missing"),
-        pytest.param({**PLAIN.as_dict(), "stemming": True}, ["stemming", "exactly the rules"], id="unknown"),
-        pytest.param({**PLAIN.as_dict(), "lowercase": 1}, ["lowercase is 1", "expected a bool"], id="number-for-bool"),
-        pytest.param({**PLAIN.as_dict(), "clitics": "no"}, ["clitics is 'no'", "a bool"], id="text-for-bool"),
-        pytest.param({**PLAIN.as_dict(), "joiners": None}, ["joiners is None", "expected a str"], id="null-for-text"),
-        pytest.param({**PLAIN.as_dict(), "family": ["plain"]}, ["family is ['plain']", "a str"], id="list-for-text"),
-        pytest.param({**PLAIN.as_dict(), "normalization": True}, ["normalization is True"], id="bool-for-text"),
-        pytest.param({}, ["{}", "exactly the rules"], id="empty"),
-        pytest.param(["family"], ["['family']", "exactly the rules"], id="list"),
-        pytest.param(None, ["None", "exactly the rules"], id="null"),
-    ],
-)
-def test_stored_rules_that_would_read_texts_differently_are_refused(stored: Any, pieces: list[str]) -> None:
-    """A rule is never guessed; the message names what is wrong."""
-    with pytest.raises(BundleError) as raised:
-        TokenRules.from_dict(stored)
-    assert [piece for piece in pieces if piece not in str(raised.value)] == []

@@ -14,7 +14,8 @@ from w2vray.settings.vectors import FitVectorsSettings
 from w2vray.text.fast.looking_up import FastLookup
 from w2vray.text.lookup import Lookup
 from w2vray.text.resolution import resolve
-from w2vray.text.tokens import family, tokenizer
+from w2vray.text.rules import family
+from w2vray.text.tokens import tokenizer
 from w2vray.text.tweets import with_placeholders, with_words
 from w2vray.text.vocabulary import Vocabulary
 from w2vray.vectors.families import guess_family

@@ -5,8 +5,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from w2vray.settings.verbs import FAMILIES
-from w2vray.text.tokens import family
+from w2vray.settings.choices import FAMILIES
+from w2vray.text.rules import family
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.comparing import compare_families, coverage_warnings, recommended, share_found
 from w2vray.vectors.ngrams import NGrams

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from w2vray.errors import VectorsError
-from w2vray.text.tokens import TokenRules, family
+from w2vray.text.rules import TokenRules, family
 from w2vray.text.vocabulary import MISSING
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.readers import Block

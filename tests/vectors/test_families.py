@@ -6,9 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 from gensim.test.utils import datapath
 
-from w2vray.settings.verbs import FAMILIES
+from w2vray.settings.choices import FAMILIES
+from w2vray.text.rules import family
 from w2vray.text.scripts import has_unspaced
-from w2vray.text.tokens import family, tokenizer
+from w2vray.text.tokens import tokenizer
 from w2vray.text.tweets import with_words
 from w2vray.vectors.families import FIRST_WORDS, FamilyGuess, guess_family
 from w2vray.vectors.readers import open_source

@@ -12,7 +12,8 @@ from gensim.models import FastText, Word2Vec
 from w2vray.errors import VectorsError
 from w2vray.settings.vectors import FitVectorsSettings
 from w2vray.text.lookup import Lookup
-from w2vray.text.tokens import family, tokenizer
+from w2vray.text.rules import family
+from w2vray.text.tokens import tokenizer
 from w2vray.vectors import Vectors
 from w2vray.vectors.gensim_training import _write_tokens, fit_vectors
 from w2vray.vectors.ngrams import hash_ngrams, word_ngrams

@@ -9,7 +9,7 @@ from gensim.test.utils import datapath
 
 from w2vray.errors import VectorsError
 from w2vray.settings.vectors import ImportSettings
-from w2vray.text.tokens import family
+from w2vray.text.rules import family
 from w2vray.vectors import Vectors, import_vectors
 
 GOOGLE_NEWS = Path(__file__).resolve().parents[3] / "shared" / "vectors" / "GoogleNews-8007words-300d.bin"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from w2vray.errors import VectorsError
 from w2vray.settings.vectors import JoinVectorsSettings
-from w2vray.text.tokens import family
+from w2vray.text.rules import family
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.joining import join_vectors
 from w2vray.vectors.ngrams import NGrams

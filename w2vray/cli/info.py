@@ -4,7 +4,7 @@ from typing import Any
 
 from w2vray.cli.command import verb
 from w2vray.cli.console import Output, counted, table
-from w2vray.settings.verbs import InfoSettings
+from w2vray.settings.checks import InfoSettings
 from w2vray.standing import RUN_KIND, made_by_us
 
 __all__ = ["info"]

@@ -11,7 +11,7 @@ import click
 from w2vray.cli.parsing import DescribedArgument, GroupedOption
 from w2vray.errors import ConfigError
 from w2vray.models.kinds import option_owners
-from w2vray.settings.verbs import choices_of, flag, help_of
+from w2vray.settings.fields import choices_of, flag, help_of
 from w2vray.training.settings import TrainSettings
 
 __all__ = ["model_options", "settings_options"]

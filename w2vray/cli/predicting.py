@@ -12,7 +12,7 @@ from w2vray.errors import UnusableInputError
 from w2vray.scoring.answers import Answer, Scores
 from w2vray.scoring.evidence import evidence_of, require_evidence
 from w2vray.scoring.scorer import TextScorer
-from w2vray.settings.verbs import PredictSettings
+from w2vray.settings.answering import PredictSettings
 from w2vray.text.columns import read_texts
 
 __all__ = ["given_lines", "is_a_file", "predict_lines", "waiting_lines"]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from w2vray.cli.console import Output, counted
-from w2vray.models.thresholds import Thresholds
+from w2vray.models.thresholds import Thresholds, spelled_share
 
 __all__ = ["kept_beside_expected", "promised", "tell_without_promise"]
 
@@ -20,12 +20,16 @@ def promised(thresholds: Thresholds) -> str:
     values = [value for value in thresholds.values if value is not None]
     one = len(thresholds.values) == 1
     least, most = min(values), max(values)
-    which = f"threshold {least:.4g}" if least == most else f"thresholds {least:.4g} to {most:.4g}"
+    which = (
+        f"threshold {spelled_share(least)}"
+        if least == most
+        else f"thresholds {spelled_share(least)} to {spelled_share(most)}"
+    )
     of_them = "the labels that are kept" if one else "the rows of each label that are kept"
     return (
         f"{which}: {thresholds.kept:.1%} of {counted(thresholds.rows, 'row')} kept a label; at least "
-        f"{thresholds.precision:.4g} of {of_them} are right, with {thresholds.confidence:.4g} confidence, on rows like "
-        "these"
+        f"{spelled_share(thresholds.precision)} of {of_them} are right, with {spelled_share(thresholds.confidence)} "
+        "confidence, on rows like these"
     )
 
 

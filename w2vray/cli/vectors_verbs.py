@@ -85,7 +85,7 @@ def vectors_info(output: Output, /, **arguments: Any) -> None:
     from w2vray.store.description import ReadAs
     from w2vray.store.sampling import sample_texts
     from w2vray.text.coverage import measure_coverage
-    from w2vray.text.tokens import family
+    from w2vray.text.rules import family
     from w2vray.vectors import Vectors
     from w2vray.vectors.comparing import compare_families, recommended
 

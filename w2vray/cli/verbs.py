@@ -4,7 +4,6 @@ Each imports what it needs when it is called, so that ``--help`` answers at once
 """
 
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,9 @@ from w2vray.cli.console import Output, counted, table
 from w2vray.cli.options import model_options
 from w2vray.cli.parsing import GroupedOption
 from w2vray.cli.promises import kept_beside_expected, promised, tell_without_promise
-from w2vray.settings import verbs as config
+from w2vray.settings.answering import PredictSettings, ScoreSettings
+from w2vray.settings.checks import VerifySettings
+from w2vray.settings.labelled import EvaluateSettings
 from w2vray.training.settings import TrainSettings
 
 if TYPE_CHECKING:
@@ -106,6 +107,12 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
             f"epoch {best['epoch']} of {summary.epochs} was best: validation loss {best['validation_loss']:.4f}, "
             f"accuracy {best['validation_accuracy']:.4f}"
         )
+    if summary.ngrams is not None:
+        found = summary.ngrams
+        lines.append(
+            f"n-grams of up to {counted(found.longest, 'word')}: {found.kept:,} buckets of {found.buckets:,} seen; "
+            f"their logits times {found.wide:.3g} are added to those of {settings.model} times {found.main:.3g}"
+        )
     if summary.test is not None:
         lines.append(_on_test(summary.test))
     if summary.thresholds is not None:
@@ -156,7 +163,7 @@ for _parameter in train.params:
 
 @verb(
     "evaluate",
-    config.EvaluateSettings,
+    EvaluateSettings,
     on_cluster=True,
     when_stopped="nothing was measured",
     examples=(
@@ -180,7 +187,7 @@ def evaluate(output: Output, /, *, address: str | None, of_run: str | None, **ar
         return
     if not arguments["model"]:
         raise click.UsageError("Missing option '--model'; or name a run with --of-run.")
-    settings = config.EvaluateSettings(**arguments)
+    settings = EvaluateSettings(**arguments)
     from w2vray.cluster.evaluate import evaluate as evaluate_model
     from w2vray.scoring.metrics import MultiLabelMetrics
 
@@ -250,7 +257,7 @@ def _beside(found: "Metrics") -> str:
 
 @verb(
     "score",
-    config.ScoreSettings,
+    ScoreSettings,
     on_cluster=True,
     when_stopped=GOES_ON,
     examples=(
@@ -260,19 +267,14 @@ def _beside(found: "Metrics") -> str:
 )
 def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
     """Classify every row of a store."""
-    settings = config.ScoreSettings(**arguments)
+    settings = ScoreSettings(**arguments)
     from w2vray.cluster.score import score as score_store
+    from w2vray.run.pace import Pace
 
-    begun: list[tuple[float, int]] = []  # when the first units were done, and their rows: the start tells no speed
+    pace = Pace()
 
     def show(done: int, total: int, rows: int) -> None:
-        now = time.monotonic()
-        if not begun and rows:
-            begun.append((now, rows))
-        speed = ""
-        if begun and now > begun[0][0] and rows > begun[0][1]:
-            speed = f", {(rows - begun[0][1]) / (now - begun[0][0]):,.0f} rows/s"
-        update(done, total, f"units, {counted(rows, 'row')}{speed}")
+        update(done, total, f"units, {counted(rows, 'row')}{_speed(pace.at(rows))}")
 
     with output.progress("scoring") as update:
         summary = score_store(settings, address=address, progress=show, note=output.note)
@@ -296,7 +298,7 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
         f"{summary.run}: {counted(summary.rows_in, 'row')} in, {summary.rows_scored:,} scored "
         f"({summary.rows_abstained:,} of them abstained), {summary.rows_rejected:,} rejected{_why(summary.rejected)}",
         f"{counted(done, 'unit')} done now, {summary.units_skipped:,} before, {summary.units_failed:,} failed, "
-        f"in {summary.seconds:.1f} s",
+        f"in {summary.seconds:.1f} s{_speed(summary.rows_per_second)}",
         *kept_beside_expected(summary.expected_kept, summary.kept),
         _words_found(summary.tokens, summary.coverage),
         *([] if summary.forecast is None else summary.forecast["lines"]),
@@ -304,6 +306,10 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
         _completeness(summary.left_out, accepted=summary.gaps_accepted),
     )
     return summary.exit_code
+
+
+def _speed(rows_per_second: float | None) -> str:
+    return "" if rows_per_second is None else f", {rows_per_second:,.0f} rows/s"
 
 
 def _why(rejected: Mapping[str, int]) -> str:
@@ -325,10 +331,10 @@ def _completeness(left_out: object, *, accepted: bool) -> str:
     return "not complete, see above: run the same command to try again, or accept the gaps with --on-bad skip"
 
 
-@verb("verify", config.VerifySettings, when_stopped="nothing was proved, and the run is as it was")
+@verb("verify", VerifySettings, when_stopped="nothing was proved, and the run is as it was")
 def verify(output: Output, /, **arguments: Any) -> int:
     """Prove that each row of the store is in a run exactly once."""
-    settings = config.VerifySettings(**arguments)
+    settings = VerifySettings(**arguments)
     from w2vray.run.verify import verify as verify_run
 
     with output.progress("verifying") as update:
@@ -352,12 +358,12 @@ def verify(output: Output, /, **arguments: Any) -> int:
 
 @verb(
     "predict",
-    config.PredictSettings,
+    PredictSettings,
     json_help="Print errors as JSON too. Answers are always JSON objects, one per text.",
 )
 def predict(output: Output, /, **arguments: Any) -> None:
     """Classify texts, or the lines of stdin: one JSON object a line."""
-    settings = config.PredictSettings(**arguments)
+    settings = PredictSettings(**arguments)
     from w2vray.cli.predicting import given_lines, is_a_file, predict_lines, waiting_lines
 
     if not settings.text and sys.stdin.isatty():

@@ -23,7 +23,8 @@ from w2vray.models.thresholds import Thresholds
 from w2vray.notebooks import as_html
 from w2vray.scoring.calibration_error import CalibrationError
 from w2vray.scoring.promises import choose_thresholds
-from w2vray.settings.verbs import DEFAULT_CONFIDENCE, CalibrateSettings
+from w2vray.settings.choices import DEFAULT_CONFIDENCE
+from w2vray.settings.labelled import CalibrateSettings
 from w2vray.stages import stage
 from w2vray.store.label_reading import mended
 from w2vray.store.places import absolute, without_secrets
@@ -202,7 +203,7 @@ def _left_behind(model: OpenedModel, settings: CalibrateSettings) -> Iterator[st
     if had is not None and settings.target_precision is None:
         yield (
             f"the thresholds of {model.name} are left behind: what they promise holds for its own probabilities. Give "
-            f"--target-precision {had.precision:g} to choose new ones by these rows"
+            f"--target-precision {had.precision} to choose new ones by these rows"
         )
 
 

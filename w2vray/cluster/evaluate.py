@@ -22,7 +22,7 @@ from w2vray.scoring.calibration_error import CalibrationError
 from w2vray.scoring.comparing import Comparison
 from w2vray.scoring.metrics import NO_LABEL, Metrics, MultiLabelMetrics, metrics, multi_label_metrics
 from w2vray.scoring.repeats import Repeats
-from w2vray.settings.verbs import CalibrateSettings, EvaluateSettings
+from w2vray.settings.labelled import CalibrateSettings, EvaluateSettings
 from w2vray.stages import stage
 from w2vray.standing import instead, made_by_us
 from w2vray.store.description import ReadAs

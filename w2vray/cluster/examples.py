@@ -27,7 +27,8 @@ from w2vray.text.columns import Texts, blocks, read_texts
 from w2vray.text.keys import is_among, mixed, text_keys
 from w2vray.text.lookup import Ids
 from w2vray.text.patient import PatientLookup
-from w2vray.text.tokens import TokenRules
+from w2vray.text.rules import TokenRules
+from w2vray.text.word_ngrams import NgramCounts, WordNgrams
 from w2vray.training.example_files import ExampleCounts, ExampleFile, Places
 
 __all__ = ["ExampleReader", "ReadingJob", "labels_as_lists", "read_examples"]
@@ -45,6 +46,8 @@ _ROWS = pa.schema(
         pa.field("validation", pa.bool_()),
     ]
 )
+_NGRAMS = ("buckets", "times")
+"""Columns of counted runs of words, where these are learnt from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +71,7 @@ class ReadingJob:
     label_strip: bool = False
     label_separator: str | None = None
     unlabelled: tuple[str, ...] = ()
+    ngrams: tuple[int, int] | None = None  # words of the longest runs, and the bits of a bucket's number
     held_out: str = ""  # a hash of the texts that are kept for the test; nothing where none are
 
     @property
@@ -146,7 +150,8 @@ class ExampleReader:
         self.where = parse_where(job.where).fitted(job.schema) if job.where is not None else None
         vectors = shared.get().for_oov(job.oov)
         self.table_rows = len(vectors.vocabulary)
-        self.look_up = PatientLookup(vectors.lookup(job.rules, job.oov))
+        ngrams = None if job.ngrams is None else WordNgrams(*job.ngrams)
+        self.look_up = PatientLookup(vectors.lookup(job.rules, job.oov, word_ngrams=ngrams))
         self.ngrams = vectors.ngrams
 
     def __call__(self, unit: Unit) -> dict[str, Any]:
@@ -155,7 +160,7 @@ class ExampleReader:
         if file.counts() is None:
             job = self.job
             columns = list(dict.fromkeys([*job.text_columns, job.label_column]))
-            made, usable, source = _Made(self.table_rows), _Usable(), hashlib.sha256()
+            made, usable, source = _Made(self.table_rows), _Usable(ngrams=job.ngrams is not None), hashlib.sha256()
             for batch in read_unit(unit, job.roots, columns, self.where, job.schema):
                 rows = _Rows.of(batch, job)
                 source.update(f"{batch.column(FILE_COLUMN)[0]}\n".encode() if len(batch) else b"")
@@ -176,6 +181,7 @@ class ExampleReader:
         known = np.zeros(len(batch), dtype=np.bool_)
         lengths = np.zeros(len(batch), dtype=np.int64)
         ids = [np.empty(0, dtype=np.int32)]
+        counts: list[NgramCounts] = []
         start = 0
         for block in blocks(texts.values):
             looked_up = self.look_up(block)
@@ -183,6 +189,7 @@ class ExampleReader:
             known[rows], lengths[rows] = looked_up.evidence_N, looked_up.lengths_N
             made.count(looked_up)
             ids.append(made.renumbered(looked_up))
+            counts += [looked_up.ngrams] if looked_up.ngrams is not None else []
             start += len(block)
         offsets = pa.array(np.concatenate(([0], np.cumsum(lengths))))
         arrays = [
@@ -191,7 +198,13 @@ class ExampleReader:
             pa.array(known),
             pa.array(self._validation(batch)),
         ]
-        return pa.RecordBatch.from_arrays(arrays, schema=_ROWS)
+        if self.job.ngrams is None:
+            return pa.RecordBatch.from_arrays(arrays, schema=_ROWS)
+        ngrams = NgramCounts.joined(counts)
+        lengths[texts.rows_N] = ngrams.lengths_N
+        offsets = pa.array(np.concatenate(([0], np.cumsum(lengths))))
+        lists = [pa.LargeListArray.from_arrays(offsets, pa.array(of)) for of in (ngrams.buckets_G, ngrams.times_G)]
+        return pa.RecordBatch.from_arrays([*arrays, *lists], names=[*_ROWS.names, *_NGRAMS])
 
     def _validation(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
         """Choose rows by where they are and the seed: the same ones whatever reads them."""
@@ -282,7 +295,8 @@ class _Usable:
     They are sorted out batch by batch and put together once, so that a unit is never in memory more than twice.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, ngrams: bool) -> None:
+        self.ngrams = ngrams
         self.counts = ExampleCounts()
         self.names: set[str] = set()
         self.train: list[pa.RecordBatch] = []
@@ -326,7 +340,7 @@ class _Usable:
     def write(self, file: ExampleFile, made_MD: npt.NDArray[np.float32] | None, source: str) -> None:
         """Write them all; they are gone then."""
         names = sorted(self.names)
-        train, validation = _numbered(self.train, names), _numbered(self.validation, names)
+        train, validation = (_numbered(rows, names, ngrams=self.ngrams) for rows in (self.train, self.validation))
         keys = np.unique(np.concatenate(self.keys))
         places = Places.of(self.places[0]), Places.of(self.places[1])
         file.write(train, validation, names, self.counts, made_MD, source=source, keys=keys, places=places)
@@ -337,12 +351,16 @@ def _counted(labels: pa.ListArray) -> dict[str, int]:
     return {pair["values"]: pair["counts"] for pair in labels.flatten().value_counts().to_pylist()}
 
 
-def _numbered(batches: list[pa.RecordBatch], names: Sequence[str]) -> tuple[pa.LargeListArray, pa.LargeListArray]:
-    """Return the ids of all rows, and their labels as numbers; the batches are taken out of the list."""
-    ids = pa.concat_arrays([pa.array([], _ROWS.field("ids").type), *(batch["ids"] for batch in batches)])
+def _numbered(batches: list[pa.RecordBatch], names: Sequence[str], *, ngrams: bool) -> list[pa.LargeListArray]:
+    """Return the ids of all rows, their labels as numbers, and their runs; the batches are taken out of the list."""
+
+    def lists(name: str) -> pa.LargeListArray:
+        return pa.concat_arrays([pa.array([], _ROWS.field("ids").type), *(batch[name] for batch in batches)])
+
+    ids, runs = lists("ids"), [lists(name) for name in _NGRAMS] if ngrams else []
     labels = pa.concat_arrays([pa.array([], _ROWS.field("labels").type), *(batch["labels"] for batch in batches)])
     batches.clear()
     numbers = pc.index_in(labels.flatten(), pa.array(names, pa.string()))
     lengths = pc.list_value_length(labels).to_numpy()
     offsets = pa.array(np.concatenate(([0], np.cumsum(lengths))).astype(np.int64))
-    return ids, pa.LargeListArray.from_arrays(offsets, numbers)
+    return [ids, pa.LargeListArray.from_arrays(offsets, numbers), *runs]

@@ -43,7 +43,7 @@ from w2vray.cluster.waiting import Note, pool_waits_for, told_of_waiting
 from w2vray.errors import ClusterError, W2vrayError
 from w2vray.stages import detail, everything, stage
 from w2vray.store.units import Unit
-from w2vray.text.tokens import TokenRules
+from w2vray.text.rules import TokenRules
 from w2vray.vectors import Vectors
 
 __all__ = [

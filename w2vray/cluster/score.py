@@ -28,17 +28,18 @@ from w2vray.run.forecast import Forecast, outcome
 from w2vray.run.leases import StillOurs, only_writer
 from w2vray.run.missing_words import missing_words
 from w2vray.run.one_unit import ScoringJob, damaged, score_unit
+from w2vray.run.pace import Pace
 from w2vray.run.parts import COUNTS, CommittedPart
 from w2vray.run.planning import RunPlan, planned_versions, require_outside, resume_run, split_failed, start_run
 from w2vray.run.refused_files import refused_files, refused_notes
-from w2vray.run.reporting import training_facts
+from w2vray.run.reporting import rows_with_evidence, training_facts
 from w2vray.run.request import Request
 from w2vray.run.room import require_room
 from w2vray.run.writing_reports import write_run_report
 from w2vray.schema import MAY_PASS, FileReason
 from w2vray.scoring.device_scorer import DeviceScorer
 from w2vray.scoring.scorer import TextScorer
-from w2vray.settings.verbs import ScoreSettings
+from w2vray.settings.answering import ScoreSettings
 from w2vray.stages import detail, stage
 from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.failures import Failure
@@ -82,6 +83,7 @@ class ScoreSummary:
     units_failed: int
     rows_now: int  # of the units that this call handed out: rejected ones too, and of parts that were there
     seconds: float
+    rows_per_second: float | None  # of this call, from its first finished unit on; None where it had no second one
     left_out: Mapping[str, str]  # file, or unit -> why
     ignored: Mapping[
         str, int
@@ -129,6 +131,7 @@ class _Work:
     missing: list[Unit] = field(default_factory=list)
     skipped: int = 0
     rows: int = 0
+    pace: Pace = field(default_factory=Pace)
     failures: list[Failure] = field(default_factory=list)  # of units
     slowest: list[dict[str, Any]] = field(default_factory=list)  # units of this call
     noted: list[Failure] = field(
@@ -173,6 +176,8 @@ def score(
             ours = RunDirectory(absolute(settings.output), drafts)
             stage("planning")
             plan = _plan(ours, request, corpus, work)
+            if planned is not None and (other := planned.of_another_store(plan.units)):
+                note(f"--plan {settings.plan}: {other}")
             detail(f"plan of {shown(settings.output)}: units {len(plan.units):,}, to do {len(work.missing):,}")
             require_room(run, sum(unit.rows for unit in work.missing), _numbers(request, bundle))
             ours.remove(SUCCESS)
@@ -213,7 +218,12 @@ def write_report(
 ) -> str | None:
     """Write the page of the run, and return where it is; the run is finished without it, too."""
     stage("writing the page")
-    timing = {"seconds": summary.seconds, "rows": summary.rows_now, "slowest": work.slowest}
+    timing = {
+        "seconds": summary.seconds,
+        "rows": summary.rows_now,
+        "rows_per_second": summary.rows_per_second,
+        "slowest": work.slowest,
+    }
     try:
         finished = FinishedRun.open(work.settings.output)
         told = {"timing": timing, "missing_words": words()}
@@ -288,6 +298,7 @@ def _pass(run: RunDirectory, units: Sequence[Unit], arguments: Mapping[str, Any]
         for done, outcome in enumerate(_outcomes(units, {**arguments, "drafts": drafts}, work), 1):
             work.still_ours()
             work.rows += outcome.rows
+            work.pace.at(work.rows)
             work.slowest.append({"unit": outcome.unit, "seconds": outcome.seconds, "rows": outcome.rows})
             work.slowest = sorted(work.slowest, key=lambda item: -float(item["seconds"]))[:_SLOWEST]
             if (failure := outcome.failure) is not None:
@@ -454,6 +465,7 @@ def _close(
         units_failed=len(work.failures),
         rows_now=work.rows,
         seconds=seconds,
+        rows_per_second=None if (speed := work.pace.rows_per_second) is None else round(speed, 1),
         left_out=left_out,
         ignored=corpus.ignored.files,
         tables=tables,
@@ -466,8 +478,9 @@ def _close(
 
 def _rows_with_evidence(summary: ScoreSummary, *, multi_label: bool) -> int:
     """Count the scored rows with a known word; of several labels, a row that is given none has not abstained."""
-    without = summary.rows_abstained - (0 if multi_label else summary.rows_below_threshold)
-    return summary.rows_scored - without
+    return rows_with_evidence(
+        summary.rows_scored, summary.rows_abstained, summary.rows_below_threshold, multi_label=multi_label
+    )
 
 
 def _with_kept(summary: ScoreSummary, request: Request, bundle: Bundle) -> ScoreSummary:

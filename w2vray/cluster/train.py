@@ -24,7 +24,15 @@ from w2vray.cluster.train_labels import (
 )
 from w2vray.cluster.train_summary import TrainSummary
 from w2vray.cluster.train_worker import WorkerConfig
-from w2vray.cluster.trained_model import fingerprint_of, history_of, keeps_held_out, model_config, thresholds_of
+from w2vray.cluster.trained_model import (
+    fingerprint_of,
+    history_of,
+    keeps_held_out,
+    model_config,
+    ngram_summary,
+    thresholds_of,
+    with_wide_part,
+)
 from w2vray.cluster.trained_page import write_model_page
 from w2vray.cluster.trainer import Progress, require_workers, run_trainer
 from w2vray.cluster.waiting import Note
@@ -44,9 +52,10 @@ from w2vray.store.labels import label_order
 from w2vray.store.sampling import sample_texts
 from w2vray.text.keys import TextSample
 from w2vray.training.example_files import ExampleCounts, ExampleFile
-from w2vray.training.fit import BEST, CONVERGED, CURVE, HELD_OUT, SEARCH, TEMPERATURES, Task
+from w2vray.training.fit import BEST, CONVERGED, CURVE, HELD_OUT, SEARCH, TEMPERATURES, WIDE, Task
 from w2vray.training.objectives import label_weights, objective
 from w2vray.training.settings import TrainSettings
+from w2vray.training.wide import WideTask
 from w2vray.vectors import Vectors
 from w2vray.vectors.comparing import coverage_warnings, share_found
 
@@ -204,6 +213,10 @@ def _train(
         if settings.target_precision is not None:
             config = replace(config, thresholds=thresholds_of(settings, config, state.get(HELD_OUT)))
         weights = {name: value.numpy() for name, value in state[BEST].items()}
+        if WIDE in state:
+            config, weights = with_wide_part(settings, config, weights, state[WIDE])
+            if not state[WIDE][CONVERGED]:
+                note("the n-grams' weights have not reached their optimum, and are used as they are")
         test, rows = None, None
         if test_texts is not None:
             rows = MeasuredRows(storage, rows_schema(1, multi_label=stores[0].multi_label))
@@ -234,6 +247,7 @@ def _train(
         epochs=len(curve),
         curve=curve,
         refit=refitted,
+        ngrams=ngram_summary(config, weights),
         temperatures=config.temperatures,
         thresholds=config.thresholds,
         labels_without_promise=[] if config.thresholds is None else config.thresholds.without_promise(labels),
@@ -275,6 +289,7 @@ def _task(
         ),
         oov=settings.oov,
         tune_vectors=settings.tune_vectors,
+        wide=None if settings.ngrams is None else WideTask(settings.ngrams, settings.bucket_bits, settings.prune),
         refit=isinstance(model, StepSettings) and model.refit,
         seed=settings.seed,
         precision=settings.precision,

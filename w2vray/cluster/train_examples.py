@@ -73,6 +73,7 @@ def _job(
         label_strip=settings.label_strip,
         label_separator=settings.label_separator,
         unlabelled=settings.unlabelled,
+        ngrams=None if settings.ngrams is None else (settings.ngrams, settings.bucket_bits),
         held_out=held_out,
     )
 

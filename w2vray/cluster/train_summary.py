@@ -7,7 +7,18 @@ from typing import Any
 from w2vray.models.thresholds import Thresholds
 from w2vray.notebooks import as_html
 
-__all__ = ["TrainSummary"]
+__all__ = ["NgramSummary", "TrainSummary"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NgramSummary:
+    """What runs of words add to a model. ``main`` and ``wide`` multiply the logits of the main part, and theirs."""
+
+    longest: int  # words of a run
+    buckets: int  # that the training has seen
+    kept: int  # of these, that say anything
+    main: float
+    wide: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +42,7 @@ class TrainSummary:
     epochs: int
     curve: list[dict[str, Any]]
     refit: list[dict[str, Any]] | None  # the curve of the second fit, on the rows for validation too
+    ngrams: NgramSummary | None  # what --ngrams has added; None without it
     temperatures: Sequence[float]  # what logits are divided by: one, or one a label; none where it is not calibrated
     thresholds: Thresholds | None  # that --target-precision has given it
     labels_without_promise: Sequence[str]  # whose rows do not suffice for it: they are never kept
@@ -55,6 +67,9 @@ class TrainSummary:
             "always answering the commonest label": test.get("largest_class_share"),
             "share of rows that keep a label": None if self.thresholds is None else self.thresholds.kept,
             "labels without a promise": list(self.labels_without_promise),
+            "buckets of n-grams": None
+            if self.ngrams is None
+            else f"{self.ngrams.kept:,} of {self.ngrams.buckets:,} seen",
             "rows without a label": self.rows_without_label or None,
             "rows without a known word": self.rows_without_evidence or None,
             "tokens with a vector": None if self.coverage is None else f"{self.coverage:.1%}",

@@ -4,27 +4,41 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import Any
 
+import numpy.typing as npt
+
 from w2vray.cluster.refitting import answers_alone, probabilities_of
+from w2vray.cluster.train_summary import NgramSummary
 from w2vray.errors import CorpusError
 from w2vray.models.directory import ModelConfig
 from w2vray.models.kinds import ModelSettings
 from w2vray.models.reading import Reading
 from w2vray.models.thresholds import Thresholds
+from w2vray.models.wide.part import WIDE
+from w2vray.models.wide.settings import WideSettings
 from w2vray.scoring.promises import choose_thresholds
-from w2vray.settings.verbs import DEFAULT_CONFIDENCE
+from w2vray.settings.choices import DEFAULT_CONFIDENCE
 from w2vray.store.labelled import Labelled
 from w2vray.store.places import absolute, without_secrets
 from w2vray.training.example_files import ExampleCounts
 from w2vray.training.held_out_answers import HeldOutAnswers
 from w2vray.training.settings import TrainSettings
+from w2vray.training.two_parts import wide_state
 from w2vray.vectors import Vectors
 from w2vray.vectors.comparing import share_found
 
-__all__ = ["fingerprint_of", "history_of", "keeps_held_out", "model_config", "thresholds_of"]
+__all__ = [
+    "fingerprint_of",
+    "history_of",
+    "keeps_held_out",
+    "model_config",
+    "ngram_summary",
+    "thresholds_of",
+    "with_wide_part",
+]
 
 
 def model_config(
@@ -53,6 +67,25 @@ def model_config(
     )
 
 
+def with_wide_part(
+    settings: TrainSettings, config: ModelConfig, weights: Mapping[str, npt.NDArray[Any]], state: Mapping[str, Any]
+) -> tuple[ModelConfig, dict[str, npt.NDArray[Any]]]:
+    """Put the wide part of a training's last state into the model."""
+    assert settings.ngrams is not None, "it was asked for"
+    arrays, (main, wide) = wide_state(state)
+    described = WideSettings(longest=settings.ngrams, bits=settings.bucket_bits, main=main, wide=wide)
+    return replace(config, wide=described), {**weights, **{WIDE + name: array for name, array in arrays.items()}}
+
+
+def ngram_summary(config: ModelConfig, weights: Mapping[str, npt.NDArray[Any]]) -> NgramSummary | None:
+    """Tell what the wide part of a model is; None where it has none."""
+    wide = config.wide
+    if wide is None:
+        return None
+    seen, kept = len(weights[f"{WIDE}buckets_F"]), len(weights[f"{WIDE}rows_RC"])
+    return NgramSummary(longest=wide.longest, buckets=seen, kept=kept, main=wide.main, wide=wide.wide)
+
+
 def thresholds_of(settings: TrainSettings, config: ModelConfig, held_out: Mapping[str, Any] | None) -> Thresholds:
     """Choose the thresholds for the precision that is wanted, by rows that were not learnt from.
 
@@ -62,7 +95,7 @@ def thresholds_of(settings: TrainSettings, config: ModelConfig, held_out: Mappin
     assert settings.target_precision is not None, "it is asked for"
     if held_out is None:
         raise CorpusError(
-            f"--target-precision {settings.target_precision:g}: there are too few rows to leave any out of the "
+            f"--target-precision {settings.target_precision}: there are too few rows to leave any out of the "
             "training, and those that it learnt from tell nothing; give more rows, or leave it out"
         )
     answers = HeldOutAnswers.from_state(held_out)

@@ -19,7 +19,7 @@ PATIENCE_SECONDS = 10.0
 """So long nothing is said: to start takes a while even where everything is free."""
 
 AGAIN_SECONDS = 600.0
-_LOOK_SECONDS = 1.0
+LOOK_SECONDS = 1.0
 
 
 @contextmanager
@@ -34,11 +34,11 @@ def told_of_waiting(waits_for: Callable[[], str], note: Note) -> Iterator[None]:
 
     def watch() -> None:
         waited, silent = 0.0, AGAIN_SECONDS
-        while not done.wait(_LOOK_SECONDS):
+        while not done.wait(LOOK_SECONDS):
             what = ""
             with suppress(ray.exceptions.RayError):  # the work itself will meet it, and tell it
                 what = waits_for()
-            waited, silent = waited + _LOOK_SECONDS if what else 0.0, silent + _LOOK_SECONDS
+            waited, silent = waited + LOOK_SECONDS if what else 0.0, silent + LOOK_SECONDS
             if waited >= PATIENCE_SECONDS and silent >= AGAIN_SECONDS:
                 note(what)
                 silent = 0.0

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from w2vray.models.thresholds import spelled_share
+
 if TYPE_CHECKING:
     from w2vray.models.directory import ModelConfig
 
-__all__ = ["model_card"]
+__all__ = ["model_card", "promise_of"]
 
 _LABELS_SHOWN = 20
 USE = """## Use it
@@ -36,6 +38,7 @@ def model_card(config: "ModelConfig") -> str:
                 "Vectors' fingerprint": f"`{config.vectors_fingerprint[:16]}`",
                 "Token rules": config.rules.name,
                 "Words without a vector": config.oov,
+                "N-grams of words": _ngrams(config),
             },
         ),
         _lines(
@@ -50,7 +53,7 @@ def model_card(config: "ModelConfig") -> str:
                 "Versions": ", ".join(f"{name} {number}" for name, number in _mapping(history.get("versions")).items()),
             },
         ),
-        _lines("How good it is", {**_measured(history), "Probabilities": _calibration(config), **_promise(config)}),
+        _lines("How good it is", {**_measured(history), "Probabilities": _calibration(config), **promise_of(config)}),
         USE,
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -97,16 +100,27 @@ def _options(config: "ModelConfig") -> str:
     return ", ".join(f"{name} {value}" for name, value in stored.items())
 
 
+def _ngrams(config: "ModelConfig") -> str:
+    wide = config.wide
+    if wide is None:
+        return ""
+    return (
+        f"up to {wide.longest}, in {1 << wide.bits:,} buckets; the logits are those of {config.model} times "
+        f"{wide.main:.3g} and of the n-grams times {wide.wide:.3g}"
+    )
+
+
 def _calibration(config: "ModelConfig") -> str:
     """Return what the probabilities are worth."""
     if not config.temperatures:
-        return "not calibrated"
+        by_weights = "calibrated on rows that were not learnt from, by the weights of both parts"
+        return "not calibrated" if config.wide is None else by_weights
     least, most = min(config.temperatures), max(config.temperatures)
     told = f"temperature {least:.3g}" if least == most else f"temperatures {least:.3g} to {most:.3g}"
     return f"calibrated on rows that were not learnt from ({told})"
 
 
-def _promise(config: "ModelConfig") -> dict[str, str]:
+def promise_of(config: "ModelConfig") -> dict[str, str]:
     """Return what the model's thresholds promise."""
     found = config.thresholds
     if found is None:
@@ -114,9 +128,10 @@ def _promise(config: "ModelConfig") -> dict[str, str]:
     of_each = "of each label that is kept" if len(found.values) > 1 else "of the labels that are kept"
     missing = found.without_promise(config.labels)
     told = f"; never kept, because the rows did not suffice: {_labels(missing)}" if missing else ""
+    sure = f"with {spelled_share(found.confidence)} confidence"
     return {
-        "Thresholds": f"at least {found.precision:.4g} {of_each} are right, with {found.confidence:.4g} confidence, on "
-        f"rows like the {found.rows:,} that they were chosen on; {found.kept:.1%} of those kept a label{told}"
+        "Thresholds": f"at least {spelled_share(found.precision)} {of_each} are right, {sure}, on rows like the "
+        f"{found.rows:,} that they were chosen on; {found.kept:.1%} of those kept a label{told}"
     }
 
 

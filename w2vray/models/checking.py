@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from w2vray.errors import BundleError
 from w2vray.models.directory import OVERLAY, REPLACED, Bundle
-from w2vray.settings.verbs import SPECIAL_OOV
+from w2vray.models.wide.part import WIDE, misfit
+from w2vray.settings.choices import SPECIAL_OOV
 from w2vray.vectors import Vectors
 
 __all__ = ["model_weights", "require_fitting", "tuned_rows"]
@@ -43,7 +44,10 @@ def require_fitting(bundle: Bundle) -> None:
         found = None if stored is None else tuple(stored.shape)
         if found != shape:
             raise BundleError(f"{_UNFIT}: {name} is {found}, not {shape}")
-    known = {OVERLAY, REPLACED, *(_PREFIX + name for name in described)}
+    wide = {name for name in bundle.weights if name.startswith(WIDE)} if config.wide is not None else set()
+    if config.wide is not None and (wrong := misfit(config.wide, bundle.weights, len(config.labels))):
+        raise BundleError(f"{_UNFIT}: {wrong}")
+    known = {OVERLAY, REPLACED, *(_PREFIX + name for name in described), *wide}
     if more := sorted(bundle.weights.keys() - known):
         raise BundleError(f"{_UNFIT}: it has no {', '.join(more)}")
     for name, array in bundle.weights.items():

@@ -15,7 +15,7 @@ from w2vray.models.batches import Batch, RaggedIds
 from w2vray.models.compiled import can_compile
 from w2vray.models.kinds import ModelSettings, kind_of
 from w2vray.models.word_vectors import WordVectors
-from w2vray.settings.verbs import SPECIAL_OOV
+from w2vray.settings.choices import SPECIAL_OOV
 
 __all__ = ["Classifier", "build_model", "shared_table", "special_row"]
 

@@ -35,10 +35,11 @@ from w2vray.models.kinds import MODELS_VARIABLE, Kind, ModelSettings, kind_named
 from w2vray.models.reading import Reading
 from w2vray.models.thresholds import Thresholds
 from w2vray.models.trained_texts import TRAINED_TEXTS, read_trained_texts, trained_texts_bytes
-from w2vray.settings.verbs import OOV_CHOICES
+from w2vray.models.wide.settings import WideSettings
+from w2vray.settings.choices import OOV_CHOICES
 from w2vray.standing import instead
 from w2vray.text.keys import TextSample
-from w2vray.text.tokens import TokenRules
+from w2vray.text.rules import TokenRules
 from w2vray.vectors import Vectors
 
 __all__ = ["Bundle", "ModelConfig", "save_bundle"]
@@ -48,7 +49,9 @@ CALIBRATED_VERSION = 3
 """Of a model with temperatures: a program that knows none of them would give other probabilities."""
 THRESHOLDS_VERSION = 4
 """Of a model with thresholds: a program that knows none of them would keep more labels than were promised."""
-_READ = range(FORMAT_VERSION, THRESHOLDS_VERSION + 1)
+WIDE_VERSION = 5
+"""Of a model with a wide part: a program that knows none would answer from half of the model."""
+_READ = range(FORMAT_VERSION, WIDE_VERSION + 1)
 
 OVERLAY = "words.overlay_KD"
 REPLACED = "words.replaced_rows"
@@ -80,6 +83,7 @@ class ModelConfig:
     vectors_fingerprint: str
     vectors_path: str
     temperatures: tuple[float, ...] = ()  # what logits are divided by: one for all, one a label, or not calibrated
+    wide: WideSettings | None = None  # what is read beside vectors: runs of words
     thresholds: Thresholds | None = None  # that a label's probability has to reach
     reading: Reading = field(default_factory=Reading)
     training: Mapping[str, Any] = field(default_factory=dict)
@@ -90,6 +94,8 @@ class ModelConfig:
 
     @property
     def _format_version(self) -> int:
+        if self.wide:
+            return WIDE_VERSION
         if self.thresholds:
             return THRESHOLDS_VERSION
         return CALIBRATED_VERSION if self.temperatures else FORMAT_VERSION
@@ -105,6 +111,7 @@ class ModelConfig:
             "multi_label": self.multi_label,
             "tokens": self.rules.as_dict(),
             "oov": self.oov,
+            **({"ngrams": self.wide.as_dict()} if self.wide else {}),
             **({"temperatures": list(self.temperatures)} if self.temperatures else {}),
             **({"thresholds": self.thresholds.as_dict()} if self.thresholds else {}),
             "vectors": {"fingerprint": self.vectors_fingerprint, "path": self.vectors_path, "dim": self.dim},
@@ -121,7 +128,7 @@ class ModelConfig:
         """
         found = stored.get("format_version") if isinstance(stored, dict) else None
         if found not in _READ:
-            newer = isinstance(found, int) and found > THRESHOLDS_VERSION
+            newer = isinstance(found, int) and found > WIDE_VERSION
             remedy = (
                 "install the version of w2vray that made it"
                 if newer
@@ -167,6 +174,7 @@ class ModelConfig:
                 vectors_fingerprint=str(vectors["fingerprint"]),
                 vectors_path=str(vectors["path"]),
                 temperatures=_temperatures(stored.get("temperatures", []), len(labels) if multi_label else 1),
+                wide=WideSettings.from_dict(stored["ngrams"]) if "ngrams" in stored else None,
                 thresholds=_thresholds(stored.get("thresholds"), len(labels), multi_label=multi_label),
                 reading=Reading.from_dict(stored.get("reading", {})),
                 training=dict(stored.get("training", {})),

@@ -7,7 +7,7 @@ A model of your own needs no change here: a module with a network and a row is e
     # my_models.py
     @dataclass(frozen=True, kw_only=True)
     class BagSettings(StepSettings):  # of w2vray.settings.steps: epochs, dropout, learning rate and so on
-        hidden: int = documented("numbers in the hidden layer.", 64)  # of w2vray.settings.verbs
+        hidden: int = documented("numbers in the hidden layer.", 64)  # of w2vray.settings.fields
 
     class BagModel(nn.Module):
         def __init__(self, dim: int, classes: int, settings: BagSettings) -> None: ...
@@ -41,8 +41,8 @@ from w2vray.models.fasttext.weights import fasttext_shapes
 from w2vray.models.kind import Kind, ModelSettings, named_object
 from w2vray.models.recurrent.settings import GruSettings, LstmSettings
 from w2vray.models.recurrent.weights import recurrent_shapes
+from w2vray.settings.fields import flag
 from w2vray.settings.steps import StepSettings
-from w2vray.settings.verbs import flag
 
 __all__ = [
     "DEFAULT",

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from w2vray.errors import BundleError
-from w2vray.settings.verbs import flag
+from w2vray.settings.fields import flag
 
 __all__ = ["Reading"]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-__all__ = ["Thresholds"]
+__all__ = ["Thresholds", "spelled_share"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,3 +52,13 @@ class Thresholds:
         if values == [None] * len(values) or type(stored["rows"]) is not int:
             raise ValueError(f"thresholds are {stored!r}; expected at least one number, and rows as a whole number")
         return cls(values=tuple(values), rows=stored["rows"], **shares)
+
+
+def spelled_share(share: float) -> str:
+    """Spell a probability with four digits, or with as many more as it takes that one below 1 does not read as 1.
+
+    Example:
+        >>> spelled_share(0.95), spelled_share(0.123456), spelled_share(0.9999999)
+        ('0.95', '0.1235', '0.9999999')
+    """
+    return next(text for digits in range(4, 18) if float(text := f"{share:.{digits}g}") != 1 or share == 1)

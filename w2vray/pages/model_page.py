@@ -7,6 +7,7 @@ some.
 from collections.abc import Mapping
 from typing import Any
 
+from w2vray.models.card import promise_of
 from w2vray.models.directory import ModelConfig
 from w2vray.pages.evaluation import evaluation_page, labels_cell, learning_section
 from w2vray.pages.page import Page, Section, Table, number, percent, text
@@ -61,7 +62,22 @@ def _training(config: ModelConfig) -> Section:
         ordered = sorted(labels.items(), key=lambda item: -item[1])
         cells = [(text(label), number(count), percent(count / max(total, 1), bar=True)) for label, count in ordered]
         table = [Table(title="Labels of the training set", heads=["label", "rows", "share"], rows=cells)]
-    return Section(title="Training", facts=facts, tables=table)
+    promise = [f"{name}: {said}." for name, said in promise_of(config).items()]
+    return Section(title="Training", facts=facts, lines=promise, tables=[*table, *_thresholds(config)])
+
+
+def _thresholds(config: ModelConfig) -> list[Table]:
+    """Return the model's own thresholds: one for all labels, or one for each."""
+    if config.thresholds is None:
+        return []
+    values = config.thresholds.values
+    of = ["any label"] if len(values) == 1 else config.labels
+    cells = [
+        (text(label), text("never kept") if value is None else number(value, 4))
+        for label, value in zip(of, values, strict=True)
+    ]
+    note = "A label whose score is lower is not relied on: its row is marked below_threshold."
+    return [Table(title="The model's thresholds", heads=["label", "threshold"], rows=cells, note=note)]
 
 
 def _suspects(suspects: Mapping[str, Any] | None) -> Section:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from w2vray.models.thresholds import spelled_share
 from w2vray.pages.page import Cell, Page, Section, Table, number, percent, text
 from w2vray.pages.plots import bars, plot
 
@@ -57,13 +58,20 @@ def _facts(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.append(("the same in the training set", "the model does not say" if there is None else f"{there:.1%}"))
     if training.get("accuracy") is not None:
         facts.append(("accuracy on the training's test rows", f"{training['accuracy']:.1%}"))
+    if (promise := data.get("promise")) and promise["kept"] is not None:
+        sure = f"at least {spelled_share(promise['precision'])}, with {spelled_share(promise['confidence'])} confidence"
+        facts += [
+            ("rows with a known word that kept a label", f"{promise['kept']:.1%}"),
+            ("the same, as the model's thresholds expect it", f"{promise['expected']:.1%}"),
+            ("share of the kept labels that is promised to be right", sure),
+        ]
     if time := data.get("timing"):
         facts += [
             ("seconds of the last call", f"{time['seconds']:,.1f}"),
             ("rows of the last call", f"{time['rows']:,}"),
         ]
-        if time["seconds"]:
-            facts.append(("rows a second", f"{time['rows'] / time['seconds']:,.0f}"))
+        if time.get("rows_per_second"):
+            facts.append(("rows a second, from the end of the first unit on", f"{time['rows_per_second']:,.0f}"))
     if data["units_looked_at"] < data["units"]:
         facts.append(("units that labels and scores were counted of", f"{data['units_looked_at']:,}"))
     return facts
@@ -92,8 +100,9 @@ def _timing(data: Mapping[str, Any]) -> list[Table]:
         )
         for item in slowest
     ]
-    heads = ["unit", "seconds", "rows", "rows a second"]
-    return [Table(title="Slowest units of the last call", heads=heads, rows=rows)] if rows else []
+    heads = ["unit", "seconds", "rows", "rows a second of its worker"]
+    note = "A unit is the work of one worker. The run's rows a second are those of all workers together."
+    return [Table(title="Slowest units of the last call", heads=heads, rows=rows, note=note)] if rows else []
 
 
 def _labels(data: Mapping[str, Any]) -> Section:

@@ -226,7 +226,7 @@ class FinishedRun:
         options = {"format": None, "delimiter": None, **self.identity["options"]}
         columns = list(self.identity["options"]["text_column"])
         files = [file for file in corpus.files if file.name in rows_of]
-        described, _ = describe_files(corpus, files, columns, ReadAs.of(SimpleNamespace(**options)))
+        described, _ = describe_files(corpus, files, columns, ReadAs.of(SimpleNamespace(**options), columns))
         descriptions = {item.file: item for item in described}
         for unit in self.units:
             for piece in unit.pieces:

@@ -1,5 +1,6 @@
 """``plan``: what a scoring run will come to, what it will take and what it will cost; and how far that was off."""
 
+import hashlib
 import json
 import math
 import os
@@ -75,6 +76,7 @@ class Forecast:
     sample_places: int
     exact: bool  # every row was looked at
     run: str  # the fingerprint of the run that is forecast
+    store: str | None = None  # what the files are known by; forecasts of before have none
     notes: Sequence[str] = ()
     format: int = FORMAT
 
@@ -116,6 +118,16 @@ class Forecast:
                 f"--plan {file} forecasts a run of another model or with other options; give the one of this run, or "
                 "leave out --plan"
             )
+
+    def of_another_store(self, units: Sequence[Unit]) -> str:
+        """Say that a run reads another store than was forecast, or the same one after it has changed; else nothing."""
+        if self.store is None or self.store == _store(units):
+            return ""
+        files = len({piece.source for unit in units for piece in unit.pieces})
+        return (
+            f"it forecasts another store, or this one before it changed (its files were {self.files:,}, the run's are "
+            f"{files:,}); what is told of it at the end is not of this store"
+        )
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
@@ -229,6 +241,7 @@ def _forecast(
         sample_places=len(looks),
         exact=found.whole,
         run=request.fingerprint,
+        store=_store(plan.units),
         notes=[*plan.notes, *_notes(plan, found)],
     )
 
@@ -319,7 +332,7 @@ class Outcome:
         """What a person is told."""
         lines = [f"forecast of rows: {_off(*self.rows)}", f"forecast of the output's bytes: {_off(*self.output_bytes)}"]
         if self.seconds is not None:
-            lines.append(f"forecast of the time: {_off(*self.seconds)} s")
+            lines.append(f"forecast of the time: {_off(*self.seconds, unit=' s')}")
         lines.append(f"forecast of rejected rows: {self.rejected[0]:.2%}, found {self.rejected[1]:.2%}")
         if not self.labels_outside:
             return [*lines, "each label's share is inside its interval"]
@@ -367,10 +380,20 @@ def outcome(
     )
 
 
-def _off(planned: float, found: float) -> str:
+def _store(units: Sequence[Unit]) -> str:
+    """Return what the files of a plan are known by together: names, sizes and rows, however units are cut."""
+    rows: Counter[tuple[str, int]] = Counter()
+    for piece in (piece for unit in units for piece in unit.pieces):
+        rows[piece.file, piece.file_size] += piece.rows
+    listed = sorted([*known, count] for known, count in rows.items())
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:16]
+
+
+def _off(planned: float, found: float, unit: str = "") -> str:
     """Say how far a number was off: ``1,200, found 1,000 (20% too high)``."""
+    both = f"{planned:,.0f}{unit}, found {found:,.0f}{unit}"
     if not found:
-        return f"{planned:,.0f}, found {found:,.0f}"
+        return both
     off = planned / found - 1
     told = "exact" if planned == found else f"{abs(off):.0%} too {'high' if off > 0 else 'low'}"
-    return f"{planned:,.0f}, found {found:,.0f} ({told})"
+    return f"{both} ({told})"

@@ -12,7 +12,7 @@ from w2vray.run.directory import INSTEAD, MANIFEST, PLAN, REJECTED, RUN, SCORES,
 from w2vray.run.parts import part_name
 from w2vray.run.request import Request
 from w2vray.schema import MAY_PASS, NOTHING_AMISS, FileReason, holds_views, without_views
-from w2vray.settings.verbs import flag
+from w2vray.settings.fields import flag
 from w2vray.store.corpus import Corpus, SourceFile, one_version
 from w2vray.store.describing import describe_files
 from w2vray.store.description import Description

@@ -20,7 +20,7 @@ from w2vray.schema import SOURCE_FILE, SOURCE_ROW
 from w2vray.store.corpus import Corpus
 from w2vray.store.units import Unit
 
-__all__ = ["MOST_ROWS", "drift", "examples", "run_data", "training_facts"]
+__all__ = ["MOST_ROWS", "drift", "examples", "rows_with_evidence", "run_data", "training_facts"]
 
 MOST_ROWS = 20_000_000
 """Of a larger run some units are looked at, chosen by their names, which are as good as chance; so it takes seconds."""
@@ -46,7 +46,13 @@ def training_facts(config: ModelConfig) -> dict[str, Any]:
         "coverage": history.get("coverage"),
         "tokens_per_row": tokens / sum(counts) if isinstance(tokens, int) and sum(counts) else None,
         "accuracy": test.get("accuracy") if isinstance(test := history.get("test"), Mapping) else None,
+        "promise": None if config.thresholds is None else {**config.thresholds.as_dict(), "values": None},
     }
+
+
+def rows_with_evidence(scored: int, abstained: int, below_threshold: int, *, multi_label: bool) -> int:
+    """Count the scored rows with a known word; of several labels, a row that is given none has not abstained."""
+    return scored - (abstained - (0 if multi_label else below_threshold))
 
 
 def run_data(run: FinishedRun, training: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -74,9 +80,30 @@ def run_data(run: FinishedRun, training: Mapping[str, Any] | None) -> dict[str, 
         "left_out": dict(run.totals.get("left_out", {})),
         "ignored": dict(run.totals.get("ignored", {})),
         "training": None if training is None else dict(training),
+        "promise": _promise(run, training),
         **counted,
     }
     return {**data, "drift": drift(data)}
+
+
+def _promise(run: FinishedRun, training: Mapping[str, Any] | None) -> dict[str, float | None] | None:
+    """Return what the thresholds promise and expect, and what was kept; None where the run went without them."""
+    options, promise = run.identity["options"], (training or {}).get("promise")
+    names = ("rows_scored", "rows_abstained", "rows_below_threshold")
+    if (
+        not promise
+        or not run.totals.keys() >= set(names)
+        or options.get("threshold") is not None
+        or options.get("no_threshold")
+    ):
+        return None
+    scored, abstained, below = (int(run.totals[name]) for name in names)
+    rows = rows_with_evidence(scored, abstained, below, multi_label=run.multi_label)
+    return {
+        **{name: promise[name] for name in ("precision", "confidence")},
+        "expected": promise["kept"],
+        "kept": (rows - below) / rows if rows else None,
+    }
 
 
 def _looked_at(run: FinishedRun) -> list[Unit]:

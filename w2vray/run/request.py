@@ -11,8 +11,8 @@ from w2vray.models.directory import Bundle
 from w2vray.scoring.answers import RESERVED_COLUMNS, Answer
 from w2vray.scoring.evidence import require_evidence
 from w2vray.scoring.scorer import SCORING_VERSION
+from w2vray.settings.answering import ScoreSettings
 from w2vray.settings.device import Device
-from w2vray.settings.verbs import ScoreSettings
 from w2vray.store.description import ReadAs
 from w2vray.store.filters import Where, parse_where
 from w2vray.store.places import absolute
@@ -91,7 +91,7 @@ class Request:
             limits=TextLimits(
                 max_bytes=settings.max_bytes, truncate=settings.truncate, null_as_empty=settings.null_as_empty
             ),
-            read_as=ReadAs.of(settings),
+            read_as=ReadAs.of(settings, text_columns),
             answer=answer,
             limit=settings.limit,
             table_version=settings.table_version,

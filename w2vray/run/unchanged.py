@@ -48,9 +48,10 @@ def store_problems(
     pieces = unit_pieces(units)
     present = {(file.root, file.name): file for file in corpus.files if not corpus.is_gone(file)}
     options = identity["options"]
-    read_as = ReadAs.of(SimpleNamespace(**{"format": None, "delimiter": None, **options}))
+    columns = _columns(options)
+    read_as = ReadAs.of(SimpleNamespace(**{"format": None, "delimiter": None, **options}), columns.required)
     wanted = [file for place, file in present.items() if place in pieces]
-    files, bad = describe_files(corpus, wanted, _columns(options).all, read_as)
+    files, bad = describe_files(corpus, wanted, columns.all, read_as)
     found = {(described.file.root, described.file.name): described for described in files}
     problems = [f"{item.name}: {item.detail}; it could be read when it was scored" for item in bad.values()]
     limited = options.get("limit") is not None

@@ -19,7 +19,7 @@ from w2vray.run.rows import row_problems
 from w2vray.run.sealed import check_rows
 from w2vray.run.unchanged import store_problems
 from w2vray.schema import NOTHING_AMISS
-from w2vray.settings.verbs import VerifySettings
+from w2vray.settings.checks import VerifySettings
 from w2vray.standing import instead
 from w2vray.store.failures import Failure
 from w2vray.store.listing import Ignored

@@ -310,8 +310,8 @@ _OPTIONAL = (
         made=_evidence,
     ),
 )
-"""To add an optional column: a setting in ``settings/verbs.py`` (and in the signature in ``verbs.py``); here a field of
-``Answer`` of the same name, and an entry."""
+"""To add an optional column: a setting in ``settings/answering.py`` (and in the signature in ``verbs/``); here a field
+of ``Answer`` of the same name, and an entry."""
 
 RESERVED_COLUMNS = frozenset(
     field.name

@@ -16,6 +16,7 @@ from w2vray.errors import ClusterError
 from w2vray.models.batches import Batch, by_length
 from w2vray.models.classifier import Classifier, shared_table
 from w2vray.models.directory import OVERLAY, REPLACED, Bundle
+from w2vray.models.wide.part import WIDE
 from w2vray.models.word_vectors import WordVectors
 from w2vray.settings.device import Device
 from w2vray.text.lookup import Ids
@@ -138,7 +139,9 @@ def _room(device: Device) -> Iterator[None]:
 def stored_classifier(bundle: Bundle, vectors: Vectors) -> Classifier:
     """Build the classifier of a model directory that fits its description (``checking.require_fitting``)."""
     config = bundle.config
-    weights = {name: torch.from_numpy(np.array(array)) for name, array in bundle.weights.items()}
+    weights = {
+        name: torch.from_numpy(np.array(array)) for name, array in bundle.weights.items() if not name.startswith(WIDE)
+    }
     words = WordVectors(
         shared_table(vectors.table_VD), weights[OVERLAY], trainable=False, replaced_rows=weights.get(REPLACED)
     )

@@ -52,7 +52,7 @@ class DeviceScorer(TextScorer):
             yield self._waited(before)
 
     def _waited(self, queued: list[tuple[Ids, "Queued"]]) -> Scores:
-        return self.join([self.answers_of(ids, logits.wait()) for ids, logits in queued])
+        return self.join([self.answers_of(ids, self.of_both_parts(ids, logits.wait())) for ids, logits in queued])
 
     def _looked_up(self, arrays: Iterable[pa.LargeStringArray]) -> Iterator[list[Ids]]:
         """Yield the ids of each array in turn, while threads work on as many more."""

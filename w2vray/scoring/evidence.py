@@ -52,7 +52,8 @@ class TextEvidence:
 
 def tells_evidence(bundle: Bundle) -> bool:
     """Tell whether a model says by itself which words decided."""
-    return bundle.config.kind.evidence is not None and not bundle.config.rules.features
+    config = bundle.config
+    return config.kind.evidence is not None and not config.rules.features and config.wide is None
 
 
 def require_evidence(bundle: Bundle, method: str) -> None:
@@ -65,6 +66,10 @@ def require_evidence(bundle: Bundle, method: str) -> None:
         raise ConfigError(
             f"the evidence of a model of the kind {bundle.config.model} cannot be told: it reads n-grams that overlap, "
             "and no words that could be weighed or left out"
+        )
+    if bundle.config.wide is not None:
+        raise ConfigError(
+            "the evidence of a model with n-grams cannot be told; train one without --ngrams where people ask why"
         )
     if method == "model" and not tells_evidence(bundle):
         raise ConfigError(

@@ -159,7 +159,7 @@ def _more(needed: int, rows: int) -> int:
 
 def _refused(found: Sequence[Found], labels: Sequence[str], rows: int, precision: float, confidence: float) -> str:
     """Say that nothing can be promised, and what would help."""
-    wanted = f"--target-precision {precision:g} with {confidence:g} confidence"
+    wanted = f"--target-precision {precision} with {confidence} confidence"
     if len(found) == 1:
         (only,) = found
         if only.rows_needed is None:

@@ -5,6 +5,7 @@ Shape letters: CONTRIBUTING.md.
 
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -20,10 +21,11 @@ from w2vray.kernels.compiling import compiler, processor, why_no_kernels
 from w2vray.models.checking import model_weights, require_fitting, tuned_rows
 from w2vray.models.directory import OVERLAY, Bundle
 from w2vray.models.folding import Folded, fold
+from w2vray.models.wide.part import WidePart
 from w2vray.scoring.answers import Scores, last_of_the_best, plain_answer
 from w2vray.scoring.metrics import NO_LABEL
+from w2vray.settings.answering import PROJECTION_CACHE
 from w2vray.settings.device import Device
-from w2vray.settings.verbs import PROJECTION_CACHE
 from w2vray.text.columns import blocks
 from w2vray.text.fast.looking_up import compiled
 from w2vray.text.given import given_texts
@@ -40,8 +42,8 @@ Answer = Callable[
 
 __all__ = ["SCORING_VERSION", "TextScorer", "numeric_profile"]
 
-SCORING_VERSION = 6
-"""Raised when the same model gives another answer to the same text."""
+SCORING_VERSION = 7
+"""Raised when the same model gives another answer to the same text, or the same file other texts."""
 
 _WARMING = ["Caf\u00e9 e\u0301 a-b xyzzy \u6620\u753b"]
 _ONE_WORD = Ids(np.zeros(1, dtype=np.int32), np.arange(2), np.ones(1, dtype=np.int32), np.ones(1, dtype=np.int32))
@@ -84,7 +86,9 @@ class TextScorer:
         vectors = self._vectors
         self.table_VD = vectors.table_VD
         self.ngrams = vectors.ngrams
-        self.lookup = vectors.lookup(config.rules, config.oov, tuned_rows(bundle, vectors))
+        self.wide = None if config.wide is None else WidePart(config.wide, bundle.weights, kernels=kernels)
+        ngrams = None if self.wide is None else self.wide.word_ngrams
+        self.lookup = vectors.lookup(config.rules, config.oov, tuned_rows(bundle, vectors), ngrams)
         self.look_up: Callable[[pa.LargeStringArray], Ids] = self.lookup
         self.answer: Answer = plain_answer
         self.folded: Folded | None = None
@@ -96,8 +100,8 @@ class TextScorer:
                 bound = projection_cache << 20
                 weights = model_weights(bundle)
                 self.folded = fold(config.kind, config.settings, weights, vectors.table_VD, overlay_KD, bound=bound)
-            self.look_up(pa.array(_WARMING, pa.large_string()))
-            self.score_ids(_ONE_WORD)
+            counted = self.look_up(pa.array(_WARMING, pa.large_string())).ngrams
+            self.score_ids(_ONE_WORD if counted is None else replace(_ONE_WORD, ngrams=counted.first(1)))
         if self.folded is None:
             _ = self.on_device  # built now, so that what a device lacks is told before the first text
 
@@ -161,8 +165,12 @@ class TextScorer:
         """Return logits_NC of the looked-up texts of a block, before they are calibrated."""
         made_MD = self.made_rows(ids.made_words)
         if self.folded:
-            return self.folded.logits(ids, made_MD)
-        return self.on_device.queue(ids, made_MD, len(self.labels)).wait()
+            return self.of_both_parts(ids, self.folded.logits(ids, made_MD))
+        return self.of_both_parts(ids, self.on_device.queue(ids, made_MD, len(self.labels)).wait())
+
+    def of_both_parts(self, ids: Ids, logits_NC: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Add the logits of the wide part, where the model has one, to those of the main part."""
+        return logits_NC if self.wide is None else self.wide.added(ids, logits_NC)
 
     def answers_of(self, ids: Ids, logits_NC: npt.NDArray[np.float32]) -> Scores:
         """Return the answers to looked-up texts with these logits."""

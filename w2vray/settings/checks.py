@@ -1,10 +1,11 @@
-"""Settings of the verbs by which people check a run: ``sample``, ``evaluate --of-run`` and ``report``."""
+"""Settings of verbs that check and show what is there: ``verify``, ``sample``, ``evaluate --of-run`` and the like."""
 
 from dataclasses import dataclass
 
-from w2vray.settings.verbs import documented, require, require_choices, require_paths
+from w2vray.errors import ConfigError
+from w2vray.settings.fields import documented, require, require_choices, require_paths
 
-__all__ = ["EvaluateRunSettings", "ReportSettings", "SampleSettings"]
+__all__ = ["EvaluateRunSettings", "InfoSettings", "ReportSettings", "SampleSettings", "VerifySettings"]
 
 SAMPLED_BY = ("random", "label", "uncertain")
 
@@ -72,3 +73,27 @@ class ReportSettings:
 
     def __post_init__(self) -> None:
         require_paths(self, "model")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifySettings:
+    """Settings of ``verify``."""
+
+    run: str = documented("Directory or URI of a scoring run.", positional=True)
+    deep: bool = documented("Also check that the store's files are still those that were scored.", False)
+    corpus: tuple[str, ...] = documented(
+        "With --deep: the store, as it was given to score; needed if it was moved, or if its URI contains a key.",
+        (),
+        metavar="PATH",
+    )
+
+    def __post_init__(self) -> None:
+        if self.corpus and not self.deep:
+            raise ConfigError("--corpus is used only with --deep; add --deep")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InfoSettings:
+    """Settings of ``info``."""
+
+    path: str = documented("Vectors, a model, a run, or files of a store.", positional=True)

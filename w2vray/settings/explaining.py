@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from w2vray.settings.verbs import documented, require, require_paths
+from w2vray.settings.fields import documented, require, require_paths
+from w2vray.settings.wording import MOVED_VECTORS_HELP
 
 __all__ = ["ExplainSettings"]
 
@@ -12,7 +13,7 @@ class ExplainSettings:
     """Settings of ``explain``."""
 
     model: str = documented("Model directory.", positional=True)
-    vectors: str | None = documented("Where the vectors are now, if they were moved.", None, metavar="VECTORS")
+    vectors: str | None = documented(MOVED_VECTORS_HELP, None, metavar="VECTORS")
     label: tuple[str, ...] = documented(
         "Explain this label. May be repeated. Default: every label.", (), metavar="LABEL"
     )

@@ -3,7 +3,8 @@
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from w2vray.settings.verbs import ScoreSettings, documented, require, require_paths
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.fields import documented, require, require_paths
 
 __all__ = ["PlanSettings"]
 

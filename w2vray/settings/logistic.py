@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from w2vray.settings.fields import documented, require
 from w2vray.settings.steps import is_whole
-from w2vray.settings.verbs import documented, require
 
 __all__ = ["UNIT_LENGTH_HELP", "LogisticSettings"]
 

@@ -1,8 +1,9 @@
-"""Settings of the ``models`` verbs; see ``w2vray/settings/verbs.py``."""
+"""Settings of the ``models`` verbs."""
 
 from dataclasses import dataclass
 
-from w2vray.settings.verbs import DTYPES, documented, require_choices, require_paths
+from w2vray.settings.choices import DTYPES
+from w2vray.settings.fields import documented, require_choices, require_paths
 
 __all__ = ["ImportModelSettings"]
 

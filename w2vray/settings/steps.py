@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from w2vray.settings.verbs import documented, require, require_choices
+from w2vray.settings.fields import documented, require, require_choices
 
 __all__ = ["StepSettings", "is_whole"]
 

@@ -1,18 +1,10 @@
-"""Settings of the ``vectors`` verbs; see ``w2vray/settings/verbs.py``."""
+"""Settings of the ``vectors`` verbs."""
 
 from dataclasses import dataclass
 
 from w2vray.errors import ConfigError
-from w2vray.settings.verbs import (
-    CORPUS_HELP,
-    DELIMITER_HELP,
-    DTYPES,
-    FAMILIES,
-    FORMAT_HELP,
-    STORE_FORMATS,
-    STRIP_HTML_HELP,
-    TABLE_VERSION_HELP,
-    TEXT_COLUMN_HELP,
+from w2vray.settings.choices import DTYPES, FAMILIES, STORE_FORMATS
+from w2vray.settings.fields import (
     documented,
     flag,
     require,
@@ -21,6 +13,14 @@ from w2vray.settings.verbs import (
     require_paths,
     require_text_columns,
     require_version,
+)
+from w2vray.settings.wording import (
+    CORPUS_HELP,
+    DELIMITER_HELP,
+    FORMAT_HELP,
+    STRIP_HTML_HELP,
+    TABLE_VERSION_HELP,
+    TEXT_COLUMN_HELP,
 )
 
 __all__ = ["FitVectorsSettings", "ImportSettings", "JoinVectorsSettings", "VectorsInfoSettings"]

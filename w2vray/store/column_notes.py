@@ -29,11 +29,21 @@ def _of_types(files: Sequence[Description], schema: pa.Schema) -> list[str]:
     """Say which types the columns of JSON Lines have: lines tell none, and a line that differs is rejected."""
     if not any(file.format == "jsonl" for file in files):
         return []
-    told = {name: kind for name, kind in zip(schema.names, schema.types, strict=True) if not pa.types.is_string(kind)}
-    return [
-        f"column {name!r} of JSON Lines is read as {kind}, judging by the lines that were looked at"
-        for name, kind in told.items()
-    ]
+    notes = []
+    for name, kind in zip(schema.names, schema.types, strict=True):
+        if not pa.types.is_string(kind):
+            notes.append(f"column {name!r} of JSON Lines is read as {kind}, judging by the lines that were looked at")
+        elif other := next(filter(None, (_other_than_text(file, name) for file in files)), ""):
+            notes.append(f"column {name!r} of JSON Lines is kept as text, as it is written: {other}, and others differ")
+    return notes
+
+
+def _other_than_text(file: Description, name: str) -> str:
+    """Say of which type a column is in a file by itself, where that is not text."""
+    if name not in file.schema.names:
+        return ""
+    kind = file.schema.field(name).type
+    return "" if pa.types.is_string(kind) or pa.types.is_null(kind) else f"in {file.file.name} it is {kind}"
 
 
 def _of_missing(files: Sequence[Description], schemas: Mapping[SourceFile, pa.Schema], schema: pa.Schema) -> list[str]:

@@ -105,7 +105,8 @@ def find_corpus(arguments: Sequence[str], versions: Mapping[int, int] | None = N
             tables[index] = table
         if not found:
             what = f"{table} has" if table else f"{without_secrets(argument)} holds"
-            raise CorpusError(f"{what} no file; {'; '.join(own.lines()) or 'it is empty'}")
+            slash = "" if table or isinstance(store, fs.LocalFileSystem) else ", or an object whose key ends in a slash"
+            raise CorpusError(f"{what} no file; {'; '.join(own.lines()) or f'it is empty{slash}'}")
         stores.append(store)
         same = next(number for number, other in enumerate(stores) if other.equals(store))
         for real, file in found.items():
@@ -185,6 +186,8 @@ def _expand(
 
 def _files_of(table: Table, store: fs.FileSystem, path: str, root: int) -> tuple[dict[str, SourceFile], Table]:
     """Find a table's files by where they really are, and say in the table which are gone."""
+    if odd := next((name for name in table.files if "\0" in name), None):
+        raise CorpusError(f"{table} has a file whose name holds a character of value zero, which no path has: {odd!r}")
     there = look_up(store, path, table.files)
     found: dict[str, SourceFile] = {}
     for name, file in table.files.items():

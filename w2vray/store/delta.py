@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -38,7 +39,7 @@ _KNOWN_FEATURES = frozenset(
 
 _MAPPING, _PHYSICAL, _ID = "delta.columnMapping.mode", "delta.columnMapping.physicalName", "delta.columnMapping.id"
 _COMMIT, _CHECKPOINT = re.compile(r"([0-9]{20})\.json"), re.compile(r"([0-9]{20})\.checkpoint\..*")
-_ELSEWHERE = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:")
+_ELSEWHERE = re.compile(r"/|[A-Za-z][A-Za-z0-9+.-]*:|(.*/)?\.\.(/|$)")
 
 
 def read_delta(place: str, store: fs.FileSystem, path: str, version: int | None) -> Table:
@@ -60,15 +61,17 @@ def read_delta(place: str, store: fs.FileSystem, path: str, version: int | None)
     named = shown(place)
     if unquote(path) != path:  # the library would decode it, and might find another table
         raise CorpusError(f"{named} is a {KIND} table in a folder whose name is percent-encoded; rename the folder")
-    if version is not None and version not in (there := _versions(store, path)):
+    there = _versions(named, store, path, version)
+    if version is not None and version not in there:
         raise CorpusError(f"{named} has no version {version}; its log has {_spelled(there)}")
     try:
-        found = deltalake.DeltaTable(_location(place, store, path), version, _storage_options(place))
-        _require_known(named, found)
-        actions = pa.table(found.get_add_actions())
-        deleted = _deleted(found)
-        columns: pa.Schema = pa.schema(found.schema())
-        mode = found.metadata().configuration.get(_MAPPING, "none")
+        with _panics_as_errors():
+            found = deltalake.DeltaTable(_location(place, store, path), version, _storage_options(place))
+            _require_known(named, found)
+            actions = pa.table(found.get_add_actions())
+            deleted = _deleted(found)
+            columns: pa.Schema = pa.schema(found.schema())
+            mode = found.metadata().configuration.get(_MAPPING, "none")
     except (DeltaError, OSError, ValueError, pa.ArrowException) as error:
         if (plain := _plain_table(named, store, path, version)) is not None:
             return plain
@@ -91,6 +94,17 @@ def read_delta(place: str, store: fs.FileSystem, path: str, version: int | None)
             for name, size, values in zip(names, actions["size_bytes"].to_pylist(), _constants(actions), strict=True)
         },
     )
+
+
+@contextmanager
+def _panics_as_errors() -> Iterator[None]:
+    """Turn a panic of the library, which is written in Rust, into an error: it is no ``Exception``, and has no name."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":
+            raise ValueError(f"its log is damaged ({first_line(str(error))})") from error
+        raise
 
 
 def _plain_table(named: str, store: fs.FileSystem, path: str, version: int | None) -> Table | None:
@@ -175,14 +189,30 @@ def _file_name(named: str, stored: str) -> str:
     return unquote(stored)
 
 
-def _versions(store: fs.FileSystem, path: str) -> range:
-    """Return the versions that a log still tells of: from its first commit, or else from its first checkpoint, on."""
-    names = [info.base_name for info in store.get_file_info(fs.FileSelector(f"{path.rstrip('/')}/_delta_log"))]
-    commits = [int(match[1]) for name in names if (match := _COMMIT.fullmatch(name))]
-    checkpoints = [int(match[1]) for name in names if (match := _CHECKPOINT.fullmatch(name))]
+def _versions(named: str, store: fs.FileSystem, path: str, wanted: int | None) -> range:
+    """Return the versions that a log still tells of: from its first commit, or else from its first checkpoint, on.
+
+    Raises:
+        CorpusError: there are none, or a commit is empty: the library takes that for one that changes nothing.
+    """
+    infos = {info.base_name: info for info in store.get_file_info(fs.FileSelector(f"{path.rstrip('/')}/_delta_log"))}
+    commits = {int(match[1]): infos[name] for name in infos if (match := _COMMIT.fullmatch(name))}
+    checkpoints = [int(match[1]) for name in infos if (match := _CHECKPOINT.fullmatch(name))]
+    if not commits and not checkpoints:
+        raise CorpusError(
+            f"{named} is a {KIND} table whose log has no version, as after a first write that broke off; if its files "
+            "are to be read as they are, remove its folder _delta_log"
+        )
+    known = max((each for each in checkpoints if wanted is None or each <= wanted), default=-1)
+    for version, info in commits.items():
+        if info.size == 0 and known < version and (wanted is None or version <= wanted):
+            raise CorpusError(
+                f"{named} is a {KIND} table whose log is damaged: {info.base_name} is an empty file, and so nobody "
+                f"knows what version {version} changed"
+            )
     if 0 in commits:
         return range(max(commits) + 1)
-    return range(min(checkpoints), max(commits + checkpoints) + 1) if checkpoints else range(0)
+    return range(min(checkpoints), max([*commits, *checkpoints]) + 1) if checkpoints else range(0)
 
 
 def _spelled(versions: range) -> str:

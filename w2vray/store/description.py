@@ -1,7 +1,7 @@
 """What a file of a store says of itself before its rows are read: its columns, and where it may be cut."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -19,16 +19,18 @@ __all__ = ["ANY", "Description", "ReadAs", "Stretch"]
 class ReadAs:
     """What somebody says of a store's files: of which format they are, and what parts the cells of CSV.
 
-    None where nothing is said: then each file tells.
+    None where nothing is said: then each file tells. ``plain`` are columns of texts or labels: if lines of JSON differ,
+    the kind that most of them have counts, where another column would be kept as the JSON that is written.
     """
 
     format: str | None = None
     delimiter: str | None = None
+    plain: Sequence[str] = ()
 
     @classmethod
-    def of(cls, settings: Any) -> Self:
+    def of(cls, settings: Any, plain: Sequence[str] = ()) -> Self:
         """Return what the settings of a verb say."""
-        return cls(format=settings.format, delimiter=_WRITTEN.get(settings.delimiter, settings.delimiter))
+        return cls(format=settings.format, delimiter=_WRITTEN.get(settings.delimiter, settings.delimiter), plain=plain)
 
 
 _WRITTEN = {"tab": "\t", "\\t": "\t"}

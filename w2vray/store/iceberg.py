@@ -5,42 +5,41 @@ Metadata name files by whole paths. A table that was copied names those of the p
 
 import os
 import re
+import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyarrow import fs
 
 from w2vray.errors import CorpusError
 from w2vray.store.avro import require_whole
+from w2vray.store.iceberg_deletes import DeletedRows, without_scheme
+from w2vray.store.iceberg_metadata import newest_metadata, read_metadata
 from w2vray.store.opening import first_line
 from w2vray.store.places import shown, without_secrets
-from w2vray.store.table import Table, TableFile
+from w2vray.store.table import NO_VALUES, Table, TableFile
 
 if TYPE_CHECKING:
-    from pyiceberg.io import FileIO
     from pyiceberg.manifest import DataFile
+    from pyiceberg.partitioning import PartitionSpec
     from pyiceberg.schema import Schema
     from pyiceberg.table import FileScanTask, StaticTable
     from pyiceberg.table.metadata import TableMetadata
     from pyiceberg.table.snapshots import Snapshot
 
-__all__ = ["KIND", "METADATA", "read_iceberg"]
+__all__ = ["KIND", "read_iceberg"]
 
 KIND = "Iceberg"
-METADATA = re.compile(r"(?:v?([0-9]+))?.*\.metadata\.json")
-"""What a file of metadata is called; the number says which is newer."""
-
 _DAMAGED = (
     OSError,
     ValueError,
     LookupError,
     EOFError,
     AssertionError,
+    AttributeError,
     TypeError,
     ArithmeticError,
     NotImplementedError,
@@ -49,8 +48,6 @@ _DAMAGED = (
 )
 """What the library raises of metadata that are damaged, or that it does not know."""
 
-_HINT = "version-hint.text"
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(//)?")
 _MOST_NAMED = 10
 
 
@@ -74,13 +71,14 @@ def read_iceberg(
 
     named, folder = shown(place), path.rstrip("/")
     try:
-        table = _opened(store, folder, metadata or _newest(named, store, folder))
+        table = _opened(store, folder, metadata or newest_metadata(named, store, folder))
         inside = _inside(named, store, folder, table.metadata.location)
         snapshot = _snapshot(named, table.metadata, version)
+        schema = _schema(table.metadata, snapshot)
         tasks = list(table.scan(snapshot_id=snapshot.snapshot_id).plan_files()) if snapshot else []
-        deleted = _Deleted(named, table.io)
+        deleted = DeletedRows(named, table.io)
         files = {
-            inside(task.file.file_path): _file(named, task, table.metadata, deleted)
+            inside(task.file.file_path): _file(named, task, table.metadata.specs(), schema, deleted)
             for task in sorted(tasks, key=lambda task: task.file.file_path)
         }
     except (*_DAMAGED, NotInstalledError, ValidationError) as error:
@@ -90,7 +88,6 @@ def read_iceberg(
         raise CorpusError(f"{named} is an {KIND} table that cannot be read: {reason}") from error
     if len(files) != len(tasks):
         raise CorpusError(f"{named} is an {KIND} table whose metadata name a file twice")
-    schema = _schema(table.metadata, snapshot)
     columns = {column.name: column for column in schema.fields}
     mapping = table.metadata.name_mapping()
     return Table(
@@ -100,11 +97,7 @@ def read_iceberg(
         schema=_plain(schema.as_arrow()),
         ids={name: column.field_id for name, column in columns.items()},
         known_as=None if mapping is None else _known_as(columns, mapping),
-        unusable={
-            name: "has a default for files that were written without it, which w2vray cannot read"
-            for name, column in columns.items()
-            if column.initial_default is not None
-        },
+        unusable=_unusable(table.metadata, schema),
         files=files,
     )
 
@@ -122,7 +115,6 @@ def _opened(store: fs.FileSystem, folder: str, name: str) -> "StaticTable":
     from pyiceberg.catalog.noop import NoopCatalog
     from pyiceberg.io import FileIO, InputFile, OutputFile
     from pyiceberg.io.pyarrow import PyArrowFile
-    from pyiceberg.serializers import FromInputFile
     from pyiceberg.table import StaticTable
 
     class OneStore(FileIO):
@@ -139,8 +131,7 @@ def _opened(store: fs.FileSystem, folder: str, name: str) -> "StaticTable":
 
     io = OneStore()
     place = f"{folder}/metadata/{name}"
-    metadata = FromInputFile.table_metadata(PyArrowFile(place, place, store))
-    return StaticTable(("table",), metadata, place, io, NoopCatalog("none"))
+    return StaticTable(("table",), read_metadata(store, place), place, io, NoopCatalog("none"))
 
 
 def _require_whole(store: fs.FileSystem, path: str) -> None:
@@ -149,37 +140,6 @@ def _require_whole(store: fs.FileSystem, path: str) -> None:
             require_whole(handle.read())
         except ValueError as error:
             raise ValueError(f"{path} is damaged: {error}") from error
-
-
-def _newest(named: str, store: fs.FileSystem, folder: str) -> str:
-    """Return the newest of a table's files of metadata: by the hint of who writes without a catalog, or by number."""
-    infos = store.get_file_info(fs.FileSelector(f"{folder}/metadata"))
-    names = {info.base_name for info in infos if info.type == fs.FileType.File}
-    if _HINT in names:
-        with store.open_input_file(f"{folder}/metadata/{_HINT}") as handle:
-            hint = handle.read().decode().strip()
-        named_so = (hint, *_numbered(hint), f"{hint}.metadata.json")
-        found = [name for name in named_so if name in names]
-        if not found:
-            raise ValueError(f"its {_HINT} says {hint!r}, and there are no such metadata")
-        newest = found[0]
-        while hint.isdecimal() and (later := [name for name in _numbered(str(int(hint) + 1)) if name in names]):
-            hint, newest = str(int(hint) + 1), later[0]  # the hint is written after the metadata, and may be late
-        return newest
-    numbered = [(int(match[1] or 0), name) for name in names if (match := METADATA.fullmatch(name))]
-    last = max(number for number, _ in numbered)
-    newest, *others = [str(name) for name in sorted(name for number, name in numbered if number == last)]
-    if others:
-        raise ValueError(
-            f"{newest} and {others[0]} are both the newest of its metadata, and only its catalog knows which counts: "
-            f"name the file, as {named}/metadata/{newest}"
-        )
-    return newest
-
-
-def _numbered(number: str) -> tuple[str, str]:
-    """Return what a file of metadata of a number is called by who writes without a catalog: plain, or packed."""
-    return f"v{number}.metadata.json", f"v{number}.gz.metadata.json"
 
 
 def _inside(named: str, store: fs.FileSystem, folder: str, location: str) -> Callable[[str], str]:
@@ -211,10 +171,9 @@ def _inside(named: str, store: fs.FileSystem, folder: str, location: str) -> Cal
 
 def _path(store: fs.FileSystem, location: str) -> str:
     """Return the path in a filesystem of what metadata name: a URI of one of several spellings, or a path."""
-    bare = _SCHEME.sub("", location, count=1) if _SCHEME.match(location) else location
     if isinstance(store, fs.LocalFileSystem) and not location.startswith(("file:", "/")):
         raise CorpusError(f"{without_secrets(location)} is named by metadata on this machine, and is not a file on it")
-    return re.sub("^/+", "/", bare)
+    return re.sub("^/+", "/", without_scheme(location))
 
 
 def _snapshot(named: str, metadata: "TableMetadata", version: int | None) -> "Snapshot | None":
@@ -231,11 +190,34 @@ def _snapshot(named: str, metadata: "TableMetadata", version: int | None) -> "Sn
 
 
 def _schema(metadata: "TableMetadata", snapshot: "Snapshot | None") -> "Schema":
-    """Return the columns that a snapshot is read with: the table's of now, if it is the current one."""
+    """Return the columns that a snapshot is read with: the table's of now, if it is the current one.
+
+    Raises:
+        ValueError: the metadata do not have them.
+    """
     current = metadata.current_snapshot()
     if snapshot is None or snapshot.schema_id is None or (current and current.snapshot_id == snapshot.snapshot_id):
         return metadata.schema()
-    return next(schema for schema in metadata.schemas if schema.schema_id == snapshot.schema_id)
+    found = [schema for schema in metadata.schemas if schema.schema_id == snapshot.schema_id]
+    if not found:
+        raise ValueError(
+            f"its metadata do not have schema {snapshot.schema_id}, that of snapshot {snapshot.snapshot_id}"
+        )
+    return found[0]
+
+
+def _unusable(metadata: "TableMetadata", schema: "Schema") -> dict[str, str]:
+    """Say which columns cannot be read for certain, and why."""
+    from pyiceberg.types import DateType, TimestampType, TimestamptzType
+
+    dates = {field.field_id for each in metadata.schemas for field in each.fields if field.field_type == DateType()}
+    unusable = {}
+    for column in schema.fields:
+        if column.initial_default is not None:
+            unusable[column.name] = "has a default for files that were written without it, which w2vray cannot read"
+        elif column.field_id in dates and isinstance(column.field_type, TimestampType | TimestamptzType):
+            unusable[column.name] = "has times and had dates before, which w2vray cannot read as one column"
+    return unusable
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:
@@ -249,34 +231,48 @@ def _known_as(columns: Mapping[str, Any], mapping: Iterable[Any]) -> dict[str, t
     return {name: names.get(column.field_id, ()) for name, column in columns.items()}
 
 
-def _file(named: str, task: "FileScanTask", metadata: "TableMetadata", deleted: "_Deleted") -> TableFile:
+def _file(
+    named: str, task: "FileScanTask", specs: Mapping[int, "PartitionSpec"], schema: "Schema", deleted: DeletedRows
+) -> TableFile:
     file = task.file
     if file.file_format.name != "PARQUET":
         raise CorpusError(
             f"{named} is an {KIND} table with files of {file.file_format.name}, of which Parquet alone is read"
         )
-    columns = dict(_constants(file, metadata))
-    row = pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns)) if columns else None
+    columns = _constants(file, specs[file.spec_id], schema)
+    uncertain = frozenset(name for name, value in columns.items() if pa.types.is_float64(value.type))
+    if _doubles_are_exact():
+        uncertain = frozenset()
+    certain = {name: value for name, value in columns.items() if name not in uncertain}
+    row = pa.RecordBatch.from_arrays(list(certain.values()), names=list(certain)) if certain else NO_VALUES
     deleted_N = deleted.rows(task)
     if deleted_N is not None and len(deleted_N) and deleted_N[-1] >= file.record_count:
         raise CorpusError(f"{named} is an {KIND} table that deletes a row which {file.file_path} does not have")
-    return (
-        TableFile(file.file_size_in_bytes, deleted_N=deleted_N)
-        if row is None
-        else TableFile(file.file_size_in_bytes, row, deleted_N)
-    )
+    return TableFile(file.file_size_in_bytes, row, deleted_N, uncertain)
 
 
-def _constants(file: "DataFile", metadata: "TableMetadata") -> Iterator[tuple[str, pa.Array]]:
-    """Yield the columns by whose very values a file's rows were put together, each with its value."""
+@cache
+def _doubles_are_exact() -> bool:
+    """Tell whether the library reads float64 from metadata as it is written; pyiceberg 0.12 rounds it to float32."""
+    from pyiceberg.avro.decoder import new_decoder
+
+    return bool(new_decoder(struct.pack("<d", 0.1)).read_double() == 0.1)
+
+
+def _constants(file: "DataFile", spec: "PartitionSpec", schema: "Schema") -> dict[str, pa.Array]:
+    """Return the columns by whose very values a file's rows were put together, each with its value.
+
+    A column is called what it is called in the snapshot that is read: it may have another name by now.
+    """
     from pyiceberg.transforms import IdentityTransform
 
-    schema = metadata.schema()
-    kinds = _plain(schema.as_arrow())
-    for place, field in enumerate(metadata.specs()[file.spec_id].fields):
-        name = schema.find_column_name(field.source_id)
-        if name is not None and isinstance(field.transform, IdentityTransform) and name in kinds.names:
-            yield name, _value(file.partition[place], kinds.field(name).type)
+    kinds = _plain(schema.as_arrow()).types
+    columns = {column.field_id: (column.name, kind) for column, kind in zip(schema.fields, kinds, strict=True)}
+    return {
+        columns[field.source_id][0]: _value(file.partition[place], columns[field.source_id][1])
+        for place, field in enumerate(spec.fields)
+        if field.source_id in columns and isinstance(field.transform, IdentityTransform)
+    }
 
 
 def _value(value: Any, kind: pa.DataType) -> pa.Array:
@@ -284,39 +280,3 @@ def _value(value: Any, kind: pa.DataType) -> pa.Array:
     if pa.types.is_temporal(kind) and isinstance(value, int):
         return pa.array([value], pa.int32() if kind.bit_width == 32 else pa.int64()).cast(kind)
     return pa.array([value], kind)
-
-
-class _Deleted:
-    """The rows that files of position deletes delete. Each such file is read once."""
-
-    def __init__(self, named: str, io: "FileIO") -> None:
-        self.named, self.io = named, io
-        self.seen: dict[str, dict[str, npt.NDArray[np.int64]]] = {}
-
-    def rows(self, task: "FileScanTask") -> npt.NDArray[np.int64] | None:
-        """Return a file's deleted rows in order, None where there are none."""
-        found = [self._of(file).get(_bare(task.file.file_path)) for file in task.delete_files]
-        rows = [rows_N for rows_N in found if rows_N is not None]
-        return np.unique(np.concatenate(rows)) if rows else None
-
-    def _of(self, file: "DataFile") -> dict[str, npt.NDArray[np.int64]]:
-        if file.file_format.name != "PARQUET":
-            raise CorpusError(
-                f"{self.named} is an {KIND} table whose rows are deleted by files of {file.file_format.name} (deletion "
-                "vectors), which w2vray cannot read; rewrite its data files, and name it again"
-            )
-        if file.file_path not in self.seen:
-            with self.io.new_input(file.file_path).open() as handle:
-                read = pq.read_table(pa.PythonFile(handle, mode="r"), columns=["file_path", "pos"])
-            paths = read["file_path"].cast(pa.string()).combine_chunks().dictionary_encode()
-            numbers_N, rows_N = paths.indices.to_numpy(), read["pos"].to_numpy()
-            names = paths.dictionary.to_pylist()
-            self.seen[file.file_path] = {
-                _bare(name): rows_N[numbers_N == number].astype(np.int64) for number, name in enumerate(names)
-            }
-        return self.seen[file.file_path]
-
-
-def _bare(location: str) -> str:
-    """Return a place without what is spelled in several ways: ``file:/``, ``file:///``, ``s3a://``."""
-    return re.sub("^/+", "", _SCHEME.sub("", location, count=1) if _SCHEME.match(location) else location)

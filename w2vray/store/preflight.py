@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -129,7 +129,7 @@ def whole_store(
     for file in excluded:
         corpus.ignored.add(EXCLUDED, file.name)
     wanted = [file for file in corpus.files if file not in excluded]
-    described, unreadable = describe_files(corpus, wanted, columns.all, read_as)
+    described, unreadable = describe_files(corpus, wanted, columns.all, replace(read_as, plain=columns.required))
     if described:
         found = fit_files(described, columns, corpus, unreadable=unreadable)
         every = unreadable | found.bad

@@ -58,11 +58,15 @@ def _serialised(row: pa.RecordBatch) -> bytes:
 
 @dataclass(frozen=True)
 class TableFile:
-    """What a table's log says of a file. ``constants`` are one row: values that all rows of the file have."""
+    """What a table's log says of a file. ``constants`` are one row: values that all rows of the file have.
+
+    ``uncertain`` are columns that have one value in the file, which the log does not tell for certain.
+    """
 
     size: int
     constants: pa.RecordBatch = field(default_factory=lambda: NO_VALUES)
     deleted_N: npt.NDArray[np.int64] | None = field(default=None, compare=False)  # rows, in order
+    uncertain: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +119,11 @@ class Table:
                 fields.append(column)
                 continue
             found = self._find(column.name, stored, wanted=column.name in columns)
+            if found is None and column.name in self.files[name].uncertain and column.name in columns:
+                raise _wrong(
+                    f"it has no column {column.name!r}, and the table's log gives its value with too few digits",
+                    FileReason.NO_COLUMN,
+                )
             if found is None:
                 default = self.defaults.get(column.name, pa.scalar(None, column.type))
                 values[column.name] = pa.array([default.as_py()], column.type)

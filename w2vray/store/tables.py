@@ -12,7 +12,8 @@ from pyarrow import fs
 
 from w2vray.errors import CorpusError
 from w2vray.store.delta import read_delta
-from w2vray.store.iceberg import METADATA, read_iceberg
+from w2vray.store.iceberg import read_iceberg
+from w2vray.store.iceberg_metadata import METADATA
 from w2vray.store.places import shown
 from w2vray.store.table import Table
 
@@ -80,13 +81,16 @@ def _kind_of(store: fs.FileSystem, path: str) -> str | None:
         names = {log: [info.base_name for info in store.get_file_info(fs.FileSelector(log))] for log in there}
     except OSError as error:
         raise CorpusError(f"{path} cannot be listed ({error})") from error
-    kinds = {
-        logs[log]
-        for log, found in names.items()
-        if any((METADATA.fullmatch if logs[log] == "Iceberg" else _OF_A_LOG.match)(name) for name in found)
-    }
+    kinds = {logs[log] for log, found in names.items() if _is_log(logs[log], found)}
     # Who writes one table in two ways writes Delta Lake's log first, and Iceberg's from that
     return next((kind for kind in ("Hudi", "Delta Lake", "Iceberg") if kind in kinds), None)
+
+
+def _is_log(kind: str, names: Sequence[str]) -> bool:
+    """Tell by its names whether a folder is a table's log; after a first write that broke off, it has none."""
+    if kind == "Delta Lake" and all(name.startswith((".", "_")) for name in names):
+        return True
+    return any((METADATA.fullmatch if kind == "Iceberg" else _OF_A_LOG.match)(name) for name in names)
 
 
 def refuse_tables(place: str, paths: Iterable[Sequence[str]]) -> None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from w2vray.text.lookup import Lookup
 from w2vray.text.pieces import Pieces
 from w2vray.text.resolution import WAYS
-from w2vray.text.tokens import TokenRules
+from w2vray.text.rules import TokenRules
 from w2vray.text.vocabulary import MISSING, Vocabulary
 
 __all__ = ["Coverage", "measure_coverage"]

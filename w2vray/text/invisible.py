@@ -2,11 +2,13 @@
 
 Unicode names them ``Default_Ignorable_Code_Point``: soft hyphens, zero-width spaces and joiners, direction marks, byte
 order marks, variation selectors, tags, Hangul fillers. Such a character is not a word and not a part of one, so a text
-reads as it does without it. It stays in three places, where it says something:
+reads as it does without it. It stays in four places, where it says something:
 
 - In an emoji of several characters, where a family reads emoji: the selector, the joiners and the tags.
 - U+200C and U+200D between two letters of the Arabic or an Indic script, or one like it: published vectors have words
   with them inside. Such a word is looked for as it is written, then without them (``spellings``).
+- U+200D behind a letter and its virama, where Malayalam (chillu) and Bengali (khanda ta) wrote so what is a letter of
+  its own since Unicode 5.1 and 4.1: both spellings are that letter (``with_chillus``), and a table may have either.
 - U+200B between two letters of Thai, Lao, Burmese or Khmer, where people write it to part words: it becomes a space.
 
 Source: Unicode 15.1, DerivedCoreProperties.txt; emoji as in Unicode Technical Standard 51, section 1.4.9.
@@ -35,6 +37,7 @@ __all__ = [
     "ranges",
     "spellings",
     "visible",
+    "with_chillus",
 ]
 
 IGNORABLE = (
@@ -150,6 +153,24 @@ def visible(text: T, *, emoji: bool, apart: bool = False) -> T:
     return substituted(_emoji_or_rest(), lambda found: _emoji(found, apart=apart), text)
 
 
+_CHILLUS = {
+    "\u0d23\u0d4d\u200d": "\u0d7a",
+    "\u0d28\u0d4d\u200d": "\u0d7b",
+    "\u0d30\u0d4d\u200d": "\u0d7c",
+    "\u0d32\u0d4d\u200d": "\u0d7d",
+    "\u0d33\u0d4d\u200d": "\u0d7e",
+    "\u0d15\u0d4d\u200d": "\u0d7f",
+    "\u09a4\u09cd\u200d": "\u09ce",
+}
+_OLD_CHILLU = re.compile("|".join(_CHILLUS))
+_AS_BEFORE = str.maketrans({letter: old for old, letter in _CHILLUS.items()})
+
+
+def with_chillus(text: T) -> T:
+    """Return a text with a chillu, or a khanda ta, as one letter where it is written as letter, virama and joiner."""
+    return substituted(_OLD_CHILLU, lambda found: _CHILLUS[found[0]], text)
+
+
 def _said(found: re.Match[str]) -> str:
     return found["joiner"] or (" " if found["parting"] else "")
 
@@ -170,11 +191,12 @@ _AFTER_BASE = re.compile(f"[{_JOINER}{_TAGS}{_LAST_TAG}{KEYCAP}].*", re.DOTALL)
 _UNSEEN_INSIDE = str.maketrans(dict.fromkeys(JOINERS + SELECTOR))
 
 
-def spellings(word: str) -> list[str]:
+def spellings(word: str, *, chillus: bool = True) -> list[str]:
     """Return what else a word may be in a table, the likeliest first; a word of ASCII is nothing else.
 
     An emoji is looked for without its selector, without its skin tones, and by the symbol it begins with; another word
-    without what is invisible in it, and then with its accents as characters of their own (NFD).
+    without what is invisible in it, with chillus as they were once written (with the joiner, and as tables have it that
+    have lost it), and then with its accents as characters of their own (NFD).
 
     Example:
         >>> spellings("1" + SELECTOR + KEYCAP) == ["1" + KEYCAP, "1"]
@@ -188,5 +210,12 @@ def spellings(word: str) -> list[str]:
         tried = [plain, toneless, _AFTER_BASE.sub("", toneless)]
     else:
         seen = word.translate(_UNSEEN_INSIDE)
-        tried = [seen, unicodedata.normalize("NFD", word), unicodedata.normalize("NFD", seen)]
+        before = word.translate(_AS_BEFORE) if chillus else word
+        tried = [
+            seen,
+            before,
+            before.translate(_UNSEEN_INSIDE),
+            unicodedata.normalize("NFD", word),
+            unicodedata.normalize("NFD", seen),
+        ]
     return [spelling for spelling in dict.fromkeys(tried) if spelling and spelling != word]

@@ -9,19 +9,22 @@ Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from w2vray.settings.verbs import SPECIAL_OOV
+from w2vray.settings.choices import SPECIAL_OOV
 from w2vray.text.given import given_texts
 from w2vray.text.pieces import Pieces
 from w2vray.text.resolution import Resolution, resolve
-from w2vray.text.tokens import TokenRules, rewriter, tokenizer
+from w2vray.text.rules import TokenRules
+from w2vray.text.tokens import rewriter, tokenizer
 from w2vray.text.vocabulary import MISSING, Vocabulary
+from w2vray.text.word_ngrams import NgramCounts, WordNgrams, hashes_of
 
 __all__ = ["Ids", "Lookup", "overlaid"]
 
@@ -40,6 +43,8 @@ class Ids:
     which the vectors' n-grams give, have the ids from ``V + K`` on, in this order.
 
     ``all_are_evidence`` is set where ids are features of a text that need not be tokens, such as runs of words.
+
+    ``ngrams`` are the runs of words of the texts, where the model's wide part reads such.
     """
 
     ids_L: npt.NDArray[np.int32]
@@ -48,6 +53,7 @@ class Ids:
     found_counts_N: npt.NDArray[np.int32]
     made_words: tuple[str, ...] = ()
     all_are_evidence: bool = False
+    ngrams: NgramCounts | None = None
 
     def __len__(self) -> int:
         return len(self.token_counts_N)
@@ -62,9 +68,14 @@ class Ids:
         return int(np.searchsorted(self.offsets_N1, position, side="right")) - 1
 
     @property
-    def evidence_N(self) -> npt.NDArray[np.bool_]:
+    def vectors_N(self) -> npt.NDArray[np.bool_]:
         """Whether a token of the text has a vector: one of the table, or a made one, but not the special row."""
         return self.lengths_N > 0 if self.made_words or self.all_are_evidence else self.found_counts_N > 0
+
+    @property
+    def evidence_N(self) -> npt.NDArray[np.bool_]:
+        """Whether there is anything to answer from: a token with a vector, or a run of words that the model knows."""
+        return self.vectors_N if self.ngrams is None else self.vectors_N | (self.ngrams.lengths_N > 0)
 
 
 class _Numbers(dict[str, int]):
@@ -80,7 +91,8 @@ class Lookup:
     """The look-up that belongs to a model: its token rules, the vocabulary, its ``oov`` and its overlay.
 
     ``replaced_rows`` are the table rows that the overlay's last rows stand for, ascending. ``covers`` tells which words
-    ``subword`` can make a row for: those with n-grams; None where it can for all.
+    ``subword`` can make a row for: those with n-grams; None where it can for all. ``word_ngrams`` says which runs of
+    words are counted, where any are.
     """
 
     vocabulary: Vocabulary
@@ -89,6 +101,7 @@ class Lookup:
     replaced_rows: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     covers: Callable[[str], bool] | None = None
     pieces: Pieces | None = None
+    word_ngrams: WordNgrams | None = None
 
     def __post_init__(self) -> None:
         assert self.rules.pieces == (self.pieces is not None), "such rules and a tokenizer go together"
@@ -113,7 +126,18 @@ class Lookup:
             lengths.append(len(tokens))
             codes.extend(map(numbers.__getitem__, tokens))
         found = self.resolve(list(numbers))
-        return self.assemble(np.array(codes, dtype=np.int64), np.array(lengths, dtype=np.int64), found)[0]
+        ids = self.assemble(np.array(codes, dtype=np.int64), np.array(lengths, dtype=np.int64), found)[0]
+        return ids if self.word_ngrams is None else replace(ids, ngrams=self._ngrams(codes, lengths, found))
+
+    def _ngrams(self, codes: list[int], lengths: list[int], found: Resolution) -> NgramCounts:
+        """Count the runs of words: of the entries of tokens, with or without a row."""
+        assert self.word_ngrams is not None
+        hashes, offsets = hashes_of(found.entries).tolist(), found.offsets_W1.tolist()
+        of_codes = iter(codes)
+        return self.word_ngrams.counted(
+            [value for code in islice(of_codes, length) for value in hashes[offsets[code] : offsets[code + 1]]]
+            for length in lengths
+        )
 
     def resolve(self, words: list[str]) -> Resolution:
         """Find the entries of distinct words: the one place that knows how a written word becomes rows."""

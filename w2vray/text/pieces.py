@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.errors import VectorsError
-from w2vray.text.cutting import Cuts, cuts_of
+from w2vray.text.cutting import Cuts
 from w2vray.text.resolution import NOT_FOUND, WAYS, Resolution
+from w2vray.text.tokenizer_cuts import cuts_of
 from w2vray.text.vocabulary import MISSING
 
 if TYPE_CHECKING:

@@ -37,8 +37,9 @@ from w2vray.kernels.compiling import why_no_kernels
 from w2vray.text import segmentation
 from w2vray.text.fast import segmenting
 from w2vray.text.invisible import spellings
+from w2vray.text.rules import TokenRules
 from w2vray.text.scripts import has_unspaced
-from w2vray.text.tokens import TokenRules, straightened
+from w2vray.text.tokens import straightened
 from w2vray.text.tweets import PLACEHOLDERS, spelled
 from w2vray.text.vocabulary import MISSING, Vocabulary
 
@@ -72,7 +73,7 @@ def resolve(vocabulary: Vocabulary, rules: TokenRules, words: Sequence[str]) -> 
 
     Example:
         >>> table = Vocabulary.build(["John", "e_mail", "film", "##th"])
-        >>> from w2vray.text.tokens import family
+        >>> from w2vray.text.rules import family
         >>> resolve(table, family("googlenews"), ["John's", "E-mail", "10th", "film-maker"]).entries
         ['John', 'e_mail', '##th', 'film', 'maker']
     """
@@ -164,13 +165,13 @@ def _parts(vocabulary: Vocabulary, rules: TokenRules, words: Sequence[str]) -> l
         apart |= _around_apostrophes(vocabulary, rules, sorted(part for part in parts if "'" in part[1:-1]))
     if rules.by_vocabulary:
         runs = sorted(part for part in parts if part not in apart and has_unspaced(part))
-        apart |= zip(runs, _segment(vocabulary, [segmentation.usual_widths(run) for run in runs]), strict=True)
+        apart |= zip(runs, _segment(vocabulary, rules, runs), strict=True)
     return [list(chain.from_iterable(apart.get(part, [part]) for part in parts)) for parts in split] if apart else split
 
 
-def _segment(vocabulary: Vocabulary, runs: Sequence[str]) -> list[list[str]]:
+def _segment(vocabulary: Vocabulary, rules: TokenRules, runs: Sequence[str]) -> list[list[str]]:
     segment = segmentation.segment if why_no_kernels() else segmenting.segment
-    return segment(vocabulary, runs)
+    return segment(vocabulary, [segmentation.usual_widths(run) for run in runs], stacked=rules.stacked)
 
 
 def _around_apostrophes(vocabulary: Vocabulary, rules: TokenRules, words: Sequence[str]) -> dict[str, list[str]]:
@@ -214,7 +215,7 @@ def _ways(rules: TokenRules) -> list[tuple[str, Respell]]:
 
     def bare(word: str) -> list[str]:
         written = spelled(word) if rules.tweets else ()
-        return [*written] or (spellings(word) if rules.drop_invisible else [])
+        return [*written] or (spellings(word, chillus=rules.chillus) if rules.drop_invisible else [])
 
     def form(word: str) -> list[str]:
         usual = straightened(unicodedata.normalize("NFKC", word)) if rules.usual_form and not word.isascii() else word

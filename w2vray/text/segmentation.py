@@ -6,7 +6,8 @@ frequency is the inverse of its rank, and vectors list the commonest words first
 ``我爱北京天安门`` is ``我 爱 北京 天安门``. What no word covers is one piece, and a word without a row.
 
 A run may be mixed (``iPhone手机``). Letters and digits of other scripts stay together: they are split only from their
-neighbours, unless the vocabulary has them as one word (``T恤``). A combining mark stays with what it is on.
+neighbours, unless the vocabulary has them as one word (``T恤``). A combining mark stays with what it is on, and what
+Khmer and Burmese write below a consonant stays with it (``stacked``).
 
 This is the plain model of ``text/fast/segmenting.py``. Shape letters: CONTRIBUTING.md.
 """
@@ -18,13 +19,26 @@ from collections.abc import Sequence
 from w2vray.text.scripts import has_unspaced
 from w2vray.text.vocabulary import MISSING, Vocabulary
 
-__all__ = ["FIRST_RANK", "LONGEST", "PIECE_COST", "UNKNOWN_COST", "continues", "segment", "usual_widths", "word_cost"]
+__all__ = [
+    "FIRST_RANK",
+    "LONGEST",
+    "PIECE_COST",
+    "STACKING",
+    "UNKNOWN_COST",
+    "continues",
+    "segment",
+    "usual_widths",
+    "word_cost",
+]
 
 LONGEST = 32
 """Units (characters of such a script, or words of another) of a vocabulary's word that may be found inside a run."""
 
 PIECE_COST, UNKNOWN_COST, FIRST_RANK = 512, 1 << 14, 10
 """In 256ths of a bit. A unit without a word costs more than any word does."""
+
+STACKING = "\u17d2\u1039"
+"""Signs of Khmer and Burmese that set the next consonant below: no word ends with one."""
 
 _OTHER_WIDTHS = re.compile("[\u3300-\u33ff\uf900-\ufaff\uff00-\uffef]+")
 _VOICING = "\uff9e\uff9f"  # half-width voiced marks, which are letters to Unicode
@@ -47,28 +61,34 @@ def continues(character: str) -> bool:
     return character in _VOICING or unicodedata.category(character)[0] == "M"
 
 
-def _units(word: str) -> list[int]:
+def _units(word: str, *, stacked: bool) -> list[int]:
     """Return where the units of a word begin, and its end."""
+    joining = STACKING if stacked else ""
     inside = [
         place
         for place in range(1, len(word))
-        if not continues(word[place]) and (has_unspaced(word[place - 1]) or has_unspaced(word[place]))
+        if not continues(word[place])
+        and word[place - 1] not in joining
+        and (has_unspaced(word[place - 1]) or has_unspaced(word[place]))
     ]
     return [0, *inside, len(word)]
 
 
-def segment(vocabulary: Vocabulary, words: Sequence[str]) -> list[list[str]]:
+def segment(vocabulary: Vocabulary, words: Sequence[str], *, stacked: bool) -> list[list[str]]:
     """Split words that hold characters of scripts without spaces into pieces.
 
+    ``stacked`` says that a consonant that is written below another is not parted from it.
+
     Example:
-        >>> segment(Vocabulary.build(["我", "北京", "天安门", "爱", "北"]), ["我爱北京天安门", "iPhone手机"])
+        >>> table = Vocabulary.build(["我", "北京", "天安门", "爱", "北"])
+        >>> segment(table, ["我爱北京天安门", "iPhone手机"], stacked=True)
         [['我', '爱', '北京', '天安门'], ['iPhone', '手机']]
     """
-    return [_best_path(vocabulary, word) for word in words]
+    return [_best_path(vocabulary, word, stacked=stacked) for word in words]
 
 
-def _best_path(vocabulary: Vocabulary, word: str) -> list[str]:
-    places = _units(word)
+def _best_path(vocabulary: Vocabulary, word: str, *, stacked: bool) -> list[str]:
+    places = _units(word, stacked=stacked)
     units = len(places) - 1
     spans = [(a, b) for a in range(units) for b in range(a + 1, min(a + LONGEST, units) + 1)]
     rows = vocabulary.rows([word[places[a] : places[b]] for a, b in spans]).tolist()

@@ -21,6 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from w2vray.errors import W2vrayError
+from w2vray.text.word_ngrams import NgramCounts
 
 __all__ = ["ExampleCounts", "ExampleFile", "Part", "Places"]
 
@@ -28,6 +29,12 @@ _SCHEMA = pa.schema(
     [
         pa.field("ids", pa.large_list(pa.int32()), nullable=False),
         pa.field("labels", pa.large_list(pa.int32()), nullable=False),  # numbers of the file's own labels
+    ]
+)
+_NGRAMS = pa.schema(  # and these, where runs of words are learnt from
+    [
+        pa.field("buckets", pa.large_list(pa.int32()), nullable=False),
+        pa.field("times", pa.large_list(pa.int32()), nullable=False),
     ]
 )
 _COUNTS = b"w2vray.counts"
@@ -46,6 +53,7 @@ class Part:
     label_offsets_N1: npt.NDArray[np.int64]
     classes: npt.NDArray[np.int64]
     made_MD: npt.NDArray[np.float32] | None = None  # rows of the words that have none of the table, in a block of ids
+    ngrams: NgramCounts | None = None  # runs of words, where they are learnt from
 
     def __len__(self) -> int:
         return len(self.offsets_N1) - 1
@@ -118,8 +126,8 @@ class ExampleFile:
 
     def write(
         self,
-        train: tuple[pa.LargeListArray, pa.LargeListArray],
-        validation: tuple[pa.LargeListArray, pa.LargeListArray],
+        train: Sequence[pa.LargeListArray],
+        validation: Sequence[pa.LargeListArray],
         labels: Sequence[str],
         counts: ExampleCounts,
         made_MD: npt.NDArray[np.float32] | None = None,
@@ -128,7 +136,7 @@ class ExampleFile:
         keys: npt.NDArray[np.uint64] | None = None,
         places: "tuple[Places, Places] | None" = None,
     ) -> None:
-        """Write ids and label numbers of both kinds of rows; the file is there whole, or not at all.
+        """Write ids and label numbers of both kinds of rows, and their n-grams; the file is there whole, or not at all.
 
         Rows made for words that have none lie in a file beside it, and so do the ``keys`` of the texts, and the
         ``places`` of the rows of both kinds; these are written first. ``source`` is the hash of the rows that the
@@ -138,7 +146,9 @@ class ExampleFile:
             W2vrayError: it cannot be written.
         """
         stated = json.dumps({**vars(counts), "names": list(labels), "source": source})
-        schema = _SCHEMA.with_metadata({_COUNTS: stated.encode()})
+        schema = (_SCHEMA if len(train) == len(_SCHEMA) else pa.schema([*_SCHEMA, *_NGRAMS])).with_metadata(
+            {_COUNTS: stated.encode()}
+        )
         partial = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -240,6 +250,10 @@ class ExampleFile:
 
 def _part(batch: pa.RecordBatch, classes: npt.NDArray[np.int64], made_MD: npt.NDArray[np.float32] | None) -> Part:
     ids, labels = batch.column("ids"), batch.column("labels")
+    ngrams = None
+    if "buckets" in batch.schema.names:
+        buckets, times = batch.column("buckets"), batch.column("times")
+        ngrams = NgramCounts(buckets.values.to_numpy(), times.values.to_numpy(), buckets.offsets.to_numpy())
     return Part(
         ids.values.to_numpy(),
         ids.offsets.to_numpy(),
@@ -247,6 +261,7 @@ def _part(batch: pa.RecordBatch, classes: npt.NDArray[np.int64], made_MD: npt.ND
         labels.offsets.to_numpy(),
         classes,
         made_MD,
+        ngrams,
     )
 
 
@@ -271,4 +286,5 @@ def _of_known_labels(part: Part) -> Part:
         np.arange(known_N.sum() + 1),
         part.classes,
         part.made_MD,
+        None if part.ngrams is None else part.ngrams.of(np.flatnonzero(known_N)),
     )

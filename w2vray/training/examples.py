@@ -18,6 +18,7 @@ from torch import Tensor
 
 from w2vray.models.batches import RaggedIds
 from w2vray.text.lookup import overlaid
+from w2vray.text.word_ngrams import NgramCounts
 from w2vray.training.example_files import Part
 
 __all__ = ["NO_EXAMPLES", "Examples", "Numbering", "joined"]
@@ -99,6 +100,23 @@ class Examples:
         if self.numbering is not None:
             flat = self.numbering(flat)
         return RaggedIds(flat, offsets_B1, torch.from_numpy(np.concatenate(made)) if made else None)
+
+    def with_vector(self, rows_B: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Tell which of these examples have a word with a vector: not one that only the special row stands for."""
+        ids = self.ids(rows_B)
+        numbering = self.numbering
+        if numbering is None or not numbering.special_rows:
+            return np.diff(ids.offsets_B1) > 0
+        before = np.concatenate(([0], np.cumsum(ids.ids_L != numbering.table_rows)))
+        return np.diff(before[ids.offsets_B1]) > 0
+
+    def ngrams(self, rows_B: npt.NDArray[np.int64]) -> NgramCounts:
+        """Copy the runs of words of these examples, which ascend."""
+        found = []
+        for part, _, own in self._by_part(rows_B):
+            assert part.ngrams is not None, "they were asked for when the file was written"
+            found.append(part.ngrams.of(own))
+        return NgramCounts.joined(found)
 
     def table_rows(self, rows: int) -> npt.NDArray[np.int64]:
         """Return the rows of a table of so many that the examples use, ascending."""

@@ -20,12 +20,14 @@ from w2vray.settings.logistic import LogisticSettings
 from w2vray.settings.steps import StepSettings
 from w2vray.training.epochs import ALONE, Workers
 from w2vray.training.examples import NO_EXAMPLES, Examples, Numbering, joined
-from w2vray.training.folds import fit_by_folds
+from w2vray.training.folds import ByFolds, fit_by_folds
 from w2vray.training.logistic import LogisticFit, Means, fit_logistic
 from w2vray.training.objectives import Objective
-from w2vray.training.steps import EpochReport, Training, validate
+from w2vray.training.steps import EpochReport, Logits, Training, validate
+from w2vray.training.two_parts import TwoParts
+from w2vray.training.wide import WideTask
 
-__all__ = ["BEST", "CONVERGED", "CURVE", "HELD_OUT", "SEARCH", "TEMPERATURES", "Task", "fit"]
+__all__ = ["BEST", "CONVERGED", "CURVE", "HELD_OUT", "SEARCH", "TEMPERATURES", "WIDE", "Task", "fit"]
 
 BEST, CURVE = "best", "curve"
 """In a state: the weights to keep, and the learning curve so far."""
@@ -42,7 +44,12 @@ HELD_OUT = "held_out"
 SEARCH = "search"
 """In a state of the second fit: the learning curve of the first, which found how many epochs are best."""
 
-_OF_FIRST = (TEMPERATURES, HELD_OUT)
+WIDE = "wide"
+"""In the last state of a model with a wide part: that part, see ``TwoParts.as_state``."""
+
+_WEIGHTS = "weights_of_parts"
+
+_OF_FIRST = (TEMPERATURES, HELD_OUT, _WEIGHTS)
 """What a second fit takes from the first: it has no rows that it does not learn from."""
 
 Report = Callable[[EpochReport, Mapping[str, Any]], None]
@@ -62,6 +69,7 @@ class Task:
     objective: Objective
     oov: str = "skip"
     tune_vectors: bool = False  # the words of the examples get vectors of the model's own, started from the table's
+    wide: WideTask | None = None
     refit: bool = False
     calibrate: bool = False
     keep_held_out: bool = False  # the answers to rows that were not learnt from, for thresholds
@@ -102,60 +110,110 @@ def fit(
     train, validation = (replace(examples, numbering=words.numbering) for examples in (train, validation))
     torch.manual_seed(task.seed)  # the same first weights on every worker
     if isinstance(task.model, LogisticSettings):
-        classifier = words.classifier(task, table_VD)
-        scaled = bool(task.model.unit_length)
-        means = Means(classifier.words, train, unit_length=scaled, workers=workers, folder=folder)
-        line, found = _fit_at_once(classifier, means, task, task.model, workers=workers, examples=len(train))
-        loss, accuracy = validate(classifier, validation, task.objective, workers)
-        by_folds = None
-        if task.calibrate or task.keep_held_out:
-            by_folds = fit_by_folds(means, found, task.model, task.objective, examples=len(train), workers=workers)
-        temperatures = by_folds.temperatures() if by_folds is not None and task.calibrate else ()
-        line = replace(line, validation_loss=loss, validation_accuracy=accuracy)
-        weights = {name: value.clone() for name, value in classifier.state_dict().items()}
-        done = {BEST: weights, CURVE: [line.as_dict()], CONVERGED: found.converged, TEMPERATURES: list(temperatures)}
-        if by_folds is not None and task.keep_held_out:
-            done[HELD_OUT] = by_folds.answers().as_state()
-        report(line, done)
-        return done
-    assert isinstance(task.model, StepSettings), "what is imported is not trained"
-    in_steps = task.model
-    start = dict(state or {})
+        at_once = _AtOnce(task, words, table_VD, train, validation, workers, report, folder)
+        return at_once.run(task.model)
+    return _Steps(task, words, table_VD, train, validation, workers, device, report, dict(state or {})).run()
 
-    def training(model: StepSettings) -> Training:
-        classifier = words.classifier(task, table_VD).to(device)
-        classifier.words.move_table(device)
+
+@dataclass
+class _Steps:
+    """A model that learns in steps: a first fit, a second one where that is asked for, and the wide part beside it.
+
+    ``start`` is what an earlier call has left to go on from.
+    """
+
+    task: Task
+    words: "_Words"
+    table_VD: npt.NDArray[Any]
+    train: Examples
+    validation: Examples
+    workers: Workers
+    device: torch.device
+    report: Report
+    start: dict[str, Any]
+
+    def run(self) -> Mapping[str, Any]:
+        """Go on to the end, and return the last state."""
+        if WIDE in self.start:
+            return self.start
+        settings = self.task.model
+        assert isinstance(settings, StepSettings), "what is imported is not trained"
+        if SEARCH not in self.start:
+            searching = self._training(settings)
+            for line in searching.run(self.train, self.validation):
+                self.report(line, searching.state_dict())
+            searched = searching.state_dict()
+            parts = self._parts(searched[BEST])
+            if parts is not None:
+                searched = {**searched, _WEIGHTS: parts.weights, TEMPERATURES: []}
+                if self.task.keep_held_out and parts.held_out is not None:
+                    searched[HELD_OUT] = parts.held_out.as_state()
+            if not self.task.refit:
+                return self._last(searched, parts)
+            self.start = {SEARCH: searched[CURVE], **{name: searched[name] for name in _OF_FIRST if name in searched}}
+            torch.manual_seed(self.task.seed)
+        return self._again(settings)
+
+    def _again(self, settings: StepSettings) -> Mapping[str, Any]:
+        """Fit a second time, for the best number of epochs, to all examples."""
+        search: list[dict[str, Any]] = self.start[SEARCH]
+        best = min(search, key=lambda line: float(line["validation_loss"]))
+        of_first = {name: self.start[name] for name in (SEARCH, _WEIGHTS) if name in self.start}
+        again = self._training(replace(settings, epochs=best["epoch"]))
+        again.temperatures = tuple(self.start.get(TEMPERATURES, ()))
+        again.held_out = self.start.get(HELD_OUT)
+        every = joined(self.train, self.validation)
+        for line in again.run(every, NO_EXAMPLES):
+            self.report(line, {**again.state_dict(), **of_first})
+        last = {**again.state_dict(), **of_first}
+        if self.task.wide is None:
+            return last
+        return self._last(last, TwoParts.of(self.task.wide, every, self.task.objective, self.workers))
+
+    def _last(self, state: Mapping[str, Any], parts: TwoParts | None) -> Mapping[str, Any]:
+        """Put the wide part into the last state; where there is one, that has not been reported yet."""
+        if parts is None:
+            return state
+        last = {**state, WIDE: parts.as_state(state[_WEIGHTS])}
+        self.report(EpochReport(**last[CURVE][-1]), last)
+        return last
+
+    def _training(self, settings: StepSettings) -> Training:
+        task = self.task
         made = Training(
-            classifier,
-            model,
+            self._classifier(),
+            settings,
             task.objective,
             seed=task.seed,
-            workers=workers,
+            workers=self.workers,
             precision=task.precision,
-            calibrate=task.calibrate,
-            keep_held_out=task.keep_held_out,
+            calibrate=task.calibrate and task.wide is None,
+            keep_held_out=task.keep_held_out and task.wide is None,
         )
-        if "weights" in start:
-            made.load_state_dict(start)
+        if "weights" in self.start:
+            made.load_state_dict(self.start)
         return made
 
-    if SEARCH not in start:
-        searching = training(in_steps)
-        for line in searching.run(train, validation):
-            report(line, searching.state_dict())
-        if not task.refit:
-            return searching.state_dict()
-        searched = searching.state_dict()
-        start = {SEARCH: searched[CURVE], **{name: searched[name] for name in _OF_FIRST if name in searched}}
-        torch.manual_seed(task.seed)
-    search: list[dict[str, Any]] = start[SEARCH]
-    best = min(search, key=lambda line: float(line["validation_loss"]))
-    again = training(replace(in_steps, epochs=best["epoch"]))
-    again.temperatures = tuple(start.get(TEMPERATURES, ()))
-    again.held_out = start.get(HELD_OUT)
-    for line in again.run(joined(train, validation), NO_EXAMPLES):
-        report(line, {**again.state_dict(), SEARCH: search})
-    return {**again.state_dict(), SEARCH: search}
+    def _classifier(self) -> Classifier:
+        classifier = self.words.classifier(self.task, self.table_VD).to(self.device)
+        classifier.words.move_table(self.device)
+        return classifier
+
+    def _parts(self, best: Mapping[str, Tensor]) -> TwoParts | None:
+        """Fit the wide part to the examples, and the weights of both parts to the rows for validation."""
+        task = self.task
+        if task.wide is None:
+            return None
+        parts = TwoParts.of(task.wide, self.train, task.objective, self.workers)
+        classifier = self._classifier()
+        classifier.load_state_dict(best)
+        logits: Logits = []
+        validate(classifier, self.validation, task.objective, self.workers, logits)
+        said = [
+            (*answers, torch.ones(1 if self.validation.multi_label else len(answers[0]), dtype=torch.bool))
+            for answers in logits
+        ]
+        return parts.weighed_by(self.validation, task.wide, said)
 
 
 @dataclass(frozen=True)
@@ -188,7 +246,58 @@ class _Words:
         return Classifier(words, task.kind.build(task.model, words.dim, task.classes))
 
 
-def _fit_at_once(
+@dataclass(frozen=True)
+class _AtOnce:
+    """Logistic regression on the means, and what tells its probabilities; ``folder`` is as for ``fit``."""
+
+    task: Task
+    words: _Words
+    table_VD: npt.NDArray[Any]
+    train: Examples
+    validation: Examples
+    workers: Workers
+    report: Report
+    folder: Path | None
+
+    def run(self, model: LogisticSettings) -> Mapping[str, Any]:
+        """Fit it, report the one state that there is, and return it."""
+        task, train, workers = self.task, self.train, self.workers
+        classifier = self.words.classifier(task, self.table_VD)
+        scaled = bool(model.unit_length)
+        means = Means(classifier.words, train, unit_length=scaled, workers=workers, folder=self.folder)
+        line, found = _to_the_optimum(classifier, means, task, model, workers=workers, examples=len(train))
+        loss, accuracy = validate(classifier, self.validation, task.objective, workers)
+        line = replace(line, validation_loss=loss, validation_accuracy=accuracy)
+        by_folds = None
+        if task.calibrate or task.keep_held_out or task.wide is not None:
+            by_folds = fit_by_folds(means, found, model, task.objective, examples=len(train), workers=workers)
+        done = {
+            BEST: {name: value.clone() for name, value in classifier.state_dict().items()},
+            CURVE: [line.as_dict()],
+            CONVERGED: found.converged,
+            TEMPERATURES: [],
+            **(self._calibrated(by_folds) if task.wide is None else self._with_wide_part(task.wide, by_folds)),
+        }
+        self.report(line, done)
+        return done
+
+    def _calibrated(self, by_folds: ByFolds | None) -> dict[str, Any]:
+        if by_folds is None:
+            return {}
+        return {
+            **({TEMPERATURES: list(by_folds.temperatures())} if self.task.calibrate else {}),
+            **({HELD_OUT: by_folds.answers().as_state()} if self.task.keep_held_out else {}),
+        }
+
+    def _with_wide_part(self, wide: WideTask, by_folds: ByFolds | None) -> dict[str, Any]:
+        parts = TwoParts.of(wide, self.train, self.task.objective, self.workers)
+        if by_folds is not None:
+            parts = parts.weighed_by_folds(self.train, self.task.objective, by_folds.said())
+        held_out = parts.held_out if self.task.keep_held_out else None
+        return {WIDE: parts.as_state(), **({} if held_out is None else {HELD_OUT: held_out.as_state()})}
+
+
+def _to_the_optimum(
     classifier: Classifier, means: Means, task: Task, model: LogisticSettings, *, workers: Workers, examples: int
 ) -> tuple[EpochReport, LogisticFit]:
     """Set the model to the optimum of logistic regression on the means; the special row stays as it is."""

@@ -94,6 +94,10 @@ class ByFolds:
         several = self.scored.multi_label
         return fit_temperatures(self.scored, self.classes, multi_label=several, sum_over_workers=self.workers.sum)
 
+    def said(self) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Yield the numbers of examples, their logits, labels, and which of these count, of this worker's share."""
+        return ((numbers_B, *answers) for numbers_B, answers in self.scored.numbered())
+
     def answers(self) -> HeldOutAnswers:
         """Put it together, over all workers."""
         parts = [(numbers_B, logits_BC, labels) for numbers_B, (logits_BC, labels, _) in self.scored.numbered()]

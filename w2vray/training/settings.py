@@ -10,22 +10,9 @@ from typing import Any
 
 from w2vray.errors import ConfigError
 from w2vray.models import kinds
-from w2vray.settings.verbs import (
-    CONFIDENCE_HELP,
-    CORPUS_HELP,
-    DELIMITER_HELP,
-    FORMAT_HELP,
-    LABEL_COLUMN_HELP,
-    LABEL_SEPARATOR_HELP,
-    LABEL_STRIP_HELP,
-    OOV_CHOICES,
-    PER_LABEL_HELP,
-    STORE_FORMATS,
-    STRIP_HTML_HELP,
-    TABLE_VERSION_HELP,
-    TARGET_PRECISION_HELP,
-    TEXT_COLUMN_HELP,
-    UNLABELLED_HELP,
+from w2vray.models.wide.settings import LEAST_BITS, MOST_BITS
+from w2vray.settings.choices import OOV_CHOICES, STORE_FORMATS
+from w2vray.settings.fields import (
     documented,
     require,
     require_choices,
@@ -34,6 +21,21 @@ from w2vray.settings.verbs import (
     require_promise,
     require_text_columns,
     require_version,
+)
+from w2vray.settings.wording import (
+    CONFIDENCE_HELP,
+    CORPUS_HELP,
+    DELIMITER_HELP,
+    FORMAT_HELP,
+    LABEL_COLUMN_HELP,
+    LABEL_SEPARATOR_HELP,
+    LABEL_STRIP_HELP,
+    PER_LABEL_HELP,
+    STRIP_HTML_HELP,
+    TABLE_VERSION_HELP,
+    TARGET_PRECISION_HELP,
+    TEXT_COLUMN_HELP,
+    UNLABELLED_HELP,
 )
 
 __all__ = ["DEFAULT_VALIDATION_SHARE", "TrainSettings"]
@@ -93,6 +95,24 @@ class TrainSettings:
     tune_vectors: bool = documented(
         "Give the words of LABELLED vectors of the model's own, started from VECTORS and learnt with the model.",
         False,
+        group="Model",
+    )
+    ngrams: int | None = documented(
+        "Learn from runs of up to N words, too, beside the vectors: 1, 2 or 3. Words without a vector count in them.",
+        None,
+        metavar="N",
+        group="Model",
+    )
+    buckets: int = documented(
+        "Hashed buckets that runs of words share, a power of two. Of use with --ngrams.",
+        1 << 20,
+        metavar="B",
+        group="Model",
+    )
+    prune: float = documented(
+        "Share of the buckets to leave out of the model, those that say least. Of use with --ngrams.",
+        0.0,
+        metavar="SHARE",
         group="Model",
     )
     balanced: bool = documented(
@@ -172,11 +192,22 @@ class TrainSettings:
             self.class_weight,
             f"LABEL=W with W from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}, each label once",
         )
+        require(self.ngrams in {None, 1, 2, 3}, "ngrams", self.ngrams, "1, 2 or 3")
+        allowed = {1 << bits for bits in range(LEAST_BITS, MOST_BITS + 1)}
+        require(self.buckets in allowed, "buckets", self.buckets, f"a power of two, 1024 to {1 << MOST_BITS}")
+        require(0 <= self.prune < 1, "prune", self.prune, "0 or more, below 1")
+        if self.ngrams is None and (self.buckets != 1 << 20 or self.prune):
+            raise ConfigError("--buckets and --prune are about runs of words; give --ngrams, or leave them out")
         require_promise(self.target_precision, self.confidence, per_label=self.per_label)
         if self.precision != "float32" and not self.gpu:
             raise ConfigError(f"--precision {self.precision} is for GPUs; give --gpu, or leave it out")
         if self.label_column in self.text_column:
             raise ConfigError(f"--label-column {self.label_column!r} is also a --text-column; name two columns")
+
+    @property
+    def bucket_bits(self) -> int:
+        """The bits of a bucket's number."""
+        return self.buckets.bit_length() - 1
 
     @property
     def worker_range(self) -> tuple[int, int]:

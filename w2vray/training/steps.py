@@ -28,7 +28,7 @@ from w2vray.training.examples import Examples
 from w2vray.training.held_out_answers import gathered
 from w2vray.training.objectives import Objective
 
-__all__ = ["EpochReport", "Training", "validate"]
+__all__ = ["EpochReport", "Logits", "Training", "validate"]
 
 WORDS_AT_ONCE = {"cpu": 1 << 14, "cuda": 1 << 16}
 """Words of a step, padding counted, that gradients are computed for at once: a step of long texts is added up from

@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from w2vray.settings.verbs import FAMILIES
+from w2vray.settings.choices import FAMILIES
 from w2vray.text.coverage import Coverage, measure_coverage
-from w2vray.text.tokens import TokenRules, family
+from w2vray.text.rules import TokenRules, family
 from w2vray.vectors.directory import JOINED, Vectors
 from w2vray.vectors.families import FIRST_WORDS, guess_family
 

@@ -26,13 +26,14 @@ import numpy.typing as npt
 
 from w2vray.artefacts import plain_file, read_json
 from w2vray.errors import BundleError, VectorsError
-from w2vray.settings.verbs import DTYPES
+from w2vray.settings.choices import DTYPES
 from w2vray.standing import instead
 from w2vray.text.features import FeatureLookup, Features
 from w2vray.text.lookup import Lookup
 from w2vray.text.pieces import Pieces
-from w2vray.text.tokens import TokenRules
+from w2vray.text.rules import TokenRules
 from w2vray.text.vocabulary import MISSING, Vocabulary
+from w2vray.text.word_ngrams import WordNgrams
 from w2vray.vectors.ngrams import NGrams
 
 __all__ = ["FORMAT_VERSION", "JOINED", "META", "TOKENIZER", "Vectors"]
@@ -142,12 +143,18 @@ class Vectors:
         """Return the vectors with the rule that texts are read without their HTML."""
         return replace(self, rules=replace(self.rules, strip_html=True))
 
-    def lookup(self, rules: TokenRules, oov: str, replaced_rows: npt.NDArray[np.int64] = _NO_ROWS) -> Lookup:
+    def lookup(
+        self,
+        rules: TokenRules,
+        oov: str,
+        replaced_rows: npt.NDArray[np.int64] = _NO_ROWS,
+        word_ngrams: WordNgrams | None = None,
+    ) -> Lookup:
         """Return the look-up of a model: in this table, by these n-grams, or of these pieces."""
         if self.features is not None:
             return FeatureLookup(self.vocabulary, rules, oov, replaced_rows, features=self.features)
         covers = None if self.ngrams is None else self.ngrams.covers
-        return Lookup(self.vocabulary, rules, oov, replaced_rows, covers, self.pieces)
+        return Lookup(self.vocabulary, rules, oov, replaced_rows, covers, self.pieces, word_ngrams)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Return the flat arrays, for Ray's object store; ``from_arrays`` is the way back."""

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from w2vray.errors import VectorsError
 from w2vray.settings.vectors import FitVectorsSettings
+from w2vray.text import rules as token_rules
 from w2vray.text import tokens
 from w2vray.text.invisible import SELECTOR
 from w2vray.text.tweets import with_words
@@ -88,7 +89,7 @@ def fit_vectors(settings: FitVectorsSettings, texts: TextSource, progress: Updat
         ngrams = None
         if settings.algorithm == "fasttext":
             ngrams = NGrams(model.wv.vectors_ngrams, *settings.ngram_lengths)
-        return writer.finish(tokens.family(settings.family, strip_html=settings.strip_html), origin, ngrams)
+        return writer.finish(token_rules.family(settings.family, strip_html=settings.strip_html), origin, ngrams)
 
 
 def _model(settings: FitVectorsSettings) -> Any:
@@ -126,7 +127,7 @@ def _write_tokens(
     rows: int,
     progress: Update,
 ) -> None:
-    rules = tokens.family(settings.family, strip_html=settings.strip_html)
+    rules = token_rules.family(settings.family, strip_html=settings.strip_html)
     rewrite = tokens.rewriter(rules)
     tokenize = tokens.tokenizer(replace(rules, strip_html=False, tweets=False))
     # An emoji is one word, with its selector (U+FE0F) or without: it is looked for in both ways.

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from w2vray.errors import VectorsError
+from w2vray.settings.fields import flag
 from w2vray.settings.vectors import ImportSettings
-from w2vray.settings.verbs import flag
-from w2vray.text import tokens
+from w2vray.text import rules as token_rules
 from w2vray.vectors.directory import Vectors
 from w2vray.vectors.families import FIRST_WORDS, FamilyGuess, guess_family
+from w2vray.vectors.plausible import TELLING, misread_letters, require_bare_words
 from w2vray.vectors.readers import BadRows, Source, open_source
 from w2vray.vectors.readers.bad_rows import shown
 from w2vray.vectors.writer import VectorsWriter
@@ -48,12 +49,17 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
         first_words: list[str] = []
         for block in source.blocks:
             writer.append(block, origin=source.path, bad=bad)
-            first_words += block.words[: FIRST_WORDS - len(first_words)]
+            if len(first_words) < FIRST_WORDS:
+                first_words += block.words[: FIRST_WORDS - len(first_words)]
+                if settings.format == "auto" and source.pieces is None:
+                    require_bare_words(source.path, first_words)
             read += len(block.words) if block.read is None else block.read
             if progress is not None:
                 progress(read, total)
         if not len(writer) and bad.counts:
             raise VectorsError(f"{source.path}: none of {read:,} rows can be used ({', '.join(bad.counts)})")
+        if len(writer) >= TELLING and writer.largest[0] == 0:
+            raise VectorsError(f"{source.path}: every number is 0; a model could learn nothing from such vectors")
         guess = _family(settings.family, source, first_words)
         origin = {
             "path": str(source.path),
@@ -62,16 +68,18 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
             "header_rows": source.rows,
             "family_why": guess.why,
             **({"left_out": bad.as_dict()} if bad.counts else {}),
-            **({"notes": notes} if (notes := [*source.notes, *_far_off(writer)]) else {}),
+            **(
+                {"notes": notes} if (notes := [*source.notes, *misread_letters(first_words), *_far_off(writer)]) else {}
+            ),
         }
-        rules = tokens.PIECES if source.pieces is not None else tokens.family(guess.family)
+        rules = token_rules.PIECES if source.pieces is not None else token_rules.family(guess.family)
         return writer.finish(rules, origin, source.ngrams, source.pieces)
 
 
 def _family(asked: str | None, source: Source, first_words: Sequence[str]) -> FamilyGuess:
     """What was asked for, or what came with the vectors, or else what the words tell; and why."""
     if source.pieces is not None:
-        return FamilyGuess(tokens.PIECES.family, "a tokenizer came with the vectors")
+        return FamilyGuess(token_rules.PIECES.family, "a tokenizer came with the vectors")
     if asked:
         return FamilyGuess(asked, "--family says so")
     return guess_family(first_words, otherwise=source.family)

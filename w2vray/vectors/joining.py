@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from w2vray.errors import VectorsError
 from w2vray.settings.vectors import JoinVectorsSettings
-from w2vray.text.tokens import TokenRules, family
+from w2vray.text.rules import TokenRules, family
 from w2vray.text.vocabulary import MISSING
 from w2vray.vectors.directory import JOINED, Vectors
 from w2vray.vectors.readers.block import MAX_DIM, Block, rows_per_block

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from w2vray.errors import VectorsError
 from w2vray.text.features import Features
 from w2vray.text.pieces import Pieces
-from w2vray.text.tokens import TokenRules
+from w2vray.text.rules import TokenRules
 from w2vray.text.vocabulary import Vocabulary
 from w2vray.vectors.directory import FORMAT_VERSION, META, TOKENIZER, Vectors
 from w2vray.vectors.ngrams import NGrams

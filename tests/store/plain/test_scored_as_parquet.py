@@ -14,7 +14,8 @@ import pytest
 
 from w2vray.cluster.score import ScoreSummary, score
 from w2vray.run.verify import verify
-from w2vray.settings.verbs import ScoreSettings, VerifySettings
+from w2vray.settings.answering import ScoreSettings
+from w2vray.settings.checks import VerifySettings
 
 Scored = Callable[..., tuple[ScoreSummary, list[dict[str, Any]]]]
 ENDINGS = [f"{kind}{packed}" for kind in ("jsonl", "csv") for packed in ("", ".gz", ".zst")]
@@ -80,3 +81,15 @@ def test_each_row_has_the_answer_that_it_has_in_parquet(scored: Scored, tmp_path
     assert comparable(rows) == comparable(expected)
     assert [row["source_file"] for row in rows] == [f"a.{ending}"] * 399
     assert [row["source_row"] for row in rows] == [row for row in range(400) if row != 5]
+
+
+def test_that_a_column_is_text_because_files_differ_is_told(scored: Scored, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    for name, value in {"a": "5", "b": "5.5", "c": '"x"', "d": "null"}.items():
+        (tmp_path / "store" / f"{name}.jsonl").write_text(f'{{"text": "bab", "k": {value}}}\n')
+
+    summary, rows = scored(tmp_path / "store", keep=("k",))
+
+    assert [row["k"] for row in rows] == ["5", "5.5", "x", None]
+    told = "column 'k' of JSON Lines is kept as text, as it is written: in a.jsonl it is int64, and others differ"
+    assert summary.notes == [told]

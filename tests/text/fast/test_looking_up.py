@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2vray.kernels.compiling import why_no_kernels
-from w2vray.settings.verbs import FAMILIES
+from w2vray.settings.choices import FAMILIES
 from w2vray.text.fast import looking_up
 from w2vray.text.fast.looking_up import FastLookup
 from w2vray.text.fast.words import WordReader
 from w2vray.text.lookup import Ids, Lookup
 from w2vray.text.patient import PatientLookup
-from w2vray.text.tokens import TokenRules, family, tokenizer
+from w2vray.text.rules import TokenRules, family
+from w2vray.text.tokens import tokenizer
 from w2vray.text.vocabulary import Vocabulary
 from w2vray.vectors.ngrams import NGrams
 
@@ -57,6 +58,8 @@ LETTERS = [
     "film",
     "\u0645\u06cc",
     "\u0915\u094d",
+    "\u0d28\u0d4d",
+    "\u0d7b",
     "\u0e01\u0e32",
     "\u1780",
     "\u4e2d",

@@ -10,7 +10,7 @@ from w2vray.text.fast import looking_up
 from w2vray.text.fast.looking_up import FastLookup
 from w2vray.text.fast.parting import PartReader
 from w2vray.text.lookup import Lookup
-from w2vray.text.tokens import PIECES
+from w2vray.text.rules import PIECES
 from w2vray.text.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.skipif(bool(why_no_kernels()), reason=why_no_kernels() or "kernels can be compiled")

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from tests.fixtures import static_models
 from tests.fixtures.hostile_texts import hostile_texts
 from w2vray.kernels.compiling import why_no_kernels
-from w2vray.settings.verbs import FAMILIES
+from w2vray.settings.choices import FAMILIES
 from w2vray.text.fast.looking_up import FastLookup
 from w2vray.text.lookup import Lookup
 from w2vray.text.pieces import Pieces
+from w2vray.text.rules import PIECES, family
 from w2vray.text.spans import look_up_places
-from w2vray.text.tokens import PIECES, family
 from w2vray.text.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.skipif(bool(why_no_kernels()), reason=why_no_kernels() or "kernels can be compiled")

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
+from w2vray.settings.fields import documented, require
 from w2vray.settings.logistic import UNIT_LENGTH_HELP, LogisticSettings
 from w2vray.settings.steps import StepSettings
-from w2vray.settings.verbs import documented, require
 
 __all__ = ["AverageSettings", "TunedAverageSettings"]
 

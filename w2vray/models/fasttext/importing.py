@@ -14,7 +14,7 @@ from w2vray.models.directory import OVERLAY, Bundle, ModelConfig, save_bundle
 from w2vray.models.fasttext.settings import FastTextSettings
 from w2vray.models.fasttext.tree import label_tree
 from w2vray.settings.models import ImportModelSettings
-from w2vray.text.tokens import FEATURES
+from w2vray.text.rules import FEATURES
 from w2vray.vectors import Vectors
 from w2vray.vectors.readers.block import Block
 from w2vray.vectors.readers.fasttext_classifier import FastTextClassifier, open_classifier

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from w2vray.settings.fields import documented, require
 from w2vray.settings.imported import ImportedSettings
-from w2vray.settings.verbs import documented, require
 
 __all__ = ["LOSSES", "FastTextSettings"]
 

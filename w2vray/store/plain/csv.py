@@ -109,9 +109,9 @@ def _delimiter(head: Head, name: str) -> str:
     def score(mark: str) -> tuple[float, int]:
         scanner = CellScanner(mark)
         found = scanner.scan(start)
-        cells = found.cells_N[~found.blank_N][: _ROWS_COMPARED + 1].tolist()
+        cells = np.abs(found.cells_N[~found.blank_N][: _ROWS_COMPARED + 1]).tolist()
         if head.whole:
-            cells += scanner.finish().cells_N.tolist()
+            cells += np.abs(scanner.finish().cells_N).tolist()
         if not cells or cells[0] == 1:
             return 0.0, 0
         return cells.count(cells[0]) / len(cells), cells[0]
@@ -145,7 +145,13 @@ def _header(head: Head, delimiter: str) -> tuple[list[str], int, int]:
     try:
         text = head.start[start + begin : start + end].decode().rstrip("\r\n")
         (names,) = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    except (UnicodeDecodeError, csv.Error, ValueError) as error:
+    except UnicodeDecodeError as error:
+        raise FileError(
+            f"its header is not UTF-8 (byte {begin + error.start}): convert it, as with "
+            "`iconv -f LATIN1 -t UTF-8 FILE > OTHER`",
+            reason=FileReason.UNKNOWN_FORMAT,
+        ) from error
+    except (csv.Error, ValueError) as error:
         raise FileError(f"its header cannot be read ({error})", reason=FileReason.UNKNOWN_FORMAT) from error
     return names, start + end, 1 + lines
 
@@ -189,6 +195,9 @@ class _Reader:
         if records.long_N[index]:
             return too_long(line)
         cells = int(records.cells_N[index])
+        if cells < 0:
+            detail = f"line {line}: something follows a closing quote; a quote within quotes is written twice"
+            return Damage(Reason.DAMAGED_LINE, detail)
         if cells != self._cells:
             detail = f"line {line}: {_counted(cells)}, and the header names {self._cells:,}"
             if cells == self._cells + 1 and records.record(index).endswith(self._delimiter):

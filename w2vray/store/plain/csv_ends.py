@@ -3,6 +3,9 @@
 The rules are those of Arrow's reader, and of RFC 4180 where that says anything. A quote opens a quoted part only where
 a cell begins; inside of it, two quotes are one. A record ends with a line feed, a carriage return, or both. An empty
 line is blank.
+
+By no rule does anything but spaces follow a closing quote, as in ``"a" b``, or where quotes are written with a
+backslash. The cells of such a record are counted all the same, and their number is negative.
 """
 
 import numpy as np
@@ -14,11 +17,11 @@ from w2vray.store.plain.records import Ends
 __all__ = ["QUOTE", "CellScanner"]
 
 QUOTE = 0x22
-_LF, _CR = 0x0A, 0x0D
+_TAB, _LF, _CR, _SPACE = 0x09, 0x0A, 0x0D, 0x20
 
-_RECORD, _CELL, _PLAIN, _QUOTED, _QUOTE_SEEN, _AFTER_CR = range(6)
+_RECORD, _CELL, _PLAIN, _QUOTED, _QUOTE_SEEN, _CLOSED, _AFTER_CR = range(7)
 """Where the scan is: before a record, before a cell, in a cell, between quotes, behind a quote that may be the closing
-one, behind a carriage return that a line feed may follow."""
+one, in the spaces behind one that was, behind a carriage return that a line feed may follow."""
 
 
 class CellScanner:
@@ -26,7 +29,7 @@ class CellScanner:
 
     def __init__(self, delimiter: str) -> None:
         self._delimiter = ord(delimiter)
-        self._state = np.array([_RECORD, 1, 0, 0], dtype=np.int64)
+        self._state = np.array([_RECORD, 1, 0, 0, 1], dtype=np.int64)
 
     @property
     def in_quotes(self) -> bool:
@@ -46,9 +49,9 @@ class CellScanner:
         """Return the last record, if it has no line end."""
         if self._state[0] in {_RECORD, _AFTER_CR} and not self._state[3]:
             return _empty()
-        cells, lines, size = self._state[1:].tolist()
+        cells, lines, size, sign = self._state[1:].tolist()
         one = np.ones(1, dtype=np.int64)
-        return Ends(one * 0, one * (lines + 1), one * cells, one == int(size == 0))
+        return Ends(one * 0, one * (lines + 1), one * cells * sign, one == int(size == 0))
 
 
 def _empty() -> Ends:
@@ -62,9 +65,10 @@ def _scan(
 ) -> int:
     """Write the end, the lines, the cells and the bytes of each record that ends here; return how many there are.
 
-    ``state`` is where the scan is, and the cells, the line ends and the bytes of the record so far.
+    ``state`` is where the scan is, and the cells, the line ends and the bytes of the record so far, and -1 where
+    something follows a closing quote in it.
     """
-    where, cells, lines, size = state[0], state[1], state[2], state[3]
+    where, cells, lines, size, sign = state[0], state[1], state[2], state[3], state[4]
     count = 0
     at = 0
     while at < len(data):
@@ -85,9 +89,10 @@ def _scan(
             size += 1
             continue
         if byte in (_LF, _CR):
-            found_4N[0, count], found_4N[1, count], found_4N[2, count], found_4N[3, count] = at, lines + 1, cells, size
+            found_4N[0, count], found_4N[1, count] = at, lines + 1
+            found_4N[2, count], found_4N[3, count] = cells * sign, size
             count += 1
-            where, cells, lines, size = _AFTER_CR if byte == _CR else _RECORD, 1, 0, 0
+            where, cells, lines, size, sign = _AFTER_CR if byte == _CR else _RECORD, 1, 0, 0, 1
             continue
         size += 1
         if byte == delimiter:
@@ -95,7 +100,10 @@ def _scan(
             cells += 1
         elif byte == QUOTE and where in (_RECORD, _CELL, _QUOTE_SEEN):
             where = _QUOTED
-        elif where != _PLAIN:
+        elif byte in (_SPACE, _TAB) and where in (_QUOTE_SEEN, _CLOSED):
+            where = _CLOSED
+        else:
+            sign = -1 if where in (_QUOTE_SEEN, _CLOSED) else sign
             where = _PLAIN
-    state[0], state[1], state[2], state[3] = where, cells, lines, size
+    state[0], state[1], state[2], state[3], state[4] = where, cells, lines, size, sign
     return count

@@ -2,9 +2,11 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
 
 from w2vray.errors import FileError
 from w2vray.schema import FileReason
@@ -18,15 +20,28 @@ __all__ = ["Looked"]
 _LINES_A_CHUNK, _LATE_LOOKS = 28, 100
 
 
+@dataclass
+class _Seen:
+    """Lines in which a column has values of one sort: single ones, lists of them, or objects and the like."""
+
+    lines: int = 0
+    kind: Kind = field(default_factory=lambda: Kind("null"))
+
+    def add(self, kind: Kind) -> None:
+        self.lines += 1
+        self.kind = merged(self.kind, kind)
+
+
 class Looked:
     """The kinds of columns by the lines that are looked at.
 
     These are the first ones, some of each chunk, and, for a column without a value so far, the next line that seems to
-    have one.
+    have one. ``plain`` are columns of texts or labels: most of their values decide.
     """
 
-    def __init__(self, columns: Sequence[str]) -> None:
+    def __init__(self, columns: Sequence[str], plain: Collection[str] = ()) -> None:
         self.kinds: dict[str, Kind] = {}
+        self._plain = {name: {"one": _Seen(), "list": _Seen(), "json": _Seen()} for name in plain}
         self._columns = columns
         self._lines = 0
         self._unread = ""
@@ -68,7 +83,17 @@ class Looked:
         self._lines += 1
         for name, (value, _) in found.items():
             kind = kind_of(value) if name in self._columns else Kind("null")
-            self.kinds[name] = merged(self.kinds.get(name, Kind("null")), kind)
+            if name in self._plain and value is not None:
+                seen = self._plain[name]
+                seen[kind.name if kind.name in seen else "one"].add(kind)
+                self.kinds[name] = max(seen.values(), key=lambda each: each.lines).kind
+            else:
+                self.kinds[name] = merged(self.kinds.get(name, Kind("null")), kind)
+
+    def type_of(self, name: str) -> pa.DataType:
+        """Return the type of a column; objects are no texts and no labels, though they can be kept as text."""
+        kind = self.kinds[name]
+        return pa.struct([]) if name in self._plain and kind.name == "json" else kind.type
 
     def require_read(self) -> None:
         """Refuse a file of which no line that was looked at could be read.

@@ -48,7 +48,7 @@ class JsonLines:
     magic = b""
     damaged = FileReason.DAMAGED_DATA
 
-    def describe(self, handle: Any, file: SourceFile, columns: Sequence[str], _: ReadAs) -> Description:
+    def describe(self, handle: Any, file: SourceFile, columns: Sequence[str], read_as: ReadAs) -> Description:
         """Describe an opened file: its lines are counted, and some are looked at for the types of the columns.
 
         Raises:
@@ -60,7 +60,7 @@ class JsonLines:
         start = len(BOM) if head.start.startswith(BOM) else 0
         size = file.size if head.compression is None else None
         cutter = Cutter(LineScanner(), head=head.start[:start], first_line=1, size=size)
-        looked = Looked(columns)
+        looked = Looked(columns, read_as.plain)
         for records in read_records(chunks(handle, head.compression, start, None), cutter, 1):
             looked.add(records)
         stretches = cutter.stretches()
@@ -72,7 +72,7 @@ class JsonLines:
         return Description(
             file=file,
             format=self.name,
-            schema=pa.schema([pa.field(name, kind.type) for name, kind in looked.kinds.items()]),
+            schema=pa.schema([pa.field(name, looked.type_of(name)) for name in looked.kinds]),
             stretches=stretches,
             fingerprint=content_fingerprint(stretches),
             layout=json.dumps({"compression": head.compression, "kinds": kinds}),

@@ -25,7 +25,7 @@ class Ends(NamedTuple):
 
     ends_N: Int64s  # in the chunk, behind the record's line end
     lines_N: Int64s  # how many lines each one has
-    cells_N: Int64s  # how many cells; of JSON Lines 1
+    cells_N: Int64s  # how many cells; of JSON Lines 1; negative where quotes are not as CSV has them
     blank_N: npt.NDArray[np.bool_]  # it is a blank line, and no record
 
 

@@ -83,7 +83,8 @@ def require_utf8_text(head: Head) -> None:
         FileError: it is UTF-16 or UTF-32, or no text.
     """
     name = next((name for mark, name in _OTHER_ENCODINGS.items() if head.start.startswith(mark)), None)
-    if name is None and b"\0" in head.start[:64]:
+    start = head.start[:64]
+    if name is None and (b"\0" in start[:4] or start.count(0) * 4 > len(start)):
         name = "UTF-16, or no text"
     if name is not None:
         raise FileError(

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from w2vray.kernels.compiling import read_only
 from w2vray.text.invisible import IN_CONTEXT, KEYCAP, REGIONAL, SELECTOR, SKIN_TONES, emoji_bases
-from w2vray.text.tokens import TokenRules, prepared, word_character
+from w2vray.text.rules import TokenRules
+from w2vray.text.tokens import prepared, word_character
 
 __all__ = ["COMPLEX", "EMOJI", "MARK", "PACKED", "Alphabet", "Characters"]
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from w2vray.kernels.compiling import why_no_kernels
 from w2vray.text.fast.assembling import Entries, OovIds, assemble
+from w2vray.text.fast.counting_ngrams import NgramCounter
 from w2vray.text.fast.features import FastFeatures
 from w2vray.text.fast.misses import LATELY, Misses, empty_misses, grown
 from w2vray.text.fast.parting import PartReader
@@ -26,6 +27,7 @@ from w2vray.text.fast.writing import BY_PYTHON, FlatTexts
 from w2vray.text.features import FeatureLookup
 from w2vray.text.lookup import Ids, Lookup
 from w2vray.text.tokens import rewriter
+from w2vray.text.word_ngrams import hashes_of
 
 __all__ = ["FastLookup", "compiled", "fastest"]
 
@@ -43,6 +45,7 @@ class FastLookup:
     _lately: npt.NDArray[np.uint64]
     _rows: npt.NDArray[np.int64]  # of their entries
     _made: npt.NDArray[np.int64]
+    _hashes: npt.NDArray[np.uint64]  # of the entries, where runs of words are counted
     _words: dict[str, int]  # entries that rows are made for
     _written: list[str]  # what each entry was looked for as, where places are told
     _offsets: npt.NDArray[np.int64]
@@ -58,6 +61,8 @@ class FastLookup:
         )
         self._rewrite = rewriter(lookup.rules)
         self._oov_ids = _oov_ids(lookup)
+        rules = lookup.word_ngrams
+        self._ngrams = None if rules is None else NgramCounter(rules, lookup.vocabulary)
         self._codes = np.empty(_CODES, dtype=np.int32)
         self._starts = np.empty(_CODES if places else 0, dtype=np.int64)
         self._forget()
@@ -111,6 +116,9 @@ class FastLookup:
             self._codes[:tokens], ends_N, entries, self._oov_ids, len(self._words), self._noting
         )
         words = list(self._words) if len(made) else []
+        ngrams = None
+        if self._ngrams is not None:
+            ngrams = self._ngrams(self._codes[:tokens], ends_N, self._hashes, self._offsets)
         if self._noting:
             ways_N[rewrote] = BY_PYTHON
         scanned = Scanned(
@@ -120,7 +128,7 @@ class FastLookup:
             self._codes = np.empty(_CODES, dtype=np.int32)
             self._starts = np.empty(_CODES if self._noting else 0, dtype=np.int64)
         made_words = tuple(words[word] for word in made.tolist())
-        return Ids(ids_L, offsets_N1, token_counts_N, found_counts_N, made_words), scanned
+        return Ids(ids_L, offsets_N1, token_counts_N, found_counts_N, made_words, ngrams=ngrams), scanned
 
     def _forget(self) -> None:
         self._count = 0
@@ -129,6 +137,7 @@ class FastLookup:
         self._misses = empty_misses(_MISSES, _MISS_BYTES)
         self._rows = np.empty(0, dtype=np.int64)
         self._made = np.empty(0, dtype=np.int64)
+        self._hashes = np.empty(0, dtype=np.uint64)
         self._words = {}
         self._written = []
         self._offsets = np.zeros(1, dtype=np.int64)
@@ -149,6 +158,8 @@ class FastLookup:
         self._offsets = np.concatenate([self._offsets, offsets[1:] + self._offsets[-1]])
         self._rows = np.concatenate([self._rows, rows])
         self._made = np.concatenate([self._made, made])
+        if self._ngrams is not None:
+            self._hashes = np.concatenate([self._hashes, hashes_of(found.entries)])
         if self._noting:
             self._written += found.written
         self._resolved = self._count

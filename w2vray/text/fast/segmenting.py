@@ -19,12 +19,12 @@ from w2vray.kernels.compiling import inlined, kernel, read_only
 from w2vray.text.fast.index import FNV_OFFSET, FNV_PRIME, Index, found_row, mixed
 from w2vray.text.fast.writing import FlatTexts, decode
 from w2vray.text.scripts import UNSPACED
-from w2vray.text.segmentation import FIRST_RANK, LONGEST, PIECE_COST, UNKNOWN_COST, continues
+from w2vray.text.segmentation import FIRST_RANK, LONGEST, PIECE_COST, STACKING, UNKNOWN_COST, continues
 from w2vray.text.vocabulary import Vocabulary
 
 __all__ = ["segment"]
 
-_IN_RUNS, _CONTINUES = 1, 2
+_IN_RUNS, _CONTINUES, _STACKS = 1, 2, 4
 _STARTS = 1 << 16
 _TABLED = 0x40000
 _AS_IT_IS = read_only(np.arange(256).astype(np.uint8))
@@ -38,13 +38,15 @@ class Pieces(NamedTuple):
 
 
 @cache
-def _flags() -> npt.NDArray[np.uint8]:
-    """Return of each character whether its script has no spaces, and whether it stays with the one before it."""
+def _flags(*, stacked: bool) -> npt.NDArray[np.uint8]:
+    """Return of each character whether its script has no spaces, and whether it stays with the one before or behind."""
     flags = np.zeros(_TABLED, dtype=np.uint8)
     for first, last in UNSPACED:
         flags[first : last + 1] |= _IN_RUNS
     marks = [point for point in range(0x300, 0x20000) if not 0xD800 <= point < 0xE000 and continues(chr(point))]
     flags[marks] |= _CONTINUES
+    if stacked:
+        flags[[ord(sign) for sign in STACKING]] |= _STACKS
     return read_only(flags)
 
 
@@ -62,7 +64,7 @@ def _start(first: int, second: int) -> int:
 @inlined
 def _parts(before: int, after: int) -> bool:
     """Tell by the flags of two characters whether a unit ends between them."""
-    return not after & _CONTINUES and (before | after) & _IN_RUNS != 0
+    return not after & _CONTINUES and not before & _STACKS and (before | after) & _IN_RUNS != 0
 
 
 @kernel
@@ -173,17 +175,18 @@ def _word_cost(row: int) -> int:
     return PIECE_COST + (exponent << 8) + ((rank << 8 >> exponent) - 256)
 
 
-_longest: WeakKeyDictionary[object, npt.NDArray[np.uint8]] = WeakKeyDictionary()
+_longest: WeakKeyDictionary[object, dict[bool, npt.NDArray[np.uint8]]] = WeakKeyDictionary()
 
 
-def segment(vocabulary: Vocabulary, words: Sequence[str]) -> list[list[str]]:
+def segment(vocabulary: Vocabulary, words: Sequence[str], *, stacked: bool) -> list[list[str]]:
     """Split words as ``segmentation.segment`` does."""
     if not words:
         return []
-    index, flags = Index.of(vocabulary), _flags()
-    longest = _longest.get(vocabulary)
-    if longest is None:
-        longest = _longest[vocabulary] = read_only(_longest_words(index, flags))
+    index, flags = Index.of(vocabulary), _flags(stacked=stacked)
+    of_vocabulary = _longest.setdefault(vocabulary, {})
+    if stacked not in of_vocabulary:
+        of_vocabulary[stacked] = read_only(_longest_words(index, flags))
+    longest = of_vocabulary[stacked]
     texts = FlatTexts.of(words)
     pieces = _segmented(FlatTexts(read_only(texts.data), read_only(texts.offsets)), index, flags, longest)
     data = texts.data.tobytes()

@@ -12,7 +12,8 @@ from w2vray.text.fast.index import Index
 from w2vray.text.fast.misses import Misses
 from w2vray.text.fast.scanning import scan
 from w2vray.text.fast.writing import BY_PYTHON, FlatTexts, ways_to_read, write
-from w2vray.text.tokens import TokenRules, prepared
+from w2vray.text.rules import TokenRules
+from w2vray.text.tokens import prepared
 from w2vray.text.vocabulary import Vocabulary
 
 __all__ = ["WordReader"]

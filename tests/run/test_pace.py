@@ -1,0 +1,31 @@
+from itertools import chain
+
+from w2vray.run.pace import Pace
+
+
+def pace(*times: float) -> Pace:
+    return Pace(chain(times).__next__)
+
+
+def test_the_start_and_the_rows_of_the_first_unit_tell_no_speed() -> None:
+    """Ray starts and workers load before it ends."""
+    found = pace(60.0, 62.0, 65.0)
+    assert [found.at(rows) for rows in (100, 300, 600)] == [None, 100.0, 100.0]
+    assert found.rows_per_second == 100.0
+
+
+def test_a_run_of_one_unit_has_no_speed() -> None:
+    found = pace(60.0)
+    assert found.at(100) is None
+    assert found.rows_per_second is None
+
+
+def test_units_without_rows_begin_nothing_and_take_time() -> None:
+    """A unit whose file cannot be read has no rows; time goes on meanwhile."""
+    found = pace(1.0, 2.0, 4.0, 6.0)
+    assert [found.at(rows) for rows in (0, 10, 10, 30)] == [None, None, None, 5.0]
+
+
+def test_two_units_that_end_at_once_divide_by_nothing() -> None:
+    found = pace(1.0, 1.0)
+    assert [found.at(rows) for rows in (10, 20)] == [None, None]

@@ -1,0 +1,58 @@
+import numpy as np
+import torch
+
+from w2vray.training.mixing import fit_weights
+
+ROWS = 4000
+
+
+def drawn(weights: tuple[float, float], seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Logits of two parts, and labels drawn with the probabilities of their weighed sum."""
+    chosen = torch.Generator().manual_seed(seed)
+    main_BC, wide_BC = (torch.randn(ROWS, 3, generator=chosen) * 2 for _ in range(2))
+    probabilities = (weights[0] * main_BC + weights[1] * wide_BC).softmax(dim=1)
+    return main_BC, wide_BC, torch.multinomial(probabilities, 1, generator=chosen)[:, 0]
+
+
+def test_the_weights_that_labels_were_drawn_with_are_found() -> None:
+    kept_B = torch.ones(ROWS, dtype=torch.bool)
+    found = fit_weights([(*drawn((0.3, 1.4)), kept_B)], multi_label=False)
+    np.testing.assert_allclose(found, (0.3, 1.4), atol=0.08)
+
+
+def test_a_part_that_misleads_weighs_nothing() -> None:
+    main_BC, wide_BC, labels_B = drawn((1.0, 0.0))
+    main, wide = fit_weights(
+        [(main_BC, wide_BC - 2 * main_BC, labels_B, torch.ones(ROWS, dtype=torch.bool))], multi_label=False
+    )
+    assert (main > 0.3, wide) == (True, 0.0)
+
+
+def test_few_rows_leave_the_weights_near_a_half_and_rows_that_do_not_count_change_nothing() -> None:
+    main_BC, wide_BC, labels_B = drawn((3.0, 3.0))
+    few_B = torch.arange(ROWS) < 3
+    found = fit_weights([(main_BC, wide_BC, labels_B, few_B)], multi_label=False)
+    assert all(0.2 < weight < 1.5 for weight in found)
+    assert found == fit_weights([(main_BC[:3], wide_BC[:3], labels_B[:3], few_B[:3])], multi_label=False)
+
+
+def test_of_many_labels_only_those_that_count_are_looked_at() -> None:
+    main_BC, wide_BC, _ = drawn((1.0, 1.0))
+    labels_BC = torch.bernoulli((0.4 * main_BC + 1.2 * wide_BC).sigmoid(), generator=torch.Generator().manual_seed(2))
+    kept_C = torch.tensor([True, True, False])
+    wrong_BC = labels_BC.clone()
+    wrong_BC[:, 2] = 1 - wrong_BC[:, 2]
+    found = fit_weights([(main_BC, wide_BC, labels_BC, kept_C)], multi_label=True)
+    np.testing.assert_allclose(found, (0.4, 1.2), atol=0.1)
+    assert found == fit_weights([(main_BC, wide_BC, wrong_BC, kept_C)], multi_label=True)
+
+
+def test_what_several_workers_hold_is_added_up() -> None:
+    main_BC, wide_BC, labels_B = drawn((0.7, 0.9))
+    kept_B = torch.ones(ROWS, dtype=torch.bool)
+    whole = fit_weights([(main_BC, wide_BC, labels_B, kept_B)], multi_label=False)
+    twice = fit_weights(
+        [(main_BC, wide_BC, labels_B, kept_B)], multi_label=False, sum_over_workers=lambda value: 2 * value
+    )
+    np.testing.assert_allclose(whole, twice, atol=0.01)
+    assert whole != twice  # the prior counts for half as much

@@ -1,0 +1,127 @@
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
+
+from w2vray.models.wide.part import WIDE, WidePart
+from w2vray.models.wide.settings import WideSettings
+from w2vray.text.word_ngrams import NgramCounts
+from w2vray.training import wide
+from w2vray.training.epochs import Workers
+from w2vray.training.example_files import Part
+from w2vray.training.examples import Examples
+from w2vray.training.objectives import ManyLabels, OneLabel
+from w2vray.training.wide import WideFit, WideRows, WideTask, fit_wide, out_of_fold
+
+BITS, TEXTS = 10, 120
+TASK = WideTask(longest=1, bits=BITS)
+
+
+def counted(classes: int, seed: int = 0) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """How often each text has each of some buckets, and which class it is of: a class has more of some."""
+    chosen = np.random.default_rng(seed)
+    classes_N = np.arange(TEXTS) % classes
+    rates_NB = np.full((TEXTS, 60), 0.15)
+    rates_NB[np.arange(TEXTS), classes_N] = 0.8
+    return chosen.poisson(rates_NB), classes_N
+
+
+def examples_of(times_NB: npt.NDArray[np.int64], classes_N: npt.NDArray[Any], classes: int, **kind: Any) -> Examples:
+    """Examples of these counts, whose one id says nothing."""
+    texts, buckets = np.nonzero(times_NB)
+    offsets = np.concatenate(([0], np.cumsum(np.bincount(texts, minlength=len(times_NB)))))
+    counts = NgramCounts(buckets.astype(np.int32), times_NB[texts, buckets].astype(np.int32), offsets)
+    ones = np.arange(len(times_NB) + 1)
+    part = Part(
+        np.zeros(len(times_NB), np.int32), ones, classes_N.astype(np.int32), ones, np.arange(classes), None, counts
+    )
+    return Examples((part,), classes, **kind)
+
+
+def sklearn_rows(times_NB: npt.NDArray[np.int64]) -> Any:
+    return TfidfTransformer(sublinear_tf=True).fit_transform(times_NB)
+
+
+def test_rows_are_those_of_scikit_learn() -> None:
+    times_NB, classes_N = counted(3)
+    rows = WideRows.of(examples_of(times_NB, classes_N, 3), TASK, Workers())
+    np.testing.assert_allclose(rows.rows_NF.toarray(), sklearn_rows(times_NB).toarray()[:, rows.buckets_F], atol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_optimum_is_that_of_scikit_learn(classes: int) -> None:
+    times_NB, classes_N = counted(classes)
+    rows = WideRows.of(examples_of(times_NB, classes_N, classes), TASK, Workers())
+    found = fit_wide(rows, classes, OneLabel())
+    assert found.converged
+    theirs = LogisticRegression(C=wide.C, tol=1e-8, max_iter=5000).fit(sklearn_rows(times_NB), classes_N)
+    ours_NC = found.logits(rows.rows_NF).softmax(dim=1).numpy()
+    np.testing.assert_allclose(ours_NC, theirs.predict_proba(sklearn_rows(times_NB)), atol=2e-3)
+
+
+def test_of_many_labels_each_is_a_problem_of_its_own() -> None:
+    times_NB, classes_N = counted(3)
+    labels_NC = np.eye(3)[classes_N]
+    rows = WideRows.of(examples_of(times_NB, classes_N, 3, multi_label=True), TASK, Workers())
+    found = fit_wide(rows, 3, ManyLabels())
+    theirs = OneVsRestClassifier(LogisticRegression(C=wide.C, tol=1e-8, max_iter=5000)).fit(
+        sklearn_rows(times_NB), labels_NC
+    )
+    ours_NC = found.logits(rows.rows_NF).sigmoid().numpy()
+    np.testing.assert_allclose(ours_NC, theirs.predict_proba(sklearn_rows(times_NB)), atol=2e-3)
+
+
+def test_two_workers_add_up_to_one() -> None:
+    """Each has every second example; what a worker sums, the other's part of it is added to."""
+    times_NB, classes_N = counted(3)
+    examples = examples_of(times_NB, classes_N, 3)
+    alone = WideRows.of(examples, TASK, Workers())
+    with_bucket = np.bincount(np.nonzero(times_NB)[1], minlength=1 << BITS)
+
+    def of_both(value: torch.Tensor) -> torch.Tensor:
+        assert float(value.sum()) < with_bucket.sum()
+        return torch.from_numpy(with_bucket.astype(np.float64))
+
+    halves = [WideRows.of(examples, TASK, Workers(rank, 2, of_both)) for rank in range(2)]
+    for rank, half in enumerate(halves):
+        assert (half.rows_NF.toarray() == alone.rows_NF.toarray()[rank::2]).all()
+        assert half.labels.tolist() == alone.labels.tolist()[rank::2]
+
+
+def test_what_is_stored_scores_as_what_was_fitted_and_pruned_buckets_have_no_row() -> None:
+    times_NB, classes_N = counted(3)
+    rows = WideRows.of(examples_of(times_NB, classes_N, 3), TASK, Workers())
+    fit = fit_wide(rows, 3, OneLabel())
+    for share, with_row in ((0.0, 60), (0.5, 30)):
+        pruned = fit.pruned(share)
+        arrays = pruned.arrays(rows)
+        assert len(arrays["rows_RC"]) == with_row
+        part = WidePart(
+            WideSettings(longest=1, bits=BITS), {WIDE + name: array for name, array in arrays.items()}, kernels=False
+        )
+        buckets, times = np.nonzero(times_NB[5])[0], times_NB[5][times_NB[5] > 0]
+        numbers = part.word_ngrams.numbers_B[buckets]
+        counts = NgramCounts(numbers, times.astype(np.int32), np.array([0, len(buckets)]))
+        np.testing.assert_allclose(part.logits(counts)[0], pruned.logits(rows.rows_NF)[5], atol=5e-3)
+
+
+def test_pruning_leaves_out_what_moves_no_label_against_the_others() -> None:
+    weight_FC = np.array([[9.0, 9.0], [1.0, -1.0], [0.2, 0.1], [0.0, 3.0]], dtype=np.float32)
+    pruned = WideFit(weight_FC, np.zeros(2, np.float32), converged=True).pruned(0.5)
+    assert np.flatnonzero(pruned.weight_FC.any(axis=1)).tolist() == [1, 3]
+
+
+def test_answers_out_of_fold_are_worse_than_those_of_what_was_learnt() -> None:
+    """With labels by chance, a fit that has not seen a row knows nothing of it."""
+    times_NB, _ = counted(2)
+    by_chance_N = np.random.default_rng(1).integers(0, 2, TEXTS)
+    rows = WideRows.of(examples_of(times_NB, by_chance_N, 2), TASK, Workers())
+    learnt = fit_wide(rows, 2, OneLabel()).logits(rows.rows_NF).argmax(dim=1)
+    held_out = out_of_fold(rows, 2, OneLabel()).argmax(dim=1)
+    assert (learnt == rows.labels).float().mean() > 0.75
+    assert (held_out == rows.labels).float().mean() < 0.65
