@@ -194,6 +194,22 @@ def test_an_imported_model_that_no_temperature_suits_gets_thresholds_or_is_refus
     assert config.thresholds is not None
     assert config.thresholds.kept == 1
 
+    told: list[str] = []
+    with pytest.raises(CorpusError, match=r"^0 rows can be calibrated on"):
+        on(tmp_path / "all right.parquet", tmp_path / "made", tmp_path / "again", told, target_precision=0.9)
+    assert (
+        f"{tmp_path}/made does not tell which texts it was trained on; calibrate only on rows that it was not" in told
+    )
+    assert any(line.startswith("left out: 400 rows whose text the calibration of") for line in told)
+    seen = evaluate(EvaluateSettings(labelled=(str(tmp_path / "all right.parquet"),), model=(f"{tmp_path}/made",)))
+    assert seen.rows_trained_on == 400
+    assert f"the calibration of {tmp_path}/made saw the text of 400 of these 400 rows (100%)" in " ".join(seen.warnings)
+    pq.write_table(
+        pa.table({"text": ["good film"] * 20, "label": [labels[0].as_py()] * 20}), tmp_path / "other.parquet"
+    )
+    other = evaluate(EvaluateSettings(labelled=(str(tmp_path / "other.parquet"),), model=(f"{tmp_path}/made",)))
+    assert other.rows_trained_on is None, "nobody knows whether its training saw them"
+
 
 def test_nothing_is_written_over_what_is_there(
     trained: Callable[..., TrainSummary], write: Callable[..., Path]

@@ -51,6 +51,12 @@ window.look = (name, frame) => {{
     column: column(number),
     plots: page.querySelectorAll("figure svg").length,
     broken: window.broken ?? null,
+    sideways: [...page.querySelectorAll(".scroll")].map((one) => one.scrollWidth - one.clientWidth),
+    wrapped: [...page.querySelectorAll("td.k")].filter((one) => {{
+      const range = page.createRange();
+      range.selectNodeContents(one);
+      return range.getClientRects().length > 1;
+    }}).map((one) => one.textContent),
   }};
   if (Object.keys(window.found).length === {frames}) {{
     document.body.innerHTML = "";
@@ -131,8 +137,10 @@ def test_each_page_works_on_a_phone_and_asks_no_network_for_anything(pages: dict
         assert (page["scripts"], page["images"]) == (1, 0), name
         assert page["buttons"] > 5, name
         assert page["sorted"] in {"ascending", "descending"}, name
+        assert page["wrapped"] == [], "a word or an id stands on one line"
         ordered = sorted(page["column"], reverse=page["sorted"] == "descending")
         assert page["column"] == ordered, name
+    assert found["run"]["sideways"][0] == 0, "the slowest units"
     assert found["model"]["plots"] >= 2, "the learning curve"
     assert found["out"]["plots"] >= 3
     assert found["run"]["plots"] == 3

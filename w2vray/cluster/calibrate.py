@@ -20,6 +20,7 @@ from w2vray.cluster.waiting import Note
 from w2vray.errors import BundleError, ConfigError, CorpusError
 from w2vray.models.directory import VECTORS, ModelConfig, save_bundle
 from w2vray.models.thresholds import Thresholds
+from w2vray.models.trained_texts import ONLY_CALIBRATION, knows_training, saw
 from w2vray.notebooks import as_html
 from w2vray.scoring.calibration_error import CalibrationError
 from w2vray.scoring.promises import choose_thresholds
@@ -28,6 +29,7 @@ from w2vray.settings.labelled import CalibrateSettings
 from w2vray.stages import stage
 from w2vray.store.label_reading import mended
 from w2vray.store.places import absolute, without_secrets
+from w2vray.text.keys import TextSample
 
 __all__ = ["CalibrationSummary", "calibrate"]
 
@@ -165,7 +167,7 @@ def _save(
 ) -> None:
     """Write the model with what it was calibrated on; its texts are none that it could be measured on any more."""
     bundle = model.bundle
-    history = {
+    history: dict[str, Any] = {
         "labelled": [without_secrets(absolute(place)) for place in settings.labelled],
         "where": settings.where,
         "rows": summary.rows,
@@ -173,13 +175,15 @@ def _save(
         "after": summary.after.as_dict(),
     }
     trained = bundle.trained_texts()
+    if not knows_training(config, trained):
+        history[ONLY_CALIBRATION] = True
     inside = None if bundle.path is None else bundle.path / VECTORS
     save_bundle(
         summary.model,
         replace(config, training={**config.training, "calibrated": history}),
         bundle.weights,
         with_vectors=inside if inside is not None and inside.is_dir() else False,
-        trained=None if trained is None else trained.joined(np.unique(said.keys_N)),
+        trained=(trained or TextSample.of([])).joined(np.unique(said.keys_N)),
     )
 
 
@@ -210,15 +214,16 @@ def _left_behind(model: OpenedModel, settings: CalibrateSettings) -> Iterator[st
 def _leave_out_trained(said: RowsSaid, model: OpenedModel, note: Note) -> int | None:
     """Leave out rows whose text the training saw, and return how many; None where the model does not tell."""
     trained = model.bundle.trained_texts()
-    if trained is None:
+    if not knows_training(model.bundle.config, trained):
         note(f"{model.name} does not tell which texts it was trained on; calibrate only on rows that it was not")
+    if trained is None:
         return None
     seen_N = trained.has(said.keys_N)
     told_N = trained.tells_of(said.keys_N)
     seen, untold = int(seen_N.sum()), int((~told_N).sum())
     said.only(told_N & ~seen_N)
     if seen:
-        what = "training or calibration" if "calibrated" in model.bundle.config.training else "training"
+        what = saw(model.bundle.config)
         note(f"left out: {seen:,} rows whose text the {what} of {model.name} saw; on them it is too sure of itself")
     if untold:
         note(f"left out: {untold:,} rows of which {model.name} does not tell whether its training saw them")

@@ -17,6 +17,7 @@ from w2vray.cluster.waiting import Note
 from w2vray.errors import ConfigError, CorpusError, RunError
 from w2vray.models.directory import Bundle
 from w2vray.models.reading import Reading
+from w2vray.models.trained_texts import knows_training, saw
 from w2vray.notebooks import as_html
 from w2vray.scoring.calibration_error import CalibrationError
 from w2vray.scoring.comparing import Comparison
@@ -348,7 +349,7 @@ def _summary(
         repeats=found.repeats,
         tokens=counted.tokens,
         tokens_found=counted.tokens_found,
-        warnings=[*_flattered(model.name, trained_on, elsewhere, measured.rows, estimated=estimated), *warnings],
+        warnings=[*_flattered(model, trained_on, elsewhere, measured.rows, estimated=estimated), *warnings],
         reading=model.read_by,
     )
 
@@ -372,7 +373,7 @@ def _require_rows(model: OpenedModel, counted: MeasuredModel, found: MeasuredSet
 def _trained_on(model: OpenedModel, counted: MeasuredModel, rows: int) -> tuple[int | None, float | None, bool]:
     """Return how many rows the training saw, the accuracy on the others, and whether both are estimated."""
     trained = model.bundle.trained_texts()
-    if trained is None:
+    if trained is None or (not counted.seen and not knows_training(model.bundle.config, trained)):
         return None, None, False
     if not counted.told_of:
         return 0, None, not trained.is_whole
@@ -383,7 +384,7 @@ def _trained_on(model: OpenedModel, counted: MeasuredModel, rows: int) -> tuple[
 
 
 def _flattered(
-    model: str, trained_on: int | None, elsewhere: float | None, rows: int, *, estimated: bool
+    model: OpenedModel, trained_on: int | None, elsewhere: float | None, rows: int, *, estimated: bool
 ) -> Iterator[str]:
     """Say that a model is measured on rows that its training saw."""
     if not trained_on:
@@ -391,7 +392,7 @@ def _flattered(
     about = "about " if estimated else ""
     also = "" if elsewhere is None else f" On the other rows it is {elsewhere:.4f}."
     yield (
-        f"the training of {model} saw the text of {about}{trained_on:,} of these {rows:,} rows "
+        f"the {saw(model.bundle.config)} of {model.name} saw the text of {about}{trained_on:,} of these {rows:,} rows "
         f"({trained_on / rows:.0%}): the accuracy is too good.{also} Measure on rows that it did not see; `train "
         "--test-fraction` keeps some"
     )

@@ -3,7 +3,9 @@
 Somebody who has a text can find out whether the training saw it. That is what the file is for.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import SafetensorError
@@ -13,7 +15,17 @@ from w2vray.artefacts import plain_file
 from w2vray.errors import BundleError
 from w2vray.text.keys import TextSample
 
-__all__ = ["TRAINED_TEXTS", "read_trained_texts", "trained_texts_bytes"]
+if TYPE_CHECKING:
+    from w2vray.models.directory import ModelConfig
+
+__all__ = [
+    "ONLY_CALIBRATION",
+    "TRAINED_TEXTS",
+    "knows_training",
+    "read_trained_texts",
+    "saw",
+    "trained_texts_bytes",
+]
 
 TRAINED_TEXTS = "trained_texts.safetensors"
 
@@ -21,6 +33,27 @@ TRAINED_TEXTS = "trained_texts.safetensors"
 def trained_texts_bytes(texts: TextSample) -> bytes:
     """Return the content of the file."""
     return bytes(save({"keys": texts.keys, "up_to": np.array([texts.up_to], dtype=np.uint64)}))
+
+
+ONLY_CALIBRATION = "only_calibration_known"
+"""In the history of a calibration: nobody knows what the model was trained on, as of one that was imported."""
+
+
+def _only_calibration(config: "ModelConfig") -> bool:
+    calibrated = config.training.get("calibrated")
+    return isinstance(calibrated, Mapping) and bool(calibrated.get(ONLY_CALIBRATION))
+
+
+def knows_training(config: "ModelConfig", trained: TextSample | None) -> bool:
+    """Tell whether a model knows the texts of its training, and not of its calibration alone."""
+    return trained is not None and not _only_calibration(config)
+
+
+def saw(config: "ModelConfig") -> str:
+    """Name what the texts that a model knows were used for."""
+    if _only_calibration(config):
+        return "calibration"
+    return "training or calibration" if "calibrated" in config.training else "training"
 
 
 def read_trained_texts(folder: Path) -> TextSample | None:

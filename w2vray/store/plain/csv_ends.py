@@ -60,6 +60,16 @@ def _empty() -> Ends:
 
 
 @kernel
+def _next(byte: int, where: int, sign: int) -> tuple[int, int]:
+    """Return where a byte of a cell leads to that is not plain yet, and the sign of the record."""
+    if byte == QUOTE and where != _CLOSED:
+        return _QUOTED, sign
+    if where in (_QUOTE_SEEN, _CLOSED):
+        return (_CLOSED, sign) if byte in (_SPACE, _TAB) else (_PLAIN, -1)
+    return _PLAIN, sign
+
+
+@kernel
 def _scan(
     data: npt.NDArray[np.uint8], delimiter: int, state: npt.NDArray[np.int64], found_4N: npt.NDArray[np.int64]
 ) -> int:
@@ -98,12 +108,7 @@ def _scan(
         if byte == delimiter:
             where = _CELL
             cells += 1
-        elif byte == QUOTE and where in (_RECORD, _CELL, _QUOTE_SEEN):
-            where = _QUOTED
-        elif byte in (_SPACE, _TAB) and where in (_QUOTE_SEEN, _CLOSED):
-            where = _CLOSED
-        else:
-            sign = -1 if where in (_QUOTE_SEEN, _CLOSED) else sign
-            where = _PLAIN
+        elif where != _PLAIN:
+            where, sign = _next(byte, where, sign)
     state[0], state[1], state[2], state[3], state[4] = where, cells, lines, size, sign
     return count
