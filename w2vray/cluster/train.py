@@ -12,6 +12,7 @@ from w2vray.cluster.held_out import measure_held_out, told_of_test
 from w2vray.cluster.measured_rows import MeasuredRows, rows_schema
 from w2vray.cluster.repeating import Origin
 from w2vray.cluster.runtime import connected, share
+from w2vray.cluster.suspects import suspects_of
 from w2vray.cluster.train_examples import examples_of, reading_jobs, texts_for_test
 from w2vray.cluster.train_labels import (
     counts_of_labels,
@@ -27,6 +28,7 @@ from w2vray.cluster.train_worker import WorkerConfig
 from w2vray.cluster.trained_model import (
     fingerprint_of,
     history_of,
+    keeps_held_out,
     model_config,
     ngram_summary,
     thresholds_of,
@@ -213,6 +215,7 @@ def _train(
         }
         config = model_config(settings, model, labels, vectors, training, multi_label=stores[0].multi_label)
         config = replace(config, temperatures=tuple(state.get(TEMPERATURES, ())))
+        suspects = suspects_of(state.get(HELD_OUT), config, files, counts[0].labels)
         if settings.target_precision is not None:
             config = replace(config, thresholds=thresholds_of(settings, config, state.get(HELD_OUT)))
         weights = {name: value.numpy() for name, value in state[BEST].items()}
@@ -228,7 +231,7 @@ def _train(
     stage("writing the model")
     trained = TextSample.of(ExampleFile(path).keys() for store in files for path in store)
     save_bundle(output, config, weights, with_vectors=settings.with_vectors, beside=storage, trained=trained)
-    write_model_page(output, config, test, rows, note)
+    write_model_page(output, config, test, rows, suspects=suspects, note=note)
     shutil.rmtree(storage, ignore_errors=True)
     return TrainSummary(
         model=str(output),
@@ -297,7 +300,7 @@ def _task(
         seed=settings.seed,
         precision=settings.precision,
         calibrate=settings.calibrate,
-        keep_held_out=settings.target_precision is not None,
+        keep_held_out=keeps_held_out(settings),
     )
 
 
