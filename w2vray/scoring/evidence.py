@@ -10,9 +10,9 @@ what becomes of the logits; it does so for every kind of model, and costs as man
 Shape letters: CONTRIBUTING.md.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -67,10 +67,6 @@ def require_evidence(bundle: Bundle, method: str) -> None:
             f"the evidence of a model of the kind {bundle.config.model} cannot be told: it reads n-grams that overlap, "
             "and no words that could be weighed or left out"
         )
-    if bundle.config.wide is not None:
-        raise ConfigError(
-            "the evidence of a model with n-grams cannot be told; train one without --ngrams where people ask why"
-        )
     if method == "model" and not tells_evidence(bundle):
         raise ConfigError(
             f"the model {bundle.config.model} does not tell which words decided; --explain-method occlusion finds out "
@@ -119,17 +115,16 @@ def evidence_of(
         some = rows[start : start + _TEXTS_AT_ONCE].tolist()
         sources = texts.take(pa.array(some, pa.int64())).to_pylist()
         placed = look_up_places(scorer.lookup, sources)
-        weighed = explaining.weighed(placed.ids, label_N[some])
+        weighed = explaining.weighed(placed, label_N[some])
         for text, (row, source, pieces) in enumerate(zip(some, sources, weighed, strict=True)):
             found[row] = list(_written(source, text, placed, pieces.strongest(most)))
     return pa.array([None if row is None else [vars(piece) for piece in row] for row in found], EVIDENCE_TYPE)
 
 
 def _written(source: str, text: int, placed: PlacedIds, pieces: Weighed) -> Iterator[TextEvidence]:
-    """Yield the pieces of a text as they were written."""
-    first_id = placed.ids.offsets_N1[text]
-    starts = placed.starts_L[first_id + pieces.first_O].tolist()
-    ends = placed.ends_L[first_id + pieces.last_O].tolist()
+    """Yield the pieces of a text, which are runs of its words, as they were written."""
+    spans_T2 = placed.words.spans_T2[placed.words.offsets_N1[text] :]
+    starts, ends = spans_T2[pieces.first_O, 0].tolist(), spans_T2[pieces.last_O, 1].tolist()
     for start, end, weight in zip(starts, ends, pieces.weight_O.tolist(), strict=True):
         yield TextEvidence(source[start:end], start, end, weight)
 
@@ -147,18 +142,58 @@ class _Explaining:
         self._overlay_KD = bundle.weights[OVERLAY].astype(np.float32)
         self._scales_C = scales_of(bundle)
 
-    def weighed(self, ids: Ids, label_N: npt.NDArray[np.int32]) -> Iterator[Weighed]:
-        """Yield what weighs of each text, for its label."""
+    def weighed(self, placed: PlacedIds, label_N: npt.NDArray[np.int32]) -> Iterator[Weighed]:
+        """Yield what weighs of each text, for its label: pieces from word to word of the text."""
+        ids, words = placed.ids, placed.words
         made_MD = self._scorer.made_rows(ids.made_words)
         for text, label in enumerate(label_N.tolist()):
             direction_C = direction_of(label, self._scales_C, multi_label=self._scorer.multi_label)
-            ids_T = ids.ids_L[ids.offsets_N1[text] : ids.offsets_N1[text + 1]]
+            own = slice(ids.offsets_N1[text], ids.offsets_N1[text + 1])
+            first_word, end_word = words.offsets_N1[text : text + 2].tolist()
+            word_T, hashes = words.word_L[own] - first_word, words.hashes_T[first_word:end_word].tolist()
             if self._told is None:
-                yield _left_out(self._scorer.logits_of_ids, ids_T, ids.made_words, direction_C)
-            else:
-                made = _NO_VECTORS.reshape(0, self._overlay_KD.shape[1]) if made_MD is None else made_MD
-                vectors_TD = vectors_of(ids_T, self._scorer.table_VD, self._overlay_KD, made)
-                yield self._told.weighed(vectors_TD, direction_C)
+                leaving = _LeavingOut(self._scorer, ids.ids_L[own], word_T, hashes, ids.made_words)
+                yield leaving.weighed(direction_C)
+                continue
+            made = _NO_VECTORS.reshape(0, self._overlay_KD.shape[1]) if made_MD is None else made_MD
+            vectors_TD = vectors_of(ids.ids_L[own], self._scorer.table_VD, self._overlay_KD, made)
+            has_vector = bool(ids.vectors_N[text])
+            yield self._of_both_parts(vectors_TD, word_T, hashes, direction_C, has_vector=has_vector)
+
+    def _of_both_parts(
+        self,
+        vectors_TD: npt.NDArray[Any],
+        word_T: npt.NDArray[np.int64],
+        hashes: list[int],
+        direction_C: Numbers,
+        *,
+        has_vector: bool,
+    ) -> Weighed:
+        """Return the pieces of the main part, and those of the wide part, where the model has one, added to them."""
+        assert self._told is not None
+        wide = self._scorer.wide
+        if wide is None or has_vector:
+            main = self._told.weighed(vectors_TD, direction_C)
+            main = Weighed(word_T[main.first_O], word_T[main.last_O], main.weight_O)
+        else:
+            main = _NOTHING
+        if wide is None:
+            return main
+        scaled = Weighed(main.first_O, main.last_O, wide.settings.main * main.weight_O)
+        return _together(scaled, wide.weighed(hashes, direction_C))
+
+
+_NOTHING = Weighed(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))
+
+
+def _together(first: Weighed, second: Weighed) -> Weighed:
+    """Put pieces together; two of the same words are one."""
+    places_O2 = np.stack(
+        [np.concatenate([first.first_O, second.first_O]), np.concatenate([first.last_O, second.last_O])], axis=1
+    )
+    pieces_O2, of_piece = np.unique(places_O2, axis=0, return_inverse=True)
+    weight_O = np.bincount(of_piece.ravel(), np.concatenate([first.weight_O, second.weight_O]), len(pieces_O2))
+    return Weighed(pieces_O2[:, 0], pieces_O2[:, 1], weight_O)
 
 
 def scales_of(bundle: Bundle) -> Numbers:
@@ -168,29 +203,41 @@ def scales_of(bundle: Bundle) -> Numbers:
     return np.broadcast_to(1 / temperatures, len(config.labels)).copy()
 
 
-def _left_out(
-    logits: Callable[[Ids], npt.NDArray[np.float32]],
-    ids_T: npt.NDArray[np.int32],
-    made: tuple[str, ...],
-    direction_C: Numbers,
-) -> Weighed:
-    """Weigh each id of a text by what the logits lose without it."""
-    words = len(ids_T)
-    whole = logits(_texts_of(ids_T[None, :], made))[0].astype(np.float64) @ direction_C
-    weights = []
-    for start in range(0, words, step := max(1, _IDS_AT_ONCE // words)):
-        left = np.arange(start, min(start + step, words))
-        kept = np.arange(words) != left[:, None]
-        without = np.broadcast_to(ids_T, kept.shape)[kept].reshape(len(left), words - 1)
-        weights.append(whole - logits(_texts_of(without, made)).astype(np.float64) @ direction_C)
-    places = np.arange(words)
-    return Weighed(places, places, np.concatenate(weights))
+class _LeavingOut:
+    """A text without one of its words after another: those that have an id, or, where runs count, all."""
 
+    def __init__(
+        self,
+        scorer: "TextScorer",
+        ids_T: npt.NDArray[np.int32],
+        word_T: npt.NDArray[np.int64],
+        hashes: list[int],
+        made: tuple[str, ...],
+    ) -> None:
+        self._scorer, self._ids_T, self._word_T, self._hashes, self._made = scorer, ids_T, word_T, hashes, made
+        self._runs = None if scorer.wide is None else scorer.wide.word_ngrams
 
-def _texts_of(ids_NT: npt.NDArray[np.int32], made: tuple[str, ...]) -> Ids:
-    """Return texts of one length as a look-up would."""
-    texts, words = ids_NT.shape
-    counts_N = np.full(texts, words, dtype=np.int32)
-    return Ids(
-        np.ascontiguousarray(ids_NT).ravel(), np.arange(texts + 1, dtype=np.int64) * words, counts_N, counts_N, made
-    )
+    def weighed(self, direction_C: Numbers) -> Weighed:
+        """Weigh each word by what the logits lose without it."""
+        words = self._word_T if self._runs is None else np.arange(len(self._hashes))
+        whole = self._logits([None])[0].astype(np.float64) @ direction_C
+        weights = [np.empty(0)]
+        for start in range(0, len(words), step := max(1, _IDS_AT_ONCE // max(len(self._ids_T), 1))):
+            logits_NC = self._logits(words[start : start + step].tolist())
+            weights.append(whole - logits_NC.astype(np.float64) @ direction_C)
+        return Weighed(words, words, np.concatenate(weights))
+
+    def _logits(self, without: Sequence[int | None]) -> npt.NDArray[np.float32]:
+        """Return logits_NC of the text without each of these words, and of the whole text for None."""
+        kept = [self._ids_T if word is None else self._ids_T[self._word_T != word] for word in without]
+        lengths_N = np.array([len(ids) for ids in kept], dtype=np.int64)
+        ngrams = None
+        if self._runs is not None:
+            hashes = self._hashes
+            ngrams = self._runs.counted(
+                hashes if word is None else hashes[:word] + hashes[word + 1 :] for word in without
+            )
+        counts_N = lengths_N.astype(np.int32)
+        offsets_N1 = np.concatenate(([0], np.cumsum(lengths_N)))
+        ids_L = np.concatenate(kept).astype(np.int32)
+        return self._scorer.logits_of_ids(Ids(ids_L, offsets_N1, counts_N, counts_N, self._made, ngrams=ngrams))

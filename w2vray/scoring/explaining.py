@@ -46,7 +46,7 @@ class ExplainingScorer:
     @staticmethod
     def usable(scorer: TextScorer) -> bool:
         """Tell whether a scorer computes by kernels of a kind that tells its evidence."""
-        return scorer.folded is not None and scorer.folded.explains
+        return scorer.folded is not None and scorer.folded.explains and scorer.wide is None
 
     def score_arrays(self, arrays: Iterable[pa.LargeStringArray]) -> Iterator[Scores]:
         """Classify one array after another, as ``TextScorer.score_arrays`` does."""

@@ -18,9 +18,11 @@ from w2vray.models.checking import model_weights, require_fitting, tuned_rows
 from w2vray.models.directory import OVERLAY, Bundle
 from w2vray.models.evidence import Numbers, direction_of
 from w2vray.models.folding import vectors_of
+from w2vray.models.wide.part import WidePart
 from w2vray.notebooks import as_html
 from w2vray.scoring.evidence import require_evidence, scales_of
 from w2vray.settings.explaining import ExplainSettings
+from w2vray.text.word_ngrams import hashes_of
 from w2vray.vectors import Vectors
 
 __all__ = ["Explanation", "LabelWords", "explain_model"]
@@ -89,6 +91,9 @@ def explain_model(settings: ExplainSettings) -> Explanation:
     rows, of = _chosen(bundle, vectors)
     logits_WC = np.concatenate(list(_logits(bundle, vectors, rows)))
     words = [vectors.vocabulary.word(row) for row in rows.tolist()]
+    if config.wide is not None:
+        wide = WidePart(config.wide, bundle.weights, kernels=False)
+        logits_WC = config.wide.main * logits_WC + wide.of_words(hashes_of(words))
     scales_C = scales_of(bundle)
     found = []
     for label in settings.label or config.labels:

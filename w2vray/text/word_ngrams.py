@@ -10,7 +10,7 @@ have 64 bits, and the upper bits of a product name the bucket.
 Shape letters: CONTRIBUTING.md; G counts the buckets of all texts, one text after another.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -87,17 +87,22 @@ class WordNgrams:
         ends = [0]
         for hashes in texts:
             found: dict[int, int] = {}
-            for at in range(len(hashes)):
-                for first in range(at, max(at - self.longest, -1), -1):
-                    bucket = self._number(self._run(hashes[first : at + 1]))
-                    if bucket != MISSING:
-                        found[bucket] = found.get(bucket, 0) + 1
+            for _, _, bucket in self.runs(hashes):
+                found[bucket] = found.get(bucket, 0) + 1
             buckets += found.keys()
             times += found.values()
             ends.append(len(buckets))
         return NgramCounts(
             np.array(buckets, dtype=np.int32), np.array(times, dtype=np.int32), np.array(ends, dtype=np.int64)
         )
+
+    def runs(self, hashes: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+        """Yield the first and the last word of each run of a text that is counted, and its bucket."""
+        for last in range(len(hashes)):
+            for first in range(last, max(last - self.longest, -1), -1):
+                bucket = self._number(self._run(hashes[first : last + 1]))
+                if bucket != MISSING:
+                    yield first, last, bucket
 
     @staticmethod
     def _run(hashes: Sequence[int]) -> int:

@@ -7,7 +7,7 @@ text's squares add up to 1. Buckets that no training text had do not count.
 Shape letters: CONTRIBUTING.md; F counts the buckets that training has seen, R those of them that have a row.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.compiling import read_only, why_no_kernels
+from w2vray.models.evidence import Numbers, Weighed
 from w2vray.models.wide.adding import add_ngrams
 from w2vray.models.wide.settings import WideSettings
 from w2vray.text.lookup import Ids
@@ -73,6 +74,34 @@ class WidePart:
         main = np.where(ids.vectors_N, np.float32(self.settings.main), np.float32(0))
         sums_NC: npt.NDArray[np.float32] = main[:, None] * main_NC + np.float32(self.settings.wide) * wide_NC
         return sums_NC
+
+    def weighed(self, hashes: Sequence[int], direction_C: Numbers) -> Weighed:
+        """Split up the logits of a text, given as the hashes of its words: a piece is a run, from word to word.
+
+        The weights add up to the direction's share of the logits, less that of the bias.
+        """
+        runs = np.array(list(self.word_ngrams.runs(hashes)), dtype=np.int64).reshape(-1, 3)
+        numbers_U, of_run, times_U = np.unique(runs[:, 2], return_inverse=True, return_counts=True)
+        often_U = _how_often(times_U)
+        length = float(np.linalg.norm(often_U * self.idf_F[numbers_U])) or 1.0
+        has_row_U = numbers_U < len(self.rows_RC)
+        adds_U = np.zeros(len(numbers_U))
+        adds_U[has_row_U] = self.rows_RC[numbers_U[has_row_U]].astype(np.float64) @ direction_C
+        weight_U = self.settings.wide * often_U * adds_U / times_U / length
+        return Weighed(runs[:, 0], runs[:, 1], weight_U[of_run])
+
+    def intercept(self, direction_C: Numbers) -> float:
+        """Return what a text has of the direction before a word of it is read."""
+        return self.settings.wide * float(direction_C @ self.bias_C)
+
+    def of_words(self, hashes_W: npt.NDArray[np.uint64]) -> Numbers:
+        """Return logits_WC of texts of one word each, without the bias."""
+        logits_WC = np.zeros((len(hashes_W), len(self.bias_C)))
+        for word, value in enumerate(hashes_W.tolist()):
+            for _, _, number in self.word_ngrams.runs([value]):
+                if number < len(self.rows_RC):  # the one weight of such a text is scaled to 1
+                    logits_WC[word] = self.rows_RC[number].astype(np.float64) / self.idf_F[number]
+        return self.settings.wide * logits_WC
 
     def _plain(self, counts: NgramCounts) -> npt.NDArray[np.float32]:
         logits_NC = np.tile(self.bias_C, (len(counts), 1))
