@@ -53,7 +53,7 @@ class TextEvidence:
 def tells_evidence(bundle: Bundle) -> bool:
     """Tell whether a model says by itself which words decided."""
     config = bundle.config
-    return config.kind.evidence is not None and not config.rules.features and config.wide is None
+    return config.kind.evidence is not None and not config.rules.features
 
 
 def require_evidence(bundle: Bundle, method: str) -> None:
