@@ -94,6 +94,13 @@ def test_a_network_names_those_among_its_validation_rows(store: Path, word_vecto
     assert "They are those kept for validation" in page
 
 
+def test_of_a_small_set_a_network_looks_at_all_rows(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
+    options = {"epochs": 15, "filters": 8, "learning_rate": 0.01}
+    found = trained(store, word_vectors, tmp_path / "model", model="cnn", model_settings=options)["training_suspects"]
+    assert (found["rows_asked"], found["by"]) == (116, "folds")
+    assert {(row["source_file"], row["source_row"]) for row in found["rows"]} == WRONG
+
+
 def test_rows_of_a_label_that_is_not_learnt_move_no_place(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
     """A row of --validation with such a label is left out, in the middle of the others."""
     rows = [{"text": f"bab kept{place}", "label": "low"} for place in range(12)]
@@ -139,7 +146,7 @@ class TestWhichRows:
             "w2vray.cluster.suspects._places", lambda numbers, *_, **__: [("f", number) for number in numbers]
         )
         answers = HeldOutAnswers(np.array(logits, dtype=np.float32), np.array(labels), 10 * np.arange(len(logits)))
-        told = suspects_of(answers.as_state(), config, [], {"high": 9, "low": 5, "mid": 4})
+        told = suspects_of(answers.as_state(), config, [], {"high": 9, "low": 5, "mid": 4}, by_folds=False)
         assert told is not None
         return [(row["source_row"], row["true"], row["predicted"]) for row in told["rows"]]
 

@@ -7,7 +7,7 @@ Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ def suspects_of(
     config: ModelConfig,
     files: Sequence[Sequence[Path]],
     learnt: Mapping[str, int],
+    *,
+    by_folds: bool,
 ) -> dict[str, Any] | None:
     """Find the rows, the surest first.
 
@@ -40,6 +42,8 @@ def suspects_of(
         config: of the model, with its temperatures.
         files: the example files of each store.
         learnt: how many rows of each label were learnt from.
+        by_folds: whether all examples were left out in turn, as those of a small set are; else they were kept for
+            validation, unless the model has no epochs.
 
     Returns:
         What JSON can hold, without a text: ``rows`` with place, label, what the model says and how sure it is,
@@ -52,11 +56,13 @@ def suspects_of(
     if answers.numbers_N is None or not len(answers):
         return None
     probabilities_NC = probabilities_of(answers, config.temperatures, alone=answers_alone(config))
-    by_validation = isinstance(config.settings, StepSettings)
+    in_epochs = isinstance(config.settings, StepSettings)
+    by_validation = in_epochs and not by_folds
     fewest = 1 if by_validation else FOLDS
     sure_N = _sure(probabilities_NC, answers, [learnt.get(label, 0) >= fewest for label in config.labels])
     chosen = [row for row in np.argsort(-sure_N, kind="stable")[:_MOST].tolist() if sure_N[row] >= _SURE]
-    places = _places(answers.numbers_N[chosen].tolist(), config, files, validation=by_validation)
+    kinds = [1] if by_validation else [0, 1] if in_epochs else [0]
+    places = _places(answers.numbers_N[chosen].tolist(), config, files, kinds)
     rows = [
         {
             "source_file": place[0],
@@ -97,14 +103,17 @@ def _said(probabilities_C: npt.NDArray[np.float32], config: ModelConfig) -> Any:
 
 
 def _places(
-    numbers: Sequence[int], config: ModelConfig, files: Sequence[Sequence[Path]], *, validation: bool
+    numbers: Sequence[int], config: ModelConfig, files: Sequence[Sequence[Path]], kinds: Sequence[int]
 ) -> list[tuple[str, int]]:
-    """Return where rows of a training are, by their numbers among its examples of one kind."""
+    """Return where rows of a training are, by their numbers among its examples to learn from (0), for validation (1).
+
+    Those of both kinds are numbered one kind after the other.
+    """
     found: dict[int, tuple[str, int]] = {}
     wanted = np.unique(np.array(numbers, dtype=np.int64))
     start = 0
-    for path in chain.from_iterable(files):
-        places = ExampleFile(path).places(config.labels, multi_label=config.multi_label)[int(validation)]
+    for kind, path in product(kinds, list(chain.from_iterable(files))):
+        places = ExampleFile(path).places(config.labels, multi_label=config.multi_label)[kind]
         inside = wanted[(wanted >= start) & (wanted < start + len(places))]
         found.update((number, places[number - start]) for number in inside.tolist())
         start += len(places)

@@ -215,7 +215,9 @@ def _train(
         }
         config = model_config(settings, model, labels, vectors, training, multi_label=stores[0].multi_label)
         config = replace(config, temperatures=tuple(state.get(TEMPERATURES, ())))
-        suspects = suspects_of(state.get(HELD_OUT), config, files, counts[0].labels)
+        suspects = suspects_of(
+            state.get(HELD_OUT), config, files, label_counts if few else counts[0].labels, by_folds=few
+        )
         if settings.target_precision is not None:
             config = replace(config, thresholds=thresholds_of(settings, config, state.get(HELD_OUT)))
         weights = {name: value.numpy() for name, value in state[BEST].items()}

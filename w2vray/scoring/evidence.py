@@ -192,7 +192,8 @@ def _together(first: Weighed, second: Weighed) -> Weighed:
         [np.concatenate([first.first_O, second.first_O]), np.concatenate([first.last_O, second.last_O])], axis=1
     )
     pieces_O2, of_piece = np.unique(places_O2, axis=0, return_inverse=True)
-    weight_O = np.bincount(of_piece.ravel(), np.concatenate([first.weight_O, second.weight_O]), len(pieces_O2))
+    weight_O = np.zeros(len(pieces_O2))
+    np.add.at(weight_O, of_piece.ravel(), np.concatenate([first.weight_O, second.weight_O]))
     return Weighed(pieces_O2[:, 0], pieces_O2[:, 1], weight_O)
 
 
