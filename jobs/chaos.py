@@ -47,6 +47,9 @@ with extra("bench"):
 
 WORDS = [f"{a}{b}{c}" for a in "bdfghklmnprst" for b in "aeiou" for c in "bdgklmnprst"]
 DIM = 32
+PIECES = 2
+"""Of evidence that each row has: what explains is killed too."""
+
 KINDS = ("worker", "node", "driver", "terminate", "head")
 ENDS_DRIVER = {"driver", "terminate", "head"}
 DRIVER = """
@@ -226,6 +229,7 @@ class Runs:
     def start(self, address: str | None) -> subprocess.Popen[bytes]:
         """Start the command; its output goes to a log."""
         verb = ["score", str(self.store), "--model", str(self.model), "--output", str(self.run), "--json"]
+        verb += ["--evidence", str(PIECES)]
         place = ["--address", address] if address else []
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "log").open("ab") as log:

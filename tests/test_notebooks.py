@@ -87,6 +87,7 @@ def test_trainings_runs_and_proofs_show_what_they_came_to() -> None:
         epochs=1,
         curve=[],
         refit=None,
+        ngrams=None,
         temperatures=(),
         thresholds=None,
         labels_without_promise=(),

@@ -23,6 +23,7 @@ from w2vray.cli.extras import extra
 with extra("bench"):
     import kernel_speed
     import whole_jobs
+    from evidence_bench import measure_evidence
     from formats_bench import measure_formats
     from gpu_speed import measure_gpu
     from material import Material
@@ -55,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "look-up": lambda: kernel_speed.measure_lookup(material, options.runs),
         "models": lambda: kernel_speed.measure_models(material, options.runs),
         "job": lambda: whole_jobs.measure_jobs(material, options.job_megabytes, options.runs),
+        "evidence": lambda: measure_evidence(material, options.evidence_megabytes, options.runs),
         "formats": lambda: measure_formats(material, options.formats_megabytes, options.runs),
         "memory": lambda: measure_memory(options.words, 300, "cnn"),
         "growth": lambda: whole_jobs.measure_growth(material, options.job_megabytes),
@@ -81,6 +83,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "look-up",
         "models",
         "job",
+        "evidence",
         "formats",
         "memory",
         "growth",
@@ -98,6 +101,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--text-column", default="text", help="of the corpus (default: text)")
     number("--megabytes", 16.0, "text of the corpus that is used")
     number("--job-megabytes", 4000.0, "text of the whole jobs' store: copies of it")
+    number("--evidence-megabytes", 100.0, "text of the store that is scored with evidence and without")
     number("--formats-megabytes", 1000.0, "text of the stores in each format")
     words = [100_000, 1_000_000, 3_000_000]
     parser.add_argument("--words", type=int, nargs="+", default=words, help=f"sizes of tables (default: {words})")

@@ -12,6 +12,7 @@ To measure anew, write the JSON files with the scripts that measure, then run th
     python jobs/benchmark/run.py --only job look-up models training --json > docs/figures/speed.json
     python jobs/benchmark/run.py --only job --job-megabytes 100 --runs 3 --json > docs/figures/speed-small.json
     python jobs/benchmark/run.py --only formats --corpus REVIEWS.parquet --json > docs/figures/speed-formats.json
+    python jobs/benchmark/run.py --only evidence --json > docs/figures/evidence.json
     python jobs/accuracy/make_calibration.py --data DIR --json; python jobs/accuracy/precision_promise.py --json
     python jobs/docs/figures.py
 """
@@ -27,7 +28,7 @@ __all__ = ["PIECES", "accuracies", "speeds", "written"]
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = ROOT / "docs" / "figures"
 PLOT = FIGURES / "speed.svg"
-PAGES = ("README.md", "docs/accuracy.md", "docs/performance.md", "docs/trust.md")
+PAGES = ("README.md", "docs/accuracy.md", "docs/performance.md", "docs/trust.md", "docs/explaining.md")
 
 VECTORS = {
     "glove50": "GloVe 50d",
@@ -304,13 +305,49 @@ def speed_of_formats_again() -> str:
 
 
 def calibration() -> str:
-    """Return the table of calibration errors on test rows."""
+    """Return the table of calibration errors on test rows, and of what could be reached."""
     rows = [
         [line["set"], f"`{line['model']}`", f"{line['rows']:,}", f"{line['temperature']:.2f}"]
-        + [f"{line[name]:.3f}" for name in ("before", "after", "by_chance")]
+        + [f"{line[name]:.3f}" for name in ("by_chance", "before", "after")]
+        + [f"{line[name]['before']:+.3f}, {line[name]['after']:+.3f}" for name in ("alike", "reachable")]
         for line in _read("calibration")["errors"]
     ]
-    return _table(["set", "model", "rows", "temperature", "before", "after", "by chance"], rows)
+    head = ["set", "model", "rows", "temperature", "by chance", "before", "after", "rows that are alike"]
+    return _table([*head, "half of the test rows"], rows)
+
+
+GOAL = 0.01
+"""How far above chance a calibration error may be."""
+
+
+def calibration_in_a_sentence() -> str:
+    """Return how many models reach the goal, and the means over all of them."""
+    lines = _read("calibration")["errors"]
+    above = {name: [line[name] - line["by_chance"] for line in lines] for name in ("before", "after")}
+    missed = [
+        f"`{line['model']}` on {line['set']}" for line in lines if round(line["after"] - line["by_chance"], 3) > GOAL
+    ]
+    alike = {name: [line["alike"][name] for line in lines] for name in ("before", "after")}
+    return (
+        f"{len(lines) - len(missed)} of {len(lines)} models are at most {GOAL} above chance; not {', '.join(missed)}. "
+        f"Above chance, the mean of all is {_mean(above['before'])} before and {_mean(above['after'])} after on the "
+        f"test rows, and {_mean(alike['before'])} before and {_mean(alike['after'])} after on rows that are alike.\n"
+    )
+
+
+def _mean(values: Sequence[float]) -> str:
+    return f"{sum(values) / len(values):.4f}"
+
+
+def evidence_costs() -> str:
+    """Return what evidence costs, by the length of texts."""
+    found = _read("evidence")["rows_measured"]
+    cost = {(row["corpus"], row["what"]): f"{max(row['value'], 0):.0f} %" for row in found}
+    rows = [
+        [corpus, *(cost[corpus, model] for model in ("average", "cnn"))]
+        for corpus in dict.fromkeys(row["corpus"] for row in found)
+    ]
+    return _table(["texts", "`average`", "`cnn`"], rows)
 
 
 def promises() -> str:
@@ -349,6 +386,9 @@ PIECES: Mapping[str, Callable[[], str]] = {
     "accuracy of pieces, measured": lambda: _measured("accuracy-pieces"),
     "accuracy, measured": lambda: _measured("accuracy"),
     "calibration": calibration,
+    "calibration in a sentence": calibration_in_a_sentence,
+    "evidence": evidence_costs,
+    "evidence, measured": lambda: _measured("evidence"),
     "calibration, measured": lambda: _measured("calibration"),
     "promises": promises,
     "speed, measured": lambda: _measured("speed"),

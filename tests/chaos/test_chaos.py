@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 from w2vray.cluster.score import score
@@ -68,7 +69,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def in_peace(store: Path, model: Path, run: Path) -> None:
     """Score the store in this process."""
-    summary = score(ScoreSettings(corpus=(str(store),), model=str(model), output=str(run), keep=("id",)))
+    settings = ScoreSettings(corpus=(str(store),), model=str(model), output=str(run), keep=("id",), evidence=job.PIECES)
+    summary = score(settings)
+    rows = [row for part in run.glob("scores/*.parquet") for row in pq.read_table(part)["evidence"].to_pylist()]
+    assert sum(bool(row) for row in rows) == 9900
     assert (summary.rows_scored, summary.rows_rejected) == (9900, 100)
     assert summary.units > 30
 

@@ -47,6 +47,9 @@ SMALL: dict[str, Any] = {"filters": 8, "epochs": 4, "widths": (2, 3), "batch_siz
 
 def run_train(store: Path, vectors: Vectors, output: Path, **options: Any) -> TrainSummary:
     """Train on a store."""
+    steps = options.get("model") != "average" or options.get("tune_vectors", False)
+    if steps and "validation" not in options:  # of so few rows it would keep none apart
+        options = {"validation_fraction": 0.1} | options
     return train(TrainSettings(labelled=(str(store),), vectors=str(vectors.path), output=str(output), **options))
 
 

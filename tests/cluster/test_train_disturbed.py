@@ -100,7 +100,11 @@ def test_a_training_whose_worker_is_killed_goes_on_from_the_last_whole_epoch(  #
     store = make_store(files=2, rows=100)
     killer = Killer(1)
     settings = TrainSettings(
-        labelled=(str(store),), vectors=str(word_vectors.path), output=str(tmp_path / "model"), model_settings=LONG
+        labelled=(str(store),),
+        vectors=str(word_vectors.path),
+        output=str(tmp_path / "model"),
+        model_settings=LONG,
+        validation_fraction=0.1,
     )
     summary = train(settings, progress=killer)
     assert killer.killed == 1
@@ -142,7 +146,11 @@ def test_a_training_whose_worker_dies_goes_on_from_the_last_whole_epoch(  # noqa
     monkeypatch.setattr(train_worker, "_report", dying)
     store = make_store(files=2, rows=100)
     settings = TrainSettings(
-        labelled=(str(store),), vectors=str(word_vectors.path), output=str(tmp_path / "model"), model_settings=LONG
+        labelled=(str(store),),
+        vectors=str(word_vectors.path),
+        output=str(tmp_path / "model"),
+        model_settings=LONG,
+        validation_fraction=0.1,
     )
 
     summary = train(settings)
@@ -167,6 +175,7 @@ def test_a_training_one_of_whose_two_workers_is_killed_ends_as_an_undisturbed_on
         workers=2,
         tune_vectors=True,
         model_settings={**LONG, "epochs": 5},
+        validation_fraction=0.1,
     )
     undisturbed = train(settings)
     killer = Killer(2)
@@ -276,6 +285,7 @@ def test_a_training_that_cannot_go_on_is_given_up(  # noqa: PLR0917 - fixtures
         vectors=str(word_vectors.path),
         output=str(tmp_path / "model"),
         model_settings=LONG,
+        validation_fraction=0.1,
     )
     with pytest.raises(
         W2vrayError, match=rf"(?s)training failed: {told}; the same command goes on from its last epoch"
@@ -318,6 +328,7 @@ def test_a_training_that_waits_for_cpus_of_others_says_so(
         vectors=str(word_vectors.path),
         output=str(tmp_path / "model"),
         model_settings=LONG | {"epochs": 1},
+        validation_fraction=0.1,
     )
     train(settings, progress=progress, note=note)
     assert told == ["waiting for 1 worker of 1 CPU each; 0 of 2 CPU free now"] * 2

@@ -121,7 +121,20 @@ def test_a_training_goes_on_with_more_workers_and_with_fewer_as_nodes_come_and_g
         for word in (f"--{name.replace('_', '-')}", str(value))
     ]
     places = [str(store), "--vectors", str(word_vectors.path), "--output", str(tmp_path / "model")]
-    command = [sys.executable, "-c", TRAIN, "train", *places, "--address", nodes.address, "--workers", "1:2", *options]
+    command = [
+        sys.executable,
+        "-c",
+        TRAIN,
+        "train",
+        *places,
+        "--validation-fraction",
+        "0.1",
+        "--address",
+        nodes.address,
+        "--workers",
+        "1:2",
+        *options,
+    ]
     log = tmp_path / "log"
     found: list[dict[str, Any]] = []
 

@@ -93,8 +93,8 @@ def test_kernels_and_plain_python_answer_alike_and_an_unknown_text_has_no_label(
 def test_a_second_fit_has_the_weights_of_the_first_and_learns_from_all_rows(
     trained: Callable[..., TrainSummary],
 ) -> None:
-    once = trained("cnn", "once", ngrams=2)
-    twice = trained("cnn", "twice", ngrams=2, model_settings={"refit": True})
+    once = trained("cnn", "once", ngrams=2, validation_fraction=0.2)
+    twice = trained("cnn", "twice", ngrams=2, validation_fraction=0.2, model_settings={"refit": True})
     assert once.ngrams is not None
     assert twice.ngrams is not None
     assert (once.ngrams.main, once.ngrams.wide) == (twice.ngrams.main, twice.ngrams.wide)

@@ -93,7 +93,7 @@ def damages() -> list[Any]:
         "not UTF-8": overwrite("config.json", b'{"format_version": "\xff"}'),
         "empty": overwrite("config.json", b""),
         "a list": overwrite("config.json", b"[1]"),
-        "format version of the future": edit(format_version=5),
+        "format version of the future": edit(format_version=6),
         "a temperature of zero": edit(temperatures=[0.0]),
         "a temperature that is no number": edit(temperatures=["warm"]),
         "a temperature that is a truth value": edit(temperatures=[True]),

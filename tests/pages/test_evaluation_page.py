@@ -1,7 +1,7 @@
 """The page of an evaluation: what it counts, and that nothing in a text or a label becomes a part of the page."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -171,12 +171,36 @@ def test_texts_and_labels_are_drawn_and_shown_as_they_are_and_are_no_part_of_the
     assert "default-src 'none'" in page
 
 
-def test_evidence_is_shown_where_the_rows_have_it(tmp_path: Path) -> None:
+def test_evidence_is_shown_of_the_rows_that_are_shown_and_have_a_text(tmp_path: Path) -> None:
     file = write_rows(tmp_path / "rows.parquet", ROWS)
-    told = [[{"text": "dull", "weight": 1.25}, {"text": "film", "weight": -0.5}]] * len(ROWS)
-    pq.write_table(pq.read_table(file).append_column("evidence", pa.array(told)), file)
-    page = evaluation_page(evaluation_data(file, measured(ROWS, ("a", "b")), ("a", "b")), title="m").render()
-    assert "dull +1.25, film -0.50" in page
+    asked: list[str] = []
+
+    def explain(texts: Sequence[str]) -> list[list[dict[str, Any]] | None]:
+        asked.extend(texts)
+        pieces = [{"text": "dull", "weight": 1.25}, {"text": "film", "weight": -0.5}]
+        return [pieces if text == "sure and wrong" else None for text in texts]
+
+    data = evaluation_data(file, measured(ROWS, ("a", "b")), ("a", "b"), explain=explain)
+    assert sorted(asked) == ["of a label that is new", "sure and wrong", "unsure and wrong"]
+    cells = Elements(evaluation_page(data, title="m").render()).cells
+    assert "dull +1.25, film -0.50" in cells, "of the rows whose label looks wrong"
+    assert "\u2022 sure and wrong [dull +1.25, film -0.50]" in cells, "of the confusions"
+    assert "\u2022 unsure and wrong" in cells
+
+
+def test_a_page_says_where_there_is_no_evidence_and_whether_the_training_saw_the_rows(tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "rows.parquet", ROWS)
+    counted = measured(ROWS, ("a", "b"))
+    said = {
+        None: "If the training saw these rows",
+        0: "The training saw none of these rows.",
+        7: "The training saw 7 of all rows: there the model has learnt wrong labels",
+    }
+    for seen, sentence in said.items():
+        data = evaluation_data(file, {**counted, "rows_trained_on": seen}, ("a", "b"))
+        page = evaluation_page(data, title="m").render()
+        assert sentence in page
+        assert page.count("Models of this kind do not tell which words decided.") == 2
 
 
 def test_a_page_of_a_thousand_labels_is_small(tmp_path: Path) -> None:
@@ -264,6 +288,7 @@ def test_evaluate_writes_the_page_and_tells_where_it_cannot(
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "qqq" in Elements(page).cells, "the commonest word without a vector"
     assert not [line for line in told if "report.html" in line]
+    assert "In brackets: what weighed most" in page, "the model tells its evidence"
 
     def fail(*_: object, **__: object) -> None:
         raise ValueError("no ink")

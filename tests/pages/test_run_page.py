@@ -1,9 +1,11 @@
 """The page of a run: what it counts, that it is the same however the run was made, and that no run fails by it."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from w2vray.models.thresholds import Thresholds
 from w2vray.run.reporting import drift, mix_distance
 from w2vray.run.writing_reports import make_report
 from w2vray.settings.checks import ReportSettings
+from w2vray.store.sampling import sample_texts
 
 MakeStore = Callable[..., Path]
 MakeModel = Callable[..., Path]
@@ -63,6 +66,13 @@ def trained(model: Path, output: Path, **training: Any) -> Path:
     bundle = Bundle.load(model)
     save_bundle(output, replace(bundle.config, training=training), bundle.weights)
     return output
+
+
+def words_of(page: Path) -> dict[str, int]:
+    """The words that a page names as those without a vector."""
+    table = re.search(r"Commonest words without a vector.*?</table>", page.read_text(encoding="utf-8"), re.DOTALL)
+    rows = re.findall(r"<td[^>]*>([^<]*)</td>\s*<td[^>]*>([\d,]+)</td>", table[0]) if table else []
+    return {word.strip(): int(times) for word, times in rows}
 
 
 def data_of(run: Path) -> dict[str, Any]:
@@ -296,3 +306,53 @@ def test_a_page_says_rows_a_second_as_the_summary_does(
     fact = f"<dt>rows a second, from the end of the first unit on</dt><dd>{summary.rows_per_second:,.0f}</dd>"
     assert fact in page
     assert "rows a second of its worker" in page
+
+
+class TestWordsWithoutAVector:
+    """Those that came most often, counted in texts from all over the store."""
+
+    def store_of(self, folder: Path, files: list[list[str]]) -> Path:
+        folder.mkdir()
+        for place, texts in enumerate(files):
+            pq.write_table(pa.table({"text": texts, "lang": ["en"] * len(texts)}), folder / f"{place}.parquet")
+        return folder
+
+    def test_all_of_a_small_run_are_counted(self, make_model: MakeModel, tmp_path: Path) -> None:
+        store = self.store_of(tmp_path / "store", [["bab qqq qqq", "qqq zyx"], ["zyx dab", "<qqq>"]])
+        summary = w2vray.score(store, model=make_model(), output=tmp_path / "run")
+        assert data_of(tmp_path / "run")["missing_words"] == {
+            "words": {"qqq": 4, "zyx": 2},
+            "tokens": summary.tokens,
+            "whole": True,
+        }
+        assert words_of(tmp_path / "run" / "report.html") == {"qqq": 4, "zyx": 2}
+        assert "Counted in all texts." in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+    def test_of_a_large_one_a_sample_and_the_page_says_so(
+        self, make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Two units, of which no more than the first 300 bytes are read."""
+        monkeypatch.setattr("w2vray.store.units.SMALLEST_UNIT", 1)
+        monkeypatch.setattr("w2vray.store.units.LARGEST_UNIT_ROWS", 200)
+        store = self.store_of(tmp_path / "store", [["bab qqq dab"] * 200, ["bab zyx zyx"] * 200])
+        sampled = partial(sample_texts, most_bytes=600)
+        monkeypatch.setattr("w2vray.cluster.score.sample_texts", sampled)
+        w2vray.score(store, model=make_model(), output=tmp_path / "run")
+        found = data_of(tmp_path / "run")["missing_words"]
+        assert not found["whole"]
+        assert found["tokens"] < 400
+        assert found["words"]["zyx"] == pytest.approx(2 * found["words"]["qqq"], abs=4)
+        assert "An estimate: counted in" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+    def test_rows_that_are_not_scored_do_not_count_and_a_page_made_again_keeps_them(
+        self, make_model: MakeModel, tmp_path: Path
+    ) -> None:
+        store = self.store_of(tmp_path / "store", [["bab qqq", "zyx"]])
+        (store / "1.parquet").unlink(missing_ok=True)
+        pq.write_table(pa.table({"text": ["other other"], "lang": ["de"]}), store / "1.parquet")
+        w2vray.score(store, model=make_model(), output=tmp_path / "run", where="lang == 'en'")
+        before = data_of(tmp_path / "run")["missing_words"]
+        assert before["words"] == {"qqq": 1, "zyx": 1}
+        make_report(ReportSettings(path=str(tmp_path / "run")))
+        assert data_of(tmp_path / "run")["missing_words"] == before
+        assert words_of(tmp_path / "run" / "report.html") == before["words"]

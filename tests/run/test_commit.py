@@ -78,8 +78,8 @@ def write_store(folder: Path, shape: list[list[list[bytes | None]]]) -> int:
     return sum(len(texts) for groups in shape for texts in groups)
 
 
-def run_score(store: Path, model: Path, run: Path) -> Any:
-    return score(ScoreSettings(corpus=(str(store),), model=str(model), output=str(run), max_bytes=20))
+def run_score(store: Path, model: Path, run: Path, **options: Any) -> Any:
+    return score(ScoreSettings(corpus=(str(store),), model=str(model), output=str(run), max_bytes=20, **options))
 
 
 def parts_of(run: Path) -> dict[str, bytes]:
@@ -238,6 +238,8 @@ def test_a_disk_without_room_for_the_scores_is_told_before_any_work(
         patch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=3))
         with pytest.raises(RunError, match="the scores of 2 rows take at least 4 bytes, and 3 are free there"):
             run_score(tmp_path / "store", model, tmp_path / "run")
+        with pytest.raises(RunError, match="the scores of 2 rows take at least 10 bytes"):
+            run_score(tmp_path / "store", model, tmp_path / "other", evidence=3)
     assert parts_of(tmp_path / "run") == {}
     assert run_score(tmp_path / "store", model, tmp_path / "run").rows_scored == 2
 

@@ -1,6 +1,7 @@
 """Rows of a run for people, and what the rows that they have checked tell of the run."""
 
 import csv
+import io
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -271,6 +272,32 @@ def test_labels_are_read_as_people_write_them(run: Path) -> None:
     assert any(f"'LOWE' ({counts['low']} rows)" in note for note in found.notes)
 
 
+FORMS: dict[str, Callable[[str], str]] = {
+    "of Excel where the comma is for decimals": lambda text: "\ufeff" + text.replace(",", ";"),
+    "tabs": lambda text: text.replace(",", "\t"),
+    "heads in other case, with spaces": lambda text: "".join(
+        line.upper().replace("TRUE_LABEL", " True_Label ") if line.startswith("text,") else line
+        for line in text.splitlines(keepends=True)
+    ),
+    "empty lines at the end": lambda text: text + ",,,,,,,,\r\n,,,,,,,,\r\n\r\n",
+    "one more column": lambda text: text.replace("\r\n", ",checked by A\r\n"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=list(FORMS))
+def test_a_file_is_read_in_the_forms_that_people_save(run: Path, form: Callable[[str], str]) -> None:
+    file, lines = draw(run, 12)
+    plain = estimate(fill(file, lines, lambda line: "no" if line is lines[0] else "yes"), run)
+    rows = list(csv.reader(io.StringIO(file.read_text(encoding="utf-8-sig"), newline="")))
+    for row in rows[1:]:
+        row[0] = "a text"  # without the separators
+    text = "".join(",".join(row) + "\r\n" for row in rows)
+    file.write_text(form(text), encoding="utf-8", newline="")
+    found = estimate(file, run)
+    assert found.as_dict() == plain.as_dict()
+    assert (found.rows, found.rows_judged) == (12, 12)
+
+
 REFUSED: dict[str, tuple[Callable[[Lines], Lines], str]] = {
     "nothing filled in": (lambda lines: [{**line, "true_label": ""} for line in lines], "no row has a true_label"),
     "of another run": (lambda lines: [{**line, "run": "f" * 16} for line in lines], "was drawn from another run"),
@@ -308,7 +335,10 @@ def test_a_file_that_is_not_of_the_run_is_refused(run: Path, change: Callable[[L
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("text,label\na,b\n", "has no column true_label, source_file, source_row, stratum, stratum_rows, run"),
+        (
+            "text,label,truth\na,b,c\n",
+            "no column true_label, source_file, source_row, stratum, stratum_rows, run; it has text, label, truth",
+        ),
         (",".join(CHECKED_COLUMNS) + "\na,b\n", "line 2 has another number of cells than the header"),
         (",".join(CHECKED_COLUMNS) + '\n"a', "is not CSV: line 1: unexpected end of data"),
     ],

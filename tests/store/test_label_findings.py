@@ -184,3 +184,48 @@ def test_labels_of_lists_are_neither_ids_nor_lists_in_text() -> None:
     """A row may have many of them."""
     assert label_findings({f"t{number}": 2 for number in range(20)}, 12, multi_label=True) == []
     assert label_findings({"a,b": 2, "a,c": 3}, 12, multi_label=True) == []
+
+
+@pytest.mark.parametrize("label", ["None", "NA", "unlabeled", "Unlabelled", "TODO", "tbd", "NaN"])
+def test_what_says_that_nobody_has_given_a_label_is_told(label: str) -> None:
+    (told,) = label_findings({label: 5, "pos": 20, "neg": 20}, 45, multi_label=False)
+    assert told.startswith(f"the label {label!r} (5 rows) often says that a row has no label; --unlabelled {label} ")
+
+
+def test_such_a_label_with_a_space_is_quoted_for_the_shell() -> None:
+    (told,) = label_findings({"no label": 5, "pos": 20}, 25, multi_label=False)
+    assert "--unlabelled 'no label' leaves such rows out" in told
+
+
+@pytest.mark.parametrize("label", ["none", "na", "other", "nano", "nota"])
+def test_names_that_may_be_labels_are_not(label: str) -> None:
+    assert label_findings({label: 5, "pos": 20, "neg": 20}, 45, multi_label=False) == []
+
+
+def test_letters_of_another_alphabet_inside_a_word_are_told() -> None:
+    """They look the same, and make another label."""
+    cyrillic = "p\u043es"
+    (told,) = label_findings({"pos": 9, cyrillic: 1000, "neg": 9}, 1018, multi_label=False)
+    assert (
+        told == f"the label {cyrillic!r} (1,000 rows) has letters of Latin and Cyrillic in one word, which look alike"
+    )
+    assert label_findings({"\u03bc m": 9, "\u043a\u0438\u043d\u043e film": 9}, 18, multi_label=True) == []
+    many = label_findings({f"{letter}\u043e": 9 for letter in "abcde"}, 45, multi_label=True)
+    assert len(many) == 3
+    assert many[-1].endswith("which look alike; so have 2 more")
+
+
+@pytest.mark.parametrize("labels", [("b'pos'", "b'neg'"), ('b"a\'s"', "b'b'")])
+def test_bytes_that_python_wrote_as_text_are_told(labels: tuple[str, str]) -> None:
+    (told,) = label_findings(dict.fromkeys(labels, 9), 18, multi_label=False)
+    assert told.startswith("labels look like Python's bytes written as text (")
+    assert label_findings({"b'a'": 9, "b": 9}, 18, multi_label=False) == []
+
+
+@pytest.mark.parametrize(("joined", "option"), [("a;b", "';'"), ("a, b", ","), ("a|b", "'|'"), ("a/b", "/")])
+def test_one_string_of_labels_that_are_there_by_themselves_is_told(joined: str, option: str) -> None:
+    (told,) = label_findings({joined: 5, "a": 9, "b": 9}, 23, multi_label=False)
+    assert (
+        told == f"labels look like several in one string ({joined!r}); --label-separator {option} reads them as several"
+    )
+    assert label_findings({joined: 5, "a": 9, "c": 9}, 23, multi_label=False) == []

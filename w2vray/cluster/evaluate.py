@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from w2vray.cluster.counting import OneLabel
-from w2vray.cluster.measured_rows import ROWS, MeasuredRows, rows_schema
+from w2vray.cluster.evaluated_page import write_evaluation_page
+from w2vray.cluster.measured_rows import MeasuredRows, rows_schema
 from w2vray.cluster.measuring import UNKNOWN_NAMED, MeasuredModel, MeasuredSet, MeasuringJob, ModelAtWork, measure
 from w2vray.cluster.runtime import SharedVectors, connected, share
 from w2vray.cluster.waiting import Note
@@ -30,7 +31,6 @@ from w2vray.store.filters import parse_where
 from w2vray.store.label_reading import LabelReading, mended
 from w2vray.store.labelled import Labelled, labelled_units
 from w2vray.store.sampling import sample_texts
-from w2vray.text.coverage import measure_coverage
 from w2vray.vectors import Vectors
 from w2vray.vectors.comparing import coverage_warnings, share_found
 
@@ -38,10 +38,7 @@ __all__ = ["EvaluationSummary", "OpenedModel", "evaluate", "labelled_as_read", "
 
 
 _CONFUSIONS_SHOWN = 5
-PAGE = "report.html"
 METRICS = "metrics.json"
-_TEXTS_FOR_WORDS, _WORDS_SHOWN = 5000, 100
-"""Texts that are looked through for words without a vector, and how many of those a page shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +197,10 @@ def evaluate(
         _tell(summary, models, settings, note)
         if folder is not None and rows is not None:
             _write(summary, folder, rows)
-            _write_page(summary, folder, models[0], note)
+            first_model = models[0]
+            write_evaluation_page(
+                folder, summary.as_dict(), first_model.bundle, first_model.vectors, name=first_model.name, note=note
+            )
     finally:
         if rows is not None:
             rows.clear()
@@ -308,32 +308,6 @@ def _write(summary: EvaluationSummary, folder: Path, rows: MeasuredRows) -> None
             f"{folder}: metrics.json and rows.parquet cannot be written ({error.strerror or error}); what was "
             f"measured: {measured}"
         ) from error
-
-
-def _write_page(summary: EvaluationSummary, folder: Path, model: OpenedModel, note: Note) -> None:
-    """Write ``report.html``; what was measured stands without it, too."""
-    stage("writing the page")
-    try:
-        # matplotlib takes a second, and who asks for no folder does without it
-        from w2vray.pages.evaluation import evaluation_data, evaluation_page  # noqa: PLC0415
-        from w2vray.pages.rows import some_texts  # noqa: PLC0415
-
-        data = evaluation_data(folder / ROWS, summary.as_dict(), model.bundle.config.labels)
-        pieces = model.vectors.pieces if model.bundle.config.rules.pieces else None
-        found = measure_coverage(
-            model.vectors.vocabulary,
-            model.bundle.config.rules,
-            some_texts(folder / ROWS, _TEXTS_FOR_WORDS),
-            pieces=pieces,
-            words=_WORDS_SHOWN,
-        )
-        page = evaluation_page(data, title=f"Evaluation of {model.name}", missing=found.missing)
-        (folder / PAGE).write_text(page.render(), encoding="utf-8")
-    except Exception as error:  # noqa: BLE001 - whatever a page fails by, the numbers are there
-        note(
-            f"{folder / PAGE} could not be made ({type(error).__name__}: {error}); metrics.json and rows.parquet are "
-            "there"
-        )
 
 
 # What was counted, as a summary

@@ -29,7 +29,7 @@ from w2vray.text.lookup import Ids
 from w2vray.text.patient import PatientLookup
 from w2vray.text.rules import TokenRules
 from w2vray.text.word_ngrams import NgramCounts, WordNgrams
-from w2vray.training.example_files import ExampleCounts, ExampleFile
+from w2vray.training.example_files import ExampleCounts, ExampleFile, Places
 
 __all__ = ["ExampleReader", "ReadingJob", "labels_as_lists", "read_examples"]
 
@@ -286,6 +286,9 @@ class _Made:
         return ids_L
 
 
+_RowsOfAFile = tuple[str, npt.NDArray[np.int64]]
+
+
 class _Usable:
     """The rows of a unit that can be learnt from: those with a label, and at least one known word.
 
@@ -299,6 +302,7 @@ class _Usable:
         self.train: list[pa.RecordBatch] = []
         self.validation: list[pa.RecordBatch] = []
         self.keys: list[npt.NDArray[np.uint64]] = [np.empty(0, dtype=np.uint64)]
+        self.places: tuple[list[_RowsOfAFile], list[_RowsOfAFile]] = ([], [])  # of both kinds of rows
 
     def add_test(self, labels: pa.ListArray) -> None:
         """Count rows that are kept for the test."""
@@ -315,6 +319,12 @@ class _Usable:
         validation = usable.filter(usable["validation"])
         self.train.append(train)
         self.validation.append(validation)
+        if len(usable):
+            file = str(of.batch.column(FILE_COLUMN)[0].as_py())
+            row_N = of.batch.column(ROW_COLUMN).to_numpy()[usable_N].astype(np.int64)
+            of_validation_N = usable["validation"].to_numpy(zero_copy_only=False)
+            self.places[0].append((file, row_N[~of_validation_N]))
+            self.places[1].append((file, row_N[of_validation_N]))
         self.names.update(pc.unique(usable["labels"].flatten()).to_pylist())
         self.counts += ExampleCounts(
             labels=_counted(train["labels"]),
@@ -332,7 +342,8 @@ class _Usable:
         names = sorted(self.names)
         train, validation = (_numbered(rows, names, ngrams=self.ngrams) for rows in (self.train, self.validation))
         keys = np.unique(np.concatenate(self.keys))
-        file.write(train, validation, names, self.counts, made_MD, source=source, keys=keys)
+        places = Places.of(self.places[0]), Places.of(self.places[1])
+        file.write(train, validation, names, self.counts, made_MD, source=source, keys=keys, places=places)
 
 
 def _counted(labels: pa.ListArray) -> dict[str, int]:

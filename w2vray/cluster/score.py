@@ -26,6 +26,7 @@ from w2vray.run.answers import FinishedRun
 from w2vray.run.directory import MOST_ATTEMPTS, NOTED, SUCCESS, TOTALS, RunDirectory
 from w2vray.run.forecast import Forecast, outcome
 from w2vray.run.leases import StillOurs, only_writer
+from w2vray.run.missing_words import missing_words
 from w2vray.run.one_unit import ScoringJob, damaged, score_unit
 from w2vray.run.pace import Pace
 from w2vray.run.parts import COUNTS, CommittedPart
@@ -199,15 +200,24 @@ def score(
             corpus.ignored.add_all(ignored_files(plan.left_out))
             summary = _close(ours, plan, work, corpus, expected=request.fingerprint, seconds=seconds)
             summary = _with_kept(summary, request, bundle)
-            page = write_report(ours, corpus, bundle, summary, work)
-    where = request.where.fitted(plan.schema) if request.where else None
-    sample = partial(sample_texts, plan.units, corpus.roots, request.text_columns, where, plan.schema)
+            where = request.where.fitted(plan.schema) if request.where else None
+            sample = partial(sample_texts, plan.units, corpus.roots, request.text_columns, where, plan.schema)
+            words = partial(missing_words, sample(), bundle, vectors, tokens=summary.tokens)
+            page = write_report(ours, corpus, bundle, summary, work=work, words=words)
     warnings = coverage_warnings(summary.tokens, summary.tokens_found, vectors, bundle.config.rules, sample)
     found = None if planned is None else _held_against(planned, summary, settings)
     return replace(summary, warnings=[*summary.warnings, *warnings], forecast=found, report=page)
 
 
-def write_report(run: RunDirectory, corpus: Corpus, bundle: Bundle, summary: ScoreSummary, work: _Work) -> str | None:
+def write_report(
+    run: RunDirectory,
+    corpus: Corpus,
+    bundle: Bundle,
+    summary: ScoreSummary,
+    *,
+    work: _Work,
+    words: Callable[[], Mapping[str, Any] | None],
+) -> str | None:
     """Write the page of the run, and return where it is; the run is finished without it, too."""
     stage("writing the page")
     timing = {
@@ -218,7 +228,8 @@ def write_report(run: RunDirectory, corpus: Corpus, bundle: Bundle, summary: Sco
     }
     try:
         finished = FinishedRun.open(work.settings.output)
-        return write_run_report(run, finished, corpus, training_facts(bundle.config), timing).page
+        told = {"timing": timing, "missing_words": words()}
+        return write_run_report(run, finished, corpus, training_facts(bundle.config), told).page
     except Exception as error:  # noqa: BLE001 - whatever a page fails by, the answers are there
         why = f"{type(error).__name__}: {error}"
         work.note(f"the run's page could not be made ({why}); `w2vray report` makes it again")

@@ -12,6 +12,7 @@ from w2vray.cluster.held_out import measure_held_out, told_of_test
 from w2vray.cluster.measured_rows import MeasuredRows, rows_schema
 from w2vray.cluster.repeating import Origin
 from w2vray.cluster.runtime import connected, share
+from w2vray.cluster.suspects import suspects_of
 from w2vray.cluster.train_examples import examples_of, reading_jobs, texts_for_test
 from w2vray.cluster.train_labels import (
     counts_of_labels,
@@ -21,11 +22,13 @@ from w2vray.cluster.train_labels import (
     require_usable,
     unknown_labels,
 )
+from w2vray.cluster.train_notes import are_few, not_at_its_best, rare_labels, told_of_few
 from w2vray.cluster.train_summary import TrainSummary
 from w2vray.cluster.train_worker import WorkerConfig
 from w2vray.cluster.trained_model import (
     fingerprint_of,
     history_of,
+    keeps_held_out,
     model_config,
     ngram_summary,
     thresholds_of,
@@ -178,25 +181,30 @@ def _train(
         label_counts = counts_of_labels(counts[0], labels)
         found = findings_of_labels(settings, counts[0], label_counts, multi_label=stores[0].multi_label)
         warnings = _warnings(settings, vectors, stores, total)
+        few = are_few(settings, model, total)
         for line in [listed_labels(label_counts), *found, *warnings, *left_out_of_validation(counts)]:
             note(line)
-        require_usable(total, labels, settings, model, multi_label=stores[0].multi_label)
+        for line in [*told_of_few(total, few=few), *rare_labels(label_counts)]:
+            note(line)
+        if isinstance(model, StepSettings):
+            model = model.for_examples(total.train + (total.validation if few else 0))
+        require_usable(total, labels, settings, model, multi_label=stores[0].multi_label, few=few)
         unknown = unknown_labels(counts, labels, settings, model)
         worker = WorkerConfig(
             shared=shared,
-            task=_task(settings, model, labels, total, multi_label=stores[0].multi_label),
+            task=_task(settings, model, labels, total, multi_label=stores[0].multi_label, few=few),
             labels=labels,
             multi_label=stores[0].multi_label,
             files=files,
             checkpoints=storage / name,
         )
-        most = model.epochs if isinstance(model, StepSettings) else None
-        progress(0, most, f"epochs, {total.train:,} examples")
+        most = model.most_epochs if isinstance(model, StepSettings) else None
+        progress(0, most, f"epochs, {total.train + (total.validation if few else 0):,} examples")
         detail(f"{total.train:,} examples to learn from, {total.validation:,} for validation, {len(labels)} classes")
         state = run_trainer(settings, worker, storage, name, progress=progress, note=note)
         curve, refitted = state.get(SEARCH, state[CURVE]), state[CURVE] if SEARCH in state else None
-        if not state.get(CONVERGED, True):
-            note(f"{settings.model} has not reached its optimum; raise --iterations")
+        for line in not_at_its_best(settings, model, state):
+            note(line)
         training = {
             **history_of(settings, vectors, sources, counts),
             "labels": label_counts,
@@ -207,13 +215,14 @@ def _train(
         }
         config = model_config(settings, model, labels, vectors, training, multi_label=stores[0].multi_label)
         config = replace(config, temperatures=tuple(state.get(TEMPERATURES, ())))
+        suspects = suspects_of(
+            state.get(HELD_OUT), config, files, label_counts if few else counts[0].labels, by_folds=few
+        )
         if settings.target_precision is not None:
             config = replace(config, thresholds=thresholds_of(settings, config, state.get(HELD_OUT)))
         weights = {name: value.numpy() for name, value in state[BEST].items()}
         if WIDE in state:
             config, weights = with_wide_part(settings, config, weights, state[WIDE])
-            if not state[WIDE][CONVERGED]:
-                note("the n-grams' weights have not reached their optimum, and are used as they are")
         test, rows = None, None
         if test_texts is not None:
             rows = MeasuredRows(storage, rows_schema(1, multi_label=stores[0].multi_label))
@@ -224,13 +233,13 @@ def _train(
     stage("writing the model")
     trained = TextSample.of(ExampleFile(path).keys() for store in files for path in store)
     save_bundle(output, config, weights, with_vectors=settings.with_vectors, beside=storage, trained=trained)
-    write_model_page(output, config, test, rows, note)
+    write_model_page(output, config, test, rows, suspects=suspects, note=note)
     shutil.rmtree(storage, ignore_errors=True)
     return TrainSummary(
         model=str(output),
         labels=labels,
-        rows=total.train,
-        rows_validation=total.validation - (0 if stores[0].multi_label else sum(unknown.values())),
+        rows=total.train + (total.validation if few else 0),
+        rows_validation=0 if few else total.validation - (0 if stores[0].multi_label else sum(unknown.values())),
         rows_test=counts[0].test,
         test=None if test is None else test.as_dict(),
         rows_without_label=total.without_label,
@@ -272,6 +281,7 @@ def _task(
     counts: ExampleCounts,
     *,
     multi_label: bool,
+    few: bool,
 ) -> Task:
     return Task(
         model=model,
@@ -288,10 +298,11 @@ def _task(
         tune_vectors=settings.tune_vectors,
         wide=None if settings.ngrams is None else WideTask(settings.ngrams, settings.bucket_bits, settings.prune),
         refit=isinstance(model, StepSettings) and model.refit,
+        by_folds=few,
         seed=settings.seed,
         precision=settings.precision,
         calibrate=settings.calibrate,
-        keep_held_out=settings.target_precision is not None,
+        keep_held_out=keeps_held_out(settings),
     )
 
 

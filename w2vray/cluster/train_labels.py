@@ -39,15 +39,21 @@ def findings_of_labels(
 
 
 def require_usable(
-    counts: ExampleCounts, labels: tuple[str, ...], settings: TrainSettings, model: ModelSettings, *, multi_label: bool
+    counts: ExampleCounts,
+    labels: tuple[str, ...],
+    settings: TrainSettings,
+    model: ModelSettings,
+    *,
+    multi_label: bool,
+    few: bool,
 ) -> None:
-    """Refuse rows that no classifier can be made of.
+    """Refuse rows that no classifier can be made of; where they are ``few``, none are kept to stop by.
 
     Raises:
         CorpusError: there are none to learn from, or too few labels, or none to stop by.
     """
     where = f"column {settings.label_column!r}"
-    if not counts.train:
+    if not counts.train and not (few and counts.validation):
         raise CorpusError(
             f"no row to train on: {counts.without_label:,} rows have no label in {where}, and "
             f"{counts.without_evidence:,} have a label but no word with a vector{_also_left_out(counts)}"
@@ -64,7 +70,7 @@ def require_usable(
         )
     if isinstance(model, StepSettings) and not counts.validation and settings.validation:
         raise CorpusError("--validation has no row with a label and a word that has a vector; name another set")
-    if isinstance(model, StepSettings) and not counts.validation:
+    if isinstance(model, StepSettings) and not counts.validation and not few:
         raise CorpusError(
             "no rows for validation: a share of "
             f"{settings.validation_fraction or DEFAULT_VALIDATION_SHARE:g} of {counts.train:,} rows is less than one; "

@@ -30,7 +30,15 @@ from w2vray.training.two_parts import wide_state
 from w2vray.vectors import Vectors
 from w2vray.vectors.comparing import share_found
 
-__all__ = ["fingerprint_of", "history_of", "model_config", "ngram_summary", "thresholds_of", "with_wide_part"]
+__all__ = [
+    "fingerprint_of",
+    "history_of",
+    "keeps_held_out",
+    "model_config",
+    "ngram_summary",
+    "thresholds_of",
+    "with_wide_part",
+]
 
 
 def model_config(
@@ -101,6 +109,11 @@ def thresholds_of(settings: TrainSettings, config: ModelConfig, held_out: Mappin
     )
 
 
+def keeps_held_out(settings: TrainSettings) -> bool:
+    """Tell whether a training keeps what it says of rows that it did not learn from: for thresholds and its page."""
+    return settings.calibrate or settings.target_precision is not None
+
+
 def fingerprint_of(settings: TrainSettings, stores: list[Labelled], vectors: Vectors) -> str:
     """Name the training by all that it depends on, so that only the same one is gone on with.
 
@@ -112,7 +125,7 @@ def fingerprint_of(settings: TrainSettings, stores: list[Labelled], vectors: Vec
         **{name: value for name, value in asdict(settings).items() if name not in left_out},
         "vectors": vectors.fingerprint,
         "stores": [store.corpus.fingerprint for store in stores],
-        "held_out": settings.target_precision is not None,
+        "held_out": keeps_held_out(settings),
     }
     return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:16]
 

@@ -222,7 +222,7 @@ def _last_epoch(folder: Path) -> dict[str, Any] | None:
 def _watched(folder: Path, model: ModelSettings, progress: Progress) -> Iterator[None]:
     """Tell of each epoch as its checkpoint appears: the training itself runs in a process of Ray's."""
     done = Event()
-    most = model.epochs if isinstance(model, StepSettings) else None
+    most = model.most_epochs if isinstance(model, StepSettings) else None
     epochs = "epochs" if most is None else "epochs at most"
 
     def watch() -> None:

@@ -20,7 +20,7 @@ from w2vray.scoring.calibration_error import calibration_error, error_by_chance
 from w2vray.scoring.metrics import Confusion
 from w2vray.scoring.reliability import TARGETS, binned, precision_curve, reliability, thresholds
 
-__all__ = ["evaluation_data", "evaluation_page"]
+__all__ = ["evaluation_data", "evaluation_page", "labels_cell", "learning_section"]
 
 _CONFUSIONS = 50
 _MATRIX = 15
@@ -33,8 +33,17 @@ _POINTS = 200
 _LABELS = 2000
 
 
+Explain = Callable[[Sequence[str]], Sequence[list[dict[str, Any]] | None]]
+"""Returns the evidence of texts: of each its pieces, or None where it has no label."""
+
+
 def evaluation_data(
-    rows: Path, metrics: Mapping[str, Any], labels: Sequence[str], *, with_texts: bool = True
+    rows: Path,
+    metrics: Mapping[str, Any],
+    labels: Sequence[str],
+    *,
+    with_texts: bool = True,
+    explain: Explain | None = None,
 ) -> dict[str, Any]:
     """Count what the page shows.
 
@@ -43,6 +52,7 @@ def evaluation_data(
         metrics: of the evaluation, as ``metrics.json`` has them.
         labels: of the model.
         with_texts: whether texts of rows are among it.
+        explain: tells which words decided about those; None where the model does not.
     """
     read = read_rows(rows, labels)
     curve = precision_curve(read.confidence_Y, read.right_Y)
@@ -60,7 +70,7 @@ def evaluation_data(
         "thresholds": {str(target): None if point is None else point.as_dict() for target, point in wanted.items()},
         "by_length": [item.as_dict() for item in binned(read.tokens_N, read.right_N, _BINS)],
         "by_coverage": [item.as_dict() for item in binned(read.coverage_N, read.right_N, _BINS)],
-        **(_of_texts(rows, read) if with_texts else {}),
+        **(_of_texts(rows, read, explain) if with_texts else {}),
     }
 
 
@@ -99,7 +109,7 @@ def _intervals(read: ReadRows, labels: int) -> dict[str, Any]:
     return bootstrap_one_label(Confusion.of(read.true_N, read.predicted_N), labels)
 
 
-def _of_texts(rows: Path, read: ReadRows) -> dict[str, Any]:
+def _of_texts(rows: Path, read: ReadRows, explain: Explain | None) -> dict[str, Any]:
     """Choose the rows that are shown: the surest errors, and examples of the commonest confusions."""
     wrong_Y = np.flatnonzero(~read.right_Y)
     surest_Y = wrong_Y[np.argsort(-read.confidence_Y[wrong_Y], kind="stable")]
@@ -118,12 +128,16 @@ def _of_texts(rows: Path, read: ReadRows) -> dict[str, Any]:
             if pair in shown and len(examples.setdefault(pair, [])) < _EXAMPLES:
                 examples[pair].append(row)
     found = rows_at(rows, [*suspects, *(row for of_pair in examples.values() for row in of_pair)])
+    explained = [row for row in found if found[row]["text"] is not None] if explain is not None else []
+    evidence = dict(zip(explained, explain([found[row]["text"] for row in explained]), strict=True)) if explain else {}
 
     def told(row: int) -> dict[str, Any]:
-        return {name: value for name, value in found[row].items() if name in _SHOWN}
+        shown = {name: value for name, value in found[row].items() if name in _SHOWN}
+        return {**shown, **({"evidence": evidence[row]} if evidence.get(row) else {})}
 
     names = [*read.labels, None]
     return {
+        "tells_evidence": explain is not None,
         "suspects": [told(row) for row in suspects],
         "examples": [
             {"true": names[true], "given": names[given], "rows": [told(row) for row in of_pair]}
@@ -132,7 +146,7 @@ def _of_texts(rows: Path, read: ReadRows) -> dict[str, Any]:
     }
 
 
-_SHOWN = frozenset({"source_file", "source_row", "text", "true", "predicted", "score", "evidence"})
+_SHOWN = frozenset({"source_file", "source_row", "text", "true", "predicted", "score"})
 
 
 # The page
@@ -280,9 +294,25 @@ def _confusions(data: Mapping[str, Any]) -> Section:
         heads=heads,
         rows=rows,
         wide=frozenset({4}),
-        note=f"The commonest {len(rows):,} of {len(wrong):,} pairs of labels." if len(wrong) > len(rows) else "",
+        note=" ".join(
+            [
+                *(
+                    [f"The commonest {len(rows):,} of {len(wrong):,} pairs of labels."]
+                    if len(wrong) > len(rows)
+                    else []
+                ),
+                *([_about_evidence(data)] if examples else []),
+            ]
+        ),
     )
     return Section(title="Confusions", tables=[_matrix(pairs, sizes), commonest])
+
+
+def _about_evidence(data: Mapping[str, Any]) -> str:
+    """Say what stands behind the texts, or why nothing does."""
+    if data.get("tells_evidence"):
+        return "In brackets: what weighed most for the label that was given, or against it (below 0), in logits."
+    return "Models of this kind do not tell which words decided."
 
 
 def _matrix(pairs: Iterable[Mapping[str, Any]], sizes: Mapping[str | None, int]) -> Table:
@@ -393,8 +423,8 @@ def _suspects(data: Mapping[str, Any]) -> Section:
     evidence = any(row.get("evidence") for row in suspects)
     rows = [
         (
-            _labels(row["true"]),
-            _labels(row["predicted"]),
+            labels_cell(row["true"]),
+            labels_cell(row["predicted"]),
             _score(row["score"]),
             text(row["text"]),
             *([Cell(_spelled(row.get("evidence")))] if evidence else []),
@@ -407,16 +437,30 @@ def _suspects(data: Mapping[str, Any]) -> Section:
         heads=["label", "model says", "score", "text", *(["evidence"] if evidence else []), "where"],
         rows=rows,
         wide=frozenset({3}),
-        note="The surest first. Either the model errs, or the label is wrong: look through them.",
+        note="The surest first. Either the model errs, or the label is wrong: look through them. "
+        f"{_whose_rows(data['metrics'])} {_about_evidence(data)}".replace("In brackets", "Evidence"),
     )
     return Section(title="Labels that look wrong", tables=[table])
+
+
+def _whose_rows(found: Mapping[str, Any]) -> str:
+    """Say whether the training saw the rows: what a model has learnt, it seldom contradicts."""
+    seen = found.get("rows_trained_on")
+    if seen is None:
+        return "If the training saw these rows, a wrong label may be missing here: the model has learnt it."
+    if seen:
+        return (
+            f"The training saw {seen:,} of all rows: there the model has learnt wrong labels, and may agree with them."
+        )
+    return "The training saw none of these rows."
 
 
 def _label(label: str | None, otherwise: str) -> Cell:
     return Cell(otherwise) if label is None else text(label)
 
 
-def _labels(labels: Any) -> Cell:
+def labels_cell(labels: Any) -> Cell:
+    """Return the cell of a label, or of several."""
     return text(", ".join(labels) if isinstance(labels, list) else labels)
 
 

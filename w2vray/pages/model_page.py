@@ -9,14 +9,19 @@ from typing import Any
 
 from w2vray.models.card import promise_of
 from w2vray.models.directory import ModelConfig
-from w2vray.pages.evaluation import evaluation_page, learning_section
+from w2vray.pages.evaluation import evaluation_page, labels_cell, learning_section
 from w2vray.pages.page import Page, Section, Table, number, percent, text
 
 __all__ = ["model_page"]
 
 
 def model_page(
-    config: ModelConfig, tested: Mapping[str, Any] | None, *, name: str, made: Mapping[str, str] | None = None
+    config: ModelConfig,
+    tested: Mapping[str, Any] | None,
+    *,
+    name: str,
+    suspects: Mapping[str, Any] | None = None,
+    made: Mapping[str, str] | None = None,
 ) -> Page:
     """Return the page of a model.
 
@@ -24,6 +29,7 @@ def model_page(
         config: of the model; its history tells of the training.
         tested: of ``evaluation_data``, on the rows kept for the test; None where there were none.
         name: where the model is.
+        suspects: rows of the training whose label looks wrong; None where nobody looked for them.
         made: by what the page was made.
     """
     title = f"Model {name}"
@@ -31,13 +37,13 @@ def model_page(
     learning = curve if isinstance(curve, list) else []
     if tested is not None:
         page = evaluation_page(tested, title=title, learning=learning, made=made)
-        sections = [page.sections[0], _training(config), *page.sections[1:]]
+        sections = [page.sections[0], _training(config), *page.sections[1:], _suspects(suspects)]
         return Page(title=title, summary=page.summary, sections=sections, made=page.made)
     return Page(
         title=title,
         summary=f"{config.model}, {len(config.labels):,} labels. No rows were kept for a test (train --test-fraction): "
         "nothing here says how good it is on rows that it has not seen.",
-        sections=[_training(config), learning_section(learning)],
+        sections=[_training(config), learning_section(learning), _suspects(suspects)],
         made=made or {},
     )
 
@@ -73,6 +79,36 @@ def _thresholds(config: ModelConfig) -> list[Table]:
     note = "A label whose score is lower is not relied on: its row is marked below_threshold."
     return [Table(title="The model's thresholds", heads=["label", "threshold"], rows=cells, note=note)]
 
+
+def _suspects(suspects: Mapping[str, Any] | None) -> Section:
+    """Return the section of the rows whose label looks wrong: where they are, for this page holds no text."""
+    found = suspects["rows"] if suspects else ()
+    if suspects is None or not found:
+        return Section(title="Labels that look wrong")
+    rows = [
+        (
+            labels_cell(row["true"]),
+            labels_cell(row["predicted"]),
+            number(row["score"], 3),
+            text(row["source_file"]),
+            number(row["source_row"]),
+        )
+        for row in found
+    ]
+    table = Table(
+        title="Rows of the training set on which a model is sure, and disagrees",
+        heads=["label", "model says", "score", "file", "row, from 0"],
+        rows=rows,
+        note=f"The surest first, of {suspects['rows_asked']:,} rows. {_ASKED[suspects['by']]} Either the model errs, "
+        "or the label is wrong: look through them.",
+    )
+    return Section(title="Labels that look wrong", tables=[table])
+
+
+_ASKED = {
+    "folds": "Each was scored by a model that learnt without it, and without a fifth of the others.",
+    "validation": "They are those kept for validation: the model did not learn from them.",
+}
 
 _ROWS = {
     "rows to learn from": "train",

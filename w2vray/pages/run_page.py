@@ -24,6 +24,7 @@ def run_page(data: Mapping[str, Any], *, made: Mapping[str, str] | None = None) 
             Section(title="In short", warnings=_warnings(data), facts=_facts(data), tables=_timing(data)),
             _labels(data),
             Section(title="Scores and texts", plots=_plots(data), tables=_drift(data)),
+            _missing_words(data),
             _left_out(data),
             _examples(data),
         ],
@@ -183,6 +184,24 @@ def _drift(data: Mapping[str, Any]) -> list[Table]:
     heads = ["what", "training set", "run", "measure", "distance", "bound", "result"]
     note = "The bound for labels includes what chance alone may give." if rows else ""
     return [Table(title="Compared with the training set", heads=heads, rows=rows, note=note)] if rows else []
+
+
+def _missing_words(data: Mapping[str, Any]) -> Section:
+    found = data.get("missing_words") or {}
+    rows = [
+        (text(word), number(count), percent(count / max(found["tokens"], 1), 3))
+        for word, count in found.get("words", {}).items()
+    ]
+    table = Table(
+        title="Commonest words without a vector",
+        heads=["word", "times", "share of the tokens"],
+        rows=rows,
+        note="Counted in all texts."
+        if found.get("whole")
+        else f"An estimate: counted in {found.get('tokens', 0):,} "
+        "tokens, at the beginnings of some units from all over the store.",
+    )
+    return Section(title="Words without a vector", tables=[table] if rows else [])
 
 
 def _left_out(data: Mapping[str, Any]) -> Section:

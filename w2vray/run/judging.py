@@ -3,12 +3,9 @@
 Shape letters: CONTRIBUTING.md.
 """
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +15,9 @@ import pyarrow.compute as pc
 from w2vray.errors import CorpusError, RunError
 from w2vray.notebooks import as_html
 from w2vray.run.answers import FinishedRun, Given
+from w2vray.run.judged_rows import Judged, read_judged
 from w2vray.run.sampling import BELOW
-from w2vray.schema import CHECKED_COLUMNS, SOURCE_FILE, SOURCE_ROW
+from w2vray.schema import SOURCE_FILE, SOURCE_ROW
 from w2vray.scoring.proportions import Share, share_of_sample
 from w2vray.settings.checks import EvaluateRunSettings
 from w2vray.store.label_reading import mended
@@ -74,20 +72,6 @@ class RunEstimate:
         )
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """A line of the file. ``true`` is what a person wrote; empty where nobody did."""
-
-    line: int
-    file: str
-    row: int
-    label: str
-    stratum: str
-    stratum_rows: int
-    true: str
-    run: str
-
-
 def evaluate_run(settings: EvaluateRunSettings) -> RunEstimate:
     """Estimate a run's precision from a file of ``sample`` that was filled in.
 
@@ -96,10 +80,10 @@ def evaluate_run(settings: EvaluateRunSettings) -> RunEstimate:
         CorpusError: the file cannot be read, or no row of it is filled in.
     """
     run = FinishedRun.open(settings.run)
-    lines = _read(settings.labelled, run)
+    lines = read_judged(settings.labelled, run)
     _require_rows_of(run, lines, settings.labelled)
     known = _by_spelling(run.labels)
-    verdicts = {line: _true_label(line, known, multi_label=run.multi_label) for line in lines if line.true}
+    verdicts = {line: _true_label(line, known) for line in lines if line.true}
     if not verdicts:
         raise CorpusError(
             f"{settings.labelled}: no row has a true_label; fill in the right label, or yes or no, and try again"
@@ -135,92 +119,7 @@ def evaluate_run(settings: EvaluateRunSettings) -> RunEstimate:
 # The file
 
 
-def _read(name: str, run: FinishedRun) -> list[_Judged]:
-    """Read the file, as spreadsheets write it: parted by a comma, a semicolon or a tab.
-
-    Raises:
-        CorpusError: it is not CSV, a column is missing, or a number is none.
-        RunError: it is of another run.
-    """
-    try:
-        text = Path(name).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8; save it as CSV UTF-8"
-        raise CorpusError(f"{name} cannot be read ({why})") from error
-    head = text.partition("\n")[0]
-    delimiter = max(",;\t", key=head.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    before = csv.field_size_limit(len(text) + 1)  # a text may be longer than what the module allows
-    try:
-        needed = [column for column in CHECKED_COLUMNS if column not in ("text", "score")]
-        if missing := [column for column in needed if column not in (reader.fieldnames or ())]:
-            raise CorpusError(
-                f"{name} has no column {', '.join(missing)}; it has to be a file that `w2vray sample` wrote, with all "
-                "its columns"
-            )
-        lines = [_line(row, name, reader.line_num) for row in reader]
-    except csv.Error as error:
-        raise CorpusError(f"{name} is not CSV: line {reader.line_num}: {error}") from error
-    finally:
-        csv.field_size_limit(before)
-    _require_same_run(lines, name, run)
-    return lines
-
-
-def _require_same_run(lines: Sequence[_Judged], name: str, run: FinishedRun) -> None:
-    """Hold what the lines say of their sample against one another and against the run.
-
-    Raises:
-        RunError: they are of another run.
-        CorpusError: a row is there twice, or a stratum has fewer rows than are here, or now so many and now others.
-    """
-    runs = {line.run for line in lines}
-    if runs and runs != {run.fingerprint[:16]}:
-        raise RunError(
-            f"{name} was drawn from another run than {run.name}: its column run is {', '.join(sorted(runs)[:3])}, "
-            f"expected {run.fingerprint[:16]}; name the run that it was drawn from"
-        )
-    places = Counter((line.file, line.row, line.label) for line in lines)
-    if twice := next((place for place, times in places.items() if times > 1), None):
-        raise CorpusError(f"{name}: row {twice[1]} of {twice[0]} is there {places[twice]} times; remove the copies")
-    sizes: dict[str, int] = {}
-    for line in lines:
-        size = sizes.setdefault(line.stratum, line.stratum_rows)
-        if line.stratum_rows != size:
-            raise CorpusError(
-                f"{name}: line {line.line}: stratum_rows is {line.stratum_rows:,}, and {size:,} in another row of "
-                f"{line.stratum!r}; only true_label may be changed, so restore the cell"
-            )
-    for stratum, rows in Counter(line.stratum for line in lines).items():
-        if sizes[stratum] < rows:
-            raise CorpusError(
-                f"{name}: stratum_rows is {sizes[stratum]:,} in {rows:,} rows of {stratum!r}, which has to have as "
-                "many at the least; only true_label may be changed, so restore the cells"
-            )
-
-
-def _line(row: Mapping[str, str | None], name: str, number: int) -> _Judged:
-    values = {column: row.get(column) for column in CHECKED_COLUMNS}
-    if any(values[column] is None for column in CHECKED_COLUMNS if column in row) or None in row:
-        raise CorpusError(f"{name}: line {number} has another number of cells than the header; repair it")
-    try:
-        return _Judged(
-            line=number,
-            file=str(values[SOURCE_FILE]),
-            row=int(str(values[SOURCE_ROW])),
-            label=str(values["label"]),
-            stratum=str(values["stratum"]),
-            stratum_rows=int(str(values["stratum_rows"])),
-            true=str(values["true_label"]).strip(),
-            run=str(values["run"]).strip(),
-        )
-    except ValueError as error:
-        raise CorpusError(
-            f"{name}: line {number}: {SOURCE_ROW} and stratum_rows have to be numbers ({error})"
-        ) from error
-
-
-def _require_rows_of(run: FinishedRun, lines: Sequence[_Judged], name: str) -> None:
+def _require_rows_of(run: FinishedRun, lines: Sequence[Judged], name: str) -> None:
     """Hold each line against the run's parts.
 
     Raises:
@@ -258,7 +157,7 @@ def _by_spelling(labels: Sequence[str]) -> dict[str, str]:
     return {mended(label).casefold(): label for label in labels if spelled[mended(label).casefold()] == 1}
 
 
-def _true_label(line: _Judged, known: Mapping[str, str], *, multi_label: bool) -> str:
+def _true_label(line: Judged, known: Mapping[str, str]) -> str:
     """Return the label that a person means: yes stands for the given one, no for any other."""
     spelled = mended(line.true).casefold()
     if line.true == line.label or known.get(spelled) == line.label:
@@ -267,7 +166,7 @@ def _true_label(line: _Judged, known: Mapping[str, str], *, multi_label: bool) -
         return known[spelled]
     if spelled in _YES:
         return line.label
-    if spelled in _NO or multi_label:
+    if spelled in _NO:
         return "(another)"
     return line.true
 
@@ -282,7 +181,7 @@ def _strange(verdicts: Any, labels: Sequence[str]) -> list[str]:
     return [f"true_label has values that the model does not know, which count as wrong: {some}{more}"]
 
 
-def _notes(lines: Sequence[_Judged], filled: Mapping[str, int], run: FinishedRun) -> list[str]:
+def _notes(lines: Sequence[Judged], filled: Mapping[str, int], run: FinishedRun) -> list[str]:
     sizes = {line.stratum: line.stratum_rows for line in lines}
     empty = [name for name in sizes if not filled.get(name)]
     notes = []

@@ -19,9 +19,11 @@ from w2vray.standing import RUN_KIND, made_by_us
 from w2vray.store.corpus import Corpus
 from w2vray.store.places import absolute, is_uri
 
-__all__ = ["DATA", "PAGE", "ReportSummary", "make_report", "write_model_report", "write_run_report"]
+__all__ = ["DATA", "PAGE", "SUSPECTS", "ReportSummary", "make_report", "write_model_report", "write_run_report"]
 
 PAGE, DATA = "report.html", "report.json"
+_TOLD = ("timing", "missing_words")
+SUSPECTS = "training_suspects"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,7 @@ def write_run_report(
     finished: FinishedRun,
     corpus: Corpus | None,
     training: Mapping[str, Any] | None,
-    timing: Mapping[str, Any] | None,
+    told: Mapping[str, Any],
 ) -> ReportSummary:
     """Count, and write both files.
 
@@ -50,7 +52,8 @@ def write_run_report(
         finished: the same, read.
         corpus: the store; None where it cannot be read any more: then the page has no examples.
         training: what the model knows of its training set.
-        timing: what the last call took.
+        told: what nobody can count again from the run alone: what the last call took (``timing``), and the words
+            without a vector (``missing_words``).
 
     Raises:
         RunError: a part cannot be read, or the files cannot be written.
@@ -59,7 +62,7 @@ def write_run_report(
 
     data = {
         **run_data(finished, training),
-        "timing": timing,
+        **{name: told.get(name) for name in _TOLD},
         "examples": [] if corpus is None else _some(finished, corpus),
     }
     page = run_page(data, made=_made()).render()
@@ -79,17 +82,24 @@ def _made() -> dict[str, str]:
     return {"w2vray": version("w2vray")}
 
 
-def write_model_report(folder: Path, config: ModelConfig, tested: Mapping[str, Any] | None) -> None:
+def write_model_report(folder: Path, config: ModelConfig, told: Mapping[str, Any]) -> None:
     """Write both files into a model directory.
+
+    Args:
+        folder: of the model.
+        config: what it is.
+        told: of ``evaluation_data``, on the rows kept for the test, nothing of it where there were none; and rows of
+            the training whose label looks wrong (``training_suspects``), where somebody looked for them.
 
     Raises:
         OSError: they cannot be written.
     """
     from w2vray.pages.model_page import model_page  # noqa: PLC0415 - as above
 
-    page = model_page(config, tested, name=folder.name, made=_made()).render()
-    if tested is not None:
-        (folder / DATA).write_text(json.dumps(tested, ensure_ascii=False) + "\n", encoding="utf-8")
+    tested = told if "metrics" in told else None
+    page = model_page(config, tested, suspects=told.get(SUSPECTS), name=folder.name, made=_made()).render()
+    if told:
+        (folder / DATA).write_text(json.dumps(dict(told), ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / PAGE).write_text(page, encoding="utf-8")
 
 
@@ -122,7 +132,7 @@ def make_report(settings: ReportSettings) -> ReportSummary:
             raise
         corpus = None  # it was moved, or its keys are not known: the page has no examples then
     with only_writer(finished.directory), finished.directory.drafting() as drafts:
-        return write_run_report(RunDirectory(place, drafts), finished, corpus, training, before.get("timing"))
+        return write_run_report(RunDirectory(place, drafts), finished, corpus, training, before)
 
 
 def _before(run: RunDirectory) -> dict[str, Any]:
@@ -138,9 +148,11 @@ def _again_for_model(settings: ReportSettings) -> ReportSummary:
         raise ConfigError("--model and --corpus are for the page of a run; leave them out")
     folder = Path(settings.path)
     config = Bundle.load(folder).config
-    tested = read_json(folder, DATA, BundleError) if (folder / DATA).exists() else None
+    told = read_json(folder, DATA, BundleError) if (folder / DATA).exists() else {}
+    if (folder / DATA).exists() and not {"metrics", SUSPECTS} & set(told):
+        raise BundleError(f"{folder / DATA} holds nothing that a training has found; remove it")
     try:
-        write_model_report(folder, config, tested)
+        write_model_report(folder, config, told)
     except OSError as error:
         raise BundleError(f"{folder / PAGE} cannot be written ({error.strerror or error})") from error
     except (KeyError, TypeError, ValueError) as error:

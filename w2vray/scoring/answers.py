@@ -178,8 +178,12 @@ class Answer:
         return pa.schema([*POSITION, *kept, *self.fields])
 
     def numbers(self, labels: int) -> int:
-        """Return how many numbers a row has beside its label's, at least, where the model has so many labels."""
-        return labels if self.probabilities else min(self.top_k or 0, labels)
+        """Return how many numbers a row has beside its label's, at least, where the model has so many labels.
+
+        A row that is explained has a piece, with a weight.
+        """
+        of_labels = labels if self.probabilities else min(self.top_k or 0, labels)
+        return of_labels + int(self.evidence is not None and self.evidence_sample is None)
 
     def columns(self, scores: Scores) -> dict[str, pa.Array]:
         """Return the columns, by the names of ``fields``."""

@@ -31,7 +31,7 @@ from w2vray.text.spans import PlacedIds, look_up_places
 if TYPE_CHECKING:
     from w2vray.scoring.scorer import TextScorer
 
-__all__ = ["TextEvidence", "evidence_of", "require_evidence"]
+__all__ = ["TextEvidence", "evidence_of", "require_evidence", "tells_evidence"]
 
 _TEXTS_AT_ONCE = 256
 _IDS_AT_ONCE = 1 << 18
@@ -50,6 +50,12 @@ class TextEvidence:
     weight: float
 
 
+def tells_evidence(bundle: Bundle) -> bool:
+    """Tell whether a model says by itself which words decided."""
+    config = bundle.config
+    return config.kind.evidence is not None and not config.rules.features and config.wide is None
+
+
 def require_evidence(bundle: Bundle, method: str) -> None:
     """Check that a model tells its evidence by a method.
 
@@ -65,7 +71,7 @@ def require_evidence(bundle: Bundle, method: str) -> None:
         raise ConfigError(
             "the evidence of a model with n-grams cannot be told; train one without --ngrams where people ask why"
         )
-    if method == "model" and bundle.config.kind.evidence is None:
+    if method == "model" and not tells_evidence(bundle):
         raise ConfigError(
             f"the model {bundle.config.model} does not tell which words decided; --explain-method occlusion finds out "
             "by leaving out one word after another"

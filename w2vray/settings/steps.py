@@ -1,10 +1,32 @@
 """Settings of every model that learns in steps; a model's own stand in its room."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 from w2vray.settings.fields import documented, require, require_choices
 
-__all__ = ["StepSettings", "is_whole"]
+__all__ = ["StepSettings", "epochs_help", "is_whole", "patience_help"]
+
+
+MOST_EPOCHS, MOST_STEPS, PATIENT_STEPS = 1000, 20_000, 500
+"""Small sets have short epochs, and need many of them."""
+
+
+def epochs_help(least: int) -> str:
+    """Return the help of ``epochs``, for a model that may take so many however large the set is."""
+    return (
+        f"largest number of passes over the examples. Default: {least}, or as many as take {MOST_STEPS:,} steps, up to "
+        f"{MOST_EPOCHS:,}."
+    )
+
+
+def patience_help(least: int) -> str:
+    """Return the help of ``patience``, likewise."""
+    return (
+        f"stop after this many epochs without a better validation loss. Default: {least}, or as many as take "
+        f"{PATIENT_STEPS} steps."
+    )
 
 
 def is_whole(value: object) -> bool:
@@ -16,10 +38,13 @@ def is_whole(value: object) -> bool:
 class StepSettings:
     """Settings of every model that learns in steps, by AdamW."""
 
+    least_epochs: ClassVar[int] = 30
+    least_patience: ClassVar[int] = 4
+
     dropout: float = documented("share of the features left out in each training step.", 0.5)
     input_dropout: float = documented("share of the vectors' numbers left out in each training step.", 0.05)
-    epochs: int = documented("largest number of passes over the examples.", 30)
-    patience: int = documented("stop after this many epochs without a better validation loss.", 4)
+    epochs: int | None = documented(epochs_help(30), None)
+    patience: int | None = documented(patience_help(4), None)
     batch_size: int = documented("examples per step, over all workers.", 32)
     learning_rate: float = documented("AdamW's step size.", 1e-3)
     weight_decay: float = documented("decoupled weight decay (AdamW).", 0.01)
@@ -38,7 +63,31 @@ class StepSettings:
             require(0 <= getattr(self, name) < 1, name, getattr(self, name), "0 or more, below 1")
         for name in ("epochs", "patience", "batch_size"):
             value = getattr(self, name)
-            require(is_whole(value) and value > 0, name, value, "a whole number above 0")
+            unsaid = value is None and name != "batch_size"
+            require(unsaid or (is_whole(value) and value > 0), name, value, "a whole number above 0")
         require(0 < self.learning_rate < float("inf"), "learning_rate", self.learning_rate, "a number above 0")
         for name in ("weight_decay", "clip_norm"):
             require(0 <= getattr(self, name) < float("inf"), name, getattr(self, name), "0 or more")
+
+    def for_examples(self, examples: int) -> Self:
+        """Return the settings with what depends on the number of examples."""
+        steps = math.ceil(max(examples, 1) / self.batch_size)  # of an epoch
+        epochs = min(max(self.least_epochs, math.ceil(MOST_STEPS / steps)), MOST_EPOCHS)
+        patience = max(self.least_patience, math.ceil(PATIENT_STEPS / steps))
+        return replace(
+            self,
+            epochs=epochs if self.epochs is None else self.epochs,
+            patience=patience if self.patience is None else self.patience,
+        )
+
+    @property
+    def most_epochs(self) -> int:
+        """The largest number of epochs, of settings that ``for_examples`` has returned."""
+        assert self.epochs is not None
+        return self.epochs
+
+    @property
+    def patient_epochs(self) -> int:
+        """How many epochs may be no better, of settings that ``for_examples`` has returned."""
+        assert self.patience is not None
+        return self.patience

@@ -1,6 +1,7 @@
 """What a person should know of labels before a model is made of them: how often each is there, and which look wrong."""
 
 import re
+import shlex
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,12 @@ _WEAK_SEPARATORS = ("/", "+", "&")
 _WHOLE = re.compile(r"-?[0-9]{1,18}")
 _NUMBER = re.compile(r"[-+]?[0-9]{1,18}([.]0+)?")
 _MISSING = frozenset({"nan", "nat", "null", "n/a", "<na>", "#n/a", "\\n", "?"})
+_NOT_YET = frozenset({"unlabeled", "unlabelled", "not labeled", "not labelled", "no label", "todo", "tbd"})
+_AS_WRITTEN = frozenset({"None", "NA"})  # by Python and R; "none" and "na" may be labels
+_BYTES = re.compile(r"""b(['"]).*\1""", re.DOTALL)
+_ALPHABETS = ("LATIN", "CYRILLIC", "GREEK")
+"""They have letters that look alike."""
+
 _FEWEST_JOINED = 2
 _FEWEST_ROWS = 10
 """Of fewer rows, nobody can tell labels from ids."""
@@ -52,7 +59,13 @@ def label_findings(counts: Mapping[str, int], rows: int, *, multi_label: bool) -
         some = ", ".join(map(repr, sorted(counts)[:_NAMED]))
         seen = f"{rows:,} rows have {len(counts):,} different labels ({some})"
         return [f"{seen}: they look like ids, or like text. Is --label-column the right one?"]
-    found = [*_near_equal(counts), *_alike_but_for_marks(counts), *_standing_for_none(counts), *_blank(counts)]
+    found = [
+        *_near_equal(counts),
+        *_alike_but_for_marks(counts),
+        *_standing_for_none(counts),
+        *_blank(counts),
+        *_mixed(counts),
+    ]
     if not multi_label:
         found += _lists(counts)
     if once := sorted(label for label, count in counts.items() if count == 1):
@@ -120,24 +133,41 @@ def _blank(counts: Mapping[str, int]) -> list[str]:
 
 
 def _standing_for_none(counts: Mapping[str, int]) -> list[str]:
-    marks = sorted(label for label in counts if label.casefold() in _MISSING)
+    marks = sorted(label for label in counts if label.casefold() in _MISSING | _NOT_YET or mended(label) in _AS_WRITTEN)
     if "-1" in counts and all(_WHOLE.fullmatch(label) for label in counts):
         others = [int(label) for label in counts if label != "-1"]
         marks += ["-1"] * (bool(others) and min(others) >= 0)
     return [
         f"the label {mark!r} ({counts[mark]:,} row{'s' * (counts[mark] != 1)}) often says that a row has no label; "
-        f"--unlabelled {mark} leaves such rows out"
+        f"--unlabelled {shlex.quote(mark) if ' ' in mark else mark} leaves such rows out"
         for mark in marks
     ]
+
+
+def _mixed(counts: Mapping[str, int]) -> list[str]:
+    """Find words of letters of several alphabets: one of them was typed on the wrong keyboard, and looks the same."""
+    found = []
+    for label in sorted(counts):
+        for word in re.findall(r"[^\W\d_]+", label):
+            alphabets = [name for name in _ALPHABETS if any(name in unicodedata.name(letter, "") for letter in word)]
+            if len(alphabets) > 1:
+                of_them = " and ".join(name.capitalize() for name in alphabets)
+                rows = f"{counts[label]:,} row{'s' * (counts[label] != 1)}"
+                found.append(f"the label {label!r} ({rows}) has letters of {of_them} in one word, which look alike")
+                break
+    more = f"; so have {len(found) - _NAMED:,} more" if len(found) > _NAMED else ""
+    return [*found[: _NAMED - 1], found[_NAMED - 1] + more] if more else found
 
 
 def _lists(counts: Mapping[str, int]) -> list[str]:
     bracketed = [label for label in counts if label.strip()[:1] + label.strip()[-1:] in {"[]", "{}", "()"}]
     if len(bracketed) > 1 or (bracketed and len(bracketed) == len(counts)):
         return [f"labels look like lists written as text ({_named(bracketed)}); store lists, each label a string of it"]
+    if all(map(_BYTES.fullmatch, counts)):
+        return [f"labels look like Python's bytes written as text ({_named(counts)}); decode them"]
     for separator in (*_SEPARATORS, *_WEAK_SEPARATORS):
         joined = [label for label in counts if separator in label]
-        if len(joined) < _FEWEST_JOINED:
+        if len(joined) < _FEWEST_JOINED and not any(_all_labels(label, separator, counts) for label in joined):
             continue
         parts = Counter(part.strip() for label in counts for part in set(label.split(separator)) if part.strip())
         some = {part.strip() for label in joined for part in label.split(separator) if parts[part.strip()] > 1}
@@ -145,6 +175,11 @@ def _lists(counts: Mapping[str, int]) -> list[str]:
             remedy = f"--label-separator {_quoted(separator)} reads them as several"
             return [f"labels look like several in one string ({_named(joined)}); {remedy}"]
     return []
+
+
+def _all_labels(joined: str, separator: str, counts: Mapping[str, int]) -> bool:
+    """Tell whether all parts of a label are labels by themselves."""
+    return all(part.strip() in counts for part in joined.split(separator))
 
 
 def _quoted(separator: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ import pyarrow as pa
 from w2vray.errors import W2vrayError
 from w2vray.text.word_ngrams import NgramCounts
 
-__all__ = ["ExampleCounts", "ExampleFile", "Part"]
+__all__ = ["ExampleCounts", "ExampleFile", "Part", "Places"]
 
 _SCHEMA = pa.schema(
     [
@@ -57,6 +57,31 @@ class Part:
 
     def __len__(self) -> int:
         return len(self.offsets_N1) - 1
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where rows are in a store: each in one of ``files``, and which row of it."""
+
+    files: npt.NDArray[np.str_]
+    file_N: npt.NDArray[np.int32]
+    row_N: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[str, npt.NDArray[np.int64]]]) -> Self:
+        """Put rows of files together."""
+        number = {file: place for place, file in enumerate(dict.fromkeys(file for file, _ in rows))}
+        return cls(
+            np.array(list(number), dtype=np.str_),
+            np.repeat(np.array([number[file] for file, _ in rows], dtype=np.int32), [len(row_N) for _, row_N in rows]),
+            np.concatenate([np.empty(0, dtype=np.int64), *(row_N for _, row_N in rows)]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.row_N)
+
+    def __getitem__(self, row: int) -> tuple[str, int]:
+        return str(self.files[self.file_N[row]]), int(self.row_N[row])
 
 
 @dataclass(frozen=True)
@@ -109,11 +134,13 @@ class ExampleFile:
         *,
         source: str = "",
         keys: npt.NDArray[np.uint64] | None = None,
+        places: "tuple[Places, Places] | None" = None,
     ) -> None:
         """Write ids and label numbers of both kinds of rows, and their n-grams; the file is there whole, or not at all.
 
-        Rows made for words that have none lie in a file beside it, and so do the ``keys`` of the texts; both are
-        written first. ``source`` is the hash of the rows that the examples were made from.
+        Rows made for words that have none lie in a file beside it, and so do the ``keys`` of the texts, and the
+        ``places`` of the rows of both kinds; these are written first. ``source`` is the hash of the rows that the
+        examples were made from.
 
         Raises:
             W2vrayError: it cannot be written.
@@ -130,6 +157,17 @@ class ExampleFile:
                     with partial.open("wb") as sink:
                         np.save(sink, array)
                     partial.replace(place)
+            if places is not None:
+                with partial.open("wb") as sink:
+                    np.savez(
+                        sink,
+                        **{
+                            f"{name}_{kind}": array
+                            for kind, of in enumerate(places)
+                            for name, array in vars(of).items()
+                        },
+                    )
+                partial.replace(self.places_path)
             with pa.OSFile(str(partial), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
                 for columns in (train, validation):
                     writer.write_batch(pa.RecordBatch.from_arrays(list(columns), schema=schema))
@@ -150,6 +188,25 @@ class ExampleFile:
     def keys_path(self) -> Path:
         """The file of the texts' keys."""
         return self.path.with_suffix(".keys.npy")
+
+    @property
+    def places_path(self) -> Path:
+        """The file of the rows' places."""
+        return self.path.with_suffix(".places.npz")
+
+    def places(self, labels: Sequence[str], *, multi_label: bool) -> "tuple[Places, Places]":
+        """Return where the rows of ``parts`` are, in the same order."""
+        with np.load(self.places_path) as stored:
+            of_rows = [
+                Places(*(stored[f"{name}_{kind}"] for name in ("files", "file_N", "row_N"))) for kind in range(2)
+            ]
+        if not multi_label:
+            known = [_with_known_label(part) for part in self._parts(labels)]
+            of_rows = [
+                places if known_N is None else Places(places.files, places.file_N[known_N], places.row_N[known_N])
+                for places, known_N in zip(of_rows, known, strict=True)
+            ]
+        return of_rows[0], of_rows[1]
 
     def keys(self) -> npt.NDArray[np.uint64]:
         """Return the keys of all texts, sorted, each once."""
@@ -173,12 +230,16 @@ class ExampleFile:
 
         Rows of a single label that is none of ``labels`` are left out.
         """
+        train, validation = self._parts(labels)
+        return (train, validation) if multi_label else (_of_known_labels(train), _of_known_labels(validation))
+
+    def _parts(self, labels: Sequence[str]) -> tuple[Part, Part]:
         reader = self._open()
         class_of = {label: index for index, label in enumerate(labels)}
         classes = np.array([class_of.get(name, -1) for name in self._stated(reader)["names"]], dtype=np.int64)
         made_MD = np.load(self.made_path, mmap_mode="r") if self.made_path.is_file() else None
         train, validation = (_part(reader.get_batch(index), classes, made_MD) for index in range(2))
-        return (train, validation) if multi_label else (_of_known_labels(train), _of_known_labels(validation))
+        return train, validation
 
     def _open(self) -> Any:
         return pa.ipc.open_file(pa.memory_map(os.fspath(self.path)))
@@ -204,12 +265,18 @@ def _part(batch: pa.RecordBatch, classes: npt.NDArray[np.int64], made_MD: npt.ND
     )
 
 
+def _with_known_label(part: Part) -> npt.NDArray[np.bool_] | None:
+    """Tell which rows have a label that is known; None where all have one."""
+    if (part.classes >= 0).all():
+        return None
+    known_N: npt.NDArray[np.bool_] = part.classes[part.labels_Y[part.label_offsets_N1[:-1]]] >= 0
+    return None if known_N.all() else known_N
+
+
 def _of_known_labels(part: Part) -> Part:
     """Leave out rows whose label is unknown; where there are none, nothing is copied."""
-    if (part.classes >= 0).all():
-        return part
-    known_N = part.classes[part.labels_Y[part.label_offsets_N1[:-1]]] >= 0
-    if known_N.all():
+    known_N = _with_known_label(part)
+    if known_N is None:
         return part
     lengths_N = np.diff(part.offsets_N1)
     return Part(

@@ -57,6 +57,7 @@ class Examples:
     classes: int
     multi_label: bool = False
     numbering: Numbering | None = None
+    chosen_N: npt.NDArray[np.int64] | None = None  # numbers of those that there are, where it is not all of the parts
 
     @classmethod
     def of(
@@ -73,7 +74,11 @@ class Examples:
         return np.cumsum([0, *map(len, self.parts)])
 
     def __len__(self) -> int:
-        return int(self.part_starts[-1])
+        return int(self.part_starts[-1]) if self.chosen_N is None else len(self.chosen_N)
+
+    def chosen(self, rows_N: npt.NDArray[np.int64]) -> "Examples":
+        """Return some of the examples, in this order; nothing is copied."""
+        return replace(self, chosen_N=rows_N if self.chosen_N is None else self.chosen_N[rows_N])
 
     def lengths(self, rows_B: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return how many ids each of these examples has."""
@@ -146,6 +151,8 @@ class Examples:
         self, rows_B: npt.NDArray[np.int64]
     ) -> Iterable[tuple[Part, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
         """Yield each part that is asked of, where in the batch its examples stand, and their numbers in the part."""
+        if self.chosen_N is not None:
+            rows_B = self.chosen_N[rows_B]
         if len(self.parts) == 1:
             yield self.parts[0], np.arange(len(rows_B)), rows_B
             return

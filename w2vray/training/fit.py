@@ -18,6 +18,7 @@ from w2vray.models.kinds import Kind, ModelSettings, kind_of
 from w2vray.models.word_vectors import WordVectors
 from w2vray.settings.logistic import LogisticSettings
 from w2vray.settings.steps import StepSettings
+from w2vray.training.cross_validation import cross_validate
 from w2vray.training.epochs import ALONE, Workers
 from w2vray.training.examples import NO_EXAMPLES, Examples, Numbering, joined
 from w2vray.training.folds import ByFolds, fit_by_folds
@@ -70,6 +71,7 @@ class Task:
     oov: str = "skip"
     tune_vectors: bool = False  # the words of the examples get vectors of the model's own, started from the table's
     wide: WideTask | None = None
+    by_folds: bool = False  # the best number of epochs is found by folds of all examples, which are few
     refit: bool = False
     calibrate: bool = False
     keep_held_out: bool = False  # the answers to rows that were not learnt from, for thresholds
@@ -106,7 +108,9 @@ def fit(
         report: called after each epoch.
         folder: for a temporary file, where means take much memory.
     """
-    words = _Words.of(task, table_VD, joined(train, validation) if task.refit else train)
+    if isinstance(task.model, StepSettings):
+        task = replace(task, model=task.model.for_examples(len(train)))
+    words = _Words.of(task, table_VD, joined(train, validation) if task.refit or task.by_folds else train)
     train, validation = (replace(examples, numbering=words.numbering) for examples in (train, validation))
     torch.manual_seed(task.seed)  # the same first weights on every worker
     if isinstance(task.model, LogisticSettings):
@@ -139,20 +143,44 @@ class _Steps:
         settings = self.task.model
         assert isinstance(settings, StepSettings), "what is imported is not trained"
         if SEARCH not in self.start:
-            searching = self._training(settings)
-            for line in searching.run(self.train, self.validation):
-                self.report(line, searching.state_dict())
-            searched = searching.state_dict()
-            parts = self._parts(searched[BEST])
-            if parts is not None:
-                searched = {**searched, _WEIGHTS: parts.weights, TEMPERATURES: []}
-                if self.task.keep_held_out and parts.held_out is not None:
-                    searched[HELD_OUT] = parts.held_out.as_state()
-            if not self.task.refit:
-                return self._last(searched, parts)
+            if self.task.by_folds and "weights" not in self.start:
+                searched = self._searched_by_folds(settings)
+            else:
+                searching = self._training(settings)
+                for line in searching.run(self.train, self.validation):
+                    self.report(line, searching.state_dict())
+                searched = searching.state_dict()
+                parts = self._parts(searched[BEST])
+                searched = {**searched, **self._of_parts(parts)}
+                if not self.task.refit:
+                    return self._last(searched, parts)
             self.start = {SEARCH: searched[CURVE], **{name: searched[name] for name in _OF_FIRST if name in searched}}
             torch.manual_seed(self.task.seed)
         return self._again(settings)
+
+    def _searched_by_folds(self, settings: StepSettings) -> dict[str, Any]:
+        """Find the best number of epochs, and what tells probabilities, by folds of all examples."""
+        task = self.task
+        every = joined(self.train, self.validation)
+        found = cross_validate(self._training, settings, every, task.objective, self.workers)
+        searched: dict[str, Any] = {CURVE: [line.as_dict() for line in found.curve], TEMPERATURES: []}
+        if task.wide is not None:
+            parts = TwoParts.of(task.wide, every, task.objective, self.workers)
+            parts = parts.weighed_by_folds(every, task.objective, _all_count(found.said, every), few=True)
+            return searched | self._of_parts(parts)
+        if task.calibrate:
+            searched[TEMPERATURES] = list(found.temperatures())
+        if task.keep_held_out:
+            searched[HELD_OUT] = found.answers().as_state()
+        return searched
+
+    def _of_parts(self, parts: TwoParts | None) -> dict[str, Any]:
+        """Return what a state keeps of two parts beside the wide one itself."""
+        if parts is None:
+            return {}
+        held_out = parts.held_out if self.task.keep_held_out else None
+        told = {} if held_out is None else {HELD_OUT: held_out.as_state()}
+        return {_WEIGHTS: parts.weights, TEMPERATURES: [], **told}
 
     def _again(self, settings: StepSettings) -> Mapping[str, Any]:
         """Fit a second time, for the best number of epochs, to all examples."""
@@ -209,11 +237,13 @@ class _Steps:
         classifier.load_state_dict(best)
         logits: Logits = []
         validate(classifier, self.validation, task.objective, self.workers, logits)
-        said = [
-            (*answers, torch.ones(1 if self.validation.multi_label else len(answers[0]), dtype=torch.bool))
-            for answers in logits
-        ]
-        return parts.weighed_by(self.validation, task.wide, said)
+        return parts.weighed_by(self.validation, task.wide, _all_count(logits, self.validation))
+
+
+def _all_count(logits: Logits, examples: Examples) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Return what was said of examples, with the word that all of it counts."""
+    several = examples.multi_label
+    return [(*answers, torch.ones(1 if several else len(answers[0]), dtype=torch.bool)) for answers in logits]
 
 
 @dataclass(frozen=True)

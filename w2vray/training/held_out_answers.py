@@ -21,10 +21,14 @@ MOST_NUMBERS = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class HeldOutAnswers:
-    """Logits_NC of rows, and what is true of them: labels_N, or ones and zeros labels_NC where they may be several."""
+    """Logits_NC of rows, and what is true of them: labels_N, or ones and zeros labels_NC where they may be several.
+
+    ``numbers_N`` are the numbers of the rows among all examples; None where they have none.
+    """
 
     logits_NC: npt.NDArray[np.float32]
     labels: npt.NDArray[np.integer[Any]]
+    numbers_N: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.logits_NC)
@@ -36,16 +40,19 @@ class HeldOutAnswers:
 
     def take(self, rows_N: npt.NDArray[Any]) -> "HeldOutAnswers":
         """Return some of the rows: their places, or whether each is wanted."""
-        return HeldOutAnswers(self.logits_NC[rows_N], self.labels[rows_N])
+        numbers_N = None if self.numbers_N is None else self.numbers_N[rows_N]
+        return HeldOutAnswers(self.logits_NC[rows_N], self.labels[rows_N], numbers_N)
 
     def as_state(self) -> dict[str, Tensor]:
         """Return the answers as a checkpoint can hold them."""
-        return {"logits": torch.from_numpy(self.logits_NC), "labels": torch.from_numpy(self.labels)}
+        numbers = {} if self.numbers_N is None else {"numbers": torch.from_numpy(self.numbers_N)}
+        return {"logits": torch.from_numpy(self.logits_NC), "labels": torch.from_numpy(self.labels), **numbers}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor]) -> Self:
         """Rebuild what ``as_state`` gave."""
-        return cls(state["logits"].numpy(), state["labels"].numpy())
+        numbers = state.get("numbers")
+        return cls(state["logits"].numpy(), state["labels"].numpy(), None if numbers is None else numbers.numpy())
 
 
 def gathered(
@@ -73,6 +80,11 @@ def gathered(
         columns = [logits_BC, labels if several else labels[:, None], torch.ones(len(rows_B), 1)]
         table[rows_B[taken] // every] = torch.cat([column[taken].double() for column in columns], dim=1)
     table = sum_over_workers(table)
-    table = table[table[:, -1] > 0]
+    there_N = torch.nonzero(table[:, -1] > 0)[:, 0]
+    table = table[there_N]
     labels = table[:, classes:-1].long()
-    return HeldOutAnswers(table[:, :classes].float().numpy(), (labels if several else labels[:, 0]).numpy())
+    return HeldOutAnswers(
+        table[:, :classes].float().numpy(),
+        (labels if several else labels[:, 0]).numpy(),
+        (there_N * every).numpy(),
+    )

@@ -177,10 +177,10 @@ class Training:
     @property
     def finished(self) -> bool:
         """Whether all epochs are done, or the best one is ``patience`` epochs back."""
-        if len(self.curve) >= self.settings.epochs:
+        if len(self.curve) >= self.settings.most_epochs:
             return True
         losses = self._losses
-        return bool(losses) and len(losses) - 1 - int(np.argmin(losses)) >= self.settings.patience
+        return bool(losses) and len(losses) - 1 - int(np.argmin(losses)) >= self.settings.patient_epochs
 
     def _epoch(self, train: Examples, epoch: int) -> tuple[float, int]:
         """Take the steps of an epoch; return the mean loss, and how many examples the workers have taken."""

@@ -55,13 +55,22 @@ class TwoParts:
             told.append((numbers_B, _with_vector(validation, rows_B, main_BC), wide_BC, labels, kept))
         return self._weighed(told, len(validation), multi_label=validation.multi_label)
 
-    def weighed_by_folds(self, train: Examples, objective: Objective, said: Iterable[Said]) -> "TwoParts":
-        """Fit the weights to the examples; ``said`` is of this worker's share, out of fold."""
+    def weighed_by_folds(
+        self, train: Examples, objective: Objective, said: Iterable[Said], *, few: bool = False
+    ) -> "TwoParts":
+        """Fit the weights to the examples; ``said`` is out of fold.
+
+        It is of this worker's share; where the examples are ``few``, of any of them.
+        """
         workers = self.rows.workers
         wide_NC = out_of_fold(self.rows, train.classes, objective)
+        if few:
+            all_NC = torch.zeros(len(train), train.classes)
+            all_NC[workers.rank :: workers.count] = wide_NC
+            wide_NC = workers.sum(all_NC)
         told = []
         for numbers_B, main_BC, labels, kept in said:
-            own_B = (numbers_B - workers.rank) // workers.count
+            own_B = numbers_B if few else (numbers_B - workers.rank) // workers.count
             told.append((numbers_B, _with_vector(train, numbers_B.numpy(), main_BC), wide_NC[own_B], labels, kept))
         return self._weighed(told, len(train), multi_label=train.multi_label)
 

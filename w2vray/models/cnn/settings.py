@@ -1,9 +1,10 @@
 """Settings of ``cnn``."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from w2vray.settings.fields import documented, require
-from w2vray.settings.steps import StepSettings, is_whole
+from w2vray.settings.steps import StepSettings, epochs_help, is_whole, patience_help
 
 __all__ = ["CnnSettings"]
 
@@ -17,8 +18,10 @@ class CnnSettings(StepSettings):
     )
     filters: int = documented("filters of each width.", 100)
     # on few validation rows the loss goes up and down for longer than the recurrent models' does
-    epochs: int = documented("largest number of passes over the examples.", 60)
-    patience: int = documented("stop after this many epochs without a better validation loss.", 8)
+    least_epochs: ClassVar[int] = 60
+    least_patience: ClassVar[int] = 8
+    epochs: int | None = documented(epochs_help(60), None)
+    patience: int | None = documented(patience_help(8), None)
     weight_decay: float = documented("decoupled weight decay (AdamW).", 0.1)
 
     def __post_init__(self) -> None:

@@ -1,0 +1,5 @@
+"""Fixtures of the tests of trainings."""
+
+from tests.fixtures.steps import cnn
+
+__all__ = ["cnn"]

@@ -1,0 +1,59 @@
+"""What a training tells a person beside its numbers: rows that are few, and a cap that has ended it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from w2vray.models.kinds import ModelSettings
+from w2vray.settings.steps import StepSettings
+from w2vray.training.calibration import FOLDS
+from w2vray.training.cross_validation import FEW_ROWS
+from w2vray.training.example_files import ExampleCounts
+from w2vray.training.fit import CONVERGED, CURVE, SEARCH, WIDE
+from w2vray.training.settings import TrainSettings
+
+__all__ = ["are_few", "not_at_its_best", "rare_labels", "told_of_few"]
+
+_RARE = 10
+
+
+def are_few(settings: TrainSettings, model: ModelSettings, counts: ExampleCounts) -> bool:
+    """Tell whether the rows are too few to keep some apart, and nobody has said which to keep."""
+    said = settings.validation or settings.validation_fraction is not None
+    return isinstance(model, StepSettings) and not said and counts.train + counts.validation < FEW_ROWS
+
+
+def told_of_few(counts: ExampleCounts, *, few: bool) -> list[str]:
+    """Say that no rows are kept apart."""
+    told = (
+        f"{counts.train + counts.validation:,} rows are too few to keep some apart: the best number of epochs is found "
+        f"by {FOLDS} folds, then the model learns from all of them"
+    )
+    return [told] * few
+
+
+def not_at_its_best(settings: TrainSettings, model: ModelSettings, state: Mapping[str, Any]) -> list[str]:
+    """Say where a cap has ended a training that might have become better."""
+    told = []
+    if not state.get(CONVERGED, True):
+        told.append(f"{settings.model} has not reached its optimum; raise --iterations")
+    if not state.get(WIDE, {}).get(CONVERGED, True):
+        told.append("the weights of the n-grams have not reached their optimum, and are used as they are")
+    curve = state.get(SEARCH, state[CURVE])
+    losses = [line["validation_loss"] for line in curve if line["validation_loss"] is not None]
+    if isinstance(model, StepSettings) and len(losses) == model.most_epochs > model.patient_epochs:
+        since = len(losses) - 1 - losses.index(min(losses))
+        if since < model.patient_epochs:
+            told.append(
+                f"epoch {len(losses)} was the last that --epochs allows, and the validation loss was best {since} "
+                "before it: with more epochs the model may become better"
+            )
+    return told
+
+
+def rare_labels(label_counts: Mapping[str, int]) -> list[str]:
+    """Say which labels have too few rows to be learnt well."""
+    rare = [label for label, count in label_counts.items() if 1 < count < _RARE]
+    if not rare:
+        return []
+    named = ", ".join(map(repr, rare[:5])) + (f" and {len(rare) - 5:,} more" if len(rare) > 5 else "")
+    return [f"fewer than {_RARE} rows: {named}. What a model learns of so few is little better than a guess"]
