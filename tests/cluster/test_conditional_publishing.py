@@ -65,7 +65,7 @@ def heeds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def record_of(unit: str, machine: str) -> UnitRecord:
-    counts = {"rows_read": 1, "rows_in": 1, "rows_scored": 1, "rows_rejected": 0, "rows_abstained": 0}
+    counts: dict[str, Any] = {"rows_read": 1, "rows_in": 1, "rows_scored": 1, "rows_rejected": 0, "rows_abstained": 0}
     return UnitRecord(unit=unit, **counts, rows_truncated=0, run="f", profile={"machine": machine})
 
 
