@@ -26,6 +26,7 @@ settings.register_profile("w2vray", deadline=None, max_examples=50)  # the first
 settings.load_profile("w2vray")
 
 pytest_plugins = [
+    "tests.fixtures.buckets",
     "tests.fixtures.fasttext_models",
     "tests.fixtures.rays",
     "tests.fixtures.real",

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
-from moto.server import ThreadedMotoServer
-from pyarrow import fs
 from pyiceberg.catalog.sql import SqlCatalog
 
+from tests.fixtures.buckets import SECRET, Bucket
 from w2vray.cluster.score import ScoreSummary, score, write_report
 from w2vray.errors import CorpusError, RunError
 from w2vray.run import leases
@@ -34,59 +33,6 @@ pytestmark = pytest.mark.usefixtures("in_process")
 
 MakeStore = Callable[..., Path]
 MakeModel = Callable[..., Path]
-
-KEY, SECRET = "the-user", "s3cr3t"
-
-
-class Bucket:
-    """A bucket of the server: ``place`` makes URIs, ``files`` is the filesystem to look into it by."""
-
-    def __init__(self, port: int, name: str) -> None:
-        self.port, self.name = port, name
-        self.files = fs.S3FileSystem(
-            endpoint_override=f"127.0.0.1:{port}",
-            scheme="http",
-            region="us-east-1",
-            allow_bucket_creation=True,
-        )
-        self.files.create_dir(name)
-
-    def place(self, path: str, *, secret: bool = False) -> str:
-        user = f"{KEY}:{SECRET}@" if secret else ""
-        return f"s3://{user}{self.name}/{path}?endpoint_override=127.0.0.1:{self.port}&scheme=http&region=us-east-1"
-
-    def upload(self, folder: Path, path: str) -> None:
-        fs.copy_files(str(folder), f"{self.name}/{path}", destination_filesystem=self.files)
-
-    def content(self, path: str) -> dict[str, bytes]:
-        """All objects under a path."""
-        base = f"{self.name}/{path}"
-        selector = fs.FileSelector(base, recursive=True, allow_not_found=True)
-        found = [info for info in self.files.get_file_info(selector) if info.type == fs.FileType.File]
-        return {info.path.removeprefix(base + "/"): self.files.open_input_file(info.path).read() for info in found}
-
-    def write(self, path: str, data: bytes) -> None:
-        with self.files.open_output_stream(f"{self.name}/{path}", compression=None) as stream:
-            stream.write(data)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[int]:
-    """The port of an S3 server on the loopback."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", KEY)
-        patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-        running.start()
-        yield running.get_host_and_port()[1]
-        running.stop()
-
-
-@pytest.fixture
-def bucket(server: int, request: pytest.FixtureRequest) -> Bucket:
-    """A bucket of the test's own."""
-    return Bucket(server, f"bucket-{abs(hash(request.node.name)):x}"[:40])
 
 
 @pytest.fixture

@@ -174,6 +174,8 @@ def score(
         work = _Work(settings, still_ours, progress, note)
         with run.drafting() as drafts:
             ours = RunDirectory(absolute(settings.output), drafts)
+            if (weaker := ours.publishing_by_a_look()) is not None:
+                note(weaker)
             stage("planning")
             plan = _plan(ours, request, corpus, work)
             if planned is not None and (other := planned.of_another_store(plan.units)):

@@ -29,6 +29,7 @@ from w2vray.schema import MANIFEST_SCHEMA, FileReason
 from w2vray.standing import instead
 from w2vray.store.corpus import SourceFile
 from w2vray.store.failures import Failure
+from w2vray.store.places import shown
 from w2vray.store.units import Unit, plan_from_table, plan_table
 
 __all__ = ["RunDirectory"]
@@ -322,6 +323,17 @@ class RunDirectory(WholeFiles):
                 part.name, f"was written by another worker, and differs from this worker's answer: {difference}"
             )
         return winner
+
+    def publishing_by_a_look(self) -> str | None:
+        """Tell, of S3 and what has its interface, that parts are looked for and then copied, and why.
+
+        None where a part is copied on the condition that there is none, and of all other filesystems and stores.
+        """
+        why = self.no_condition_because() if self.may_have_condition else None
+        return why and (
+            f"{shown(self.name)}: `score` looks whether a part is there, then publishes it, and cannot do both in one "
+            f"step: {why}. If two workers finish a unit at the same moment, the later part stays; it is whole, too"
+        )
 
     def _publish(self, draft: Draft, folder: str, name: str) -> bool:
         assert self._drafts is not None

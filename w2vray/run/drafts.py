@@ -9,12 +9,16 @@ that step finds nothing to publish:
     driver                                                  ^ closes the folder
 
 So nothing has to be asked of a store but that what is removed is gone, and that a listing shows what was written.
+
+A link replaces nothing, and neither does a copy on the condition that its target is not there yet. Elsewhere it is
+looked for just before. To put a part on that condition, without a draft, would not do: nobody could take it away.
 """
 
 import errno
 import os
 import uuid
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +30,9 @@ __all__ = ["Draft", "Drafts", "close_all_drafts"]
 _FOLDER, _ATTEMPTS = "drafts-", "attempts-"
 _OPEN = "open"
 """A file that says that a folder of drafts is open, where a store has no folders, or makes them by itself."""
+
+_REPLACES_NOTHING = b"copies on a condition\n"
+"""What the file says where the store makes such copies: whoever publishes from here makes no others."""
 
 _CLOSED = ".closed"
 _PACE = 32 << 20
@@ -108,7 +115,8 @@ class Drafts:
             except OSError as error:
                 raise RunError(f"{files.name} cannot be written ({error})") from error
         else:
-            files.put(b"", TEMPORARY, drafts.name, _OPEN)
+            conditional = files.may_have_condition and files.no_condition_because() is None
+            files.put(_REPLACES_NOTHING if conditional else b"", TEMPORARY, drafts.name, _OPEN)
         return drafts
 
     def new(self, name: str) -> Draft:
@@ -139,9 +147,12 @@ class Drafts:
         if self._files.is_local:
             return self._publish_here(draft, target, replace=replace)
         self.require_open()
-        if not replace and self._files.exists(*parts):
+        conditional = not replace and self._conditional
+        if not replace and not conditional and self._files.exists(*parts):
             return False
         try:
+            if conditional:
+                return self._copy_where_none(draft, target)
             self._give_name(draft, target)
         except OSError:
             self.require_open()
@@ -171,13 +182,35 @@ class Drafts:
             self._files.store.create_dir(target.rpartition("/")[0])
             self._files.store.move(draft.path, target)
             return
+        self._require_size(draft)
+        self._files.store.copy_file(draft.path, target)
+        draft.discard()
+
+    @cached_property
+    def _conditional(self) -> bool:
+        """Whether the store makes copies that replace nothing: who opened the folder has found out."""
+        files = self._files
+        return files.may_have_condition and files.read(TEMPORARY, self.name, _OPEN) == _REPLACES_NOTHING
+
+    def _copy_where_none(self, draft: Draft, target: str) -> bool:
+        self._require_size(draft)
+        try:
+            copies = self._files.conditional_copies
+        except RunError as error:
+            raise RunError(
+                f"{self._files.name}: {error} here, and it is where `score` was called; install it on all machines"
+            ) from error
+        copied = copies.copy(draft.path, target)
+        if copied:
+            draft.discard()
+        return copied
+
+    def _require_size(self, draft: Draft) -> None:
         if draft.size > _LARGEST_COPY:
             raise RunError(
                 f"{self._files.name}: a part has {draft.size:,} bytes, and object stores copy {_LARGEST_COPY:,} at "
                 "once; keep fewer columns, or write the store in smaller row groups"
             )
-        self._files.store.copy_file(draft.path, target)
-        draft.discard()
 
     def require_open(self) -> None:
         """Raise a RunError where the folder was closed."""

@@ -8,11 +8,13 @@ must not publish any more, are drafts first: ``drafts.py``.
 import os
 import uuid
 from contextlib import suppress
+from functools import cached_property
 
 import pyarrow as pa
 from pyarrow import fs
 
 from w2vray.errors import RunError
+from w2vray.store.conditional import ConditionalCopies, no_condition_because
 from w2vray.store.places import open_store, without_secrets
 
 __all__ = ["TEMPORARY", "WholeFiles", "flush_folder"]
@@ -26,6 +28,7 @@ class WholeFiles:
 
     def __init__(self, place: str) -> None:
         self.name = without_secrets(place)
+        self._place = place
         self.store, self.base = open_store(place)
         self.is_local = isinstance(self.store, fs.LocalFileSystem)
         self.is_object_store = self.store.type_name in _OBJECT_STORES
@@ -91,6 +94,24 @@ class WholeFiles:
         size = self.store.get_file_info(target).size
         if size != len(data):
             raise OSError(f"{size} bytes have arrived, of {len(data)}")
+
+    @property
+    def may_have_condition(self) -> bool:
+        """Tell whether this is a store whose copies may have a condition: S3, or one with its interface."""
+        return bool(self.store.type_name == "s3")
+
+    def no_condition_because(self) -> str | None:
+        """Say why copies here cannot have the condition that there is no target yet, None where they can."""
+        return no_condition_because(self._place, self.store.region, self.path(TEMPORARY))
+
+    @cached_property
+    def conditional_copies(self) -> ConditionalCopies:
+        """Copies that replace nothing.
+
+        Raises:
+            RunError: this machine lacks what they need.
+        """
+        return ConditionalCopies(self._place, self.store.region)
 
     def remove(self, *parts: str) -> None:
         """Remove a file, where it is there.

@@ -15,7 +15,7 @@ from w2vray.artefacts import no_path_because
 from w2vray.errors import CorpusError
 from w2vray.store.opening import first_line
 
-__all__ = ["absolute", "is_uri", "open_store", "require_utf8", "shown", "without_secrets"]
+__all__ = ["absolute", "is_uri", "legal", "open_store", "require_utf8", "shown", "without_secrets"]
 
 
 def is_uri(place: str) -> bool:
@@ -66,7 +66,7 @@ def open_store(place: str) -> tuple[fs.FileSystem, str]:
     if not is_uri(place):
         return fs.LocalFileSystem(), absolute(place)
     try:
-        filesystem, path = fs.FileSystem.from_uri(_legal(place))
+        filesystem, path = fs.FileSystem.from_uri(legal(place))
     except ImportError as error:
         needed = _PACKAGES.get(_scheme(place), "fsspec")
         raise CorpusError(
@@ -74,7 +74,7 @@ def open_store(place: str) -> tuple[fs.FileSystem, str]:
             f"`pip install {needed}`"
         ) from error
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).replace(_legal(place), without_secrets(place))  # Arrow quotes the URI as it is
+        reason = str(error).replace(legal(place), without_secrets(place))  # Arrow quotes the URI as it is
         if "Unrecognized filesystem" in reason:
             hint = _INSTEAD.get(_scheme(place), f"it can read {_SCHEMES}")
             raise CorpusError(
@@ -83,7 +83,7 @@ def open_store(place: str) -> tuple[fs.FileSystem, str]:
         hint = _QUERY_HINT if "query parameter" in reason else ""
         raise CorpusError(f"{without_secrets(place)} cannot be opened ({first_line(reason)}){hint}") from None
     if _scheme(place) in _WAITED_FOR and path:
-        parts = urlsplit(_legal(place))
+        parts = urlsplit(legal(place))
         _require_answer(f"{parts.scheme}://{parts.netloc}", parts.query)
     if not path:
         raise CorpusError(f"{filesystem.type_name}:// names no place there; give a bucket or a folder")
@@ -133,7 +133,7 @@ def _scheme(uri: str) -> str:
     return uri.partition("://")[0].lower()
 
 
-def _legal(uri: str) -> str:
+def legal(uri: str) -> str:
     """Percent-encode what may not stand in a URI: spaces, brackets, a percent sign that encodes nothing."""
     place, mark, query = uri.partition("?")
     place = _scheme(place) + place[len(_scheme(place)) :]  # in small letters, for Arrow
