@@ -71,6 +71,8 @@ def test_trainings_runs_and_proofs_show_what_they_came_to() -> None:
     numbers: dict[str, Any] = {"tokens": 0, "tokens_found": 0, "coverage": 0.5, "warnings": ["few words"]}
     trained = TrainSummary(
         model="m",
+        model_kind="cnn",
+        tried=[],
         labels=("a", "b"),
         rows=1200,
         rows_validation=0,

@@ -93,7 +93,7 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
     marked = said(summary.rows_unlabelled)
     unlabelled, unusable = counted(summary.rows_without_label, "row"), summary.rows_without_evidence
     lines = [
-        f"{summary.model}: {settings.model}, {len(summary.labels)} classes, {rows}",
+        f"{summary.model}: {summary.model_kind}, {len(summary.labels)} classes, {rows}",
         f"left out: {unlabelled} without a label{marked}, {unusable:,} without a known word or a readable text",
     ]
     tell_damaged(output, summary.rows_damaged)
@@ -111,7 +111,7 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
         found = summary.ngrams
         lines.append(
             f"n-grams of up to {counted(found.longest, 'word')}: {found.kept:,} buckets of {found.buckets:,} seen; "
-            f"their logits times {found.wide:.3g} are added to those of {settings.model} times {found.main:.3g}"
+            f"their logits times {found.wide:.3g} are added to those of {summary.model_kind} times {found.main:.3g}"
         )
     if summary.test is not None:
         lines.append(_on_test(summary.test))

@@ -16,7 +16,7 @@ from w2vray.scoring.calibration_error import CalibrationError
 from w2vray.training.calibration import FOLDS, fit_temperatures
 from w2vray.training.held_out_answers import HeldOutAnswers
 
-__all__ = ["Refitted", "answers_alone", "probabilities_of", "refitted", "temperatures_suit"]
+__all__ = ["Refitted", "answers_alone", "held_out_loss", "probabilities_of", "refitted", "temperatures_suit"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def refitted(said: RowsSaid, config: ModelConfig) -> Refitted:
         of_fold_N = fold_N == fold
         for name, temperatures in (("before", before), ("after", _fit(answers.take(~of_fold_N), before, classes))):
             probabilities[name][of_fold_N] = probabilities_of(answers.take(of_fold_N), temperatures, alone=alone)
-    losses = {name: _loss(of_rows, answers) for name, of_rows in probabilities.items()}
+    losses = {name: held_out_loss(of_rows, answers) for name, of_rows in probabilities.items()}
     errors = {name: _error(of_rows, answers) for name, of_rows in probabilities.items()}
     changed = losses["after"] < losses["before"]
     return Refitted(
@@ -95,7 +95,7 @@ def probabilities_of(
     return plain_answer(logits_NC, np.ones(len(answers), dtype=np.bool_), alone)[0]
 
 
-def _loss(probabilities_NC: npt.NDArray[np.float32], answers: HeldOutAnswers) -> float:
+def held_out_loss(probabilities_NC: npt.NDArray[np.float32], answers: HeldOutAnswers) -> float:
     """Return the mean cross-entropy of the rows whose label is known."""
     least, exact_NC = 1e-12, probabilities_NC.astype(np.float64)
     if answers.multi_label:

@@ -8,7 +8,7 @@ from typing import Any
 from w2vray.artefacts import read_json
 from w2vray.errors import BundleError, ConfigError, CorpusError
 from w2vray.models.directory import VECTORS, ModelConfig
-from w2vray.models.kinds import settings_class
+from w2vray.models.kinds import AUTO, DEFAULT, settings_class
 from w2vray.training.settings import TrainSettings
 
 __all__ = ["READ", "Origin", "repeated"]
@@ -94,7 +94,9 @@ def repeated(path: str | Path, given: Mapping[str, Any]) -> tuple[TrainSettings,
         # as the options came to be, and not only those that were typed: a default may be another by now
         options = asdict(config.settings) if given.get("model", config.model) == config.model else {}
         plain = TrainSettings(**{**values, **given, "model_settings": {}})
-        own = {item.name for item in fields(settings_class(plain.model, tuned=plain.tune_vectors))}
+        options = {} if plain.model == AUTO else options  # it chooses anew, among the defaults
+        kind = DEFAULT if plain.model == AUTO else plain.model
+        own = {item.name for item in fields(settings_class(kind, tuned=plain.tune_vectors))}
         kept = {name: value for name, value in options.items() if name in own}
         settings = replace(plain, model_settings={**kept, **given.get("model_settings", {})})
         first = TrainSettings(**values)

@@ -61,7 +61,7 @@ def suspects_of(
     fewest = 1 if by_validation else FOLDS
     sure_N = _sure(probabilities_NC, answers, [learnt.get(label, 0) >= fewest for label in config.labels])
     chosen = [row for row in np.argsort(-sure_N, kind="stable")[:_MOST].tolist() if sure_N[row] >= _SURE]
-    kinds = [1] if by_validation else [0, 1] if in_epochs else [0]
+    kinds = [1] if by_validation else [0, 1] if by_folds else [0]
     places = _places(answers.numbers_N[chosen].tolist(), config, files, kinds)
     rows = [
         {

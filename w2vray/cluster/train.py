@@ -2,27 +2,22 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
+from w2vray.cluster.choosing import Candidate, Trial, chosen
 from w2vray.cluster.held_out import measure_held_out, told_of_test
 from w2vray.cluster.measured_rows import MeasuredRows, rows_schema
 from w2vray.cluster.repeating import Origin
-from w2vray.cluster.runtime import connected, share
+from w2vray.cluster.runtime import connected
 from w2vray.cluster.suspects import suspects_of
-from w2vray.cluster.train_examples import examples_of, reading_jobs, texts_for_test
-from w2vray.cluster.train_labels import (
-    counts_of_labels,
-    findings_of_labels,
-    left_out_of_validation,
-    not_learnt,
-    require_usable,
-    unknown_labels,
-)
-from w2vray.cluster.train_notes import are_few, not_at_its_best, rare_labels, told_of_few
+from w2vray.cluster.train_labels import not_learnt
+from w2vray.cluster.train_notes import not_at_its_best
+from w2vray.cluster.train_rows import read_rows
 from w2vray.cluster.train_summary import TrainSummary
 from w2vray.cluster.train_worker import WorkerConfig
 from w2vray.cluster.trained_model import (
@@ -32,35 +27,34 @@ from w2vray.cluster.trained_model import (
     model_config,
     ngram_summary,
     thresholds_of,
-    with_wide_part,
+    with_weights,
 )
 from w2vray.cluster.trained_page import write_model_page
 from w2vray.cluster.trainer import Progress, require_workers, run_trainer
 from w2vray.cluster.waiting import Note
 from w2vray.errors import BundleError, ConfigError, CorpusError, UnusableInputError
 from w2vray.models.directory import Bundle, save_bundle
-from w2vray.models.kinds import ModelSettings, model_settings, settled
+from w2vray.models.kinds import AUTO, DEFAULT, ModelSettings, model_settings, settled
 from w2vray.run.leases import only_writer
 from w2vray.run.wholefiles import WholeFiles
 from w2vray.settings.steps import StepSettings
 from w2vray.stages import detail, stage
 from w2vray.store.corpus import shared_files
 from w2vray.store.description import ReadAs
-from w2vray.store.filters import parse_where
-from w2vray.store.label_findings import listed_labels
 from w2vray.store.labelled import Labelled, labelled_units
-from w2vray.store.labels import label_order
-from w2vray.store.sampling import sample_texts
 from w2vray.text.keys import TextSample
 from w2vray.training.example_files import ExampleCounts, ExampleFile
-from w2vray.training.fit import BEST, CONVERGED, CURVE, HELD_OUT, SEARCH, TEMPERATURES, WIDE, Task
+from w2vray.training.fit import CONVERGED, CURVE, HELD_OUT, SEARCH, TEMPERATURES, Task
 from w2vray.training.objectives import label_weights, objective
 from w2vray.training.settings import TrainSettings
 from w2vray.training.wide import WideTask
 from w2vray.vectors import Vectors
-from w2vray.vectors.comparing import coverage_warnings, share_found
+from w2vray.vectors.comparing import share_found
 
 __all__ = ["TrainSummary", "train"]
+
+NGRAMS_OF_AUTO = 2
+"""Words of the longest runs that ``--model auto`` reads, where nobody says another number."""
 
 
 def train(
@@ -84,7 +78,9 @@ def train(
     Raises:
         UnusableInputError: the arguments, the labelled store, the vectors or the output cannot be used.
     """
-    model = model_settings(settings.model, dict(settings.model_settings), tuned=settings.tune_vectors)
+    if settings.model == AUTO and settings.ngrams is None:
+        settings = replace(settings, ngrams=NGRAMS_OF_AUTO)
+    model = _own_settings(settings if settings.model != AUTO else replace(settings, model=DEFAULT, time_limit=None))
     if isinstance(model, StepSettings) and model.refit and settings.validation:
         raise ConfigError(
             "--refit trains again with the rows of LABELLED that were kept for validation, and with --validation "
@@ -164,95 +160,83 @@ def _train(
     note: Note,
 ) -> TrainSummary:
     output, name = Path(settings.output).absolute(), fingerprint_of(settings, stores, vectors)
+    multi_label = stores[0].multi_label
     with connected(address):
         require_workers(settings)
-        shared = share(vectors)
-        stage("reading the labelled rows")
-        test_texts = texts_for_test(settings, stores[0], shared, note)
-        jobs = reading_jobs(settings, model, stores, shared, test_texts)
-        files, counts, sources = examples_of(
-            settings, stores, jobs, shared, storage, test_texts=test_texts, note=note, progress=progress
-        )
+        read = read_rows(settings, model, stores, vectors, storage, progress=progress, note=note)
         if origin:
-            origin.require_data(settings, sources)
-        # what is kept for validation is of the same set, and is learnt from too where there is a second fit
-        labels = label_order({**counts[0].labels, **counts[0].validation_labels})
-        total = sum(counts, ExampleCounts())
-        label_counts = counts_of_labels(counts[0], labels)
-        found = findings_of_labels(settings, counts[0], label_counts, multi_label=stores[0].multi_label)
-        warnings = _warnings(settings, vectors, stores, total)
-        few = are_few(settings, model, total)
-        for line in [listed_labels(label_counts), *found, *warnings, *left_out_of_validation(counts)]:
-            note(line)
-        for line in [*told_of_few(total, few=few), *rare_labels(label_counts)]:
-            note(line)
-        if isinstance(model, StepSettings):
-            model = model.for_examples(total.train + (total.validation if few else 0))
-        require_usable(total, labels, settings, model, multi_label=stores[0].multi_label, few=few)
-        unknown = unknown_labels(counts, labels, settings, model)
-        worker = WorkerConfig(
-            shared=shared,
-            task=_task(settings, model, labels, total, multi_label=stores[0].multi_label, few=few),
-            labels=labels,
-            multi_label=stores[0].multi_label,
-            files=files,
-            checkpoints=storage / name,
-        )
-        most = model.most_epochs if isinstance(model, StepSettings) else None
-        progress(0, most, f"epochs, {total.train + (total.validation if few else 0):,} examples")
-        detail(f"{total.train:,} examples to learn from, {total.validation:,} for validation, {len(labels)} classes")
-        state = run_trainer(settings, worker, storage, name, progress=progress, note=note)
+            origin.require_data(settings, read.sources)
+        labels, few, total = read.labels, read.few, read.total
+
+        def fitted(own: TrainSettings, folder: str, **changes: Any) -> tuple[ModelSettings, Mapping[str, Any]]:
+            model = settled(_own_settings(own), unit_length=vectors.unit_length)
+            model = model.for_examples(read.learnt) if isinstance(model, StepSettings) else model
+            task = _task(own, model, labels, total, multi_label=multi_label, few=few)
+            worker = WorkerConfig(
+                shared=read.shared,
+                task=replace(task, **changes),
+                labels=labels,
+                multi_label=multi_label,
+                files=read.files,
+                checkpoints=storage / folder,
+            )
+            most = model.most_epochs if isinstance(model, StepSettings) else None
+            progress(0, most, f"epochs, {read.learnt:,} examples")
+            return model, run_trainer(own, worker, storage, folder, progress=progress, note=note)
+
+        own, model, state, trials = _best(settings, fitted, name, few=few, alone=multi_label, note=note)
         curve, refitted = state.get(SEARCH, state[CURVE]), state[CURVE] if SEARCH in state else None
-        for line in not_at_its_best(settings, model, state):
+        for line in not_at_its_best(own, model, state):
             note(line)
         training = {
-            **history_of(settings, vectors, sources, counts),
-            "labels": label_counts,
+            **history_of(settings, vectors, read.sources, read.counts),
+            "labels": read.label_counts,
             "unlabelled": dict(total.unlabelled),
             "curve": curve,
             **({"refit": refitted} if refitted else {}),
             **({CONVERGED: state[CONVERGED]} if CONVERGED in state else {}),
+            **({"tried": [trial.as_dict() for trial in trials]} if trials else {}),
         }
-        config = model_config(settings, model, labels, vectors, training, multi_label=stores[0].multi_label)
+        every = few or (bool(trials) and not isinstance(model, StepSettings) and not settings.validation)
+        config = model_config(own, model, labels, vectors, training, multi_label=multi_label)
         config = replace(config, temperatures=tuple(state.get(TEMPERATURES, ())))
-        suspects = suspects_of(
-            state.get(HELD_OUT), config, files, label_counts if few else counts[0].labels, by_folds=few
-        )
-        if settings.target_precision is not None:
-            config = replace(config, thresholds=thresholds_of(settings, config, state.get(HELD_OUT)))
-        weights = {name: value.numpy() for name, value in state[BEST].items()}
-        if WIDE in state:
-            config, weights = with_wide_part(settings, config, weights, state[WIDE])
+        learnt_of = read.label_counts if every else read.counts[0].labels
+        suspects = suspects_of(state.get(HELD_OUT), config, read.files, learnt_of, by_folds=every)
+        if own.target_precision is not None:
+            config = replace(config, thresholds=thresholds_of(own, config, state.get(HELD_OUT)))
+        config, weights = with_weights(own, config, state)
         test, rows = None, None
-        if test_texts is not None:
-            rows = MeasuredRows(storage, rows_schema(1, multi_label=stores[0].multi_label))
+        if read.test_texts is not None:
+            rows = MeasuredRows(storage, rows_schema(1, multi_label=multi_label))
             test = measure_held_out(
-                stores[0], jobs[0], Bundle(config, weights), shared, test_texts, note=note, rows=rows
+                stores[0], read.job, Bundle(config, weights), read.shared, read.test_texts, note=note, rows=rows
             )
             config = replace(config, training={**training, "test": told_of_test(test)})
     stage("writing the model")
-    trained = TextSample.of(ExampleFile(path).keys() for store in files for path in store)
+    trained = TextSample.of(ExampleFile(path).keys() for store in read.files for path in store)
     save_bundle(output, config, weights, with_vectors=settings.with_vectors, beside=storage, trained=trained)
     write_model_page(output, config, test, rows, suspects=suspects, note=note)
     shutil.rmtree(storage, ignore_errors=True)
     return TrainSummary(
         model=str(output),
         labels=labels,
-        rows=total.train + (total.validation if few else 0),
-        rows_validation=0 if few else total.validation - (0 if stores[0].multi_label else sum(unknown.values())),
-        rows_test=counts[0].test,
+        rows=total.train + (total.validation if every else 0),
+        rows_validation=0 if every else total.validation - (0 if multi_label else sum(read.unknown.values())),
+        rows_test=read.counts[0].test,
         test=None if test is None else test.as_dict(),
         rows_without_label=total.without_label,
         rows_unlabelled=dict(total.unlabelled),
         rows_damaged=dict(total.damaged),
-        label_counts=label_counts,
-        label_findings=found,
+        label_counts=read.label_counts,
+        label_findings=read.found,
         rows_without_evidence=total.without_evidence,
-        labels_unknown=unknown,
-        labels_not_learnt={} if refitted else not_learnt(counts[0]),
+        labels_unknown=read.unknown,
+        labels_not_learnt={} if refitted else not_learnt(read.counts[0]),
         epochs=len(curve),
         curve=curve,
         refit=refitted,
+        model_kind=config.model,
+        tried=[trial.as_dict() for trial in trials],
         ngrams=ngram_summary(config, weights),
         temperatures=config.temperatures,
         thresholds=config.thresholds,
@@ -260,18 +244,40 @@ def _train(
         tokens=total.tokens,
         tokens_found=total.tokens_found,
         coverage=share_found(total.tokens, total.tokens_found),
-        warnings=warnings,
+        warnings=read.warnings,
     )
 
 
-def _warnings(
-    settings: TrainSettings, vectors: Vectors, stores: Sequence[Labelled], counts: ExampleCounts
-) -> list[str]:
-    """Say where few tokens have a vector."""
-    store = stores[0]
-    where = parse_where(settings.where).fitted(store.schema) if settings.where is not None else None
-    sample = partial(sample_texts, store.units, store.corpus.roots, settings.text_column, where, store.schema)
-    return coverage_warnings(counts.tokens, counts.tokens_found, vectors, vectors.rules, sample)
+def _own_settings(settings: TrainSettings) -> ModelSettings:
+    return model_settings(settings.model, dict(settings.model_settings), tuned=settings.tune_vectors)
+
+
+class _Fitted(Protocol):
+    """Trains by these settings in a folder of this name; ``changes`` are of the task."""
+
+    def __call__(self, own: TrainSettings, folder: str, **changes: Any) -> tuple[ModelSettings, Mapping[str, Any]]: ...
+
+
+def _best(
+    settings: TrainSettings, fitted: _Fitted, name: str, *, few: bool, alone: bool, note: Note
+) -> tuple[TrainSettings, ModelSettings, Mapping[str, Any], list[Trial]]:
+    """Train the model that is asked for; of several kinds all, and return the best, with what they came to.
+
+    One that is fitted at once learns from the rows for validation too, when it has been chosen.
+    """
+    if settings.model != AUTO:
+        return settings, *fitted(settings, name), []
+
+    def run(candidate: Candidate, own: TrainSettings) -> tuple[ModelSettings, Mapping[str, Any]]:
+        stage(f"training {candidate.name}")
+        folder = f"{name}-{candidate.name.replace(' ', '-')}"
+        return fitted(own, folder, by_validation=True, by_folds=few, keep_held_out=True)
+
+    best = chosen(settings, run, alone=alone, note=note)
+    model, state = best.model, best.state
+    if not isinstance(model, StepSettings) and not few and not settings.validation:
+        model, state = fitted(best.settings, f"{name}-all", by_folds=True, keep_held_out=True)
+    return best.settings, model, state, best.trials
 
 
 def _task(

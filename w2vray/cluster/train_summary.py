@@ -26,6 +26,10 @@ class TrainSummary:
     """What a training came to."""
 
     model: str
+    model_kind: str  # of --model; of auto, the one that was best
+    tried: Sequence[
+        Mapping[str, Any]
+    ]  # by --model auto: each kind, its loss and accuracy on rows it did not learn from
     labels: tuple[str, ...]
     rows: int
     rows_validation: int
@@ -59,6 +63,7 @@ class TrainSummary:
         """Return what a notebook shows."""
         test = self.test or {}
         facts = {
+            "kind": self.model_kind,
             "rows to learn from": self.rows,
             "rows for validation": self.rows_validation,
             "rows for the test": self.rows_test or None,

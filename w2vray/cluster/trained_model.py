@@ -24,6 +24,8 @@ from w2vray.settings.choices import DEFAULT_CONFIDENCE
 from w2vray.store.labelled import Labelled
 from w2vray.store.places import absolute, without_secrets
 from w2vray.training.example_files import ExampleCounts
+from w2vray.training.fit import BEST
+from w2vray.training.fit import WIDE as WIDE_STATE
 from w2vray.training.held_out_answers import HeldOutAnswers
 from w2vray.training.settings import TrainSettings
 from w2vray.training.two_parts import wide_state
@@ -37,7 +39,7 @@ __all__ = [
     "model_config",
     "ngram_summary",
     "thresholds_of",
-    "with_wide_part",
+    "with_weights",
 ]
 
 
@@ -67,12 +69,15 @@ def model_config(
     )
 
 
-def with_wide_part(
-    settings: TrainSettings, config: ModelConfig, weights: Mapping[str, npt.NDArray[Any]], state: Mapping[str, Any]
+def with_weights(
+    settings: TrainSettings, config: ModelConfig, state: Mapping[str, Any]
 ) -> tuple[ModelConfig, dict[str, npt.NDArray[Any]]]:
-    """Put the wide part of a training's last state into the model."""
+    """Return the model of a training's last state: its description, with a wide part where it has one, and weights."""
+    weights = {name: value.numpy() for name, value in state[BEST].items()}
+    if WIDE_STATE not in state:
+        return config, weights
     assert settings.ngrams is not None, "it was asked for"
-    arrays, (main, wide) = wide_state(state)
+    arrays, (main, wide) = wide_state(state[WIDE_STATE])
     described = WideSettings(longest=settings.ngrams, bits=settings.bucket_bits, main=main, wide=wide)
     return replace(config, wide=described), {**weights, **{WIDE + name: array for name, array in arrays.items()}}
 

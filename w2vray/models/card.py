@@ -39,6 +39,7 @@ def model_card(config: "ModelConfig") -> str:
                 "Token rules": config.rules.name,
                 "Words without a vector": config.oov,
                 "N-grams of words": _ngrams(config),
+                "Chosen among": _tried(history),
             },
         ),
         _lines(
@@ -107,6 +108,20 @@ def _ngrams(config: "ModelConfig") -> str:
     return (
         f"up to {wide.longest}, in {1 << wide.bits:,} buckets; the logits are those of {config.model} times "
         f"{wide.main:.3g} and of the n-grams times {wide.wide:.3g}"
+    )
+
+
+def _tried(history: Mapping[str, Any]) -> str:
+    """Return what each kind that was tried came to, the best first."""
+    trials = history.get("tried")
+    lines = [_mapping(line) for line in trials] if isinstance(trials, list) else []
+    found = sorted(
+        (line for line in lines if {"model", "loss", "accuracy"} <= line.keys()), key=lambda line: line["loss"]
+    )
+    return ", ".join(
+        f"{line['model']}{' with tuned words' if line.get('tune_vectors') else ''} (loss {line['loss']:.4f}, accuracy "
+        f"{line['accuracy']:.4f})"
+        for line in found
     )
 
 

@@ -45,10 +45,12 @@ from w2vray.settings.fields import flag
 from w2vray.settings.steps import StepSettings
 
 __all__ = [
+    "AUTO",
     "DEFAULT",
     "MODELS_VARIABLE",
     "Kind",
     "ModelSettings",
+    "choices",
     "fitted_at_once",
     "kind_named",
     "kind_of",
@@ -111,6 +113,9 @@ _TABLE = (
 DEFAULT = "cnn"
 """What ``--model`` is where nothing is said."""
 
+AUTO = "auto"
+"""What ``--model`` is where several kinds are tried and the best is kept."""
+
 MODELS_VARIABLE = "W2VRAY_MODELS"
 """Environment variable: ``MODULE:NAME`` of rows of the user's own, with commas between them."""
 
@@ -156,6 +161,8 @@ def _named(references: str) -> tuple[Kind, ...]:
 
 def _require_new(kind: Kind, others: Mapping[str, Kind]) -> None:
     """Refuse a second kind of one name, or of the same settings: these say which kind a model is of."""
+    if kind.name == AUTO:
+        raise ConfigError(f"a model cannot be named {AUTO}, which stands for a choice among all; name yours otherwise")
     for other in others.values():
         if other == kind:
             continue
@@ -175,6 +182,11 @@ def _classes(kind: Kind) -> tuple[type[ModelSettings], ...]:
 def names() -> tuple[str, ...]:
     """Return the name of each model that is trained here."""
     return tuple(_trained_here())
+
+
+def choices() -> tuple[str, ...]:
+    """Return what ``--model`` may be."""
+    return (*names(), AUTO)
 
 
 def _trained_here() -> dict[str, Kind]:

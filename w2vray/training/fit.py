@@ -72,6 +72,7 @@ class Task:
     tune_vectors: bool = False  # the words of the examples get vectors of the model's own, started from the table's
     wide: WideTask | None = None
     by_folds: bool = False  # the best number of epochs is found by folds of all examples, which are few
+    by_validation: bool = False  # the weights of two parts are fitted on the rows for validation, never by folds
     refit: bool = False
     calibrate: bool = False
     keep_held_out: bool = False  # the answers to rows that were not learnt from, for thresholds
@@ -114,6 +115,8 @@ def fit(
     train, validation = (replace(examples, numbering=words.numbering) for examples in (train, validation))
     torch.manual_seed(task.seed)  # the same first weights on every worker
     if isinstance(task.model, LogisticSettings):
+        if task.by_folds:
+            train, validation = joined(train, validation), NO_EXAMPLES
         at_once = _AtOnce(task, words, table_VD, train, validation, workers, report, folder)
         return at_once.run(task.model)
     return _Steps(task, words, table_VD, train, validation, workers, device, report, dict(state or {})).run()
@@ -296,20 +299,25 @@ class _AtOnce:
         scaled = bool(model.unit_length)
         means = Means(classifier.words, train, unit_length=scaled, workers=workers, folder=self.folder)
         line, found = _to_the_optimum(classifier, means, task, model, workers=workers, examples=len(train))
-        loss, accuracy = validate(classifier, self.validation, task.objective, workers)
+        logits: Logits = []
+        loss, accuracy = validate(classifier, self.validation, task.objective, workers, logits)
         line = replace(line, validation_loss=loss, validation_accuracy=accuracy)
         by_folds = None
-        if task.calibrate or task.keep_held_out or task.wide is not None:
+        if not self._by_validation and (task.calibrate or task.keep_held_out or task.wide is not None):
             by_folds = fit_by_folds(means, found, model, task.objective, examples=len(train), workers=workers)
         done = {
             BEST: {name: value.clone() for name, value in classifier.state_dict().items()},
             CURVE: [line.as_dict()],
             CONVERGED: found.converged,
             TEMPERATURES: [],
-            **(self._calibrated(by_folds) if task.wide is None else self._with_wide_part(task.wide, by_folds)),
+            **(self._calibrated(by_folds) if task.wide is None else self._with_wide_part(task.wide, by_folds, logits)),
         }
         self.report(line, done)
         return done
+
+    @property
+    def _by_validation(self) -> bool:
+        return self.task.by_validation and self.task.wide is not None and len(self.validation) > 0
 
     def _calibrated(self, by_folds: ByFolds | None) -> dict[str, Any]:
         if by_folds is None:
@@ -319,9 +327,11 @@ class _AtOnce:
             **({HELD_OUT: by_folds.answers().as_state()} if self.task.keep_held_out else {}),
         }
 
-    def _with_wide_part(self, wide: WideTask, by_folds: ByFolds | None) -> dict[str, Any]:
+    def _with_wide_part(self, wide: WideTask, by_folds: ByFolds | None, logits: Logits) -> dict[str, Any]:
         parts = TwoParts.of(wide, self.train, self.task.objective, self.workers)
-        if by_folds is not None:
+        if self._by_validation:
+            parts = parts.weighed_by(self.validation, wide, _all_count(logits, self.validation))
+        elif by_folds is not None:
             parts = parts.weighed_by_folds(self.train, self.task.objective, by_folds.said())
         held_out = parts.held_out if self.task.keep_held_out else None
         return {WIDE: parts.as_state(), **({} if held_out is None else {HELD_OUT: held_out.as_state()})}

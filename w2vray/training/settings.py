@@ -14,6 +14,7 @@ from w2vray.models.wide.settings import LEAST_BITS, MOST_BITS
 from w2vray.settings.choices import OOV_CHOICES, STORE_FORMATS
 from w2vray.settings.fields import (
     documented,
+    flag,
     require,
     require_choices,
     require_delimiter,
@@ -58,7 +59,16 @@ class TrainSettings:
     vectors: str = documented("Vectors directory.", metavar="VECTORS", group="Model")
     output: str = documented("Model directory to make.", metavar="MODEL", group="Output")
     model: str = documented(
-        lambda: f"Kind of classifier: {kinds.summaries()}.", kinds.DEFAULT, choices=kinds.names, group="Model"
+        lambda: f"Kind of classifier: {kinds.summaries()}; {kinds.AUTO}, the best of several, with n-grams.",
+        kinds.DEFAULT,
+        choices=kinds.choices,
+        group="Model",
+    )
+    time_limit: float | None = documented(
+        "With --model auto: begin no further kind of model after so many minutes.",
+        None,
+        metavar="MINUTES",
+        group="Model",
     )
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN", group="Data")
     strip_html: bool = documented(STRIP_HTML_HELP.format("model"), False, group="Data")
@@ -192,6 +202,15 @@ class TrainSettings:
             self.class_weight,
             f"LABEL=W with W from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}, each label once",
         )
+        limit = self.time_limit
+        require(limit is None or 0 < limit < float("inf"), "time_limit", limit, "a number of minutes above 0")
+        if limit is not None and self.model != kinds.AUTO:
+            raise ConfigError("--time-limit is of use with --model auto only; leave it out")
+        if self.model == kinds.AUTO and self.tune_vectors:
+            raise ConfigError("--model auto tries words of the model's own by itself; leave out --tune-vectors")
+        if self.model == kinds.AUTO and self.model_settings:
+            given = ", ".join(flag(name) for name in self.model_settings)
+            raise ConfigError(f"--model auto takes each model's defaults; leave out {given}, or name a --model")
         require(self.ngrams in {None, 1, 2, 3}, "ngrams", self.ngrams, "1, 2 or 3")
         allowed = {1 << bits for bits in range(LEAST_BITS, MOST_BITS + 1)}
         require(self.buckets in allowed, "buckets", self.buckets, f"a power of two, 1024 to {1 << MOST_BITS}")

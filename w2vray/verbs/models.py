@@ -32,6 +32,7 @@ def train(
     vectors: Place,
     output: Place,
     model: str = TrainSettings.model,
+    time_limit: float | None = None,
     text_column: Names = ("text",),
     strip_html: bool = False,
     label_column: str = "label",

@@ -1,0 +1,128 @@
+"""``train --model auto``: several kinds are tried on the same rows, and the best is kept."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from w2vray.cluster import choosing
+from w2vray.cluster.choosing import LADDER, Candidate
+from w2vray.cluster.repeating import repeated
+from w2vray.cluster.train import TrainSummary, train
+from w2vray.errors import ConfigError
+from w2vray.models.directory import Bundle
+from w2vray.scoring.scorer import TextScorer
+from w2vray.training.settings import TrainSettings
+from w2vray.vectors import Vectors
+
+pytestmark = pytest.mark.usefixtures("training_in_process")
+
+QUICK = {"epochs": 2, "filters": 4}
+SMALL = (Candidate("average"), Candidate("cnn", options=QUICK), Candidate("gru", options={"epochs": 1, "hidden": 3}))
+
+
+def text_of(row: int) -> str:
+    """A text whose class shows in the order of two words, neither of which has a vector."""
+    first, second = ("blick", "dorf") if row % 2 else ("dorf", "blick")
+    return f"film the {first} {second} good"
+
+
+@pytest.fixture
+def trained(
+    word_vectors: Vectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[TrainSummary, list[str]]]:
+    monkeypatch.setattr(choosing, "LADDER", SMALL)
+
+    def run(rows: int, name: str = "model", **given: Any) -> tuple[TrainSummary, list[str]]:
+        store, told = tmp_path / f"{rows}.parquet", list[str]()
+        labels = ["odd" if row % 2 else "even" for row in range(rows)]
+        pq.write_table(pa.table({"text": list(map(text_of, range(rows))), "label": labels}), store)
+        where: dict[str, Any] = {"vectors": str(word_vectors.path), "output": str(tmp_path / name)}
+        settings = TrainSettings(labelled=(str(store),), model="auto", **where, **given)
+        return train(settings, note=told.append), told
+
+    return run
+
+
+def test_all_are_tried_and_the_one_of_the_least_loss_is_the_model(
+    trained: Callable[..., tuple[TrainSummary, list[str]]],
+) -> None:
+    summary, told = trained(240)
+    assert [trial["model"] for trial in summary.tried] == ["average", "cnn", "gru"]
+    losses = {trial["model"]: trial["loss"] for trial in summary.tried}
+    assert summary.model_kind == min(losses, key=losses.__getitem__)
+    assert summary.ngrams is not None
+    assert summary.ngrams.longest == 2
+    assert (summary.rows, summary.rows_validation) == (240, 0)
+    assert [line.split(":")[0] for line in told if "did not learn from" in line] == ["average", "cnn", "gru"]
+    stored = json.loads(Path(summary.model, "config.json").read_text())
+    assert stored["model"] == summary.model_kind
+    assert stored["training"]["tried"] == list(summary.tried)
+    assert stored["training"]["settings"]["model"] == "auto"
+    assert "**Chosen among**: " in Path(summary.model, "README.md").read_text()
+    assert TextScorer.load(summary.model).score([text_of(4), text_of(5)]).columns()["label"].to_pylist() == [
+        "even",
+        "odd",
+    ]
+
+
+def test_with_rows_for_validation_all_are_measured_on_these_and_a_model_fitted_at_once_then_learns_from_all(
+    trained: Callable[..., tuple[TrainSummary, list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "LADDER", SMALL[:1])
+    summary, _ = trained(240, validation_fraction=0.25)
+    assert summary.model_kind == "average"
+    assert (summary.rows, summary.rows_validation) == (240, 0)
+    monkeypatch.setattr(choosing, "LADDER", SMALL[1:2])
+    summary, _ = trained(240, "steps", validation_fraction=0.25)
+    assert summary.model_kind == "cnn"
+    assert summary.rows < 240
+    assert summary.rows + summary.rows_validation == 240
+
+
+def test_no_further_kind_begins_when_the_time_is_over(
+    trained: Callable[..., tuple[TrainSummary, list[str]]],
+) -> None:
+    summary, told = trained(240, time_limit=1e-6)
+    assert [trial["model"] for trial in summary.tried] == ["average"]
+    assert "the time limit of 1e-06 minutes is over; not tried: cnn, gru" in told
+
+
+def test_the_same_training_again_chooses_the_same_model(
+    trained: Callable[..., tuple[TrainSummary, list[str]]], tmp_path: Path
+) -> None:
+    first, _ = trained(240, "first", ngrams=1)
+    settings, origin = repeated(Path(first.model) / "config.json", {"output": str(tmp_path / "again")})
+    again = train(settings, origin=origin)
+    assert Bundle.load(first.model).fingerprint == Bundle.load(again.model).fingerprint
+    assert again.ngrams is not None
+    assert again.ngrams.longest == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"tune_vectors": True}, "leave out --tune-vectors"),
+        ({"model_settings": {"filters": 4}}, "leave out --filters, or name a --model"),
+        ({"time_limit": 0.0}, "--time-limit is 0.0; allowed: a number of minutes above 0"),
+    ],
+)
+def test_what_auto_decides_by_itself_is_refused(
+    given: dict[str, Any], told: str, trained: Callable[..., tuple[TrainSummary, list[str]]]
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        trained(20, **given)
+
+
+def test_a_time_limit_without_auto_is_refused() -> None:
+    with pytest.raises(ConfigError, match="of use with --model auto only"):
+        TrainSettings(labelled=("l",), vectors="v", output="o", time_limit=3)
+
+
+def test_the_ladder_begins_with_the_cheapest_and_has_the_default() -> None:
+    assert LADDER[0] == Candidate("average")
+    assert Candidate("cnn") in LADDER
