@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import fasttext
@@ -13,7 +14,10 @@ from stopwatch import Row, alternate
 
 from w2vray.models import kinds
 from w2vray.models.batches import Batch, by_length, pad
+from w2vray.models.directory import Bundle
 from w2vray.models.recurrent.network import RecurrentModel
+from w2vray.models.wide.part import WIDE
+from w2vray.models.wide.settings import WideSettings
 from w2vray.scoring.scorer import TextScorer
 from w2vray.text import rules as token_rules
 from w2vray.text import tokens
@@ -21,8 +25,10 @@ from w2vray.text.columns import blocks
 from w2vray.text.fast.looking_up import FastLookup
 from w2vray.text.lookup import Ids, Lookup
 from w2vray.text.vocabulary import Vocabulary
+from w2vray.text.word_ngrams import WordNgrams
+from w2vray.vectors import Vectors
 
-__all__ = ["measure_lookup", "measure_models"]
+__all__ = ["measure_lookup", "measure_models", "measure_ngrams"]
 
 DIM = 300
 VOCABULARY = 400_000
@@ -86,6 +92,45 @@ def measure_models(material: Material, runs: int) -> Iterator[Row]:
             )
             against = {rival: speed["kernel"] / speed[rival] for rival in speed if rival != "kernel"}
             yield Row("models", model, speed["kernel"] / 1e6, "M tokens/s/core", against)
+
+
+def measure_ngrams(material: Material, runs: int) -> Iterator[Row]:
+    """``average`` with words and pairs of words beside vectors, from text to answer, against fastText's 2-grams."""
+    with tempfile.TemporaryDirectory(prefix="w2vray-") as name:
+        folder = Path(name)
+        words = [word for word, _ in material.words("glove").most_common(100_000)]
+        vectors = random_vectors(folder / "vectors", words, DIM)
+        plain = make_model(folder / "average", vectors, "average")
+        scorer = TextScorer(_with_pairs(plain, vectors, material), vectors)
+        parts, tokens_there = blocks(material.texts), float(sum(material.words("glove").values()))
+
+        def kernel() -> float:
+            for part in parts:
+                scorer.score_ids(scorer.look_up(part))
+            return tokens_there
+
+        kernel()
+        speed = alternate({"kernel": kernel, "fastText 2-grams": _fasttext(folder, material, 2)}, runs)
+        against = {"fastText 2-grams": speed["kernel"] / speed["fastText 2-grams"]}
+        yield Row("models", "average, 2-grams, from text", speed["kernel"] / 1e6, "M tokens/s/core", against)
+
+
+def _with_pairs(bundle: Bundle, vectors: Vectors, material: Material) -> Bundle:
+    """Give a model a wide part that knows every word and pair of the corpus; what these say is random."""
+    settings = WideSettings(longest=2, bits=20, main=0.5, wide=1.0)
+    every = vectors.lookup(vectors.rules, "skip", word_ngrams=WordNgrams(settings.longest, settings.bits))
+    counts = FastLookup(every)(material.texts).ngrams
+    assert counts is not None
+    buckets_F = np.unique(counts.buckets_G)
+    chosen = np.random.default_rng(0)
+    arrays = {
+        "buckets_F": buckets_F,
+        "idf_F": chosen.uniform(1, 10, len(buckets_F)).astype(np.float32),
+        "rows_RC": chosen.normal(size=(len(buckets_F), len(bundle.config.labels))).astype(np.float16),
+        "bias_C": np.zeros(len(bundle.config.labels), dtype=np.float32),
+    }
+    weights = {**bundle.weights, **{WIDE + name: array for name, array in arrays.items()}}
+    return Bundle(replace(bundle.config, wide=settings), weights)
 
 
 def _kernel(scorer: TextScorer, ids: list[Ids]) -> Callable[[], float]:

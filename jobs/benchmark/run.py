@@ -55,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sections: dict[str, Callable[[], Iterator[Row]]] = {
         "look-up": lambda: kernel_speed.measure_lookup(material, options.runs),
         "models": lambda: kernel_speed.measure_models(material, options.runs),
+        "ngrams": lambda: kernel_speed.measure_ngrams(material, options.runs),
         "job": lambda: whole_jobs.measure_jobs(material, options.job_megabytes, options.runs),
         "evidence": lambda: measure_evidence(material, options.evidence_megabytes, options.runs),
         "formats": lambda: measure_formats(material, options.formats_megabytes, options.runs),
@@ -82,6 +83,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     sections = (
         "look-up",
         "models",
+        "ngrams",
         "job",
         "evidence",
         "formats",

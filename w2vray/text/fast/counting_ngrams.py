@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.compiling import inlined, kernel, read_only
+from w2vray.kernels.loading import call_for
 from w2vray.text.fast.index import FNV_OFFSET, FNV_PRIME, Index, mixed
 from w2vray.text.vocabulary import Vocabulary
 from w2vray.text.word_ngrams import NGRAM_FACTOR, SPREAD, NgramCounts, WordNgrams
@@ -19,6 +20,7 @@ _FACTOR, _SPREAD = np.uint64(NGRAM_FACTOR), np.uint64(SPREAD)
 _BUCKETS = 1 << 16
 _KEPT_BUCKETS = 1 << 22
 _LEAST_SLOTS = 1 << 10
+_MOST_TEXTS = (1 << 31) - 1
 _UNKNOWN = np.uint64(0)
 _A, _Z, _SMALL = np.uint8(ord("A")), np.uint8(ord("Z")), np.uint8(0x20)
 
@@ -26,14 +28,14 @@ _A, _Z, _SMALL = np.uint8(ord("A")), np.uint8(ord("Z")), np.uint8(0x20)
 class _Slots(NamedTuple):
     """A hash table of a text's buckets. What another text has left is told by its number in ``of_text_S``."""
 
-    of_text_S: npt.NDArray[np.int64]
+    of_text_S: npt.NDArray[np.int32]
     bucket_S: npt.NDArray[np.int32]
-    place_S: npt.NDArray[np.int64]
+    place_S: npt.NDArray[np.int32]  # among the buckets of the text
 
     @classmethod
     def empty(cls, slots: int) -> "_Slots":
         """Make a table of so many slots, a power of two."""
-        return cls(np.zeros(slots, np.int64), np.empty(slots, np.int32), np.empty(slots, np.int64))
+        return cls(np.zeros(slots, np.int32), np.empty(slots, np.int32), np.empty(slots, np.int32))
 
 
 class NgramCounter:
@@ -64,6 +66,9 @@ class NgramCounter:
             hashes_E: of the entries of the misses.
             offsets_W1: entries before each miss.
         """
+        if self._texts + len(ends_N) >= _MOST_TEXTS:
+            self._slots = _Slots.empty(len(self._slots.bucket_S))
+            self._texts = 0
         bucket_ends_N = np.empty(len(ends_N), dtype=np.int64)
         text = used = 0
         while True:
@@ -155,8 +160,8 @@ def _count(
         most *= longest
         if 2 * most > len(bucket_S) or used + most > len(buckets):
             return text, used, most
-        mark = texts_before + text + 1
-        seen = 0
+        mark = np.int32(texts_before + text + 1)
+        seen, last_run = 0, used
         for token in range(begin, end):
             code = codes_L[token]
             first, last = (0, 1) if code >= 0 else (offsets_W1[-1 - code], offsets_W1[-code])
@@ -175,17 +180,24 @@ def _count(
                 for longer in range(min(longest, seen)):
                     bucket = np.int64((runs[longer] * _SPREAD) >> shift)
                     if len(numbers_B):
-                        bucket = np.int64(numbers_B[bucket])
-                        if bucket < 0:
-                            continue
-                    slot = (bucket * 0x9E3779B1 >> 7) & mask
-                    while of_text_S[slot] == mark and bucket_S[slot] != bucket:
-                        slot = (slot + 1) & mask
-                    if of_text_S[slot] == mark:
-                        times[place_S[slot]] += 1
-                    else:
-                        of_text_S[slot], bucket_S[slot], place_S[slot] = mark, bucket, used
-                        buckets[used], times[used] = bucket, 1
-                        used += 1
+                        call_for(numbers_B, bucket)
+                    buckets[last_run] = bucket  # what stands here is read before what is counted is written over it
+                    last_run += 1
+        begun = used
+        for run in range(begun, last_run):
+            bucket = np.int64(buckets[run])
+            if len(numbers_B):
+                bucket = np.int64(numbers_B[bucket])
+                if bucket < 0:
+                    continue
+            slot = (bucket * 0x9E3779B1 >> 7) & mask
+            while of_text_S[slot] == mark and bucket_S[slot] != bucket:
+                slot = (slot + 1) & mask
+            if of_text_S[slot] == mark:
+                times[begun + place_S[slot]] += 1
+            else:
+                of_text_S[slot], bucket_S[slot], place_S[slot] = mark, bucket, used - begun
+                buckets[used], times[used] = bucket, 1
+                used += 1
         bucket_ends_N[text] = used
     return len(ends_N), used, 0
