@@ -20,11 +20,14 @@ from word_vectors import make_vectors
 
 from w2vray.errors import CorpusError
 from w2vray.models import kinds
+from w2vray.training.wide import WideTask
 
 __all__ = ["COUNTERPARTS", "Cell", "Places", "Row", "Wanted", "append", "cells_of", "compute", "read_done", "rows_of"]
 
 COUNTERPARTS = ("sklearn", *PLAIN_NETWORKS, "tfidf", "fasttext")
-WORDS = ("frozen", "tuned")
+PAIRS = ", 2-grams"
+WORDS = ("frozen", "tuned", f"frozen{PAIRS}", f"tuned{PAIRS}")
+WIDE_TASK = WideTask(longest=2, bits=20)
 NONE = "-"
 """Of a classifier without vectors."""
 
@@ -106,12 +109,14 @@ def cells_of(wanted: Wanted, places: Places) -> list[Cell]:
 
 
 def _exact(row: Row) -> bool:
-    return row.model in {"sklearn", "tfidf"} or (row.model == "average" and row.words == "frozen")
+    return row.model in {"sklearn", "tfidf"} or (row.model == "average" and row.words.startswith("frozen"))
 
 
 def _depends(row: Row, labelled: LabelledSet, places: Places) -> str:
     if row.model in kinds.names():
-        settings: dict[str, Any] = asdict(table_settings(row.model, tuned=row.words == "tuned"))
+        settings: dict[str, Any] = asdict(table_settings(row.model, tuned=row.words.startswith("tuned")))
+        if row.words.endswith(PAIRS):
+            settings["ngrams"] = asdict(WIDE_TASK)
     else:
         settings = {"sklearn": SKLEARN, "tfidf": TFIDF, "fasttext": FASTTEXT, **PLAIN_NETWORKS}[row.model]
     vectors = None
@@ -143,9 +148,9 @@ def _measure(cell: Cell, places: Places) -> Outcome:
         return measure_sklearn(labelled, vectors)
     if row.model in PLAIN_NETWORKS:
         return measure_plain_network(labelled, vectors, row.model, cell.seed)
-    tuned = row.words == "tuned"
+    tuned, wide = row.words.startswith("tuned"), WIDE_TASK if row.words.endswith(PAIRS) else None
     settings = table_settings(row.model, tuned=tuned)
-    return measure_model(labelled, vectors, row.model, settings, tuned=tuned, seed=cell.seed)
+    return measure_model(labelled, vectors, row.model, settings, tuned=tuned, seed=cell.seed, wide=wide)
 
 
 def append(path: Path, line: dict[str, Any]) -> None:

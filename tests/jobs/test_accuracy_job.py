@@ -235,8 +235,12 @@ def test_what_has_no_vectors_is_in_the_table_once() -> None:
     assert told == [
         ("cnn", "glove50", "frozen"),
         ("cnn", "glove50", "tuned"),
+        ("cnn", "glove50", "frozen, 2-grams"),
+        ("cnn", "glove50", "tuned, 2-grams"),
         ("cnn", "joined", "frozen"),
         ("cnn", "joined", "tuned"),
+        ("cnn", "joined", "frozen, 2-grams"),
+        ("cnn", "joined", "tuned, 2-grams"),
         ("sklearn", "glove50", "frozen"),
         ("sklearn", "joined", "frozen"),
         ("plain-cnn", "glove50", "frozen"),
