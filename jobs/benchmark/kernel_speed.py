@@ -4,9 +4,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import fasttext
 import numpy as np
+import numpy.typing as npt
 import torch
 from material import Material, make_model, random_vectors
 from peers import fasttext_model, lines_of
@@ -123,7 +125,7 @@ def _with_pairs(bundle: Bundle, vectors: Vectors, material: Material) -> Bundle:
     assert counts is not None
     buckets_F = np.unique(counts.buckets_G)
     chosen = np.random.default_rng(0)
-    arrays = {
+    arrays: dict[str, npt.NDArray[Any]] = {
         "buckets_F": buckets_F,
         "idf_F": chosen.uniform(1, 10, len(buckets_F)).astype(np.float32),
         "rows_RC": chosen.normal(size=(len(buckets_F), len(bundle.config.labels))).astype(np.float16),
