@@ -38,6 +38,19 @@ def words_of(vectors: Vectors) -> list[str]:
             "29 of the first 30 words end in a tag, as 'of|NN' does",
         ),
         (lambda word: f"{word}#V", "30 of the first 30 words end in a tag, as 'the#V' does"),
+        (lambda word: f"{word}_n" if word == "the" else f"{word}_v", "30 of the first 30 words end in a tag"),
+        (lambda word: f"{word}-n" if word == "the" else f"{word}-adj", "30 of the first 30 words end in a tag"),
+        (
+            lambda word: f"\u2581{word}" if word.startswith("w") else word,
+            "19 of the first 30 words begin with '\u2581', as '\u2581was' does: they are pieces of a tokenizer",
+        ),
+        (
+            lambda word: f"\u0120{word}" if word.startswith("w") else word,
+            "19 of the first 30 words begin with '\u0120'",
+        ),
+        (lambda word: f"##{word}" if word.startswith("o") else word, "2 of the first 30 words begin with '##', as"),
+        (lambda word: f"{word}@@" if word.startswith("w") else word, "19 of the first 30 words end with '@@'"),
+        (lambda word: word if word.startswith("w") else f"{word}</w>", "11 of the first 30 words end with '</w>'"),
     ],
 )
 def test_something_that_stands_at_each_word_is_refused_and_read_where_the_format_is_named(
@@ -77,6 +90,16 @@ def test_words_that_only_look_alike_are_read(words: list[str], tmp_path: Path) -
 def test_a_table_of_zeros_is_refused(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(VectorsError, match="every number is 0; a model could learn nothing"):
         imported(tmp_path, content)
+
+
+def test_a_table_of_equal_rows_is_refused(tmp_path: Path) -> None:
+    """Of two blocks, too."""
+    words = [f"w{row}" for row in range(5000)]
+    with pytest.raises(VectorsError, match="all rows have the same numbers; a model could learn nothing from them"):
+        imported(tmp_path, glove(words, np.ones((5000, 2), dtype=np.float32)))
+    table_VD = np.ones((5000, 2), dtype=np.float32)
+    table_VD[4999, 1] = 2
+    assert len(imported(tmp_path, glove(words, table_VD))) == 5000
 
 
 def test_a_row_of_zeros_among_others_is_read(tmp_path: Path) -> None:

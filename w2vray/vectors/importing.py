@@ -60,6 +60,8 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
             raise VectorsError(f"{source.path}: none of {read:,} rows can be used ({', '.join(bad.counts)})")
         if len(writer) >= TELLING and writer.largest[0] == 0:
             raise VectorsError(f"{source.path}: every number is 0; a model could learn nothing from such vectors")
+        if len(writer) >= TELLING and not writer.varied:
+            raise VectorsError(f"{source.path}: all rows have the same numbers; a model could learn nothing from them")
         guess = _family(settings.family, source, first_words)
         origin = {
             "path": str(source.path),
