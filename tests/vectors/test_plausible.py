@@ -122,3 +122,31 @@ def test_letters_that_were_decoded_in_the_wrong_way_are_told(tmp_path: Path) -> 
 def test_a_few_such_words_are_what_texts_of_the_web_have(words: list[str], tmp_path: Path) -> None:
     vectors = imported(tmp_path, glove([*MANY[:7], *words], TABLE_VD[: 7 + len(words)]))
     assert not [note for note in vectors.source.get("notes", []) if "Latin-1" in note]
+
+
+@pytest.mark.parametrize(
+    ("dress", "said"),
+    [
+        (lambda word: f"\ufeff{word}", "hold invisible characters, which texts are read without ('\\ufeffword0')"),
+        (lambda word: f"{word}\u200d", "hold invisible characters, which texts are read without ('word0\\u200d')"),
+        (lambda word: f"wo\u00ad{word}", "hold invisible characters, which texts are read without ('wo\\xadword0')"),
+        (lambda word: f"{word}\ufffd", "hold U+FFFD, which stands for letters that were lost ('word0\ufffd')"),
+    ],
+)
+def test_words_that_texts_are_read_without_are_told(dress: Callable[[str], str], said: str, tmp_path: Path) -> None:
+    words = [dress(word) if word.startswith("word") else word for word in MANY]
+    notes = imported(tmp_path, glove(words, TABLE_VD)).source["notes"]
+    assert notes == [f"18 of the first 30 words {said}: no text will find them"]
+
+
+def test_characters_that_say_something_are_not_told(tmp_path: Path) -> None:
+    """An emoji's selector and joiners, a joiner between letters; and one odd word of many."""
+    ours = [
+        "\u2764\ufe0f",
+        "\U0001f469\u200d\U0001f4bb",
+        "\u0645\u06cc\u200c\u0631\u0648\u0645",
+        "good\u200b",
+        "1\ufe0f\u20e3",
+    ]
+    words = [*MANY[:12], *(word * (number + 1) for number in range(3) for word in ours), *MANY[27:]]
+    assert "notes" not in imported(tmp_path, glove(words, TABLE_VD)).source

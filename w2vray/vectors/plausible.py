@@ -10,8 +10,9 @@ import re
 from collections.abc import Sequence
 
 from w2vray.errors import VectorsError
+from w2vray.text.invisible import visible
 
-__all__ = ["TELLING", "misread_letters", "require_bare_words"]
+__all__ = ["TELLING", "misread_letters", "require_bare_words", "unseen_letters"]
 
 TELLING = 20
 """Rows that tell something: of fewer, all may be alike by chance."""
@@ -27,6 +28,7 @@ _PIECES = {
 }
 _SPLIT = 0.05
 _LEAST_MISREAD, _MISREAD = 5, 0.5
+_LEAST_UNSEEN, _UNSEEN, _LOST = 5, 0.01, "\N{REPLACEMENT CHARACTER}"
 
 
 def require_bare_words(origin: object, words: Sequence[str]) -> None:
@@ -87,6 +89,24 @@ def misread_letters(words: Sequence[str]) -> list[str]:
     word, meant = misread[0]
     told = f"look as if UTF-8 was read as Latin-1: {word!r} for {meant!r}; no text will find them"
     return [f"{len(misread):,} of the {len(beyond):,} words beyond ASCII {told}"]
+
+
+def unseen_letters(words: Sequence[str]) -> list[str]:
+    """Return a note where words hold what no text is read with: characters that nobody sees, and lost letters.
+
+    An emoji, or a joiner between two letters, is read as it is written.
+    """
+    kinds = {
+        "hold invisible characters, which texts are read without": [
+            word for word in words if not word.isascii() and visible(word, emoji=True) != word
+        ],
+        "hold U+FFFD, which stands for letters that were lost": [word for word in words if _LOST in word],
+    }
+    return [
+        f"{len(some):,} of the first {len(words):,} words {what} ({some[0]!r}): no text will find them"
+        for what, some in kinds.items()
+        if len(some) >= max(_LEAST_UNSEEN, _UNSEEN * len(words))
+    ]
 
 
 def _read_again(word: str) -> str | None:

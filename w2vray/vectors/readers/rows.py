@@ -128,8 +128,8 @@ def _refuse_dressed(stream: ByteStream, form: TextForm) -> None:
         )
     if form.counted:
         raise VectorsError(
-            f"{stream.path}: the {form.counted} number of each row is a whole one and no other is, as counts of words "
-            f"and their places are; take it away{named}"
+            f"{stream.path}: the {form.counted} number of each row is a whole one and others are not, as counts of "
+            f"words and their places are; take it away{named}"
         )
 
 

@@ -124,16 +124,16 @@ def _around(words: Sequence[bytes]) -> str:
 
 
 def _counted(numbers: Sequence[Sequence[bytes]], width: int) -> str:
-    """Tell which number of each row is a count of its word, or its place: whole and none below 0, as no other is."""
+    """Tell which number of each row is a count of its word, or its place: whole and none below 0, as few others are."""
     if len(numbers) < _TELLING_ROWS or width < _TELLING_WIDTH:
         return ""
-    whole = [[_is_whole(field) for field in row] for row in numbers]
+    columns = [[_is_whole(row[place]) for row in numbers] for place in range(width)]
+    others = [column for column in columns if not all(column)]
+    if 2 * len(others) < width or sum(map(sum, others)) > _WHOLE_BY_CHANCE * len(others) * len(numbers):
+        return ""
     for name, place in (("first", 0), ("last", -1)):
-        if not all(row[place] for row in whole):
-            continue
-        values = {int(float(row[place])) for row in numbers}
-        others = sum(map(sum, whole)) - len(whole)
-        if len(values) > 2 and max(values) > 1 and others <= _WHOLE_BY_CHANCE * len(whole) * (width - 1):
+        values = {float(row[place]) for row in numbers}
+        if all(columns[place]) and len(values) > 2 and max(values) > 1:
             return name
     return ""
 
