@@ -28,6 +28,7 @@ settings.load_profile("w2vray")
 pytest_plugins = [
     "tests.fixtures.buckets",
     "tests.fixtures.fasttext_models",
+    "tests.fixtures.gcs",
     "tests.fixtures.rays",
     "tests.fixtures.real",
     "tests.fixtures.stores",

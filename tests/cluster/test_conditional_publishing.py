@@ -1,4 +1,4 @@
-"""Parts of a run in S3: published where there is none yet, in one step, if the store and this machine can do that."""
+"""Parts of a run in S3 and GCS: published where there is none yet, in one step, if store and machine can do that."""
 
 import sys
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from moto.s3.exceptions import PreconditionFailed
 from moto.s3.responses import S3Response
 
 from tests.fixtures.buckets import Bucket
+from tests.fixtures.gcs import GcsBucket
 from w2vray.cluster.score import ScoreSummary, score
 from w2vray.errors import RunError
 from w2vray.run.directory import RunDirectory
@@ -47,21 +48,59 @@ def refusing(asked: S3Response) -> Any:
     return copy_object(asked)
 
 
+ANSWERS = {"heeded": heeding, "ignored": copy_object, "refused": refusing}
+
+
 @pytest.fixture(autouse=True)
 def _asked_anew() -> None:
     no_condition_because.cache_clear()
 
 
-@pytest.fixture
-def answers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the server answer copies in the way of a test's parameter."""
-    monkeypatch.setattr(S3Response, "copy_object", request.param)
+@pytest.fixture(params=["s3", "gcs"])
+def bucket(request: pytest.FixtureRequest, bucket: Bucket, gcs_bucket: GcsBucket) -> Bucket:
+    """A bucket of either store."""
+    return bucket if request.param == "s3" else gcs_bucket
 
 
 @pytest.fixture
-def heeds(monkeypatch: pytest.MonkeyPatch) -> None:
+def let(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Let the server heed, ignore or refuse the condition."""
+
+    def answer(how: str) -> None:
+        if isinstance(bucket, GcsBucket):
+            bucket.set(answer=how)
+        else:
+            monkeypatch.setattr(S3Response, "copy_object", ANSWERS[how])
+
+    return answer
+
+
+@pytest.fixture
+def heeds(let: Callable[[str], None]) -> None:
     """Let the server heed the condition."""
-    monkeypatch.setattr(S3Response, "copy_object", heeding)
+    let("heeded")
+
+
+@pytest.fixture
+def ignores(let: Callable[[str], None]) -> None:
+    """Let the server copy whatever the condition is."""
+    let("ignored")
+
+
+LIBRARIES = {"s3": ("botocore", "botocore", "s3"), "gs": ("google.cloud", "google-cloud-storage", "gcs")}
+"""What is imported, the package, and the extra."""
+
+
+@pytest.fixture
+def not_installed(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
+    """Take the library of the store away, and return what is told of it."""
+    module, package, extra = LIBRARIES[bucket.scheme]
+
+    def take() -> str:
+        monkeypatch.setitem(sys.modules, module, None)
+        return f"the package {package} is not installed (pip install 'w2vray[{extra}]')"
+
+    return take
 
 
 def record_of(unit: str, machine: str) -> UnitRecord:
@@ -104,6 +143,7 @@ def test_the_second_of_two_workers_changes_nothing(bucket: Bucket, monkeypatch: 
     assert list(bucket.content("run")) == [PART]  # no draft is left, and nothing that the store was tried by
 
 
+@pytest.mark.usefixtures("ignores")
 def test_without_the_condition_a_moment_stays_in_which_the_later_part_does(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -151,12 +191,18 @@ def scored(store: str, model: Path, run: str) -> tuple[ScoreSummary, list[str]]:
     return summary, [line for line in told if "looks whether a part is there" in line]
 
 
+@pytest.fixture
+def answers(request: pytest.FixtureRequest, let: Callable[[str], None]) -> None:
+    """Let the server answer in the way of a test's parameter."""
+    let(request.param)
+
+
 @pytest.mark.parametrize(
     ("answers", "told"),
     [
-        (heeding, None),
-        (copy_object, "the store copies, and does not heed the condition"),
-        (refusing, "NotImplemented"),
+        ("heeded", None),
+        ("ignored", "the store copies, and does not heed the condition"),
+        ("refused", "no such "),
     ],
     ids=["heeded", "ignored", "refused"],
     indirect=["answers"],
@@ -177,28 +223,31 @@ def test_a_run_tells_once_where_the_store_has_no_condition(
         assert lines == []
     else:
         (line,) = lines
-        assert line.startswith(f"s3://{bucket.name}/run: `score` looks whether a part is there")
+        assert line.startswith(f"{bucket.scheme}://{bucket.name}/run: `score` looks whether a part is there")
         assert told in line
 
 
-def test_without_botocore_a_run_is_done_and_told(
-    bucket: Bucket, make_store: Callable[..., Path], make_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+def test_without_its_library_a_run_is_done_and_told(
+    bucket: Bucket,
+    make_store: Callable[..., Path],
+    make_model: Callable[..., Path],
+    not_installed: Callable[[], str],
 ) -> None:
-    place = bucket.place("run")
-    monkeypatch.setitem(sys.modules, "botocore", None)
+    place, told = bucket.place("run"), not_installed()
     summary, lines = scored(str(make_store(files=2, rows=20)), make_model(), place)
     assert (summary.exit_code, summary.rows_scored) == (0, 40)
     (line,) = lines
-    assert "the package botocore is not installed (pip install 'w2vray[s3]')" in line
+    assert told in line
 
 
 @pytest.mark.usefixtures("heeds")
-def test_a_worker_without_botocore_is_named_where_the_driver_has_it(
-    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+def test_a_worker_without_the_library_is_named_where_the_driver_has_it(
+    bucket: Bucket, not_installed: Callable[[], str]
 ) -> None:
     with RunDirectory(bucket.place("run")).drafting() as drafts:
         run = RunDirectory(bucket.place("run"), drafts)
-        monkeypatch.setitem(sys.modules, "botocore", None)
-        with begun(run, "u") as part, pytest.raises(RunError, match=r"not installed .* here, .* on all machines"):
+        told = not_installed()
+        with begun(run, "u") as part, pytest.raises(RunError, match=r"here, .* on all machines") as raised:
             run.commit(part, record_of("u", "one"))
+        assert told in str(raised.value)
     assert bucket.content("run") == {}

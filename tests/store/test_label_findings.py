@@ -186,7 +186,7 @@ def test_labels_of_lists_are_neither_ids_nor_lists_in_text() -> None:
     assert label_findings({"a,b": 2, "a,c": 3}, 12, multi_label=True) == []
 
 
-@pytest.mark.parametrize("label", ["None", "NA", "unlabeled", "Unlabelled", "TODO", "tbd", "NaN"])
+@pytest.mark.parametrize("label", ["None", "NA", "unlabeled", "Unlabelled", "TODO", "tbd", "NaN", "-", "--", "n.a."])
 def test_what_says_that_nobody_has_given_a_label_is_told(label: str) -> None:
     (told,) = label_findings({label: 5, "pos": 20, "neg": 20}, 45, multi_label=False)
     assert told.startswith(f"the label {label!r} (5 rows) often says that a row has no label; --unlabelled {label} ")
@@ -195,6 +195,91 @@ def test_what_says_that_nobody_has_given_a_label_is_told(label: str) -> None:
 def test_such_a_label_with_a_space_is_quoted_for_the_shell() -> None:
     (told,) = label_findings({"no label": 5, "pos": 20}, 25, multi_label=False)
     assert "--unlabelled 'no label' leaves such rows out" in told
+    (told,) = label_findings({"(null)": 5, "pos": 20}, 25, multi_label=False)
+    assert "--unlabelled '(null)' leaves such rows out" in told
+
+
+def test_minus_one_is_told_among_numbers_with_points_and_minus_beside_plus_is_a_label() -> None:
+    (told,) = label_findings({"-1.0": 5, "0.0": 20, "1.0": 9}, 34, multi_label=False)
+    assert told.startswith("the label '-1.0' (5 rows) often says that a row has no label; --unlabelled -1.0 ")
+    assert label_findings({"-1": 5, "-1.5": 20, "1": 9}, 34, multi_label=False) == []
+    assert label_findings({"+": 5, "-": 20}, 25, multi_label=False) == []
+
+
+@pytest.mark.parametrize("label", ["\ufeffneg", "neg ", "\u00a0neg", "ne\u00adg", "\tneg"])
+def test_what_stands_around_a_label_is_told_where_no_other_is_the_same_without_it(label: str) -> None:
+    """Answers would have it, and nobody who compares them would know."""
+    (told,) = label_findings({"pos": 20, label: 20}, 40, multi_label=False)
+    assert told == (
+        f"one label has spaces at an end or invisible characters, and answers would have them too ({label!r}); "
+        "--label-strip takes them away"
+    )
+    (told,) = label_findings({label: 20, "pos ": 20}, 40, multi_label=True)
+    assert told.startswith("2 labels have spaces at an end or invisible characters")
+    (told,) = label_findings({"neg": 20, label: 20}, 40, multi_label=False)
+    assert told.startswith("these labels differ by spaces")
+
+
+@pytest.mark.parametrize("label", ["\u0645\u06cc\u200c\u0631\u0648\u0645", "\u2764\ufe0f", "rock 'n' roll"])
+def test_what_belongs_to_a_label_is_not_told(label: str) -> None:
+    """A joiner between letters, the selector of an emoji, a space inside."""
+    assert label_findings({"pos": 20, label: 20}, 40, multi_label=False) == []
+
+
+@pytest.mark.parametrize("quotes", ['""', "''", "\u201c\u201d"])
+def test_quotes_around_all_labels_are_told(quotes: str) -> None:
+    labels = [f"{quotes[0]}{label}{quotes[1]}" for label in ("pos", "neg")]
+    (told,) = label_findings(dict.fromkeys(labels, 9), 18, multi_label=False)
+    assert told.startswith("all labels stand in quotes, and answers would, too (")
+    assert label_findings({labels[0]: 9, "neg": 9}, 18, multi_label=False) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "pairs"),
+    [
+        (("true", "false", "1", "0"), "true/false and 1/0"),
+        (("Yes", "no", "N", "Y"), "yes/no and y/n"),
+        (("True", "false", "0"), "true/false and 1/0"),
+    ],
+)
+def test_yes_and_no_in_several_spellings_are_told(labels: tuple[str, ...], pairs: str) -> None:
+    (told,) = label_findings(dict.fromkeys(labels, 9), 9 * len(labels), multi_label=False)
+    assert told.startswith(f"labels say yes and no in several ways ({pairs}): ")
+    assert label_findings(dict.fromkeys(["true", "false", "1", "2"], 9), 36, multi_label=False) == []
+    assert label_findings({"1": 9, "0": 9}, 18, multi_label=False) == []
+
+
+@pytest.mark.parametrize("label", ["['a', 'b']", '["a", "b"]', "{'a', 'b'}", "( 'a', 'b' )"])
+def test_a_single_label_that_is_written_as_a_list_is_told(label: str) -> None:
+    (told,) = label_findings({label: 9, "a": 9, "b": 9}, 27, multi_label=False)
+    assert told.startswith("labels look like lists written as text (")
+    assert label_findings({"[deleted]": 9, "(other)": 9, "a": 9}, 27, multi_label=True) == []
+    assert label_findings({"[deleted]": 9, "a": 9}, 18, multi_label=False) == []
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({"caf\u00e9": 9, "cafe": 3}, "accents alone: 'caf\u00e9' 9, 'cafe' 3"),
+        ({"\u0130zmir": 9, "izmir": 3}, "accents alone: '\u0130zmir' 9, 'izmir' 3"),
+        ({"R&B": 9, "R&amp;B": 3}, "marks alone: 'R&B' 9, 'R&amp;B' 3"),
+    ],
+)
+def test_labels_that_are_the_same_without_accents_or_entities_are_told(counts: dict[str, int], said: str) -> None:
+    (told,) = label_findings({**counts, "x": 9}, 21, multi_label=False)
+    assert told == f"these labels differ by {said}; write those alike that mean the same"
+
+
+def test_words_that_are_labels_by_themselves_may_be_parted_by_spaces() -> None:
+    """Two such labels at least, as names have spaces too."""
+    (told,) = label_findings({"a b": 5, "b c": 5, "a": 9, "b": 9, "c": 9}, 37, multi_label=False)
+    assert told == "labels look like several in one string ('a b', 'b c'); --label-separator ' ' reads them as several"
+    assert label_findings({"credit card": 5, "credit report": 5, "card": 9}, 19, multi_label=False) == []
+
+
+def test_a_long_label_is_cut() -> None:
+    assert listed_labels({"x" * 5000: 3}) == f"1 label: '{'x' * 59}\u2026' 3"
+    assert all(len(told) < 300 for told in label_findings({"x" * 5000: 1, "y" * 5000: 1}, 2, multi_label=False))
 
 
 @pytest.mark.parametrize("label", ["none", "na", "other", "nano", "nota"])

@@ -61,6 +61,11 @@ def test_no_texts_are_no_texts(none: Any) -> None:
         pytest.param(5, "texts is a int; give several texts", id="number"),
         pytest.param(None, "texts is a NoneType; give several texts", id="None"),
         pytest.param(pa.array(["a", None]), "text 1 is null; expected a str", id="null"),
+        pytest.param(
+            pa.DictionaryArray.from_arrays(pa.array([0, 1]), pa.array(["a", None])),
+            "text 1 is null; expected a str",
+            id="null-in-a-dictionary",
+        ),
         pytest.param(pa.array([1, 2]), "an Arrow array of int64; expected one of strings", id="numbers"),
         pytest.param(pd.Series(["a", None], dtype=object), "text 1 is a NoneType; expected a str", id="missing"),
         pytest.param(pd.Series(["a", float("nan")], dtype=object), "text 1 is a float; expected a str", id="NaN"),

@@ -119,6 +119,29 @@ def test_numbers_with_exponents_are_read(exponent: str, tmp_path: Path) -> None:
     assert read(tmp_path, "".join(lines).encode()).holds()
 
 
+@pytest.mark.parametrize(
+    "table_VD",
+    [
+        pytest.param(np.rint(TABLE_VD * 50), id="in all columns"),
+        pytest.param(np.concatenate([np.eye(12)[:, :1], TABLE_VD], axis=1), id="0 and 1 in the first"),
+        pytest.param(np.concatenate([TABLE_VD, np.full((12, 1), 7)], axis=1), id="the same in the last"),
+        pytest.param(np.arange(96).reshape(12, 8), id="that count all of them"),
+    ],
+)
+def test_whole_numbers_that_may_be_those_of_vectors_are_read(table_VD: Any, tmp_path: Path) -> None:
+    table_VD = table_VD.astype(np.float32)
+    assert read(tmp_path, glove(table_VD=table_VD)).holds(WORDS, table_VD)
+
+
+def test_names_of_columns_are_left_out_and_the_word_of_that_name_is_read(tmp_path: Path) -> None:
+    words = changed(4, "word")
+    names = b"word 0 1 2 3 4 5 6 7\n"
+    found = read(tmp_path, names + glove(words), skip=True)
+    assert found.holds(words)
+    assert found.bad.as_dict() == {Reason.COLUMNS: {"rows": 1, "first": ["row 1 'word'"]}}
+    assert read(tmp_path, names).words == ["word"]
+
+
 def test_a_form_that_is_refused_is_read_where_it_is_named(tmp_path: Path) -> None:
     dressed = [f"{word}:" for word in WORDS]
     assert read(tmp_path, glove(dressed), format="glove").words == dressed
@@ -171,8 +194,17 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "another, with a header": (word2vec([f"{word}=" for word in WORDS]), ": each of the first 12 words stands before '='; write the words alone"),
     "words in quotes": (glove([f'"{word}"' for word in WORDS], between="\t"), ": each of the first 12 words stands in \"; write the words alone"),
     "words in single quotes, with a header": (word2vec([f"'{word}'" for word in WORDS]), ": each of the first 12 words stands in '; write the words alone"),
-    "counts between words and numbers": (glove([f"{word} {900 - row * 7}" for row, word in enumerate(WORDS)]), ": the first number of each row is a whole one and falls from row to row"),
+    "counts between words and numbers": (glove([f"{word} {900 - row * 7}" for row, word in enumerate(WORDS)]), ": the first number of each row is a whole one and others are not, as counts of words and their places are; take it"),
     "a header alone": (b"12 8", ", row 1: the file ends here; its header promises 12 rows of 8 numbers"),
+    "counts behind the numbers": (b"".join(line[:-1] + b" %d\n" % (900 - row * 7) for row, line in enumerate(glove().splitlines(True))), ": the last number of each row is a whole one and others are not"),
+    "counts in no order, as floats": (glove([f"{word} {(row * 7) % 12}.0" for row, word in enumerate(WORDS)]), ": the first number of each row is a whole one and others are not"),
+    "two counts": (glove([f"{word} {900 - row * 7} {row % 5}" for row, word in enumerate(WORDS)]), ": the first number of each row is a whole one and others are not"),
+    "a place behind each word": (word2vec([f"{word} {row}" for row, word in enumerate(WORDS)], header="12 9\n"), ": the first number of each row is a whole one and others are not"),
+    "a word and its numbers on lines of their own": (b"".join(line.replace(b" ", b"\n", 1) for line in glove().splitlines(True)), ": 12 of the first 24 lines begin with a number"),
+    "numbered columns": (b"word " + b" ".join(b"%d" % column for column in range(8)) + b"\n" + glove(), f", row 1 ('word'): its numbers count from 0 to 7, as names of columns do. {SKIP}"),
+    "numbered columns, from 1, tabs": (b"token\t" + b"\t".join(b"%d" % column for column in range(1, 9)) + b"\n" + glove(between="\t"), f", row 1 ('token'): its numbers count from 1 to 8, as names of columns do. {SKIP}"),
+    "numbered columns below a header": (b"12 8\nof " + b" ".join(b"%d" % column for column in range(8)) + b"\n" + glove(), ", row 1 ('of'): its numbers count from 0 to 7"),
+    "places before colons": (b"".join(b" ".join(b"%d:%s" % (place, each) if place else each for place, each in enumerate(line.split())) + b"\n" for line in glove().splitlines()), ": the first line is 'the 1:"),
     "an index before each word": (b"".join(b"%d\t" % row + line for row, line in enumerate(glove().splitlines(True))), ": 12 of the first 12 lines begin with a number"),
     "names of columns": (b"word\t" + b"\t".join(b"d%d" % column for column in range(8)) + b"\n" + glove(between="\t"), ", row 1, number 1: 'd0' is not a number. --on-bad skip leaves such rows out"),
     "numbers in brackets": (glove().replace(b" ", b" [", 12).replace(b"\n", b"]\n"), ": the first line is 'the ["),

@@ -105,6 +105,15 @@ def test_a_name_or_a_format_decides_only_where_the_words_do_not(words: list[str]
     assert guess_family(words, otherwise="fasttext").family == expected
 
 
+@pytest.mark.parametrize("words", [["Film", "Music"], ["FILM", "THE"], ["the", "Film", "New York"]])
+def test_a_family_that_reads_lower_case_is_no_family_of_words_with_capitals(words: list[str]) -> None:
+    """It would find none of them."""
+    guess = guess_family(words, otherwise="glove")
+    assert guess.family == "cased"
+    assert guess.why.endswith("have capitals, which glove would never find")
+    assert guess_family(["the", "film"], otherwise="glove").family == "glove"
+
+
 @pytest.mark.parametrize("name", ["lee_fasttext.vec", "crime-and-punishment.vec"])
 def test_real_fasttext_words_are_told(name: str) -> None:
     """In whatever script, of text that nobody had split before."""

@@ -74,7 +74,8 @@ def test_an_array_that_is_missing_is_named(tmp_path: Path) -> None:
     """A model was copied without what lies beside it."""
     word2vec().wv.save(str(tmp_path / "vectors"), sep_limit=0)
     (tmp_path / "vectors.vectors.npy").unlink()
-    assert "vectors.vectors.npy" in refusal(tmp_path / "vectors", tmp_path / "out")
+    said = refusal(tmp_path / "vectors", tmp_path / "out")
+    assert ": vectors.vectors.npy, which gensim's save() wrote beside it, is missing; fetch it into the same" in said
 
 
 class Planted:
@@ -123,6 +124,25 @@ def test_what_is_no_pickle_is_not_loaded_as_one(tmp_path: Path) -> None:
     (tmp_path / "vectors").write_bytes(b"2 2\na 1 2\nb 3 4\n")
     message = refusal(tmp_path / "vectors", tmp_path / "out", format="gensim")
     assert "gensim's files are pickles, and this is not one: it starts with b'2 2\\na 1 '" in message
+
+
+def test_words_that_cannot_be_used_are_left_out_and_counted_where_somebody_says_so(tmp_path: Path) -> None:
+    vectors = KeyedVectors(2)
+    table_VD = np.arange(10, dtype=np.float64).reshape(5, 2)
+    table_VD[3] = 1e300
+    vectors.add_vectors(["film", "", "a\nb", "huge", "\udc80x"], np.ones((5, 2), dtype=np.float32))
+    vectors.vectors = table_VD
+    vectors.save(str(tmp_path / "vectors"))
+    assert "row 2: the word is empty; expected" in refusal(tmp_path / "vectors", tmp_path / "out")
+    read = imported(tmp_path / "vectors", tmp_path / "out", on_bad="skip")
+    assert list(read.vocabulary) == ["film"]
+    assert read.table_VD.tolist() == [[0, 1]]
+    assert {reason: told["first"] for reason, told in read.source["left_out"].items()} == {
+        "empty word": ["row 2 ''"],
+        "control character in the word": ["row 3 'a\\nb'"],
+        "not UTF-8": ["row 5 b'\\xed\\xb2\\x80x'"],
+        "number that is not finite": ["row 4 'huge'"],
+    }
 
 
 def test_keys_that_are_no_words_are_refused(tmp_path: Path) -> None:

@@ -38,6 +38,19 @@ def words_of(vectors: Vectors) -> list[str]:
             "29 of the first 30 words end in a tag, as 'of|NN' does",
         ),
         (lambda word: f"{word}#V", "30 of the first 30 words end in a tag, as 'the#V' does"),
+        (lambda word: f"{word}_n" if word == "the" else f"{word}_v", "30 of the first 30 words end in a tag"),
+        (lambda word: f"{word}-n" if word == "the" else f"{word}-adj", "30 of the first 30 words end in a tag"),
+        (
+            lambda word: f"\u2581{word}" if word.startswith("w") else word,
+            "19 of the first 30 words begin with '\u2581', as '\u2581was' does: they are pieces of a tokenizer",
+        ),
+        (
+            lambda word: f"\u0120{word}" if word.startswith("w") else word,
+            "19 of the first 30 words begin with '\u0120'",
+        ),
+        (lambda word: f"##{word}" if word.startswith("o") else word, "2 of the first 30 words begin with '##', as"),
+        (lambda word: f"{word}@@" if word.startswith("w") else word, "19 of the first 30 words end with '@@'"),
+        (lambda word: word if word.startswith("w") else f"{word}</w>", "11 of the first 30 words end with '</w>'"),
     ],
 )
 def test_something_that_stands_at_each_word_is_refused_and_read_where_the_format_is_named(
@@ -79,6 +92,16 @@ def test_a_table_of_zeros_is_refused(content: bytes, tmp_path: Path) -> None:
         imported(tmp_path, content)
 
 
+def test_a_table_of_equal_rows_is_refused(tmp_path: Path) -> None:
+    """Of two blocks, too."""
+    words = [f"w{row}" for row in range(5000)]
+    with pytest.raises(VectorsError, match="all rows have the same numbers; a model could learn nothing from them"):
+        imported(tmp_path, glove(words, np.ones((5000, 2), dtype=np.float32)))
+    table_VD = np.ones((5000, 2), dtype=np.float32)
+    table_VD[4999, 1] = 2
+    assert len(imported(tmp_path, glove(words, table_VD))) == 5000
+
+
 def test_a_row_of_zeros_among_others_is_read(tmp_path: Path) -> None:
     """Tables have one for padding."""
     table_VD = TABLE_VD.copy()
@@ -99,3 +122,31 @@ def test_letters_that_were_decoded_in_the_wrong_way_are_told(tmp_path: Path) -> 
 def test_a_few_such_words_are_what_texts_of_the_web_have(words: list[str], tmp_path: Path) -> None:
     vectors = imported(tmp_path, glove([*MANY[:7], *words], TABLE_VD[: 7 + len(words)]))
     assert not [note for note in vectors.source.get("notes", []) if "Latin-1" in note]
+
+
+@pytest.mark.parametrize(
+    ("dress", "said"),
+    [
+        (lambda word: f"\ufeff{word}", "hold invisible characters, which texts are read without ('\\ufeffword0')"),
+        (lambda word: f"{word}\u200d", "hold invisible characters, which texts are read without ('word0\\u200d')"),
+        (lambda word: f"wo\u00ad{word}", "hold invisible characters, which texts are read without ('wo\\xadword0')"),
+        (lambda word: f"{word}\ufffd", "hold U+FFFD, which stands for letters that were lost ('word0\ufffd')"),
+    ],
+)
+def test_words_that_texts_are_read_without_are_told(dress: Callable[[str], str], said: str, tmp_path: Path) -> None:
+    words = [dress(word) if word.startswith("word") else word for word in MANY]
+    notes = imported(tmp_path, glove(words, TABLE_VD)).source["notes"]
+    assert notes == [f"18 of the first 30 words {said}: no text will find them"]
+
+
+def test_characters_that_say_something_are_not_told(tmp_path: Path) -> None:
+    """An emoji's selector and joiners, a joiner between letters; and one odd word of many."""
+    ours = [
+        "\u2764\ufe0f",
+        "\U0001f469\u200d\U0001f4bb",
+        "\u0645\u06cc\u200c\u0631\u0648\u0645",
+        "good\u200b",
+        "1\ufe0f\u20e3",
+    ]
+    words = [*MANY[:12], *(word * (number + 1) for number in range(3) for word in ours), *MANY[27:]]
+    assert "notes" not in imported(tmp_path, glove(words, TABLE_VD)).source

@@ -66,7 +66,7 @@ REFUSED = {
     "pang_lee_polarity.cor": "is labelled texts of fastText",
     "similarities0-1.txt": "50 of the first 50 lines begin with a number",
     "simlex999.txt": "lines are several words with 1 number behind them",
-    "testcorpus.uci": "31 of the first 31 lines begin with a number",
+    "testcorpus.uci": "28 of the first 31 lines begin with a number",
     "wordsim353.tsv": "lines are several words with 1 number behind them",
     "pang_lee_polarity_fasttext.bin": "a fastText classifier (2 labels); expected word vectors",
     "pang_lee_polarity_fasttext.vec": r"row 149: the word b'\x97' is not UTF-8",

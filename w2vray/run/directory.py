@@ -325,7 +325,7 @@ class RunDirectory(WholeFiles):
         return winner
 
     def publishing_by_a_look(self) -> str | None:
-        """Tell, of S3 and what has its interface, that parts are looked for and then copied, and why.
+        """Tell, of S3, what has its interface, and GCS, that parts are looked for and then copied, and why.
 
         None where a part is copied on the condition that there is none, and of all other filesystems and stores.
         """

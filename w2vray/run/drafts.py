@@ -234,7 +234,7 @@ class Drafts:
         try:
             if files.is_object_store:
                 files.remove(TEMPORARY, self.name, _OPEN)  # first: who has not asked yet publishes nothing
-                files.store.delete_dir(self._folder)
+                files.delete_folder(TEMPORARY, self.name)
                 return
             closed = self._folder.removesuffix(_CLOSED) + _CLOSED
             if closed != self._folder:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from w2vray.errors import RunError
-from w2vray.store.conditional import ConditionalCopies, no_condition_because
+from w2vray.store.conditional import ConditionalCopies, conditional_copies, may_have_condition, no_condition_because
 from w2vray.store.places import open_store, without_secrets
 
 __all__ = ["TEMPORARY", "WholeFiles", "flush_folder"]
@@ -97,12 +97,12 @@ class WholeFiles:
 
     @property
     def may_have_condition(self) -> bool:
-        """Tell whether this is a store whose copies may have a condition: S3, or one with its interface."""
-        return bool(self.store.type_name == "s3")
+        """Tell whether this is a store whose copies may have a condition."""
+        return may_have_condition(self.store)
 
     def no_condition_because(self) -> str | None:
         """Say why copies here cannot have the condition that there is no target yet, None where they can."""
-        return no_condition_because(self._place, self.store.region, self.path(TEMPORARY))
+        return no_condition_because(self._place, self.path(TEMPORARY))
 
     @cached_property
     def conditional_copies(self) -> ConditionalCopies:
@@ -111,7 +111,7 @@ class WholeFiles:
         Raises:
             RunError: this machine lacks what they need.
         """
-        return ConditionalCopies(self._place, self.store.region)
+        return conditional_copies(self._place, self.store)
 
     def remove(self, *parts: str) -> None:
         """Remove a file, where it is there.
@@ -134,6 +134,19 @@ class WholeFiles:
             pass  # somebody else has
         except OSError as error:
             raise RunError(f"{self.name}: {'/'.join(parts)} cannot be removed ({error})") from error
+
+    def delete_folder(self, *parts: str) -> None:
+        """Remove a folder and all that is in it.
+
+        Raises:
+            OSError: it is still there.
+        """
+        folder = self.path(*parts)
+        try:
+            self.store.delete_dir(folder)
+        except OSError:  # of GCS, whose folders go with what was in them, Arrow says so in no class of its own
+            if self.store.get_file_info(folder).type != fs.FileType.NotFound:
+                raise
 
     def clear(self, folder: str) -> None:
         """Remove what is in a folder; what somebody else removes or adds meanwhile is left to the next time."""

@@ -66,9 +66,6 @@ def _of_arrow(texts: pa.Array | pa.ChunkedArray) -> pa.LargeStringArray:
     kind = texts.type.value_type if pa.types.is_dictionary(texts.type) else texts.type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)) and len(texts):
         raise UnusableInputError(f"texts is an Arrow array of {texts.type}; expected one of strings")
-    if texts.null_count:
-        first = int(np.flatnonzero(texts.is_null().to_numpy(zero_copy_only=False))[0])
-        raise UnusableInputError(f"text {first} is null; expected a str")
     chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
     parts = [_plain(chunk) for chunk in chunks]
     for part in parts:
@@ -76,7 +73,11 @@ def _of_arrow(texts: pa.Array | pa.ChunkedArray) -> pa.LargeStringArray:
             part.validate(full=True)
         except pa.ArrowInvalid as error:
             raise UnusableInputError(f"texts is an Arrow array that holds what is not UTF-8: {error}") from error
-    return pa.concat_arrays([pa.array([], pa.large_string()), *parts])
+    plain = pa.concat_arrays([pa.array([], pa.large_string()), *parts])
+    if plain.null_count:  # of a dictionary, a value may be null, too
+        first = int(np.flatnonzero(plain.is_null().to_numpy(zero_copy_only=False))[0])
+        raise UnusableInputError(f"text {first} is null; expected a str")
+    return plain
 
 
 def _plain(chunk: pa.Array) -> pa.LargeStringArray:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from w2vray.text.rules import family
 from w2vray.text.scripts import has_unspaced
 
 __all__ = ["FIRST_WORDS", "FamilyGuess", "guess_family"]
@@ -36,7 +37,7 @@ def guess_family(words: Sequence[str], otherwise: str | None = None) -> FamilyGu
     splitting at white space leaves them. ``cased`` where words are of a script without spaces, or where marks are
     words of their own and case was kept; without case ``glove``, or ``uncased`` where clitics are not split off as in
     GloVe. Without marks, ``googlenews`` where case was kept or digits are masked, and ``plain`` where they are not.
-    Where there are too few words to tell that, ``otherwise`` decides.
+    Where there are too few words to tell that, ``otherwise`` decides, if it reads texts in the case that words have.
     """
     placeholders = [word for word in words if word in _PLACEHOLDERS]
     if len(placeholders) > 1:
@@ -53,8 +54,15 @@ def guess_family(words: Sequence[str], otherwise: str | None = None) -> FamilyGu
     if len(marks) > 1:
         return _with_marks(words, marks, cased)
     if otherwise is not None and len(words) < _DECIDING:
-        return FamilyGuess(otherwise, "its format or its name says so, and it has too few words to tell")
+        return _of_few(words, cased, otherwise)
     return _without_marks(words, cased)
+
+
+def _of_few(words: Sequence[str], cased: Sequence[str], otherwise: str) -> FamilyGuess:
+    """Guess where there are too few words to tell."""
+    if cased and family(otherwise).lowercase:
+        return FamilyGuess("cased", f"{_share(cased, words)} have capitals, which {otherwise} would never find")
+    return FamilyGuess(otherwise, "its format or its name says so, and it has too few words to tell")
 
 
 def _without_marks(words: Sequence[str], cased: Sequence[str]) -> FamilyGuess:

@@ -9,7 +9,7 @@ from w2vray.settings.vectors import ImportSettings
 from w2vray.text import rules as token_rules
 from w2vray.vectors.directory import Vectors
 from w2vray.vectors.families import FIRST_WORDS, FamilyGuess, guess_family
-from w2vray.vectors.plausible import TELLING, misread_letters, require_bare_words
+from w2vray.vectors.plausible import TELLING, misread_letters, require_bare_words, unseen_letters
 from w2vray.vectors.readers import BadRows, Source, open_source
 from w2vray.vectors.readers.bad_rows import shown
 from w2vray.vectors.writer import VectorsWriter
@@ -60,6 +60,8 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
             raise VectorsError(f"{source.path}: none of {read:,} rows can be used ({', '.join(bad.counts)})")
         if len(writer) >= TELLING and writer.largest[0] == 0:
             raise VectorsError(f"{source.path}: every number is 0; a model could learn nothing from such vectors")
+        if len(writer) >= TELLING and not writer.varied:
+            raise VectorsError(f"{source.path}: all rows have the same numbers; a model could learn nothing from them")
         guess = _family(settings.family, source, first_words)
         origin = {
             "path": str(source.path),
@@ -69,7 +71,9 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
             "family_why": guess.why,
             **({"left_out": bad.as_dict()} if bad.counts else {}),
             **(
-                {"notes": notes} if (notes := [*source.notes, *misread_letters(first_words), *_far_off(writer)]) else {}
+                {"notes": notes}
+                if (notes := [*source.notes, *_of_words(source, first_words), *_far_off(writer)])
+                else {}
             ),
         }
         rules = token_rules.PIECES if source.pieces is not None else token_rules.family(guess.family)
@@ -94,6 +98,11 @@ def _require_whole(settings: ImportSettings) -> None:
                 f"{flag(name)} {value}: the rows of {settings.source} are pieces of its own tokenizer, which needs "
                 "all of them and splits texts in its own way; leave the option out"
             )
+
+
+def _of_words(source: Source, first_words: Sequence[str]) -> list[str]:
+    """Tell of words that no text will find; pieces of a tokenizer are no words."""
+    return [] if source.pieces is not None else [*misread_letters(first_words), *unseen_letters(first_words)]
 
 
 def _far_off(writer: VectorsWriter) -> list[str]:

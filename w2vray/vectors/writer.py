@@ -32,7 +32,8 @@ class VectorsWriter:
     """Write a vectors directory block by block; use it as a context manager and call ``finish``.
 
     Of words that come more than once the first is kept; ``duplicates`` counts the others. ``largest`` is the largest
-    number's size and its word, ``usual`` the median of the rows' largest in the first block.
+    number's size and its word, ``usual`` the median of the rows' largest in the first block, ``varied`` whether any two
+    rows differ.
     """
 
     def __init__(self, output: str | Path, *, dtype: str = "float32") -> None:
@@ -43,6 +44,8 @@ class VectorsWriter:
         self.duplicates = 0
         self.largest = (0.0, "")
         self.usual = 0.0
+        self.varied = False
+        self._a_row: npt.NDArray[Any] | None = None
         self._rows_read = 0
         self._feature_rows = 0
         self._dim = 0
@@ -99,10 +102,16 @@ class VectorsWriter:
         if not words:
             return
         self._note_largest(words, largest_N)
+        self._note_varied(stored)
         data = np.ascontiguousarray(stored).reshape(-1).view(np.uint8).data
         self._hash.update(data)
         with self._writing():
             self._table.write(data)
+
+    def _note_varied(self, stored: npt.NDArray[Any]) -> None:
+        if self._a_row is None:
+            self._a_row = stored[0].copy()
+        self.varied = self.varied or not np.array_equal(stored, np.broadcast_to(self._a_row, stored.shape))
 
     def _note_largest(self, words: Sequence[str], largest_N: npt.NDArray[Any]) -> None:
         self.usual = self.usual or float(np.median(largest_N))

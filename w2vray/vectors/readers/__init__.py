@@ -63,7 +63,7 @@ def open_source(
                 f"{path} is a file; {format} is a directory, with model.safetensors and tokenizer.json in it"
             )
         if format == "gensim" or (format == "auto" and is_pickle(head)):
-            yield gensim_source(stream, limit, trusted=trust_pickle)
+            yield gensim_source(stream, bad, limit, trusted=trust_pickle)
         elif format == "fasttext-binary" or (format == "auto" and is_fasttext_binary(head)):
             with fasttext_source(stream, bad, limit) as source:
                 yield source

@@ -18,6 +18,7 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 class Reason:
     """Why a row cannot be used: the words that count such rows."""
 
+    COLUMNS = "names of columns"
     CONTROL = "control character in the word"
     DAMAGED = "damaged row"
     DUPLICATE = "word that was there before"

@@ -12,6 +12,7 @@ import numpy as np
 
 from w2vray.errors import VectorsError
 from w2vray.vectors.ngrams import NGrams
+from w2vray.vectors.readers.bad_rows import BadRows, checked_word, shown
 from w2vray.vectors.readers.block import MAX_DIM, Block, Source, rows_per_block
 from w2vray.vectors.readers.stream import ByteStream
 
@@ -26,7 +27,7 @@ def is_pickle(head: bytes) -> bool:
     return len(head) > 1 and head[0] == 0x80 and 2 <= head[1] <= 5
 
 
-def gensim_source(stream: ByteStream, limit: int | None = None, *, trusted: bool) -> Source:
+def gensim_source(stream: ByteStream, bad: BadRows, limit: int | None = None, *, trusted: bool) -> Source:
     """Load a file by gensim.
 
     Only the first ``limit`` of its rows are handed on.
@@ -47,7 +48,7 @@ def gensim_source(stream: ByteStream, limit: int | None = None, *, trusted: bool
         raise VectorsError(f"{path} is a gensim file in {stream.packing}; unpack it first")
     vectors = _load(path)
     words, table_VD = list(vectors.index_to_key), np.asarray(vectors.vectors)
-    odd = [word for word in words[:limit] if not isinstance(word, str) or not word]
+    odd = [word for word in words[:limit] if not isinstance(word, str)]
     if odd or table_VD.ndim != 2 or len(words) != len(table_VD) or not 1 <= table_VD.shape[1] <= MAX_DIM:
         raise VectorsError(
             f"{path}: {len(words):,} words ({odd[:1]} is none of them) and a table of {table_VD.shape}; expected a row "
@@ -55,7 +56,7 @@ def gensim_source(stream: ByteStream, limit: int | None = None, *, trusted: bool
         )
     ngrams = _ngrams(path, vectors)
     family = None if ngrams is None else "fasttext"
-    return Source(path, FORMAT, table_VD.shape[1], len(words), family, _blocks(words[:limit], table_VD), ngrams)
+    return Source(path, FORMAT, table_VD.shape[1], len(words), family, _blocks(words[:limit], table_VD, bad), ngrams)
 
 
 def _ngrams(path: Path, vectors: Any) -> NGrams | None:
@@ -79,6 +80,12 @@ def _load(path: Path) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what old files were made with is no news for who reads them
             loaded = KeyedVectors.load(str(path), mmap=None if path.suffix in _PACKED else "r")
+    except FileNotFoundError as error:
+        missing = Path(str(error.filename or error)).name
+        raise VectorsError(
+            f"{path}: {missing}, which gensim's save() wrote beside it, is missing; fetch it into the same folder, "
+            "under that name"
+        ) from error
     except Exception as error:  # a pickle can raise anything at all
         raise VectorsError(
             f"{path}: gensim cannot load it ({type(error).__name__}: {error}); load it with the version that wrote it, "
@@ -91,8 +98,19 @@ def _load(path: Path) -> Any:
     return vectors
 
 
-def _blocks(words: list[str], table_VD: Any) -> Iterator[Block]:
+def _blocks(words: list[str], table_VD: Any, bad: BadRows) -> Iterator[Block]:
     step = rows_per_block(table_VD.shape[1])
     for start in range(0, len(words), step):
         block = words[start : start + step]
-        yield Block(block, table_VD[start : start + len(block)].astype(np.float32))
+        good = [index for index, word in enumerate(block) if _is_good(word, start + index + 1, bad)]
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and the writer refuses it
+            vectors_ND = np.asarray(table_VD[start : start + len(block)]).astype(np.float32)[good]
+        yield Block([block[index] for index in good], vectors_ND, [start + index + 1 for index in good], len(block))
+
+
+def _is_good(word: str, row: int, bad: BadRows) -> bool:
+    """Tell whether a word can be one, and hand it to ``bad`` where it cannot."""
+    reason, message = checked_word(word.encode(errors="surrogatepass"))
+    if reason:
+        bad.found(row, reason, message, shown(word.encode(errors="surrogatepass")))
+    return not reason

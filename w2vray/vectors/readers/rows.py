@@ -126,10 +126,10 @@ def _refuse_dressed(stream: ByteStream, form: TextForm) -> None:
         raise VectorsError(
             f"{stream.path}: each of the first {form.rows:,} words stands {where}; write the words alone{named}"
         )
-    if form.counts_first:
+    if form.counted:
         raise VectorsError(
-            f"{stream.path}: the first number of each row is a whole one and falls from row to row, as counts of words "
-            f"do; take it away{named}"
+            f"{stream.path}: the {form.counted} number of each row is a whole one and others are not, as counts of "
+            f"words and their places are; take it away{named}"
         )
 
 
@@ -147,7 +147,7 @@ def _refuse_lists(stream: ByteStream, form: TextForm, lines: Sequence[bytes]) ->
             f"{stream.path}: only {form.agreeing:,} of the first {form.rows:,} lines end in {form.dim} numbers, and no "
             f"other width is commoner; {_EXPECTED}"
         )
-    if form.wordless > 0.8 * form.rows and form.rows >= _LEAST_ROWS:
+    if form.wordless > 0.8 * form.agreeing and form.agreeing >= _LEAST_ROWS:
         raise VectorsError(
             f"{stream.path}: {form.wordless:,} of the first {form.rows:,} lines begin with a number; expected a word "
             "and its numbers. Name --format glove if those are its words"

@@ -25,6 +25,7 @@ from w2vray.vectors.readers.text_form import decimal_comma, is_number
 __all__ = ["TextRows"]
 
 _OF_A_WORD = re.compile(rb"\d{1,9}|\d+\.\d{1,2}")  # 7, 11, 4.0: what numbers in words look like, and a vector's do not
+_TELLING_COLUMNS = 3
 _BOM = b"\xef\xbb\xbf"
 _WHITE = b" \t\r"
 
@@ -106,8 +107,21 @@ class TextRows:
         fast = self._parsed(data)
         if fast is not None and len(fast[0]) == count:
             words, vectors_ND = fast
-            return Block(words, vectors_ND, range(before + 1, before + count + 1), count)
-        return self._row_by_row(data, before, count)
+            block = Block(words, vectors_ND, range(before + 1, before + count + 1), count)
+        else:
+            block = self._row_by_row(data, before, count)
+        return self._without_names(block) if before == 0 and _are_names(block.vectors_ND) else block
+
+    def _without_names(self, block: Block) -> Block:
+        """Leave out the first row, which names the columns."""
+        assert block.rows is not None
+        row, word = block.rows[0], shown(block.words[0])
+        last = block.vectors_ND[0, -1]
+        message = (
+            f" ({word}): its numbers count from {block.vectors_ND[0, 0]:.0f} to {last:.0f}, as names of columns do"
+        )
+        self.bad.found(row, Reason.COLUMNS, message, word)
+        return Block(block.words[1:], block.vectors_ND[1:], block.rows[1:], block.read)
 
     def _parsed(self, data: bytes) -> tuple[list[str], npt.NDArray[np.float32]] | None:
         """Parse rows in one go; None where any of them is not a word and its numbers, each parted by one space."""
@@ -203,6 +217,15 @@ class TextRows:
         hint = "; lines have to end with a line feed" if b"\r" in line.strip() else ""
         message = f" ({shown(line)}): {numbers}; expected {self.dim}{hint}"
         return _BadRow(Reason.WIDTH, message, line)
+
+
+def _are_names(vectors_ND: npt.NDArray[np.float32]) -> bool:
+    """Tell whether the first of some rows counts their columns, from 0 or from 1, where the second is no such row."""
+    if len(vectors_ND) < 2 or vectors_ND.shape[1] < _TELLING_COLUMNS:
+        return False
+    counting_D = np.arange(vectors_ND.shape[1]) + vectors_ND[0, 0]
+    first, second = vectors_ND[0], vectors_ND[1]
+    return first[0] in {0, 1} and np.array_equal(first, counting_D) and not np.array_equal(second, np.rint(second))
 
 
 def _message(word: bytes) -> tuple[str, bytes]:

@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from w2vray.vectors.readers.stream import MAX_LINE, ByteStream
 
@@ -16,6 +15,8 @@ _DECIMAL_COMMA = re.compile(rb"[-+]?\d+,\d+([eE][-+]?\d+)?")
 _NOT_TEXT = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _LEAST_TEXT = 100
 _TELLING_ROWS = 5
+_TELLING_WIDTH = 4
+_WHOLE_BY_CHANCE = 0.01
 _QUOTES, _AFTER_WORDS = (b'"', b"'"), (b":", b"=", b",", b";", b"|")
 
 
@@ -63,6 +64,7 @@ class TextForm:
 
     ``dim`` is the commonest number of numbers at a row's end (None where most rows have none), ``agreeing`` the rows
     that have so many, ``exactly`` those that have as many as the header says, of ``rows`` rows that were looked at.
+    ``wordless`` are those of the agreeing rows that begin with a number.
     ``numeric`` tells whether most of the fields that should be numbers are, decimal commas included. ``tabs`` tells
     whether tabs part fields. ``phrases`` counts rows with a space in their word.
     """
@@ -77,7 +79,7 @@ class TextForm:
     wordless: int
     whole_numbers: bool
     around: str  # a mark that each word ends with, or a pair that each stands between; empty where there is none
-    counts_first: bool  # the first number of each row is a whole one, as large as those behind it or larger
+    counted: str  # "first" or "last" where that number of each row is a whole one, and no other is
 
 
 def form_of(lines: Sequence[bytes], header_dim: int | None) -> TextForm:
@@ -101,11 +103,11 @@ def form_of(lines: Sequence[bytes], header_dim: int | None) -> TextForm:
         numeric=numbers * 2 > total,
         tabs=sum(b"\t" in line.strip() for line in lines) * 2 > len(lines),
         phrases=sum(len(fields) > run + 1 for fields, run in zip(split, runs, strict=True)),
-        wordless=sum(is_number(fields[0]) for fields in split),
+        wordless=sum(is_number(fields[0]) for fields, run in zip(split, runs, strict=True) if run == commonest),
         whole_numbers=all(field.isdigit() for fields in split for field in fields[1:]),
         around=_around([fields[0] for fields in split if fields]),
-        counts_first=_counts_first(
-            [fields[-commonest:] for fields, run in zip(split, runs, strict=True) if run == commonest]
+        counted=_counted(
+            [fields[-commonest:] for fields, run in zip(split, runs, strict=True) if run == commonest], commonest
         ),
     )
 
@@ -121,13 +123,24 @@ def _around(words: Sequence[bytes]) -> str:
     return last.decode() if last in _AFTER_WORDS else ""
 
 
-def _counts_first(numbers: Sequence[Sequence[bytes]]) -> bool:
-    """Tell whether each row has a count between its word and its numbers: whole, none larger than the last."""
-    if len(numbers) < _TELLING_ROWS or any(len(row) < 2 or not row[0].isdigit() for row in numbers):
-        return False
-    first = [int(row[0]) for row in numbers]
-    falling = all(after <= before for before, after in pairwise(first)) and first[-1] < first[0]
-    return falling and not any(field.isdigit() for row in numbers for field in row[1:])
+def _counted(numbers: Sequence[Sequence[bytes]], width: int) -> str:
+    """Tell which number of each row is a count of its word, or its place: whole and none below 0, as few others are."""
+    if len(numbers) < _TELLING_ROWS or width < _TELLING_WIDTH:
+        return ""
+    columns = [[_is_whole(row[place]) for row in numbers] for place in range(width)]
+    others = [column for column in columns if not all(column)]
+    if 2 * len(others) < width or sum(map(sum, others)) > _WHOLE_BY_CHANCE * len(others) * len(numbers):
+        return ""
+    for name, place in (("first", 0), ("last", -1)):
+        values = {float(row[place]) for row in numbers}
+        if all(columns[place]) and len(values) > 2 and max(values) > 1:
+            return name
+    return ""
+
+
+def _is_whole(number: bytes) -> bool:
+    value = float(number)
+    return value >= 0 and value.is_integer()  # infinity and NaN are not
 
 
 def _run(fields: Sequence[bytes]) -> int:
