@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from w2vray.cluster import choosing
-from w2vray.cluster.choosing import LADDER, Candidate
 from w2vray.cluster.repeating import repeated
 from w2vray.cluster.train import TrainSummary, train
 from w2vray.errors import ConfigError
 from w2vray.models.directory import Bundle
+from w2vray.models.ladder import LADDER, Candidate
 from w2vray.scoring.scorer import TextScorer
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors

@@ -8,50 +8,21 @@ done again.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from w2vray.cluster.refitting import held_out_loss, probabilities_of
 from w2vray.cluster.waiting import Note
 from w2vray.errors import CorpusError
 from w2vray.models.kinds import ModelSettings
+from w2vray.models.ladder import LADDER, Candidate
 from w2vray.training.fit import CURVE, HELD_OUT, SEARCH, TEMPERATURES
 from w2vray.training.held_out_answers import HeldOutAnswers
 from w2vray.training.settings import TrainSettings
 
-__all__ = ["LADDER", "Candidate", "Chosen", "Trial", "chosen"]
+__all__ = ["Chosen", "Trial", "chosen"]
 
 State = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A kind of model to try."""
-
-    model: str
-    tune_vectors: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """As a person is told of it."""
-        return f"{self.model} with tuned words" if self.tune_vectors else self.model
-
-    def settings(self, asked: TrainSettings) -> TrainSettings:
-        """Return the settings of its training."""
-        return replace(
-            asked, model=self.model, tune_vectors=self.tune_vectors, model_settings=dict(self.options), time_limit=None
-        )
-
-
-LADDER = (
-    Candidate("average"),
-    Candidate("average", tune_vectors=True),
-    Candidate("cnn"),
-    Candidate("cnn", tune_vectors=True),
-    Candidate("gru"),
-)
-"""What is tried, the cheapest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +76,7 @@ def chosen(asked: TrainSettings, run: Run, *, alone: bool, note: Note) -> Chosen
             note(f"the time limit of {asked.time_limit:g} minutes is over; not tried: {left}")
             break
         started = time.monotonic()
-        settings = candidate.settings(asked)
+        settings = _settings(candidate, asked)
         model, state = run(candidate, settings)
         trial = _measured(candidate, state, seconds=time.monotonic() - started, alone=alone)
         note(
@@ -117,6 +88,13 @@ def chosen(asked: TrainSettings, run: Run, *, alone: bool, note: Note) -> Chosen
         trials.append(trial)
     assert best is not None, "there is a candidate, and its loss is a number"
     return best
+
+
+def _settings(candidate: Candidate, asked: TrainSettings) -> TrainSettings:
+    """Return the settings of a candidate's training."""
+    options = dict(candidate.options)
+    tuned = candidate.tune_vectors
+    return replace(asked, model=candidate.model, tune_vectors=tuned, model_settings=options, time_limit=None)
 
 
 def _measured(candidate: Candidate, state: State, *, seconds: float, alone: bool) -> Trial:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from w2vray.cluster.choosing import Candidate, Trial, chosen
+from w2vray.cluster.choosing import Trial, chosen
 from w2vray.cluster.held_out import measure_held_out, told_of_test
 from w2vray.cluster.measured_rows import MeasuredRows, rows_schema
 from w2vray.cluster.repeating import Origin
@@ -35,6 +35,7 @@ from w2vray.cluster.waiting import Note
 from w2vray.errors import BundleError, ConfigError, CorpusError, UnusableInputError
 from w2vray.models.directory import Bundle, save_bundle
 from w2vray.models.kinds import AUTO, DEFAULT, ModelSettings, model_settings, settled
+from w2vray.models.ladder import Candidate
 from w2vray.run.leases import only_writer
 from w2vray.run.wholefiles import WholeFiles
 from w2vray.settings.steps import StepSettings

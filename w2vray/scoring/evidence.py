@@ -123,8 +123,8 @@ def evidence_of(
 
 def _written(source: str, text: int, placed: PlacedIds, pieces: Weighed) -> Iterator[TextEvidence]:
     """Yield the pieces of a text, which are runs of its words, as they were written."""
-    spans_T2 = placed.words.spans_T2[placed.words.offsets_N1[text] :]
-    starts, ends = spans_T2[pieces.first_O, 0].tolist(), spans_T2[pieces.last_O, 1].tolist()
+    spans = placed.words.spans[placed.words.offsets_N1[text] :]
+    starts, ends = spans[pieces.first_O, 0].tolist(), spans[pieces.last_O, 1].tolist()
     for start, end, weight in zip(starts, ends, pieces.weight_O.tolist(), strict=True):
         yield TextEvidence(source[start:end], start, end, weight)
 
@@ -188,13 +188,13 @@ _NOTHING = Weighed(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.
 
 def _together(first: Weighed, second: Weighed) -> Weighed:
     """Put pieces together; two of the same words are one."""
-    places_O2 = np.stack(
+    places = np.stack(
         [np.concatenate([first.first_O, second.first_O]), np.concatenate([first.last_O, second.last_O])], axis=1
     )
-    pieces_O2, of_piece = np.unique(places_O2, axis=0, return_inverse=True)
-    weight_O = np.zeros(len(pieces_O2))
+    pieces, of_piece = np.unique(places, axis=0, return_inverse=True)
+    weight_O = np.zeros(len(pieces))
     np.add.at(weight_O, of_piece.ravel(), np.concatenate([first.weight_O, second.weight_O]))
-    return Weighed(pieces_O2[:, 0], pieces_O2[:, 1], weight_O)
+    return Weighed(pieces[:, 0], pieces[:, 1], weight_O)
 
 
 def scales_of(bundle: Bundle) -> Numbers:

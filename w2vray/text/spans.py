@@ -40,12 +40,12 @@ class PlacedIds:
 class PlacedWords:
     """The words of texts as the look-up found them, whether they have an id or not: what runs of words are made of.
 
-    ``hashes_T`` are those that runs are hashed from, ``spans_T2`` where each word starts and ends in its text, in
+    ``hashes_T`` are those that runs are hashed from, ``spans`` where each word starts and ends in its text, in
     characters. ``word_L`` is the word of each id, counted over all texts.
     """
 
     hashes_T: npt.NDArray[np.uint64]
-    spans_T2: npt.NDArray[np.int32]
+    spans: npt.NDArray[np.int32]
     offsets_N1: npt.NDArray[np.int64]
     word_L: npt.NDArray[np.int64]
 
@@ -72,17 +72,17 @@ def look_up_places(lookup: Lookup, texts: pa.LargeStringArray | Iterable[str]) -
     flat = list(chain.from_iterable(((traced, span) for span in spans) for traced, spans in read))
     counts = np.diff(found.offsets_W1)[codes] if len(codes) else np.empty(0, dtype=np.int64)  # entries of each token
     before = np.concatenate(([0], np.cumsum(counts)))
-    spans_T2 = np.empty((int(before[-1]), 2), dtype=np.int32)
+    spans = np.empty((int(before[-1]), 2), dtype=np.int32)
     for token, (traced, (start, _)) in enumerate(flat):
         for entry, (first, last) in enumerate(of_words[codes[token]]):
-            spans_T2[before[token] + entry] = traced.span(start + first, start + last)
+            spans[before[token] + entry] = traced.span(start + first, start + last)
     word_L = before[tokens_L] + entries_L
     within = np.arange(before[-1]) - np.repeat(before[:-1], counts)
     hashes_T = hashes_of(found.entries)[np.repeat(found.offsets_W1[codes], counts) + within]
     words_of_texts = PlacedWords(
-        hashes_T, spans_T2, before[np.concatenate(([0], np.cumsum(lengths)))].astype(np.int64), word_L
+        hashes_T, spans, before[np.concatenate(([0], np.cumsum(lengths)))].astype(np.int64), word_L
     )
-    return PlacedIds(ids, spans_T2[word_L, 0], spans_T2[word_L, 1], words_of_texts)
+    return PlacedIds(ids, spans[word_L, 0], spans[word_L, 1], words_of_texts)
 
 
 def read_placed(lookup: Lookup, text: str) -> tuple[Traced, list[Span]]:
