@@ -211,6 +211,7 @@ def test_a_training_whose_driver_is_killed_is_gone_on_with_by_the_same_command( 
     ]
     address = ray.get_runtime_context().gcs_address
     places = [str(store), "--vectors", str(word_vectors.path), "--output", str(model), "--address", address]
+    places += ["--validation-fraction", "0.1"]  # of so few rows none would be kept apart
     command = [sys.executable, "-m", "w2vray", "train", *places, *(word for pair in options for word in pair), "--json"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
