@@ -3,6 +3,7 @@
 Shape letters: CONTRIBUTING.md.
 """
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -83,6 +84,14 @@ class Task:
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", kind_of(self.model))
 
+    def for_examples(self, examples: int) -> "Task":
+        """Return the task with what of its settings depends on the number of examples; the kind is not looked up."""
+        if not isinstance(self.model, StepSettings):
+            return self
+        settled = copy.copy(self)
+        object.__setattr__(settled, "model", self.model.for_examples(examples))
+        return settled
+
 
 def fit(
     task: Task,
@@ -109,8 +118,7 @@ def fit(
         report: called after each epoch.
         folder: for a temporary file, where means take much memory.
     """
-    if isinstance(task.model, StepSettings):
-        task = replace(task, model=task.model.for_examples(len(train)))
+    task = task.for_examples(len(train))
     words = _Words.of(task, table_VD, joined(train, validation) if task.refit or task.by_folds else train)
     train, validation = (replace(examples, numbering=words.numbering) for examples in (train, validation))
     torch.manual_seed(task.seed)  # the same first weights on every worker
