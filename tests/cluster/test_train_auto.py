@@ -12,7 +12,7 @@ import pytest
 from w2vray.cluster import choosing
 from w2vray.cluster.repeating import repeated
 from w2vray.cluster.train import TrainSummary, train
-from w2vray.errors import ConfigError
+from w2vray.errors import ConfigError, DivergedError
 from w2vray.models.directory import Bundle
 from w2vray.models.ladder import LADDER, Candidate
 from w2vray.scoring.scorer import TextScorer
@@ -90,6 +90,19 @@ def test_no_further_kind_begins_when_the_time_is_over(
     summary, told = trained(240, time_limit=1e-6)
     assert [trial["model"] for trial in summary.tried] == ["average"]
     assert "the time limit of 1e-06 minutes is over; not tried: cnn, gru" in told
+
+
+def test_a_kind_that_cannot_be_trained_is_told_and_left_out(
+    trained: Callable[..., tuple[TrainSummary, list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wild = Candidate("cnn", options=QUICK | {"learning_rate": 1e30})
+    monkeypatch.setattr(choosing, "LADDER", (wild, SMALL[0]))
+    summary, told = trained(240)
+    assert [trial["model"] for trial in summary.tried] == ["average"]
+    assert any(line.startswith("cnn cannot be trained and is left out: ") for line in told)
+    monkeypatch.setattr(choosing, "LADDER", (wild,))
+    with pytest.raises(DivergedError, match="none of the models could be trained"):
+        trained(240, "none")
 
 
 def test_the_same_training_again_chooses_the_same_model(

@@ -128,6 +128,17 @@ def test_a_share_of_the_buckets_is_left_out(trained: Callable[..., TrainSummary]
     ]
 
 
+def test_rows_too_few_to_weigh_both_parts_are_told(word_vectors: Vectors, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["good film", "bad film"], "label": ["a", "b"]}), tmp_path / "two.parquet")
+    where: dict[str, Any] = {"vectors": str(word_vectors.path), "output": str(tmp_path / "m")}
+    told: list[str] = []
+    settings = TrainSettings(labelled=(str(tmp_path / "two.parquet"),), model="average", ngrams=2, **where)
+    summary = train(settings, note=told.append)
+    assert summary.ngrams is not None
+    assert (summary.ngrams.main, summary.ngrams.wide) == (0.5, 0.5)
+    assert any("too few to find out what the n-grams are worth" in line for line in told)
+
+
 def test_arrays_that_do_not_fit_are_named_before_any_text_is_read(trained: Callable[..., TrainSummary]) -> None:
     bundle = Bundle.load(trained("average", ngrams=2).model)
     fewer = {name: array for name, array in bundle.weights.items() if name != f"{WIDE}bias_C"}

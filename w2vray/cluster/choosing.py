@@ -13,7 +13,7 @@ from typing import Any
 
 from w2vray.cluster.refitting import held_out_loss, probabilities_of
 from w2vray.cluster.waiting import Note
-from w2vray.errors import CorpusError
+from w2vray.errors import CorpusError, DivergedError
 from w2vray.models.kinds import ModelSettings
 from w2vray.models.ladder import LADDER, Candidate
 from w2vray.training.fit import CURVE, HELD_OUT, SEARCH, TEMPERATURES
@@ -66,6 +66,7 @@ def chosen(asked: TrainSettings, run: Run, *, alone: bool, note: Note) -> Chosen
 
     Raises:
         CorpusError: no row is there to compare them on.
+        DivergedError: none of them could be trained.
     """
     begun = time.monotonic()
     best: Chosen | None = None
@@ -77,7 +78,11 @@ def chosen(asked: TrainSettings, run: Run, *, alone: bool, note: Note) -> Chosen
             break
         started = time.monotonic()
         settings = _settings(candidate, asked)
-        model, state = run(candidate, settings)
+        try:
+            model, state = run(candidate, settings)
+        except DivergedError as error:
+            note(f"{candidate.name} cannot be trained and is left out: {error}")
+            continue
         trial = _measured(candidate, state, seconds=time.monotonic() - started, alone=alone)
         note(
             f"{candidate.name}: loss {trial.loss:.4f}, accuracy {trial.accuracy:.4f} on rows that it did not learn "
@@ -86,7 +91,8 @@ def chosen(asked: TrainSettings, run: Run, *, alone: bool, note: Note) -> Chosen
         if trial.loss < min((other.loss for other in trials), default=float("inf")):
             best = Chosen(settings, model, state, trials)
         trials.append(trial)
-    assert best is not None, "there is a candidate, and its loss is a number"
+    if best is None:
+        raise DivergedError("--model auto: none of the models could be trained; name one with --model, and its options")
     return best
 
 

@@ -10,6 +10,7 @@ from w2vray.training.cross_validation import FEW_ROWS
 from w2vray.training.example_files import ExampleCounts
 from w2vray.training.fit import CONVERGED, CURVE, SEARCH, WIDE
 from w2vray.training.settings import TrainSettings
+from w2vray.training.two_parts import MEASURED
 
 __all__ = ["are_few", "not_at_its_best", "rare_labels", "told_of_few"]
 
@@ -19,7 +20,8 @@ _RARE = 10
 def are_few(settings: TrainSettings, model: ModelSettings, counts: ExampleCounts) -> bool:
     """Tell whether the rows are too few to keep some apart, and nobody has said which to keep."""
     said = settings.validation or settings.validation_fraction is not None
-    return isinstance(model, StepSettings) and not said and counts.train + counts.validation < FEW_ROWS
+    rows = counts.train + counts.validation
+    return isinstance(model, StepSettings) and not said and 1 < rows < FEW_ROWS  # a single one cannot be left out
 
 
 def told_of_few(counts: ExampleCounts, *, few: bool) -> list[str]:
@@ -38,6 +40,11 @@ def not_at_its_best(settings: TrainSettings, model: ModelSettings, state: Mappin
         told.append(f"{settings.model} has not reached its optimum; raise --iterations")
     if not state.get(WIDE, {}).get(CONVERGED, True):
         told.append("the weights of the n-grams have not reached their optimum, and are used as they are")
+    if not state.get(WIDE, {}).get(MEASURED, True):
+        told.append(
+            "the rows are too few to find out what the n-grams are worth: both parts of the model count the same, and "
+            "its probabilities are not calibrated"
+        )
     curve = state.get(SEARCH, state[CURVE])
     losses = [line["validation_loss"] for line in curve if line["validation_loss"] is not None]
     if isinstance(model, StepSettings) and len(losses) == model.most_epochs > model.patient_epochs:

@@ -22,10 +22,13 @@ from w2vray.training.mixing import fit_weights
 from w2vray.training.objectives import Objective
 from w2vray.training.wide import WideFit, WideRows, WideTask, fit_wide, out_of_fold
 
-__all__ = ["EVEN", "TwoParts", "wide_state"]
+__all__ = ["EVEN", "MEASURED", "TwoParts", "wide_state"]
 
 EVEN = (0.5, 0.5)
 """The weights where no rows tell better ones."""
+
+MEASURED = "measured"
+"""In a state: whether the weights were fitted to rows, and are not even for want of them."""
 
 Said = tuple[Tensor, Tensor, Tensor, Tensor]
 """Numbers of rows_B, logits_BC of the main part, labels, and which of these count."""
@@ -88,7 +91,9 @@ class TwoParts:
     def as_state(self, weights: tuple[float, float] | None = None) -> dict[str, Any]:
         """Return what is kept of it in a checkpoint; with other ``weights``, where these are known already."""
         arrays = {name: torch.from_numpy(array) for name, array in self.fit.arrays(self.rows).items()}
-        return {**arrays, "weights": list(weights or self.weights), "converged": self.fit.converged}
+        used = weights or self.weights
+        measured = self.held_out is not None or tuple(used) != EVEN
+        return {**arrays, "weights": list(used), "converged": self.fit.converged, MEASURED: measured}
 
 
 def wide_state(state: Mapping[str, Any]) -> tuple[dict[str, npt.NDArray[Any]], tuple[float, float]]:
