@@ -73,7 +73,7 @@ BAD_VALUES: list[tuple[type[Any], str, Any, str]] = [
     (JoinVectorsSettings, "family", "fastText", "plain, glove, googlenews, fasttext, cased, uncased, twitter"),
     (VectorsInfoSettings, "text_column", (), "the name of at least one column"),
     (VectorsInfoSettings, "text_column", ("text", "text"), "each column once"),
-    (TrainSettings, "model", "transformer", ", ".join(kinds.names())),
+    (TrainSettings, "model", "transformer", ", ".join((*kinds.names(), kinds.AUTO))),
     (TrainSettings, "text_column", (), "the name of at least one column"),
     (TrainSettings, "text_column", ("a", "b", "a"), "each column once"),
     (TrainSettings, "validation_fraction", 0.0, "above 0, below 1"),
