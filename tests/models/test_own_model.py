@@ -240,7 +240,7 @@ def test_the_environment_makes_it_known_and_help_tells_its_options(tmp_path: Pat
     text = " ".join(call("-m", "w2vray", "train", "--help", cwd=tmp_path, W2VRAY_MODELS=ROW).split())
 
     assert f"--model [{'|'.join(BUILT_IN)}|mean-max|auto]" in text
-    assert "mean-max, a hidden layer over the mean and the maximum of a text's vectors; auto, the best of several" in text
+    assert "mean-max, a hidden layer over the mean and the maximum of a text's vectors; auto, the best of" in text
     assert "--units INTEGER mean-max: numbers in the hidden layer. Default: 16." in text
 
 
