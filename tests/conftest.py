@@ -61,6 +61,14 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what tests fetch out of the user's own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("W2VRAY_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _interrupts() -> Iterator[None]:
     """Take SIGINT as a terminal's shell leaves it.
 
@@ -154,7 +162,9 @@ def make_bundle(make_classifier: Callable[..., Classifier]) -> Callable[..., Bun
             "vectors_path": str(vectors.path),
             **changes,
         }
-        return save_bundle(output, ModelConfig(**described), weights, with_vectors=with_vectors)
+        return save_bundle(
+            output, ModelConfig(**described), weights, with_vectors=vectors.path if with_vectors else None
+        )
 
     return make
 

@@ -4,11 +4,11 @@ import difflib
 import os
 from pathlib import Path
 
-__all__ = ["RUN_KIND", "instead", "made_by_us", "near_name"]
+__all__ = ["RUN_KIND", "SIGNS", "instead", "made_by_us", "near_name"]
 
 RUN_KIND = "a scoring run"
 
-_SIGNS = {
+SIGNS = {
     "vectors.json": "a vectors directory",
     "weights.safetensors": "a model directory",
     "run.json": RUN_KIND,
@@ -18,7 +18,7 @@ _SIGNS = {
 
 def made_by_us(path: str | Path) -> str:
     """Return which kind of directory of w2vray's a path is; empty for anything else."""
-    for sign, kind in _SIGNS.items():
+    for sign, kind in SIGNS.items():
         if os.path.isfile(os.path.join(path, sign)):  # noqa: PTH113, PTH118 - a path may be a URI's, or hold a NUL
             return kind
     return ""

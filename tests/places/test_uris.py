@@ -14,7 +14,11 @@ from w2vray.errors import ConfigError, CorpusError
 from w2vray.places.uris import absolute, open_store
 from w2vray.schema import FileReason
 from w2vray.settings.answering import PredictSettings, ScoreSettings
-from w2vray.settings.labelled import EvaluateSettings
+from w2vray.settings.checks import EvaluateRunSettings, SampleSettings
+from w2vray.settings.explaining import ExplainSettings
+from w2vray.settings.forecasts import PlanSettings
+from w2vray.settings.labelled import CalibrateSettings, EvaluateSettings
+from w2vray.settings.models import ImportModelSettings
 from w2vray.settings.vectors import FitVectorsSettings, ImportSettings, JoinVectorsSettings, VectorsInfoSettings
 from w2vray.store import corpus as corpus_module
 from w2vray.store.corpus import SourceFile, find_corpus
@@ -77,7 +81,20 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 CALLS: dict[str, Callable[[str], Any]] = {
+    "plan": lambda place: PlanSettings(corpus=("store",), model="m", output=place),
+    "score plan": lambda place: ScoreSettings(corpus=("store",), model="m", output="run", plan=place),
+    "sample": lambda place: SampleSettings(run="run", rows=1, output=place),
+    "checked rows": lambda place: EvaluateRunSettings(labelled=place, run="run"),
+    "train scratch": lambda place: TrainSettings(labelled=("store",), vectors="v", output="m", scratch=place),
+    "evaluate output": lambda place: EvaluateSettings(labelled=("store",), model=("m",), output=place),
+}
+
+PLACES: dict[str, Callable[[str], Any]] = {
     "import source": lambda place: ImportSettings(source=place, output="v"),
+    "model source": lambda place: ImportModelSettings(source=place, output="m"),
+    "model output": lambda place: ImportModelSettings(source="lid.bin", output=place),
+    "calibrate": lambda place: CalibrateSettings(labelled=("store",), model="m", output=place),
+    "explain": lambda place: ExplainSettings(model=place),
     "import output": lambda place: ImportSettings(source="v.txt", output=place),
     "vectors train": lambda place: FitVectorsSettings(corpus=("store",), output=place),
     "join": lambda place: JoinVectorsSettings(vectors=("v", place), output="w"),
@@ -85,11 +102,33 @@ CALLS: dict[str, Callable[[str], Any]] = {
     "train vectors": lambda place: TrainSettings(labelled=("store",), vectors=place, output="m"),
     "train output": lambda place: TrainSettings(labelled=("store",), vectors="v", output=place),
     "evaluate model": lambda place: EvaluateSettings(labelled=("store",), model=(place,)),
-    "evaluate output": lambda place: EvaluateSettings(labelled=("store",), model=("m",), output=place),
     "score model": lambda place: ScoreSettings(corpus=("store",), model=place, output="run"),
     "score vectors": lambda place: ScoreSettings(corpus=("store",), model="m", vectors=place, output="run"),
     "predict": lambda place: PredictSettings(model=place),
 }
+
+
+@pytest.mark.parametrize("place", ["s3://key:s3cr3t@bucket/x", "gs://bucket/x", "hdfs://host/x", "./x", "x"])
+@pytest.mark.parametrize("call", PLACES.values(), ids=PLACES)
+def test_a_model_or_vectors_may_be_at_a_uri(call: Callable[[str], Any], place: str) -> None:
+    assert call(place)
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("C:\\x", "is 'C:\\\\x': that is a Windows path"),
+        ("hdfs:/x", "is 'hdfs:/x': a URI has two slashes"),
+        ("s3:/key:s3cr3t@bucket/x", "a URI has two slashes after its scheme, as in s3://"),
+    ],
+)
+@pytest.mark.parametrize("call", PLACES.values(), ids=PLACES)
+def test_what_is_neither_a_path_nor_a_uri_is_refused(call: Callable[[str], Any], place: str, told: str) -> None:
+    """As a path, it would become a folder of that name in the folder one stands in."""
+    with pytest.raises(ConfigError) as refused:
+        call(place)
+
+    assert told in str(refused.value)
 
 
 @pytest.mark.parametrize(

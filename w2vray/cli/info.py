@@ -17,21 +17,16 @@ _FILES_LOOKED_AT = 10
 @verb("info", InfoSettings, examples=("w2vray info model", "w2vray info run", "w2vray info reviews/"))
 def info(output: Output, /, *, path: str) -> None:
     """Say what a path is: vectors, a model, a run or a store."""
-    kind = made_by_us(path) or _kind_at_uri(path)
+    from w2vray.places.fetching import made_there
+    from w2vray.places.uris import is_uri
+
+    kind = made_there(path) if is_uri(path) else made_by_us(path)
     show = {
         "a vectors directory": _vectors,
         "a model directory": _model,
         RUN_KIND: _run,
     }.get(kind, _store)
     show(output, path)
-
-
-def _kind_at_uri(path: str) -> str:
-    """Return whether there is a run at a URI: of what w2vray makes, only a run may be at one."""
-    from w2vray.places.uris import is_uri
-    from w2vray.run.directory import RUN, RunDirectory
-
-    return RUN_KIND if is_uri(path) and RunDirectory(path).exists(RUN) else ""
 
 
 def _vectors(output: Output, path: str) -> None:
@@ -45,8 +40,9 @@ def _model(output: Output, path: str) -> None:
     from w2vray.models.card import model_card
     from w2vray.models.directory import Bundle
 
-    config = Bundle.load(path).config
-    output.result({"kind": "model", "path": path, **config.as_dict()}, model_card(config).rstrip())
+    bundle = Bundle.load(path)
+    value = {"kind": "model", "path": bundle.uri or path, **bundle.config.as_dict()}
+    output.result(value, model_card(bundle.config).rstrip())
 
 
 def _run(output: Output, path: str) -> None:

@@ -36,7 +36,7 @@ def models_import(output: Output, /, **arguments: Any) -> None:
 
     with output.progress("rows") as update:
         made = import_model(ImportModelSettings(**arguments), lambda done, total: update(done, total, ""))
-    result = {"kind": "model", "path": str(made.path), "fingerprint": made.fingerprint, **made.config.as_dict()}
+    result = {"kind": "model", "path": made.place, "fingerprint": made.fingerprint, **made.config.as_dict()}
     output.result(result, model_card(made.config).rstrip())
 
 

@@ -20,7 +20,7 @@ def vectors_lines(opened: Any) -> list[str]:
 
     found, source = overview(opened), opened.source
     words = counted(len(opened.vocabulary), "word")
-    lines = [f"{opened.path}: {words} x {opened.dim}, {opened.table_VD.dtype}, family {opened.rules.name}"]
+    lines = [f"{opened.place}: {words} x {opened.dim}, {opened.table_VD.dtype}, family {opened.rules.name}"]
     if source.get("format") and source.get("path"):
         lines += _wrapped("read as", [f"{source['format']}, from {source['path']}"])
     if source.get("family_why"):

@@ -140,7 +140,7 @@ def _vectors_value(opened: Any) -> dict[str, Any]:
     from w2vray.vectors.overview import overview
 
     return {
-        "path": str(opened.path),
+        "path": opened.place,
         "words": len(opened),
         "dim": opened.dim,
         "dtype": str(opened.table_VD.dtype),

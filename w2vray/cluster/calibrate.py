@@ -6,7 +6,6 @@ Shape letters: CONTRIBUTING.md.
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,11 +17,13 @@ from w2vray.cluster.refitting import answers_alone, probabilities_of, refitted, 
 from w2vray.cluster.runtime import connected, share
 from w2vray.cluster.waiting import Note
 from w2vray.errors import BundleError, ConfigError, CorpusError
-from w2vray.models.directory import VECTORS, ModelConfig, save_bundle
+from w2vray.models.directory import ModelConfig, save_bundle
+from w2vray.models.files import CONFIG, VECTORS
 from w2vray.models.thresholds import Thresholds
 from w2vray.models.trained_texts import ONLY_CALIBRATION, knows_training, saw
 from w2vray.notebooks import as_html
-from w2vray.places.uris import absolute, without_secrets
+from w2vray.places.sending import require_free, written_at
+from w2vray.places.uris import absolute, is_uri, without_secrets
 from w2vray.scoring.calibration_error import CalibrationError
 from w2vray.scoring.promises import choose_thresholds
 from w2vray.settings.choices import DEFAULT_CONFIDENCE
@@ -96,8 +97,10 @@ def calibrate(
         UnusableInputError: the arguments, the store or the model cannot be used, or the rows do not suffice for the
             precision that is wanted.
     """
-    output = Path(settings.output).absolute()
-    if os.path.lexists(output):
+    output = absolute(settings.output)
+    if is_uri(output):
+        require_free(output, BundleError)
+    elif os.path.lexists(output):
         raise BundleError(f"{output} already exists; give another --output, or remove it first")
     model = OpenedModel.open(settings.model, settings)
     fitted = temperatures_suit(model.bundle.config)
@@ -141,7 +144,7 @@ def calibrate(
             per_label=settings.per_label,
         )
     summary = CalibrationSummary(
-        model=str(output),
+        model=without_secrets(output),
         rows=len(said.answers),
         rows_trained_on=seen,
         rows_without_label=said.without_label,
@@ -178,13 +181,14 @@ def _save(
     if not knows_training(config, trained):
         history[ONLY_CALIBRATION] = True
     inside = None if bundle.path is None else bundle.path / VECTORS
-    save_bundle(
-        summary.model,
-        replace(config, training={**config.training, "calibrated": history}),
-        bundle.weights,
-        with_vectors=inside if inside is not None and inside.is_dir() else False,
-        trained=(trained or TextSample.of([])).joined(np.unique(said.keys_N)),
-    )
+    with written_at(absolute(settings.output), CONFIG, BundleError) as output:
+        save_bundle(
+            output,
+            replace(config, training={**config.training, "calibrated": history}),
+            bundle.weights,
+            with_vectors=inside if inside is not None and inside.is_dir() else None,
+            trained=(trained or TextSample.of([])).joined(np.unique(said.keys_N)),
+        )
 
 
 def _odd(said: RowsSaid, model: OpenedModel, settings: CalibrateSettings) -> Iterator[str]:

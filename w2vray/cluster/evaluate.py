@@ -19,6 +19,7 @@ from w2vray.models.directory import Bundle
 from w2vray.models.reading import Reading
 from w2vray.models.trained_texts import knows_training, saw
 from w2vray.notebooks import as_html
+from w2vray.places.uris import without_secrets
 from w2vray.scoring.calibration_error import CalibrationError
 from w2vray.scoring.comparing import Comparison
 from w2vray.scoring.metrics import NO_LABEL, Metrics, MultiLabelMetrics, metrics, multi_label_metrics
@@ -140,7 +141,12 @@ class OpenedModel:
             BundleError: the model, or the vectors for it, cannot be used.
         """
         bundle = Bundle.load(name)
-        return cls(name, bundle, bundle.open_vectors(settings.vectors), bundle.config.reading.with_options(settings))
+        return cls(
+            without_secrets(name),
+            bundle,
+            bundle.open_vectors(settings.vectors),
+            bundle.config.reading.with_options(settings),
+        )
 
 
 def evaluate(

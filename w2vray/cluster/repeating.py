@@ -7,14 +7,14 @@ from typing import Any
 
 from w2vray.artefacts import read_json
 from w2vray.errors import BundleError, ConfigError, CorpusError
-from w2vray.models.directory import VECTORS, ModelConfig
+from w2vray.models.directory import ModelConfig
+from w2vray.models.files import CONFIG, KIND, VECTORS
 from w2vray.models.kinds import AUTO, DEFAULT, settings_class
+from w2vray.places.fetching import fetched_directory
+from w2vray.places.uris import is_uri
 from w2vray.training.settings import TrainSettings
 
 __all__ = ["READ", "Origin", "repeated"]
-
-_CONFIG = "config.json"
-
 
 READ = ("text_column", "label_column", "label_strip", "label_separator", "unlabelled", "where", "format", "delimiter")
 """Settings by which the labelled rows are read: with others, they are other rows."""
@@ -71,8 +71,8 @@ def repeated(path: str | Path, given: Mapping[str, Any]) -> tuple[TrainSettings,
         BundleError: the file does not tell how the model was trained.
         ConfigError: the settings given do not go with the stored ones.
     """
-    file = Path(path)
-    file = file / _CONFIG if file.is_dir() else file
+    file = fetched_directory(str(path).removesuffix(f"/{CONFIG}"), KIND) if is_uri(str(path)) else Path(path)
+    file = file / CONFIG if file.is_dir() else file
     try:
         config = ModelConfig.from_dict(read_json(file.parent, file.name, BundleError))
     except BundleError as error:
@@ -88,7 +88,13 @@ def repeated(path: str | Path, given: Mapping[str, Any]) -> tuple[TrainSettings,
     for name, other in (("validation", "validation_fraction"), ("validation_fraction", "validation")):
         if given.get(name):
             values.pop(other, None)
-    if "vectors" not in given and not Path(str(values.get("vectors"))).exists() and (file.parent / VECTORS).exists():
+    elsewhere = str(values.get("vectors"))
+    if (
+        "vectors" not in given
+        and not is_uri(elsewhere)
+        and not Path(elsewhere).exists()
+        and (file.parent / VECTORS).exists()
+    ):
         values["vectors"] = str(file.parent / VECTORS)
     try:
         # as the options came to be, and not only those that were typed: a default may be another by now

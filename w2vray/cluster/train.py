@@ -1,5 +1,6 @@
 """``train``: data-parallel training on Ray Train, over examples that Ray Data has looked up once."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -34,8 +35,12 @@ from w2vray.cluster.trainer import Progress, require_workers, run_trainer
 from w2vray.cluster.waiting import Note
 from w2vray.errors import BundleError, ConfigError, CorpusError, UnusableInputError
 from w2vray.models.directory import Bundle, save_bundle
+from w2vray.models.files import CONFIG
 from w2vray.models.kinds import AUTO, DEFAULT, ModelSettings, model_settings, settled
 from w2vray.models.ladder import Candidate
+from w2vray.places.cache import cache_folder
+from w2vray.places.sending import require_free, send
+from w2vray.places.uris import absolute, is_uri, shown, without_secrets
 from w2vray.run.leases import only_writer
 from w2vray.run.wholefiles import WholeFiles
 from w2vray.settings.steps import StepSettings
@@ -53,6 +58,9 @@ from w2vray.vectors import Vectors
 from w2vray.vectors.comparing import share_found
 
 __all__ = ["TrainSummary", "train"]
+
+_MADE = "made"
+"""Folder of a training's storage where a model is made that is to be sent to a URI."""
 
 NGRAMS_OF_AUTO = 2
 """Words of the longest runs that ``--model auto`` reads, where nobody says another number."""
@@ -87,10 +95,13 @@ def train(
             "--refit trains again with the rows of LABELLED that were kept for validation, and with --validation "
             "none are kept; leave out one of the two"
         )
-    output = Path(settings.output).absolute()
-    storage = _storage(output)
-    if os.path.lexists(output):
-        raise BundleError(f"{output} already exists; give another --output, or remove it first")
+    storage = _storage(settings)
+    if is_uri(settings.output):
+        require_free(settings.output, BundleError)
+    elif os.path.lexists(settings.output):
+        raise BundleError(
+            f"{Path(settings.output).absolute()} already exists; give another --output, or remove it first"
+        )
     vectors = Vectors.open(settings.vectors).for_oov(settings.oov)
     vectors.require_words()
     if settings.strip_html:
@@ -114,7 +125,7 @@ def train(
         origin.require_vectors(settings, vectors.fingerprint)
     for store in stores:
         detail(f"labelled rows: files {len(store.corpus.files):,}, units {len(store.units):,}")
-    detail(f"vectors {vectors.path}: {len(vectors):,} words x {vectors.dim}, family {vectors.rules.name}")
+    detail(f"vectors {vectors.place}: {len(vectors):,} words x {vectors.dim}, family {vectors.rules.name}")
     detail(f"until the model is written, {storage} holds what this training has done")
     with _only_training(storage):
         return _train(
@@ -160,7 +171,7 @@ def _train(
     progress: Progress,
     note: Note,
 ) -> TrainSummary:
-    output, name = Path(settings.output).absolute(), fingerprint_of(settings, stores, vectors)
+    name = fingerprint_of(settings, stores, vectors)
     multi_label = stores[0].multi_label
     with connected(address):
         require_workers(settings)
@@ -215,11 +226,24 @@ def _train(
             config = replace(config, training={**training, "test": told_of_test(test)})
     stage("writing the model")
     trained = TextSample.of(ExampleFile(path).keys() for store in read.files for path in store)
-    save_bundle(output, config, weights, with_vectors=settings.with_vectors, beside=storage, trained=trained)
+    sent = is_uri(settings.output)
+    output = storage / _MADE / _name(settings) if sent else Path(settings.output).absolute()
+    if sent:
+        shutil.rmtree(output.parent, ignore_errors=True)  # it could not be sent before
+    inside = vectors.path if settings.with_vectors else None
+    beside = None if settings.scratch and not sent else storage  # of the same filesystem
+    save_bundle(output, config, weights, with_vectors=inside, beside=beside, trained=trained)
     write_model_page(output, config, test, rows, suspects=suspects, note=note)
+    if sent:
+        send(output, settings.output, CONFIG)
+        if inside is None and not vectors.uri:
+            note(
+                f"the model names its vectors by a path, {vectors.place}: elsewhere say with --vectors where they are, "
+                "or train with --with-vectors"
+            )
     shutil.rmtree(storage, ignore_errors=True)
     return TrainSummary(
-        model=str(output),
+        model=without_secrets(settings.output) if sent else str(output),
         labels=labels,
         rows=total.train + (total.validation if every else 0),
         rows_validation=0 if every else total.validation - (0 if multi_label else sum(read.unknown.values())),
@@ -313,15 +337,26 @@ def _task(
     )
 
 
-def _storage(output: Path) -> Path:
+def _storage(settings: TrainSettings) -> Path:
     """Return where checkpoints lie until the model is complete.
 
     Raises:
         ConfigError: its name would be too long.
     """
-    storage = output.parent / f".{output.name}.training"
+    name = _name(settings)
+    if settings.scratch is None and not is_uri(settings.output):
+        storage = Path(settings.output).absolute().parent / f".{name}.training"
+    else:
+        parent = Path(settings.scratch).absolute() if settings.scratch else cache_folder() / "trainings"
+        place = absolute(without_secrets(settings.output))
+        storage = parent / f"{name}-{hashlib.sha256(os.fsencode(place)).hexdigest()[:16]}.training"
     try:
         storage.exists()
     except OSError as error:
-        raise ConfigError(f"--output {str(output)!r} cannot be checked ({error.strerror}); name another") from error
+        raise ConfigError(f"--output {settings.output!r} cannot be checked ({error.strerror}); name another") from error
     return storage
+
+
+def _name(settings: TrainSettings) -> str:
+    """Return the last name of the model's place."""
+    return Path(shown(absolute(settings.output))).name

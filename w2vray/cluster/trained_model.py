@@ -63,7 +63,7 @@ def model_config(
         oov=settings.oov,
         dim=vectors.dim,
         vectors_fingerprint=vectors.fingerprint,
-        vectors_path=str(vectors.path),
+        vectors_path=vectors.place,
         reading=Reading.of(settings),
         training=training,
     )
@@ -125,7 +125,16 @@ def fingerprint_of(settings: TrainSettings, stores: list[Labelled], vectors: Vec
     It does not depend on how many workers there are: after any epoch another number of them may go on. Nor on which
     precision is wanted: where one cannot be promised, the same training may promise another.
     """
-    left_out = {"vectors", "output", "with_vectors", "workers", "target_precision", "per_label", "confidence"}
+    left_out = {
+        "vectors",
+        "output",
+        "scratch",
+        "with_vectors",
+        "workers",
+        "target_precision",
+        "per_label",
+        "confidence",
+    }
     stated = {
         **{name: value for name, value in asdict(settings).items() if name not in left_out},
         "vectors": vectors.fingerprint,
@@ -146,10 +155,11 @@ def history_of(
     packages = ("w2vray", "ray", "torch", "numpy", "pyarrow")
     return {
         "settings": {
-            **asdict(settings),
+            **{name: value for name, value in asdict(settings).items() if name != "scratch"},
             "labelled": labelled,
             "validation": validation,
-            "vectors": str(vectors.path),
+            "vectors": vectors.place,
+            "output": without_secrets(settings.output),
         },
         "data": list(sources),
         "tokens": counts.tokens,

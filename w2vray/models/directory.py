@@ -2,7 +2,8 @@
 
 ::
 
-    config.json            model, settings, labels, token rules, oov, which vectors, how it was trained
+    config.json            model, settings, labels, token rules, oov, which vectors, how it was trained; sizes
+                           and digests of the other files of the model itself
     weights.safetensors    the model's weights and the overlay
     README.md              the same for a person: labels, data, options, accuracy
     trained_texts.safetensors   numbers that stand for the texts of the training: see trained_texts.py
@@ -18,7 +19,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,14 +29,17 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_weights
 from safetensors.numpy import save as save_weights
 
-from w2vray.artefacts import plain_file, read_json
+from w2vray.artefacts import no_path_because, plain_file, read_json
 from w2vray.errors import BundleError, ConfigError
 from w2vray.models.card import model_card
+from w2vray.models.files import CARD, CONFIG, FILES, KIND, VECTORS, WEIGHTS, digests, require_files
 from w2vray.models.kinds import MODELS_VARIABLE, Kind, ModelSettings, kind_named, known, model_settings
 from w2vray.models.reading import Reading
 from w2vray.models.thresholds import Thresholds
 from w2vray.models.trained_texts import TRAINED_TEXTS, read_trained_texts, trained_texts_bytes
 from w2vray.models.wide.settings import WideSettings
+from w2vray.places.fetching import fetched_directory
+from w2vray.places.uris import is_uri, shown, without_secrets
 from w2vray.settings.choices import OOV_CHOICES
 from w2vray.standing import instead
 from w2vray.text.keys import TextSample
@@ -55,10 +59,6 @@ _READ = range(FORMAT_VERSION, WIDE_VERSION + 1)
 
 OVERLAY = "words.overlay_KD"
 REPLACED = "words.replaced_rows"
-_CONFIG = "config.json"
-_WEIGHTS = "weights.safetensors"
-_CARD = "README.md"
-VECTORS = "vectors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,26 +206,40 @@ class Bundle:
     config: ModelConfig
     weights: Mapping[str, npt.NDArray[Any]]
     path: Path | None = None
+    uri: str = ""  # where it was fetched from, without any key
+
+    @property
+    def place(self) -> str:
+        """Where a person finds it: a URI, or a path."""
+        return self.uri or (str(self.path) if self.path else "this model")
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Read a model directory.
+        """Read a model directory; one at a URI is fetched, once: see ``places/cache.py``.
 
         Raises:
             BundleError: it is not one, or a file of it is damaged.
         """
+        if is_uri(str(path)):
+            local = fetched_directory(str(path), KIND, require_files)
+            try:
+                return replace(cls.load(local), uri=without_secrets(str(path)))
+            except BundleError as error:
+                raise BundleError(str(error).replace(str(local), shown(str(path)))) from error
         path = Path(path)
         if not path.is_dir():
+            if why := no_path_because(str(path)):
+                raise BundleError(f"{path}: {why}")
             raise BundleError(f"{path} is not a model directory{instead(path)}; make one with `w2vray train`")
-        file = path / _CONFIG
+        file = path / CONFIG
         if not file.exists():
-            raise BundleError(f"{path} is not a model directory: it has no {_CONFIG}{instead(path)}")
-        stored = read_json(path, _CONFIG, BundleError)
+            raise BundleError(f"{path} is not a model directory: it has no {CONFIG}{instead(path)}")
+        stored = read_json(path, CONFIG, BundleError)
         try:
             config = ModelConfig.from_dict(stored)
         except (ValueError, KeyError, BundleError) as error:
             raise BundleError(f"{file} cannot be used: {error}") from error
-        file = plain_file(path, _WEIGHTS, BundleError)
+        file = plain_file(path, WEIGHTS, BundleError)
         try:
             weights = load_weights(file.read_bytes())
         except OSError as error:
@@ -272,10 +286,12 @@ class Bundle:
         inside = self.path / VECTORS if self.path else None
         if inside and inside.is_symlink():
             raise BundleError(f"{inside} is outside of the model directory; name the vectors with --vectors instead")
-        place = Path(path) if path else inside if inside and inside.is_dir() else Path(self.config.vectors_path)
-        if path is None and not place.exists():
+        inside = inside if inside and inside.is_dir() else None
+        place = str(path or inside or self.config.vectors_path)
+        if path is None and not is_uri(place) and not Path(place).exists():
             raise BundleError(f"the model's vectors are not at {place} any more; --vectors says where they are now")
         vectors = Vectors.open(place)
+        place = f"{self.uri}/{VECTORS}" if self.uri and place == str(inside) else vectors.place
         if vectors.fingerprint != self.config.vectors_fingerprint:
             raise BundleError(
                 f"{place} holds other vectors than the model was trained with: fingerprint {vectors.fingerprint[:16]}, "
@@ -289,7 +305,7 @@ def save_bundle(
     config: ModelConfig,
     weights: Mapping[str, npt.NDArray[Any]],
     *,
-    with_vectors: bool | Path = False,
+    with_vectors: Path | None = None,
     vectors: Path | None = None,
     beside: Path | None = None,
     trained: TextSample | None = None,
@@ -300,7 +316,7 @@ def save_bundle(
         output: where it is to be.
         config: what it is.
         weights: by the names torch gives them.
-        with_vectors: whether the vectors are copied into it; from where, if not from where the training found them.
+        with_vectors: a vectors directory that is copied into it.
         vectors: a vectors directory of the same filesystem, which is moved into it.
         beside: a folder of the same filesystem where it is made, and left where the process dies; the one that
             ``output`` lies in, where nothing is said.
@@ -317,14 +333,15 @@ def save_bundle(
     try:
         partial.mkdir(parents=True)
         in_order = {name: np.asarray(array, order="C") for name, array in weights.items()}  # safetensors takes it as so
-        (partial / _WEIGHTS).write_bytes(save_weights(in_order))
-        text = json.dumps(config.as_dict(), indent=2, ensure_ascii=False) + "\n"
-        (partial / _CONFIG).write_text(text, encoding="utf-8")
-        (partial / _CARD).write_text(model_card(config), encoding="utf-8", errors="backslashreplace")
+        (partial / WEIGHTS).write_bytes(save_weights(in_order))
+        (partial / CARD).write_text(model_card(config), encoding="utf-8", errors="backslashreplace")
         if trained is not None:
             (partial / TRAINED_TEXTS).write_bytes(trained_texts_bytes(trained))
-        if with_vectors:
-            shutil.copytree(config.vectors_path if with_vectors is True else with_vectors, partial / VECTORS)
+        described = {**config.as_dict(), FILES: digests(partial)}
+        text = json.dumps(described, indent=2, ensure_ascii=False) + "\n"
+        (partial / CONFIG).write_text(text, encoding="utf-8")
+        if with_vectors is not None:
+            shutil.copytree(with_vectors, partial / VECTORS)
         if vectors is not None:
             vectors.rename(partial / VECTORS)
         for file in partial.rglob("*"):

@@ -10,7 +10,8 @@ from typing import Any
 from w2vray.artefacts import read_json
 from w2vray.errors import BundleError, ConfigError, CorpusError, RunError
 from w2vray.models.directory import Bundle, ModelConfig
-from w2vray.places.uris import absolute, is_uri
+from w2vray.places.fetching import made_there
+from w2vray.places.uris import absolute, is_uri, shown
 from w2vray.run.answers import FinishedRun
 from w2vray.run.directory import RunDirectory
 from w2vray.run.leases import only_writer
@@ -109,7 +110,9 @@ def make_report(settings: ReportSettings) -> ReportSummary:
     Raises:
         UnusableInputError: there is neither, or it cannot be read or written.
     """
-    kind = "" if is_uri(settings.path) else made_by_us(settings.path)
+    kind = made_there(settings.path) if is_uri(settings.path) else made_by_us(settings.path)
+    if kind not in {"", RUN_KIND} and is_uri(settings.path):
+        raise ConfigError(f"{shown(settings.path)} is {kind}; a page is made for a run, or for a model on this machine")
     if kind == "a model directory":
         return _again_for_model(settings)
     if kind not in {"", RUN_KIND}:

@@ -20,6 +20,7 @@ from w2vray.models.evidence import Numbers, direction_of
 from w2vray.models.folding import vectors_of
 from w2vray.models.wide.part import WidePart
 from w2vray.notebooks import as_html
+from w2vray.places.uris import without_secrets
 from w2vray.scoring.evidence import require_evidence, scales_of
 from w2vray.settings.explaining import ExplainSettings
 from w2vray.text.word_ngrams import hashes_of
@@ -99,7 +100,7 @@ def explain_model(settings: ExplainSettings) -> Explanation:
     for label in settings.label or config.labels:
         direction_C = direction_of(config.labels.index(label), scales_C, multi_label=config.multi_label)
         found.append(_words_of(label, words, logits_WC @ direction_C, settings.top))
-    return Explanation(model=settings.model, kind=config.model, words=len(words), of=of, labels=found)
+    return Explanation(model=without_secrets(settings.model), kind=config.model, words=len(words), of=of, labels=found)
 
 
 def _some(labels: tuple[str, ...]) -> str:

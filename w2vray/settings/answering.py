@@ -11,6 +11,7 @@ from w2vray.settings.fields import (
     require_choices,
     require_delimiter,
     require_paths,
+    require_places,
     require_text_columns,
     require_version,
 )
@@ -49,7 +50,7 @@ class ScoreSettings:
     """Settings of ``score``."""
 
     corpus: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
-    model: str = documented("Model directory.", metavar="MODEL", group="Model")
+    model: str = documented("Model directory, or its URI.", metavar="MODEL", group="Model")
     output: str = documented("Directory or URI of the run: parts, plan, manifest.", metavar="RUN", group="Output")
     vectors: str | None = documented(MOVED_VECTORS_HELP, None, metavar="VECTORS", group="Model")
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP + REMEMBERED, (), metavar="COLUMN", group="Data")
@@ -136,7 +137,8 @@ class ScoreSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
-        require_paths(self, "model", "vectors", "plan")
+        require_paths(self, "plan")
+        require_places(self, "model", "vectors")
         require_text_columns(self.text_column, remembered=True)
         require_delimiter(self)
         require_version(self.table_version)
@@ -175,7 +177,7 @@ class PredictSettings:
     """Settings of ``predict``."""
 
     text: tuple[str, ...] = documented("Texts to classify. Default: the lines of stdin.", (), positional=True)
-    model: str = documented("Model directory.", metavar="MODEL")
+    model: str = documented("Model directory, or its URI.", metavar="MODEL")
     vectors: str | None = documented(MOVED_VECTORS_HELP, None, metavar="VECTORS")
     top_k: int | None = documented("Print the K best labels too.", None, metavar="K")
     threshold: float | None = documented(THRESHOLD_HELP, None)
@@ -186,7 +188,7 @@ class PredictSettings:
     explain_method: str = documented(EXPLAIN_METHOD_HELP, "model", choices=EXPLAIN_METHODS)
 
     def __post_init__(self) -> None:
-        require_paths(self, "model", "vectors")
+        require_places(self, "model", "vectors")
         require(self.top_k is None or self.top_k > 0, "top_k", self.top_k, "a whole number above 0")
         _require_threshold(self.threshold, no_threshold=self.no_threshold)
         require_choices(self)

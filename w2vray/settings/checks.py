@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from w2vray.errors import ConfigError
-from w2vray.settings.fields import documented, require, require_choices, require_paths
+from w2vray.settings.fields import documented, require, require_choices, require_paths, require_places
 
 __all__ = ["EvaluateRunSettings", "InfoSettings", "ReportSettings", "SampleSettings", "VerifySettings"]
 
@@ -72,7 +72,7 @@ class ReportSettings:
     )
 
     def __post_init__(self) -> None:
-        require_paths(self, "model")
+        require_places(self, "model")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """How a settings class declares its fields, and how it checks their values."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, Field, field, fields
 from typing import Any
 
@@ -17,6 +17,7 @@ __all__ = [
     "require_choices",
     "require_delimiter",
     "require_paths",
+    "require_places",
     "require_promise",
     "require_text_columns",
     "require_version",
@@ -65,14 +66,31 @@ def require(condition: bool, name: str, value: object, allowed: str) -> None:
 
 
 def require_paths(settings: Any, *names: str) -> None:
-    """Check that places which are opened by their path are none that only look so: a URI would become a folder."""
+    """Check places that have to be paths of this machine: a URI would become a folder of that name."""
+    for name, place in _places(settings, names):
+        if "://" in place:
+            why = "its files are opened by their path, so it has to be on this machine"
+            raise ConfigError(f"{name.upper()} is {_without_key(place)!r}: {why}")
+    require_places(settings, *names)
+
+
+def require_places(settings: Any, *names: str) -> None:
+    """Check places that may be paths or URIs: what only looks like one of the two is neither."""
+    for name, place in _places(settings, names):
+        if "://" not in place and (why := no_path_because(place)):
+            raise ConfigError(f"{name.upper()} is {_without_key(place)!r}: {why}")
+
+
+def _places(settings: Any, names: Sequence[str]) -> Iterator[tuple[str, str]]:
     for name in names:
         value = getattr(settings, name)
         for place in value if isinstance(value, tuple) else (value,):
-            why = "its files are opened by their path, so it has to be on this machine" if "://" in str(place) else ""
-            if place is not None and (why := why or no_path_because(str(place))):
-                shown = re.sub("//[^/]*@", "//", str(place).partition("?")[0])  # without a key
-                raise ConfigError(f"{name.upper()} is {shown!r}: {why}")
+            if place is not None:
+                yield name, str(place)
+
+
+def _without_key(place: str) -> str:
+    return re.sub("//[^/]*@", "//", place.partition("?")[0])
 
 
 def require_choices(settings: Any) -> None:

@@ -21,7 +21,7 @@ class PlanSettings:
     """Settings of ``plan``."""
 
     corpus: tuple[str, ...] = documented(fields(ScoreSettings)[0].metadata["help"], positional=True)
-    model: str = documented("Model directory.", metavar="MODEL", group="Model")
+    model: str = documented("Model directory, or its URI.", metavar="MODEL", group="Model")
     sample: int = documented("How many rows to score for the forecast.", 20_000, metavar="ROWS")
     seed: int = documented("Another seed scores other rows.", 0)
     price_per_core_hour: float | None = documented(

@@ -9,6 +9,7 @@ from w2vray.settings.fields import (
     require_choices,
     require_delimiter,
     require_paths,
+    require_places,
     require_promise,
     require_text_columns,
     require_version,
@@ -57,7 +58,7 @@ class LabelledRows:
 
     def __post_init__(self) -> None:
         require_choices(self)
-        require_paths(self, "model", "output", "vectors")
+        require_places(self, "model", "vectors")
         require_text_columns(self.text_column, remembered=True)
         require_delimiter(self)
         require(self.workers is None or self.workers > 0, "workers", self.workers, "a whole number above 0")
@@ -69,7 +70,7 @@ class EvaluateSettings(LabelledRows):
     """Settings of ``evaluate``."""
 
     model: tuple[str, ...] = documented(
-        "Model directory. Repeat it to compare other models with the first, on the same rows.",
+        "Model directory, or its URI. Repeat it to compare other models with the first, on the same rows.",
         metavar="MODEL",
         group="Model",
     )
@@ -90,19 +91,21 @@ class EvaluateSettings(LabelledRows):
             "at least one model directory, each once",
         )
         super().__post_init__()
+        require_paths(self, "output")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CalibrateSettings(LabelledRows):
     """Settings of ``calibrate``."""
 
-    model: str = documented("Model directory.", metavar="MODEL", group="Model")
+    model: str = documented("Model directory, or its URI.", metavar="MODEL", group="Model")
     vectors: str | None = documented(MOVED_VECTORS_HELP, None, metavar="VECTORS", group="Model")
-    output: str = documented("Model directory to make.", metavar="MODEL", group="Output")
+    output: str = documented("Model directory to make, or its URI.", metavar="MODEL", group="Output")
     target_precision: float | None = documented(TARGET_PRECISION_HELP, None, metavar="P", group="Model")
     per_label: bool = documented(PER_LABEL_HELP, False, group="Model")
     confidence: float | None = documented(CONFIDENCE_HELP, None, metavar="C", group="Model")
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_places(self, "output")
         require_promise(self.target_precision, self.confidence, per_label=self.per_label)

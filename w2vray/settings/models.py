@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from w2vray.settings.choices import DTYPES
-from w2vray.settings.fields import documented, require_choices, require_paths
+from w2vray.settings.fields import documented, require_choices, require_places
 
 __all__ = ["ImportModelSettings"]
 
@@ -16,10 +16,10 @@ class ImportModelSettings:
         "Supervised model of fastText: a .bin or .ftz file, plain or packed by gzip, bzip2, xz or zstd.",
         positional=True,
     )
-    output: str = documented("Model directory to make.", metavar="MODEL")
+    output: str = documented("Model directory to make, or its URI.", metavar="MODEL")
     label_prefix: str = documented("What each label begins with; it is left out of the labels.", "__label__")
     dtype: str = documented("Type of the numbers of words and n-grams.", "float32", choices=DTYPES)
 
     def __post_init__(self) -> None:
         require_choices(self)
-        require_paths(self, "source", "output")
+        require_places(self, "source", "output")

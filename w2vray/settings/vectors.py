@@ -10,7 +10,7 @@ from w2vray.settings.fields import (
     require,
     require_choices,
     require_delimiter,
-    require_paths,
+    require_places,
     require_text_columns,
     require_version,
 )
@@ -39,7 +39,7 @@ class ImportSettings:
         "model (model2vec, sentence-transformers).",
         positional=True,
     )
-    output: str = documented("Vectors directory to make.", metavar="VECTORS")
+    output: str = documented("Vectors directory to make, or its URI.", metavar="VECTORS")
     format: str = documented("Format of the file; auto looks at it.", "auto", choices=FORMATS)
     trust_pickle: bool = documented(
         "Load gensim's own files, which are Python pickles: such a file can run any code, so only one whose maker you "
@@ -64,7 +64,7 @@ class ImportSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
-        require_paths(self, "source", "output")
+        require_places(self, "source", "output")
         require(self.limit is None or self.limit > 0, "limit", self.limit, "a whole number above 0")
 
 
@@ -73,7 +73,7 @@ class FitVectorsSettings:
     """Settings of ``vectors train``."""
 
     corpus: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
-    output: str = documented("Vectors directory to make.", metavar="VECTORS")
+    output: str = documented("Vectors directory to make, or its URI.", metavar="VECTORS")
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP, ("text",), metavar="COLUMN")
     format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS, group="Data")
     delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER", group="Data")
@@ -98,7 +98,7 @@ class FitVectorsSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
-        require_paths(self, "output")
+        require_places(self, "output")
         require_text_columns(self.text_column)
         require_delimiter(self)
         require_version(self.table_version)
@@ -130,7 +130,7 @@ class JoinVectorsSettings:
     """Settings of ``vectors join``."""
 
     vectors: tuple[str, ...] = documented("Vectors directories, at least two.", positional=True)
-    output: str = documented("Vectors directory to make.", metavar="VECTORS")
+    output: str = documented("Vectors directory to make, or its URI.", metavar="VECTORS")
     dtype: str | None = documented(
         "Type of the new table's numbers. Default: that of the parts, or the wider one.", None, choices=DTYPES
     )
@@ -138,7 +138,7 @@ class JoinVectorsSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
-        require_paths(self, "vectors", "output")
+        require_places(self, "vectors", "output")
         if len(self.vectors) < 2:
             raise ConfigError(f"VECTORS: join needs at least two, got {len(self.vectors)}")
 
@@ -147,7 +147,7 @@ class JoinVectorsSettings:
 class VectorsInfoSettings:
     """Settings of ``vectors info``."""
 
-    vectors: str = documented("Vectors directory.", positional=True)
+    vectors: str = documented("Vectors directory, or its URI.", positional=True)
     corpus: tuple[str, ...] = documented(
         "Store whose coverage is measured: how many of its tokens have a vector. May be repeated.", (), metavar="PATH"
     )
@@ -160,7 +160,7 @@ class VectorsInfoSettings:
 
     def __post_init__(self) -> None:
         require_choices(self)
-        require_paths(self, "vectors")
+        require_places(self, "vectors")
         require_text_columns(self.text_column)
         require_delimiter(self)
         if self.family is not None and not self.corpus:

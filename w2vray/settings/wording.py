@@ -33,7 +33,7 @@ TABLE_VERSION_HELP = (
     "snapshot of Iceberg."
 )
 TEXT_COLUMN_HELP = "Column that holds the text; repeat it to join several by a newline."
-MOVED_VECTORS_HELP = "Where the vectors are now, if they were moved."
+MOVED_VECTORS_HELP = "Where the vectors are now, if they were moved: a path or a URI."
 
 REMEMBERED = " Default: as the model was trained."
 LABEL_COLUMN_HELP = (

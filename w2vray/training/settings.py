@@ -19,6 +19,7 @@ from w2vray.settings.fields import (
     require_choices,
     require_delimiter,
     require_paths,
+    require_places,
     require_promise,
     require_text_columns,
     require_version,
@@ -56,8 +57,8 @@ class TrainSettings:
     """Settings of ``train``; those of the model chosen stand in its room."""
 
     labelled: tuple[str, ...] = documented(CORPUS_HELP, positional=True)
-    vectors: str = documented("Vectors directory.", metavar="VECTORS", group="Model")
-    output: str = documented("Model directory to make.", metavar="MODEL", group="Output")
+    vectors: str = documented("Vectors directory, or its URI.", metavar="VECTORS", group="Model")
+    output: str = documented("Model directory to make, or its URI.", metavar="MODEL", group="Output")
     model: str = documented(
         lambda: f"Kind of classifier: {kinds.summaries()}; {kinds.AUTO}, the best of several, with n-grams.",
         kinds.DEFAULT,
@@ -178,11 +179,19 @@ class TrainSettings:
     with_vectors: bool = documented(
         "Copy the vectors into the model directory, so that it can be moved.", False, group="Output"
     )
+    scratch: str | None = documented(
+        "Folder for what the training has done so far, until MODEL is written; all hosts have to see it. Default: "
+        "beside MODEL, or in the cache folder where MODEL is a URI.",
+        None,
+        metavar="DIR",
+        group="Output",
+    )
     model_settings: Mapping[str, Any] = field(default_factory=dict)  # checked by models/kinds.py
 
     def __post_init__(self) -> None:
         require_choices(self)
-        require_paths(self, "vectors", "output")
+        require_paths(self, "scratch")
+        require_places(self, "vectors", "output")
         require_text_columns(self.text_column)
         require_delimiter(self)
         require_version(self.table_version)

@@ -24,8 +24,10 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from w2vray.artefacts import plain_file, read_json
+from w2vray.artefacts import no_path_because, plain_file, read_json
 from w2vray.errors import BundleError, VectorsError
+from w2vray.places.fetching import DirectoryKind, fetched_directory
+from w2vray.places.uris import is_uri, without_secrets
 from w2vray.settings.choices import DTYPES
 from w2vray.standing import instead
 from w2vray.text.features import FeatureLookup, Features
@@ -34,15 +36,28 @@ from w2vray.text.pieces import Pieces
 from w2vray.text.rules import TokenRules
 from w2vray.text.vocabulary import MISSING, Vocabulary
 from w2vray.text.word_ngrams import WordNgrams
+from w2vray.vectors.content import META, require_content
 from w2vray.vectors.ngrams import NGrams
 
-__all__ = ["FORMAT_VERSION", "JOINED", "META", "TOKENIZER", "Vectors"]
+__all__ = ["FILES", "FORMAT_VERSION", "JOINED", "META", "TOKENIZER", "Vectors"]
 
 FORMAT_VERSION = 1
-META = "vectors.json"
 TOKENIZER = "tokenizer.json"
 JOINED = "joined"
 """Format of the source of vectors that were joined."""
+
+_ARRAYS = ("table", "words", "word_offsets", "slot_rows", "slot_tags", "ngrams")
+_OF_FEATURES = ("bucket_rows", "label_words", "label_offsets")
+FILES = frozenset({META, TOKENIZER, *(f"{name}.bin" for name in (*_ARRAYS, *_OF_FEATURES))})
+"""All that a vectors directory may hold."""
+
+_KIND = DirectoryKind(
+    what="a vectors directory",
+    sign=META,
+    names=FILES,
+    made_by="make one with `w2vray vectors import` or `w2vray vectors train`",
+    error=VectorsError,
+)
 
 _NO_ROWS = np.empty(0, dtype=np.int64)
 
@@ -63,6 +78,16 @@ class Vectors:
     ngrams: NGrams | None = None
     pieces: Pieces | None = None
     features: Features | None = None
+    uri: str = ""  # where they were fetched from, without any key
+
+    @property
+    def place(self) -> str:
+        """Where a person finds them: a URI, or a path."""
+        return self.uri or (str(self.path) if self.path else "these vectors")
+
+    def sent_to(self, output: str) -> Self:
+        """Return these vectors as they are known after they were written to ``output``, a path or a URI."""
+        return replace(self, path=None, uri=without_secrets(output)) if is_uri(output) else self
 
     @property
     def dim(self) -> int:
@@ -81,9 +106,14 @@ class Vectors:
     def open(cls, path: str | Path) -> Self:
         """Map a vectors directory into memory; nothing of the table is read yet.
 
+        One at a URI is fetched, once: see ``places/cache.py``.
+
         Raises:
             VectorsError: it is not a vectors directory, or a file of it is missing or of the wrong size.
         """
+        if is_uri(str(path)):
+            local = fetched_directory(str(path), _KIND, require_content)
+            return replace(cls.open(local), uri=without_secrets(str(path)))
         path = Path(path)
         meta = _read_meta(path)
         try:
@@ -122,7 +152,7 @@ class Vectors:
         if self.ngrams is None:
             none = "none, as joined vectors never have" if self.source.get("format") == JOINED else "none"
             raise VectorsError(
-                f"--oov subword makes vectors from n-grams, and {self.path or 'these vectors'} has {none}; import a "
+                f"--oov subword makes vectors from n-grams, and {self.place} has {none}; import a "
                 "fastText .bin file or train with `vectors train --algorithm fasttext`, or choose another --oov"
             )
         return self
@@ -135,7 +165,7 @@ class Vectors:
         """
         if self.features is not None:
             raise VectorsError(
-                f"{self.path or 'these vectors'} belongs to a classifier of fastText, and says what that one's labels "
+                f"{self.place} belongs to a classifier of fastText, and says what that one's labels "
                 "need; name vectors that were trained on text"
             )
 
@@ -188,6 +218,8 @@ class Vectors:
 
 def _read_meta(path: Path) -> dict[str, Any]:
     if not path.is_dir():
+        if why := no_path_because(str(path)):
+            raise VectorsError(f"{path}: {why}")
         raise VectorsError(
             f"{path} is not a vectors directory{instead(path)}; make one with `w2vray vectors import` or "
             "`w2vray vectors train`"

@@ -16,12 +16,13 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from w2vray.errors import VectorsError
+from w2vray.places.sending import written_at
 from w2vray.settings.vectors import FitVectorsSettings
 from w2vray.text import rules as token_rules
 from w2vray.text import tokens
 from w2vray.text.invisible import SELECTOR
 from w2vray.text.tweets import with_words
-from w2vray.vectors.directory import Vectors
+from w2vray.vectors.directory import META, Vectors
 from w2vray.vectors.ngrams import NGrams
 from w2vray.vectors.readers import Block
 from w2vray.vectors.readers.block import BLOCK_ROWS
@@ -56,8 +57,8 @@ def fit_vectors(settings: FitVectorsSettings, texts: TextSource, progress: Updat
     Raises:
         VectorsError: no word is there often enough, or the output cannot be written.
     """
-    output = Path(settings.output)
     with (
+        written_at(settings.output, META, VectorsError) as output,
         VectorsWriter(output, dtype=settings.dtype) as writer,
         tempfile.TemporaryDirectory(dir=output.absolute().parent) as folder,
     ):
@@ -89,7 +90,8 @@ def fit_vectors(settings: FitVectorsSettings, texts: TextSource, progress: Updat
         ngrams = None
         if settings.algorithm == "fasttext":
             ngrams = NGrams(model.wv.vectors_ngrams, *settings.ngram_lengths)
-        return writer.finish(token_rules.family(settings.family, strip_html=settings.strip_html), origin, ngrams)
+        made = writer.finish(token_rules.family(settings.family, strip_html=settings.strip_html), origin, ngrams)
+    return made.sent_to(settings.output)
 
 
 def _model(settings: FitVectorsSettings) -> Any:

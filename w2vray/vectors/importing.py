@@ -1,13 +1,17 @@
 """``vectors import``: a file of word vectors becomes a vectors directory."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from w2vray.errors import VectorsError
+from w2vray.places.fetching import fetched_file
+from w2vray.places.sending import written_at
+from w2vray.places.uris import is_uri, without_secrets
 from w2vray.settings.fields import flag
 from w2vray.settings.vectors import ImportSettings
 from w2vray.text import rules as token_rules
-from w2vray.vectors.directory import Vectors
+from w2vray.vectors.directory import META, Vectors
 from w2vray.vectors.families import FIRST_WORDS, FamilyGuess, guess_family
 from w2vray.vectors.plausible import TELLING, misread_letters, require_bare_words, unseen_letters
 from w2vray.vectors.readers import BadRows, Source, open_source
@@ -30,6 +34,16 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
         VectorsError: the file is bad (its name, the row and what was expected are in the message), or the output
             cannot be written.
     """
+    with written_at(settings.output, META, VectorsError) as output:
+        source = settings.source
+        if is_uri(source):
+            source = str(fetched_file(source, VectorsError))
+        made = _import(replace(settings, source=source, output=str(output)), without_secrets(settings.source), progress)
+    return made.sent_to(settings.output)
+
+
+def _import(settings: ImportSettings, named: str, progress: Callable[[int, int | None], None] | None) -> Vectors:
+    """Read a file of this machine, which somebody may have named by its URI."""
     bad = BadRows(Path(settings.source), skip=settings.on_bad == "skip")
     with (
         VectorsWriter(settings.output, dtype=settings.dtype) as writer,
@@ -64,7 +78,7 @@ def import_vectors(settings: ImportSettings, progress: Callable[[int, int | None
             raise VectorsError(f"{source.path}: all rows have the same numbers; a model could learn nothing from them")
         guess = _family(settings.family, source, first_words)
         origin = {
-            "path": str(source.path),
+            "path": named if is_uri(named) else str(source.path),
             "format": source.format,
             "rows": read,
             "header_rows": source.rows,

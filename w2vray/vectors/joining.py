@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.errors import VectorsError
+from w2vray.places.sending import written_at
 from w2vray.settings.vectors import JoinVectorsSettings
 from w2vray.text.rules import TokenRules, family
 from w2vray.text.vocabulary import MISSING
-from w2vray.vectors.directory import JOINED, Vectors
+from w2vray.vectors.directory import JOINED, META, Vectors
 from w2vray.vectors.readers.block import MAX_DIM, Block, rows_per_block
 from w2vray.vectors.writer import VectorsWriter
 
@@ -41,7 +42,7 @@ def join_vectors(
         part.require_words()
         if part.pieces is not None:
             raise VectorsError(
-                f"the rows of {part.path} are pieces of a tokenizer, and only words can be joined; leave it out"
+                f"the rows of {part.place} are pieces of a tokenizer, and only words can be joined; leave it out"
             )
     stripped = any(part.rules.strip_html for part in parts)
     rules = family(settings.family, strip_html=stripped) if settings.family else _common_rules(settings.vectors, parts)
@@ -51,21 +52,22 @@ def join_vectors(
             f"{' + '.join(str(part.dim) for part in parts)} numbers a word; expected at most {MAX_DIM:,}"
         )
     dtype = settings.dtype or str(np.result_type(*(part.table_VD.dtype for part in parts)))
-    with VectorsWriter(settings.output, dtype=dtype) as writer:
+    with written_at(settings.output, META, VectorsError) as output, VectorsWriter(output, dtype=dtype) as writer:
         done, total = 0, sum(len(part) for part in parts)
         for index, part in enumerate(parts):
             for words in _blocks(part, rows_per_block(dim)):
                 fresh = _without(words, parts[:index])
                 if fresh:
-                    writer.append(Block(fresh, _side_by_side(fresh, parts)), origin=part.path)
+                    writer.append(Block(fresh, _side_by_side(fresh, parts)), origin=part.place)
                 done += len(words)
                 progress(done, total)
-        return writer.finish(rules, {"format": JOINED, "parts": [_stated(part) for part in parts]})
+        made = writer.finish(rules, {"format": JOINED, "parts": [_stated(part) for part in parts]})
+    return made.sent_to(settings.output)
 
 
 def _stated(part: Vectors) -> dict[str, Any]:
     return {
-        "path": str(part.path),
+        "path": part.place,
         "fingerprint": part.fingerprint,
         "dim": part.dim,
         "ngrams": None if part.ngrams is None else len(part.ngrams.table_GD),

@@ -62,6 +62,7 @@ def train(
     precision: str = "float32",
     seed: int = 0,
     with_vectors: bool = False,
+    scratch: Place | None = None,
     address: str | None = None,
     progress: Callable[[int, int | None, str], None] | None = None,
     note: Callable[[str], None] | None = None,

@@ -13,6 +13,10 @@ from w2vray.errors import BundleError, VectorsError
 from w2vray.models.directory import OVERLAY, Bundle, ModelConfig, save_bundle
 from w2vray.models.fasttext.settings import FastTextSettings
 from w2vray.models.fasttext.tree import label_tree
+from w2vray.models.files import CONFIG, VECTORS
+from w2vray.places.fetching import fetched_file
+from w2vray.places.sending import written_at
+from w2vray.places.uris import is_uri, without_secrets
 from w2vray.settings.models import ImportModelSettings
 from w2vray.text.rules import FEATURES
 from w2vray.vectors import Vectors
@@ -36,6 +40,19 @@ def import_model(settings: ImportModelSettings, progress: Callable[[int, int | N
         VectorsError: the file is no such model, or is damaged; the message says how.
         BundleError: the directory is there already, or cannot be written.
     """
+    with written_at(settings.output, CONFIG, BundleError) as output:
+        source = settings.source
+        if is_uri(source):
+            source = str(fetched_file(source, VectorsError))
+        local = replace(settings, source=source, output=str(output))
+        made = _import(local, without_secrets(settings.source), without_secrets(settings.output), progress)
+    return replace(made, path=None, uri=without_secrets(settings.output)) if is_uri(settings.output) else made
+
+
+def _import(
+    settings: ImportModelSettings, named: str, place: str, progress: Callable[[int, int | None], None] | None
+) -> Bundle:
+    """Read a file of this machine; it and the output may have been named by their URIs."""
     output = Path(settings.output)
     if output.exists():
         raise BundleError(f"{output} already exists; give another --output, or remove it first")
@@ -47,7 +64,7 @@ def import_model(settings: ImportModelSettings, progress: Callable[[int, int | N
     try:
         with open_classifier(settings.source) as found:
             labels = _labels(found, settings.label_prefix)
-            vectors = _vectors(found, beside / "vectors", settings.dtype, progress)
+            vectors = _vectors(found, beside / VECTORS, settings.dtype, progress)
             weights: dict[str, npt.NDArray[np.float32]] = {
                 OVERLAY: np.zeros((0, found.dim), dtype=np.float32),
                 "model.output": found.output(),
@@ -64,10 +81,10 @@ def import_model(settings: ImportModelSettings, progress: Callable[[int, int | N
                 oov="skip",
                 dim=found.dim,
                 vectors_fingerprint=vectors.fingerprint,
-                vectors_path=str(output.absolute() / "vectors"),
-                training={"imported": _history(found)},
+                vectors_path=f"{place if is_uri(place) else output.absolute()}/{VECTORS}",
+                training={"imported": _history(found, named if is_uri(named) else str(found.path))},
             )
-        return save_bundle(output, config, weights, vectors=beside / "vectors")
+        return save_bundle(output, config, weights, vectors=beside / VECTORS)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -115,10 +132,10 @@ def _vectors(
         return writer.finish(FEATURES, source, features=features)
 
 
-def _history(found: FastTextClassifier) -> dict[str, object]:
+def _history(found: FastTextClassifier, source: str) -> dict[str, object]:
     features = found.features
     return {
-        "from": str(found.path),
+        "from": source,
         "format": "fasttext-classifier",
         "loss": found.loss,
         "words": len(found.words),
