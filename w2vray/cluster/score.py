@@ -22,6 +22,7 @@ from w2vray.errors import CorpusError, FileError, RunError
 from w2vray.models.directory import Bundle
 from w2vray.models.thresholds import Thresholds
 from w2vray.notebooks import as_html
+from w2vray.places.uris import absolute, shown
 from w2vray.run.answers import FinishedRun
 from w2vray.run.directory import MOST_ATTEMPTS, NOTED, SUCCESS, TOTALS, RunDirectory
 from w2vray.run.forecast import Forecast, outcome
@@ -44,7 +45,6 @@ from w2vray.stages import detail, stage
 from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.failures import Failure
 from w2vray.store.not_read import ignored_files
-from w2vray.store.places import absolute, shown
 from w2vray.store.sampling import sample_texts
 from w2vray.store.units import Unit
 from w2vray.vectors.comparing import coverage_warnings, share_found
