@@ -23,13 +23,13 @@ from w2vray.models.directory import VECTORS, ModelConfig, save_bundle
 from w2vray.models.thresholds import Thresholds
 from w2vray.models.trained_texts import ONLY_CALIBRATION, knows_training, saw
 from w2vray.notebooks import as_html
+from w2vray.places.uris import absolute, without_secrets
 from w2vray.scoring.calibration_error import CalibrationError
 from w2vray.scoring.promises import choose_thresholds
 from w2vray.settings.choices import DEFAULT_CONFIDENCE
 from w2vray.settings.labelled import CalibrateSettings
 from w2vray.stages import stage
 from w2vray.store.label_reading import mended
-from w2vray.store.places import absolute, without_secrets
 from w2vray.text.keys import TextSample
 
 __all__ = ["CalibrationSummary", "calibrate"]

@@ -16,6 +16,7 @@ from w2vray.cluster.score_summary import ScoreSummary
 from w2vray.cluster.score_units import Progress, Work, planned_units, score_missing
 from w2vray.cluster.waiting import Note
 from w2vray.models.directory import Bundle
+from w2vray.places.uris import absolute, shown
 from w2vray.run.answers import FinishedRun
 from w2vray.run.directory import SUCCESS, RunDirectory
 from w2vray.run.forecast import Forecast, outcome
@@ -31,7 +32,6 @@ from w2vray.settings.answering import ScoreSettings
 from w2vray.stages import detail, stage
 from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.not_read import ignored_files
-from w2vray.store.places import absolute, shown
 from w2vray.store.sampling import sample_texts
 from w2vray.vectors.comparing import coverage_warnings
 

@@ -43,7 +43,10 @@ DIVERGED = "diverged.txt"
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerConfig:
-    """What every worker gets: ``files`` are the example files of each store, ``checkpoints`` the attempts' folder."""
+    """What every worker gets: ``files`` are the example files of each store, ``checkpoints`` the attempts' folder.
+
+    Where that has no checkpoint yet, a training goes on from ``start``.
+    """
 
     shared: SharedVectors
     task: Task
@@ -51,6 +54,7 @@ class WorkerConfig:
     multi_label: bool
     files: tuple[tuple[Path, ...], ...]
     checkpoints: Path
+    start: Mapping[str, Any] | None = None
 
     def examples(self) -> tuple[Examples, Examples]:
         """Map the examples to learn from, and those for validation."""
@@ -82,7 +86,7 @@ def train_loop_per_worker(arguments: Mapping[str, Any]) -> None:
             validation,
             workers=Workers(context.get_world_rank(), context.get_world_size(), _sum_over_workers),
             device=get_device(),
-            state=last_state(config.checkpoints),
+            state=last_state(config.checkpoints) or config.start,
             report=_report,
             folder=config.files[0][0].parent,
         )
