@@ -9,12 +9,17 @@ from ray.exceptions import AuthenticationError, RpcError
 from ray.job_submission import JobStatus
 from requests import Timeout
 
+from tests.fixtures.commands import Run, run
 from w2vray.cluster.submit import submit
 from w2vray.errors import ClusterError, W2vrayError
+
+__all__ = ["run"]
 
 LOG = 'warning\n{"label": "a"}\n3\n{"la', 'bel": "b"}\n', '{"label": "c"}'
 
 Play = Callable[..., None]
+sent: list[dict[str, Any]] = []
+"""What the last cluster was sent."""
 
 
 @pytest.fixture
@@ -25,14 +30,16 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
         pieces: tuple[str, ...], end: int | Exception | type[BaseException] = 0, refusals: Sequence[Exception] = ()
     ) -> None:
         left = list(refusals)
+        sent.clear()
 
         class Client:
             def __init__(self, _: str) -> None:
                 pass
 
-            def submit_job(self, submission_id: str, **_: Any) -> str:
+            def submit_job(self, submission_id: str, **given: Any) -> str:
                 if left:
                     raise left.pop(0)
+                sent.append(given)
                 return submission_id
 
             def get_address(self) -> str:
@@ -48,7 +55,9 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
                 return JobStatus.FAILED
 
             def get_job_info(self, _: str) -> Any:
-                return SimpleNamespace(driver_exit_code=end, message="")
+                return SimpleNamespace(
+                    driver_exit_code=end, message="", status=JobStatus.FAILED, entrypoint="python -P -m w2vray verify r"
+                )
 
         monkeypatch.setattr("w2vray.cluster.submit.JobSubmissionClient", Client)
 
@@ -112,15 +121,60 @@ def test_a_head_that_cannot_take_a_job_yet_is_asked_again(
 
 
 def test_a_job_of_that_name_that_is_there_is_told_of_and_how_to_follow_it(play: Play) -> None:
-    """It is not sent again, and neither followed: it may be another verb's."""
+    """It is neither sent again nor followed, where it is another verb's."""
     play(LOG, 0, [TWICE])
     with pytest.raises(ClusterError) as refused:
-        submit("http://head", ["verify", "r"], submission_id="job-1")
+        submit("http://head", ["verify", "other"], submission_id="job-1")
     assert str(refused.value) == (
-        "a job called job-1 is there already (failed): follow it with `ray job logs job-1 --address http://head "
-        "--follow`, end it with `ray job stop job-1 --address http://head`; for another one, give another "
-        "--submission-id or none"
+        "another job called job-1 is there already (failed): follow it with `ray job logs job-1 --address http://head "
+        "--follow`, end it with `ray job stop job-1 --address http://head`; for this one, give another "
+        "--submission-id"
     )
+
+
+def test_the_same_job_again_is_followed_to_its_end_and_not_sent_again(
+    play: Play, capsys: pytest.CaptureFixture[str]
+) -> None:
+    play(LOG, 3, [TWICE])
+    assert submit("http://head", ["verify", "r"], submission_id="job-1") == 3
+    out, err = capsys.readouterr()
+    assert (out, sent) == ("".join(LOG) + "\n", [])
+    assert "job job-1 is there already (failed): it is followed, and not sent again" in err
+
+
+def test_lines_of_ray_s_own_log_are_no_result(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
+    line = "2026-11-29 10:00:00,123\tINFO worker.py:1879 -- Connecting to existing Ray cluster\n"
+    play((line, "run: 3 rows\n"))
+    assert submit("http://head", ["verify", "r"], submission_id="job-1") == 0
+    assert capsys.readouterr() == ("run: 3 rows\n", f"job job-1 at http://head\n{line}")
+
+
+def test_a_job_that_is_not_waited_for_tells_its_name(play: Play, capsys: pytest.CaptureFixture[str]) -> None:
+    play(LOG, 3)
+    assert submit("http://head", ["verify", "r"], submission_id="job-1", wait=False) == 0
+    out, err = capsys.readouterr()
+    assert out == "job-1\n"
+    assert "it is not waited for; follow it with `ray job logs job-1 --address http://head --follow`" in err
+
+
+def test_variables_are_handed_on_and_their_values_not_told(
+    play: Play, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THE_KEY", "s3cr3t")
+    monkeypatch.setenv("W2VRAY_MODELS", "json")
+    play(LOG)
+    ended = run("submit", "--address", "http://head", "--env", "THE_KEY", "--", "verify", "/r")
+    assert ended.code == 0
+    assert sent[0]["runtime_env"]["env_vars"] == {"THE_KEY": "s3cr3t", "W2VRAY_MODELS": "json"}
+    assert "s3cr3t" not in ended.out + ended.err
+    monkeypatch.delenv("W2VRAY_MODELS")
+    for name in ("NOT_SET", "THE_KEY=s3cr3t"):
+        refused = run("submit", "--address", "http://head", "--env", name, "--", "verify", "/r")
+        assert refused.code == 2
+        assert f"--env {name.partition('=')[0]}: give the name of a variable that is set here" in refused.err
+        assert "s3cr3t" not in refused.err
+    submit("http://head", ["verify", "r"])
+    assert "env_vars" not in sent[-1]["runtime_env"]
 
 
 OTHER = RuntimeError("Request failed with status code 400: submission_id is too long.")
@@ -133,15 +187,16 @@ def test_a_head_that_refuses_a_job_is_told_of(
     monkeypatch.setattr("w2vray.cluster.submit._PATIENCE_SECONDS", -1)
     play(LOG, 0, [refusal])
     told = str(refusal).removesuffix(".")
-    with pytest.raises(ClusterError, match=f"^no job could be sent to http://head: {told}(; another Ray on .*)?$"):
+    with pytest.raises(W2vrayError, match=f"^no job could be sent to http://head: {told}(; another Ray on .*)?$"):
         submit("http://head", ["verify", "r"], submission_id="job-1")
 
 
 @pytest.mark.parametrize("error", [RpcError("timed out"), Timeout("timed out"), ConnectionError("timed out.")])
 def test_no_error_of_ray_is_a_traceback(error: Exception, play: Play) -> None:
     play(LOG, refusals=[error])
-    with pytest.raises(ClusterError, match=r"^no job could be sent to http://head: timed out$"):
+    with pytest.raises(W2vrayError, match=r"^no job could be sent to http://head: timed out$") as refused:
         submit("http://head", ["verify", "r"])
+    assert refused.value.exit_code == 1
     play(LOG, error)
     with pytest.raises(W2vrayError, match=r"^the connection to http://head was lost .timed out.; job job-1 may go on"):
         submit("http://head", ["verify", "r"], submission_id="job-1")

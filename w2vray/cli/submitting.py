@@ -1,31 +1,52 @@
 """``w2vray submit``: a verb as a Ray job; its arguments are checked before anything is sent."""
 
+import os
 import re
 
 import click
 
 from w2vray.cli.command import PLACES, Stopped
 from w2vray.cli.console import ReaderGone
+from w2vray.models.kinds import MODELS_VARIABLE
 
 __all__ = ["submit"]
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option("--address", required=True, metavar="URL", help="The cluster's dashboard, such as http://HEAD:8265.")
-@click.option("--submission-id", help="Name of the job. A name that is in use is refused.")
+@click.option("--submission-id", help="Name of the job. The same command again follows that job.")
+@click.option(
+    "--env", "variables", multiple=True, metavar="NAME", help="Hand this variable of the environment on to the job."
+)
+@click.option("--no-wait", is_flag=True, help="Do not follow the job; print its name.")
 @click.argument("verb", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- VERB ...")
-def submit(address: str, submission_id: str | None, verb: tuple[str, ...]) -> int:
+def submit(
+    address: str, submission_id: str | None, variables: tuple[str, ...], verb: tuple[str, ...], *, no_wait: bool
+) -> int:
     """Run a verb as a job on a Ray cluster and follow it to its end."""
     _require_url(address)
     _require_runnable(verb)
+    environment = _environment(variables)
     from w2vray.cluster.submit import submit as submit_job
 
     try:
-        return submit_job(address, verb, submission_id=submission_id)
+        return submit_job(address, verb, submission_id=submission_id, environment=environment, wait=not no_wait)
     except KeyboardInterrupt as stop:
         raise Stopped(stop) from None
     except BrokenPipeError:
         raise ReaderGone from None
+
+
+def _environment(names: tuple[str, ...]) -> dict[str, str]:
+    """Return the variables that a job gets: those that are named, and the models of the user's own."""
+    for name in names:
+        if name not in os.environ:
+            stated = ", without its value" if "=" in name else ""
+            raise click.UsageError(
+                f"--env {name.partition('=')[0]}: give the name of a variable that is set here{stated}"
+            )
+    handed = [*names, *([MODELS_VARIABLE] if os.environ.get(MODELS_VARIABLE) else [])]
+    return {name: os.environ[name] for name in handed}
 
 
 def _require_url(address: str) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import re
 import shlex
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from ray.exceptions import AuthenticationError, RayError
@@ -27,26 +29,50 @@ _PATIENCE_SECONDS = 60.0
 _BUSY = "No available agent"
 """What a head says that cannot take a job yet."""
 
+_OF_RAY = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\s+[A-Z]+ \S+\.py:\d+ -- ")
+"""How a line of Ray's own log begins: it is no result."""
 
-def submit(address: str, verb: Sequence[str], *, submission_id: str | None = None) -> int:
+
+def submit(
+    address: str,
+    verb: Sequence[str],
+    *,
+    submission_id: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    wait: bool = True,
+) -> int:
     """Send a verb to the cluster, follow its logs and return its exit code.
+
+    A job of this name with the same verb that is there already is not sent again, but followed: who asks twice, as a
+    scheduler does after a fault, gets the end of the one job.
+
+    Args:
+        address: URL of the cluster's dashboard.
+        verb: the verb and its arguments.
+        submission_id: name of the job; one is made up otherwise.
+        environment: variables that the job gets. Whoever may list the cluster's jobs sees them.
+        wait: whether to follow the job; otherwise its name is printed.
 
     The job runs this installation's package, whatever the cluster has installed of it, with the cluster's ``python``.
     What the job prints goes to stdout; with ``--json`` among the verb's arguments only its JSON object, and of
     ``predict`` only its answers, as they come: all else then goes to stderr.
 
     Raises:
-        ClusterError: the cluster cannot be reached, or refuses the job.
-        W2vrayError: it cannot be reached any more.
+        ClusterError: the cluster asks for a token, or has another job of that name.
+        W2vrayError: it cannot be reached, cannot take the job, or cannot be reached any more.
     """
     try:
         client = JobSubmissionClient(address)
-        job = _send(client, verb, submission_id or f"w2vray-{uuid.uuid4().hex[:16]}")
+        job = _send(client, verb, submission_id or f"w2vray-{uuid.uuid4().hex[:16]}", environment or {})
     except AuthenticationError as error:
         raise ClusterError(f"{address} asks for Ray's token; {AUTHENTICATION}") from error
     except (RayError, RequestException, ConnectionError, RuntimeError, ValueError) as error:
-        raise ClusterError(f"no job could be sent to {address}: {_sentence(error)}") from error
+        raise W2vrayError(f"no job could be sent to {address}: {_sentence(error)}") from error
     sys.stderr.write(f"job {job} at {address}\n")
+    if not wait:
+        sys.stderr.write(f"it is not waited for; {_how_to_follow(address, job)}\n")
+        sys.stdout.write(f"{job}\n")
+        return 0
     how = _how_to_follow(address, job)
     try:
         _print(_follow(client, job), verb)
@@ -59,37 +85,42 @@ def submit(address: str, verb: Sequence[str], *, submission_id: str | None = Non
         raise W2vrayError(f"{lost}; job {job} may go on: {how}") from error
 
 
-def _send(client: JobSubmissionClient, verb: Sequence[str], job: str) -> str:
+def _send(client: JobSubmissionClient, verb: Sequence[str], job: str, environment: Mapping[str, str]) -> str:
     """Submit a verb; a head that has just been started, or has much to do, is asked again for a while."""
-    deadline, asked = time.monotonic() + _PATIENCE_SECONDS, False
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    entrypoint = shlex.join(["python", "-P", "-m", "w2vray", *verb])  # -P: it imports nothing from its folder
+    runtime: dict[str, Any] = {"py_modules": [str(_PACKAGE)]}
+    if environment:
+        runtime["env_vars"] = dict(environment)
     while True:
         try:
-            return client.submit_job(
-                entrypoint=shlex.join(
-                    ["python", "-P", "-m", "w2vray", *verb]
-                ),  # -P: it imports nothing from its folder
-                runtime_env={"py_modules": [str(_PACKAGE)]},
-                submission_id=job,
-            )
+            return client.submit_job(entrypoint=entrypoint, runtime_env=runtime, submission_id=job)
         except RuntimeError as error:
             if "already exists" in str(error):
-                if asked:
-                    return job  # the answer was late, and the job was taken
-                raise _there_already(client, job) from error
+                _require_same(client, job, entrypoint)
+                return job
             if _BUSY not in str(error):
                 raise
             if time.monotonic() > deadline:
                 hint = "another Ray on that machine may hold its agent's port (ray start --dashboard-agent-listen-port)"
                 raise RuntimeError(f"{_sentence(error)}; {hint}") from error
-            asked = True
             time.sleep(_POLL_SECONDS)
 
 
-def _there_already(client: JobSubmissionClient, job: str) -> ClusterError:
-    status = client.get_job_status(job).value.lower()
+def _require_same(client: JobSubmissionClient, job: str, entrypoint: str) -> None:
+    """Look whether the job of that name is the one that was to be sent.
+
+    Raises:
+        ClusterError: it is another one.
+    """
+    found = client.get_job_info(job)
+    status = found.status.value.lower()
+    if found.entrypoint == entrypoint:
+        sys.stderr.write(f"job {job} is there already ({status}): it is followed, and not sent again\n")
+        return
     how = _how_to_follow(client.get_address(), job)
-    return ClusterError(
-        f"a job called {job} is there already ({status}): {how}; for another one, give another --submission-id or none"
+    raise ClusterError(
+        f"another job called {job} is there already ({status}): {how}; for this one, give another --submission-id"
     )
 
 
@@ -111,7 +142,7 @@ def _print(lines: Iterator[str], verb: Sequence[str]) -> None:
     objects_alone = streamed or "--json" in verb
     result = ""
     for line in lines:
-        if objects_alone and not _is_object(line):
+        if (objects_alone and not _is_object(line)) or _OF_RAY.match(line):
             sys.stderr.write(line)
         elif objects_alone and not streamed:
             result = line  # the last one
