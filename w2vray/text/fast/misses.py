@@ -13,7 +13,6 @@ import numpy.typing as npt
 
 from w2vray.kernels.compiling import inlined, kernel
 from w2vray.text.fast.index import FNV_OFFSET, FNV_PRIME, HALF, mixed, same_bytes
-from w2vray.text.fast.peeking import eight_bytes
 
 __all__ = [
     "BUT_ONE",
@@ -90,17 +89,14 @@ def number_of_miss(
 
 @inlined
 def last_bytes(data: npt.NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
-    """Return the last 16 bytes of a token, as they are written, as two numbers: the last eight, and those before."""
-    length = end - at
-    before = min(max(length - 8, 0), 8)
-    if end >= LATELY_BYTES:
-        low = eight_bytes(data, end - 8) >> np.uint64(8 * max(8 - length, 0))
-        high = eight_bytes(data, end - 16) >> np.uint64(8 * (8 - before) & 63)
-        return low, high * np.uint64(before > 0)
+    """Return the last 16 bytes of a token, as they are written, as two numbers: the last eight, and those before.
+
+    ``scanning.py`` reads them at once where so many bytes are before ``end``; here they are read one by one.
+    """
     low = high = np.uint64(0)
-    for back in range(1, min(length, 8) + 1):
+    for back in range(1, min(end - at, 8) + 1):
         low = low << BYTE | np.uint64(data[end - back])
-    for back in range(9, 9 + before):
+    for back in range(9, min(end - at, 16) + 1):
         high = high << BYTE | np.uint64(data[end - back])
     return low, high
 

@@ -26,7 +26,7 @@ from w2vray.text.fast.misses import (
     last_bytes,
     number_of_miss,
 )
-from w2vray.text.fast.peeking import WINDOW, call_for, length_of_run
+from w2vray.text.fast.peeking import WINDOW, call_for, eight_bytes, length_of_run
 from w2vray.text.fast.token_ends import APOSTROPHE, stands_alone, token_end, word_end
 from w2vray.text.fast.writing import FlatTexts
 
@@ -104,7 +104,13 @@ def _find(
                     at += 1
                     continue
                 start += (data[at] == MARK) + 2 * (data[at] == EMOJI)
-            low, high = last_bytes(data, start, end)
+            if end >= LATELY_BYTES:
+                missing, before_it = max(8 - (end - start), 0), min(max(end - start - 8, 0), 8)
+                low = eight_bytes(data, end - 8) >> np.uint64(8 * missing)
+                high = eight_bytes(data, end - 16) >> np.uint64(8 * (8 - before_it) & 63)
+                high *= np.uint64(before_it > 0)
+            else:
+                low, high = last_bytes(data, start, end)
             place = np.int64((low * ODD_LOW ^ high * ODD_HIGH) >> LATELY_SHIFT)
             call_for(lately, 4 * place)
             batch.start[found], batch.end[found] = start, end
