@@ -55,13 +55,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for row in _told(name, material, options)
     ]
     cpus = len(os.sched_getaffinity(0))
-    costs = _costs(rows, options) | _costs_of_jobs(rows, corpora, cpus, options.core_hour)
+    costs = _costs(rows, options)
+    of_jobs = _costs_of_jobs(rows, corpora, cpus, options.core_hour)
     result = {
         "measured": measured(),
         "corpora": corpora,
         "cpus": cpus,
         "rows_measured": [row.as_dict() for row in rows],
         "costs": costs,
+        "costs_of_jobs": of_jobs,
     }
     if options.output:
         Path(options.output).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
@@ -74,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         table(
             title, ["corpus", "section", "what", "figure", "times as fast as", "note"], [_cells(row) for row in rows]
         ),
-        *(f"{what}: a billion documents of {text}" for what, text in costs.items()),
+        *(f"{what}: a billion documents of {LENGTHS[0]} tokens: {text}" for what, text in costs.items()),
+        *(f"{what}: a billion documents: {text}" for what, text in of_jobs.items()),
     )
 
 
@@ -164,7 +167,7 @@ def _costs(rows: Sequence[Row], options: argparse.Namespace) -> dict[str, str]:
             name, price = units[row.unit]
             hours = DOCUMENTS * LENGTHS[0] / (row.value * 1e6) / 3600
             costs[", ".join(filter(None, (row.what, row.corpus)))] = (
-                f"{LENGTHS[0]} tokens: {hours:,.1f} {name}, {hours * price:,.2f} at {price} an hour"
+                f"{hours:,.1f} {name}, {hours * price:,.2f} at {price} an hour"
             )
     return costs
 
@@ -181,7 +184,7 @@ def _costs_of_jobs(
                 megabytes = DOCUMENTS * tokens * bytes_a_token[row.corpus] / 1e6
                 hours = megabytes / row.value / 3600 * cpus
                 costs[f"whole job of {row.what}, {row.corpus}, {tokens} tokens"] = (
-                    f"{tokens} tokens: {hours:,.1f} core-hours, {hours * price:,.2f} at {price} an hour"
+                    f"{hours:,.1f} core-hours, {hours * price:,.2f} at {price} an hour"
                 )
     return costs
 

@@ -85,8 +85,8 @@ def test_a_job_costs_what_its_documents_cores_and_speed_make(monkeypatch: pytest
     ]
 
     assert run._costs_of_jobs(rows, [{"corpus": "reviews", "bytes_a_token": 6.0}], 2, 0.5) == {
-        "whole job of average, reviews, 100 tokens": "100 tokens: 3.3 core-hours, 1.67 at 0.5 an hour",
-        "whole job of average, reviews, 1000 tokens": "1000 tokens: 33.3 core-hours, 16.67 at 0.5 an hour",
+        "whole job of average, reviews, 100 tokens": "3.3 core-hours, 1.67 at 0.5 an hour",
+        "whole job of average, reviews, 1000 tokens": "33.3 core-hours, 16.67 at 0.5 an hour",
     }
 
 
