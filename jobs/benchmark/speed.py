@@ -1,4 +1,4 @@
-"""Measure speed in about ten minutes, and say where it fell: what ``make speed`` runs.
+"""Measure speed in some ten minutes, and say where it fell: what ``make speed`` runs.
 
 The table of ``run.py`` for look-up, models and whole jobs is printed, and kept as JSON in a folder, with machine,
 revision and date. Other machines, and other work beside it, change all figures alike; so what is compared with the
