@@ -159,7 +159,7 @@ def test_the_folder_is_the_one_of_the_user_s_cache(tmp_path: Path, monkeypatch: 
     by_home = cache_folder()
     (tmp_path / "file").touch()
     monkeypatch.setenv("HOME", str(tmp_path / "file"))
-    monkeypatch.setattr(cache.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     spare = cache_folder()
 
     assert by_xdg == tmp_path / "xdg" / "w2vray"
