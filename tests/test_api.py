@@ -53,7 +53,7 @@ FUNCTIONS: dict[str, type[Any]] = {
 }
 BESIDE = {"address", "progress", "note", "model_options"}
 """Parameters that are no settings."""
-PLACES = {"corpus", "labelled", "model", "output", "path", "plan", "run", "source", "validation", "vectors"}
+PLACES = {"corpus", "labelled", "model", "output", "path", "plan", "run", "scratch", "source", "validation", "vectors"}
 
 MakeStore = Callable[..., Path]
 MakeModel = Callable[..., Path]
