@@ -1,12 +1,14 @@
 """What evidence costs: units scored and written with ``--evidence 3`` and without, in this process, on one core."""
 
+import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from material import Material, write_store
 from stopwatch import Row
 from whole_jobs import Place
@@ -25,9 +27,15 @@ __all__ = ["PIECES", "measure_evidence"]
 PIECES = 3
 
 
-def measure_evidence(material: Material, megabytes: float, runs: int) -> Iterator[Row]:
-    """Score the same store with evidence and without, in turn; of each the least time of a processor counts."""
+def measure_evidence(materials: Sequence[Material], megabytes: float, runs: int) -> Iterator[Row]:
+    """Score the same store of each corpus with evidence and without, in turn; medians of a processor's time count."""
     pa.set_cpu_count(1)
+    for material in materials:
+        yield from _measured(material, megabytes, runs)
+
+
+def _measured(material: Material, megabytes: float, runs: int) -> Iterator[Row]:
+    corpus = f"{Path(material.name).stem}, {pc.mean(pc.utf8_length(material.texts)).as_py():,.0f} characters each"
     with tempfile.TemporaryDirectory(prefix="w2vray-") as name:
         place = Place(Path(name), material)
         store = place.folder / "store"
@@ -41,10 +49,10 @@ def measure_evidence(material: Material, megabytes: float, runs: int) -> Iterato
                 for explained in (False, True):
                     settings = replace(plain, output=str(place.output()), evidence=PIECES if explained else None)
                     seconds[explained].append(_seconds(settings, bundle, scorer))
-            without, explained_too = min(seconds[False]), min(seconds[True])
+            without, explained_too = (statistics.median(seconds[explained]) for explained in (False, True))
             more = 100 * (explained_too / without - 1)
             note = f"{size:,.0f} MB of text; {without:.2f} s without"
-            yield Row("evidence", model, more, "% more time", {}, note)
+            yield Row("evidence", f"{model}: {corpus}", more, "% more time", {}, note)
 
 
 def _seconds(settings: ScoreSettings, bundle: Bundle, scorer: TextScorer) -> float:

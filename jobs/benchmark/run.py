@@ -44,6 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     material = Material.read(options.corpus, options.text_column, options.megabytes)
     distinct = len(material.words("plain"))
+
+    def others() -> list[Material]:
+        return [Material.read(corpus, options.text_column, options.megabytes) for corpus in options.evidence_corpora]
+
     about = {
         "measured": measured(),
         "corpus": material.name,
@@ -57,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "models": lambda: kernel_speed.measure_models(material, options.runs),
         "ngrams": lambda: kernel_speed.measure_ngrams(material, options.runs),
         "job": lambda: whole_jobs.measure_jobs(material, options.job_megabytes, options.runs),
-        "evidence": lambda: measure_evidence(material, options.evidence_megabytes, options.runs),
+        "evidence": lambda: measure_evidence([material, *others()], options.evidence_megabytes, options.runs),
         "formats": lambda: measure_formats(material, options.formats_megabytes, options.runs),
         "memory": lambda: measure_memory(options.words, 300, "cnn"),
         "growth": lambda: whole_jobs.measure_growth(material, options.job_megabytes),
@@ -103,7 +107,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--text-column", default="text", help="of the corpus (default: text)")
     number("--megabytes", 16.0, "text of the corpus that is used")
     number("--job-megabytes", 4000.0, "text of the whole jobs' store: copies of it")
-    number("--evidence-megabytes", 100.0, "text of the store that is scored with evidence and without")
+    number("--evidence-megabytes", 60.0, "text of the stores that are scored with evidence and without")
+    parser.add_argument("--evidence-corpora", nargs="+", default=(), help="more Parquet to score with evidence")
     number("--formats-megabytes", 1000.0, "text of the stores in each format")
     words = [100_000, 1_000_000, 3_000_000]
     parser.add_argument("--words", type=int, nargs="+", default=words, help=f"sizes of tables (default: {words})")

@@ -12,7 +12,7 @@ To measure anew, write the JSON files with the scripts that measure, then run th
     python jobs/benchmark/run.py --only job look-up models training --json > docs/figures/speed.json
     python jobs/benchmark/run.py --only job --job-megabytes 100 --runs 3 --json > docs/figures/speed-small.json
     python jobs/benchmark/run.py --only formats --corpus REVIEWS.parquet --json > docs/figures/speed-formats.json
-    python jobs/benchmark/run.py --only evidence --json > docs/figures/evidence.json
+    python jobs/benchmark/run.py --only evidence --evidence-corpora REVIEWS.parquet --json > docs/figures/evidence.json
     python jobs/accuracy/make_calibration.py --data DIR --json; python jobs/accuracy/precision_promise.py --json
     python jobs/docs/figures.py
 """
@@ -341,11 +341,12 @@ def _mean(values: Sequence[float]) -> str:
 
 def evidence_costs() -> str:
     """Return what evidence costs, by the length of texts."""
-    found = _read("evidence")["rows_measured"]
-    cost = {(row["corpus"], row["what"]): f"{max(row['value'], 0):.0f} %" for row in found}
+    cost = {
+        tuple(row["what"].split(": ", 1)): f"{max(row['value'], 0):.0f} %" for row in _read("evidence")["rows_measured"]
+    }
     rows = [
-        [corpus, *(cost[corpus, model] for model in ("average", "cnn"))]
-        for corpus in dict.fromkeys(row["corpus"] for row in found)
+        [corpus, *(cost[model, corpus] for model in ("average", "cnn"))]
+        for corpus in dict.fromkeys(corpus for _, corpus in cost)
     ]
     return _table(["texts", "`average`", "`cnn`"], rows)
 
