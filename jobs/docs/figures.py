@@ -329,9 +329,10 @@ def calibration_in_a_sentence() -> str:
     ]
     alike = {name: [line["alike"][name] for line in lines] for name in ("before", "after")}
     return (
-        f"{len(lines) - len(missed)} of {len(lines)} models are at most {GOAL} above chance; not {', '.join(missed)}. "
-        f"Above chance, the mean of all is {_mean(above['before'])} before and {_mean(above['after'])} after on the "
-        f"test rows, and {_mean(alike['before'])} before and {_mean(alike['after'])} after on rows that are alike.\n"
+        f"{len(lines) - len(missed)} of {len(lines)} models are at most {GOAL} above chance. The others are "
+        f"{', '.join(missed)}. On the test rows, calibration changed the mean error above chance from "
+        f"{_mean(above['before'])} to {_mean(above['after'])}; on rows that are alike, from {_mean(alike['before'])} to "
+        f"{_mean(alike['after'])}.\n"
     )
 
 

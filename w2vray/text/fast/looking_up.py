@@ -143,7 +143,7 @@ class FastLookup:
         self._hashes = np.empty(0, dtype=np.uint64)
         self._words = {}
         self._written = []
-        self._inside = np.empty((0, 2), dtype=np.int32)
+        self._inside = np.empty((2, 0), dtype=np.int32)
         self._offsets = np.zeros(1, dtype=np.int64)
 
     def _resolve(self) -> None:
@@ -166,7 +166,7 @@ class FastLookup:
             self._hashes = np.concatenate([self._hashes, hashes_of(found.entries)])
         if self._noting:
             self._written += found.written
-            self._inside = np.concatenate([self._inside, np.full((len(rows), 2), -1, dtype=np.int32)])
+            self._inside = np.concatenate([self._inside, np.full((2, len(rows)), -1, dtype=np.int32)], axis=1)
         self._resolved = self._count
 
 

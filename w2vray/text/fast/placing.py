@@ -49,7 +49,7 @@ class Known(NamedTuple):
     """How long words are."""
 
     offsets: npt.NDArray[np.int64]  # of the words of the vocabulary
-    inside_E2: npt.NDArray[np.int32]  # first byte and end of each entry in its word; below zero as long as nobody asked
+    inside_2E: npt.NDArray[np.int32]  # first byte and end of each entry in its word; below zero as long as nobody asked
 
 
 class Spans(NamedTuple):
@@ -152,7 +152,7 @@ def _part(
 ) -> tuple[int, int]:
     """Return which bytes of its word an id is, of a miss; below zero where nobody has noted the parts of the word."""
     entry = entries.offsets_W1[-1 - codes_L[tokens_L[id_]]] + _entry_of(codes_L, tokens_L, entries, oov, id_)
-    return np.int64(known.inside_E2[entry, 0]), np.int64(known.inside_E2[entry, 1])
+    return np.int64(known.inside_2E[0, entry]), np.int64(known.inside_2E[1, entry])
 
 
 @kernel
@@ -251,7 +251,7 @@ class Places:
     oov_ids: OovIds
     misses: Misses
     written: list[str]  # what each entry was looked for as
-    inside_E2: npt.NDArray[np.int32]  # which bytes of its word each entry is, as far as it is known
+    inside_2E: npt.NDArray[np.int32]  # which bytes of its word each entry is, as far as it is known
 
     def spans(self, text_O: Numbers, first_O: Numbers, last_O: Numbers) -> Spans:
         """Return where pieces were written.
@@ -270,7 +270,7 @@ class Places:
         kinds = _NO_KINDS if characters is None else characters.kinds
         flat = FlatTexts(read_only(self.scanned.flat.data), read_only(self.scanned.flat.offsets))
         scanned = self.scanned._replace(flat=flat)
-        known = Known(Index.of(self.lookup.vocabulary).offsets, self.inside_E2)
+        known = Known(Index.of(self.lookup.vocabulary).offsets, self.inside_2E)
         marked = characters is not None and characters.punctuation
         at = 0
         while True:
@@ -291,7 +291,7 @@ class Places:
                 word, inside = self._word(miss), self._inside(miss)
                 first, end = self.entries.offsets_W1[miss : miss + 2].tolist()
                 for entry, (start, stop) in enumerate([(0, len(word))] * (end - first) if inside is None else inside):
-                    self.inside_E2[first + entry] = len(word[:start].encode()), len(word[:stop].encode())
+                    self.inside_2E[:, first + entry] = len(word[:start].encode()), len(word[:stop].encode())
 
     def _tokens_of(self, id_O: Numbers) -> tuple[Numbers, Numbers]:
         found: tuple[Numbers, Numbers] = _tokens_of(
