@@ -331,8 +331,8 @@ def calibration_in_a_sentence() -> str:
     return (
         f"{len(lines) - len(missed)} of {len(lines)} models are at most {GOAL} above chance. The others are "
         f"{', '.join(missed)}. On the test rows, calibration changed the mean error above chance from "
-        f"{_mean(above['before'])} to {_mean(above['after'])}; on rows that are alike, from {_mean(alike['before'])} to "
-        f"{_mean(alike['after'])}.\n"
+        f"{_mean(above['before'])} to {_mean(above['after'])}; on rows that are alike, from {_mean(alike['before'])} "
+        f"to {_mean(alike['after'])}.\n"
     )
 
 
