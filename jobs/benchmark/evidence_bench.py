@@ -28,7 +28,7 @@ PIECES = 3
 
 
 def measure_evidence(materials: Sequence[Material], megabytes: float, runs: int) -> Iterator[Row]:
-    """Score the same store of each corpus with evidence and without, in turn; medians of a processor's time count."""
+    """Score a store of each corpus with evidence and without, in turn; the median ratio of a processor's time counts."""
     pa.set_cpu_count(1)
     for material in materials:
         yield from _measured(material, megabytes, runs)
@@ -49,9 +49,9 @@ def _measured(material: Material, megabytes: float, runs: int) -> Iterator[Row]:
                 for explained in (False, True):
                     settings = replace(plain, output=str(place.output()), evidence=PIECES if explained else None)
                     seconds[explained].append(_seconds(settings, bundle, scorer))
-            without, explained_too = (statistics.median(seconds[explained]) for explained in (False, True))
-            more = 100 * (explained_too / without - 1)
-            note = f"{size:,.0f} MB of text; {without:.2f} s without"
+            ratios = [too / without for without, too in zip(seconds[False], seconds[True], strict=True)]
+            more = 100 * (statistics.median(ratios) - 1)
+            note = f"{size:,.0f} MB of text; {statistics.median(seconds[False]):.2f} s without"
             yield Row("evidence", f"{model}: {corpus}", more, "% more time", {}, note)
 
 
