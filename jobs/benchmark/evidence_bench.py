@@ -28,7 +28,7 @@ PIECES = 3
 
 
 def measure_evidence(materials: Sequence[Material], megabytes: float, runs: int) -> Iterator[Row]:
-    """Score a store of each corpus with evidence and without, in turn; the median ratio of a processor's time counts."""
+    """Score a store of each corpus with evidence and without, in turn; the median ratio of CPU seconds counts."""
     pa.set_cpu_count(1)
     for material in materials:
         yield from _measured(material, megabytes, runs)
