@@ -50,7 +50,7 @@ def weigh_ids(
     while text < len(offsets_N1) - 1 and offsets_N1[text] < stop:
         label = label_N[text]
         if label >= 0:
-            share = 1.0 / divisor_N[text]
+            divisor = divisor_N[text]
             for p in range(numbers):
                 gain_P[p] = gains_CP[label, p]
             for position in range(max(start, offsets_N1[text]), min(stop, offsets_N1[text + 1])):
@@ -58,7 +58,7 @@ def weigh_ids(
                 total = 0.0
                 for p in range(numbers):
                     total += gain_P[p] * rows_RP[row, p]
-                weight_L[position] = total * share
+                weight_L[position] = total / divisor
         text += 1
 
 
@@ -76,8 +76,8 @@ def take_heaviest(
 ) -> int:
     """Append the pieces that weigh most of so many from ``begin`` on, and return how many are appended by now.
 
-    Each is looked for among all that are left, without a branch, so that nothing is to be guessed: its key has the size
-    of the weight, then the place, so that of pieces that weigh the same the first one has the greatest key.
+    Each is looked for among all that are left, without a branch that a processor could guess wrong. A piece's key has
+    the size of its weight, then its place from the end: of pieces that weigh the same, the first has the greatest key.
 
     Args:
         weight_L: what pieces weigh,
