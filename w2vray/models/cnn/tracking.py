@@ -120,14 +120,14 @@ def _windows_of(
         width = widths[k]
         for f in range(k * filters, (k + 1) * filters):
             start = np.int64(at_NF[text, f])
-            first = max(start, 0)
+            first = start if start > 0 else np.int64(0)
             window_F[f] = first * longest + min(start + width, words) - first - 1
 
 
 @inlined
 def _number(window_F: npt.NDArray[np.int64], order_F: npt.NDArray[np.int64]) -> int:
     """Put the numbers 0, 1, 2 in place of windows, in their order, which is written; return how many there are."""
-    windows = np.int64(0)
+    windows = 0
     for f in np.argsort(window_F, kind="mergesort"):
         if not windows or order_F[windows - 1] != window_F[f]:
             order_F[windows] = window_F[f]

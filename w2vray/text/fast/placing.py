@@ -116,7 +116,7 @@ def _written_bytes(becomes: np.uint32, kinds: npt.NDArray[np.uint8], punctuation
 @inlined
 def _characters_of(
     source: FlatTexts,
-    text: int,
+    text: np.int64,
     by_table: bool,
     written: npt.NDArray[np.uint32],
     kinds: npt.NDArray[np.uint8],
@@ -217,7 +217,7 @@ def _place(
             room = 2 * (source.offsets[text + 1] - given) + 4
             if len(character_I) < room:
                 character_I, byte_I = np.empty(2 * room, dtype=np.int64), np.empty(2 * room, dtype=np.int64)
-            _characters_of(source, text, way == BY_TABLE, written, kinds, punctuation, character_I, byte_I)
+            _characters_of(source, done, way == BY_TABLE, written, kinds, punctuation, character_I, byte_I)
         spans.starts_O[piece], spans.ends_O[piece] = character_I[first], character_I[last] + 1
         spans.first_byte_O[piece] = byte_I[first]
         spans.end_byte_O[piece] = byte_I[last] + decode(source.data, byte_I[last])[1]
@@ -262,9 +262,9 @@ class Places:
             last_O: and of its last.
         """
         pieces = len(text_O)
-        spans = Spans(
-            *(np.zeros(pieces, dtype=np.int32) for _ in range(2)), *(np.zeros(pieces, dtype=np.int64) for _ in range(2))
-        )
+        starts_O, ends_O = np.zeros((2, pieces), dtype=np.int32)
+        first_byte_O, end_byte_O = np.zeros((2, pieces), dtype=np.int64)
+        spans = Spans(starts_O, ends_O, first_byte_O, end_byte_O)
         characters = getattr(self.reader, "characters", None)
         written = _NO_CHARACTERS if characters is None else characters.written
         kinds = _NO_KINDS if characters is None else characters.kinds
