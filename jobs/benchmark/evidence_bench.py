@@ -3,7 +3,7 @@
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,15 +27,9 @@ __all__ = ["PIECES", "measure_evidence"]
 PIECES = 3
 
 
-def measure_evidence(materials: Sequence[Material], megabytes: float, runs: int) -> Iterator[Row]:
-    """Score a store of each corpus with evidence and without, in turn; the median ratio of CPU seconds counts."""
+def measure_evidence(material: Material, megabytes: float, runs: int) -> Iterator[Row]:
+    """Score the same store with evidence and without, in turn; the median ratio of CPU seconds counts."""
     pa.set_cpu_count(1)
-    for material in materials:
-        yield from _measured(material, megabytes, runs)
-
-
-def _measured(material: Material, megabytes: float, runs: int) -> Iterator[Row]:
-    corpus = f"{Path(material.name).stem}, {pc.mean(pc.utf8_length(material.texts)).as_py():,.0f} characters each"
     with tempfile.TemporaryDirectory(prefix="w2vray-") as name:
         place = Place(Path(name), material)
         store = place.folder / "store"
@@ -51,8 +45,10 @@ def _measured(material: Material, megabytes: float, runs: int) -> Iterator[Row]:
                     seconds[explained].append(_seconds(settings, bundle, scorer))
             ratios = [too / without for without, too in zip(seconds[False], seconds[True], strict=True)]
             more = 100 * (statistics.median(ratios) - 1)
-            note = f"{size:,.0f} MB of text; {statistics.median(seconds[False]):.2f} s without"
-            yield Row("evidence", f"{model}: {corpus}", more, "% more time", {}, note)
+            mean = pc.mean(pc.utf8_length(material.texts)).as_py()
+            without = statistics.median(seconds[False])
+            note = f"texts of {mean:,.0f} characters, {size:,.0f} MB of them; {without:.2f} s without"
+            yield Row("evidence", model, more, "% more time", {}, note)
 
 
 def _seconds(settings: ScoreSettings, bundle: Bundle, scorer: TextScorer) -> float:

@@ -12,7 +12,7 @@ To measure anew, write the JSON files with the scripts that measure, then run th
     python jobs/benchmark/run.py --only job look-up models training --json > docs/figures/speed.json
     python jobs/benchmark/run.py --only job --job-megabytes 100 --runs 3 --json > docs/figures/speed-small.json
     python jobs/benchmark/run.py --only formats --corpus REVIEWS.parquet --json > docs/figures/speed-formats.json
-    python jobs/benchmark/run.py --only evidence --evidence-corpora REVIEWS.parquet --json > docs/figures/evidence.json
+    python jobs/benchmark/run.py --only evidence --corpus REVIEWS.parquet --json > docs/figures/evidence.json
     python jobs/accuracy/make_calibration.py --data DIR --json; python jobs/accuracy/precision_promise.py --json
     python jobs/docs/figures.py
 """
@@ -342,14 +342,14 @@ def _mean(values: Sequence[float]) -> str:
 
 def evidence_costs() -> str:
     """Return what evidence costs, by the length of texts."""
-    cost = {
-        tuple(row["what"].split(": ", 1)): f"{max(row['value'], 0):.0f} %" for row in _read("evidence")["rows_measured"]
-    }
+    found = _read("evidence")["rows_measured"]
+    cost = {(row["corpus"], row["what"]): f"{max(row['value'], 0):.0f} %" for row in found}
+    lengths = {row["corpus"]: row["note"].partition(" characters")[0] for row in found}
     rows = [
-        [corpus, *(cost[model, corpus] for model in ("average", "cnn"))]
-        for corpus in dict.fromkeys(corpus for _, corpus in cost)
+        [f"{corpus}: {length} characters", *(cost[corpus, model] for model in ("average", "cnn"))]
+        for corpus, length in lengths.items()
     ]
-    return _table(["texts", "`average`", "`cnn`"], rows)
+    return _table(["corpus", "`average`", "`cnn`"], rows)
 
 
 def promises() -> str:

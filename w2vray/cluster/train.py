@@ -57,6 +57,9 @@ __all__ = ["TrainSummary", "train"]
 NGRAMS_OF_AUTO = 2
 """Words of the longest runs that ``--model auto`` reads, where nobody says another number."""
 
+REPORTING = 0.2
+"""Share of a training's time that its reports may take: a second or so of work is lost where a worker dies."""
+
 
 def train(
     settings: TrainSettings,
@@ -183,6 +186,7 @@ def _train(
                 files=read.files,
                 checkpoints=storage / folder,
                 start=start,
+                reporting=REPORTING,
             )
             most = model.most_epochs if isinstance(model, StepSettings) else None
             progress(0, most, f"epochs, {read.learnt:,} examples")
