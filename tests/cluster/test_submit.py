@@ -161,13 +161,14 @@ def test_variables_are_handed_on_and_their_values_not_told(
     play: Play, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("THE_KEY", "s3cr3t")
-    monkeypatch.setenv("W2VRAY_MODELS", "json")
+    monkeypatch.setattr("w2vray.cli.submitting.MODELS_VARIABLE", "ANOTHER")  # the real one would be imported here
+    monkeypatch.setenv("ANOTHER", "own:MODEL")
     play(LOG)
     ended = run("submit", "--address", "http://head", "--env", "THE_KEY", "--", "verify", "/r")
     assert ended.code == 0
-    assert sent[0]["runtime_env"]["env_vars"] == {"THE_KEY": "s3cr3t", "W2VRAY_MODELS": "json"}
+    assert sent[0]["runtime_env"]["env_vars"] == {"THE_KEY": "s3cr3t", "ANOTHER": "own:MODEL"}
     assert "s3cr3t" not in ended.out + ended.err
-    monkeypatch.delenv("W2VRAY_MODELS")
+    monkeypatch.delenv("ANOTHER")
     for name in ("NOT_SET", "THE_KEY=s3cr3t"):
         refused = run("submit", "--address", "http://head", "--env", name, "--", "verify", "/r")
         assert refused.code == 2

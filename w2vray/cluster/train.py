@@ -237,6 +237,7 @@ def _train(
     output = storage / _MADE / _name(settings) if sent else Path(settings.output).absolute()
     if sent:
         shutil.rmtree(output.parent, ignore_errors=True)  # it could not be sent before
+        output.parent.mkdir()
     inside = vectors.path if settings.with_vectors else None
     beside = None if settings.scratch and not sent else storage  # of the same filesystem
     save_bundle(output, config, weights, with_vectors=inside, beside=beside, trained=trained)
