@@ -162,9 +162,8 @@ def make_bundle(make_classifier: Callable[..., Classifier]) -> Callable[..., Bun
             "vectors_path": str(vectors.path),
             **changes,
         }
-        return save_bundle(
-            output, ModelConfig(**described), weights, with_vectors=vectors.path if with_vectors else None
-        )
+        inside = Path(described["vectors_path"]) if with_vectors else None
+        return save_bundle(output, ModelConfig(**described), weights, with_vectors=inside)
 
     return make
 

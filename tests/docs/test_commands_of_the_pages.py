@@ -113,7 +113,7 @@ def jobs_sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[str, ...
     """Let ``submit`` check a job's arguments as ever, and send it nowhere."""
     sent: list[tuple[str, tuple[str, ...]]] = []
 
-    def submit(address: str, verb: tuple[str, ...], **_: Any) -> int:
+    def submit(address: str, verb: tuple[str, ...], *, submission_id: str | None, **_: object) -> int:
         assert submission_id is None
         sent.append((address, verb))
         return 0
