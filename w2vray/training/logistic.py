@@ -43,7 +43,7 @@ _PENALISED = 1e-6
 """Where the penalty bends no less in any direction, the rounding of float32 leaves second derivatives positive."""
 
 _LEAST_BEND = 1e-10
-"""What the second derivatives are taken to be at least, where steps are prepared; at first they are of the size of 1."""
+"""What the second derivatives are taken to be at least, where steps are prepared; at first they are about 1."""
 
 
 @dataclass(frozen=True)
