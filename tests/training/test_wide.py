@@ -140,3 +140,22 @@ def test_answers_out_of_fold_do_not_depend_on_where_the_fits_start() -> None:
 
     assert (learnt.logits(rows.rows_NF) - cold).abs().max() > 1
     np.testing.assert_allclose(warm - warm.mean(dim=1, keepdim=True), cold - cold.mean(dim=1, keepdim=True), atol=5e-3)
+
+
+@pytest.mark.parametrize("kept", [0, 1 << 20])
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_rows_in_chunks_have_the_optimum_of_all_at_once(
+    kept: int, multi_label: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether what is computed of them is kept from pass to pass or not."""
+    times_NB, classes_N = counted(3)
+    rows = WideRows.of(examples_of(times_NB, classes_N, 3, multi_label=multi_label), TASK, Workers())
+    objective = ManyLabels() if multi_label else OneLabel()
+    whole = fit_wide(rows, 3, objective)
+    monkeypatch.setattr(wide, "_AT_ONCE", 100)
+    monkeypatch.setattr(wide, "_KEPT", kept)
+
+    found = fit_wide(rows, 3, objective)
+
+    assert found.converged
+    np.testing.assert_allclose(found.weight_FC, whole.weight_FC, atol=1e-2)

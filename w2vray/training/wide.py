@@ -22,7 +22,7 @@ from w2vray.training.calibration import FOLDS, Fold
 from w2vray.training.epochs import Workers
 from w2vray.training.examples import Examples
 from w2vray.training.newton import minimise
-from w2vray.training.objectives import Bends, BendsApart, Objective, OneLabel
+from w2vray.training.objectives import Bends, Objective, OneLabel
 
 __all__ = ["WideFit", "WideRows", "WideTask", "fit_wide", "out_of_fold"]
 
@@ -34,6 +34,12 @@ _TOLERANCE = 1e-6
 """Largest component of the gradient to stop at. Near that, float32 rounds as much."""
 
 _LEAST_BEND = 1e-10
+
+_AT_ONCE = 1 << 22
+"""Logits that a pass holds at once. Those of all examples may be more than memory has."""
+
+_KEPT = 1 << 28
+"""Second derivatives that are kept from pass to pass; of more, each pass computes them again."""
 
 _NEAR = 1e-5
 """What counts as the optimum."""
@@ -168,29 +174,38 @@ class _WideProblem:
         self._together = isinstance(objective, OneLabel)
         penalty = 1.0 if classes == 2 and self._together else 0.5  # see ``fit_logistic``
         self._decay = 2 * penalty / C / self._examples
-        self._columns_FN = rows.rows_NF.T.tocsr()
+        every = max(_AT_ONCE // classes, 1)
+        self._chunks = [_Chunk.of(rows, start, start + every) for start in range(0, len(rows.labels), every)]
+        self._keeps = len(rows.labels) * classes <= _KEPT
         squares_F = np.bincount(rows.rows_NF.indices, rows.rows_NF.data.astype(np.float64) ** 2, len(rows.buckets_F))
         squares_F1 = torch.from_numpy(np.append(squares_F, len(rows.labels)))
         self.squares_F1 = (rows.workers.sum(squares_F1) / self._examples).float()
-        self._bends: Bends = BendsApart(torch.empty(0))
-        self._bends_C = torch.empty(0)
+        self._kept: list[Bends] = []
+        self._weights_F1C = self._bends_C = torch.empty(0)
 
     def value(self, weights_F1C: Tensor) -> tuple[float, Tensor]:
         """Return the penalised loss, a mean over all examples, and its gradient."""
-        loss, slopes_NC, bends = self._objective.slopes(self._logits(weights_F1C).double(), self._rows.labels)
-        self._bends = bends.to(torch.float32)
-        sums = self._rows.workers.sum(torch.cat([loss.reshape(1), bends.diagonal().sum(dim=0)])) / self._examples
-        self._bends_C = sums[1:].float()
-        gradient_F1C = self._gathered(slopes_NC.float())
-        gradient_F1C[:-1] += self._decay * weights_F1C[:-1]
+        self._weights_F1C, self._kept = weights_F1C, []
+        gradient_F1C = torch.zeros_like(weights_F1C)
+        told = torch.zeros(1 + weights_F1C.shape[1], dtype=torch.float64)
+        for chunk in self._chunks:
+            loss, slopes_NC, bends = self._objective.slopes(chunk.logits(weights_F1C).double(), chunk.labels)
+            told += torch.cat([loss.reshape(1), bends.diagonal().sum(dim=0)])
+            gradient_F1C += chunk.gathered(slopes_NC.float())
+            if self._keeps:
+                self._kept.append(bends.to(torch.float32))
+        told = self._rows.workers.sum(told) / self._examples
+        self._bends_C = told[1:].float()
         penalised = self._decay / 2 * float(weights_F1C[:-1].double().square().sum())
-        return float(sums[0]) + penalised, gradient_F1C
+        return float(told[0]) + penalised, self._mean_of(gradient_F1C, weights_F1C)
 
     def product(self, direction_F1C: Tensor) -> Tensor:
         """Return the second derivatives times a direction."""
-        bent_F1C = self._gathered(self._bends.times(self._logits(direction_F1C)))
-        bent_F1C[:-1] += self._decay * direction_F1C[:-1]
-        return bent_F1C
+        bent_F1C = torch.zeros_like(direction_F1C)
+        for index, chunk in enumerate(self._chunks):
+            bends = self._kept[index] if self._keeps else self._again(chunk)
+            bent_F1C += chunk.gathered(bends.times(chunk.logits(direction_F1C)))
+        return self._mean_of(bent_F1C, direction_F1C)
 
     def preconditioned(self, gradient_F1C: Tensor) -> Tensor:
         """Divide by about the diagonal of the second derivatives."""
@@ -202,15 +217,44 @@ class _WideProblem:
         """Return what labels differ by: what all of a softmax get alike changes no answer."""
         return weights_F1C - weights_F1C.mean(dim=1, keepdim=True) if self._together else weights_F1C
 
-    def _logits(self, weights_F1C: Tensor) -> Tensor:
-        weights = weights_F1C.numpy()
-        return torch.from_numpy(self._rows.rows_NF @ weights[:-1] + weights[-1])
+    def _again(self, chunk: "_Chunk") -> Bends:
+        """Compute what would take too much memory to keep."""
+        return self._objective.slopes(chunk.logits(self._weights_F1C), chunk.labels)[2]
 
-    def _gathered(self, slopes_NC: Tensor) -> Tensor:
-        """Return a mean over the examples of all workers of what slopes over logits are over weights."""
+    def _mean_of(self, sums_F1C: Tensor, weights_F1C: Tensor) -> Tensor:
+        """Return the mean over the examples of all workers, with the penalty's share for these weights."""
+        mean_F1C = self._rows.workers.sum(sums_F1C) / self._examples
+        mean_F1C[:-1] += self._decay * weights_F1C[:-1]
+        return mean_F1C
+
+
+@dataclass(frozen=True, eq=False)
+class _Chunk:
+    """Some of the rows, also by columns, and their labels."""
+
+    rows_NF: csr_array
+    columns_FN: csr_array
+    labels: Tensor
+
+    @classmethod
+    def of(cls, rows: WideRows, start: int, stop: int) -> "_Chunk":
+        """Take the rows from ``start`` on; they are not copied."""
+        ends = rows.rows_NF.indptr[start : stop + 1]
+        own = slice(ends[0], ends[-1])
+        shape = (len(ends) - 1, rows.rows_NF.shape[1])
+        taken = csr_array((rows.rows_NF.data[own], rows.rows_NF.indices[own], ends - ends[0]), shape=shape)
+        return cls(taken, taken.T.tocsr(), rows.labels[start:stop])
+
+    def logits(self, weights_F1C: Tensor) -> Tensor:
+        """Return logits_NC."""
+        weights = weights_F1C.numpy()
+        return torch.from_numpy(self.rows_NF @ weights[:-1] + weights[-1])
+
+    def gathered(self, slopes_NC: Tensor) -> Tensor:
+        """Return the sum over the rows of what slopes over logits are over weights."""
         slopes = slopes_NC.numpy()
-        sums = np.concatenate([self._columns_FN @ slopes, slopes.sum(axis=0, dtype=np.float64, keepdims=True)])
-        return self._rows.workers.sum(torch.from_numpy(sums.astype(np.float32))) / self._examples
+        of_bias_1C = slopes.sum(axis=0, dtype=np.float64, keepdims=True).astype(np.float32)
+        return torch.from_numpy(np.concatenate([self.columns_FN @ slopes, of_bias_1C]))
 
 
 def out_of_fold(rows: WideRows, classes: int, objective: Objective, found: WideFit | None = None) -> Tensor:
