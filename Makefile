@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PROCESSES ?= 2
 PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 
-.PHONY: demo test test-all check format docs accuracy clean
+.PHONY: demo test test-all check format docs accuracy speed clean
 
 # without the tests marked `long`: kills of processes and nodes, jobs on a cluster, whole trainings on Ray
 test: $(VENV)/installed-test
@@ -36,6 +36,10 @@ docs: $(VENV)/installed-docs
 # make accuracy DATA=folder: the table of docs/accuracy.md
 accuracy: $(VENV)/installed-peers
 	$(BIN)/python jobs/accuracy/make_table.py --data $(DATA)
+
+# make speed CORPUS=reviews.parquet: ten minutes, a table, and what fell since the last time (see docs/performance.md)
+speed: $(VENV)/installed-bench
+	$(BIN)/python jobs/benchmark/speed.py $(if $(CORPUS),--corpus $(CORPUS))
 
 $(VENV)/installed-%: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("w2vray needs Python 3.11 or newer: make PYTHON=python3.11 $@" if sys.version_info < (3, 11) else 0)'

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from classifiers import Outcome, measure_model, table_settings
+from classifiers import Outcome, measure_auto, measure_model, table_settings
 from counterparts import FASTTEXT, SKLEARN, TFIDF, measure_fasttext, measure_sklearn, measure_tfidf
 from labelled_sets import LabelledSet, read_set
 from plain_networks import PLAIN_NETWORKS, measure_plain_network
@@ -20,6 +20,7 @@ from word_vectors import make_vectors
 
 from w2vray.errors import CorpusError
 from w2vray.models import kinds
+from w2vray.models.ladder import LADDER
 from w2vray.training.wide import WideTask
 
 __all__ = ["COUNTERPARTS", "Cell", "Places", "Row", "Wanted", "append", "cells_of", "compute", "read_done", "rows_of"]
@@ -28,6 +29,8 @@ COUNTERPARTS = ("sklearn", *PLAIN_NETWORKS, "tfidf", "fasttext")
 PAIRS = ", 2-grams"
 WORDS = ("frozen", "tuned", f"frozen{PAIRS}", f"tuned{PAIRS}")
 WIDE_TASK = WideTask(longest=2, bits=20)
+WORDS_OF_AUTO = "2-grams"
+"""Of auto, which tries words frozen and tuned."""
 NONE = "-"
 """Of a classifier without vectors."""
 
@@ -88,9 +91,16 @@ def rows_of(wanted: Wanted) -> list[Row]:
         for model in wanted.models:
             without = model in {"tfidf", "fasttext"}
             for vectors in [NONE] if without else wanted.vectors:
-                words = [NONE] if without else wanted.words if model in kinds.names() else ["frozen"]
-                rows += [Row(name, vectors, model, kind) for kind in words]
+                rows += [Row(name, vectors, model, kind) for kind in _words_of(model, wanted)]
     return rows
+
+
+def _words_of(model: str, wanted: Wanted) -> Sequence[str]:
+    if model in {"tfidf", "fasttext"}:
+        return [NONE]
+    if model == kinds.AUTO:
+        return [WORDS_OF_AUTO]
+    return wanted.words if model in kinds.names() else ["frozen"]
 
 
 def cells_of(wanted: Wanted, places: Places) -> list[Cell]:
@@ -118,7 +128,10 @@ def _depends(row: Row, labelled: LabelledSet, places: Places) -> str:
         if row.words.endswith(PAIRS):
             settings["ngrams"] = asdict(WIDE_TASK)
     else:
-        settings = {"sklearn": SKLEARN, "tfidf": TFIDF, "fasttext": FASTTEXT, **PLAIN_NETWORKS}[row.model]
+        of_auto = {"ladder": [asdict(candidate) for candidate in LADDER], "ngrams": asdict(WIDE_TASK)}
+        settings = {kinds.AUTO: of_auto, "sklearn": SKLEARN, "tfidf": TFIDF, "fasttext": FASTTEXT, **PLAIN_NETWORKS}[
+            row.model
+        ]
     vectors = None
     if row.vectors != NONE:
         made = make_vectors(row.vectors, labelled, places.output / "vectors", places.googlenews)
@@ -144,6 +157,8 @@ def _measure(cell: Cell, places: Places) -> Outcome:
         case "fasttext":
             return measure_fasttext(labelled, cell.seed)
     vectors = make_vectors(row.vectors, labelled, places.output / "vectors", places.googlenews)
+    if row.model == kinds.AUTO:
+        return measure_auto(labelled, vectors, seed=cell.seed, wide=WIDE_TASK)
     if row.model == "sklearn":
         return measure_sklearn(labelled, vectors)
     if row.model in PLAIN_NETWORKS:

@@ -147,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    models = (*kinds.names(), *COUNTERPARTS)
+    models = (*kinds.names(), kinds.AUTO, *COUNTERPARTS)
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of SET.parquet files")
     parser.add_argument("--output", type=Path, default=Path("accuracy-output"), metavar="DIR", help="what is done")

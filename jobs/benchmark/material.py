@@ -5,6 +5,7 @@ Speed does not depend on what a model has learned, so the models have random wei
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,23 @@ class Material:
         texts = pa.chunked_array(chunks).combine_chunks()
         texts = texts.chunk(0) if isinstance(texts, pa.ChunkedArray) else texts
         rows = max(1, min(len(texts), int(len(texts) * megabytes * MB / max(1, texts.nbytes))))
-        return cls(texts[:rows], corpus or "botocore's descriptions")
+        return cls(texts[:rows], Path(corpus).stem if corpus else "descriptions")
+
+    @classmethod
+    def read_all(cls, corpora: Sequence[str], column: str, megabytes: float) -> list["Material"]:
+        """Read botocore's descriptions, and so much of each corpus: short texts of few words beside other texts."""
+        return [cls.read(corpus, column, megabytes) for corpus in (None, *corpora)]
+
+    def about(self) -> dict[str, Any]:
+        """Tell what texts they are."""
+        words = self.words("plain")
+        return {
+            "corpus": self.name,
+            "rows": len(self.texts),
+            "megabytes": self.megabytes,
+            "distinct_words": len(words),
+            "bytes_a_token": self.megabytes * MB / max(1, words.total()),
+        }
 
     @property
     def megabytes(self) -> float:

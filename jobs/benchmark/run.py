@@ -1,6 +1,7 @@
 """Measure w2vray against what people would use instead: one command, no network, a table and JSON.
 
-The corpus is the descriptions that ``botocore`` ships, or any Parquet. Rivals run in turn and medians count. Speeds do
+Look-up, models and jobs are measured on the descriptions that ``botocore`` ships, which are short and have few words,
+and on each ``--corpus``, any Parquet; all else is on the last of these. Rivals run in turn and medians count. Speeds do
 not depend on what a model has learned: weights and vectors are random.
 
 Example::
@@ -11,9 +12,13 @@ Example::
 """
 
 import argparse
+import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -34,7 +39,7 @@ with extra("bench"):
     from training_memory import measure_training_memory
     from vectors_bench import measure_vectors
 
-DOCUMENTS, TOKENS = 10**9, 100
+DOCUMENTS, LENGTHS = 10**9, (100, 1000)
 """What the cost is told for: so many documents of so many tokens."""
 
 
@@ -42,16 +47,51 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure and print."""
     options = _options(arguments)
     torch.set_num_threads(1)
-    material = Material.read(options.corpus, options.text_column, options.megabytes)
-    distinct = len(material.words("plain"))
-    about = {
+    materials = Material.read_all(options.corpus, options.text_column, options.megabytes)
+    corpora = [material.about() for material in materials]
+    rows = [
+        replace(row, corpus=material.name)
+        for name, material in _asked(options.only, materials)
+        for row in _told(name, material, options)
+    ]
+    cpus = len(os.sched_getaffinity(0))
+    costs = _costs(rows, options)
+    of_jobs = _costs_of_jobs(rows, corpora, cpus, options.core_hour)
+    result = {
         "measured": measured(),
-        "corpus": material.name,
-        "rows": len(material.texts),
-        "megabytes": material.megabytes,
-        "distinct_words": distinct,
-        "cpus": len(os.sched_getaffinity(0)),
+        "corpora": corpora,
+        "cpus": cpus,
+        "rows_measured": [row.as_dict() for row in rows],
+        "costs": costs,
+        "costs_of_jobs": of_jobs,
     }
+    if options.output:
+        Path(options.output).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    title = "; ".join(
+        f"{about['corpus']}: {about['rows']:,} texts, {about['megabytes']:,.1f} MB, {about['distinct_words']:,} words"
+        for about in corpora
+    )
+    Output(options.json).result(
+        result,
+        table(
+            title, ["corpus", "section", "what", "figure", "times as fast as", "note"], [_cells(row) for row in rows]
+        ),
+        *(f"{what}: a billion documents of {LENGTHS[0]} tokens: {text}" for what, text in costs.items()),
+        *(f"{what}: a billion documents: {text}" for what, text in of_jobs.items()),
+    )
+
+
+ON_EACH = ("look-up", "models", "ngrams", "job")
+"""Sections that are measured on each corpus."""
+
+
+def _asked(names: Sequence[str], materials: Sequence[Material]) -> Iterator[tuple[str, Material]]:
+    for name in names:
+        for material in materials if name in ON_EACH else materials[-1:]:
+            yield name, material
+
+
+def _section(name: str, material: Material, options: argparse.Namespace) -> Iterator[Row]:
     sections: dict[str, Callable[[], Iterator[Row]]] = {
         "look-up": lambda: kernel_speed.measure_lookup(material, options.runs),
         "models": lambda: kernel_speed.measure_models(material, options.runs),
@@ -68,14 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ),
         "gpu": lambda: measure_gpu(material, options.runs),
     }
-    rows = [row for name in options.only for row in _told(name, sections[name])]
-    costs = _costs(rows, options)
-    title = f"{material.name}: {len(material.texts):,} texts, {material.megabytes:,.1f} MB, {distinct:,} distinct words"
-    Output(options.json).result(
-        {**about, "rows_measured": [row.as_dict() for row in rows], "costs": costs},
-        table(title, ["section", "what", "figure", "times as fast as", "note"], [_cells(row) for row in rows]),
-        *(f"{what}: a billion documents of {TOKENS} tokens: {text}" for what, text in costs.items()),
-    )
+    return sections[name]()
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -99,9 +132,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.add_argument(option, type=type(default), default=default, help=f"{text} (default: {default:g})")
 
     parser.add_argument("--only", nargs="+", choices=sections, default=sections, help="what is measured (default: all)")
-    parser.add_argument("--corpus", help="any Parquet (default: botocore's descriptions)")
-    parser.add_argument("--text-column", default="text", help="of the corpus (default: text)")
-    number("--megabytes", 16.0, "text of the corpus that is used")
+    parser.add_argument("--corpus", nargs="+", default=(), help="any Parquet, beside botocore's descriptions")
+    parser.add_argument("--text-column", default="text", help="of each corpus (default: text)")
+    number("--megabytes", 16.0, "text of each corpus that is used")
     number("--job-megabytes", 4000.0, "text of the whole jobs' store: copies of it")
     number("--evidence-megabytes", 100.0, "text of the store that is scored with evidence and without")
     number("--formats-megabytes", 1000.0, "text of the stores in each format")
@@ -114,13 +147,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     number("--runs", 5, "of each rival, of which the median counts")
     number("--core-hour", 0.04, "price of a core for an hour")
     number("--gpu-hour", 1.0, "price of a GPU and the cores beside it for an hour")
+    parser.add_argument("--output", help="file that the JSON is written to as well")
     parser.add_argument("--json", action="store_true", help="print one JSON object, and only that, on stdout")
     return parser.parse_args(arguments)
 
 
-def _told(name: str, section: Callable[[], Iterator[Row]]) -> Iterator[Row]:
-    for row in section():
-        sys.stderr.write(f"{name}: {row.what}: {row.value:,.4g} {row.unit}\n")
+def _told(name: str, material: Material, options: argparse.Namespace) -> Iterator[Row]:
+    for row in _section(name, material, options):
+        sys.stderr.write(f"{material.name}: {name}: {row.what}: {row.value:,.4g} {row.unit}\n")
         yield row
 
 
@@ -131,14 +165,33 @@ def _costs(rows: Sequence[Row], options: argparse.Namespace) -> dict[str, str]:
     for row in rows:
         if row.unit in units:
             name, price = units[row.unit]
-            hours = DOCUMENTS * TOKENS / (row.value * 1e6) / 3600
-            costs[row.what] = f"{hours:,.1f} {name}, {hours * price:,.2f} at {price} an hour"
+            hours = DOCUMENTS * LENGTHS[0] / (row.value * 1e6) / 3600
+            costs[", ".join(filter(None, (row.what, row.corpus)))] = (
+                f"{hours:,.1f} {name}, {hours * price:,.2f} at {price} an hour"
+            )
+    return costs
+
+
+def _costs_of_jobs(
+    rows: Sequence[Row], corpora: Sequence[Mapping[str, Any]], cpus: int, price: float
+) -> dict[str, str]:
+    """Tell what a billion documents cost by whole jobs: decoded, looked up, scored, written and committed."""
+    bytes_a_token = {about["corpus"]: about["bytes_a_token"] for about in corpora}
+    costs = {}
+    for row in rows:
+        if row.section == "job" and row.unit == "MB/s":
+            for tokens in LENGTHS:
+                megabytes = DOCUMENTS * tokens * bytes_a_token[row.corpus] / 1e6
+                hours = megabytes / row.value / 3600 * cpus
+                costs[f"whole job of {row.what}, {row.corpus}, {tokens} tokens"] = (
+                    f"{hours:,.1f} core-hours, {hours * price:,.2f} at {price} an hour"
+                )
     return costs
 
 
 def _cells(row: Row) -> list[str]:
     against = ", ".join(f"{rival} {times:,.2f}" for rival, times in row.against.items())
-    return [row.section, row.what, f"{row.value:,.4g} {row.unit}", against, row.note]
+    return [row.corpus, row.section, row.what, f"{row.value:,.4g} {row.unit}", against, row.note]
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ def test_a_unit_that_a_worker_has_no_memory_for_is_done_in_smaller_ones(
             raise MemoryError("no")
         return score_unit(unit, *others)
 
-    monkeypatch.setattr("w2vray.cluster.score.score_unit", short)
+    monkeypatch.setattr("w2vray.cluster.score_worker.score_unit", short)
     summary = run_score(store, make_model(), tmp_path / "run")
     assert (summary.rows_scored, summary.units, summary.exit_code) == (900, 9, 0)
 
@@ -150,7 +150,7 @@ def test_a_gap_that_memory_made_is_tried_again_though_gaps_are_accepted(
         raise MemoryError("no")
 
     with monkeypatch.context() as patch:
-        patch.setattr("w2vray.cluster.score.score_unit", short)
+        patch.setattr("w2vray.cluster.score_worker.score_unit", short)
         first = run_score(store, model, tmp_path / "run", on_bad="skip")
         assert (first.rows_scored, first.gaps_accepted) == (0, True)
         assert next(iter(first.left_out.values())).startswith("out_of_memory: part-0.parquet: 100 rows do not fit into")
@@ -193,8 +193,8 @@ def test_a_file_that_goes_while_it_is_looked_for_damage_is_left_out(
 
         return call
 
-    monkeypatch.setattr("w2vray.cluster.score.score_unit", fail(pa.ArrowInvalid("no")))
-    monkeypatch.setattr("w2vray.cluster.score.damaged", fail(again))
+    monkeypatch.setattr("w2vray.cluster.score_worker.score_unit", fail(pa.ArrowInvalid("no")))
+    monkeypatch.setattr("w2vray.cluster.score_worker.damaged", fail(again))
     summary = run_score(store, make_model(), tmp_path / "run")
     assert (summary.rows_scored, summary.exit_code) == (0, 3)
     assert all(why.startswith(reason) for why in summary.left_out.values())

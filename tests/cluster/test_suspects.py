@@ -28,7 +28,7 @@ def _with_pages(training_in_process: None, monkeypatch: pytest.MonkeyPatch) -> N
     """Let ``train`` in this process write its page, and draw nothing."""
     del training_in_process
     monkeypatch.setattr("w2vray.cluster.train.write_model_page", write_model_page)
-    for page in ("evaluation", "run_page"):
+    for page in ("evaluation_plots", "run_page"):
         monkeypatch.setattr(f"w2vray.pages.{page}.plot", lambda *_, **__: "<svg/>")
 
 

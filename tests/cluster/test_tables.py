@@ -103,7 +103,7 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr("w2vray.cluster.score.run_units", stopping)
+            patch.setattr("w2vray.cluster.score_units.run_units", stopping)
             with pytest.raises(KeyboardInterrupt):
                 run_score(*arguments, **options)
 

@@ -70,7 +70,7 @@ def test_all_are_tried_and_the_one_of_the_least_loss_is_the_model(
     ]
 
 
-def test_with_rows_for_validation_all_are_measured_on_these_and_a_model_fitted_at_once_then_learns_from_all(
+def test_with_rows_for_validation_all_are_measured_on_these_and_the_best_then_learns_from_all(
     trained: Callable[..., tuple[TrainSummary, list[str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(choosing, "LADDER", SMALL[:1])
@@ -82,6 +82,10 @@ def test_with_rows_for_validation_all_are_measured_on_these_and_a_model_fitted_a
     assert summary.model_kind == "cnn"
     assert summary.rows < 240
     assert summary.rows + summary.rows_validation == 240
+    assert summary.refit is not None
+    best = min(summary.curve, key=lambda line: float(line["validation_loss"]))
+    assert [line["validation_loss"] for line in summary.refit] == [None] * best["epoch"]
+    assert [line["examples"] for line in summary.refit] == [240] * best["epoch"]
 
 
 def test_no_further_kind_begins_when_the_time_is_over(

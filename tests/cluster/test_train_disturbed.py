@@ -39,6 +39,14 @@ LONG: dict[str, Any] = {
 }
 MARK = 123.0
 
+EACH_EPOCH = """
+from w2vray.cli import main
+from w2vray.cluster import train
+train.REPORTING = 1.0
+main()
+"""
+"""The command line, with a checkpoint after each epoch, however quick."""
+
 
 class Killer:
     """Ends a worker of a training once, when this many epochs are done; keeps what it was told."""
@@ -96,6 +104,7 @@ def test_a_training_whose_worker_is_killed_goes_on_from_the_last_whole_epoch(  #
     tmp_path: Path,
 ) -> None:
     """Also where it has died more often than Ray Train is told to bear, if there was an epoch in between."""
+    monkeypatch.setattr("w2vray.cluster.train.REPORTING", 1.0)
     monkeypatch.setattr("w2vray.cluster.trainer.MAX_FAILURES", failures)
     store = make_store(files=2, rows=100)
     killer = Killer(1)
@@ -142,6 +151,7 @@ def test_a_training_whose_worker_dies_goes_on_from_the_last_whole_epoch(  # noqa
                 (place / train_worker.STATE).write_bytes(b"")
             raise ray.train.WorkerGroupError("killed", {})
 
+    monkeypatch.setattr("w2vray.cluster.train.REPORTING", 1.0)
     monkeypatch.setattr(train_worker, "last_state", first_epoch)
     monkeypatch.setattr(train_worker, "_report", dying)
     store = make_store(files=2, rows=100)
@@ -165,9 +175,10 @@ def test_a_training_whose_worker_dies_goes_on_from_the_last_whole_epoch(  # noqa
 @pytest.mark.long
 @pytest.mark.usefixtures("local_ray")
 def test_a_training_one_of_whose_two_workers_is_killed_ends_as_an_undisturbed_one(
-    make_store: Callable[..., Path], word_vectors: Vectors, tmp_path: Path
+    make_store: Callable[..., Path], word_vectors: Vectors, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Bit for bit: what dropout leaves out depends on the epoch and on which worker it is."""
+    monkeypatch.setattr("w2vray.cluster.train.REPORTING", 1.0)
     settings = TrainSettings(
         labelled=(str(make_store(files=2, rows=100)),),
         vectors=str(word_vectors.path),
@@ -212,8 +223,16 @@ def test_a_training_whose_driver_is_killed_is_gone_on_with_by_the_same_command( 
     address = ray.get_runtime_context().gcs_address
     places = [str(store), "--vectors", str(word_vectors.path), "--output", str(model), "--address", address]
     places += ["--validation-fraction", "0.1"]  # of so few rows none would be kept apart
-    command = [sys.executable, "-m", "w2vray", "train", *places, *(word for pair in options for word in pair), "--json"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [
+        sys.executable,
+        "-c",
+        EACH_EPOCH,
+        "train",
+        *places,
+        *(word for pair in options for word in pair),
+        "--json",
+    ]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)

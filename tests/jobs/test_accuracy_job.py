@@ -15,9 +15,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from w2vray.cluster import choosing
 from w2vray.errors import ConfigError, CorpusError
 from w2vray.models.average.settings import AverageSettings
 from w2vray.models.cnn.settings import CnnSettings
+from w2vray.models.ladder import Candidate
 from w2vray.text.rules import family
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.readers import Block
@@ -138,6 +140,23 @@ def test_what_is_easy_is_learnt(model: str, tmp_path: Path, vectors: Vectors) ->
     (cell,) = cells.cells_of(wanted(model), places(tmp_path))
     line = cells.compute(cell, places(tmp_path))
     assert (line["accuracy"], line["macro_f1"]) == (1.0, 1.0)
+
+
+def test_auto_is_the_one_of_the_least_loss_of_those_that_are_tried(
+    tmp_path: Path, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is told of, with its accuracy on the test rows; the best one then learns from all rows."""
+    quick = Candidate("cnn", options={"epochs": 30, "filters": 4, "learning_rate": 0.01})
+    monkeypatch.setattr(choosing, "LADDER", (Candidate("average"), quick))
+    write_set(tmp_path / "small.parquet", ["train"] * 200 + ["test"] * 9)
+    assert len(vectors) == 4
+    (cell,) = cells.cells_of(wanted("auto", seeds=1), places(tmp_path))
+    line = cells.compute(cell, places(tmp_path))
+    losses = {trial["model"]: trial["loss"] for trial in line["tried"]}
+    assert list(losses) == ["average", "cnn"]
+    assert line["chosen"] == min(losses, key=losses.__getitem__)
+    assert (line["words"], line["accuracy"]) == ("2-grams", 1.0)
+    assert {trial["test_accuracy"] for trial in line["tried"]} == {1.0}
 
 
 @pytest.mark.parametrize("model", plain_networks.PLAIN_NETWORKS)

@@ -23,24 +23,28 @@ def test_one_command_measures_and_prints_json(tmp_path: Path) -> None:
     texts = [f"A good film, number {number} of many." for number in range(3000)]
     pq.write_table(pa.table({"body": texts}), tmp_path / "texts.parquet")
     command = [sys.executable, str(JOBS / "benchmark" / "run.py"), "--only", "look-up", "models", "gpu", "--runs", "1"]
-    given = ["--corpus", str(tmp_path / "texts.parquet"), "--text-column", "body", "--json"]
+    given = ["--corpus", str(tmp_path / "texts.parquet"), "--text-column", "body", "--json", "--megabytes", "0.3"]
 
     done = subprocess.run([*command, *given], capture_output=True, text=True, check=True)
 
     measured = json.loads(done.stdout)
-    rows = {(row["section"], row["what"]): row for row in measured["rows_measured"]}
-    assert measured["rows"] == 3000
-    assert {what for section, what in rows if section == "look-up"} == {"plain", "glove", "googlenews"}
-    assert {what for section, what in rows if section == "models"} == {"average", "cnn", "lstm", "gru"}
+    rows = {(row["corpus"], row["section"], row["what"]): row for row in measured["rows_measured"]}
+    corpora = ["descriptions", "texts"]
+    assert [about["corpus"] for about in measured["corpora"]] == corpora
+    assert measured["corpora"][1]["rows"] == 3000
+    assert measured["corpora"][1]["distinct_words"] == 3006
+    models, families = ["average", "cnn", "lstm", "gru"], ["plain", "glove", "googlenews", "fasttext"]
+    expected = [("look-up", family) for family in families] + [("models", model) for model in models]
+    assert set(rows) == {(corpus, *each) for corpus in corpora for each in expected} | {("texts", "gpu", "skipped")}
     assert all(row["value"] > 0 for row in rows.values() if row["section"] != "gpu")
-    assert set(rows["models", "cnn"]["against"]) == {
+    assert set(rows["texts", "models", "cnn"]["against"]) == {
         "torch, sorted",
         "torch, as they come",
         "fastText 1-grams",
         "fastText 2-grams",
     }
-    assert rows["gpu", "skipped"]["note"]
-    assert set(measured["costs"]) == {"average", "cnn", "lstm", "gru"}
+    assert rows["texts", "gpu", "skipped"]["note"]
+    assert set(measured["costs"]) == {f"{model}, {corpus}" for model in models for corpus in corpora}
 
 
 def test_rivals_run_in_turn_and_the_median_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,6 +69,68 @@ def test_rivals_run_in_turn_and_the_median_counts(monkeypatch: pytest.MonkeyPatc
 
     assert order == ["fast", "slow"] * 3
     assert speed == {"fast": 8.0, "slow": 2.0}
+
+
+def test_a_job_costs_what_its_documents_cores_and_speed_make(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two cores at 100 MB/s: a billion documents of 100 tokens of 6 bytes take 6,000 s."""
+    pytest.importorskip("fasttext", reason="the extra `bench` is not installed")
+    monkeypatch.syspath_prepend(str(JOBS / "benchmark"))
+    import run  # noqa: PLC0415 - a script, not a module of the package
+    from stopwatch import Row  # noqa: PLC0415
+
+    rows = [
+        Row("job", "average", 100.0, "MB/s", {}, "", "reviews"),
+        Row("job", "first unit", 6.0, "s", {}, "", "reviews"),
+        Row("models", "average", 9.0, "M tokens/s/core", {}, "", "reviews"),
+    ]
+
+    assert run._costs_of_jobs(rows, [{"corpus": "reviews", "bytes_a_token": 6.0}], 2, 0.5) == {
+        "whole job of average, reviews, 100 tokens": "3.3 core-hours, 1.67 at 0.5 an hour",
+        "whole job of average, reviews, 1000 tokens": "33.3 core-hours, 16.67 at 0.5 an hour",
+    }
+
+
+def of_speed(ratio: float, *, machine: str = "2 cores", date: str = "2026-01-01", what: str = "cnn") -> dict[str, Any]:
+    """What ``run.py`` measured, as its file has it."""
+    against = {"fastText 2-grams": ratio, "torch, sorted": 100 * ratio}
+    row = {"corpus": "reviews", "section": "models", "what": what, "value": 1.0, "against": against}
+    return {"measured": {"machine": machine, "date": date, "revision": "abc"}, "rows_measured": [row]}
+
+
+@pytest.mark.parametrize(("ratio", "code"), [(3.0, 0), (2.6, 0), (2.5, 1), (9.0, 0)])
+def test_a_ratio_to_a_yardstick_that_fell_is_told_and_ends_in_an_error(
+    ratio: float, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By more than 15 % of what it was; what torch does is no yardstick."""
+    monkeypatch.syspath_prepend(str(JOBS / "benchmark"))
+    import speed  # noqa: PLC0415 - a script, not a module of the package
+
+    files = [tmp_path / "kept.json", tmp_path / "new.json"]
+    for file, value in zip(files, (3.0, ratio), strict=True):
+        file.write_text(json.dumps(of_speed(value)))
+
+    assert speed.main(["--compare", *map(str, files)]) == code
+    told = "models cnn on reviews: 2.50 times fastText 2-grams, it was 3.00 (-17%)"
+    assert (told in capsys.readouterr().err) == bool(code)
+
+
+def test_what_was_kept_last_of_the_same_kind_of_machine_is_compared_with(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A step that only one of them has is left out."""
+    monkeypatch.syspath_prepend(str(JOBS / "benchmark"))
+    import speed  # noqa: PLC0415 - a script, not a module of the package
+
+    new = of_speed(1.0)
+    kept = [of_speed(5.0), of_speed(4.0), of_speed(9.0, machine="8 cores"), new]
+    for number, each in enumerate(kept):
+        file = tmp_path / f"{number}.json"
+        file.write_text(json.dumps(each))
+        os.utime(file, (number, number))
+
+    assert speed.last_kept(tmp_path, new) == kept[1]
+    assert speed.last_kept(tmp_path, of_speed(1.0, machine="a new one")) is None
+    assert list(speed.fallen(kept[1], of_speed(1.0, what="gru"))) == []
 
 
 def test_a_device_is_measured_with_its_busy_share(monkeypatch: pytest.MonkeyPatch) -> None:

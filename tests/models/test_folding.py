@@ -38,7 +38,7 @@ MODELS: list[ModelSettings] = [
     CnnSettings(widths=(1,), filters=1),
     CnnSettings(widths=(3, 4, 5), filters=20),
     CnnSettings(widths=(7, 2), filters=3),
-    CnnSettings(widths=(1, 2, 3, 4, 5, 6), filters=9),
+    CnnSettings(widths=(1, 6), filters=9),
     LstmSettings(hidden=5),
     LstmSettings(hidden=3, bidirectional=True, pooling="max"),
     GruSettings(hidden=5, pooling="max"),

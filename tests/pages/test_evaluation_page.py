@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2vray.cluster.measured_rows import rows_schema
-from w2vray.pages.evaluation import evaluation_data, evaluation_page, learning_section
+from w2vray.pages.evaluation import evaluation_page
+from w2vray.pages.evaluation_data import evaluation_data
+from w2vray.pages.evaluation_plots import learning_section
 from w2vray.pages.rows import read_rows
 from w2vray.scoring.bootstrap import bootstrap_many_labels, bootstrap_one_label
 from w2vray.scoring.metrics import Confusion, metrics
@@ -27,7 +29,9 @@ HOSTILE = '<script>alert("x")</script>'
 def _quick_plots(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw nothing, but where a test is of what is drawn: it takes a second a page."""
     if "drawn" not in request.node.name:
-        monkeypatch.setattr("w2vray.pages.evaluation.plot", lambda title, *_, **__: f"<svg aria-label='{len(title)}'/>")
+        monkeypatch.setattr(
+            "w2vray.pages.evaluation_plots.plot", lambda title, *_, **__: f"<svg aria-label='{len(title)}'/>"
+        )
 
 
 class Elements(HTMLParser):

@@ -33,7 +33,7 @@ TIMED = ("timing", "run")
 def _quick_plots(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw nothing, but where a test is of what is drawn: it takes a second a page."""
     if "drawn" not in request.node.name:
-        for page in ("evaluation", "run_page"):
+        for page in ("evaluation_plots", "run_page"):
             monkeypatch.setattr(f"w2vray.pages.{page}.plot", lambda title, *_, **__: f"<svg aria-label='{title}'/>")
 
 

@@ -8,10 +8,10 @@ import botocore
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError
 
+from w2vray.places.uris import open_store
 from w2vray.store import copies_s3
 from w2vray.store.conditional import no_condition_because
 from w2vray.store.copies_s3 import S3Client
-from w2vray.store.places import open_store
 
 HERE = "?endpoint_override=127.0.0.1:9&scheme=http&region=eu-west-3"
 

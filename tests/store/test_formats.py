@@ -9,12 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from w2vray.places.uris import open_store
 from w2vray.schema import FileReason
 from w2vray.store.corpus import Corpus, SourceFile, find_corpus
 from w2vray.store.description import Description, ReadAs, Stretch
 from w2vray.store.failures import Failure
 from w2vray.store.formats import FORMATS, describe_file
-from w2vray.store.places import open_store
 from w2vray.store.reading import read_unit
 from w2vray.store.units import Piece, plan_units
 

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from w2vray.places.uris import open_store
 from w2vray.schema import FileReason
 from w2vray.store.corpus import find_corpus
 from w2vray.store.failures import Failure
 from w2vray.store.formats import describe_file
-from w2vray.store.places import open_store
 
 LINES = b'{"text": "bab"}\n'
 

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2vray.errors import CorpusError
+from w2vray.places.uris import open_store
 from w2vray.schema import FileReason
 from w2vray.store import parquet
 from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.describing import describe_files
 from w2vray.store.formats import describe_file
 from w2vray.store.opening import file_error
-from w2vray.store.places import open_store
 from w2vray.store.reading import read_unit
 from w2vray.store.units import Unit, plan_units
 

@@ -11,10 +11,10 @@ from pyarrow import fs
 
 from tests.fixtures.listed import names
 from w2vray.errors import CorpusError
+from w2vray.places.uris import absolute, open_store
 from w2vray.store import corpus as corpus_module
 from w2vray.store.corpus import find_corpus
 from w2vray.store.describing import describe_files
-from w2vray.store.places import absolute, open_store
 
 
 @pytest.mark.parametrize("name", ["run[1]", "only[2024]", "what?", "a*b", "run[1"])

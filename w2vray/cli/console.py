@@ -222,7 +222,7 @@ def _lines(title: str) -> Update:
     def update(done: int, total: int | None, text: str) -> None:
         nonlocal last, first, counted
         now = time.monotonic()
-        if total != counted:
+        if total != counted or (first is not None and done < first[1]):
             first, counted = None, total  # something else is counted now
         if first is None and done:
             first = now, done
@@ -235,7 +235,7 @@ def _lines(title: str) -> Update:
         left = ""
         if first is not None and total and first[1] < done < total:
             seconds = (now - first[0]) * (total - done) / (done - first[1])
-            left = f", {_spelled(seconds)} left"
+            left = f", {_spelled(seconds)} left{' at most' * ('at most' in text)}"
         _write(f"{title}: {count}{text}".rstrip() + left)
 
     return update

@@ -28,8 +28,8 @@ def info(output: Output, /, *, path: str) -> None:
 
 def _kind_at_uri(path: str) -> str:
     """Return whether there is a run at a URI: of what w2vray makes, only a run may be at one."""
+    from w2vray.places.uris import is_uri
     from w2vray.run.directory import RUN, RunDirectory
-    from w2vray.store.places import is_uri
 
     return RUN_KIND if is_uri(path) and RunDirectory(path).exists(RUN) else ""
 
@@ -50,8 +50,8 @@ def _model(output: Output, path: str) -> None:
 
 
 def _run(output: Output, path: str) -> None:
+    from w2vray.places.uris import absolute
     from w2vray.run.directory import MANIFEST, RUN, SUCCESS, TOTALS, RunDirectory
-    from w2vray.store.places import absolute
 
     run = RunDirectory(absolute(path))
     identity, (units, left_out) = run.read_json(RUN), run.plan()

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from w2vray.cluster.evaluate import OpenedModel, labelled_as_read, near_labels
+from w2vray.cluster.evaluate_notes import near_labels
 from w2vray.cluster.logits_of_rows import LogitsJob, RowsSaid, logits_of_rows
 from w2vray.cluster.measuring import UNKNOWN_NAMED
+from w2vray.cluster.opened_models import OpenedModel, labelled_as_read
 from w2vray.cluster.refitting import answers_alone, probabilities_of, refitted, temperatures_suit
 from w2vray.cluster.runtime import connected, share
 from w2vray.cluster.waiting import Note
@@ -22,13 +23,13 @@ from w2vray.models.directory import VECTORS, ModelConfig, save_bundle
 from w2vray.models.thresholds import Thresholds
 from w2vray.models.trained_texts import ONLY_CALIBRATION, knows_training, saw
 from w2vray.notebooks import as_html
+from w2vray.places.uris import absolute, without_secrets
 from w2vray.scoring.calibration_error import CalibrationError
 from w2vray.scoring.promises import choose_thresholds
 from w2vray.settings.choices import DEFAULT_CONFIDENCE
 from w2vray.settings.labelled import CalibrateSettings
 from w2vray.stages import stage
 from w2vray.store.label_reading import mended
-from w2vray.store.places import absolute, without_secrets
 from w2vray.text.keys import TextSample
 
 __all__ = ["CalibrationSummary", "calibrate"]

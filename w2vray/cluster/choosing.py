@@ -45,6 +45,7 @@ class Trial:
 class Chosen:
     """The best candidate, the settings and the last state of its training, and what all of them came to."""
 
+    name: str
     settings: TrainSettings
     model: ModelSettings
     state: State
@@ -89,7 +90,7 @@ def chosen(asked: TrainSettings, run: Run, *, alone: bool, note: Note) -> Chosen
             f"from, {trial.seconds:.0f} s"
         )
         if trial.loss < min((other.loss for other in trials), default=float("inf")):
-            best = Chosen(settings, model, state, trials)
+            best = Chosen(candidate.name, settings, model, state, trials)
         trials.append(trial)
     if best is None:
         raise DivergedError("--model auto: none of the models could be trained; name one with --model, and its options")

@@ -9,6 +9,8 @@ import pyarrow as pa
 from w2vray.cluster.measured_rows import ROWS
 from w2vray.cluster.waiting import Note
 from w2vray.models.directory import Bundle
+from w2vray.pages.evaluation_data import evaluation_data
+from w2vray.pages.rows import some_texts
 from w2vray.scoring.evidence import evidence_of, tells_evidence
 from w2vray.scoring.scorer import TextScorer
 from w2vray.stages import stage
@@ -41,8 +43,7 @@ def write_evaluation_page(
     stage("writing the page")
     try:
         # matplotlib takes a second, and who asks for no folder does without it
-        from w2vray.pages.evaluation import evaluation_data, evaluation_page  # noqa: PLC0415
-        from w2vray.pages.rows import some_texts  # noqa: PLC0415
+        from w2vray.pages.evaluation import evaluation_page  # noqa: PLC0415
 
         explain = _Explain(bundle, vectors) if tells_evidence(bundle) else None
         data = evaluation_data(folder / ROWS, metrics, bundle.config.labels, explain=explain)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from w2vray.cluster.evaluate import metrics_of
+from w2vray.cluster.evaluate_counts import metrics_of
 from w2vray.cluster.examples import ReadingJob, labels_as_lists
 from w2vray.cluster.measured_rows import MeasuredRows
 from w2vray.cluster.measuring import MeasuringJob, ModelAtWork, measure

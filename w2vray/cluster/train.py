@@ -45,7 +45,7 @@ from w2vray.store.description import ReadAs
 from w2vray.store.labelled import Labelled, labelled_units
 from w2vray.text.keys import TextSample
 from w2vray.training.example_files import ExampleCounts, ExampleFile
-from w2vray.training.fit import CONVERGED, CURVE, HELD_OUT, SEARCH, TEMPERATURES, Task
+from w2vray.training.fit import CONVERGED, CURVE, HELD_OUT, SEARCH, TEMPERATURES, Task, second_fit
 from w2vray.training.objectives import label_weights, objective
 from w2vray.training.settings import TrainSettings
 from w2vray.training.wide import WideTask
@@ -56,6 +56,9 @@ __all__ = ["TrainSummary", "train"]
 
 NGRAMS_OF_AUTO = 2
 """Words of the longest runs that ``--model auto`` reads, where nobody says another number."""
+
+REPORTING = 0.2
+"""Share of a training's time that its reports may take: a second or so of work is lost where a worker dies."""
 
 
 def train(
@@ -169,7 +172,9 @@ def _train(
             origin.require_data(settings, read.sources)
         labels, few, total = read.labels, read.few, read.total
 
-        def fitted(own: TrainSettings, folder: str, **changes: Any) -> tuple[ModelSettings, Mapping[str, Any]]:
+        def fitted(
+            own: TrainSettings, folder: str, start: Mapping[str, Any] | None = None, **changes: Any
+        ) -> tuple[ModelSettings, Mapping[str, Any]]:
             model = settled(_own_settings(own), unit_length=vectors.unit_length)
             model = model.for_examples(read.learnt) if isinstance(model, StepSettings) else model
             task = _task(own, model, labels, total, multi_label=multi_label, few=few)
@@ -180,6 +185,8 @@ def _train(
                 multi_label=multi_label,
                 files=read.files,
                 checkpoints=storage / folder,
+                start=start,
+                reporting=REPORTING,
             )
             most = model.most_epochs if isinstance(model, StepSettings) else None
             progress(0, most, f"epochs, {read.learnt:,} examples")
@@ -254,9 +261,11 @@ def _own_settings(settings: TrainSettings) -> ModelSettings:
 
 
 class _Fitted(Protocol):
-    """Trains by these settings in a folder of this name; ``changes`` are of the task."""
+    """Trains by these settings in a folder of this name, from a state to start with; ``changes`` are of the task."""
 
-    def __call__(self, own: TrainSettings, folder: str, **changes: Any) -> tuple[ModelSettings, Mapping[str, Any]]: ...
+    def __call__(
+        self, own: TrainSettings, folder: str, start: Mapping[str, Any] | None = None, **changes: Any
+    ) -> tuple[ModelSettings, Mapping[str, Any]]: ...
 
 
 def _best(
@@ -264,7 +273,7 @@ def _best(
 ) -> tuple[TrainSettings, ModelSettings, Mapping[str, Any], list[Trial]]:
     """Train the model that is asked for; of several kinds all, and return the best, with what they came to.
 
-    One that is fitted at once learns from the rows for validation too, when it has been chosen.
+    The best one then learns from the rows for validation too, unless these are a store of their own.
     """
     if settings.model != AUTO:
         return settings, *fitted(settings, name), []
@@ -275,10 +284,14 @@ def _best(
         return fitted(own, folder, by_validation=True, by_folds=few, keep_held_out=True)
 
     best = chosen(settings, run, alone=alone, note=note)
-    model, state = best.model, best.state
-    if not isinstance(model, StepSettings) and not few and not settings.validation:
-        model, state = fitted(best.settings, f"{name}-all", by_folds=True, keep_held_out=True)
-    return best.settings, model, state, best.trials
+    if few or settings.validation:
+        return best.settings, best.model, best.state, best.trials
+    own = best.settings
+    stage(f"training {best.name} once more, on all rows")
+    if isinstance(best.model, StepSettings):
+        own = replace(own, model_settings={**own.model_settings, "refit": True})
+        return own, *fitted(own, f"{name}-all", second_fit(best.state), keep_held_out=True), best.trials
+    return own, *fitted(own, f"{name}-all", by_folds=True, keep_held_out=True), best.trials
 
 
 def _task(

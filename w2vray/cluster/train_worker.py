@@ -1,6 +1,7 @@
 """What each Ray Train worker does: map the examples, fit the model in step with the others, report after each epoch."""
 
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
@@ -43,7 +44,11 @@ DIVERGED = "diverged.txt"
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerConfig:
-    """What every worker gets: ``files`` are the example files of each store, ``checkpoints`` the attempts' folder."""
+    """What every worker gets: ``files`` are the example files of each store, ``checkpoints`` the attempts' folder.
+
+    Where that has no checkpoint yet, a training goes on from ``start``. Reports, each of which waits for Ray, take at
+    most ``reporting`` of the time: epochs that are quicker than that are done without one. At 1 there is one for each.
+    """
 
     shared: SharedVectors
     task: Task
@@ -51,6 +56,8 @@ class WorkerConfig:
     multi_label: bool
     files: tuple[tuple[Path, ...], ...]
     checkpoints: Path
+    start: Mapping[str, Any] | None = None
+    reporting: float = 1.0
 
     def examples(self) -> tuple[Examples, Examples]:
         """Map the examples to learn from, and those for validation."""
@@ -74,20 +81,55 @@ def train_loop_per_worker(arguments: Mapping[str, Any]) -> None:
     use_one_thread()
     context = ray.train.get_context()
     train, validation = config.examples()
+    workers = Workers(context.get_world_rank(), context.get_world_size(), _sum_over_workers)
+    reports = _Reports(config.reporting, workers)
     try:
         fit(
             config.task,
             config.shared.get().table_VD,
             train,
             validation,
-            workers=Workers(context.get_world_rank(), context.get_world_size(), _sum_over_workers),
+            workers=workers,
             device=get_device(),
-            state=last_state(config.checkpoints),
-            report=_report,
+            state=last_state(config.checkpoints) or config.start,
+            report=reports,
             folder=config.files[0][0].parent,
         )
+        reports.end()
     except DivergedError as error:  # it would be so again: Ray is not to try
         (config.checkpoints / DIVERGED).write_text(str(error), encoding="utf-8")
+
+
+class _Reports:
+    """Reports epochs, so that this takes at most a ``share`` of the time; the first one and the last one always."""
+
+    def __init__(self, share: float, workers: Workers) -> None:
+        self._share, self._workers = share, workers
+        self._seconds, self._ended = 0.0, 0.0  # how long the last report took, and when it ended
+        self._untold: tuple[EpochReport, Mapping[str, Any]] | None = None
+
+    def __call__(self, report: EpochReport, state: Mapping[str, Any]) -> None:
+        """Report an epoch, unless the last report is too near."""
+        self._untold = report, state
+        if self._due():
+            self.end()
+
+    def end(self) -> None:
+        """Report the last epoch, unless that is done."""
+        if self._untold is None:
+            return
+        begun = time.monotonic()
+        _report(*self._untold)
+        self._untold, self._ended = None, time.monotonic()
+        self._seconds = self._ended - begun
+
+    def _due(self) -> bool:
+        """Tell whether an epoch is to be reported: the first worker decides, since all of them have to do the same."""
+        if self._share >= 1:
+            return True
+        worked = time.monotonic() - self._ended
+        due = self._workers.rank == 0 and self._seconds <= self._share * (worked + self._seconds)
+        return bool(self._workers.sum(torch.tensor([float(due)]))[0] > 0)
 
 
 def last_state(folder: Path) -> dict[str, Any] | None:

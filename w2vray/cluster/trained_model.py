@@ -19,10 +19,10 @@ from w2vray.models.reading import Reading
 from w2vray.models.thresholds import Thresholds
 from w2vray.models.wide.part import WIDE
 from w2vray.models.wide.settings import WideSettings
+from w2vray.places.uris import absolute, without_secrets
 from w2vray.scoring.promises import choose_thresholds
 from w2vray.settings.choices import DEFAULT_CONFIDENCE
 from w2vray.store.labelled import Labelled
-from w2vray.store.places import absolute, without_secrets
 from w2vray.training.example_files import ExampleCounts
 from w2vray.training.fit import BEST
 from w2vray.training.fit import WIDE as WIDE_STATE

@@ -7,6 +7,7 @@ from typing import Any
 from w2vray.cluster.measured_rows import ROWS, MeasuredRows
 from w2vray.cluster.waiting import Note
 from w2vray.models.directory import ModelConfig
+from w2vray.pages.evaluation_data import evaluation_data
 from w2vray.run.writing_reports import PAGE, SUSPECTS, write_model_report
 from w2vray.scoring.metrics import Metrics, MultiLabelMetrics
 from w2vray.stages import stage
@@ -37,8 +38,6 @@ def write_model_page(
     try:
         told: dict[str, Any] = {}
         if test is not None and rows is not None:
-            from w2vray.pages.evaluation import evaluation_data  # noqa: PLC0415 - matplotlib takes a second to import
-
             rows.publish()
             stated = {**test.as_dict(), "model": model.name}
             told = evaluation_data(rows.folder / ROWS, stated, config.labels, with_texts=False)

@@ -34,14 +34,18 @@ def project(
     panels_QDJ: npt.NDArray[np.float32],
     bias_P: npt.NDArray[np.float32],
     places_W: npt.NDArray[np.int32],
-    rows_RP: npt.NDArray[np.float32],
+    rows_QRJ: npt.NDArray[np.float32],
 ) -> None:
     """Write the projected rows of words into their places; there may be more vectors, of no word, to fill a tile."""
+    columns = rows_QRJ.shape[2]
     products_XZ = np.empty((len(vectors_XD), panels_QDJ.shape[0] * panels_QDJ.shape[2]), dtype=np.float32)
     multiply(vectors_XD, panels_QDJ, len(places_W), products_XZ)
     for word in range(len(places_W)):
-        for p in range(len(bias_P)):
-            rows_RP[places_W[word], p] = products_XZ[word, p] + bias_P[p]
+        place = places_W[word]
+        for part in range(len(rows_QRJ)):
+            for j in range(columns):
+                p = part * columns + j
+                rows_QRJ[part, place, j] = products_XZ[word, p] + bias_P[p]
 
 
 @kernel
@@ -90,7 +94,10 @@ class Span:
 
 
 class ProjectedRows:
-    """The projected rows of words. ``rows_RP`` is written as words come; ``spans`` leads through a block."""
+    """The projected rows of words. ``rows_QRJ`` is written as words come; ``spans`` leads through a block.
+
+    Behind the ``capacity`` places, the last row is of zeros: what lies around texts.
+    """
 
     def __init__(
         self,
@@ -99,6 +106,7 @@ class ProjectedRows:
         bias_P: npt.NDArray[np.float32],
         own_ids: int,
         bound: int,
+        parts: int = 1,
     ) -> None:
         """Make room.
 
@@ -108,6 +116,7 @@ class ProjectedRows:
             bias_P: and what it adds.
             own_ids: V + K; ids from there on are of one block only.
             bound: bytes that may be kept.
+            parts: equal parts that rows are in, each of them beside those of other words.
         """
         self._vectors_of = vectors_of
         self._panels_QDJ = panels(weights_DP)
@@ -115,12 +124,21 @@ class ProjectedRows:
         self._own_ids = own_ids
         numbers = weights_DP.shape[1]
         self.capacity = max(LEAST_PLACES, min(bound // (4 * numbers), own_ids + LEAST_PLACES))
-        self.rows_RP = np.empty((self.capacity, numbers), dtype=np.float32)  # memory is taken as places are
+        # Memory is taken as places are.
+        self.rows_QRJ = np.empty((parts, self.capacity + 1, numbers // parts), dtype=np.float32)
+        self.rows_QRJ[:, self.capacity] = 0.0
         self._place_of_id = np.zeros(own_ids, dtype=np.int32)  # the place plus one
         self._owner_R = np.full(self.capacity, -1, dtype=np.int32)
         self._uses_R = np.zeros(self.capacity, dtype=np.int32)
         self._free_R = np.arange(self.capacity, dtype=np.int32)[::-1].copy()
         self._free = self.capacity
+
+    @property
+    def rows_RP(self) -> npt.NDArray[np.float32]:
+        """The rows, where they are in one part."""
+        assert len(self.rows_QRJ) == 1, "they are in parts"
+        rows_RP: npt.NDArray[np.float32] = self.rows_QRJ[0]
+        return rows_RP
 
     def spans(
         self, ids_L: npt.NDArray[np.int32], made_MD: npt.NDArray[np.float32], reach: Callable[[int], int]
@@ -167,7 +185,7 @@ class ProjectedRows:
             vectors_WD = self._vectors_of(self._owner_R[part_W], made_MD)
             filled_XD = np.zeros((whole_tiles(len(part_W)), vectors_WD.shape[1]), dtype=np.float32)
             filled_XD[: len(part_W)] = vectors_WD
-            project(read_only(filled_XD), self._panels_QDJ, self._bias_P, read_only(part_W), self.rows_RP)
+            project(read_only(filled_XD), self._panels_QDJ, self._bias_P, read_only(part_W), self.rows_QRJ)
 
     def _least_used(self) -> npt.NDArray[np.bool_]:
         """Choose the half of the places whose words came least often, and let the past count half from now on."""

@@ -24,6 +24,8 @@ class Head(Protocol):
 
     weights_DP: npt.NDArray[np.float32]
     bias_P: npt.NDArray[np.float32]
+    parts: int
+    """Equal parts that projected rows are kept in, each of them beside those of other words."""
 
     def logits(self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return logits_NC."""
@@ -46,7 +48,8 @@ class Folded:
         self._head = head
         self._table_VD = table_VD
         self._overlay_KD = overlay_KD
-        self._rows = ProjectedRows(self._vectors, head.weights_DP, head.bias_P, len(table_VD) + len(overlay_KD), bound)
+        own_ids = len(table_VD) + len(overlay_KD)
+        self._rows = ProjectedRows(self._vectors, head.weights_DP, head.bias_P, own_ids, bound, head.parts)
 
     def logits(self, ids: Ids, made_MD: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float32]:
         """Return logits_NC of looked-up texts."""

@@ -9,7 +9,9 @@ from typing import Any
 
 from w2vray.models.card import promise_of
 from w2vray.models.directory import ModelConfig
-from w2vray.pages.evaluation import evaluation_page, labels_cell, learning_section
+from w2vray.pages.confusions import labels_cell
+from w2vray.pages.evaluation import evaluation_page
+from w2vray.pages.evaluation_plots import learning_section
 from w2vray.pages.page import Page, Section, Table, number, percent, text
 
 __all__ = ["model_page"]

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from w2vray.errors import FileError, RunError
+from w2vray.places.uris import absolute
 from w2vray.run.directory import MANIFEST, REJECTED, RUN, SCORES, SUCCESS, TOTALS, RunDirectory
 from w2vray.run.parts import part_name
 from w2vray.run.planning import recorded_versions
@@ -24,7 +25,6 @@ from w2vray.standing import instead
 from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.describing import describe_files
 from w2vray.store.description import ReadAs
-from w2vray.store.places import absolute
 from w2vray.store.reading import ROW_COLUMN, read_unit
 from w2vray.store.units import Unit, split_unit
 from w2vray.text.columns import TextLimits, read_texts

@@ -19,6 +19,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from w2vray.errors import RunError, W2vrayError
+from w2vray.places.uris import shown
 from w2vray.run.drafts import Draft, Drafts, close_all_drafts
 from w2vray.run.leases import LEASES, LOCK
 from w2vray.run.parts import COUNTS, CommittedPart, UnitRecord, part_name, read_part, unit_of
@@ -29,7 +30,6 @@ from w2vray.schema import MANIFEST_SCHEMA, FileReason
 from w2vray.standing import instead
 from w2vray.store.corpus import SourceFile
 from w2vray.store.failures import Failure
-from w2vray.store.places import shown
 from w2vray.store.units import Unit, plan_from_table, plan_table
 
 __all__ = ["RunDirectory"]

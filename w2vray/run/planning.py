@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from w2vray.errors import CorpusError, RunError
+from w2vray.places.uris import without_secrets
 from w2vray.run.directory import INSTEAD, MANIFEST, PLAN, REJECTED, RUN, SCORES, TOTALS, RunDirectory
 from w2vray.run.parts import part_name
 from w2vray.run.request import Request
@@ -20,7 +21,6 @@ from w2vray.store.failures import Failure
 from w2vray.store.globs import names_what_is_in
 from w2vray.store.not_read import EXCLUDED, excluded_files
 from w2vray.store.one_format import require_one_format
-from w2vray.store.places import without_secrets
 from w2vray.store.preflight import fit_files
 from w2vray.store.units import Unit, plan_units, split_unit
 from w2vray.text.keys import ALL_KEYS

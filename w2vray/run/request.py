@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from w2vray.errors import ConfigError
 from w2vray.models.directory import Bundle
+from w2vray.places.uris import absolute
 from w2vray.scoring.answers import RESERVED_COLUMNS, Answer
 from w2vray.scoring.evidence import require_evidence
 from w2vray.scoring.scorer import SCORING_VERSION
@@ -15,7 +16,6 @@ from w2vray.settings.answering import ScoreSettings
 from w2vray.settings.device import Device
 from w2vray.store.description import ReadAs
 from w2vray.store.filters import Where, parse_where
-from w2vray.store.places import absolute
 from w2vray.store.preflight import Columns
 from w2vray.text.columns import TextLimits
 

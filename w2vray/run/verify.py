@@ -12,6 +12,7 @@ from typing import Any
 
 from w2vray.errors import RunError, W2vrayError
 from w2vray.notebooks import as_html
+from w2vray.places.uris import absolute
 from w2vray.run.directory import MANIFEST, REJECTED, RUN, SCORES, SUCCESS, TOTALS, RunDirectory
 from w2vray.run.parts import COUNTED_SINCE, COUNTS, CommittedPart, part_name
 from w2vray.run.refused_files import Refused, refused_files, refused_notes
@@ -23,7 +24,6 @@ from w2vray.settings.checks import VerifySettings
 from w2vray.standing import instead
 from w2vray.store.failures import Failure
 from w2vray.store.listing import Ignored
-from w2vray.store.places import absolute
 from w2vray.store.units import Unit, unit_pieces
 
 __all__ = ["VerifySummary", "verify"]

@@ -14,8 +14,8 @@ import pyarrow as pa
 from pyarrow import fs
 
 from w2vray.errors import RunError
+from w2vray.places.uris import open_store, without_secrets
 from w2vray.store.conditional import ConditionalCopies, conditional_copies, may_have_condition, no_condition_because
-from w2vray.store.places import open_store, without_secrets
 
 __all__ = ["TEMPORARY", "WholeFiles", "flush_folder"]
 

@@ -10,6 +10,7 @@ from typing import Any
 from w2vray.artefacts import read_json
 from w2vray.errors import BundleError, ConfigError, CorpusError, RunError
 from w2vray.models.directory import Bundle, ModelConfig
+from w2vray.places.uris import absolute, is_uri
 from w2vray.run.answers import FinishedRun
 from w2vray.run.directory import RunDirectory
 from w2vray.run.leases import only_writer
@@ -17,7 +18,6 @@ from w2vray.run.reporting import examples, run_data, training_facts
 from w2vray.settings.checks import ReportSettings
 from w2vray.standing import RUN_KIND, made_by_us
 from w2vray.store.corpus import Corpus
-from w2vray.store.places import absolute, is_uri
 
 __all__ = ["DATA", "PAGE", "SUSPECTS", "ReportSummary", "make_report", "write_model_report", "write_run_report"]
 

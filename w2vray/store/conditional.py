@@ -14,10 +14,9 @@ import pyarrow as pa
 from pyarrow import fs
 
 from w2vray.errors import RunError
+from w2vray.places.uris import first_line, open_store
 from w2vray.store.copies_gcs import GcsClient
 from w2vray.store.copies_s3 import S3Client
-from w2vray.store.opening import first_line
-from w2vray.store.places import open_store
 
 __all__ = ["ConditionalCopies", "conditional_copies", "may_have_condition", "no_condition_because"]
 

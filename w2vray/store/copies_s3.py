@@ -8,8 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from w2vray.errors import RunError
-from w2vray.store.opening import first_line
-from w2vray.store.places import legal
+from w2vray.places.uris import first_line, legal
 
 __all__ = ["S3Client"]
 

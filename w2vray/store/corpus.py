@@ -14,12 +14,12 @@ import pyarrow as pa
 from pyarrow import fs
 
 from w2vray.errors import CorpusError
+from w2vray.places.uris import absolute, first_line, is_uri, open_store, without_secrets
 from w2vray.standing import RUN_KIND, made_by_us, near_name
 from w2vray.store.folders import folder_values
 from w2vray.store.globs import matches, split_argument, without_slashes
 from w2vray.store.listing import AGAIN, Ignored, Listed, list_folder, look_up, real_place
-from w2vray.store.opening import NAMELESS_FOLDER, errors_of, first_line
-from w2vray.store.places import absolute, is_uri, open_store, without_secrets
+from w2vray.store.opening import NAMELESS_FOLDER, errors_of
 from w2vray.store.table import Table
 from w2vray.store.tables import open_table, part_metadata, refuse_table_above
 

@@ -13,9 +13,8 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from w2vray.errors import CorpusError
+from w2vray.places.uris import first_line, is_uri, shown
 from w2vray.store.delta_log import read_plain_log
-from w2vray.store.opening import first_line
-from w2vray.store.places import is_uri, shown
 from w2vray.store.table import NO_VALUES, Table, TableFile
 
 __all__ = ["KIND", "read_delta"]

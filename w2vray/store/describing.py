@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from w2vray.errors import FileError, W2vrayError
+from w2vray.places.uris import open_store
 from w2vray.schema import FileReason
 from w2vray.store.corpus import Corpus, SourceFile
 from w2vray.store.description import ANY, Description, ReadAs
 from w2vray.store.failures import Failure
 from w2vray.store.formats import describe_file
-from w2vray.store.places import open_store
 from w2vray.store.table import Table
 
 __all__ = ["describe_files"]

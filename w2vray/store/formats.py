@@ -14,11 +14,12 @@ import pyarrow as pa
 from pyarrow import fs
 
 from w2vray.errors import FileError
+from w2vray.places.uris import first_line
 from w2vray.schema import FileReason
 from w2vray.store.corpus import SourceFile
 from w2vray.store.description import ANY, Description, ReadAs
 from w2vray.store.failures import Failure
-from w2vray.store.opening import NAMELESS_FOLDER, UNREADABLE, errors_of, etag_of, file_error, first_line
+from w2vray.store.opening import NAMELESS_FOLDER, UNREADABLE, errors_of, etag_of, file_error
 from w2vray.store.other_contents import KNOWN_BY, known_content, packed_as
 from w2vray.store.parquet import Parquet
 from w2vray.store.plain.csv import Csv, header_names

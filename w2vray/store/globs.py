@@ -10,8 +10,8 @@ from urllib.parse import unquote
 from pyarrow import fs
 
 from w2vray.errors import CorpusError
+from w2vray.places.uris import absolute, is_uri, open_store
 from w2vray.store.listing import is_hidden
-from w2vray.store.places import absolute, is_uri, open_store
 
 __all__ = ["matches", "names_what_is_in", "split_argument", "without_slashes"]
 

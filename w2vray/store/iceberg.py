@@ -15,11 +15,10 @@ import pyarrow as pa
 from pyarrow import fs
 
 from w2vray.errors import CorpusError
+from w2vray.places.uris import first_line, shown, without_secrets
 from w2vray.store.avro import require_whole
 from w2vray.store.iceberg_deletes import DeletedRows, without_scheme
 from w2vray.store.iceberg_metadata import newest_metadata, read_metadata
-from w2vray.store.opening import first_line
-from w2vray.store.places import shown, without_secrets
 from w2vray.store.table import NO_VALUES, Table, TableFile
 
 if TYPE_CHECKING:

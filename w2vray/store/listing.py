@@ -10,8 +10,8 @@ import pyarrow as pa
 from pyarrow import fs
 
 from w2vray.errors import CorpusError
-from w2vray.store.opening import errors_of, first_line
-from w2vray.store.places import require_utf8
+from w2vray.places.uris import first_line, require_utf8
+from w2vray.store.opening import errors_of
 from w2vray.store.tables import refuse_tables
 
 __all__ = ["Ignored", "Listed", "is_hidden", "is_unfinished", "list_folder", "look_up", "real_place"]

@@ -10,9 +10,10 @@ import pyarrow as pa
 from pyarrow import fs
 
 from w2vray.errors import FileError, W2vrayError
+from w2vray.places.uris import first_line
 from w2vray.schema import FileReason
 
-__all__ = ["NAMELESS_FOLDER", "UNREADABLE", "errors_of", "etag_of", "file_error", "first_line"]
+__all__ = ["NAMELESS_FOLDER", "UNREADABLE", "errors_of", "etag_of", "file_error"]
 
 UNREADABLE = (OSError, pa.ArrowException, UnicodeDecodeError)
 """What Arrow raises where a file cannot be read; the last where the name of a column is not UTF-8."""
@@ -64,8 +65,3 @@ def file_error(name: str, error: Exception, otherwise: FileReason) -> FileError:
     else:
         reason = otherwise
     return FileError(f"{name} cannot be read: {text}", file=name, reason=reason)
-
-
-def first_line(error: Exception | str) -> str:
-    """Return the first line of what an error says: Arrow adds its own stack."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

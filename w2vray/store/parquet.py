@@ -14,10 +14,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from w2vray.errors import FileError
+from w2vray.places.uris import first_line
 from w2vray.schema import FileReason
 from w2vray.store.corpus import SourceFile
 from w2vray.store.description import Description, ReadAs, Stretch
-from w2vray.store.opening import UNREADABLE, first_line
+from w2vray.store.opening import UNREADABLE
 from w2vray.store.parquet_batches import Steps, bounded_batches
 from w2vray.store.parquet_sizes import is_of
 from w2vray.store.units import Piece

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from w2vray.errors import FileError
+from w2vray.places.uris import open_store
 from w2vray.schema import DAMAGE, DAMAGE_COLUMN, FileReason, without_views
 from w2vray.store.common_types import stored_type
 from w2vray.store.deletions import deleted_rows
@@ -18,7 +19,6 @@ from w2vray.store.filters import Where
 from w2vray.store.folders import row_that_differs
 from w2vray.store.formats import FORMATS
 from w2vray.store.opening import UNREADABLE, errors_of, etag_of, file_error
-from w2vray.store.places import open_store
 from w2vray.store.table import FileView
 from w2vray.store.units import Piece, Unit
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pyarrow import fs
 
 from w2vray.errors import CorpusError
+from w2vray.places.uris import shown
 from w2vray.store.delta import read_delta
 from w2vray.store.iceberg import read_iceberg
 from w2vray.store.iceberg_metadata import METADATA
-from w2vray.store.places import shown
 from w2vray.store.table import Table
 
 __all__ = ["open_table", "part_metadata", "refuse_table_above", "refuse_tables"]

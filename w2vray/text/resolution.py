@@ -103,11 +103,14 @@ def _with_parts(whole: Resolution, split: Mapping[int, list[str]], inside: Resol
 
 
 def _in_place(of_words: Sequence[str], split: Mapping[int, list[str]], of_parts: Sequence[str]) -> list[str]:
-    """Return one thing a word, but for words that were split as many as parts."""
+    """Return one thing a word, but for words that were split as many as parts; ``split`` goes up."""
     made: list[str] = []
-    remaining = iter(of_parts)
-    for index, of_word in enumerate(of_words):
-        made.extend([next(remaining) for _ in split[index]] if index in split else [of_word])
+    words, parts = 0, 0
+    for index, some in split.items():
+        made += of_words[words:index]
+        made += of_parts[parts : parts + len(some)]
+        words, parts = index + 1, parts + len(some)
+    made += of_words[words:]
     return made
 
 
@@ -140,14 +143,19 @@ def _whole(vocabulary: Vocabulary, rules: TokenRules, words: Sequence[str]) -> R
     missing = np.flatnonzero(rows_W == MISSING).tolist()
     if rules.by_vocabulary:  # a run of words has no other spelling: its pieces may
         missing = [index for index in missing if not has_unspaced(words[index])]
-    for way, respell in _ways(rules):
+    for way, may_change, respell in _ways(rules):
         tried = [
-            (index, spelling) for index in missing if rows_W[index] == MISSING for spelling in respell(words[index])
+            (index, spelling) for index in missing if may_change(words[index]) for spelling in respell(words[index])
         ]
         found_rows = vocabulary.rows([spelling for _, spelling in tried])
-        for (index, spelling), row in zip(tried, found_rows.tolist(), strict=True):
-            if row != MISSING and rows_W[index] == MISSING:  # of several spellings the first counts
-                rows_W[index], ways_W[index], entries[index] = row, WAYS.index(way), spelling
+        hits = np.flatnonzero(found_rows != MISSING).tolist()
+        for hit in hits:
+            index, spelling = tried[hit]
+            if rows_W[index] == MISSING:  # of several spellings the first counts
+                rows_W[index], ways_W[index], entries[index] = found_rows[hit], WAYS.index(way), spelling
+        if hits:
+            found = {tried[hit][0] for hit in hits}
+            missing = [index for index in missing if index not in found]
     return Resolution(entries, list(words), rows_W, ways_W, np.arange(len(words) + 1))
 
 
@@ -157,8 +165,7 @@ def _parts(vocabulary: Vocabulary, rules: TokenRules, words: Sequence[str]) -> l
         split = [[word] for word in words]
     else:
         marks = re.compile(f"[{re.escape(rules.split_unknown)}]")
-        split = [[part for part in marks.split(word) if part] for word in words]
-        split = [parts if len(parts) > 1 else [word] for parts, word in zip(split, words, strict=True)]
+        split = [_split(marks, word) if marks.search(word) else [word] for word in words]
     parts = set(chain.from_iterable(split))
     apart: dict[str, list[str]] = {}
     if rules.split_apostrophes:
@@ -167,6 +174,11 @@ def _parts(vocabulary: Vocabulary, rules: TokenRules, words: Sequence[str]) -> l
         runs = sorted(part for part in parts if part not in apart and has_unspaced(part))
         apart |= zip(runs, _segment(vocabulary, rules, runs), strict=True)
     return [list(chain.from_iterable(apart.get(part, [part]) for part in parts)) for parts in split] if apart else split
+
+
+def _split(marks: re.Pattern[str], word: str) -> list[str]:
+    parts = [part for part in marks.split(word) if part]
+    return parts if len(parts) > 1 else [word]
 
 
 def _segment(vocabulary: Vocabulary, rules: TokenRules, runs: Sequence[str]) -> list[list[str]]:
@@ -207,10 +219,13 @@ def _splits(word: str) -> Iterable[list[str]]:
 Respell = Callable[[str], list[str]]
 """A word to the spellings under which it may be in the table, the likeliest first."""
 
+MayChange = Callable[[str], bool]
+"""Tells of most words that a way has no other spelling for them, sooner than the way does."""
+
 
 @cache
-def _ways(rules: TokenRules) -> list[tuple[str, Respell]]:
-    """Return the ways between ``exact`` and ``split`` that the rules name, in order."""
+def _ways(rules: TokenRules) -> list[tuple[str, MayChange, Respell]]:
+    """Return the ways between ``exact`` and ``split`` that the rules name, in order, with the words they may change."""
     closed = frozenset(rules.closed_class.split())
 
     def bare(word: str) -> list[str]:
@@ -222,13 +237,16 @@ def _ways(rules: TokenRules) -> list[tuple[str, Respell]]:
         return [usual] if usual != word else []
 
     def number(word: str) -> list[str]:
+        if word.isalpha() and word.isascii():
+            return []
         usual = (form(word) or [word])[0]
         return [_DIGIT.sub("#", usual)] if rules.mask_digits and len(_DIGIT.findall(usual)) > 1 else []
 
     def case(word: str) -> list[str]:
         if not rules.other_case:
             return []
-        masked = (number(word) or form(word) or [word])[0]
+        plain = word.isalpha() and word.isascii()
+        masked = word if plain else (number(word) or form(word) or [word])[0]
         lower = masked.lower()
         cases = [lower] if lower in closed else [lower, masked[:1].upper() + masked[1:].lower(), masked.upper()]
         return [spelling for spelling in cases if spelling != masked]
@@ -246,20 +264,29 @@ def _ways(rules: TokenRules) -> list[tuple[str, Respell]]:
         stem = _stem(spelled) if rules.strip_possessive else ""
         return alike(spelled) + (alike(stem) if stem else [])
 
-    ways: list[tuple[str, Respell]] = []
+    ways: list[tuple[str, MayChange, Respell]] = []
     if rules.drop_invisible or rules.tweets:
-        ways.append(("bare", bare))
+        ways.append(("bare", _any if rules.tweets else _has_other_letters, bare))
     if rules.usual_form:
-        ways.append(("form", form))
+        ways.append(("form", _has_other_letters, form))
     if rules.mask_digits:
-        ways.append(("number", number))
+        ways.append(("number", _any, number))
     if rules.other_case:
-        ways.append(("case", case))
+        ways.append(("case", _any, case))
     if rules.strip_possessive:
-        ways.append(("possessive", possessive))
+        ways.append(("possessive", lambda word: word[-2:-1] == "'", possessive))
     if rules.hyphen_as:
-        ways.append(("joined", joined))
+        ways.append(("joined", lambda word: "-" in word, joined))
     return ways
+
+
+def _any(_: str) -> bool:
+    return True
+
+
+def _has_other_letters(word: str) -> bool:
+    """Tell whether a word is not ASCII."""
+    return not word.isascii()
 
 
 def _stem(word: str) -> str:

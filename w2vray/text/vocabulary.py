@@ -122,9 +122,12 @@ class Vocabulary:
         """
         longest = self._longest  # of a longer word nothing need be looked at
         encoded = [word.encode() for word in words]
-        blob, offsets = _flatten(word if len(word) <= longest else b"" for word in encoded)
+        longer = [number for number, word in enumerate(encoded) if len(word) > longest]
+        for number in longer:
+            encoded[number] = b""
+        blob, offsets = _flatten(encoded)
         found = self._find(blob, offsets, hash_words(blob, offsets))
-        found[[len(word) > longest for word in encoded]] = MISSING
+        found[longer] = MISSING
         return found
 
     @cached_property

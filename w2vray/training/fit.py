@@ -29,7 +29,7 @@ from w2vray.training.steps import EpochReport, Logits, Training, validate
 from w2vray.training.two_parts import TwoParts
 from w2vray.training.wide import WideTask
 
-__all__ = ["BEST", "CONVERGED", "CURVE", "HELD_OUT", "SEARCH", "TEMPERATURES", "WIDE", "Task", "fit"]
+__all__ = ["BEST", "CONVERGED", "CURVE", "HELD_OUT", "SEARCH", "TEMPERATURES", "WIDE", "Task", "fit", "second_fit"]
 
 BEST, CURVE = "best", "curve"
 """In a state: the weights to keep, and the learning curve so far."""
@@ -130,6 +130,11 @@ def fit(
     return _Steps(task, words, table_VD, train, validation, workers, device, report, dict(state or {})).run()
 
 
+def second_fit(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state that a second fit, on all rows, begins with, from the last one of a fit that kept rows apart."""
+    return {SEARCH: state[CURVE], **{name: state[name] for name in _OF_FIRST if name in state}}
+
+
 @dataclass
 class _Steps:
     """A model that learns in steps: a first fit, a second one where that is asked for, and the wide part beside it.
@@ -165,7 +170,7 @@ class _Steps:
                 searched = {**searched, **self._of_parts(parts)}
                 if not self.task.refit:
                     return self._last(searched, parts)
-            self.start = {SEARCH: searched[CURVE], **{name: searched[name] for name in _OF_FIRST if name in searched}}
+            self.start = second_fit(searched)
             torch.manual_seed(self.task.seed)
         return self._again(settings)
 

@@ -7,12 +7,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from w2vray.places.uris import open_store
 from w2vray.schema import DAMAGE_COLUMN, FileReason
 from w2vray.store.corpus import find_corpus
 from w2vray.store.description import ANY, Description, ReadAs
 from w2vray.store.failures import Failure
 from w2vray.store.formats import describe_file
-from w2vray.store.places import open_store
 from w2vray.store.reading import read_unit
 from w2vray.store.units import plan_units
 

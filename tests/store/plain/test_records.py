@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from w2vray.errors import FileError
+from w2vray.places.uris import open_store
 from w2vray.schema import DAMAGE_COLUMN, FileReason
 from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.description import ANY, Description, ReadAs
 from w2vray.store.failures import Failure
 from w2vray.store.formats import describe_file
-from w2vray.store.places import open_store
 from w2vray.store.plain.csv_ends import CellScanner
 from w2vray.store.plain.records import read_records
 from w2vray.store.reading import ROW_COLUMN, read_unit

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from w2vray.kernels.compiling import why_no_kernels
@@ -178,6 +178,35 @@ def test_every_character_is_read_as_the_plain_look_up_reads_it(name: str) -> Non
     lookup = Lookup(Vocabulary.build(sorted(words)), rules, "zero")
 
     assert_same(FastLookup(lookup)(array(texts)), lookup(texts))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@given(seed=st.integers(0, 1 << 30), sizes=st.lists(st.integers(0, 300), max_size=5))
+@settings(max_examples=25)
+def test_texts_of_many_tokens_have_the_ids_of_the_plain_look_up(name: str, seed: int, sizes: list[int]) -> None:
+    """Tokens are found some dozens together, over the ends of texts, by looking at some dozens of bytes at once."""
+    chosen = random.Random(seed)
+    parts = (
+        [*PIECES, *(" ",) * 40, "w" * 31, "w" * 32, "w" * 33, "Film " * 3, *LETTERS]
+        if seed % 2
+        else ["a", "B", " ", "1"]
+    )
+    texts = ["".join(chosen.choices(parts, k=size)) for size in sizes]
+    lookup = Lookup(Vocabulary.build(words_of(texts, name, chosen)), family(name), "zero")
+    fast = FastLookup(lookup)
+
+    assert_same(fast(array(texts)), lookup(texts))
+    assert_same(fast(array(["x", *texts])[1:]), lookup(texts))
+
+
+def test_words_that_share_their_last_bytes_are_told_apart() -> None:
+    """Also where they are met again and again, and where the first ones stand at the very start of the block."""
+    words = [end[-length:] for end in ("abcdefghijklmnopqrst", "zbcdefghijklmnopqrst") for length in range(1, 21)]
+    texts = [" ".join([*words, *words, *map(str.upper, words)])] * 2
+    lookup = Lookup(Vocabulary.build(sorted(set(words))[::2]), family("plain"), "zero")
+
+    assert_same(FastLookup(lookup)(array(texts)), lookup(texts))
+    assert_same(FastLookup(lookup)(array(words)), lookup(words))
 
 
 def test_texts_are_read_where_they_lie_in_a_slice() -> None:

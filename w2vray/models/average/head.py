@@ -28,6 +28,8 @@ _Part = tuple[npt.NDArray[np.int32], int, int, npt.NDArray[np.int64], int, npt.N
 class AverageHead:
     """Mean of projected rows, and the bias."""
 
+    parts = 1
+
     def __init__(
         self, weights: Mapping[str, npt.NDArray[Any]], settings: AverageSettings | TunedAverageSettings
     ) -> None:

@@ -1,184 +1,228 @@
 """``cnn``, folded: a convolution of width k over words is k look-ups and adds.
 
 The filters of width k see, at window t, ``sum_j K_j v_(t+j)``, where K_j are their weights for the j-th word. So a
-word's projected row holds ``K_j v`` for each width and each j, side by side, and a window adds k pieces of k rows. ReLU
-and the bias come after the maximum over time: both keep the order of numbers, so the result is the same.
+word's projected row holds ``K_j v`` for each width and each j, and a window adds k pieces of k rows. ReLU and the bias
+come after the maximum over time: both keep the order of numbers, so the result is the same.
 
-Each number of a row is read once, so that memory is what takes the time: while a window is computed, the row of a word
-further on is called for.
+Each number of a row is read once a token, so that memory is what takes the time. The filters are therefore computed a
+tile at a time, over all words of a block: what a tile needs of a word lies side by side (``in_tiles``), and that of the
+commonest words stays in the processor's cache; the rest is called for some words ahead. A tile is one vector of each
+width's filters; the last one is filled up. Windows reach beyond both ends of a text: a row of zeros lies there, which
+changes no sum.
 
 Shape letters: CONTRIBUTING.md.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from w2vray.kernels.compiling import inlined, intrinsic, kernel
+from w2vray.kernels.compiling import inlined, intrinsic, kernel, lanes
 
-__all__ = ["AHEAD", "LANES", "keep_highest", "window_of"]
+__all__ = ["TILE", "Shapes", "around", "in_tiles", "keep_highest", "run_of", "shapes_of", "whole_tiles_of"]
 
-AHEAD = 8
+TILE = lanes()
+"""Filters of each width that are computed together: the numbers of a vector instruction."""
+
+AHEAD = 16
 """Words between a window and the row that is called for."""
 
-LANES, _LINE = 8, 16
-"""Numbers of a vector instruction, and of a line of the processor's cache."""
+_LINE = 16
+"""Numbers of a line of the processor's cache."""
 
 _READ, _KEEP, _DATA = 0, 3, 1
 """LLVM's names for a prefetch: to read, into every cache, of data."""
 
+Shapes = tuple[tuple[int, ...], ...]
+"""The widths of filters, each as a tuple of so many zeros: a compiler knows how long a tuple is."""
 
-def window_of(words: int, *, tracked: bool = False) -> Any:
-    """Return a function that raises ``highest_F`` to the window of so many words that starts at ``position``.
 
-    It calls for the same columns of the row at ``ahead``. There are at least ``LANES`` filters. The last vector of
-    them may overlap the one before it, which a maximum bears. Where it is ``tracked``, ``at_F`` becomes ``start`` for
-    each filter that found no window as high before.
+def shapes_of(widths: Sequence[int]) -> Shapes:
+    """Return widths as kernels take them: one is compiled for each choice of widths."""
+    return tuple((0,) * width for width in widths)
+
+
+def whole_tiles_of(filters: int) -> int:
+    """Return how many filters of a width there are when the last tile is filled up."""
+    return -(-filters // TILE) * TILE
+
+
+def in_tiles(kernels_FDS: Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
+    """Return weights_DP of the filters of each width: tile by tile, width by width, word by word of a window."""
+    filters, dim, _ = kernels_FDS[0].shape
+    columns = whole_tiles_of(filters) * sum(of_width.shape[2] for of_width in kernels_FDS)
+    weights_DP = np.zeros((dim, columns), dtype=np.float32)
+    column = 0
+    for first in range(0, filters, TILE):
+        for of_width in kernels_FDS:
+            some = of_width[first : first + TILE]
+            for j in range(some.shape[2]):
+                weights_DP[:, column : column + len(some)] = some[:, :, j].T
+                column += TILE
+    return weights_DP
+
+
+def run_of(*, tracked: bool = False) -> Any:
+    """Return a function that raises a tile of a text's highest sums to those of a run of windows.
+
+    Of each width there are ``count`` windows, the first of which starts at ``position``, and so many before them as
+    begin before the text, if ``before``. Row ``text`` of ``highest_NZ`` is written, from ``column_Z`` on for the first
+    width, and ``filters`` further on for each other. Where it is ``tracked``, so is ``at_NZ``: with the number of the
+    window, which is ``start`` at ``position``, for each filter that found none as high before.
     """
 
-    def window(_: Any, rows_RP: Any, places_L: Any, position: Any, ahead: Any, column: Any, highest_F: Any) -> Any:
-        from numba import types
-
-        return types.void(rows_RP, places_L, types.int64, types.int64, types.int64, highest_F), code
-
-    def tracked_window(
+    def run(
         _: Any,
-        rows_RP: Any,
+        shapes: Any,
+        rows_RJ: Any,
         places_L: Any,
         position: Any,
-        ahead: Any,
-        column: Any,
-        highest_F: Any,
-        start: Any,
-        at_F: Any,
+        count: Any,
+        before: Any,
+        highest_NZ: Any,
+        text: Any,
+        column_Z: Any,
+        filters: Any,
     ) -> Any:
         from numba import types
 
-        numbers = (types.int64,) * 3
-        return types.void(rows_RP, places_L, *numbers, highest_F, types.int32, at_F), code
+        numbers = types.int64
+        given = (shapes, rows_RJ, places_L, numbers, numbers, types.boolean, highest_NZ, numbers, numbers, numbers)
+        return types.void(*given), code
+
+    def tracked_run(
+        _: Any,
+        shapes: Any,
+        rows_RJ: Any,
+        places_L: Any,
+        position: Any,
+        count: Any,
+        before: Any,
+        highest_NZ: Any,
+        text: Any,
+        column_Z: Any,
+        filters: Any,
+        start: Any,
+        at_NZ: Any,
+    ) -> Any:
+        from numba import types
+
+        numbers = types.int64
+        given = (shapes, rows_RJ, places_L, numbers, numbers, types.boolean, highest_NZ, numbers, numbers, numbers)
+        return types.void(*given, types.int32, at_NZ), code
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         from llvmlite import ir
         from numba.core import cgutils
 
         index, option, byte = ir.IntType(64), ir.IntType(32), ir.IntType(8)
-        vector = ir.VectorType(ir.FloatType(), LANES)
-        of_rows, of_places, _, _, _, of_highest = signature.args[:6]
-        position, ahead, column = arguments[2:5]
-        rows_RP, places_L, highest_F = (
-            context.make_array(kind)(context, builder, arguments[number])
-            for kind, number in ((of_rows, 0), (of_places, 1), (of_highest, 5))
-        )
+        vector, whole = ir.VectorType(ir.FloatType(), TILE), ir.VectorType(option, TILE)
+        widths = [shape.count for shape in signature.args[0].types]
+        offsets = [TILE * sum(widths[:k]) for k in range(len(widths))]
+        position, count, before = arguments[3:6]
+        kinds = {number: signature.args[number] for number in (1, 2, 6, 11)[: 4 if tracked else 3]}
+        arrays = {
+            number: context.make_array(kind)(context, builder, arguments[number]) for number, kind in kinds.items()
+        }
 
-        def item(kind: Any, array: Any, *indices: Any) -> Any:
-            return cgutils.get_item_pointer(context, builder, kind, array, indices, wraparound=False)
+        def item(number: int, *indices: Any) -> Any:
+            return cgutils.get_item_pointer(context, builder, kinds[number], arrays[number], indices, wraparound=False)
 
-        def number_at(position: Any, column: Any) -> Any:
-            place = builder.load(item(of_places, places_L, position))
-            return item(of_rows, rows_RP, builder.sext(place, index), column)
+        def in_all_lanes(number: Any) -> Any:
+            one = builder.insert_element(whole(ir.Undefined), number, option(0))
+            return builder.shuffle_vector(one, whole(ir.Undefined), ir.Constant(whole, [0] * TILE))
 
-        def vector_at(number: Any, filter_: Any) -> Any:
-            return builder.bitcast(builder.gep(number, [filter_]), vector.as_pointer())
+        def row_at(position: Any) -> Any:
+            place = builder.load(item(2, position))
+            return item(1, builder.sext(place, index), index(0))
 
-        (filters,) = cgutils.unpack_tuple(builder, highest_F.shape)
-        columns = [builder.add(column, builder.mul(filters, index(j))) for j in range(words)]
-        pieces = [number_at(builder.add(position, index(j)), columns[j]) for j in range(words)]
-        pieces_ahead = [number_at(ahead, columns[j]) for j in range(words)]
-        highest = item(of_highest, highest_F, index(0))
-        if tracked:
-            at_F = context.make_array(signature.args[7])(context, builder, arguments[7])
-            first_at = item(signature.args[7], at_F, index(0))
-            one = builder.insert_element(ir.VectorType(option, LANES)(ir.Undefined), arguments[6], option(0))
-            lanes = ir.Constant(ir.VectorType(option, LANES), [0] * LANES)
-            starts = builder.shuffle_vector(one, ir.VectorType(option, LANES)(ir.Undefined), lanes)
+        def of_widths(number: int, kind: Any) -> list[Any]:
+            """Return pointers to the tile of each width in a row of the text."""
+            text, column, filters = arguments[7:10]
+            columns = [builder.add(column, builder.mul(filters, index(k))) for k in range(len(widths))]
+            return [builder.bitcast(item(number, text, each), kind.as_pointer()) for each in columns]
+
+        def sum_of(rows: Sequence[Any], k: int) -> Any:
+            total = None
+            for j in range(widths[k]):
+                piece = builder.bitcast(builder.gep(rows[j], [index(offsets[k] + j * TILE)]), vector.as_pointer())
+                number = builder.load(piece, align=4)
+                total = number if total is None else builder.fadd(total, number)
+            return total
+
+        def sweep(chosen: Sequence[int], first: Any, windows: Any, *, call: bool) -> None:
+            """Raise the sums of some widths to windows that start at ``first``, and at the places behind it."""
+            most = max(widths[k] for k in chosen)
+            rows = [cgutils.alloca_once_value(builder, row_at(builder.add(first, index(j)))) for j in range(most - 1)]
+            with cgutils.for_range(builder, windows) as loop:
+                now = builder.add(first, loop.index)
+                these = [*map(builder.load, rows), row_at(builder.add(now, index(most - 1)))]
+                if call:
+                    further = row_at(builder.add(now, index(most - 1 + AHEAD)))
+                    for number in range(0, TILE * sum(widths), _LINE):
+                        line = builder.bitcast(builder.gep(further, [index(number)]), byte.as_pointer())
+                        builder.call(prefetch, [line, *map(option, (_READ, _KEEP, _DATA))])
+                for k in chosen:
+                    total, so_far = sum_of(these, k), builder.load(highest[k])
+                    is_higher = builder.fcmp_ordered(">", total, so_far)
+                    builder.store(builder.select(is_higher, total, so_far), highest[k])
+                    if tracked:
+                        behind = builder.trunc(builder.sub(now, position), option)
+                        number = in_all_lanes(builder.add(arguments[10], behind))
+                        builder.store(builder.select(is_higher, number, builder.load(at[k])), at[k])
+                for kept, next_row in zip(rows, these[1:], strict=True):
+                    builder.store(next_row, kept)
+
         kind = ir.FunctionType(ir.VoidType(), [byte.as_pointer(), option, option, option])
         prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-
-        def call_ahead(filter_: Any) -> None:
-            for piece in pieces_ahead:
-                number = builder.bitcast(builder.gep(piece, [filter_]), byte.as_pointer())
-                builder.call(prefetch, [number, *map(option, (_READ, _KEEP, _DATA))])
-
-        def raise_highest(filter_: Any) -> None:
-            total = builder.load(vector_at(pieces[0], filter_), align=4)
-            for piece in pieces[1:]:
-                total = builder.fadd(total, builder.load(vector_at(piece, filter_), align=4))
-            so_far = builder.load(vector_at(highest, filter_), align=4)
-            is_higher = builder.fcmp_ordered(">", total, so_far)
-            if not tracked:
-                builder.store(builder.select(is_higher, total, so_far), vector_at(highest, filter_), align=4)
-                return
-            some = builder.icmp_unsigned("!=", builder.bitcast(is_higher, byte), byte(0))
-            with builder.if_then(some, likely=False):  # the longer the text, the fewer windows are the highest so far
-                builder.store(builder.select(is_higher, total, so_far), vector_at(highest, filter_), align=4)
-                where = builder.bitcast(builder.gep(first_at, [filter_]), starts.type.as_pointer())
-                builder.store(builder.select(is_higher, starts, builder.load(where, align=4)), where, align=4)
-
-        lines = builder.sdiv(filters, index(_LINE))
-        with cgutils.for_range(builder, lines) as loop:
-            line = builder.mul(loop.index, index(_LINE))
-            call_ahead(line)
-            for lanes in range(0, _LINE, LANES):
-                raise_highest(builder.add(line, index(lanes)))
-        rest, last = builder.mul(lines, index(_LINE)), builder.sub(filters, index(LANES))
-        with builder.if_then(builder.icmp_signed("<", rest, filters)):
-            call_ahead(last)
-            with builder.if_then(builder.icmp_signed("<", rest, last)):
-                raise_highest(rest)
-            raise_highest(last)
+        to_highest = of_widths(6, vector)
+        highest = [cgutils.alloca_once_value(builder, builder.load(each, align=4)) for each in to_highest]
+        to_at = of_widths(11, whole) if tracked else []
+        at = [cgutils.alloca_once_value(builder, builder.load(each, align=4)) for each in to_at]
+        with builder.if_then(before):
+            for k, width in enumerate(widths):
+                if width > 1:
+                    sweep([k], builder.sub(position, index(width - 1)), index(width - 1), call=False)
+        sweep(range(len(widths)), position, count, call=True)
+        for pointer, value in zip([*to_highest, *to_at], [*highest, *at], strict=True):
+            builder.store(builder.load(value), pointer, align=4)
         return context.get_dummy_value()
 
-    return intrinsic(tracked_window if tracked else window)
+    return intrinsic(tracked_run if tracked else run)
 
 
-_window_of_1, _window_of_2, _window_of_3, _window_of_4, _window_of_5 = (window_of(words) for words in range(1, 6))
+_run = run_of()
 
 
 @inlined
-def _highest(
+def around(
     places_L: npt.NDArray[np.int32],
     start: int,
     stop: int,
-    last: int,
-    begin: int,
-    end: int,
-    width: int,
-    rows_RP: npt.NDArray[np.float32],
-    column: int,
-    highest_F: npt.NDArray[np.float32],
-) -> None:
-    """Raise ``highest_F`` to the windows that start from ``start`` to ``stop`` in a text from ``begin`` to ``end``.
+    offsets_N1: npt.NDArray[np.int64],
+    first_text: int,
+    edge: int,
+    zeros: int,
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Return the places of the texts' words with a row of zeros around each text, and where each text's first one is.
 
-    ``last`` is the last id whose row is in place.
+    Of a text that begins before ``start``, or goes on behind ``stop``, the words that windows reach are there instead.
     """
-    filters = len(highest_F)
-    sums_F = np.empty(filters, dtype=np.float32)
-    for window in range(start, stop):
-        position = max(window, begin)
-        missing = position - window
-        words = min(width - missing, end - position)
-        first = column + missing * filters
-        ahead = min(position + AHEAD, last)
-        fast = words if filters >= LANES else 0
-        if fast == 1:
-            _window_of_1(rows_RP, places_L, position, ahead, first, highest_F)
-        elif fast == 2:
-            _window_of_2(rows_RP, places_L, position, ahead, first, highest_F)
-        elif fast == 3:
-            _window_of_3(rows_RP, places_L, position, ahead, first, highest_F)
-        elif fast == 4:
-            _window_of_4(rows_RP, places_L, position, ahead, first, highest_F)
-        elif fast == 5:
-            _window_of_5(rows_RP, places_L, position, ahead, first, highest_F)
-        else:
-            sums_F[:] = rows_RP[places_L[position], first : first + filters]
-            for j in range(1, words):
-                row_j = rows_RP[places_L[position + j], first + j * filters : first + (j + 1) * filters]
-                for f in range(filters):
-                    sums_F[f] += row_j[f]
-            for f in range(filters):
-                highest_F[f] = max(highest_F[f], sums_F[f])
+    text = first_text
+    while text < len(offsets_N1) - 1 and offsets_N1[text] < stop:
+        text += 1
+    padded_L = np.full(stop - start + (text - first_text + 2) * edge + 1 + AHEAD, zeros, dtype=np.int32)
+    first_N = np.zeros(text - first_text, dtype=np.int64)
+    at = edge
+    for number in range(text - first_text):
+        first, end = max(start, offsets_N1[first_text + number]), offsets_N1[first_text + number + 1]
+        first_N[number] = at
+        reached = min(stop + edge, end)
+        padded_L[at : at + reached - first] = places_L[first:reached]
+        at += min(stop, end) - first + edge
+    return padded_L, first_N
 
 
 @kernel
@@ -188,33 +232,23 @@ def keep_highest(
     stop: int,
     offsets_N1: npt.NDArray[np.int64],
     first_text: int,
-    widths: npt.NDArray[np.int64],
-    rows_RP: npt.NDArray[np.float32],
-    highest_NF: npt.NDArray[np.float32],
+    shapes: Shapes,
+    edge: int,
+    rows_QRJ: npt.NDArray[np.float32],
+    highest_NZ: npt.NDArray[np.float32],
 ) -> None:
     """Raise each filter's maximum over time to the windows whose first word of the text is from ``start`` to ``stop``.
 
-    Windows reach beyond both ends of a text: of one that starts before it, the last pieces are added alone.
+    ``edge`` is one word less than the widest window has. Each tile's last row is of zeros.
     """
-    filters = highest_NF.shape[1] // len(widths)
-    text = first_text
-    while text < len(offsets_N1) - 1 and offsets_N1[text] < stop:
-        begin, end = offsets_N1[text], offsets_N1[text + 1]
-        column = 0
-        for k in range(len(widths)):
-            width = widths[k]
-            before = width - 1 if start <= begin < end else 0
-            _highest(
-                places_L,
-                max(start, begin) - before,
-                min(stop, end),
-                stop - 1,
-                begin,
-                end,
-                width,
-                rows_RP,
-                column,
-                highest_NF[text, k * filters : (k + 1) * filters],
-            )
-            column += width * filters
-        text += 1
+    padded_L, first_N = around(places_L, start, stop, offsets_N1, first_text, edge, rows_QRJ.shape[1] - 1)
+    filters = len(rows_QRJ) * TILE
+    for tile in range(len(rows_QRJ)):
+        rows_RJ = rows_QRJ[tile]
+        for number in range(len(first_N)):
+            text = first_text + number
+            begin = offsets_N1[text]
+            words = min(stop, offsets_N1[text + 1]) - max(start, begin)
+            if words > 0:
+                first = first_N[number]
+                _run(shapes, rows_RJ, padded_L, first, words, start <= begin, highest_NZ, text, tile * TILE, filters)

@@ -13,7 +13,7 @@ from w2vray.kernels.compiling import kernel, read_only
 from w2vray.kernels.multiplying import whole_tiles
 from w2vray.kernels.projecting import ProjectedRows
 from w2vray.kernels.weighing import Heaviest
-from w2vray.models.cnn.convolving import keep_highest
+from w2vray.models.cnn.convolving import TILE, in_tiles, keep_highest, shapes_of, whole_tiles_of
 from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.cnn.tracking import heaviest_windows, track_highest
 from w2vray.models.dense import Dense
@@ -28,11 +28,12 @@ class CnnHead:
 
     def __init__(self, weights: Mapping[str, npt.NDArray[Any]], settings: CnnSettings) -> None:
         kernels = [weights[f"convolutions.{index}.weight"] for index in range(len(settings.widths))]  # each [F, D, S]
-        self.weights_DP = np.concatenate(
-            [of_width[:, :, j].T for of_width in kernels for j in range(of_width.shape[2])], axis=1
-        )
+        self.weights_DP = in_tiles(kernels)
         self.bias_P = np.zeros(self.weights_DP.shape[1], dtype=np.float32)
+        self.parts = whole_tiles_of(settings.filters) // TILE
         self._overlap = max(settings.widths) - 1
+        self._shapes = shapes_of(settings.widths)
+        self._filters = settings.filters
         self._widths = read_only(np.array(settings.widths, dtype=np.int64))
         biases = [weights[f"convolutions.{index}.bias"] for index in range(len(kernels))]
         self._bias_F = read_only(np.concatenate(biases).astype(np.float32))
@@ -41,24 +42,24 @@ class CnnHead:
 
     def logits(self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return logits_NC."""
-        highest_NF = self._lowest(ids)
+        highest_NZ = self._lowest(ids)
         for span in rows.spans(ids.ids_L, made_MD, lambda stop: stop - self._overlap):
             first = ids.text_at(span.start)
-            keep_highest(
-                span.places_L, span.start, span.stop, ids.offsets_N1, first, self._widths, rows.rows_RP, highest_NF
-            )
-        return self._dense.logits(self._features(highest_NF), len(ids))
+            part = span.places_L, span.start, span.stop, ids.offsets_N1, first
+            keep_highest(*part, self._shapes, self._overlap, rows.rows_QRJ, highest_NZ)
+        return self._dense.logits(self._features(highest_NZ), len(ids))
 
     def explained(
         self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]
     ) -> tuple[npt.NDArray[np.float32], Weigh]:
         """Return logits_NC, and what tells the windows that weighed most."""
-        highest_NF = self._lowest(ids)
-        at_NF = np.zeros(highest_NF.shape, dtype=np.int32)
+        highest_NZ = self._lowest(ids)
+        at_NZ = np.zeros(highest_NZ.shape, dtype=np.int32)
         for span in rows.spans(ids.ids_L, made_MD, lambda stop: stop - self._overlap):
             part = span.places_L, span.start, span.stop, ids.offsets_N1, ids.text_at(span.start)
-            track_highest(*part, self._widths, rows.rows_RP, highest_NF, at_NF)
-        features_XF = self._features(highest_NF)
+            track_highest(*part, self._shapes, self._overlap, rows.rows_QRJ, highest_NZ, at_NZ)
+        features_XF = self._features(highest_NZ)
+        at_NF = self._real(at_NZ)
 
         def weigh(label_N: npt.NDArray[np.int32], directions_CC: Numbers, most: int) -> Heaviest:
             gains_CF = directions_CC @ self._dense_CF
@@ -69,22 +70,35 @@ class CnnHead:
         return self._dense.logits(features_XF, len(ids)), weigh
 
     def _lowest(self, ids: Ids) -> npt.NDArray[np.float32]:
-        """Return highest_NF before any window is read."""
-        highest_NF = np.full((len(ids), len(self._bias_F)), -np.inf, dtype=np.float32)
-        highest_NF[ids.lengths_N == 0] = 0.0  # it is a word of zeros
-        return highest_NF
+        """Return highest_NZ before any window is read."""
+        columns = len(self._widths) * whole_tiles_of(self._filters)
+        highest_NZ = np.full((len(ids), columns), -np.inf, dtype=np.float32)
+        highest_NZ[ids.lengths_N == 0] = 0.0  # it is a word of zeros
+        return highest_NZ
 
-    def _features(self, highest_NF: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        features_XF = np.empty((whole_tiles(len(highest_NF)), len(self._bias_F)), dtype=np.float32)
-        _rectify(highest_NF, self._bias_F, features_XF)
+    def _real(self, at_NZ: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Leave out what fills the last tiles up."""
+        texts, widths = len(at_NZ), len(self._widths)
+        real_NF = at_NZ.reshape(texts, widths, -1)[:, :, : self._filters]
+        return np.ascontiguousarray(real_NF.reshape(texts, widths * self._filters))
+
+    def _features(self, highest_NZ: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        features_XF = np.empty((whole_tiles(len(highest_NZ)), len(self._bias_F)), dtype=np.float32)
+        _rectify(highest_NZ, len(self._widths), self._bias_F, features_XF)
         return features_XF
 
 
 @kernel
 def _rectify(
-    highest_NF: npt.NDArray[np.float32], bias_F: npt.NDArray[np.float32], features_XF: npt.NDArray[np.float32]
+    highest_NZ: npt.NDArray[np.float32],
+    widths: int,
+    bias_F: npt.NDArray[np.float32],
+    features_XF: npt.NDArray[np.float32],
 ) -> None:
-    """Add the bias and apply ReLU."""
-    for text in range(len(highest_NF)):
-        for f in range(len(bias_F)):
-            features_XF[text, f] = max(highest_NF[text, f] + bias_F[f], np.float32(0.0))
+    """Add the bias and apply ReLU, without what fills the last tiles up."""
+    filters, with_filling = len(bias_F) // widths, highest_NZ.shape[1] // widths
+    for text in range(len(highest_NZ)):
+        for k in range(widths):
+            for f in range(filters):
+                highest = highest_NZ[text, k * with_filling + f] + bias_F[k * filters + f]
+                features_XF[text, k * filters + f] = max(highest, np.float32(0.0))

@@ -6,61 +6,13 @@ Shape letters: CONTRIBUTING.md.
 import numpy as np
 import numpy.typing as npt
 
-from w2vray.kernels.compiling import inlined, kernel
+from w2vray.kernels.compiling import kernel
 from w2vray.kernels.weighing import keep_if_heavy
-from w2vray.models.cnn.convolving import AHEAD, LANES, window_of
+from w2vray.models.cnn.convolving import TILE, Shapes, around, run_of
 
 __all__ = ["heaviest_windows", "track_highest"]
 
-_window_of_1, _window_of_2, _window_of_3, _window_of_4, _window_of_5 = (
-    window_of(words, tracked=True) for words in range(1, 6)
-)
-
-
-@inlined
-def _highest(
-    places_L: npt.NDArray[np.int32],
-    start: int,
-    stop: int,
-    last: int,
-    begin: int,
-    end: int,
-    width: int,
-    rows_RP: npt.NDArray[np.float32],
-    column: int,
-    highest_F: npt.NDArray[np.float32],
-    at_F: npt.NDArray[np.int32],
-) -> None:
-    """Do what that of ``convolving.py`` does; ``at_F`` becomes where a higher window starts, counted from ``begin``."""
-    filters = len(highest_F)
-    sums_F = np.empty(filters, dtype=np.float32)
-    for window in range(start, stop):
-        position = max(window, begin)
-        missing = position - window
-        words = min(width - missing, end - position)
-        first = column + missing * filters
-        ahead = min(position + AHEAD, last)
-        at = np.int32(window - begin)
-        fast = words if filters >= LANES else 0
-        if fast == 1:
-            _window_of_1(rows_RP, places_L, position, ahead, first, highest_F, at, at_F)
-        elif fast == 2:
-            _window_of_2(rows_RP, places_L, position, ahead, first, highest_F, at, at_F)
-        elif fast == 3:
-            _window_of_3(rows_RP, places_L, position, ahead, first, highest_F, at, at_F)
-        elif fast == 4:
-            _window_of_4(rows_RP, places_L, position, ahead, first, highest_F, at, at_F)
-        elif fast == 5:
-            _window_of_5(rows_RP, places_L, position, ahead, first, highest_F, at, at_F)
-        else:
-            sums_F[:] = rows_RP[places_L[position], first : first + filters]
-            for j in range(1, words):
-                row_j = rows_RP[places_L[position + j], first + j * filters : first + (j + 1) * filters]
-                for f in range(filters):
-                    sums_F[f] += row_j[f]
-            for f in range(filters):
-                if sums_F[f] > highest_F[f]:
-                    highest_F[f], at_F[f] = sums_F[f], at
+_run = run_of(tracked=True)
 
 
 @kernel
@@ -70,35 +22,25 @@ def track_highest(
     stop: int,
     offsets_N1: npt.NDArray[np.int64],
     first_text: int,
-    widths: npt.NDArray[np.int64],
-    rows_RP: npt.NDArray[np.float32],
-    highest_NF: npt.NDArray[np.float32],
-    at_NF: npt.NDArray[np.int32],
+    shapes: Shapes,
+    edge: int,
+    rows_QRJ: npt.NDArray[np.float32],
+    highest_NZ: npt.NDArray[np.float32],
+    at_NZ: npt.NDArray[np.int32],
 ) -> None:
-    """Do what ``keep_highest`` does, and write where each filter's highest window starts."""
-    filters = highest_NF.shape[1] // len(widths)
-    text = first_text
-    while text < len(offsets_N1) - 1 and offsets_N1[text] < stop:
-        begin, end = offsets_N1[text], offsets_N1[text + 1]
-        column = 0
-        for k in range(len(widths)):
-            width = widths[k]
-            before = width - 1 if start <= begin < end else 0
-            _highest(
-                places_L,
-                max(start, begin) - before,
-                min(stop, end),
-                stop - 1,
-                begin,
-                end,
-                width,
-                rows_RP,
-                column,
-                highest_NF[text, k * filters : (k + 1) * filters],
-                at_NF[text, k * filters : (k + 1) * filters],
-            )
-            column += width * filters
-        text += 1
+    """Do what ``keep_highest`` does, and write where in its text each filter's highest window starts."""
+    padded_L, first_N = around(places_L, start, stop, offsets_N1, first_text, edge, rows_QRJ.shape[1] - 1)
+    filters = len(rows_QRJ) * TILE
+    for tile in range(len(rows_QRJ)):
+        rows_RJ = rows_QRJ[tile]
+        for number in range(len(first_N)):
+            text = first_text + number
+            begin = offsets_N1[text]
+            words = min(stop, offsets_N1[text + 1]) - max(start, begin)
+            if words > 0:
+                before, at = start <= begin, np.int32(max(start, begin) - begin)
+                part = padded_L, first_N[number], words, before, highest_NZ, text, tile * TILE, filters
+                _run(shapes, rows_RJ, *part, at, at_NZ)
 
 
 @kernel

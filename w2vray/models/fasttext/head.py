@@ -23,6 +23,8 @@ __all__ = ["FastTextHead"]
 class FastTextHead:
     """Mean of rows, output layer, and logits of what the loss makes of it."""
 
+    parts = 1
+
     def __init__(self, weights: Mapping[str, npt.NDArray[Any]], settings: FastTextSettings) -> None:
         output_DC = weights["output"].T
         dim, outputs = output_DC.shape

@@ -26,6 +26,8 @@ _BATCH_TEXTS, _BATCH_IDS = 96, 1 << 20
 class RecurrentHead:
     """The states of one or two directions, the last or their maximum over time, then a dense layer."""
 
+    parts = 1
+
     def __init__(self, weights: Mapping[str, npt.NDArray[Any]], settings: RecurrentSettings) -> None:
         self._lstm = isinstance(settings, LstmSettings)
         self._pooling = settings.pooling

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.compiling import read_only
+from w2vray.text.fast.peeking import RANGES
 from w2vray.text.invisible import IN_CONTEXT, KEYCAP, REGIONAL, SELECTOR, SKIN_TONES, emoji_bases
 from w2vray.text.rules import TokenRules
 from w2vray.text.tokens import prepared, word_character
@@ -55,6 +56,7 @@ class Alphabet(NamedTuple):
     clitics: bool
     lone_clitics: bool
     acronyms: bool
+    ranges: tuple[np.uint8, ...]  # that the bytes of words are in: of each the first one, and how many more there are
 
     @classmethod
     def of(cls, rules: TokenRules) -> "Alphabet":
@@ -66,7 +68,7 @@ class Alphabet(NamedTuple):
         _set(bits, WORD, word_character(rules, ascii_only=True))
         if rules.whitespace_only:
             bits[bits & WORD == 0] |= PARTS
-            return cls(read_only(bits), read_only(lower), False, False, False, False, False)
+            return cls(read_only(bits), read_only(lower), False, False, False, False, False, _ranges(bits))
         bits[[MARK, EMOJI]] = TOKEN
         _set(bits, LETTER, "[a-zA-Z]")
         _set(bits, DIGIT, "[0-9]")
@@ -84,7 +86,17 @@ class Alphabet(NamedTuple):
         bits[parting] |= PARTS
         apostrophe, marks_together = "'" in rules.joiners, rules.punctuation
         in_force = (apostrophe, marks_together, rules.clitics, rules.lone_clitics, rules.acronyms)
-        return cls(read_only(bits), read_only(lower), *in_force)
+        return cls(read_only(bits), read_only(lower), *in_force, _ranges(bits))
+
+
+def _ranges(bits: npt.NDArray[np.uint8]) -> tuple[np.uint8, ...]:
+    """Return the ranges of the bytes of words, one of them several times where there are fewer than ``RANGES``."""
+    is_word = np.concatenate(([False], bits & WORD != 0, [False]))
+    edges = np.flatnonzero(is_word[1:] != is_word[:-1])
+    ranges = [(first, end - 1 - first) for first, end in zip(edges[::2], edges[1::2], strict=True)]
+    assert 0 < len(ranges) <= RANGES, "compiled code knows no more"
+    filled = ranges + ranges[:1] * (RANGES - len(ranges))
+    return tuple(np.uint8(number) for pair in filled for number in pair)
 
 
 def _set(bits: npt.NDArray[np.uint8], bit: int, pattern: str) -> None:

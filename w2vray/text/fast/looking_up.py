@@ -18,7 +18,7 @@ from w2vray.kernels.compiling import why_no_kernels
 from w2vray.text.fast.assembling import Entries, OovIds, assemble
 from w2vray.text.fast.counting_ngrams import NgramCounter
 from w2vray.text.fast.features import FastFeatures
-from w2vray.text.fast.misses import LATELY, Misses, empty_misses, grown
+from w2vray.text.fast.misses import Misses, empty_misses, grown, none_lately
 from w2vray.text.fast.parting import PartReader
 from w2vray.text.fast.placing import Places, Scanned
 from w2vray.text.fast.rewriting import rewritten
@@ -33,7 +33,6 @@ __all__ = ["FastLookup", "compiled", "fastest"]
 
 _CODES, _KEPT_CODES = 1 << 16, 1 << 22
 _MISSES, _MISS_BYTES = 1 << 12, 1 << 16
-_NO_WORD = np.uint64(0xFFFFFFFFFFFFFFFF)  # no text has such bytes
 
 
 class FastLookup:
@@ -133,7 +132,7 @@ class FastLookup:
     def _forget(self) -> None:
         self._count = 0
         self._resolved = 0
-        self._lately = np.full((LATELY, 3), _NO_WORD)
+        self._lately = none_lately()
         self._misses = empty_misses(_MISSES, _MISS_BYTES)
         self._rows = np.empty(0, dtype=np.int64)
         self._made = np.empty(0, dtype=np.int64)

@@ -27,14 +27,17 @@ __all__ = [
     "grown",
     "hash_bytes",
     "last_bytes",
+    "none_lately",
     "number_of_miss",
 ]
 
 ODD_LOW, ODD_HIGH = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
-BYTE, BUT_ONE, LATELY_SHIFT = np.uint64(8), np.uint64(56), np.uint64(50)
+BYTE, BUT_ONE, LATELY_SHIFT = np.uint64(8), np.uint64(56), np.uint64(64 - 17)
 
-LATELY = 1 << 14
-"""Places in the table of words met lately: [LATELY, 3], the last 16 bytes as two numbers, and the code."""
+_NO_WORD = np.uint64(0xFFFFFFFFFFFFFFFF)  # no text has such bytes
+
+LATELY = 1 << 17
+"""Places in the table of words met lately, each of four numbers: the last 16 bytes as two, the code, and none."""
 
 LATELY_BYTES = 16
 """Bytes of such a word at most."""
@@ -85,13 +88,24 @@ def number_of_miss(
 
 
 @inlined
-def last_bytes(data: npt.NDArray[np.uint8], at: int, end: int, lower: npt.NDArray[np.uint8]) -> tuple[int, int]:
-    """Return the last 16 bytes of a token as two numbers."""
+def last_bytes(data: npt.NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
+    """Return the last 16 bytes of a token, as they are written, as two numbers: the last eight, and those before.
+
+    ``scanning.py`` reads them at once where so many bytes are before ``end``; here they are read one by one.
+    """
     low = high = np.uint64(0)
-    for byte in range(at, end):
-        high = high << BYTE | low >> BUT_ONE
-        low = low << BYTE | np.uint64(lower[data[byte]])
+    for back in range(1, min(end - at, 8) + 1):
+        low = low << BYTE | np.uint64(data[end - back])
+    for back in range(9, min(end - at, 16) + 1):
+        high = high << BYTE | np.uint64(data[end - back])
     return low, high
+
+
+def none_lately() -> npt.NDArray[np.uint64]:
+    """Return the table of words met lately, as long as none was; a place of it lies within a line of the cache."""
+    room = np.full(4 * LATELY + 4, _NO_WORD)
+    first = -room.ctypes.data % 32 // 8
+    return room[first : first + 4 * LATELY]
 
 
 @kernel

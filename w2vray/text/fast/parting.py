@@ -138,9 +138,9 @@ def scan_parts(
                 for byte in range(start, end):
                     high = high << BYTE | low >> BUT_ONE
                     low = low << BYTE | np.uint64(data[byte])
-                place = np.int64((low * ODD_LOW ^ high * ODD_HIGH) >> LATELY_SHIFT)
-                if lately[place, 0] == low and lately[place, 1] == high:
-                    codes[token] = np.int64(lately[place, 2])
+                place = 4 * np.int64((low * ODD_LOW ^ high * ODD_HIGH) >> LATELY_SHIFT)
+                if lately[place] == low and lately[place + 1] == high:
+                    codes[token] = np.int64(lately[place + 2])
                     token += 1
                     at = end
                     continue
@@ -150,7 +150,7 @@ def scan_parts(
             number = number_of_miss(misses, count, value, data, start, end, as_it_is)
             count += number == count
             if short:
-                lately[place, 0], lately[place, 1], lately[place, 2] = low, high, np.uint64(-1 - number)
+                lately[place], lately[place + 1], lately[place + 2] = low, high, np.uint64(-1 - number)
             codes[token] = -1 - number
             token += 1
             at = end

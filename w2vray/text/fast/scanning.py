@@ -1,22 +1,22 @@
-"""Where tokens end, and which row of the table each one has: one pass over the bytes of a block.
+"""Which row of the table each token has: one pass over the bytes of a block.
 
-``token_end`` reads what the expression of ``tokens.py`` reads, choice by choice. A token's bytes are hashed and looked
-for in the vocabulary's index as they lie; only words that have no row are kept, each once (``Misses``), for
-``Lookup`` to resolve. Most tokens are common words of up to 16 bytes: those are found, as two whole numbers, in a small
-table of words met lately, and are neither hashed byte by byte nor compared.
+A token's bytes are hashed and looked for in the vocabulary's index as they lie; only words that have no row are kept,
+each once (``Misses``), for ``Lookup`` to resolve. Most tokens are words of up to 16 bytes that were met lately: those
+are found, as two whole numbers, in a table of these, and are neither hashed byte by byte nor compared. Some dozens of
+tokens are found (``token_ends.py``) before they are looked for, and what each needs of memory is called for meanwhile.
 
 Shape letters: CONTRIBUTING.md.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.compiling import inlined, kernel
-from w2vray.text.fast.alphabet import DIGIT, EMOJI, JOINER, LETTER, MARK, NUMBER_JOINER, PARTS, TOKEN, WORD, Alphabet
+from w2vray.text.fast.alphabet import EMOJI, MARK, PARTS, TOKEN, WORD, Alphabet
 from w2vray.text.fast.index import Index, found_row
 from w2vray.text.fast.misses import (
-    BUT_ONE,
-    BYTE,
     LATELY_BYTES,
     LATELY_SHIFT,
     ODD_HIGH,
@@ -26,135 +26,123 @@ from w2vray.text.fast.misses import (
     last_bytes,
     number_of_miss,
 )
+from w2vray.text.fast.peeking import WINDOW, call_for, eight_bytes, length_of_run
+from w2vray.text.fast.token_ends import APOSTROPHE, stands_alone, token_end, word_end
 from w2vray.text.fast.writing import FlatTexts
 
 __all__ = ["scan"]
 
-_APOSTROPHE = 0x27
-_SMALL = 0x20  # set in a letter of ASCII, and only there makes one
+TOGETHER = 64
+"""Tokens that are found, and then looked up, together: what one waits for in memory is fetched for all at once."""
+
+
+class Batch(NamedTuple):
+    """Tokens that were found and are not looked up yet."""
+
+    start: npt.NDArray[np.int64]
+    end: npt.NDArray[np.int64]
+    low: npt.NDArray[np.uint64]  # its last bytes,
+    high: npt.NDArray[np.uint64]  # and those before
+    place: npt.NDArray[np.int64]  # among the words met lately
+    left: npt.NDArray[np.int64]  # those that were not met lately
+    hash: npt.NDArray[np.uint64]  # of these
 
 
 @inlined
-def _word_end(data: npt.NDArray[np.uint8], at: int, stop: int, bits: npt.NDArray[np.uint8]) -> int:
-    while at < stop and bits[data[at]] & WORD:
-        at += 1
-    return at
+def _batch() -> Batch:
+    places = np.empty((4, TOGETHER), dtype=np.int64)
+    numbers = np.empty((3, TOGETHER), dtype=np.uint64)
+    return Batch(places[0], places[1], numbers[0], numbers[1], places[2], places[3], numbers[2])
 
 
 @inlined
-def _is(data: npt.NDArray[np.uint8], at: int, stop: int, character: int) -> bool:
-    return at < stop and data[at] == character
-
-
-@inlined
-def _clitic_end(data: npt.NDArray[np.uint8], at: int, stop: int, bits: npt.NDArray[np.uint8]) -> int:
-    """Return where s, m, d, re, ve or ll ends, in any case, that starts here and no longer word follows, or -1."""
-    if at >= stop:
-        return -1
-    first = data[at] | _SMALL
-    end = at + 1
-    second = data[end] | _SMALL if end < stop else 0
-    if (first in (0x72, 0x76) and second == 0x65) or (first == 0x6C and second == 0x6C):  # re ve ll
-        end += 1
-    elif first not in (0x73, 0x6D, 0x64):  # s m d
-        return -1
-    return -1 if end < stop and bits[data[end]] & WORD else end
-
-
-@inlined
-def _goes_on(
-    data: npt.NDArray[np.uint8], at: int, stop: int, bits: npt.NDArray[np.uint8], apostrophe: bool, acronyms: bool
-) -> bool:
-    """Tell whether a mark that may stand inside a word is here, and a word character behind it."""
-    if at + 1 >= stop or not bits[data[at + 1]] & WORD:
-        return False
-    mark = data[at]
-    return bits[mark] & JOINER != 0 or (apostrophe and mark == _APOSTROPHE) or (acronyms and mark == 0x2E)
-
-
-@inlined
-def _negation_follows(
-    data: npt.NDArray[np.uint8], at: int, stop: int, bits: npt.NDArray[np.uint8], lower: npt.NDArray[np.uint8]
-) -> bool:
-    """Tell whether n't starts here, and no longer word."""
-    return (
-        at + 2 < stop
-        and lower[data[at]] == 0x6E
-        and data[at + 1] == 0x27
-        and lower[data[at + 2]] == 0x74
-        and not (at + 3 < stop and bits[data[at + 3]] & WORD)
-    )
-
-
-@inlined
-def _mark_end(data: npt.NDArray[np.uint8], at: int, stop: int) -> int:
-    """Return where a mark ends: three full stops, two of - ' `, or one character, which may be an emoji of several."""
-    first = data[at]
-    if first == EMOJI:
-        return at + 2 + np.int64(data[at + 1])
-    if first == MARK:
-        lead = data[at + 1]
-        return at + (3 if lead < 0xE0 else 4 if lead < 0xF0 else 5)
-    if first == 0x2E and _is(data, at + 1, stop, first) and _is(data, at + 2, stop, first):
-        return at + 3
-    if first in (0x2D, 0x27, 0x60) and _is(data, at + 1, stop, first):
-        return at + 2
-    return at + 1
-
-
-@inlined
-def _stands_alone(data: npt.NDArray[np.uint8], at: int, stop: int) -> bool:
-    """Tell whether a mark is surely a token of one byte: ASCII, no apostrophe, and another byte follows."""
-    return data[at] not in (MARK, EMOJI, _APOSTROPHE) and not _is(data, at + 1, stop, data[at])
-
-
-@inlined
-def token_end(
-    data: npt.NDArray[np.uint8],
+def _find(
+    texts: FlatTexts,
+    text: int,
     at: int,
-    stop: int,
-    bits: npt.NDArray[np.uint8],
-    lower: npt.NDArray[np.uint8],
-    rules: tuple[bool, bool, bool, bool, bool],
-) -> int:
-    """Return where the token that starts here ends; ``at`` itself where none does."""
-    apostrophe, marks, clitics, lone_clitics, acronyms = rules
-    kind = bits[data[at]]
-    if not kind & WORD:
-        if (clitics or lone_clitics) and data[at] == 0x27:
-            end = _clitic_end(data, at + 1, stop, bits)
-            if end >= 0 and (clitics or not _goes_on(data, end, stop, bits, apostrophe, acronyms)):
-                return end
-        if not kind & TOKEN:
-            return at
-        return _mark_end(data, at, stop) if marks or data[at] == EMOJI else at + 1
-    if acronyms and kind & LETTER and _is(data, at + 1, stop, 0x2E):
-        end = at + 2
-        while end + 1 < stop and bits[data[end]] & LETTER and data[end + 1] == 0x2E:
-            end += 2
-        if end > at + 2:
-            return end
-    end = _word_end(data, at, stop, bits)
-    if clitics and _is(data, end, stop, 0x27) and _negation_follows(data, end - 1, stop, bits, lower):
-        return end - 1 if end - 1 > at else end + 2
-    while end + 1 < stop and bits[data[end + 1]] & WORD:
-        joiner = data[end]
-        if joiner == 0x27:
-            joins = apostrophe and not (clitics and _clitic_end(data, end + 1, stop, bits) >= 0)
-        else:
-            joins = bits[joiner] & JOINER != 0
-        if not joins and bits[joiner] & NUMBER_JOINER:
-            joins = bits[data[end - 1]] & DIGIT != 0 and bits[data[end + 1]] & DIGIT != 0
-        if not joins:
+    alphabet: Alphabet,
+    lately: npt.NDArray[np.uint64],
+    most: int,
+    before: int,
+    batch: Batch,
+    ends: npt.NDArray[np.int64],
+) -> tuple[int, int, int]:
+    """Find up to ``most`` tokens from a text and a byte on; return where to go on, and how many there are.
+
+    ``ends`` gets those of each text that is done, counted from ``before``.
+    """
+    bits, lower, ranges = alphabet.bits, alphabet.lower, alphabet.ranges
+    rules = (alphabet.apostrophe, alphabet.marks, alphabet.clitics, alphabet.lone_clitics, alphabet.acronyms)
+    data, offsets = texts.data, texts.offsets
+    last_window = len(data) - WINDOW
+    found = 0
+    while text < len(ends):
+        stop = offsets[text + 1]
+        while at < stop and found < most:
+            kind = bits[data[at]]
+            start, end = at, at
+            if kind & WORD:
+                length = WINDOW
+                while length == WINDOW and end < stop and end <= last_window:
+                    length = length_of_run(data, end, ranges)
+                    end += length
+                if length == WINDOW:
+                    end = word_end(data, end, stop, bits)
+                end = min(end, stop)
+                ends_here = end + 1 >= stop or bits[data[end]] & PARTS != 0 or bits[data[end + 1]] & WORD == 0
+            elif kind & TOKEN:
+                ends_here = stands_alone(data, at, stop)
+                end += 1
+            elif data[at] == APOSTROPHE:
+                ends_here = False
+            else:
+                at += 1
+                continue
+            if not ends_here:
+                end = token_end(data, at, stop, bits, lower, rules)
+                if end == at:
+                    at += 1
+                    continue
+                start += (data[at] == MARK) + 2 * (data[at] == EMOJI)
+            if end >= LATELY_BYTES:
+                missing, before_it = max(8 - (end - start), 0), min(max(end - start - 8, 0), 8)
+                low = eight_bytes(data, end - 8) >> np.uint64(8 * missing)
+                high = eight_bytes(data, end - 16) >> np.uint64(8 * (8 - before_it) & 63)
+                high *= np.uint64(before_it > 0)
+            else:
+                low, high = last_bytes(data, start, end)
+            place = np.int64((low * ODD_LOW ^ high * ODD_HIGH) >> LATELY_SHIFT)
+            call_for(lately, 4 * place)
+            batch.start[found], batch.end[found] = start, end
+            batch.low[found], batch.high[found], batch.place[found] = low, high, place
+            found += 1
+            at = end
+        if at < stop:
             break
-        end = _word_end(data, end + 1, stop, bits)
-    return end
+        ends[text] = before + found
+        text += 1
+        if text < len(ends):
+            at = offsets[text]
+    return text, at, found
+
+
+@inlined
+def _met_lately(lately: npt.NDArray[np.uint64], batch: Batch, found: int, codes: npt.NDArray[np.int32]) -> int:
+    """Write the codes of tokens that were met lately; return how many are left."""
+    left = 0
+    for token in range(found):
+        place = 4 * batch.place[token]
+        same = lately[place] == batch.low[token] and lately[place + 1] == batch.high[token]
+        codes[token] = np.int64(lately[place + 2])
+        batch.left[left] = token
+        left += not (same and batch.end[token] - batch.start[token] <= LATELY_BYTES)
+    return left
 
 
 @kernel
 def scan(
     texts: FlatTexts,
-    first_text: int,
+    text: int,
     at: int,
     alphabet: Alphabet,
     index: Index,
@@ -169,7 +157,7 @@ def scan(
 
     Args:
         texts: the block, written anew where it is not ASCII.
-        first_text: where to begin,
+        text: where to begin,
         at: and at which of its bytes.
         alphabet: what each byte is.
         index: the vocabulary.
@@ -183,62 +171,42 @@ def scan(
     Returns:
         The text and byte to go on from (``len(ends)`` when all is done), tokens written, misses.
     """
-    bits, lower = alphabet.bits, alphabet.lower
-    rules = (alphabet.apostrophe, alphabet.marks, alphabet.clitics, alphabet.lone_clitics, alphabet.acronyms)
-    data, offsets = texts.data, texts.offsets
+    data, lower = texts.data, alphabet.lower
     words, word_offsets, slot_rows, slot_tags = index.blob, index.offsets, index.slot_rows, index.slot_tags
-    noting = len(starts) > 0
+    mask = np.uint64(len(slot_rows) - 1)
+    batch = _batch()
     token = 0
-    for text in range(first_text, len(ends)):
-        stop = offsets[text + 1]
-        if text > first_text:
-            at = offsets[text]
-        while at < stop:
-            start = end = at
-            low = high = np.uint64(0)
-            kind = PARTS
-            while end < stop:
-                kind = bits[data[end]]
-                if not kind & WORD:
-                    break
-                high = high << BYTE | low >> BUT_ONE
-                low = low << BYTE | np.uint64(lower[data[end]])
-                end += 1
-            if end == at and not kind & TOKEN and data[at] != _APOSTROPHE:
-                at += 1
-                continue
-            if end == at and kind & TOKEN and _stands_alone(data, at, stop):
-                end = at + 1
-                low = np.uint64(data[at])
-            elif end == at or not (kind & PARTS or end + 1 >= stop or not bits[data[end + 1]] & WORD):
-                end = token_end(data, at, stop, bits, lower, rules)
-                if end == at:
-                    at += 1
-                    continue
-                start = at + (1 if data[at] == MARK else 2 if data[at] == EMOJI else 0)
-                low, high = last_bytes(data, start, end, lower)
-            if token == len(codes):
-                return text, at, token, count
-            if noting:
-                starts[token] = start
-            place = (low * ODD_LOW ^ high * ODD_HIGH) >> LATELY_SHIFT
-            if lately[place, 0] == low and lately[place, 1] == high and end - start <= LATELY_BYTES:
-                codes[token] = np.int64(lately[place, 2])
-                token += 1
-                at = end
-                continue
-            value = hash_bytes(data, start, end, lower)
+    while text < len(ends) and token < len(codes):
+        text_before, at_before = text, at
+        text, at, found = _find(
+            texts, text, at, alphabet, lately, min(TOGETHER, len(codes) - token), token, batch, ends
+        )
+        left = _met_lately(lately, batch, found, codes[token:])
+        for each in range(left):
+            one = batch.left[each]
+            value = hash_bytes(data, batch.start[one], batch.end[one], lower)
+            batch.hash[each] = value
+            call_for(slot_rows, np.int64(value & mask))
+            call_for(slot_tags, np.int64(value & mask))
+        for each in range(left):
+            row = slot_rows[batch.hash[each] & mask]
+            if row >= 0:
+                call_for(word_offsets, np.int64(row))
+        for each in range(left):
+            one, value = batch.left[each], batch.hash[each]
+            start, end = batch.start[one], batch.end[one]
             code = found_row(words, word_offsets, slot_rows, slot_tags, value, data, start, end, lower)
             if code < 0:
                 if count + 1 == len(misses.ends) or misses.ends[count] + end - start > len(misses.blob):
-                    return text, at, token, count
+                    return text_before, at_before, token, count  # they are found again when there is room
                 number = number_of_miss(misses, count, value, data, start, end, lower)
                 count += number == count
                 code = -1 - number
             if end - start <= LATELY_BYTES:
-                lately[place, 0], lately[place, 1], lately[place, 2] = low, high, np.uint64(code)
-            codes[token] = code
-            token += 1
-            at = end
-        ends[text] = token
-    return len(ends), 0, token, count
+                place = 4 * batch.place[one]
+                lately[place], lately[place + 1], lately[place + 2] = batch.low[one], batch.high[one], np.uint64(code)
+            codes[token + one] = code
+        if len(starts):
+            starts[token : token + found] = batch.start[:found]
+        token += found
+    return text, at, token, count

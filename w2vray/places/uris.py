@@ -13,9 +13,8 @@ from pyarrow import fs
 
 from w2vray.artefacts import no_path_because
 from w2vray.errors import CorpusError
-from w2vray.store.opening import first_line
 
-__all__ = ["absolute", "is_uri", "legal", "open_store", "require_utf8", "shown", "without_secrets"]
+__all__ = ["absolute", "first_line", "is_uri", "legal", "open_store", "require_utf8", "shown", "without_secrets"]
 
 
 def is_uri(place: str) -> bool:
@@ -158,3 +157,8 @@ def without_secrets(place: str) -> str:
     parts = urlsplit(place)
     query = urlencode([(key, value) for key, value in parse_qsl(parts.query) if key in _OPEN_OPTIONS], safe="/:")
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, query, ""))
+
+
+def first_line(error: Exception | str) -> str:
+    """Return the first line of what an error says: Arrow adds its own stack."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

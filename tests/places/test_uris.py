@@ -11,6 +11,7 @@ import pytest
 from pyarrow import fs
 
 from w2vray.errors import ConfigError, CorpusError
+from w2vray.places.uris import absolute, open_store
 from w2vray.schema import FileReason
 from w2vray.settings.answering import PredictSettings, ScoreSettings
 from w2vray.settings.labelled import EvaluateSettings
@@ -19,7 +20,6 @@ from w2vray.store import corpus as corpus_module
 from w2vray.store.corpus import SourceFile, find_corpus
 from w2vray.store.failures import Failure
 from w2vray.store.formats import describe_file
-from w2vray.store.places import absolute, open_store
 from w2vray.training.settings import TrainSettings
 
 
@@ -166,7 +166,7 @@ def test_a_file_that_cannot_be_opened_is_left_out_whatever_its_store_raises(mood
 
 def test_a_store_that_does_not_answer_is_named_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody listens at the port; Arrow would ask for five minutes."""
-    monkeypatch.setattr("w2vray.store.places.ANSWERS_WITHIN", 0.01)
+    monkeypatch.setattr("w2vray.places.uris.ANSWERS_WITHIN", 0.01)
     place = "gs://anonymous@bucket/x?endpoint_override=127.0.0.1:9&scheme=http"
 
     with pytest.raises(CorpusError, match=r"gs://bucket does not answer in 0.01 seconds, or no keys to it are found"):

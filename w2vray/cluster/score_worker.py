@@ -1,0 +1,110 @@
+"""A worker of a scoring run: it holds the model, sees the shared vectors, and commits each unit by itself."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+import pyarrow as pa
+
+from w2vray.cluster.resources import use_one_thread
+from w2vray.cluster.runtime import SharedVectors
+from w2vray.errors import FileError
+from w2vray.models.directory import Bundle
+from w2vray.run.directory import MOST_ATTEMPTS, RunDirectory
+from w2vray.run.one_unit import ScoringJob, damaged, score_unit
+from w2vray.run.request import Request
+from w2vray.schema import FileReason
+from w2vray.scoring.device_scorer import DeviceScorer
+from w2vray.scoring.scorer import TextScorer
+from w2vray.store.failures import Failure
+from w2vray.store.units import Unit
+
+__all__ = ["Outcome", "ScoringWorker"]
+
+
+def _scorer(bundle: Bundle, shared: SharedVectors, request: Request) -> TextScorer:
+    if request.device is None:
+        return TextScorer(bundle, shared.get(), projection_cache=request.projection_cache)
+    return DeviceScorer(bundle, shared.get(), device=request.device, threads=request.threads)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a worker made of a unit: how many rows it took, and why the unit was not scored, where it was not."""
+
+    unit: str
+    rows: int
+    failure: Failure | None = None
+    seconds: float = 0.0
+
+    def as_row(self) -> dict[str, Any]:
+        """Return the outcome as a row for Ray, whose columns have the same types in each."""
+        failure = "" if self.failure is None else json.dumps(asdict(self.failure))
+        return {"unit": self.unit, "rows": self.rows, "failure": failure, "seconds": self.seconds}
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        """Rebuild what ``as_row`` gave."""
+        stored = json.loads(row["failure"]) if row["failure"] else None
+        failure = None if stored is None else Failure(**{**stored, "reason": FileReason(stored["reason"])})
+        return cls(row["unit"], row["rows"], failure, row["seconds"])
+
+
+class ScoringWorker:
+    """A worker of the pool: loads once, then scores and commits unit after unit."""
+
+    def __init__(self, shared: SharedVectors, bundle: Bundle, job: ScoringJob, drafts: str) -> None:
+        use_one_thread()
+        self.job = job
+        self.run = RunDirectory(job.request.output, drafts)
+        self.scorer = _scorer(bundle, shared, job.request)
+
+    def __call__(self, unit: Unit) -> dict[str, Any]:
+        """Score a unit, unless its part is there already: Ray hands a unit out again when a worker has died."""
+        started = time.monotonic()
+        outcome = self._outcome(unit)
+        return replace(outcome, seconds=round(time.monotonic() - started, 3)).as_row()
+
+    def _outcome(self, unit: Unit) -> Outcome:
+        if unit.id in self.run:
+            return Outcome(unit.id, self.run.committed_part(unit.id).record.rows_in)
+        mark = self.run.begin(unit.id)
+        if mark is None:
+            detail = f"{MOST_ATTEMPTS} workers died while scoring this unit of {unit.rows:,} rows of {_files(unit)}"
+            return _failed(unit, FileReason.KILLED_WORKERS, detail)
+        try:
+            return Outcome(unit.id, self._commit(unit))
+        except FileError as error:
+            return Outcome(unit.id, 0, Failure.of(error, unit=unit.id))
+        except MemoryError as error:
+            detail = f"{_files(unit)}: {unit.rows:,} rows do not fit into a worker's memory ({error})"
+            return _failed(unit, FileReason.OUT_OF_MEMORY, detail, _files(unit))
+        finally:
+            self.run.end(unit.id, mark)
+
+    def _commit(self, unit: Unit) -> int:
+        """Score a unit and write its part; return how many rows it had.
+
+        Raises:
+            FileError: a file of the unit cannot be read, or its values are damaged.
+        """
+        try:
+            with self.run.part(unit.id, self.job.scores_schema) as part:
+                record = score_unit(unit, self.scorer, self.job, part.write)
+                return self.run.commit(part, record).record.rows_in
+        except MemoryError:  # Arrow's is an ArrowException too
+            raise
+        except pa.ArrowException as error:
+            if (damage := damaged(unit, self.job)) is None:
+                raise
+            raise FileError(f"{damage}: {error}", file=damage, reason=FileReason.DAMAGED_DATA) from error
+
+
+def _files(unit: Unit) -> str:
+    return ", ".join(dict.fromkeys(piece.file for piece in unit.pieces))
+
+
+def _failed(unit: Unit, reason: FileReason, detail: str, file: str | None = None) -> Outcome:
+    return Outcome(unit.id, 0, Failure(reason=reason, detail=detail, file=file, unit=unit.id))
