@@ -12,8 +12,8 @@ To measure anew, write the JSON files with the scripts that measure, then run th
     python jobs/benchmark/run.py --only job look-up models training --json > docs/figures/speed.json
     python jobs/benchmark/run.py --only job --job-megabytes 100 --runs 3 --json > docs/figures/speed-small.json
     python jobs/benchmark/run.py --only formats --corpus REVIEWS.parquet --json > docs/figures/speed-formats.json
+    python jobs/benchmark/run.py --only evidence --corpus REVIEWS.parquet --json > docs/figures/evidence.json
     python jobs/benchmark/run.py --only look-up models --corpus REVIEWS.parquet --output docs/figures/speed-texts.json
-    python jobs/benchmark/run.py --only evidence --json > docs/figures/evidence.json
     python jobs/accuracy/make_calibration.py --data DIR --json; python jobs/accuracy/precision_promise.py --json
     python jobs/docs/figures.py
 """
@@ -357,9 +357,10 @@ def calibration_in_a_sentence() -> str:
     ]
     alike = {name: [line["alike"][name] for line in lines] for name in ("before", "after")}
     return (
-        f"{len(lines) - len(missed)} of {len(lines)} models are at most {GOAL} above chance; not {', '.join(missed)}. "
-        f"Above chance, the mean of all is {_mean(above['before'])} before and {_mean(above['after'])} after on the "
-        f"test rows, and {_mean(alike['before'])} before and {_mean(alike['after'])} after on rows that are alike.\n"
+        f"{len(lines) - len(missed)} of {len(lines)} models are at most {GOAL} above chance. The others are "
+        f"{', '.join(missed)}. On the test rows, calibration changed the mean error above chance from "
+        f"{_mean(above['before'])} to {_mean(above['after'])}; on rows that are alike, from {_mean(alike['before'])} "
+        f"to {_mean(alike['after'])}.\n"
     )
 
 
@@ -371,11 +372,12 @@ def evidence_costs() -> str:
     """Return what evidence costs, by the length of texts."""
     found = _read("evidence")["rows_measured"]
     cost = {(row["corpus"], row["what"]): f"{max(row['value'], 0):.0f} %" for row in found}
+    lengths = {row["corpus"]: row["note"].partition(" characters")[0] for row in found}
     rows = [
-        [corpus, *(cost[corpus, model] for model in ("average", "cnn"))]
-        for corpus in dict.fromkeys(row["corpus"] for row in found)
+        [f"{corpus}: {length} characters", *(cost[corpus, model] for model in ("average", "cnn"))]
+        for corpus, length in lengths.items()
     ]
-    return _table(["texts", "`average`", "`cnn`"], rows)
+    return _table(["corpus", "`average`", "`cnn`"], rows)
 
 
 def promises() -> str:
