@@ -11,6 +11,7 @@ import pyarrow as pa
 __all__ = [
     "DAMAGE",
     "DAMAGE_COLUMN",
+    "EVIDENCE",
     "MANIFEST_SCHEMA",
     "MAY_PASS",
     "NOTHING_AMISS",
@@ -28,6 +29,7 @@ __all__ = [
 
 SOURCE_FILE = "source_file"
 SOURCE_ROW = "source_row"
+EVIDENCE = "evidence"
 
 
 class Status(StrEnum):

@@ -1,5 +1,6 @@
 """What evidence costs: units scored and written with ``--evidence 3`` and without, in this process, on one core."""
 
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from material import Material, write_store
 from stopwatch import Row
 from whole_jobs import Place
@@ -26,7 +28,7 @@ PIECES = 3
 
 
 def measure_evidence(material: Material, megabytes: float, runs: int) -> Iterator[Row]:
-    """Score the same store with evidence and without, in turn; of each the least time of a processor counts."""
+    """Score the same store with evidence and without, in turn; the median ratio of CPU seconds counts."""
     pa.set_cpu_count(1)
     with tempfile.TemporaryDirectory(prefix="w2vray-") as name:
         place = Place(Path(name), material)
@@ -41,9 +43,11 @@ def measure_evidence(material: Material, megabytes: float, runs: int) -> Iterato
                 for explained in (False, True):
                     settings = replace(plain, output=str(place.output()), evidence=PIECES if explained else None)
                     seconds[explained].append(_seconds(settings, bundle, scorer))
-            without, explained_too = min(seconds[False]), min(seconds[True])
-            more = 100 * (explained_too / without - 1)
-            note = f"{size:,.0f} MB of text; {without:.2f} s without"
+            ratios = [too / without for without, too in zip(seconds[False], seconds[True], strict=True)]
+            more = 100 * (statistics.median(ratios) - 1)
+            mean = pc.mean(pc.utf8_length(material.texts)).as_py()
+            without = statistics.median(seconds[False])
+            note = f"texts of {mean:,.0f} characters, {size:,.0f} MB of them; {without:.2f} s without"
             yield Row("evidence", model, more, "% more time", {}, note)
 
 

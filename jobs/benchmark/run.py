@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
 
 
-ON_EACH = ("look-up", "models", "ngrams", "job")
+ON_EACH = ("look-up", "models", "ngrams", "job", "evidence")
 """Sections that are measured on each corpus."""
 
 
@@ -136,7 +136,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--text-column", default="text", help="of each corpus (default: text)")
     number("--megabytes", 16.0, "text of each corpus that is used")
     number("--job-megabytes", 4000.0, "text of the whole jobs' store: copies of it")
-    number("--evidence-megabytes", 100.0, "text of the store that is scored with evidence and without")
+    number("--evidence-megabytes", 60.0, "text of the store that is scored with evidence and without")
     number("--formats-megabytes", 1000.0, "text of the stores in each format")
     words = [100_000, 1_000_000, 3_000_000]
     parser.add_argument("--words", type=int, nargs="+", default=words, help=f"sizes of tables (default: {words})")

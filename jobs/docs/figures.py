@@ -12,7 +12,8 @@ To measure anew, write the JSON files with the scripts that measure, then run th
     python jobs/benchmark/run.py --only job look-up models training --json > docs/figures/speed.json
     python jobs/benchmark/run.py --only job --job-megabytes 100 --runs 3 --json > docs/figures/speed-small.json
     python jobs/benchmark/run.py --only formats --corpus REVIEWS.parquet --json > docs/figures/speed-formats.json
-    python jobs/benchmark/run.py --only evidence --json > docs/figures/evidence.json
+    python jobs/benchmark/run.py --only evidence --corpus REVIEWS.parquet --json > docs/figures/evidence.json
+    python jobs/benchmark/run.py --only look-up models --corpus REVIEWS.parquet --output docs/figures/speed-texts.json
     python jobs/accuracy/make_calibration.py --data DIR --json; python jobs/accuracy/precision_promise.py --json
     python jobs/docs/figures.py
 """
@@ -220,6 +221,33 @@ def speed_of_kernels() -> str:
     return _table(["step", "speed", "compared with"], rows)
 
 
+def speed_of_texts() -> str:
+    """Return look-up and models on short descriptions and on long reviews, each beside its yardstick."""
+    content = _read("speed-texts")
+    corpora = [about["corpus"] for about in content["corpora"]]
+    found = {(row["what"], row["corpus"]): row for row in content["rows_measured"]}
+    rows = [
+        [
+            f"{'look-up, ' if row['section'] == 'look-up' else ''}`{what}`",
+            *(_of_texts(found[what, name]) for name in corpora),
+        ]
+        for (what, corpus), row in found.items()
+        if corpus == corpora[0]
+    ]
+    return _table(["", *map(_of_corpus, content["corpora"])], rows)
+
+
+def _of_corpus(about: Mapping[str, Any]) -> str:
+    return f"{about['corpus']}: {about['megabytes']:.1f} MB, {about['distinct_words']:,} distinct words"
+
+
+def _of_texts(row: Row) -> str:
+    if row["section"] == "look-up":
+        return f"{rounded(row['value'])} MB/s, {rounded(row['against']['re.findall + dict'], 2)} times `re.findall`"
+    rivals = [f"{rounded(row['against'][f'fastText {n}-grams'], 2)} times {n}-grams" for n in (1, 2)]
+    return f"{rounded(row['value'])} M tokens/s, {', '.join(rivals)}"
+
+
 def _beside_torch(row: Row) -> str:
     against, name = row["against"], _fasttext(row)
     text = f"{rounded(against['torch, sorted'], 2)} times torch on batches of similar lengths"
@@ -332,9 +360,10 @@ def calibration_in_a_sentence() -> str:
     ]
     alike = {name: [line["alike"][name] for line in lines] for name in ("before", "after")}
     return (
-        f"{len(lines) - len(missed)} of {len(lines)} models are at most {GOAL} above chance; not {', '.join(missed)}. "
-        f"Above chance, the mean of all is {_mean(above['before'])} before and {_mean(above['after'])} after on the "
-        f"test rows, and {_mean(alike['before'])} before and {_mean(alike['after'])} after on rows that are alike.\n"
+        f"{len(lines) - len(missed)} of {len(lines)} models are at most {GOAL} above chance. The others are "
+        f"{', '.join(missed)}. On the test rows, calibration changed the mean error above chance from "
+        f"{_mean(above['before'])} to {_mean(above['after'])}; on rows that are alike, from {_mean(alike['before'])} "
+        f"to {_mean(alike['after'])}.\n"
     )
 
 
@@ -346,11 +375,12 @@ def evidence_costs() -> str:
     """Return what evidence costs, by the length of texts."""
     found = _read("evidence")["rows_measured"]
     cost = {(row["corpus"], row["what"]): f"{max(row['value'], 0):.0f} %" for row in found}
+    lengths = {row["corpus"]: row["note"].partition(" characters")[0] for row in found}
     rows = [
-        [corpus, *(cost[corpus, model] for model in ("average", "cnn"))]
-        for corpus in dict.fromkeys(row["corpus"] for row in found)
+        [f"{corpus}: {length} characters", *(cost[corpus, model] for model in ("average", "cnn"))]
+        for corpus, length in lengths.items()
     ]
-    return _table(["texts", "`average`", "`cnn`"], rows)
+    return _table(["corpus", "`average`", "`cnn`"], rows)
 
 
 def promises() -> str:
@@ -399,6 +429,8 @@ PIECES: Mapping[str, Callable[[], str]] = {
     "speed of formats": speed_of_formats,
     "speed of formats again": speed_of_formats_again,
     "speed of formats, measured": lambda: _measured("speed-formats"),
+    "speed of texts": speed_of_texts,
+    "speed of texts, measured": lambda: _measured("speed-texts"),
     "speed of jobs": speed_of_jobs,
     "speed of kernels": speed_of_kernels,
     "speed of training": speed_of_training,

@@ -9,6 +9,7 @@ import re
 import shlex
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ import pandas as pd
 import pytest
 
 from w2vray.cli import run, with_verbs
+from w2vray.models.ladder import LADDER
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("README.md", "docs/quickstart.md")
@@ -120,7 +122,19 @@ def jobs_sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[str, ...
     return sent
 
 
-@pytest.mark.usefixtures("training_in_process", "folder_of_a_reader")
+@pytest.fixture
+def few_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``--model auto`` try what it tries, for an epoch each."""
+    quick = [
+        replace(candidate, options={"epochs": 1})
+        if candidate.tune_vectors or candidate.model != "average"
+        else candidate
+        for candidate in LADDER
+    ]
+    monkeypatch.setattr("w2vray.cluster.choosing.LADDER", quick)
+
+
+@pytest.mark.usefixtures("training_in_process", "folder_of_a_reader", "few_epochs")
 @pytest.mark.parametrize("page", PAGES)
 def test_each_command_and_program_of_a_page_does_its_work(
     page: str, jobs_sent: list[tuple[str, tuple[str, ...]]], capsys: pytest.CaptureFixture[str]

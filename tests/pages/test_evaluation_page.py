@@ -12,11 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 
 from w2vray.cluster.measured_rows import rows_schema
 from w2vray.pages.evaluation import evaluation_page
 from w2vray.pages.evaluation_data import evaluation_data
 from w2vray.pages.evaluation_plots import learning_section
+from w2vray.pages.plots import lines
 from w2vray.pages.rows import read_rows
 from w2vray.scoring.bootstrap import bootstrap_many_labels, bootstrap_one_label
 from w2vray.scoring.metrics import Confusion, metrics
@@ -227,6 +229,13 @@ def test_a_learning_curve_of_one_epoch_is_not_drawn() -> None:
     (shown,) = learning_section(curve).plots
     assert "rows to learn from" in shown
     assert "validation" not in shown
+
+
+@pytest.mark.parametrize(("points", "marker"), [(60, "o"), (61, "")])
+def test_points_of_a_long_line_run_together_and_have_no_marks(points: int, marker: str) -> None:
+    axes = Figure().add_subplot()
+    lines(("loss", [float(point) for point in range(points)], [0.5] * points))(axes)
+    assert [line.get_marker() for line in axes.lines] == [marker]
 
 
 scores = st.lists(st.tuples(st.sampled_from([0.1, 0.3, 0.30001, 0.7, 0.9]), st.booleans()), max_size=40)

@@ -1,6 +1,7 @@
 """Why a text got its label: weights that add up to what the model computed, of pieces as they were written."""
 
 import math
+import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -273,6 +274,23 @@ def test_explained_in_one_go_every_text_has_the_answer_and_the_evidence_that_it_
             assert [size for size in sizes if size > 1e-5] == pytest.approx(
                 [size for size in expected if size > 1e-5], abs=1e-5, rel=1e-5
             )
+
+
+@pytest.mark.parametrize("name", ["average", "cnn", "cnn of many filters"])
+def test_long_texts_among_short_ones_have_the_evidence_that_they_have_else(
+    name: str, scorers: dict[str, TextScorer]
+) -> None:
+    """Of more words than there are places for windows: those that are chosen are numbered."""
+    scorer, source = scorers[name], random.Random(0)
+    some = [" ".join(source.choices(KNOWN, k=words)) for words in (3, 5000, 1, 4096, 4097)]
+
+    explained = ExplainingScorer(scorer, most=3, threshold=0).score_array(array(some))
+
+    assert explained.evidence is not None
+    every = evidence_of(scorer, array(some), most=3, threshold=0).to_pylist()
+    for row, plain in zip(explained.evidence.to_pylist(), every, strict=True):
+        assert [piece["weight"] for piece in row] == pytest.approx([piece["weight"] for piece in plain], abs=1e-5)
+        assert row[0]["text"] == plain[0]["text"]
 
 
 @pytest.mark.parametrize("name", ["average", "average of length 1", "cnn"])

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from w2vray.kernels.compiling import inlined, kernel
 
-__all__ = ["Heaviest", "heaviest_ids", "heaviest_rows", "keep_if_heavy", "weigh_ids"]
+__all__ = ["Heaviest", "heaviest_ids", "take_heaviest", "weigh_ids"]
 
 
 class Heaviest(NamedTuple):
@@ -22,6 +22,12 @@ class Heaviest(NamedTuple):
     first_O: npt.NDArray[np.int64]
     last_O: npt.NDArray[np.int64]
     weight_O: npt.NDArray[np.float32]
+
+
+_SIZE = np.int32(0x7FFFFFFF)
+"""The bits of a float32 without its sign: as whole numbers they are in the order of what they stand for."""
+
+_PLACES = np.int64(0xFFFFFFFF)
 
 
 @kernel
@@ -34,122 +40,92 @@ def weigh_ids(
     rows_RP: npt.NDArray[np.float32],
     label_N: npt.NDArray[np.int32],
     gains_CP: npt.NDArray[np.float64],
-    weight_L: npt.NDArray[np.float64],
+    divisor_N: npt.NDArray[np.float64],
+    weight_L: npt.NDArray[np.float32],
 ) -> None:
-    """Write what each id from ``start`` to ``stop`` adds up to, its row weighed by the gains of its text's label."""
+    """Write what each id from ``start`` to ``stop`` weighs: its row, weighed by the gains of its text's label."""
+    numbers = rows_RP.shape[1]
+    gain_P = np.empty(numbers, dtype=np.float64)
     text = first_text
     while text < len(offsets_N1) - 1 and offsets_N1[text] < stop:
         label = label_N[text]
         if label >= 0:
+            divisor = divisor_N[text]
+            for p in range(numbers):
+                gain_P[p] = gains_CP[label, p]
             for position in range(max(start, offsets_N1[text]), min(stop, offsets_N1[text + 1])):
-                row = places_L[position]
+                row = np.uint32(places_L[position])
                 total = 0.0
-                for p in range(rows_RP.shape[1]):
-                    total += gains_CP[label, p] * rows_RP[row, p]
-                weight_L[position] = total
+                for p in range(numbers):
+                    total += gain_P[p] * rows_RP[row, p]
+                weight_L[position] = total / divisor
         text += 1
 
 
 @inlined
-def keep_if_heavy(
-    first: int,
-    last: int,
-    weight: np.float32,
+def take_heaviest(
+    weight_L: npt.NDArray[np.float32],
+    bits_L: npt.NDArray[np.int32],
+    begin: int,
     count: int,
-    first_M: npt.NDArray[np.int64],
-    last_M: npt.NDArray[np.int64],
-    weight_M: npt.NDArray[np.float32],
+    most: int,
+    key_T: npt.NDArray[np.int64],
+    place_O: npt.NDArray[np.int64],
+    weight_O: npt.NDArray[np.float32],
+    done: int,
 ) -> int:
-    """Put a piece among the heaviest so far, where it is one, and return how many there are.
+    """Append the pieces that weigh most of so many from ``begin`` on, and return how many are appended by now.
 
-    Of pieces that weigh the same, the one that came first stays first.
+    Each is looked for among all that are left, without a branch that a processor could guess wrong. A piece's key has
+    the size of its weight, then its place from the end: of pieces that weigh the same, the first has the greatest key.
+
+    Args:
+        weight_L: what pieces weigh,
+        bits_L: and the same memory as whole numbers.
+        begin: place of the first.
+        count: how many there are.
+        most: of which so many are taken.
+        key_T: room for as many keys.
+        place_O: written from ``done`` on: places, counted from ``begin``,
+        weight_O: and weights.
+        done: how many are appended already.
     """
-    size = abs(weight)
-    if weight == 0 or (count == len(weight_M) and size <= abs(weight_M[count - 1])):
-        return count
-    place = min(count, len(weight_M) - 1)
-    while place and abs(weight_M[place - 1]) < size:
-        first_M[place], last_M[place], weight_M[place] = first_M[place - 1], last_M[place - 1], weight_M[place - 1]
-        place -= 1
-    first_M[place], last_M[place], weight_M[place] = first, last, weight
-    return min(count + 1, len(weight_M))
+    for place in range(count):
+        key_T[place] = np.int64(bits_L[begin + place] & _SIZE) << 32 | (_PLACES - place)
+    for _ in range(min(most, count)):
+        highest = np.int64(0)
+        for place in range(count):
+            highest = max(highest, key_T[place])
+        if highest >> 32 == 0:
+            break
+        place = _PLACES - (highest & _PLACES)
+        place_O[done], weight_O[done] = place, weight_L[begin + place]
+        key_T[place] = 0
+        done += 1
+    return done
 
 
 @kernel
 def heaviest_ids(
-    weight_L: npt.NDArray[np.float64],
-    offsets_N1: npt.NDArray[np.int64],
-    label_N: npt.NDArray[np.int32],
-    divisor_N: npt.NDArray[np.float64],
-    most: int,
+    weight_L: npt.NDArray[np.float32], offsets_N1: npt.NDArray[np.int64], label_N: npt.NDArray[np.int32], most: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Return how many ids of each text weigh most, which, and what they weigh; a text without a label has none."""
     texts = len(label_N)
     counts_N = np.zeros(texts, dtype=np.int64)
-    first_O, last_O, weight_O = _room(offsets_N1, label_N, most)
-    done = 0
+    room = longest = np.int64(0)
     for text in range(texts):
-        if label_N[text] < 0:
-            continue
-        begin, end = offsets_N1[text], offsets_N1[text + 1]
-        stop = done + min(most, end - begin)
-        first_M, last_M, weight_M = first_O[done:stop], last_O[done:stop], weight_O[done:stop]
-        count, least = 0, np.float32(0)
-        for position in range(begin, end):
-            weight = np.float32(weight_L[position] / divisor_N[text])
-            if abs(weight) > least:
-                place = position - begin
-                count = keep_if_heavy(place, place, weight, count, first_M, last_M, weight_M)
-                least = abs(weight_M[count - 1]) if count == len(weight_M) else np.float32(0)
-        counts_N[text] = count
-        done += count
-    return counts_N, first_O[:done], weight_O[:done]
-
-
-@inlined
-def _room(
-    offsets_N1: npt.NDArray[np.int64], label_N: npt.NDArray[np.int32], most: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    room = 0
-    for text in range(len(label_N)):
+        words = offsets_N1[text + 1] - offsets_N1[text]
+        longest = max(longest, words)
         if label_N[text] >= 0:
-            room += min(most, offsets_N1[text + 1] - offsets_N1[text])
-    return np.empty(room, dtype=np.int64), np.empty(room, dtype=np.int64), np.empty(room, dtype=np.float32)
-
-
-@kernel
-def heaviest_rows(
-    places_L: npt.NDArray[np.int32],
-    offsets_N1: npt.NDArray[np.int64],
-    rows_RP: npt.NDArray[np.float32],
-    label_N: npt.NDArray[np.int32],
-    gains_CP: npt.NDArray[np.float64],
-    divisor_N: npt.NDArray[np.float64],
-    most: int,
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Do what ``weigh_ids`` and then ``heaviest_ids`` do, where the rows of a whole block are in place."""
-    texts = len(label_N)
-    counts_N = np.zeros(texts, dtype=np.int64)
-    first_O, last_O, weight_O = _room(offsets_N1, label_N, most)
+            room += min(most, words)
+    key_T = np.empty(longest, dtype=np.int64)
+    first_O, weight_O = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.float32)
+    bits_L = weight_L.view(np.int32)
     done = 0
     for text in range(texts):
-        label = label_N[text]
-        if label < 0:
-            continue
-        begin, end = offsets_N1[text], offsets_N1[text + 1]
-        stop = done + min(most, end - begin)
-        first_M, last_M, weight_M = first_O[done:stop], last_O[done:stop], weight_O[done:stop]
-        count, least = 0, np.float32(0)
-        for position in range(begin, end):
-            row = places_L[position]
-            total = 0.0
-            for p in range(rows_RP.shape[1]):
-                total += gains_CP[label, p] * rows_RP[row, p]
-            weight = np.float32(total / divisor_N[text])
-            if abs(weight) > least:
-                place = position - begin
-                count = keep_if_heavy(place, place, weight, count, first_M, last_M, weight_M)
-                least = abs(weight_M[count - 1]) if count == len(weight_M) else np.float32(0)
-        counts_N[text] = count
-        done += count
+        if label_N[text] >= 0:
+            begin, before = offsets_N1[text], done
+            words = offsets_N1[text + 1] - begin
+            done = take_heaviest(weight_L, bits_L, begin, words, most, key_T, first_O, weight_O, done)
+            counts_N[text] = done - before
     return counts_N, first_O[:done], weight_O[:done]

@@ -66,12 +66,17 @@ def plot(title: str, draw: Callable[[Axes], object], *, x: str, y: str) -> str:
     return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(title)}" ', 1)
 
 
+_MARKED = 60
+"""Points of a line that are marked at most."""
+
+
 def lines(*series: tuple[str, Sequence[float], Sequence[float]], marks: bool = True) -> Callable[[Axes], None]:
-    """Draw lines, each with its name."""
+    """Draw lines, each with its name; marks tell them apart, as long as they do not run together."""
 
     def draw(axes: Axes) -> None:
         for (name, x, y), (style, mark) in zip(series, _STYLES, strict=False):
-            axes.plot(x, y, style, marker=mark if marks else "", color=_INK, label=name, markersize=4, linewidth=1.5)
+            marker = mark if marks and len(x) <= _MARKED else ""
+            axes.plot(x, y, style, marker=marker, color=_INK, label=name, markersize=4, linewidth=1.5)
         if all(float(value).is_integer() for _, x, _ in series for value in x):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no epoch 1.5
 

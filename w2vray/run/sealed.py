@@ -7,7 +7,7 @@ The footer's own hash is taken with 64 zeros in its place.
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from w2vray.errors import W2vrayError
-from w2vray.schema import SOURCE_ROW
+from w2vray.schema import EVIDENCE, SOURCE_ROW
 from w2vray.store.parquet import footer_metadata, read_tail
 
 __all__ = ["Seal", "SealedFooter", "SealedWriter", "Sink", "check_rows", "read_seal", "read_sealed", "seal"]
@@ -32,8 +32,10 @@ _CHUNK = 1 << 20
 _SCORE = pa.float32()
 _COMPRESSION = "zstd"
 _STEPS = "DELTA_BINARY_PACKED"
-"""How ``source_row`` is written: each is the one before plus one, as a rule. With a dictionary for the other columns
-but the probabilities, which hardly repeat, a part takes half the bytes, and half the time, of Arrow's defaults."""
+_IN_STEPS = frozenset({SOURCE_ROW, f"{EVIDENCE}.list.element.start", f"{EVIDENCE}.list.element.end"})
+"""Columns whose numbers are written as differences from the one before: a row is the next one, as a rule, and places in
+a text are small. With a dictionary for the others but the probabilities and weights, which hardly repeat, a part takes
+half the bytes, and half the time, of Arrow's defaults. Nobody looks for the least or the greatest piece of evidence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +101,7 @@ class SealedWriter:
     """
 
     def __init__(self, sink: Sink, schema: pa.Schema) -> None:
-        names = schema.names
+        columns = dict(leaf for field in schema for leaf in _leaves(field.name, field.type))
         self._sink = sink
         self._out = _HashingSink(sink)
         self._waiting: list[pa.Table] = []
@@ -110,8 +112,9 @@ class SealedWriter:
             schema,
             compression=_COMPRESSION,
             write_page_checksum=True,
-            use_dictionary=[name for name in names if name != SOURCE_ROW and schema.field(name).type != _SCORE],
-            column_encoding={name: _STEPS for name in names if name == SOURCE_ROW},
+            use_dictionary=[name for name, type_ in columns.items() if name not in _IN_STEPS and type_ != _SCORE],
+            column_encoding={name: _STEPS for name in columns if name in _IN_STEPS},
+            write_statistics=[name for name in columns if not name.startswith(f"{EVIDENCE}.")],
         )
         self.file_sha256 = ""
         """Of the whole file, as soon as it is closed."""
@@ -156,6 +159,17 @@ class SealedWriter:
         self._out.abandon()
         with suppress(OSError, pa.ArrowException):
             self._writer.close()
+
+
+def _leaves(path: str, type_: pa.DataType) -> Iterator[tuple[str, pa.DataType]]:
+    """Return the columns that Parquet makes of one of Arrow's, and their types."""
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+        yield from _leaves(f"{path}.list.element", type_.value_type)
+    elif pa.types.is_struct(type_):
+        for field in type_:
+            yield from _leaves(f"{path}.{field.name}", field.type)
+    else:
+        yield path, type_
 
 
 def seal(table: pa.Table, record: Mapping[str, Any] | None = None) -> tuple[memoryview, Seal]:

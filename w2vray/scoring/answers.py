@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from w2vray.schema import POSITION, Status
+from w2vray.schema import EVIDENCE, POSITION, Status
 from w2vray.scoring.metrics import NO_LABEL
 
 if TYPE_CHECKING:
@@ -290,7 +290,7 @@ def _top(answer: Answer, scores: Scores) -> dict[str, pa.Array]:
 def _evidence(_: Answer, scores: Scores) -> dict[str, pa.Array]:
     """Return the pieces of texts that weighed most."""
     assert scores.evidence is not None, "whoever asks for evidence has the scorer find it"
-    return {"evidence": scores.evidence}
+    return {EVIDENCE: scores.evidence}
 
 
 _OPTIONAL = (
@@ -306,7 +306,7 @@ _OPTIONAL = (
     ),
     _Optional(
         is_asked=lambda answer: answer.evidence is not None,
-        fields=(pa.field("evidence", EVIDENCE_TYPE),),
+        fields=(pa.field(EVIDENCE, EVIDENCE_TYPE),),
         made=_evidence,
     ),
 )

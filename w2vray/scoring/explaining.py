@@ -21,7 +21,7 @@ from w2vray.scoring.metrics import NO_LABEL
 from w2vray.scoring.scorer import TextScorer
 from w2vray.text.columns import blocks
 from w2vray.text.fast.looking_up import FastLookup
-from w2vray.text.fast.placing import Places
+from w2vray.text.fast.placing import Places, gathered
 
 __all__ = ["ExplainingScorer"]
 
@@ -73,24 +73,13 @@ def _column(heaviest: Heaviest, places: Places, explained_N: npt.NDArray[np.bool
     """Write down the pieces of texts."""
     text_O = np.repeat(np.arange(len(explained_N)), heaviest.counts_N)
     spans = places.spans(text_O, heaviest.first_O, heaviest.last_O)
+    text_offsets, text = gathered(places.scanned.source.data, spans.first_byte_O, spans.end_byte_O)
     values = [
-        _strings(places.scanned.source.data, spans.first_byte_O, spans.end_byte_O),
-        pa.array(spans.starts_O.astype(np.int32)),
-        pa.array(spans.ends_O.astype(np.int32)),
+        pa.StringArray.from_buffers(len(text_O), pa.py_buffer(text_offsets), pa.py_buffer(text)),
+        pa.array(spans.starts_O),
+        pa.array(spans.ends_O),
         pa.array(heaviest.weight_O),
     ]
     pieces = pa.StructArray.from_arrays(values, fields=list(EVIDENCE_TYPE.value_type))
     offsets_N1 = np.concatenate(([0], np.cumsum(heaviest.counts_N))).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets_N1), pieces, EVIDENCE_TYPE, mask=pa.array(~explained_N))
-
-
-def _strings(
-    data: npt.NDArray[np.uint8], first_O: npt.NDArray[np.int64], end_O: npt.NDArray[np.int64]
-) -> pa.StringArray:
-    """Return pieces of UTF-8 as strings."""
-    sizes_O = end_O - first_O
-    ends_O = np.cumsum(sizes_O)
-    total = int(ends_O[-1]) if len(ends_O) else 0
-    bytes_ = data[np.repeat(first_O - (ends_O - sizes_O), sizes_O) + np.arange(total)]
-    offsets = np.concatenate(([0], ends_O)).astype(np.int32)
-    return pa.StringArray.from_buffers(len(sizes_O), pa.py_buffer(offsets), pa.py_buffer(bytes_))

@@ -69,7 +69,7 @@ def assert_same(both: tuple[Lookup, FastLookup], texts: list[str]) -> None:
     assert spans.starts_O.tolist() == expected.starts_L.tolist()
     assert spans.ends_O.tolist() == expected.ends_L.tolist()
     data = places.scanned.source.data
-    for text, start, end, first, last in zip(text_O.tolist(), *map(np.ndarray.tolist, spans), strict=True):
+    for text, start, end, first, last in zip(text_O.tolist(), *(array_O.tolist() for array_O in spans), strict=True):
         assert data[first:last].tobytes().decode() == texts[text][start:end]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.projecting import ProjectedRows, Span
-from w2vray.kernels.weighing import Heaviest, heaviest_ids, heaviest_rows, weigh_ids
+from w2vray.kernels.weighing import Heaviest, heaviest_ids, weigh_ids
 from w2vray.models.average.adding import add_rows
 from w2vray.models.average.settings import AverageSettings, TunedAverageSettings
 from w2vray.models.evidence import Numbers, Weigh
@@ -75,15 +75,11 @@ class AverageHead:
                 divisor_N = np.maximum(ids.lengths_N, 1).astype(np.float64)
             else:
                 divisor_N = np.maximum(np.linalg.norm(sums_NP, axis=1), np.finfo(np.float64).tiny)
-            if len(spans) == 1:
-                places_L = spans[0].places_L
-                found = heaviest_rows(places_L, ids.offsets_N1, rows.rows_RP, label_N, gains_CP, divisor_N, most)
-            else:  # the words of the first span may have given their places to others since
-                weight_L = np.empty(len(ids.ids_L))
-                for span in rows.spans(ids.ids_L, made_MD, lambda stop: stop):
-                    weigh_ids(*_part(span, ids, rows), label_N, gains_CP, weight_L)
-                found = heaviest_ids(weight_L, ids.offsets_N1, label_N, divisor_N, most)
-            counts_N, first_O, weight_O = found
+            weight_L = np.empty(len(ids.ids_L), dtype=np.float32)
+            # the words of the first of several spans may have given their places to others since
+            for span in spans if len(spans) == 1 else rows.spans(ids.ids_L, made_MD, lambda stop: stop):
+                weigh_ids(*_part(span, ids, rows), label_N, gains_CP, divisor_N, weight_L)
+            counts_N, first_O, weight_O = heaviest_ids(weight_L, ids.offsets_N1, label_N, most)
             return Heaviest(counts_N, first_O, first_O, weight_O)
 
         return self._of_sums(sums_NP, ids), weigh

@@ -6,8 +6,8 @@ Shape letters: CONTRIBUTING.md.
 import numpy as np
 import numpy.typing as npt
 
-from w2vray.kernels.compiling import kernel
-from w2vray.kernels.weighing import keep_if_heavy
+from w2vray.kernels.compiling import inlined, kernel
+from w2vray.kernels.weighing import take_heaviest
 from w2vray.models.cnn.convolving import TILE, Shapes, around, run_of
 
 __all__ = ["heaviest_windows", "track_highest"]
@@ -43,6 +43,41 @@ def track_highest(
                 _run(shapes, rows_RJ, *part, at, at_NZ)
 
 
+_MOST_WORDS = 4096
+"""Of a text, for which there is a place for each window; of a longer one, the windows that were chosen are numbered."""
+
+
+@inlined
+def _windows_of(
+    at_NF: npt.NDArray[np.int32],
+    text: int,
+    widths: npt.NDArray[np.int64],
+    words: int,
+    longest: int,
+    window_F: npt.NDArray[np.int64],
+) -> None:
+    """Write which window each filter chose, as far as it lies in the text: its first word, then how many it has."""
+    filters = len(window_F) // len(widths)
+    for k in range(len(widths)):
+        width = widths[k]
+        for f in range(k * filters, (k + 1) * filters):
+            start = np.int64(at_NF[text, f])
+            first = start if start > 0 else np.int64(0)
+            window_F[f] = first * longest + min(start + width, words) - first - 1
+
+
+@inlined
+def _number(window_F: npt.NDArray[np.int64], order_F: npt.NDArray[np.int64]) -> int:
+    """Put the numbers 0, 1, 2 in place of windows, in their order, which is written; return how many there are."""
+    windows = 0
+    for f in np.argsort(window_F, kind="mergesort"):
+        if not windows or order_F[windows - 1] != window_F[f]:
+            order_F[windows] = window_F[f]
+            windows += 1
+        window_F[f] = windows - 1
+    return windows
+
+
 @kernel
 def heaviest_windows(
     features_XF: npt.NDArray[np.float32],
@@ -59,45 +94,34 @@ def heaviest_windows(
     """
     texts, filters = at_NF.shape
     most = min(most, filters)
+    longest, most_words = widths.max(), np.int64(0)
+    for text in range(texts):
+        words = offsets_N1[text + 1] - offsets_N1[text]
+        if words <= _MOST_WORDS:
+            most_words = max(most_words, words)
+    room = max(most_words * longest, filters)
     counts_N = np.zeros(texts, dtype=np.int64)
-    first_O, last_O = np.empty(texts * most, dtype=np.int64), np.empty(texts * most, dtype=np.int64)
-    weight_O = np.empty(texts * most, dtype=np.float32)
-    slots = 4
-    while slots < 4 * filters:
-        slots *= 2
-    key_I, weight_I = np.full(slots, -1, dtype=np.int64), np.empty(slots, dtype=np.float64)  # open addressing
-    place_F = np.empty(filters, dtype=np.int64)
+    window_F, order_F = np.empty(filters, dtype=np.int64), np.empty(filters, dtype=np.int64)
+    total_T, weight_T = np.zeros(room, dtype=np.float64), np.empty(room, dtype=np.float32)
+    bits_T, key_T = weight_T.view(np.int32), np.empty(room, dtype=np.int64)
+    window_O, weight_O = np.empty(texts * most, dtype=np.int64), np.empty(texts * most, dtype=np.float32)
     done = 0
     for text in range(texts):
         label, words = label_N[text], offsets_N1[text + 1] - offsets_N1[text]
-        if label < 0:
+        if label < 0 or not words:
             continue
-        windows = 0
+        before, windows = done, words * longest
+        _windows_of(at_NF, text, widths, words, longest, window_F)
+        if words > _MOST_WORDS:
+            windows = _number(window_F, order_F)
         for f in range(filters):
-            start = np.int64(at_NF[text, f])
-            end = min(start + widths[f * len(widths) // filters], words)
-            key = max(start, 0) * (words + 1) + end
-            place = (key * 0x9E3779B1 >> 8) & (slots - 1)
-            while key_I[place] != key:
-                if key_I[place] < 0:
-                    key_I[place], weight_I[place], place_F[windows] = key, 0.0, place
-                    windows += 1
-                    break
-                place = (place + 1) & (slots - 1)
-            weight_I[place] += gains_CF[label, f] * features_XF[text, f]
-        count = 0
+            total_T[np.uint64(window_F[f])] += gains_CF[label, f] * features_XF[text, f]
         for window in range(windows):
-            key, weight = key_I[place_F[window]], np.float32(weight_I[place_F[window]])
-            key_I[place_F[window]] = -1
-            count = keep_if_heavy(
-                key // (words + 1),
-                key % (words + 1) - 1,
-                weight,
-                count,
-                first_O[done : done + most],
-                last_O[done : done + most],
-                weight_O[done : done + most],
-            )
-        counts_N[text] = count
-        done += count
-    return counts_N, first_O[:done], last_O[:done], weight_O[:done]
+            weight_T[window], total_T[window] = total_T[window], 0.0
+        done = take_heaviest(weight_T, bits_T, 0, windows, most, key_T, window_O, weight_O, done)
+        if words > _MOST_WORDS:
+            for piece in range(before, done):
+                window_O[piece] = order_F[window_O[piece]]
+        counts_N[text] = done - before
+    first_O = window_O[:done] // longest
+    return counts_N, first_O, first_O + window_O[:done] % longest, weight_O[:done]

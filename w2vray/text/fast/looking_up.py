@@ -46,7 +46,8 @@ class FastLookup:
     _made: npt.NDArray[np.int64]
     _hashes: npt.NDArray[np.uint64]  # of the entries, where runs of words are counted
     _words: dict[str, int]  # entries that rows are made for
-    _written: list[str]  # what each entry was looked for as, where places are told
+    _written: list[str]  # what each entry was looked for as, where places are told,
+    _inside: npt.NDArray[np.int32]  # and which bytes of its word it is, as far as that was asked for
     _offsets: npt.NDArray[np.int64]
 
     def __init__(self, lookup: Lookup, *, places: bool = False) -> None:
@@ -75,7 +76,9 @@ class FastLookup:
         assert self._noting, "it was not made to tell places"
         ids, scanned = self._look_up(texts)
         entries = Entries(self._rows, self._made, self._offsets)
-        return ids, Places(self.lookup, self._reader, scanned, entries, self._oov_ids, self._misses, self._written)
+        return ids, Places(
+            self.lookup, self._reader, scanned, entries, self._oov_ids, self._misses, self._written, self._inside
+        )
 
     def _look_up(self, texts: pa.LargeStringArray) -> tuple[Ids, Scanned]:
         if self._count > self._reader.remembered or len(self._misses.blob) > self._reader.remembered_bytes:
@@ -139,6 +142,7 @@ class FastLookup:
         self._hashes = np.empty(0, dtype=np.uint64)
         self._words = {}
         self._written = []
+        self._inside = np.empty((2, 0), dtype=np.int32)
         self._offsets = np.zeros(1, dtype=np.int64)
 
     def _resolve(self) -> None:
@@ -161,6 +165,7 @@ class FastLookup:
             self._hashes = np.concatenate([self._hashes, hashes_of(found.entries)])
         if self._noting:
             self._written += found.written
+            self._inside = np.concatenate([self._inside, np.full((2, len(rows)), -1, dtype=np.int32)], axis=1)
         self._resolved = self._count
 
 
