@@ -85,7 +85,7 @@ def _sets() -> list[str]:
 
 def _accuracy_table(columns: Mapping[str, tuple[str, str, str]], *, spread: bool) -> str:
     """Return a row for each set; a column is a heading and the vectors, the model and the words that it shows."""
-    found = accuracies()
+    found = {**accuracies(), **accuracies("accuracy-ngrams")}
     rows = [[name, *(_cell(found.get((name, *key)), spread=spread) for key in columns.values())] for name in _sets()]
     return _table(["set", *columns], [row for row in rows if any(row[2:])])
 
@@ -95,6 +95,7 @@ def accuracy_in_short() -> str:
     columns = {
         "`average`": ("glove50", "average", "frozen"),
         "`average`, tuned": ("glove50", "average", "tuned"),
+        "`average`, 2-grams": ("glove50", "average", "frozen, 2-grams"),
         "`cnn`": ("glove50", "cnn", "frozen"),
         "`gru`": ("glove50", "gru", "frozen"),
         "TF-IDF and logistic regression": ("-", "tfidf", "-"),
@@ -106,6 +107,8 @@ def accuracy_in_short() -> str:
 def accuracy_beside_tools() -> str:
     """Return the models with frozen words, beside what people would use instead."""
     columns = {
+        "average": ("glove50", "average", "frozen"),
+        "average, 2-grams": ("glove50", "average", "frozen, 2-grams"),
         **{model: ("glove50", model, "frozen") for model in RECURRENT},
         "scikit-learn on the same means": ("glove50", "sklearn", "frozen"),
         "TF-IDF, 1- and 2-grams": ("-", "tfidf", "-"),
@@ -414,6 +417,7 @@ PIECES: Mapping[str, Callable[[], str]] = {
     "accuracy of all vectors": accuracy_of_all_vectors,
     "accuracy of pieces": accuracy_of_pieces,
     "accuracy of pieces, measured": lambda: _measured("accuracy-pieces"),
+    "accuracy with n-grams, measured": lambda: _measured("accuracy-ngrams"),
     "accuracy, measured": lambda: _measured("accuracy"),
     "calibration": calibration,
     "calibration in a sentence": calibration_in_a_sentence,

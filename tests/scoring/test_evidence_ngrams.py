@@ -123,7 +123,11 @@ def test_explain_tells_what_both_parts_say_of_a_word(make_bundle: Make, vectors:
     save_bundle(tmp_path / "both", both.config, both.weights)
     scorer = TextScorer(both, vectors)
     assert scorer.wide is not None
-    (told,) = explain_model(ExplainSettings(model=str(tmp_path / "both"), label=("positive",), top=50)).labels
+    explained = explain_model(ExplainSettings(model=str(tmp_path / "both"), label=("positive",), top=50))
+    assert explained.of.endswith(
+        "(runs of several words are not listed: of these the model keeps hashes, not the words)"
+    )
+    (told,) = explained.labels
     direction_C = direction_of(2, np.ones(3), multi_label=False)
     said = dict(told.words_for + told.words_against)
     evidence = plain.config.kind.told_evidence(plain.config.settings, model_weights(plain))

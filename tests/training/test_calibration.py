@@ -113,7 +113,7 @@ def test_folds_find_a_model_that_is_too_timid_or_too_sure(multi_label: bool) -> 
     for C, rows in ((0.003, 800), (1000.0, 60)):
         settings = replace(LogisticSettings(), C=C, iterations=500)
         means = means_of(rows, 3, multi_label=multi_label)
-        fitted = fit_logistic(means, 6, 3, objective, examples=rows, C=C, max_iterations=500)
+        fitted = fit_logistic(means, 6, 3, objective, examples=rows, C=C, most_passes=500)
         found[C] = _by_folds(
             means,
             fitted,
@@ -134,7 +134,7 @@ def test_a_label_that_only_one_fold_has_does_not_make_the_model_timid() -> None:
 
     def temperatures(chunks: Rows, classes: int) -> tuple[float, ...]:
         rows = sum(len(labels) for _, labels in chunks)
-        fitted = fit_logistic(chunks, 6, classes, OneLabel(), examples=rows, C=settings.C, max_iterations=500)
+        fitted = fit_logistic(chunks, 6, classes, OneLabel(), examples=rows, C=settings.C, most_passes=500)
         return _by_folds(
             chunks,
             fitted,
@@ -150,7 +150,7 @@ def test_a_label_that_only_one_fold_has_does_not_make_the_model_timid() -> None:
 
 def test_too_few_examples_for_folds_are_not_calibrated() -> None:
     means = Rows([(torch.eye(4), torch.tensor([0, 1, 0, 1]))])
-    fitted = fit_logistic(means, 4, 2, OneLabel(), examples=4, C=1.0, max_iterations=100)
+    fitted = fit_logistic(means, 4, 2, OneLabel(), examples=4, C=1.0, most_passes=100)
     found = fit_by_folds(means, fitted, LogisticSettings(), OneLabel(), examples=4, workers=Workers())
     assert found is None
 
@@ -166,7 +166,7 @@ def test_answers_of_all_workers_are_put_together_in_the_order_of_the_rows(
     assert not more
     objective = ManyLabels() if multi_label else OneLabel()
     settings = LogisticSettings()
-    whole = fit_logistic([(means_ND, labels)], 6, classes, objective, examples=rows, C=1.0, max_iterations=500)
+    whole = fit_logistic([(means_ND, labels)], 6, classes, objective, examples=rows, C=1.0, most_passes=500)
 
     def work(rank: int, total: Callable[[Tensor], Tensor]) -> Any:
         own = Rows([(means_ND[rank::count], labels[rank::count])])
@@ -180,7 +180,7 @@ def test_answers_of_all_workers_are_put_together_in_the_order_of_the_rows(
             others = torch.arange(rows) % FOLDS != fold
             chunk = [(means_ND[others], labels[others])]
             fitted = fit_logistic(
-                chunk, 6, classes, objective, examples=int(others.sum()), C=settings.C, max_iterations=500
+                chunk, 6, classes, objective, examples=int(others.sum()), C=settings.C, most_passes=500
             )
             expected_BC = means_ND[~others] @ fitted.weight_CD.T + fitted.bias_C
             np.testing.assert_allclose(found.logits_NC[~others.numpy()], expected_BC.numpy(), atol=0.05)

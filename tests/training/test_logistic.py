@@ -33,7 +33,7 @@ def fit(
 ) -> LogisticFit:
     """The optimum, by the settings' defaults; in chunks, as a large set is gone through."""
     chunks = [(means_ND[start : start + 50], labels_N[start : start + 50]) for start in range(0, len(labels_N), 50)]
-    settings = {"C": 1.0, "max_iterations": 1000, "examples": len(labels_N)} | changes
+    settings = {"C": 1.0, "most_passes": 1000, "examples": len(labels_N)} | changes
     return fit_logistic(chunks, means_ND.shape[1], classes, objective or OneLabel(), **settings)
 
 
@@ -252,28 +252,64 @@ def test_means_that_are_no_numbers_are_refused(value: float) -> None:
         fit(means_ND, labels_N, 3)
 
 
-def test_a_long_memory_of_steps_saves_evaluations_where_labels_are_rare(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And is as short as it can be where weights are so many that it would take much room: the optimum is the same."""
+def test_what_does_not_fit_into_memory_is_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The optimum is the same, for labels of a softmax and for labels that are each a question."""
+    means_ND, labels_N = make_data(3)
+    labels_NC = torch.nn.functional.one_hot(labels_N).bool()
+    cases: list[tuple[Tensor, Objective]] = [
+        (labels_N, OneLabel()),
+        (labels_N, OneLabel(torch.tensor([1.0, 2.0, 3.0]))),
+        (labels_NC, ManyLabels()),
+    ]
+    for labels, objective in cases:
+        kept = fit(means_ND, labels, 3, objective)
+        with monkeypatch.context() as patch:
+            patch.setattr("w2vray.training.logistic._IN_MEMORY", 1 << 11)
+            again = fit(means_ND, labels, 3, objective)
+        assert again.converged
+        np.testing.assert_allclose(again.weight_CD, kept.weight_CD, atol=1e-5)
+
+
+def test_classes_of_very_different_sizes_take_few_passes() -> None:
+    """Means that vary far more along some directions than along others, and labels few examples have."""
     random = np.random.default_rng(1)
     labels_N = torch.from_numpy(random.choice(5, size=600, p=[0.7, 0.2, 0.07, 0.02, 0.01]))
     mixed_DD = random.normal(size=(40, 40)) / np.arange(1, 41)[:, None]
     means_ND = torch.from_numpy((random.normal(size=(600, 40)) + 0.3 * labels_N.numpy()[:, None]) @ mixed_DD)
+    passes = 0
 
-    long = fit(means_ND, labels_N, 5, max_iterations=5000)
-    monkeypatch.setattr("w2vray.training.logistic._HISTORY_BYTES", 1)
-    short = fit(means_ND, labels_N, 5, max_iterations=5000)
+    class Counted:
+        def __iter__(self) -> Any:
+            nonlocal passes
+            passes += 1
+            return iter([(means_ND, labels_N)])
 
-    assert len(short.objectives) > 2 * len(long.objectives)
-    assert short.converged
-    assert long.converged
-    assert short.objectives[-1] == pytest.approx(long.objectives[-1], abs=1e-7)
+    found = fit_logistic(Counted(), 40, 5, OneLabel(), examples=600, C=1.0, most_passes=200)
+
+    assert found.converged
+    assert passes < 20
+    reference = LogisticRegression(C=1.0, solver="newton-cg", tol=1e-8, max_iter=1000)
+    reference.fit(means_ND.numpy(), labels_N.numpy())
+    np.testing.assert_allclose(found.weight_CD, reference.coef_, atol=1e-4)
 
 
-def test_the_limit_of_iterations_is_kept() -> None:
-    """Two iterations end well before the optimum."""
+def test_the_optimum_does_not_depend_on_where_the_fit_starts() -> None:
+    """So a fit without a fold may start from the optimum of all examples, and knows nothing of the fold."""
+    means_ND, labels_N = make_data(3)
+    of_all, others = fit(means_ND, labels_N, 3), torch.arange(120) % 5 != 0
+
+    cold = fit(means_ND[others], labels_N[others], 3)
+    warm = fit(means_ND[others], labels_N[others], 3, start=of_all, tolerance=1e-5)
+
+    assert (of_all.weight_CD - cold.weight_CD).abs().max() > 0.02
+    np.testing.assert_allclose(warm.weight_CD, cold.weight_CD, atol=1e-3)
+
+
+def test_the_limit_of_passes_is_kept() -> None:
+    """Two passes end well before the optimum."""
     means_ND, labels_N = make_data(3)
 
-    few, many = fit(means_ND, labels_N, 3, max_iterations=2), fit(means_ND, labels_N, 3)
+    few, many = fit(means_ND, labels_N, 3, most_passes=2), fit(means_ND, labels_N, 3)
 
     assert len(few.objectives) <= 8
     assert (few.converged, many.converged) == (False, True)

@@ -81,3 +81,32 @@ def test_a_label_of_any_characters_can_be_weighed() -> None:
 def test_a_label_that_is_not_there_is_refused_naming_those_that_are() -> None:
     with pytest.raises(ConfigError, match="--class-weight: 'x' is no label of the examples; they are a, b=c, d"):
         label_weights(["x=2"], LABELS)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param(OneLabel(), id="one label"),
+        pytest.param(OneLabel(torch.tensor([0.5, 1.0, 4.0])), id="one label, weighed"),
+        pytest.param(ManyLabels(), id="many labels"),
+        pytest.param(ManyLabels(torch.tensor([[1.0, 2.0, 0.5], [3.0, 1.0, 7.0]])), id="many labels, weighed"),
+    ],
+)
+def test_slopes_and_how_they_change_are_the_derivatives_of_the_loss(found: OneLabel | ManyLabels) -> None:
+    """As torch differentiates it, once and twice."""
+    random = torch.Generator().manual_seed(0)
+    logits_BC = 2 * torch.randn(5, 3, generator=random, dtype=torch.float64)
+    change_BC = torch.randn(5, 3, generator=random, dtype=torch.float64)
+    labels = torch.tensor([0, 2, 1, 1, 0])
+    if isinstance(found, ManyLabels):
+        labels = torch.tensor([[0, 1, 1], [1, 0, 0], [0, 0, 0], [1, 1, 1], [0, 0, 1]])
+
+    loss, slopes_BC, bends = found.slopes(logits_BC, labels)
+
+    assert float(loss) == pytest.approx(float(found.loss(logits_BC, labels)))
+    torch.testing.assert_close(
+        slopes_BC, torch.func.jacrev(lambda logits: found.loss(logits, labels))(logits_BC), rtol=1e-9, atol=1e-12
+    )
+    hessian = torch.func.hessian(lambda logits: found.loss(logits, labels))(logits_BC)
+    torch.testing.assert_close(bends.times(change_BC), torch.einsum("bcxy,xy->bc", hessian, change_BC))
+    torch.testing.assert_close(bends.diagonal(), torch.einsum("bcbc->bc", hessian))

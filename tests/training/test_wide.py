@@ -125,3 +125,37 @@ def test_answers_out_of_fold_are_worse_than_those_of_what_was_learnt() -> None:
     held_out = out_of_fold(rows, 2, OneLabel()).argmax(dim=1)
     assert (learnt == rows.labels).float().mean() > 0.75
     assert (held_out == rows.labels).float().mean() < 0.65
+
+
+def test_answers_out_of_fold_do_not_depend_on_where_the_fits_start() -> None:
+    """Also for words that only the fold has: they are as if nobody had ever seen them."""
+    times_NB, classes_N = counted(3)
+    of_each_alone_NN = 3 * np.eye(TEXTS, dtype=np.int64)
+    times_NB = np.concatenate([times_NB, of_each_alone_NN], axis=1)
+    rows = WideRows.of(examples_of(times_NB, classes_N, 3), TASK, Workers())
+    learnt = fit_wide(rows, 3, OneLabel())
+
+    cold = out_of_fold(rows, 3, OneLabel())
+    warm = out_of_fold(rows, 3, OneLabel(), learnt)
+
+    assert (learnt.logits(rows.rows_NF) - cold).abs().max() > 1
+    np.testing.assert_allclose(warm - warm.mean(dim=1, keepdim=True), cold - cold.mean(dim=1, keepdim=True), atol=5e-3)
+
+
+@pytest.mark.parametrize("kept", [0, 1 << 20])
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_rows_in_chunks_have_the_optimum_of_all_at_once(
+    kept: int, multi_label: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether what is computed of them is kept from pass to pass or not."""
+    times_NB, classes_N = counted(3)
+    rows = WideRows.of(examples_of(times_NB, classes_N, 3, multi_label=multi_label), TASK, Workers())
+    objective = ManyLabels() if multi_label else OneLabel()
+    whole = fit_wide(rows, 3, objective)
+    monkeypatch.setattr(wide, "_AT_ONCE", 100)
+    monkeypatch.setattr(wide, "_KEPT", kept)
+
+    found = fit_wide(rows, 3, objective)
+
+    assert found.converged
+    np.testing.assert_allclose(found.weight_FC, whole.weight_FC, atol=1e-2)

@@ -95,6 +95,8 @@ def explain_model(settings: ExplainSettings) -> Explanation:
     if config.wide is not None:
         wide = WidePart(config.wide, bundle.weights, kernels=False)
         logits_WC = config.wide.main * logits_WC + wide.of_words(hashes_of(words))
+        if config.wide.longest > 1:
+            of += " (runs of several words are not listed: of these the model keeps hashes, not the words)"
     scales_C = scales_of(bundle)
     found = []
     for label in settings.label or config.labels:

@@ -15,14 +15,14 @@ UNIT_LENGTH_HELP = (
 
 @dataclass(frozen=True, kw_only=True)
 class LogisticSettings:
-    """Settings of a model that is logistic regression on the mean of a text's vectors, fitted to its optimum by L-BFGS.
+    """Settings of a model that is logistic regression on the mean of a text's vectors, fitted to its optimum.
 
     Such a model needs no rows for validation, and the special row of out-of-vocabulary words stays as it starts. Its
     network has one layer, ``dense``, above the mean, which it scales to length 1 where ``unit_length`` says so.
     """
 
     C: float = documented("inverse strength of the penalty on the weights, as scikit-learn's (its default: 1).", 10.0)
-    iterations: int = documented("largest number of L-BFGS iterations.", 1000)
+    iterations: int = documented("largest number of passes over the examples.", 1000)
     unit_length: bool | None = documented(UNIT_LENGTH_HELP, None)
 
     def __post_init__(self) -> None:

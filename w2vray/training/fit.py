@@ -361,7 +361,7 @@ def _to_the_optimum(
         task.objective,
         examples=examples,
         C=model.C,
-        max_iterations=model.iterations,
+        most_passes=model.iterations,
         sum_over_workers=workers.sum,
     )
     weights = {**classifier.state_dict(), "model.dense.weight": found.weight_CD, "model.dense.bias": found.bias_C}

@@ -13,7 +13,53 @@ from torch import Tensor
 
 from w2vray.errors import ConfigError
 
-__all__ = ["ManyLabels", "Objective", "OneLabel", "label_weights", "objective"]
+__all__ = ["Bends", "BendsApart", "BendsTogether", "ManyLabels", "Objective", "OneLabel", "label_weights", "objective"]
+
+
+@dataclass(frozen=True)
+class BendsTogether:
+    """The second derivatives of a softmax's loss over the logits: of ``shares_BC``, and of what each example weighs."""
+
+    shares_BC: Tensor
+    weights_B1: Tensor | float = 1.0
+
+    def times(self, change_BC: Tensor) -> Tensor:
+        """Return by how much the slopes change where the logits do."""
+        apart_BC = self.shares_BC * change_BC
+        apart_BC.addcmul_(self.shares_BC, apart_BC.sum(dim=1, keepdim=True), value=-1)
+        return apart_BC * self.weights_B1
+
+    def diagonal(self) -> Tensor:
+        """Return how each slope changes with its own logit, shape [B, C]."""
+        return self.weights_B1 * self.shares_BC * (1 - self.shares_BC)
+
+    def to(self, kind: torch.dtype) -> "BendsTogether":
+        """Return it in another precision."""
+        weights = self.weights_B1
+        return BendsTogether(self.shares_BC.to(kind), weights.to(kind) if isinstance(weights, Tensor) else weights)
+
+
+@dataclass(frozen=True)
+class BendsApart:
+    """The second derivatives where each logit has a loss of its own: ``bends_BC``."""
+
+    bends_BC: Tensor
+
+    def times(self, change_BC: Tensor) -> Tensor:
+        """Return by how much the slopes change where the logits do."""
+        return self.bends_BC * change_BC
+
+    def diagonal(self) -> Tensor:
+        """Return how each slope changes with its own logit, shape [B, C]."""
+        return self.bends_BC
+
+    def to(self, kind: torch.dtype) -> "BendsApart":
+        """Return it in another precision."""
+        return BendsApart(self.bends_BC.to(kind))
+
+
+Bends = BendsTogether | BendsApart
+"""How the slopes of the loss change with the logits."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +72,19 @@ class OneLabel:
         """Return the sum over the examples."""
         weights_C = None if self.weights_C is None else self.weights_C.to(logits_BC)
         return F.cross_entropy(logits_BC, labels_B, weight=weights_C, reduction="sum")
+
+    def slopes(self, logits_BC: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor, BendsTogether]:
+        """Return the loss, its slopes over the logits, and how these change."""
+        chances_BC = F.log_softmax(logits_BC, dim=1)
+        shares_BC = chances_BC.exp()
+        slopes_BC = shares_BC.clone()
+        slopes_BC[torch.arange(len(labels_B)), labels_B] -= 1
+        given_B = chances_BC.gather(1, labels_B[:, None])[:, 0]
+        if self.weights_C is None:
+            return -given_B.sum(), slopes_BC, BendsTogether(shares_BC)
+        weights_B = self.weights_C.to(logits_BC)[labels_B]
+        weights_B1 = weights_B[:, None]
+        return -(weights_B * given_B).sum(), slopes_BC * weights_B1, BendsTogether(shares_BC, weights_B1)
 
     def right(self, logits_BC: Tensor, labels_B: Tensor) -> int:
         """Return how many examples have their label as the most probable one."""
@@ -44,11 +103,24 @@ class ManyLabels:
     def loss(self, logits_BC: Tensor, labels_BC: Tensor) -> Tensor:
         """Return the sum over examples and labels."""
         labels_BC = labels_BC.to(logits_BC)
-        weights_BC = None
-        if self.weights_2C is not None:
-            absent_C, present_C = self.weights_2C.to(logits_BC)
-            weights_BC = torch.where(labels_BC > 0, present_C, absent_C)
+        weights_BC = self._weights(labels_BC)
         return F.binary_cross_entropy_with_logits(logits_BC, labels_BC, weight=weights_BC, reduction="sum")
+
+    def slopes(self, logits_BC: Tensor, labels_BC: Tensor) -> tuple[Tensor, Tensor, BendsApart]:
+        """Return the loss, its slopes over the logits, and how these change."""
+        labels_BC = labels_BC.to(logits_BC)
+        shares_BC = torch.sigmoid(logits_BC)
+        slopes_BC, bends_BC = shares_BC - labels_BC, shares_BC * (1 - shares_BC)
+        weights_BC = self._weights(labels_BC)
+        if weights_BC is not None:
+            slopes_BC, bends_BC = slopes_BC * weights_BC, bends_BC * weights_BC
+        return self.loss(logits_BC, labels_BC), slopes_BC, BendsApart(bends_BC)
+
+    def _weights(self, labels_BC: Tensor) -> Tensor | None:
+        if self.weights_2C is None:
+            return None
+        absent_C, present_C = self.weights_2C.to(labels_BC)
+        return torch.where(labels_BC > 0, present_C, absent_C)
 
     def right(self, logits_BC: Tensor, labels_BC: Tensor) -> int:
         """Return how many examples are given exactly their labels: those of at least even odds."""

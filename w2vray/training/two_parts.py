@@ -66,7 +66,7 @@ class TwoParts:
         It is of this worker's share; where the examples are ``few``, of any of them.
         """
         workers = self.rows.workers
-        wide_NC = out_of_fold(self.rows, train.classes, objective)
+        wide_NC = out_of_fold(self.rows, train.classes, objective, self.fit)
         if few:
             all_NC = torch.zeros(len(train), train.classes)
             all_NC[workers.rank :: workers.count] = wide_NC

@@ -1,7 +1,7 @@
 """The wide part of a model, fitted: logistic regression on the weighed runs of words of the examples.
 
-The problem is convex. Loss and gradient are summed over the workers, and full-batch L-BFGS goes to the optimum, as for
-the means of ``average``; examples lie in sparse rows, a worker's share of them in its memory.
+The problem is convex. What passes over the examples come to is summed over the workers, and Newton steps go to the
+optimum, as for the means of ``average``; examples lie in sparse rows, a worker's share of them in its memory.
 
 Shape letters: CONTRIBUTING.md; F counts the buckets that some example has.
 """
@@ -21,18 +21,28 @@ from w2vray.text.word_ngrams import NgramCounts
 from w2vray.training.calibration import FOLDS, Fold
 from w2vray.training.epochs import Workers
 from w2vray.training.examples import Examples
-from w2vray.training.objectives import Objective, OneLabel
+from w2vray.training.newton import minimise
+from w2vray.training.objectives import Bends, Objective, OneLabel
 
 __all__ = ["WideFit", "WideRows", "WideTask", "fit_wide", "out_of_fold"]
 
 C = 10.0
 """Inverse strength of the penalty on the weights, as scikit-learn's."""
 
-_ITERATIONS = 200
+_PASSES = 1000
 _TOLERANCE = 1e-6
-_HISTORY = (4, 20)
-_HISTORY_BYTES = 1 << 30
-"""L-BFGS remembers between 4 and 20 of its last steps, as many as fit into so much memory."""
+"""Largest component of the gradient to stop at. Near that, float32 rounds as much."""
+
+_LEAST_BEND = 1e-10
+
+_AT_ONCE = 1 << 22
+"""Logits that a pass holds at once. Those of all examples may be more than memory has."""
+
+_KEPT = 1 << 28
+"""Second derivatives that are kept from pass to pass; of more, each pass computes them again."""
+
+_NEAR = 1e-5
+"""What counts as the optimum."""
 
 
 @dataclass(frozen=True)
@@ -131,64 +141,131 @@ def weighed(
     return rows
 
 
-def fit_wide(rows: WideRows, classes: int, objective: Objective) -> WideFit:
+def fit_wide(rows: WideRows, classes: int, objective: Objective, start: WideFit | None = None) -> WideFit:
     """Minimise the summed loss times ``C`` plus half the squared weights, as scikit-learn's logistic regression does.
 
     Args:
         rows: this worker's share.
         classes: number of labels.
         objective: gives the loss.
+        start: weights to start from; zeros where there are none. A bucket that none of the rows has starts from zero.
 
     Raises:
         DivergedError: the optimum is no number; on all workers alike.
     """
-    seen = len(rows.buckets_F)
-    penalty = 1.0 if classes == 2 and isinstance(objective, OneLabel) else 0.5  # see ``fit_logistic``
-    decay = penalty / C / max(rows.examples, 1)
-    parameters = torch.zeros((seen + 1) * classes, dtype=torch.float32)
-    parameters.requires_grad_()
-    optimizer = torch.optim.LBFGS(
-        [parameters],
-        max_iter=_ITERATIONS,
-        tolerance_grad=_TOLERANCE,
-        tolerance_change=1e-9,
-        history_size=min(max(_HISTORY_BYTES // (8 * parameters.numel()), _HISTORY[0]), _HISTORY[1]),
-        line_search_fn="strong_wolfe",
-    )
-    columns_FN = rows.rows_NF.T.tocsr()
-
-    def closure() -> Tensor:
-        flat = parameters.detach()
-        weight_FC, bias_C = flat[:-classes].view(seen, classes).numpy(), flat[-classes:].numpy()
-        logits_NC = torch.from_numpy(rows.rows_NF @ weight_FC + bias_C).requires_grad_()
-        loss = objective.loss(logits_NC.double(), rows.labels) / rows.examples
-        (slope_NC,) = torch.autograd.grad(loss, logits_NC)
-        slopes = slope_NC.numpy()
-        gradient = np.concatenate([(columns_FN @ slopes).reshape(-1), slopes.sum(axis=0, dtype=np.float64)])
-        summed = rows.workers.sum(torch.from_numpy(gradient.astype(np.float32)))
-        summed[:-classes] += 2 * decay * flat[:-classes]
-        parameters.grad = summed
-        of_all = rows.workers.sum(loss.detach().double().reshape(1))
-        return of_all[0] + decay * flat[:-classes].double().square().sum()
-
-    final = optimizer.step(closure)  # type: ignore[no-untyped-call]
-    flat = parameters.detach()
-    if not flat.isfinite().all() or not math.isfinite(float(final)):
+    problem = _WideProblem(rows, classes, objective)
+    weights_F1C = torch.zeros(len(rows.buckets_F) + 1, classes)
+    if start is not None:
+        weights_F1C[:-1] = torch.from_numpy(start.weight_FC) * (problem.squares_F1[:-1, None] > 0)
+        weights_F1C[-1] = torch.from_numpy(start.bias_C)
+    found = minimise(problem, problem.apart(weights_F1C), tolerance=_TOLERANCE, most_passes=_PASSES)
+    if not found.weights.isfinite().all() or not math.isfinite(found.values[-1]):
         raise DivergedError("the n-grams' logistic regression gives NaN or infinity")
-    taken = optimizer.state[parameters]["n_iter"]
-    return WideFit(
-        flat[:-classes].view(seen, classes).numpy().copy(), flat[-classes:].numpy().copy(), taken < _ITERATIONS
-    )
+    weights = found.weights.numpy()
+    return WideFit(weights[:-1].copy(), weights[-1].copy(), found.steepest <= _NEAR)
 
 
-def out_of_fold(rows: WideRows, classes: int, objective: Objective) -> Tensor:
+class _WideProblem:
+    """Logistic regression on sparse rows for ``minimise``; the last row of weights are the intercepts."""
+
+    def __init__(self, rows: WideRows, classes: int, objective: Objective) -> None:
+        self._rows, self._objective = rows, objective
+        self._examples = max(rows.examples, 1)
+        self._together = isinstance(objective, OneLabel)
+        penalty = 1.0 if classes == 2 and self._together else 0.5  # see ``fit_logistic``
+        self._decay = 2 * penalty / C / self._examples
+        every = max(_AT_ONCE // classes, 1)
+        self._chunks = [_Chunk.of(rows, start, start + every) for start in range(0, len(rows.labels), every)]
+        self._keeps = len(rows.labels) * classes <= _KEPT
+        squares_F = np.bincount(rows.rows_NF.indices, rows.rows_NF.data.astype(np.float64) ** 2, len(rows.buckets_F))
+        squares_F1 = torch.from_numpy(np.append(squares_F, len(rows.labels)))
+        self.squares_F1 = (rows.workers.sum(squares_F1) / self._examples).float()
+        self._kept: list[Bends] = []
+        self._weights_F1C = self._bends_C = torch.empty(0)
+
+    def value(self, weights_F1C: Tensor) -> tuple[float, Tensor]:
+        """Return the penalised loss, a mean over all examples, and its gradient."""
+        self._weights_F1C, self._kept = weights_F1C, []
+        gradient_F1C = torch.zeros_like(weights_F1C)
+        told = torch.zeros(1 + weights_F1C.shape[1], dtype=torch.float64)
+        for chunk in self._chunks:
+            loss, slopes_NC, bends = self._objective.slopes(chunk.logits(weights_F1C).double(), chunk.labels)
+            told += torch.cat([loss.reshape(1), bends.diagonal().sum(dim=0)])
+            gradient_F1C += chunk.gathered(slopes_NC.float())
+            if self._keeps:
+                self._kept.append(bends.to(torch.float32))
+        told = self._rows.workers.sum(told) / self._examples
+        self._bends_C = told[1:].float()
+        penalised = self._decay / 2 * float(weights_F1C[:-1].double().square().sum())
+        return float(told[0]) + penalised, self._mean_of(gradient_F1C, weights_F1C)
+
+    def product(self, direction_F1C: Tensor) -> Tensor:
+        """Return the second derivatives times a direction."""
+        bent_F1C = torch.zeros_like(direction_F1C)
+        for index, chunk in enumerate(self._chunks):
+            bends = self._kept[index] if self._keeps else self._again(chunk)
+            bent_F1C += chunk.gathered(bends.times(chunk.logits(direction_F1C)))
+        return self._mean_of(bent_F1C, direction_F1C)
+
+    def preconditioned(self, gradient_F1C: Tensor) -> Tensor:
+        """Divide by about the diagonal of the second derivatives."""
+        bends_F1C = self.squares_F1[:, None] * self._bends_C
+        bends_F1C[:-1] += self._decay
+        return self.apart(self.apart(gradient_F1C) / bends_F1C.clamp_(min=_LEAST_BEND))
+
+    def apart(self, weights_F1C: Tensor) -> Tensor:
+        """Return what labels differ by: what all of a softmax get alike changes no answer."""
+        return weights_F1C - weights_F1C.mean(dim=1, keepdim=True) if self._together else weights_F1C
+
+    def _again(self, chunk: "_Chunk") -> Bends:
+        """Compute what would take too much memory to keep."""
+        return self._objective.slopes(chunk.logits(self._weights_F1C), chunk.labels)[2]
+
+    def _mean_of(self, sums_F1C: Tensor, weights_F1C: Tensor) -> Tensor:
+        """Return the mean over the examples of all workers, with the penalty's share for these weights."""
+        mean_F1C = self._rows.workers.sum(sums_F1C) / self._examples
+        mean_F1C[:-1] += self._decay * weights_F1C[:-1]
+        return mean_F1C
+
+
+@dataclass(frozen=True, eq=False)
+class _Chunk:
+    """Some of the rows, also by columns, and their labels."""
+
+    rows_NF: csr_array
+    columns_FN: csr_array
+    labels: Tensor
+
+    @classmethod
+    def of(cls, rows: WideRows, start: int, stop: int) -> "_Chunk":
+        """Take the rows from ``start`` on; they are not copied."""
+        ends = rows.rows_NF.indptr[start : stop + 1]
+        own = slice(ends[0], ends[-1])
+        shape = (len(ends) - 1, rows.rows_NF.shape[1])
+        taken = csr_array((rows.rows_NF.data[own], rows.rows_NF.indices[own], ends - ends[0]), shape=shape)
+        return cls(taken, taken.T.tocsr(), rows.labels[start:stop])
+
+    def logits(self, weights_F1C: Tensor) -> Tensor:
+        """Return logits_NC."""
+        weights = weights_F1C.numpy()
+        return torch.from_numpy(self.rows_NF @ weights[:-1] + weights[-1])
+
+    def gathered(self, slopes_NC: Tensor) -> Tensor:
+        """Return the sum over the rows of what slopes over logits are over weights."""
+        slopes = slopes_NC.numpy()
+        of_bias_1C = slopes.sum(axis=0, dtype=np.float64, keepdims=True).astype(np.float32)
+        return torch.from_numpy(np.concatenate([self.columns_FN @ slopes, of_bias_1C]))
+
+
+def out_of_fold(rows: WideRows, classes: int, objective: Objective, found: WideFit | None = None) -> Tensor:
     """Return logits_NC of this worker's examples, each by a fit that has not seen its fold.
 
-    Each fit starts from zeros: what only the fold's rows have would keep its weight for long.
+    Each fit starts from ``found``, the optimum of all examples, which is near; what only the fold's rows have starts
+    from zero, and stays there.
     """
     logits_NC = torch.zeros(len(rows.labels), classes)
     for fold, member_N in _folds(rows):
-        fit = fit_wide(rows.without(fold), classes, objective)
+        fit = fit_wide(rows.without(fold), classes, objective, found)
         logits_NC[member_N] = fit.logits(rows.rows_NF[np.flatnonzero(member_N.numpy())])
     return logits_NC
 

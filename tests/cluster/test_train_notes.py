@@ -1,0 +1,29 @@
+import pytest
+
+from w2vray.cluster.train_notes import are_few
+from w2vray.models.kinds import model_settings
+from w2vray.training.example_files import ExampleCounts
+from w2vray.training.settings import TrainSettings
+
+
+def settings(**changes: object) -> TrainSettings:
+    return TrainSettings(labelled=("rows.parquet",), vectors="vectors", output="model", **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "few"), [(0, 0, False), (1, 0, False), (0, 1, False), (1, 1, True), (2, 0, True)]
+)
+def test_a_single_row_is_not_split_into_folds(train: int, validation: int, few: bool) -> None:
+    """A fold of it would leave nothing to learn from; of two rows each can be left out."""
+    counts = ExampleCounts(train=train, validation=validation)
+    assert are_few(settings(), model_settings("cnn", {}), counts) is few
+
+
+def test_folds_are_for_less_than_a_thousand_rows_that_nobody_has_divided() -> None:
+    """And for models that learn in steps: another needs no rows to stop by."""
+    cnn = model_settings("cnn", {})
+    assert are_few(settings(), cnn, ExampleCounts(train=900, validation=99))
+    assert not are_few(settings(), cnn, ExampleCounts(train=900, validation=100))
+    assert not are_few(settings(validation=("other.parquet",)), cnn, ExampleCounts(train=900))
+    assert not are_few(settings(validation_fraction=0.2), cnn, ExampleCounts(train=900))
+    assert not are_few(settings(), model_settings("average", {}), ExampleCounts(train=900))
