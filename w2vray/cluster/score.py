@@ -19,6 +19,7 @@ from w2vray.models.directory import Bundle
 from w2vray.places.uris import absolute, shown
 from w2vray.run.answers import FinishedRun
 from w2vray.run.directory import SUCCESS, RunDirectory
+from w2vray.run.explaining import slow_evidence
 from w2vray.run.forecast import Forecast, outcome
 from w2vray.run.leases import only_writer
 from w2vray.run.missing_words import missing_words
@@ -60,6 +61,8 @@ def score(
         planned.require_of(request, str(settings.plan))
     for line in bundle.config.reading.told(settings):
         note(line)
+    if (slow := slow_evidence(request, bundle)) is not None:
+        note(slow)
     # This refuses a directory that holds something else, before anything is written into it
     stage("listing the store")
     corpus = find_corpus(settings.corpus, planned_versions(run, request))

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from w2vray.models.directory import Bundle
 from w2vray.run.request import Request
 from w2vray.scoring.answers import Scores
 from w2vray.scoring.evidence import evidence_of
@@ -18,7 +19,7 @@ from w2vray.scoring.scorer import TextScorer
 from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN
 from w2vray.text.keys import mixed, name_key
 
-__all__ = ["explained", "place_keys", "scored_arrays"]
+__all__ = ["explained", "place_keys", "scored_arrays", "slow_evidence"]
 
 
 def explained(
@@ -66,6 +67,25 @@ def scored_arrays(scorer: TextScorer, arrays: Iterable[pa.LargeStringArray], req
         scorer, most=answer.evidence, threshold=answer.threshold, no_threshold=answer.no_threshold
     )
     return explaining.score_arrays(arrays)
+
+
+def slow_evidence(request: Request, bundle: Bundle) -> str | None:
+    """Say that all rows are to be explained, and that no compiled code does it; None where it does, or a sample is."""
+    answer, config = request.answer, bundle.config
+    if answer.evidence is None or answer.evidence_sample is not None:
+        return None
+    if answer.explain_method != "model":
+        why = f"--explain-method {answer.explain_method}"
+    elif config.wide is not None:
+        why = "a model with n-grams"
+    elif request.device is not None:
+        why = "a GPU"
+    else:
+        return None
+    return (
+        f"with {why}, no compiled code explains the rows, which makes this run many times slower; "
+        "--evidence-sample ROWS explains a sample of them"
+    )
 
 
 def place_keys(rows: pa.RecordBatch) -> npt.NDArray[np.uint64]:
