@@ -1,13 +1,12 @@
 """``submit``: run a verb as a job on a cluster, with the code that is installed here."""
 
-import asyncio
 import json
 import re
 import shlex
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from ray.exceptions import AuthenticationError, RayError
 from ray.job_submission import JobStatus, JobSubmissionClient
 from requests import RequestException
 
+from w2vray.cluster.following import end_of, log_of
 from w2vray.cluster.resources import AUTHENTICATION
 from w2vray.errors import ClusterError, W2vrayError
 
@@ -54,7 +54,8 @@ def submit(
         wait: whether to follow the job; otherwise its name is printed.
 
     The job runs this installation's package, whatever the cluster has installed of it, with the cluster's ``python``.
-    What the job prints goes to stdout; with ``--json`` among the verb's arguments only its JSON object, and of
+    A link that is cut is waited for, for ten minutes; the log then goes on where it was. What the job prints goes to
+    stdout; with ``--json`` among the verb's arguments only its JSON object, and of
     ``predict`` only its answers, as they come: all else then goes to stderr.
 
     Raises:
@@ -75,7 +76,7 @@ def submit(
         return 0
     how = _how_to_follow(address, job)
     try:
-        _print(_follow(client, job), verb)
+        _print(_lines(log_of(client, job, _note)), verb)
         return _exit_code(client, job)
     except (KeyboardInterrupt, BrokenPipeError):
         sys.stderr.write(f"job {job} goes on; {how}\n")
@@ -131,6 +132,10 @@ def _how_to_follow(address: str, job: str) -> str:
     )
 
 
+def _note(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
 def _sentence(error: Exception) -> str:
     """Return what an error says, without full stops at its end: Ray puts one behind that of the head."""
     return str(error).rstrip(".")
@@ -152,20 +157,14 @@ def _print(lines: Iterator[str], verb: Sequence[str]) -> None:
     sys.stdout.write(result)
 
 
-def _follow(client: JobSubmissionClient, job: str) -> Iterator[str]:
-    """Yield the lines of a job's log as they come; the client gives pieces of text, asynchronously."""
-    pieces = client.tail_job_logs(job)
+def _lines(pieces: Iterator[str]) -> Iterator[str]:
+    """Yield the lines of a log of which pieces come."""
     rest = ""
-    with asyncio.Runner() as runner:
-        while (piece := runner.run(_next(pieces))) is not None:
-            *lines, rest = (rest + piece).split("\n")
-            yield from (line + "\n" for line in lines)
+    for piece in pieces:
+        *lines, rest = (rest + piece).split("\n")
+        yield from (line + "\n" for line in lines)
     if rest:
         yield rest + "\n"
-
-
-async def _next(pieces: AsyncIterator[str]) -> str | None:
-    return await anext(pieces, None)
 
 
 def _is_object(line: str) -> bool:
@@ -177,8 +176,7 @@ def _is_object(line: str) -> bool:
 
 def _exit_code(client: JobSubmissionClient, job: str) -> int:
     """Wait for the end of a job whose log has ended."""
-    while not (status := client.get_job_status(job)).is_terminal():
-        time.sleep(_POLL_SECONDS)
+    status = end_of(client, job, _note)
     details = client.get_job_info(job)
     if details.driver_exit_code is not None:
         return int(details.driver_exit_code)
