@@ -217,13 +217,15 @@ class _Done(ProgressColumn):
 def _lines(title: str) -> Update:
     last = time.monotonic()
     counted: int | None = None
+    before = 0
     first: tuple[float, int] | None = None  # when something was first done, and how much: the start tells no speed
 
     def update(done: int, total: int | None, text: str) -> None:
-        nonlocal last, first, counted
+        nonlocal last, first, counted, before
         now = time.monotonic()
-        if total != counted or (first is not None and done < first[1]):
+        if total != counted or done < before:
             first, counted = None, total  # something else is counted now
+        before = done
         if first is None and done:
             first = now, done
         if now - last < _LINE_SECONDS and done != total:
