@@ -94,38 +94,43 @@ def test_twice_verbose_shows_everything_until_the_end() -> None:
     logging.getLogger("w2vray").setLevel(logging.NOTSET)
 
 
-def test_a_new_stage_tells_no_time_left_by_what_was_counted_before(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        pytest.param(
+            [(1, 9, "units of labelled rows read"), (9, 9, "units of labelled rows read")],
+            [(1, 60, "epochs at most"), (2, 60, "epochs at most")],
+            [
+                "1 of 9 units of labelled rows read",
+                "9 of 9 units of labelled rows read",
+                "1 of 60 epochs at most",
+                "2 of 60 epochs at most, 1.6 h left at most",
+            ],
+            id="something else is counted",
+        ),
+        pytest.param(
+            [(1, 60, "epochs at most"), (30, 60, "epochs at most")],
+            [(4, 60, "epochs at most"), (5, 60, "epochs at most")],
+            [
+                "1 of 60 epochs at most",
+                "30 of 60 epochs at most, 2 min left at most",
+                "4 of 60 epochs at most",
+                "5 of 60 epochs at most, 1.5 h left at most",
+            ],
+            id="another model, of as many epochs",
+        ),
+    ],
+)
+def test_what_begins_tells_no_time_left_by_what_was_counted_before(
+    before: list[tuple[int, int, str]],
+    after: list[tuple[int, int, str]],
+    told: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = iter([0.0, 0.0, 100.0, 200.0, 300.0, 400.0])
     monkeypatch.setattr("w2vray.cli.console.time.monotonic", lambda: next(clock))
     with progress_bar("training") as update:
-        update(1, 9, "units of labelled rows read")
-        update(9, 9, "units of labelled rows read")
-        update(1, 60, "epochs at most")
-        update(2, 60, "epochs at most")
-    assert capsys.readouterr().err.splitlines() == [
-        "training: 1 of 9 units of labelled rows read",
-        "training: 9 of 9 units of labelled rows read",
-        "training: 1 of 60 epochs at most",
-        "training: 2 of 60 epochs at most, 1.6 h left at most",
-    ]
-
-
-def test_a_kind_of_model_that_begins_tells_no_time_left_by_the_one_before(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Both count as many epochs, and the second one begins where it has done fewer."""
-    clock = iter([0.0, 0.0, 100.0, 200.0, 300.0, 400.0])
-    monkeypatch.setattr("w2vray.cli.console.time.monotonic", lambda: next(clock))
-    with progress_bar("training") as update:
-        update(1, 60, "epochs at most")
-        update(30, 60, "epochs at most")
-        update(4, 60, "epochs at most")
-        update(5, 60, "epochs at most")
-    assert capsys.readouterr().err.splitlines() == [
-        "training: 1 of 60 epochs at most",
-        "training: 30 of 60 epochs at most, 2 min left at most",
-        "training: 4 of 60 epochs at most",
-        "training: 5 of 60 epochs at most, 1.5 h left at most",
-    ]
+        for counted in before + after:
+            update(*counted)
+    assert capsys.readouterr().err.splitlines() == [f"training: {line}" for line in told]

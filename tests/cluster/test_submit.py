@@ -31,6 +31,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
     ) -> None:
         left = list(refusals)
         sent.clear()
+        monkeypatch.setattr("w2vray.cluster.following._POLL_SECONDS", 0)
 
         class Client:
             def __init__(self, _: str) -> None:

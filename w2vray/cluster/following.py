@@ -52,6 +52,7 @@ def log_of(client: JobSubmissionClient, job: str, note: Note) -> Iterator[str]:
                 piece = pieces.get(timeout=_SILENCE_SECONDS)
             except Empty:
                 if ended:  # all of a log that has ended comes at once
+                    note("the job has ended and its log is silent: what was told of it may not be all")
                     return
                 ended = _status(client, job, note).is_terminal()
                 if ended or time.monotonic() - heard > _STALE_SECONDS:
@@ -63,6 +64,7 @@ def log_of(client: JobSubmissionClient, job: str, note: Note) -> Iterator[str]:
                 failures += 1
                 if failures >= _FAILURES or not _may_pass(piece):
                     raise piece
+                time.sleep(_POLL_SECONDS * failures)
                 ended = _status(client, job, note).is_terminal()
                 break
             new, seen, heard = piece[max(0, told - seen) :], seen + len(piece), time.monotonic()
