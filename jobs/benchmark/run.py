@@ -37,6 +37,7 @@ with extra("bench"):
     from stopwatch import Row
     from training_bench import NETWORKS, measure_training
     from training_memory import measure_training_memory
+    from unit_bench import measure_unit
     from vectors_bench import measure_vectors
 
 DOCUMENTS, LENGTHS = 10**9, (100, 1000)
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
 
 
-ON_EACH = ("look-up", "models", "ngrams", "job", "evidence")
+ON_EACH = ("look-up", "models", "ngrams", "unit", "job", "evidence")
 """Sections that are measured on each corpus."""
 
 
@@ -96,6 +97,7 @@ def _section(name: str, material: Material, options: argparse.Namespace) -> Iter
         "look-up": lambda: kernel_speed.measure_lookup(material, options.runs),
         "models": lambda: kernel_speed.measure_models(material, options.runs),
         "ngrams": lambda: kernel_speed.measure_ngrams(material, options.runs),
+        "unit": lambda: measure_unit(material, options.unit_megabytes, options.runs),
         "job": lambda: whole_jobs.measure_jobs(material, options.job_megabytes, options.runs),
         "evidence": lambda: measure_evidence(material, options.evidence_megabytes, options.runs),
         "formats": lambda: measure_formats(material, options.formats_megabytes, options.runs),
@@ -117,6 +119,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "look-up",
         "models",
         "ngrams",
+        "unit",
         "job",
         "evidence",
         "formats",
@@ -136,6 +139,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--text-column", default="text", help="of each corpus (default: text)")
     number("--megabytes", 16.0, "text of each corpus that is used")
     number("--job-megabytes", 4000.0, "text of the whole jobs' store: copies of it")
+    number("--unit-megabytes", 200.0, "text of the store whose units are timed step by step")
     number("--evidence-megabytes", 60.0, "text of the store that is scored with evidence and without")
     number("--formats-megabytes", 1000.0, "text of the stores in each format")
     words = [100_000, 1_000_000, 3_000_000]

@@ -160,7 +160,7 @@ def _plain_epoch(set_up: _Training, number_of: Mapping[str, int]) -> None:
     network = _PlainCnn(settings) if isinstance(settings, CnnSettings) else _PlainRecurrent(set_up.network, settings)
     model = nn.Sequential(embedding, network).train()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam(trained, lr=settings.learning_rate)
+    optimizer = torch.optim.Adam(trained, lr=settings.for_examples(1).step_size)
     order_N = torch.randperm(len(set_up.texts)).tolist()
     for start in range(0, len(order_N), settings.batch_size):
         rows = order_N[start : start + settings.batch_size]
