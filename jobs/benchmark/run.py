@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     torch.set_num_threads(1)
     materials = Material.read_all(options.corpus, options.text_column, options.megabytes)
+    materials = materials[1:] if options.corpus_alone else materials
     corpora = [material.about() for material in materials]
     rows = [
         replace(row, corpus=material.name)
@@ -136,6 +137,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
     parser.add_argument("--only", nargs="+", choices=sections, default=sections, help="what is measured (default: all)")
     parser.add_argument("--corpus", nargs="+", default=(), help="any Parquet, beside botocore's descriptions")
+    parser.add_argument("--corpus-alone", action="store_true", help="leave out botocore's descriptions")
     parser.add_argument("--text-column", default="text", help="of each corpus (default: text)")
     number("--megabytes", 16.0, "text of each corpus that is used")
     number("--job-megabytes", 4000.0, "text of the whole jobs' store: copies of it")

@@ -14,7 +14,6 @@ To measure anew, write the JSON files with the scripts that measure, then run th
     python jobs/benchmark/run.py --only formats --corpus REVIEWS.parquet --json > docs/figures/speed-formats.json
     python jobs/benchmark/run.py --only evidence --corpus REVIEWS.parquet --json > docs/figures/evidence.json
     python jobs/benchmark/run.py --only look-up models --corpus REVIEWS.parquet --output docs/figures/speed-texts.json
-    python jobs/benchmark/run.py --only unit --corpus REVIEWS.parquet --runs 3 --output docs/figures/speed-unit.json
     python jobs/accuracy/make_calibration.py --data DIR --json; python jobs/accuracy/precision_promise.py --json
     python jobs/docs/figures.py
 """
@@ -206,30 +205,6 @@ def speed_of_jobs() -> str:
         )
     head = ["4.0 GB of short descriptions", "through Ray", "the same units without Ray", "script with fastText"]
     return _table([*head, "TF-IDF and logistic regression"], rows)
-
-
-_STEPS = {
-    "read": "rows from Parquet",
-    "texts": "texts that are valid UTF-8",
-    "look-up": "look-up",
-    "model": "model",
-    "answers": "probabilities and labels",
-    "columns": "columns of the answers",
-    "write": "compressed, hashed, written",
-    "all else": "all else: reading ahead, counting, publishing",
-}
-
-
-def speed_of_units() -> str:
-    """Return where the time of a unit goes: the share of each step, and its milliseconds a megabyte."""
-    content = _read("speed-unit")
-    found = {(row["corpus"], row["what"]): row for row in content["rows_measured"]}
-    columns = [(about["corpus"], model) for model in ("average", "cnn") for about in content["corpora"]]
-    rows = [["**ms of a core a MB**", *(f"**{1000 / found[column]['value']:.1f}**" for column in columns)]]
-    for step, title in _STEPS.items():
-        cells = [found[corpus, f"{model}, {step}"] for corpus, model in columns]
-        rows.append([title, *(f"{float(row['note']):.1f} ({max(row['value'], 0):.0f} %)" for row in cells)])
-    return _table(["", *(f"`{model}`, {corpus}" for corpus, model in columns)], rows)
 
 
 def speed_of_kernels() -> str:
@@ -456,8 +431,6 @@ PIECES: Mapping[str, Callable[[], str]] = {
     "speed of formats, measured": lambda: _measured("speed-formats"),
     "speed of texts": speed_of_texts,
     "speed of texts, measured": lambda: _measured("speed-texts"),
-    "speed of units": speed_of_units,
-    "speed of units, measured": lambda: _measured("speed-unit"),
     "speed of jobs": speed_of_jobs,
     "speed of kernels": speed_of_kernels,
     "speed of training": speed_of_training,
