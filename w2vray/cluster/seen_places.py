@@ -136,6 +136,8 @@ def require_seen(
 
 def _elsewhere() -> list[Mapping[str, Any]]:
     """Return the nodes that can have workers; none where that is the driver's alone."""
+    if not ray.is_initialized():  # a training in this process alone
+        return []
     alive = [node for node in ray.nodes() if node["Alive"]]
     working = [node for node in alive if node["Resources"].get("CPU", 0) > 0] or alive
     here = ray.get_runtime_context().get_node_id()
