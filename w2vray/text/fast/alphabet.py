@@ -113,7 +113,7 @@ class Characters(NamedTuple):
 
     @classmethod
     def of(cls, rules: TokenRules) -> "Characters":
-        """Make the tables of a family: takes some tenths of a second, and is only asked for where a text is not ASCII."""
+        """Make the tables of a family: which takes a while, and is only done where a text is not ASCII."""
         emoji = rules.emoji and not rules.whitespace_only
         return cls(read_only(_written(rules)), read_only(_kinds(rules, _TABLED)), rules.punctuation, emoji)
 
