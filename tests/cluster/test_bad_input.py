@@ -223,7 +223,7 @@ def test_a_file_may_be_mended_after_a_run_that_was_killed_too(
         damage_page(broken, group)
     settings = ScoreSettings(corpus=(str(store),), model=str(model), output=str(tmp_path / "run"))
 
-    def killed(*_: int) -> None:
+    def killed(_: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
