@@ -31,6 +31,8 @@ class Taken:
 
 
 class Counting:
+    """Stands for a counter, or a gauge."""
+
     def __init__(self, taken: Taken, name: str) -> None:
         self.taken, self.name = taken, name
 
