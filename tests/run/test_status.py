@@ -146,7 +146,7 @@ def test_no_part_is_opened(half: tuple[Path, Any]) -> None:
         ("model", r"holds no run: there is no run.json; it is a model directory"),
         ("store", r"there is no run.json; it holds part-0.parquet"),
         ("nothing", r"there is no run.json; nothing is there"),
-        ("file", r"there is no run.json; it is a file"),
+        ("file", r"file.parquet holds no run: it is a file"),
     ],
 )
 def test_what_is_no_run_is_named_as_what_it_is(

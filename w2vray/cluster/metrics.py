@@ -1,4 +1,7 @@
-"""Counters and gauges of a scoring run, which Ray offers to Prometheus as ``ray_NAME``; docs/cluster.md lists them."""
+"""Counters and gauges of a scoring run. Ray offers them to Prometheus, as ``ray_NAME_total`` and ``ray_NAME``.
+
+docs/cluster.md lists them.
+"""
 
 from collections.abc import Callable
 

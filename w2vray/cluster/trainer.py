@@ -60,11 +60,9 @@ def require_workers(settings: TrainSettings) -> None:
     Raises:
         ClusterError: there are fewer CPUs or GPUs than workers, and the cluster cannot grow.
     """
-    if can_grow():
-        return
     cpus = cluster_cpus()
     least, _ = settings.worker_range
-    if least > cpus:
+    if least > cpus and not can_grow():
         raise ClusterError(f"--workers is {settings.workers}, and this Ray has {cpus:g} CPUs; allowed: 1 to {cpus:g}")
     if settings.gpu:
         require_gpus(settings.workers, least)

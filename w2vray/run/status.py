@@ -71,6 +71,8 @@ def status(settings: StatusSettings) -> RunStatus:
         RunError: there is none, or its plan is damaged.
     """
     run = RunDirectory(absolute(settings.run))
+    if run.is_file():
+        raise RunError(f"{run.name} holds no run: it is a file")
     top = {info.base_name: info for info in run.list()}
     if RUN not in top:
         raise RunError(f"{run.name} holds no run: there is no {RUN}{_instead(run, top)}")
@@ -151,5 +153,4 @@ def _instead(run: RunDirectory, top: Mapping[str, fs.FileInfo]) -> str:
         return f"; it is {kind}"
     if top:
         return f"; it holds {', '.join(sorted(top)[:5])}"
-    is_file = run.store.get_file_info(run.base).type == fs.FileType.File
-    return "; it is a file" if is_file else "; nothing is there"
+    return "; nothing is there"
