@@ -10,7 +10,7 @@ from w2vray.cluster.hosts import Host, Hosts, is_lost
 ONE, TWO, THREE = "1" * 56, "2" * 56, "3" * 56
 
 
-def node(number: str, *, alive: bool = True, cpus: float = 2, reason: str = "UNEXPECTED_TERMINATION") -> dict[str, Any]:
+def node(number: str, *, alive: bool = True, cpus: float = 2, reason: int | str = 2) -> dict[str, Any]:
     """A node as Ray lists it."""
     return {
         "NodeID": number,
@@ -38,13 +38,14 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
 @pytest.mark.parametrize(
     ("units", "reason", "line"),
     [
-        (3, "UNEXPECTED_TERMINATION", "was lost: 3 units that its workers had begun are"),
+        (3, 2, "was lost: 3 units that its workers had begun are"),
         (1, "AUTOSCALER_DRAIN_PREEMPTED", "was preempted: 1 unit that its workers had begun is"),
+        (2, 3, "was preempted: 2 units that its workers had begun are"),
         (0, "AUTOSCALER_DRAIN_IDLE", "was lost: 0 units that its workers had begun are"),
         (None, "EXPECTED_TERMINATION", "was shut down: what its workers had begun is"),
     ],
 )
-def test_a_lost_machine_is_told_once(cluster: Cluster, units: int | None, reason: str, line: str) -> None:
+def test_a_lost_machine_is_told_once(cluster: Cluster, units: int | None, reason: int | str, line: str) -> None:
     told: list[str] = []
     asked: list[str] = []
 

@@ -23,7 +23,9 @@ HOLD_SECONDS = 75.0
 
 AGAIN_SECONDS = 60.0
 
-_MEANT_TO_GO = {"EXPECTED_TERMINATION": "was shut down", "AUTOSCALER_DRAIN_PREEMPTED": "was preempted"}
+_MEANT_TO_GO: dict[int | str | None, str] = {1: "was shut down", "EXPECTED_TERMINATION": "was shut down"}
+_MEANT_TO_GO |= {3: "was preempted", "AUTOSCALER_DRAIN_PREEMPTED": "was preempted"}
+"""Ray's reasons why a machine is gone, by number and by name; all others are a loss."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +81,14 @@ class Hosts:
             for gone in self._known.keys() - alive.keys():
                 why = next((node.get("DeathReason") for node in nodes if node["NodeID"] == gone), None)
                 self._lost_at.append(time.monotonic())
-                self._tell_lost(self._known[gone], str(why))
+                self._tell_lost(self._known[gone], why)
             for new in alive.keys() - self._known.keys():
                 if alive[new].cpus:
                     self._note(f"{alive[new]} joined, with {alive[new].cpus:g} CPUs")
         self._known = alive
         self._pass_on(time.monotonic() - HOLD_SECONDS)
 
-    def _tell_lost(self, host: Host, why: str) -> None:
+    def _tell_lost(self, host: Host, why: int | str | None) -> None:
         begun = "what its workers had begun is"
         if self._in_hand is not None:
             units = self._in_hand(host.id)

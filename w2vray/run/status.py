@@ -75,7 +75,7 @@ def status(settings: StatusSettings) -> RunStatus:
         raise RunError(f"{run.name} holds no run: it is a file")
     top = {info.base_name: info for info in run.list()}
     if RUN not in top:
-        raise RunError(f"{run.name} holds no run: there is no {RUN}{_instead(run, top)}")
+        raise RunError(f"{run.name} holds no run: there is no {RUN}{_instead(top)}")
     units, left_out = run.plan()
     rows = {unit.id: unit.rows for unit in units}
     listed = [(unit_of(info.base_name), info) for info in run.list(SCORES)]
@@ -146,7 +146,7 @@ def _seconds(info: fs.FileInfo) -> float:
     return (info.mtime_ns or 0) / 1e9
 
 
-def _instead(run: RunDirectory, top: Mapping[str, fs.FileInfo]) -> str:
+def _instead(top: Mapping[str, fs.FileInfo]) -> str:
     """Say what is there instead."""
     kind = next((kind for sign, kind in SIGNS.items() if sign in top), None)
     if kind is not None:
