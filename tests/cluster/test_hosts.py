@@ -49,18 +49,18 @@ def test_a_lost_machine_is_told_once(cluster: Cluster, units: int | None, reason
     told: list[str] = []
     asked: list[str] = []
 
-    def in_hand(host: str) -> int:
+    def in_hand(host: str) -> int | None:
         asked.append(host)
-        return units or 0
+        return units
 
-    look = Hosts(told.append, None if units is None else in_hand)
+    look = Hosts(told.append, in_hand)
     look()
     assert told == []
     cluster.nodes = [node(ONE), node(TWO, alive=False, reason=reason)]
     look()
     look()
     assert told == [f"worker-2 (10.0.0.2) {line} done again by others, and nothing is lost"]
-    assert asked == ([] if units is None else [TWO])
+    assert asked == [TWO]
 
 
 def test_a_machine_that_joins_is_told_and_one_that_comes_back_is_another(cluster: Cluster) -> None:

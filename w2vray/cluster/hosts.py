@@ -16,12 +16,14 @@ import ray
 
 from w2vray.cluster.waiting import Note
 
-__all__ = ["Host", "Hosts", "is_lost", "this_host"]
+__all__ = ["Host", "Hosts", "InHand", "is_lost", "this_host"]
 
 HOLD_SECONDS = 75.0
 """So long a line of Ray's is held back that may be of a lost machine: Ray finds a cut link after about 64 s."""
 
 AGAIN_SECONDS = 60.0
+
+InHand = Callable[[str], int | None]
 
 _MEANT_TO_GO: dict[int | str | None, str] = {1: "was shut down", "EXPECTED_TERMINATION": "was shut down"}
 _MEANT_TO_GO |= {3: "was preempted", "AUTOSCALER_DRAIN_PREEMPTED": "was preempted"}
@@ -62,10 +64,10 @@ class Hosts:
 
     Args:
         note: told of each that is lost, and of each that joins.
-        in_hand: how many units the workers of a machine, by its id, have begun and not ended.
+        in_hand: how many units the workers of a machine, by its id, have begun and not ended; None where nobody knows.
     """
 
-    def __init__(self, note: Note, in_hand: Callable[[str], int] | None = None) -> None:
+    def __init__(self, note: Note, in_hand: InHand = lambda _: None) -> None:
         self._note, self._in_hand = note, in_hand
         self._known: dict[str, Host] | None = None
         self._lost_at: list[float] = []
@@ -77,21 +79,20 @@ class Hosts:
         """Look."""
         nodes = ray.nodes()
         alive = {node["NodeID"]: Host.of(node) for node in nodes if node["Alive"]}
-        if self._known is not None:
-            for gone in self._known.keys() - alive.keys():
+        before, self._known = self._known, alive
+        if before is not None:
+            for gone in before.keys() - alive.keys():
                 why = next((node.get("DeathReason") for node in nodes if node["NodeID"] == gone), None)
                 self._lost_at.append(time.monotonic())
-                self._tell_lost(self._known[gone], why)
-            for new in alive.keys() - self._known.keys():
+                self._tell_lost(before[gone], why)
+            for new in alive.keys() - before.keys():
                 if alive[new].cpus:
                     self._note(f"{alive[new]} joined, with {alive[new].cpus:g} CPUs")
-        self._known = alive
         self._pass_on(time.monotonic() - HOLD_SECONDS)
 
     def _tell_lost(self, host: Host, why: int | str | None) -> None:
         begun = "what its workers had begun is"
-        if self._in_hand is not None:
-            units = self._in_hand(host.id)
+        if (units := self._in_hand(host.id)) is not None:
             these, are = ("unit", "is") if units == 1 else ("units", "are")
             begun = f"{units:,} {these} that its workers had begun {are}"
         self._note(f"{host} {_MEANT_TO_GO.get(why, 'was lost')}: {begun} done again by others, and nothing is lost")

@@ -15,7 +15,7 @@ import pyarrow as pa
 import ray.data
 import ray.exceptions
 
-from w2vray.cluster.hosts import Hosts
+from w2vray.cluster.hosts import Hosts, InHand
 from w2vray.cluster.ray_internals import hearing
 from w2vray.cluster.resources import (
     GpuShare,
@@ -49,7 +49,7 @@ def run_units(
     note: Note = lambda _: None,
     in_order: bool = True,
     name: str | None = None,
-    in_hand: Callable[[str], int] | None = None,
+    in_hand: InHand = lambda _: None,
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[dict[str, Any]]:
     """Hand units, one by one, to a pool of workers.

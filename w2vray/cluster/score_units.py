@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ from w2vray.cluster.pools import run_units
 from w2vray.cluster.resources import GpuShare
 from w2vray.cluster.score_worker import Outcome, ScoringWorker
 from w2vray.cluster.waiting import Note
-from w2vray.errors import CorpusError
+from w2vray.errors import CorpusError, RunError
 from w2vray.places.uris import shown
 from w2vray.run.directory import RunDirectory
 from w2vray.run.leases import StillOurs
@@ -121,8 +122,10 @@ def _outcomes(units: Sequence[Unit], arguments: Mapping[str, Any], work: Work) -
     name = f"score {shown(settings.output)}"
     run = RunDirectory(arguments["job"].request.output, arguments["drafts"])
 
-    def in_hand(host: str) -> int:
-        return len(run.begun_on(host))
+    def in_hand(host: str) -> int | None:
+        with suppress(RunError):  # the place of the run is away for a moment
+            return len(run.begun_on(host))
+        return None
 
     rows = run_units(
         units,
