@@ -33,7 +33,7 @@ told, done = [], []
 
 def progress(now):
     done.append((now.units_done, now.units))
-    if now.units_done == 3:
+    if now.units_done == 2:
         cluster.remove_node(nodes.pop(), allow_graceful=False)
         cluster.add_node(num_cpus=1)
 
@@ -50,8 +50,9 @@ cluster.shutdown()
 def test_a_machine_is_lost_and_another_joins(
     make_store: Callable[..., Path], make_model: Callable[..., Path], tmp_path: Path
 ) -> None:
-    store, run = make_store(files=4, rows=300), tmp_path / "run"
+    store, run = make_store(files=2, rows=400), tmp_path / "run"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment |= {"RAY_health_check_period_ms": "300", "RAY_health_check_failure_threshold": "3"}
     environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:  # sockets need a short path
         ended = subprocess.run(
@@ -64,8 +65,8 @@ def test_a_machine_is_lost_and_another_joins(
         )
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout.splitlines()[-1])
-    assert (found["rows"], found["code"]) == (1200, 0)
-    assert found["done"] == [[unit, 12] for unit in range(1, 13)]
+    assert (found["rows"], found["code"]) == (800, 0)
+    assert found["done"] == [[unit, 8] for unit in range(1, 9)]
     lost = [line for line in found["told"] if "was lost" in line]
     assert len(lost) == 1
     assert lost[0].endswith("done again by others, and nothing is lost")

@@ -194,9 +194,9 @@ def test_a_file_replaced_within_its_times_resolution_is_known_by_its_etag(
     replaced = data[:place] + b"dad" + data[place + 3 :]  # the same size, and the same footer
     begin = RunDirectory.begin
 
-    def replace_file(run: RunDirectory, unit: str) -> str | None:
+    def replace_file(run: RunDirectory, unit: str, *host: Any) -> str | None:
         bucket.write("store/part-1.parquet", replaced)
-        return begin(run, unit)
+        return begin(run, unit, *host)
 
     monkeypatch.setattr(RunDirectory, "begin", replace_file)
     summary = run_score(bucket.place("store"), make_model(), bucket.place("run"))
