@@ -24,6 +24,7 @@ from w2vray.run.directory import RunDirectory
 from w2vray.run.leases import only_writer
 from w2vray.run.parts import UnitRecord
 from w2vray.run.sampling import sample_run
+from w2vray.run.status import status
 from w2vray.run.verify import VerifySummary, verify
 from w2vray.schema import REJECTED_SCHEMA
 from w2vray.settings.answering import ScoreSettings
@@ -70,6 +71,10 @@ def test_a_run_in_a_bucket_is_the_run_on_a_disk_byte_for_byte(
     assert not [name for name in bucket.content("run") if name.startswith(("_temporary/", "_leases/"))]
     found = check(bucket.place("run"), deep=True)
     assert (found.ok, found.rows_scored) == (True, 8000)
+    told = status(StatusSettings(run=bucket.place("run")))
+    assert (told.state, told.rows_done, told.units_done) == ("complete", 8000, local.units)
+    with pytest.raises(RunError, match=r"holds no run: there is no run.json; nothing is there"):
+        status(StatusSettings(run=bucket.place("runs")))
     again = run_score(bucket.place("store"), model, bucket.place("run"))
     assert (again.rows_now, again.units_skipped) == (0, local.units)
 
