@@ -28,7 +28,7 @@ from w2vray.run.status import status
 from w2vray.run.verify import VerifySummary, verify
 from w2vray.schema import REJECTED_SCHEMA
 from w2vray.settings.answering import ScoreSettings
-from w2vray.settings.checks import SampleSettings, VerifySettings
+from w2vray.settings.checks import SampleSettings, StatusSettings, VerifySettings
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
