@@ -24,7 +24,7 @@ from w2vray.cli import run as run_command
 from w2vray.errors import ConfigError, RunError
 from w2vray.models.kinds import names
 from w2vray.settings.answering import ScoreSettings
-from w2vray.settings.checks import EvaluateRunSettings, ReportSettings, SampleSettings, VerifySettings
+from w2vray.settings.checks import EvaluateRunSettings, ReportSettings, SampleSettings, StatusSettings, VerifySettings
 from w2vray.settings.explaining import ExplainSettings
 from w2vray.settings.forecasts import PlanSettings
 from w2vray.settings.labelled import CalibrateSettings, EvaluateSettings
@@ -47,6 +47,7 @@ FUNCTIONS: dict[str, type[Any]] = {
     "report": ReportSettings,
     "sample": SampleSettings,
     "score": ScoreSettings,
+    "status": StatusSettings,
     "train": TrainSettings,
     "train_vectors": FitVectorsSettings,
     "verify": VerifySettings,
@@ -79,7 +80,9 @@ def test_the_public_names_are_pinned_and_there() -> None:
         "Lookup",
         "ReportSummary",
         "RunEstimate",
+        "RunStatus",
         "SampleSummary",
+        "ScoreProgress",
         "ScoreSummary",
         "Scores",
         "TextScorer",
