@@ -24,6 +24,7 @@ from w2vray.cluster.resources import (
     pool_share,
     scoring_workers,
 )
+from w2vray.cluster.seen_places import on_this_host
 from w2vray.cluster.waiting import Note, Waiting, pool_waits_for
 from w2vray.cluster.watching import watched
 from w2vray.errors import W2vrayError
@@ -179,7 +180,7 @@ class _Worker:
                 raise self.failure
             made = self.worker(Unit.from_json(batch["unit"][0].as_py()))
         except W2vrayError as error:
-            return pa.table({_FAILURE: [pickle.dumps(error)]})
+            return pa.table({_FAILURE: [pickle.dumps(on_this_host(error))]})
         return made if isinstance(made, pa.Table) else pa.Table.from_pylist([made])
 
 
