@@ -38,6 +38,7 @@ with extra("bench"):
     from stopwatch import Row
     from training_bench import NETWORKS, measure_training
     from training_memory import measure_training_memory
+    from unit_bench import measure_unit
     from vectors_bench import measure_vectors
 
 DOCUMENTS, LENGTHS = 10**9, (100, 1000)
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     torch.set_num_threads(1)
     materials = Material.read_all(options.corpus, options.text_column, options.megabytes)
+    materials = materials[1:] if options.corpus_alone else materials
     corpora = [material.about() for material in materials]
     rows = [
         replace(row, corpus=material.name)
@@ -82,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
 
 
-ON_EACH = ("look-up", "models", "ngrams", "job", "evidence")
+ON_EACH = ("look-up", "models", "ngrams", "unit", "job", "evidence")
 """Sections that are measured on each corpus."""
 
 
@@ -97,6 +99,7 @@ def _section(name: str, material: Material, options: argparse.Namespace) -> Iter
         "look-up": lambda: kernel_speed.measure_lookup(material, options.runs),
         "models": lambda: kernel_speed.measure_models(material, options.runs),
         "ngrams": lambda: kernel_speed.measure_ngrams(material, options.runs),
+        "unit": lambda: measure_unit(material, options.unit_megabytes, options.runs),
         "job": lambda: whole_jobs.measure_jobs(material, options.job_megabytes, options.runs),
         "evidence": lambda: measure_evidence(material, options.evidence_megabytes, options.runs),
         "formats": lambda: measure_formats(material, options.formats_megabytes, options.runs),
@@ -119,6 +122,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "look-up",
         "models",
         "ngrams",
+        "unit",
         "job",
         "evidence",
         "formats",
@@ -136,9 +140,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
     parser.add_argument("--only", nargs="+", choices=sections, default=sections, help="what is measured (default: all)")
     parser.add_argument("--corpus", nargs="+", default=(), help="any Parquet, beside botocore's descriptions")
+    parser.add_argument("--corpus-alone", action="store_true", help="leave out botocore's descriptions")
     parser.add_argument("--text-column", default="text", help="of each corpus (default: text)")
     number("--megabytes", 16.0, "text of each corpus that is used")
     number("--job-megabytes", 4000.0, "text of the whole jobs' store: copies of it")
+    number("--unit-megabytes", 200.0, "text of the store whose units are timed step by step")
     number("--evidence-megabytes", 60.0, "text of the store that is scored with evidence and without")
     number("--formats-megabytes", 1000.0, "text of the stores in each format")
     words = [100_000, 1_000_000, 3_000_000]

@@ -18,7 +18,7 @@ from w2vray.cluster.repeating import Origin
 from w2vray.cluster.seen_places import require_seen
 from w2vray.cluster.suspects import suspects_of
 from w2vray.cluster.train_labels import not_learnt
-from w2vray.cluster.train_notes import not_at_its_best
+from w2vray.cluster.train_notes import larger_steps, not_at_its_best
 from w2vray.cluster.train_rows import read_rows
 from w2vray.cluster.train_summary import TrainSummary
 from w2vray.cluster.train_worker import WorkerConfig
@@ -188,7 +188,10 @@ def _train(
             own: TrainSettings, folder: str, start: Mapping[str, Any] | None = None, **changes: Any
         ) -> tuple[ModelSettings, Mapping[str, Any]]:
             model = settled(_own_settings(own), unit_length=vectors.unit_length)
-            model = model.for_examples(read.learnt) if isinstance(model, StepSettings) else model
+            if isinstance(model, StepSettings):
+                asked, model = model, model.for_examples(read.learnt)
+                for line in larger_steps(asked, model, read.learnt):
+                    note(line)
             task = _task(own, model, labels, total, multi_label=multi_label, few=few)
             worker = WorkerConfig(
                 shared=read.shared,
