@@ -34,6 +34,7 @@ with extra("bench"):
     from material import Material
     from memory import measure_memory
     from provenance import measured  # beside the folder, as `material` has found out
+    from size_bench import measure_size
     from stopwatch import Row
     from training_bench import NETWORKS, measure_training
     from training_memory import measure_training_memory
@@ -109,6 +110,7 @@ def _section(name: str, material: Material, options: argparse.Namespace) -> Iter
         "training-memory": lambda: measure_training_memory(
             material, options.training_megabytes, options.training_seconds
         ),
+        "size": lambda: measure_size(options.files, options.units),
         "gpu": lambda: measure_gpu(material, options.runs),
     }
     return sections[name]()
@@ -129,6 +131,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "vectors",
         "training",
         "training-memory",
+        "size",
         "gpu",
     )
 
@@ -146,6 +149,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     number("--formats-megabytes", 1000.0, "text of the stores in each format")
     words = [100_000, 1_000_000, 3_000_000]
     parser.add_argument("--words", type=int, nargs="+", default=words, help=f"sizes of tables (default: {words})")
+    sizes = [1_000, 10_000, 100_000]
+    parser.add_argument("--files", type=int, nargs="+", default=sizes, help=f"of stores to plan (default: {sizes})")
+    parser.add_argument("--units", type=int, nargs="+", default=sizes, help=f"to hand out (default: {sizes})")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, help="to train (default: all)")
     parser.add_argument("--batch-size", type=int, help="texts of a step of training (default: the network's own)")
     number("--training-megabytes", 1000.0, "text of the labelled set that memory is measured with")
