@@ -20,7 +20,6 @@ from w2vray.scoring.evidence import scales_of
 from w2vray.scoring.metrics import NO_LABEL
 from w2vray.scoring.scorer import TextScorer
 from w2vray.text.columns import blocks
-from w2vray.text.fast.looking_up import FastLookup
 from w2vray.text.fast.placing import Places, gathered
 
 __all__ = ["ExplainingScorer"]
@@ -37,7 +36,6 @@ class ExplainingScorer:
     ) -> None:
         self._scorer, self._most = scorer, most
         self._threshold, self._no_threshold = threshold, no_threshold
-        self._look_up = FastLookup(scorer.lookup, places=True)
         scales_C = scales_of(scorer.bundle)
         self._directions_CC = np.array(
             [direction_of(label, scales_C, multi_label=scorer.multi_label) for label in range(len(scales_C))]
@@ -61,7 +59,7 @@ class ExplainingScorer:
     def _block(self, texts: pa.LargeStringArray) -> Scores:
         scorer = self._scorer
         assert scorer.folded is not None
-        ids, places = self._look_up.placed(texts)
+        ids, places = scorer.look_up_places.placed(texts)
         logits_NC, weigh = scorer.folded.explained(ids, scorer.made_rows(ids.made_words))
         scores = scorer.answers_of(ids, logits_NC)
         label_N = scores.explained_N(self._threshold, no_threshold=self._no_threshold)
