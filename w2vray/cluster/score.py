@@ -61,7 +61,7 @@ def score(
         planned.require_of(request, str(settings.plan))
     for line in bundle.config.reading.told(settings):
         note(line)
-    if (slow := slow_evidence(request, bundle)) is not None:
+    if (slow := slow_evidence(request)) is not None:
         note(slow)
     # This refuses a directory that holds something else, before anything is written into it
     stage("listing the store")

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from w2vray.kernels.compiling import inlined, kernel, unordered
 
-__all__ = ["Heaviest", "heaviest_ids", "take_heaviest", "weigh_ids"]
+__all__ = ["Heaviest", "heaviest_ids", "take_all", "take_heaviest", "weigh_ids"]
 
 
 class Heaviest(NamedTuple):
@@ -26,6 +26,7 @@ class Heaviest(NamedTuple):
 
 _SIZE = np.int32(0x7FFFFFFF)
 """The bits of a float32 without its sign: as whole numbers they are in the order of what they stand for."""
+
 
 @unordered
 def _product(gain_P: npt.NDArray[np.float32], row_P: npt.NDArray[np.float32]) -> np.float32:
@@ -102,17 +103,38 @@ def take_heaviest(
     return end
 
 
+@inlined
+def take_all(
+    bits_L: npt.NDArray[np.int32],
+    begin: int,
+    count: int,
+    place_O: npt.NDArray[np.int64],
+    bits_O: npt.NDArray[np.int32],
+    done: int,
+) -> int:
+    """Append all pieces that weigh something, in their order; otherwise as ``take_heaviest``."""
+    for place in range(count):
+        if bits_L[begin + place] & _SIZE:
+            place_O[done], bits_O[done] = place, bits_L[begin + place]
+            done += 1
+    return done
+
+
 @kernel
 def heaviest_ids(
     weight_L: npt.NDArray[np.float32], offsets_N1: npt.NDArray[np.int64], label_N: npt.NDArray[np.int32], most: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Return how many ids of each text weigh most, which, and what they weigh; a text without a label has none."""
+    """Return how many ids of each text weigh most, which, and what they weigh; a text without a label has none.
+
+    Where ``most`` is 0, these are all ids that weigh something, in the order of the text.
+    """
     texts = len(label_N)
     counts_N = np.zeros(texts, dtype=np.int64)
     room = np.int64(0)
     for text in range(texts):
         if label_N[text] >= 0:
-            room += min(most, offsets_N1[text + 1] - offsets_N1[text])
+            words = offsets_N1[text + 1] - offsets_N1[text]
+            room += min(most, words) if most else words
     first_O, weight_O = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.float32)
     bits_L, bits_O = weight_L.view(np.int32), weight_O.view(np.int32)
     done = 0
@@ -120,7 +142,9 @@ def heaviest_ids(
         if label_N[text] >= 0:
             begin, before = offsets_N1[text], done
             words = offsets_N1[text + 1] - begin
-            if words:
+            if not most:
+                done = take_all(bits_L, begin, words, first_O, bits_O, done)
+            elif words:
                 done = take_heaviest(bits_L, begin, words, min(most, words), first_O, bits_O, done)
             counts_N[text] = done - before
     return counts_N, first_O[:done], weight_O[:done]

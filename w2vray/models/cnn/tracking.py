@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.compiling import inlined, kernel
-from w2vray.kernels.weighing import take_heaviest
+from w2vray.kernels.weighing import take_all, take_heaviest
 from w2vray.models.cnn.convolving import TILE, Shapes, around, run_of
 
 __all__ = ["heaviest_windows", "track_highest"]
@@ -90,10 +90,11 @@ def heaviest_windows(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Return how many windows of each text weigh most, their first and last ids, and what they weigh.
 
-    Filters that chose the same window, as far as it lies in the text, are added up.
+    Filters that chose the same window, as far as it lies in the text, are added up. Where ``most`` is 0, these are all
+    windows that weigh something, in the order of their first ids, then of their last ones.
     """
     texts, filters = len(at_NZ), features_XF.shape[1]
-    most = min(most, filters)
+    room_of_text = min(most, filters) if most else filters
     longest, most_words = widths.max(), np.int64(0)
     for text in range(texts):
         words = offsets_N1[text + 1] - offsets_N1[text]
@@ -103,7 +104,8 @@ def heaviest_windows(
     counts_N = np.zeros(texts, dtype=np.int64)
     window_F, order_F = np.empty(filters, dtype=np.int64), np.empty(filters, dtype=np.int64)
     total_T, weight_T = np.zeros(room, dtype=np.float64), np.empty(room, dtype=np.float32)
-    window_O, weight_O = np.empty(texts * most, dtype=np.int64), np.empty(texts * most, dtype=np.float32)
+    pieces = texts * room_of_text
+    window_O, weight_O = np.empty(pieces, dtype=np.int64), np.empty(pieces, dtype=np.float32)
     bits_T, bits_O = weight_T.view(np.int32), weight_O.view(np.int32)
     done = 0
     for text in range(texts):
@@ -118,7 +120,10 @@ def heaviest_windows(
             total_T[np.uint64(window_F[f])] += gains_CF[label, f] * features_XF[text, f]
         for window in range(windows):
             weight_T[window], total_T[window] = total_T[window], 0.0
-        done = take_heaviest(bits_T, 0, windows, most, window_O, bits_O, done)
+        if most:
+            done = take_heaviest(bits_T, 0, windows, room_of_text, window_O, bits_O, done)
+        else:
+            done = take_all(bits_T, 0, windows, window_O, bits_O, done)
         if words > _MOST_WORDS:
             for piece in range(before, done):
                 window_O[piece] = order_F[window_O[piece]]
