@@ -33,8 +33,8 @@ import pyarrow.parquet as pq
 from rich.table import Table
 
 from w2vray.cli.console import Output, progress_bar, table
+from w2vray.cluster.connecting import connected
 from w2vray.cluster.evaluate import evaluate
-from w2vray.cluster.runtime import connected
 from w2vray.cluster.score import score
 from w2vray.cluster.train import train
 from w2vray.errors import UnusableInputError, W2vrayError

@@ -29,8 +29,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from w2vray.cluster.calibrate import CalibrationSummary
+    from w2vray.cluster.connecting import connected
     from w2vray.cluster.evaluate import EvaluationSummary
-    from w2vray.cluster.runtime import connected
     from w2vray.cluster.score import ScoreSummary
     from w2vray.cluster.train import TrainSummary
     from w2vray.errors import UnusableInputError, W2vrayError
@@ -119,7 +119,7 @@ _HOME = {
     "VerifySummary": "w2vray.run.verify",
     "W2vrayError": "w2vray.errors",
     "calibrate": "w2vray.verbs",
-    "connected": "w2vray.cluster.runtime",
+    "connected": "w2vray.cluster.connecting",
     "evaluate": "w2vray.verbs",
     "evaluate_run": "w2vray.verbs",
     "import_model": "w2vray.verbs",

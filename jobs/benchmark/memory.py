@@ -17,7 +17,7 @@ from memory_worker import Worker, own_memory
 from stopwatch import Row
 
 from w2vray.cli.console import progress_bar
-from w2vray.cluster.runtime import share
+from w2vray.cluster.sharing import share
 from w2vray.models.directory import Bundle
 from w2vray.text import rules as token_rules
 from w2vray.vectors import Vectors, VectorsWriter

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import psutil
 
 import w2vray.cluster.score  # noqa: F401 - with all that a scoring worker needs
-from w2vray.cluster.runtime import SharedVectors
+from w2vray.cluster.sharing import SharedVectors
 from w2vray.models.directory import Bundle
 from w2vray.scoring.scorer import TextScorer
 

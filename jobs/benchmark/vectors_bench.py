@@ -11,7 +11,8 @@ import ray
 from gensim.models import KeyedVectors
 from stopwatch import Row
 
-from w2vray.cluster.runtime import connected, share
+from w2vray.cluster.connecting import connected
+from w2vray.cluster.sharing import share
 from w2vray.settings.vectors import ImportSettings
 from w2vray.vectors import Vectors, import_vectors
 

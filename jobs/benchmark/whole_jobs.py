@@ -17,7 +17,7 @@ from material import Material, make_model, random_vectors, write_store
 from peers import fasttext_model, fasttext_script, tfidf_script
 from stopwatch import Row, alternate
 
-from w2vray.cluster.runtime import connected
+from w2vray.cluster.connecting import connected
 from w2vray.cluster.score import score
 from w2vray.models.directory import Bundle
 from w2vray.run.directory import RunDirectory

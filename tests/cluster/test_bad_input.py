@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -316,16 +318,21 @@ def test_a_unit_that_has_ended_three_workers_is_set_aside_and_named(
     assert (again.rows_scored, again.exit_code) == (900, 0)
 
 
+@pytest.mark.parametrize("several", [False, True])
 def test_a_footer_that_ends_the_process_that_reads_it_is_a_bad_file(
-    store: Path, monkeypatch: pytest.MonkeyPatch
+    several: bool, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killer = "import os; from w2vray.store import describing as f; read = f.describe_file\n"
     killer += "def die(store, base, file, *more, **options):\n"
     killer += "    return os.abort() if file.name == 'part-1.parquet' else read(store, base, file, *more, **options)\n"
     killer += "f.describe_file = die; f.serve()"
-    reader = type(describing._READER)()
+    readers = type(describing._READERS)()
     monkeypatch.setattr(describing, "PROGRAM", killer)
-    monkeypatch.setattr(describing, "_READER", reader)
+    monkeypatch.setattr(describing, "_READERS", readers)
+    if several:
+        monkeypatch.setattr(describing, "_FILES_A_READER", 1)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+        monkeypatch.setattr(describing, "_AT_ONCE", 1)
     corpus = find_corpus([str(store)])
 
     files, bad = describe_files(corpus, corpus.files, ["text"])
@@ -334,7 +341,26 @@ def test_a_footer_that_ends_the_process_that_reads_it_is_a_bad_file(
     (failure,) = bad.values()
     assert (failure.file, failure.reason) == ("part-1.parquet", "damaged_footer")
     assert failure.detail == "parsing its footer crashes the process"
-    reader.close()
+    assert len(readers.all) == (2 if several else 1)
+    for reader in readers.all:
+        reader.close()
+
+
+def test_whoever_interrupts_the_description_of_many_files_waits_for_none(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = "import time; from w2vray.store import describing as f\n"
+    slow += "f.describe_file = lambda *more, **options: time.sleep(600)\nf.serve()"
+    readers = type(describing._READERS)()
+    monkeypatch.setattr(describing, "PROGRAM", slow)
+    monkeypatch.setattr(describing, "_READERS", readers)
+    monkeypatch.setattr(describing, "_FILES_A_READER", 1)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    corpus = find_corpus([str(store)])
+    threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        describe_files(corpus, corpus.files, ["text"])
+    assert [reader.is_running for reader in readers.all] == [False, False]
 
 
 # The store as it is now

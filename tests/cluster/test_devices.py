@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 import ray
 
-from w2vray.cluster.runtime import share
 from w2vray.cluster.score import score
 from w2vray.cluster.score_worker import ScoringWorker
+from w2vray.cluster.sharing import share
 from w2vray.errors import ClusterError, RunError
 from w2vray.models.directory import Bundle
 from w2vray.run.one_unit import ScoringJob

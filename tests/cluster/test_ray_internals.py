@@ -273,7 +273,7 @@ import sys
 from pathlib import Path
 from tests.cluster.test_ray_internals import find, run_verbs
 from w2vray.cluster import ray_internals
-from w2vray.cluster.runtime import connected
+from w2vray.cluster.connecting import connected
 
 store, vectors, folder, *gone = sys.argv[1:]
 ray_internals.find = lambda name: None if name in gone else find(name)

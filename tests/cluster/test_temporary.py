@@ -50,7 +50,7 @@ def test_where_there_is_no_short_one_the_person_is_told_what_to_set(
 def test_ray_starts_and_works_where_tmpdir_has_a_hundred_characters(tmp_path: Path) -> None:
     program = """
 import os
-from w2vray.cluster.runtime import connected
+from w2vray.cluster.connecting import connected
 with connected():
     import ray
     print(sorted(ray.get(ray.remote(lambda: [1, 2]).remote())), "RAY_TMPDIR" in os.environ)

@@ -292,7 +292,6 @@ def test_memory_that_is_short_is_no_damage(store: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("pyarrow.parquet.ParquetFile", short)
     with pytest.raises(MemoryError):
         read(corpus, plan, "text")
-    monkeypatch.setattr("w2vray.store.parquet.footer_metadata", short)
     with pytest.raises(MemoryError):
         describe_file(*open_store(corpus.roots[0]), corpus.files[0], ["text"])
 

@@ -48,6 +48,7 @@ def with_verbs() -> click.Group:
     from w2vray.cli.checking import report, sample
     from w2vray.cli.explaining import explain
     from w2vray.cli.info import info
+    from w2vray.cli.jobs_verbs import jobs
     from w2vray.cli.models_verbs import models
     from w2vray.cli.planning import plan
     from w2vray.cli.submitting import submit
@@ -69,6 +70,7 @@ def with_verbs() -> click.Group:
         explain,
         info,
         submit,
+        jobs,
     ):
         w2vray.add_command(command)
     return w2vray

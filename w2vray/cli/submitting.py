@@ -1,19 +1,25 @@
 """``w2vray submit``: a verb as a Ray job; its arguments are checked before anything is sent."""
 
 import os
-import re
+from typing import TYPE_CHECKING
 
 import click
 
-from w2vray.cli.command import PLACES, Stopped
-from w2vray.cli.console import ReaderGone
+from w2vray.cli.command import PLACES
+from w2vray.cli.dashboards import following, on_dashboard
 from w2vray.models.kinds import MODELS_VARIABLE
+
+if TYPE_CHECKING:
+    from w2vray.cluster.dashboard import Dashboard
 
 __all__ = ["submit"]
 
+_ONLY_HERE = frozenset({"submit", "jobs"})
+"""Verbs that a job cannot run."""
+
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.option("--address", required=True, metavar="URL", help="The cluster's dashboard, such as http://HEAD:8265.")
+@on_dashboard
 @click.option("--submission-id", help="Name of the job. The same command again follows that job.")
 @click.option(
     "--env", "variables", multiple=True, metavar="NAME", help="Hand this variable of the environment on to the job."
@@ -21,20 +27,20 @@ __all__ = ["submit"]
 @click.option("--no-wait", is_flag=True, help="Do not follow the job; print its name.")
 @click.argument("verb", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- VERB ...")
 def submit(
-    address: str, submission_id: str | None, variables: tuple[str, ...], verb: tuple[str, ...], *, no_wait: bool
+    dashboard: "Dashboard",
+    submission_id: str | None,
+    variables: tuple[str, ...],
+    verb: tuple[str, ...],
+    *,
+    no_wait: bool,
 ) -> int:
     """Run a verb as a job on a Ray cluster and follow it to its end."""
-    _require_url(address)
     _require_runnable(verb)
     environment = _environment(variables)
     from w2vray.cluster.submit import submit as submit_job
 
-    try:
-        return submit_job(address, verb, submission_id=submission_id, environment=environment, wait=not no_wait)
-    except KeyboardInterrupt as stop:
-        raise Stopped(stop) from None
-    except BrokenPipeError:
-        raise ReaderGone from None
+    with following():
+        return submit_job(dashboard, verb, submission_id=submission_id, environment=environment, wait=not no_wait)
 
 
 def _environment(names: tuple[str, ...]) -> dict[str, str]:
@@ -49,12 +55,6 @@ def _environment(names: tuple[str, ...]) -> dict[str, str]:
     return {name: os.environ[name] for name in handed}
 
 
-def _require_url(address: str) -> None:
-    """Ray would take what has no scheme for a cluster's own port, and wait there."""
-    if not re.match("https?://[^/]", address):
-        raise click.UsageError(f"--address is {address!r}; write http://HOST:8265, the URL of the cluster's dashboard")
-
-
 def _require_runnable(verb: tuple[str, ...]) -> None:
     """Check a verb's arguments here, before anything is sent: usage, and places that mean something elsewhere."""
     try:
@@ -66,10 +66,10 @@ def _require_runnable(verb: tuple[str, ...]) -> None:
     while isinstance(command, click.Group):
         name = words.pop(0) if words else ""
         found = command.commands.get(name)
-        if found is None or name == "submit":
+        if found is None or name in _ONLY_HERE:
             raise click.UsageError(
                 f"{name!r} is not a verb that can be submitted; choose from "
-                + ", ".join(known for known in command.commands if known != "submit")
+                + ", ".join(known for known in command.commands if known not in _ONLY_HERE)
             )
         command = found
     values = command.make_context(f"w2vray submit ... -- {' '.join(verb[: len(verb) - len(words)])}", words).params

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from w2vray.cluster.connecting import connected
 from w2vray.cluster.evaluate_notes import near_labels
 from w2vray.cluster.logits_of_rows import LogitsJob, RowsSaid, logits_of_rows
 from w2vray.cluster.measuring import UNKNOWN_NAMED
 from w2vray.cluster.opened_models import OpenedModel, labelled_as_read
 from w2vray.cluster.refitting import answers_alone, probabilities_of, refitted, temperatures_suit
-from w2vray.cluster.runtime import connected, share
+from w2vray.cluster.sharing import share
 from w2vray.cluster.waiting import Note
 from w2vray.errors import BundleError, ConfigError, CorpusError
 from w2vray.models.directory import ModelConfig, save_bundle

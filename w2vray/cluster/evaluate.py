@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from w2vray.cluster.connecting import connected
 from w2vray.cluster.evaluate_counts import measured_summary
 from w2vray.cluster.evaluate_notes import tell
 from w2vray.cluster.evaluate_summary import EvaluationSummary
@@ -13,7 +14,6 @@ from w2vray.cluster.evaluated_page import write_evaluation_page
 from w2vray.cluster.measured_rows import MeasuredRows, rows_schema
 from w2vray.cluster.measuring import MeasuringJob, measure
 from w2vray.cluster.opened_models import OpenedModel, at_work, labelled_as_read, require_alike
-from w2vray.cluster.runtime import connected
 from w2vray.cluster.waiting import Note
 from w2vray.errors import ConfigError, RunError
 from w2vray.scoring.comparing import Comparison

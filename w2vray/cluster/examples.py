@@ -14,8 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from w2vray.cluster.pools import run_units
 from w2vray.cluster.resources import use_one_thread
-from w2vray.cluster.runtime import SharedVectors, run_units
+from w2vray.cluster.sharing import SharedVectors
 from w2vray.cluster.waiting import Note
 from w2vray.errors import CorpusError
 from w2vray.store.filters import parse_where

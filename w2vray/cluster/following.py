@@ -10,14 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 from queue import Empty, Queue
 from threading import Thread
-from typing import Any
+from typing import Any, TypeVar
 
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
 
-__all__ = ["end_of", "log_of"]
+__all__ = ["asked", "end_of", "log_of"]
 
 Note = Callable[[str], None]
+T = TypeVar("T")
 
 _SILENCE_SECONDS = 10.0
 """After so long without a word the cluster is asked how the job is."""
@@ -78,6 +79,23 @@ def end_of(client: JobSubmissionClient, job: str, note: Note) -> JobStatus:
     while not (status := _status(client, job, note)).is_terminal():
         time.sleep(_POLL_SECONDS)
     return status
+
+
+def asked(question: Callable[[], T], seconds: float) -> T:
+    """Return the answer to a question.
+
+    Raises:
+        ConnectionError: there is none in time.
+    """
+    answers: Queue[Any] = _in_thread(lambda put: put((question(),)))
+    try:
+        answer = answers.get(timeout=seconds)
+    except Empty:
+        raise ConnectionError(f"no answer in {seconds:g} s") from None
+    if isinstance(answer, BaseException):
+        raise answer
+    found: T = answer[0]
+    return found
 
 
 def _status(client: JobSubmissionClient, job: str, note: Note) -> JobStatus:

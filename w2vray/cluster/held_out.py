@@ -12,8 +12,9 @@ from w2vray.cluster.evaluate_counts import metrics_of
 from w2vray.cluster.examples import ReadingJob, labels_as_lists
 from w2vray.cluster.measured_rows import MeasuredRows
 from w2vray.cluster.measuring import MeasuringJob, ModelAtWork, measure
+from w2vray.cluster.pools import run_units
 from w2vray.cluster.resources import use_one_thread
-from w2vray.cluster.runtime import SharedVectors, run_units
+from w2vray.cluster.sharing import SharedVectors
 from w2vray.cluster.waiting import Note
 from w2vray.errors import CorpusError
 from w2vray.models.directory import Bundle

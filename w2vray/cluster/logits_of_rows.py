@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from safetensors.numpy import load, save
 
+from w2vray.cluster.pools import run_units
 from w2vray.cluster.resources import use_one_thread
-from w2vray.cluster.runtime import SharedVectors, run_units
+from w2vray.cluster.sharing import SharedVectors
 from w2vray.cluster.waiting import Note
 from w2vray.models.directory import Bundle
 from w2vray.scoring.metrics import NO_LABEL

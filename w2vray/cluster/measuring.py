@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 from w2vray.cluster.answered_rows import AnsweredRows, answered_rows, as_bytes, from_bytes
 from w2vray.cluster.counting import Counts, ManyLabels, OneLabel
 from w2vray.cluster.measured_rows import MeasuredRows, rows_as_bytes, rows_of_batch
+from w2vray.cluster.pools import run_units
 from w2vray.cluster.resources import use_one_thread
-from w2vray.cluster.runtime import SharedVectors, run_units
+from w2vray.cluster.sharing import SharedVectors
 from w2vray.cluster.waiting import Note
 from w2vray.models.directory import Bundle
 from w2vray.scoring.answers import Scores

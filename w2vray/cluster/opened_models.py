@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from w2vray.cluster.measuring import ModelAtWork
-from w2vray.cluster.runtime import SharedVectors, share
+from w2vray.cluster.sharing import SharedVectors, share
 from w2vray.errors import ConfigError, CorpusError
 from w2vray.models.directory import Bundle
 from w2vray.models.reading import Reading

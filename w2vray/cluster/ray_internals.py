@@ -16,6 +16,7 @@ A name is looked up when it is used. Where it is gone the work is done without i
     PlacementGroupCleanerCallback   leave it out                      the end of a training takes up to 12 s longer
     _register_sigint_handler        answer Ctrl-C, end the workers    they end with the program, not at once
     RayTrainWorker                  benchmarks find its processes     they measure the driver only
+    _do_request                     ask a cluster for its versions    a job is sent without comparing them
 
 Supported ways were tried, and are not enough:
 
@@ -45,6 +46,7 @@ __all__ = [
     "TRAINER_PROCESS",
     "Internal",
     "clear_failed_start",
+    "cluster_versions",
     "find",
     "have_no_cpus",
     "keeping_sigterm",
@@ -78,6 +80,8 @@ _CLEANER = "ray.train.v2._internal.callbacks.placement_group_callback.PlacementG
 _SIGINT = "ray.train.torch.TorchTrainer._register_sigint_handler"
 _TRAINER = "ray.train.v2._internal.execution.worker_group.worker.RayTrainWorker"
 
+_REQUEST = "ray.job_submission.JobSubmissionClient._do_request"
+
 _NO_WAITING = "a pool that waits for CPUs says nothing"
 _SLOWER_START = "each start takes a few CPU seconds longer"
 _SLOWER_END = "on a Ray that we started, the end of a training takes up to 12 s longer"
@@ -96,6 +100,7 @@ INTERNALS = (
     Internal(_CLEANER, "leave out the process that looks after the controller", _SLOWER_END),
     Internal(_SIGINT, "answer Ctrl-C ourselves, and end the workers at once", "they end with the program"),
     Internal(_TRAINER, "benchmarks find the processes that train", "they measure the driver only"),
+    Internal(_REQUEST, "ask a cluster for its versions of Python and Ray", "a job is sent without comparing them"),
 )
 """All of them, by their full names."""
 
@@ -194,6 +199,24 @@ def have_no_cpus(kind: str) -> bool:
         pool = [actor for actor in actors if actor["ActorClassName"].startswith(kind) and actor["State"] != "DEAD"]
         return bool(pool) and not any(actor["Address"]["IPAddress"] for actor in pool)
     return False
+
+
+# Jobs
+
+
+def cluster_versions(client: Any) -> dict[str, str]:
+    """Return a cluster's versions by ``python`` and ``ray``; fewer where its dashboard does not tell them.
+
+    Args:
+        client: Ray's client of the dashboard, with its token, headers and certificates.
+    """
+    if find(_REQUEST) is None:
+        return {}
+    with suppress(OSError, ValueError, AttributeError, TypeError):  # another Ray's dashboard has no such page
+        found = client._do_request("GET", "/api/v0/cluster_metadata").json()["data"]
+        told = {"python": found.get("pythonVersion"), "ray": found.get("rayVersion")}
+        return {name: value for name, value in told.items() if isinstance(value, str)}
+    return {}
 
 
 # Training

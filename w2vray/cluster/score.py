@@ -10,10 +10,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from w2vray.cluster.runtime import connected, share
+from w2vray.cluster.connecting import connected
 from w2vray.cluster.score_closing import closed, with_kept
 from w2vray.cluster.score_summary import ScoreSummary
 from w2vray.cluster.score_units import Progress, Work, planned_units, score_missing
+from w2vray.cluster.sharing import share
 from w2vray.cluster.waiting import Note
 from w2vray.models.directory import Bundle
 from w2vray.places.uris import absolute, shown

@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from w2vray.cluster.pools import run_units
 from w2vray.cluster.resources import GpuShare
-from w2vray.cluster.runtime import run_units
 from w2vray.cluster.score_worker import Outcome, ScoringWorker
 from w2vray.cluster.waiting import Note
 from w2vray.errors import CorpusError

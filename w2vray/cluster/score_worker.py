@@ -9,7 +9,7 @@ from typing import Any, Self
 import pyarrow as pa
 
 from w2vray.cluster.resources import use_one_thread
-from w2vray.cluster.runtime import SharedVectors
+from w2vray.cluster.sharing import SharedVectors
 from w2vray.errors import FileError
 from w2vray.models.directory import Bundle
 from w2vray.run.directory import MOST_ATTEMPTS, RunDirectory

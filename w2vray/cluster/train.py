@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from w2vray.cluster.choosing import Trial, chosen
+from w2vray.cluster.connecting import connected
 from w2vray.cluster.held_out import measure_held_out, told_of_test
 from w2vray.cluster.measured_rows import MeasuredRows, rows_schema
 from w2vray.cluster.repeating import Origin
-from w2vray.cluster.runtime import connected
 from w2vray.cluster.suspects import suspects_of
 from w2vray.cluster.train_labels import not_learnt
 from w2vray.cluster.train_notes import not_at_its_best

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from w2vray.cluster.examples import ReadingJob, read_examples
 from w2vray.cluster.held_out import held_out_texts
 from w2vray.cluster.resources import reading_workers
-from w2vray.cluster.runtime import SharedVectors
+from w2vray.cluster.sharing import SharedVectors
 from w2vray.cluster.trainer import Progress
 from w2vray.cluster.waiting import Note
 from w2vray.models.kinds import ModelSettings

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from w2vray.cluster.examples import ReadingJob
-from w2vray.cluster.runtime import SharedVectors, share
+from w2vray.cluster.sharing import SharedVectors, share
 from w2vray.cluster.train_examples import TestTexts, examples_of, reading_jobs, texts_for_test
 from w2vray.cluster.train_labels import (
     counts_of_labels,

@@ -16,7 +16,7 @@ from ray.train.torch import get_device
 from torch import Tensor
 
 from w2vray.cluster.resources import use_one_thread
-from w2vray.cluster.runtime import SharedVectors
+from w2vray.cluster.sharing import SharedVectors
 from w2vray.errors import DivergedError
 from w2vray.training.epochs import ALONE, Workers
 from w2vray.training.example_files import ExampleFile, Part

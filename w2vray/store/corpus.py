@@ -26,7 +26,7 @@ from w2vray.store.tables import open_table, part_metadata, refuse_table_above
 __all__ = ["Corpus", "SourceFile", "find_corpus", "one_version", "shared_files"]
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class SourceFile:
     """A file of a store and its identity. ``root`` counts the arguments from 0."""
 

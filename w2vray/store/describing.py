@@ -1,7 +1,7 @@
-"""Files described by another process, which a damaged one may end: then it is known, and this process goes on.
+"""Files described by other processes, which a damaged one may end: then it is known, and this process goes on.
 
-The other process is started once and serves until this one ends. Requests and answers are JSON, a line each, over
-pipes: where files are may be secret, and arguments of a process are not.
+They are started once, more of them for more files, and serve until this one ends. Requests and answers are JSON, a
+line each, over pipes: where files are may be secret, and arguments of a process are not.
 """
 
 import atexit
@@ -30,6 +30,14 @@ from w2vray.store.table import Table
 __all__ = ["describe_files"]
 
 _THREADS = 16
+"""Files that one of the other processes opens at once: most of the time of a file in an object store is waiting."""
+
+_AT_ONCE = 10_000
+"""Files that are asked for together."""
+
+_FILES_A_READER, _MOST_READERS = 2_000, 16
+"""For how many files one more process is started, which takes a second, and how many there are at most."""
+
 _READY = b"ready\n"
 _OF_STORES = re.compile("AWS_|AZURE_|GOOGLE_|CLOUDSDK_|HADOOP_|CLASSPATH$|HOME$|(HTTPS?|NO|ALL)_PROXY$", re.IGNORECASE)
 """Variables by which the filesystems of Arrow find stores, and the keys to them."""
@@ -101,7 +109,7 @@ def _answers(
     named = [[file.root, file.name] for file in corpus.named]
     for columns, files in by_columns.items():
         request = {"columns": list(columns), "read_as": asdict(read_as), "named": named}
-        found = _READER.read(corpus.roots, files, request)
+        found = _READERS.read(corpus.roots, files, request)
         answers |= {file: found[index] for index, file in enumerate(files)}
     return answers
 
@@ -137,23 +145,54 @@ def _stored(seen: Description | Failure, columns: Sequence[str]) -> list[str]:
     return [names[name] for name in columns if name in names]
 
 
+class _Readers:
+    """The other processes: one, and for many files one for each CPU."""
+
+    def __init__(self) -> None:
+        self.all = [_Reader()]
+
+    def read(
+        self, roots: Sequence[str], files: Sequence[SourceFile], asked: Mapping[str, Any]
+    ) -> dict[int, Description | Failure]:
+        """Read all files, each of them in one of the processes."""
+        several = max(1, min(len(os.sched_getaffinity(0)), _MOST_READERS, len(files) // _FILES_A_READER))
+        if several == 1:
+            return self.all[0].read(roots, files, asked)
+        while len(self.all) < several:
+            self.all.append(_Reader())
+        used = self.all[:several]
+        with ThreadPoolExecutor(several) as pool:
+            shares = [pool.submit(one.read, roots, files[k::several], asked) for k, one in enumerate(used)]
+            try:
+                found = [share.result() for share in shares]
+            except BaseException:
+                for one in used:
+                    one.stop()
+                raise
+        return {index * several + k: answer for k, answers in enumerate(found) for index, answer in answers.items()}
+
+
 class _Reader:
-    """The other process, started when it is first needed."""
+    """One of them, started when it is first needed."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._access: dict[str, str] = {}
         self._lock = threading.Lock()
+        self._stopped = False
 
     def read(
-        self, roots: Sequence[str], files: list[SourceFile], asked: Mapping[str, Any]
+        self, roots: Sequence[str], files: Sequence[SourceFile], asked: Mapping[str, Any]
     ) -> dict[int, Description | Failure]:
         """Read all files: after a death the unanswered ones in halves, until the one that is to blame is alone."""
         answers: dict[int, Description | Failure] = {}
-        waiting = [list(range(len(files)))] if files else []
+        waiting = [list(range(first, min(first + _AT_ONCE, len(files)))) for first in range(0, len(files), _AT_ONCE)]
         suspects: set[int] = set()
         with self._lock, self._whole_answers():
+            self._stopped = False
             while waiting:
+                if self._stopped:
+                    raise W2vrayError("the files were not described to the end")
                 now = waiting.pop()
                 for index, value in self._ask(roots, [files[index] for index in now], asked):
                     answers[now[index]] = _from_json(files[now[index]], value)
@@ -171,6 +210,17 @@ class _Reader:
                     half = (len(left) + 1) // 2
                     waiting += [left[half:], left[:half]]
         return answers
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether there is a process."""
+        return self._process is not None
+
+    def stop(self) -> None:
+        """Have another thread, which reads, stop at once."""
+        self._stopped = True
+        if self._process is not None:
+            self._process.kill()
 
     @contextmanager
     def _whole_answers(self) -> Iterator[None]:
@@ -236,7 +286,7 @@ class _Reader:
             self._process = None
 
 
-_READER = _Reader()
+_READERS = _Readers()
 
 
 def _import_path() -> list[str]:

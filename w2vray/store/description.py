@@ -2,7 +2,8 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -43,7 +44,7 @@ _PLAIN = ("format", "fingerprint", "etag", "layout", "notes")
 """Fields of a ``Description`` that JSON holds as they are."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Stretch:
     """The least of a file that can be read by itself. ``start`` and ``stop`` count as the file's format counts."""
 
@@ -55,7 +56,7 @@ class Stretch:
     fingerprint: str = ""  # what its content is known by, where the format does not know the whole file's by its end
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Description:
     """A file: its schema, its stretches in order, and what its content is known by."""
 
@@ -79,7 +80,10 @@ class Description:
     def as_json(self) -> dict[str, Any]:
         """Return the description as it travels between processes, without its file and what a table says of it."""
         schema = base64.b64encode(self.schema.serialize()).decode()
-        stretches = [list(asdict(stretch).values()) for stretch in self.stretches]
+        stretches = [
+            [part.start, part.stop, part.rows, part.read_bytes, part.first_line, part.fingerprint]
+            for part in self.stretches
+        ]
         plain = {name: getattr(self, name) for name in _PLAIN}
         return {"schema": schema, "stretches": stretches, **plain}
 
@@ -88,8 +92,14 @@ class Description:
         """Rebuild a description that ``as_json`` gave."""
         return cls(
             file=file,
-            schema=pa.ipc.read_schema(pa.py_buffer(base64.b64decode(value["schema"]))),
+            schema=_schema(value["schema"]),
             stretches=tuple(Stretch(*stretch) for stretch in value["stretches"]),
             notes=tuple(value["notes"]),
             **{name: value[name] for name in _PLAIN if name != "notes"},
         )
+
+
+@lru_cache(256)
+def _schema(written: str) -> pa.Schema:
+    """Return a schema that JSON holds: one object for all files that have it."""
+    return pa.ipc.read_schema(pa.py_buffer(base64.b64decode(written)))

@@ -9,7 +9,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from pathlib import PurePosixPath
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -18,6 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 __all__ = ["folder_types", "folder_values", "is_comparable", "planned_type", "repeated_keys", "row_that_differs"]
+
+_FOLDERS_KEPT = 1024
+"""Folders whose values are remembered: the files of a folder come one after the other."""
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"
 
@@ -29,23 +32,24 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 def folder_values(name: str) -> dict[str, str | None]:
     """Return the values of the ``key=value`` folders in a file's path below its root; null where a folder says so."""
-    return dict(_pairs(name))
+    return dict(_pairs(name.rpartition("/")[0]))
 
 
 def repeated_keys(name: str) -> set[str]:
     """Return the keys that a path gives several values."""
     values: dict[str, set[str | None]] = {}
-    for key, value in _pairs(name):
+    for key, value in _pairs(name.rpartition("/")[0]):
         values.setdefault(key, set()).add(value)
     return {key for key, found in values.items() if len(found) > 1}
 
 
-def _pairs(name: str) -> list[tuple[str, str | None]]:
+@lru_cache(_FOLDERS_KEPT)
+def _pairs(folders: str) -> tuple[tuple[str, str | None], ...]:
     """Return keys and values from the root on; ``=value`` is a plain folder, for a column has a name."""
-    pairs = (folder.partition("=") for folder in PurePosixPath(name).parts[:-1])
-    return [
+    pairs = (folder.partition("=") for folder in folders.split("/"))
+    return tuple(
         (_decoded(key), None if value == _NULL else _decoded(value)) for key, equals, value in pairs if key and equals
-    ]
+    )
 
 
 def _decoded(written: str) -> str:
@@ -59,8 +63,8 @@ def _decoded(written: str) -> str:
 def folder_types(names: Iterable[str]) -> dict[str, pa.DataType]:
     """Return the type of each folder column of a store, from the paths of all its files."""
     values: dict[str, set[str | None]] = {}
-    for name in names:
-        for key, value in folder_values(name).items():
+    for folders in {name.rpartition("/")[0] for name in names}:
+        for key, value in dict(_pairs(folders)).items():
             values.setdefault(key, set()).add(value)
     return {key: _type_of(found - {None}) for key, found in values.items()}
 

@@ -187,13 +187,18 @@ def _local_files(path: str, ignored: Ignored, base: str) -> Iterator[Listed]:
         for name in names:
             place = os.path.join(folder, name)  # noqa: PTH118 - os.walk's own kind of path
             try:
-                found = os.stat(place)  # noqa: PTH116 - the same
+                found = os.lstat(place)
+                is_link = stat.S_ISLNK(found.st_mode)
+                if is_link:
+                    found = os.stat(place)  # noqa: PTH116 - the same
             except OSError as error:
                 if error.errno not in {errno.ENOENT, errno.ELOOP}:
                     raise
                 yield Listed(place, place, 0, None)
                 continue
             if stat.S_ISREG(found.st_mode):  # to open a pipe would wait for ever
-                yield Listed(place, _real(place, found), found.st_size, found.st_mtime_ns)
+                alone = found.st_nlink == 1 and not is_link
+                there = os.path.join(real, name) if alone else _real(place, found)  # noqa: PTH118 - the same
+                yield Listed(place, there, found.st_size, found.st_mtime_ns)
             else:
                 ignored.add(SPECIAL, place.removeprefix(base))

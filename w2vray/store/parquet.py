@@ -54,7 +54,8 @@ class Parquet:
             FileError: it is not a Parquet file, or its footer is damaged.
         """
         tail = read_tail(handle)
-        metadata = footer_metadata(tail)
+        footer = _footer(tail)
+        metadata = footer.metadata
         if len(tail) - _END - metadata.serialized_size == _SIGNATURE:
             raise FileError("columns of it are encrypted: decrypt it first", reason=FileReason.ENCRYPTED)
         wanted = [index for index in range(metadata.num_columns) if is_of(metadata.schema.column(index).path, columns)]
@@ -69,7 +70,7 @@ class Parquet:
         return Description(
             file=file,
             format=self.name,
-            schema=_opened(handle, metadata).schema_arrow,
+            schema=footer.schema_arrow,
             stretches=tuple(
                 Stretch(index, index + 1, group.num_rows, _read_bytes(group, wanted))
                 for index, group in enumerate(groups)
@@ -106,7 +107,11 @@ class Parquet:
 
 
 def _opened(
-    handle: Any, metadata: pq.FileMetaData, *, buffer_size: int = _BUFFER, read_dictionary: Sequence[str] | None = None
+    handle: Any,
+    metadata: pq.FileMetaData | None,
+    *,
+    buffer_size: int = _BUFFER,
+    read_dictionary: Sequence[str] | None = None,
 ) -> pq.ParquetFile:
     """Open a file to read batch by batch, never more of a row group than a batch needs.
 
@@ -207,7 +212,14 @@ def footer_metadata(tail: bytes) -> pq.FileMetaData:
     Raises:
         FileError: it is damaged.
     """
+    return _footer(tail).metadata
+
+
+def _footer(tail: bytes) -> pq.ParquetFile:
+    """Open what ``read_tail`` gave as a file that has no pages."""
     try:
-        return pq.read_metadata(pa.BufferReader(_MAGIC + tail))
+        return _opened(pa.BufferReader(_MAGIC + tail), None)
+    except MemoryError:  # Arrow's is an ArrowException too
+        raise
     except UNREADABLE as error:
         raise FileError(first_line(error), reason=FileReason.DAMAGED_FOOTER) from error

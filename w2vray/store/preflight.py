@@ -1,7 +1,7 @@
 """What is checked before any work: that the columns asked for are there and can be used."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -86,16 +86,21 @@ def fit_files(
     """
     require_one_format(corpus, ((item.file, item.format) for item in described))
     folders = folder_types(file.file.name for file in described if file.view is None)
-    schemas = {file.file: _with_folders(file, folders, planned) for file in described}
-    hint = header_hint(described) + _above(columns.all, schemas, corpus.roots) + _unread(unreadable or {})
-    _require_columns(schemas.values(), columns, hint)
+    schemas = _with_folders(described, folders, planned)
+    distinct = _distinct(schemas.values())
+    hint = header_hint(described) + _above(columns.all, distinct, corpus.roots) + _unread(unreadable or {})
+    _require_columns(distinct, columns, hint)
     schema = planned or pa.schema([_common(name, described, schemas) for name in dict.fromkeys(columns.others)])
     lists = _most_hold_lists(described, schemas, columns)
     good: list[Description] = []
     bad: dict[SourceFile, Failure] = {}
+    known: dict[tuple[int, str], tuple[FileReason, str] | None] = {}  # most files have one schema
     for file in described:
+        found = schemas[file.file]
+        if (kind := (id(found), file.format)) not in known:
+            known[kind] = _unfit(file, found, columns, schema, lists)
         empty = file.format == "parquet" and not file.rows  # whoever wrote no row knew no types either
-        unfit = None if empty else _unfit(file, schemas[file.file], columns, schema, lists)
+        unfit = None if empty else known[kind]
         if unfit is None:
             good.append(file)
         else:
@@ -146,9 +151,13 @@ def whole_store(
     return corpus, found
 
 
-def _require_columns(schemas: Iterable[pa.Schema], columns: Columns, hint: str) -> None:
-    every = list(schemas)
-    counts = {name: {schema.names.count(name) for schema in every} - {0} for name in columns.all}
+def _distinct(schemas: Iterable[pa.Schema]) -> list[pa.Schema]:
+    """Return each object once, in order."""
+    return list({id(schema): schema for schema in schemas}.values())
+
+
+def _require_columns(schemas: Sequence[pa.Schema], columns: Columns, hint: str) -> None:
+    counts = {name: {schema.names.count(name) for schema in schemas} - {0} for name in columns.all}
     if ours := [name for name in columns.all if name in OWN_COLUMNS]:
         raise CorpusError(
             f"a column cannot be called {ours[0]!r}: w2vray uses that name itself; rename it in the store"
@@ -156,7 +165,7 @@ def _require_columns(schemas: Iterable[pa.Schema], columns: Columns, hint: str) 
     if twice := [name for name in columns.all if counts[name] and 1 not in counts[name]]:
         where = "in a file, or in the names of its folders"
         raise CorpusError(f"column {twice[0]!r} is there more than once {where}; rename one of them")
-    seen = dict.fromkeys(name for schema in every for name in schema.names)
+    seen = dict.fromkeys(name for schema in schemas for name in schema.names)
     if missing := [name for name in columns.all if name not in seen]:
         raise CorpusError(
             f"no column {', '.join(map(repr, missing))} in the store; its columns are {', '.join(seen)}{hint}"
@@ -169,10 +178,10 @@ def _with_equals(missing: Sequence[str], schemas: Iterable[pa.Schema]) -> str | 
     return next((name for name in there if "=" in name and name.partition("=")[0] in missing), None)
 
 
-def _above(names: Sequence[str], schemas: Mapping[SourceFile, pa.Schema], roots: Sequence[str]) -> str:
+def _above(names: Sequence[str], schemas: Sequence[pa.Schema], roots: Sequence[str]) -> str:
     """Say where a column that is missing is a folder that was named, or one above it."""
-    missing = [name for name in names if not any(name in schema.names for schema in schemas.values())]
-    if (longer := _with_equals(missing, schemas.values())) is not None:
+    missing = [name for name in names if not any(name in schema.names for schema in schemas)]
+    if (longer := _with_equals(missing, schemas)) is not None:
         return f'. To keep {longer!r}, write its = twice: --keep "{longer.replace("=", "==")}"'
     folders = (folder for root in roots for folder in root.partition("?")[0].split("/"))
     found = next((folder for folder in folders if "=" in folder and folder.partition("=")[0] in missing), None)
@@ -194,9 +203,9 @@ def _unread(unreadable: Mapping[SourceFile, Failure]) -> str:
 def _common(name: str, files: Sequence[Description], schemas: Mapping[SourceFile, pa.Schema]) -> pa.Field:
     """Return a column with the type that most rows can have; a rarer type that does not go with it is left out."""
     rows: Counter[pa.DataType] = Counter()
-    for file in files:
-        if (kind := _type_of(schemas[file.file], name)) is not None:
-            rows[without_views(kind)] += file.rows + 1
+    for schema, count in _counted(files, schemas, lambda file: file.rows + 1):
+        if (kind := _type_of(schema, name)) is not None:
+            rows[without_views(kind)] += count
     kinds = [kind for kind, _ in rows.most_common()]
     found = kinds[0]
     for kind in kinds[1:]:
@@ -215,10 +224,24 @@ def _most_hold_lists(
     """Return for each label column whether its rows hold lists, as most files have it."""
     lists = {}
     for name in columns.labels:
-        kinds = [kind for file in files if (kind := _type_of(schemas[file.file], name)) is not None]
-        known = [holds_lists(kind) for kind in kinds if not pa.types.is_null(kind)]
-        lists[name] = sum(known) * 2 > len(known)
+        kinds = [
+            (kind, count)
+            for schema, count in _counted(files, schemas, lambda _: 1)
+            if (kind := _type_of(schema, name)) is not None and not pa.types.is_null(kind)
+        ]
+        lists[name] = sum(count for kind, count in kinds if holds_lists(kind)) * 2 > sum(count for _, count in kinds)
     return lists
+
+
+def _counted(
+    files: Sequence[Description], schemas: Mapping[SourceFile, pa.Schema], count: Callable[[Description], int]
+) -> list[tuple[pa.Schema, int]]:
+    """Return each schema once, in order, with the sum of ``count`` of the files that have it."""
+    sums: dict[int, tuple[pa.Schema, int]] = {}
+    for file in files:
+        schema = schemas[file.file]
+        sums[id(schema)] = schema, sums.get(id(schema), (schema, 0))[1] + count(file)
+    return list(sums.values())
 
 
 def _type_of(schema: pa.Schema, name: str) -> pa.DataType | None:
@@ -264,10 +287,27 @@ def _wrong_type(
     return ""
 
 
-def _with_folders(described: Description, folders: Mapping[str, pa.DataType], planned: pa.Schema | None) -> pa.Schema:
+def _with_folders(
+    described: Sequence[Description], folders: Mapping[str, pa.DataType], planned: pa.Schema | None
+) -> dict[SourceFile, pa.Schema]:
+    """Return the schema of each file with the columns of its folders; files of a folder share the object."""
+    made: dict[tuple[int, str], pa.Schema] = {}
+    schemas: dict[SourceFile, pa.Schema] = {}
+    for item in described:
+        if item.view is not None:
+            schemas[item.file] = item.schema  # a table's columns are those that its log tells of
+            continue
+        kind = id(item.schema), item.file.name.rpartition("/")[0]
+        if kind not in made:
+            made[kind] = _with_folders_of(item, folders, planned)
+        schemas[item.file] = made[kind]
+    return schemas
+
+
+def _with_folders_of(
+    described: Description, folders: Mapping[str, pa.DataType], planned: pa.Schema | None
+) -> pa.Schema:
     stored = described.schema
-    if described.view is not None:
-        return stored  # a table's columns are those that its log tells of
     repeated = repeated_keys(described.file.name)
     own = {name: value for name, value in described.file.partition_values.items() if name not in stored.names}
     kinds = {

@@ -7,9 +7,10 @@ Ray's, is what is written, retried, resumed and verified.
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Self
+from operator import attrgetter
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +47,7 @@ LARGEST_UNIT_FILES, SMALLEST_UNIT_FILES = 256, 16
 """Files of a unit: opening one is work, whatever is in it. A store of few bytes in many files is cut finer."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Piece:
     """Some stretches of a file, or the first ``rows`` rows of them; ``row_start`` is where they start in the file.
 
@@ -80,6 +81,10 @@ class Piece:
         return FileError(f"{self.file} {what}", file=self.file, reason=FileReason.CHANGED)
 
 
+_FIELDS = tuple(one.name for one in fields(Piece))
+_values = attrgetter(*_FIELDS)
+
+
 @dataclass(frozen=True)
 class Unit:
     """Pieces that are read, scored and written together."""
@@ -107,7 +112,7 @@ class Unit:
 
     def as_json(self) -> str:
         """Return the unit as it travels through Ray."""
-        return json.dumps([asdict(piece) for piece in self.pieces])
+        return json.dumps([dict(zip(_FIELDS, _values(piece), strict=True)) for piece in self.pieces])
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -200,7 +205,7 @@ def _first_rows(pieces: Sequence[Piece], limit: int) -> list[Piece]:
             break
         there_N = np.setdiff1d(np.arange(piece.rows), deleted_rows(piece.deleted), assume_unique=True)
         rows = piece.rows if len(there_N) <= limit else int(there_N[limit - 1]) + 1
-        kept.append(Piece(**{**asdict(piece), "rows": rows, "read_bytes": piece.read_bytes * rows // piece.rows}))
+        kept.append(replace(piece, rows=rows, read_bytes=piece.read_bytes * rows // piece.rows))
         limit -= min(limit, len(there_N))
     return kept
 
@@ -257,23 +262,42 @@ def split_unit(unit: Unit, files: Mapping[SourceFile, Description]) -> list[Unit
 
 def plan_table(units: Sequence[Unit], left_out: Mapping[SourceFile, Failure]) -> pa.Table:
     """Return a plan as Parquet holds it: a row a piece, then a row a file that is in no unit."""
-    rows: list[dict[str, Any]] = [{"unit": unit.id, **asdict(piece)} for unit in units for piece in unit.pieces]
-    for file, failure in left_out.items():
-        piece = Piece(file.root, file.name, 0, 0, 0, 0, 0, file.size, file.mtime_ns)
-        rows.append({**asdict(piece), "left_out": failure.reason.value, "detail": failure.detail})
-    return pa.Table.from_pylist(rows, schema=PLAN_SCHEMA)
+    without = [Piece(file.root, file.name, 0, 0, 0, 0, 0, file.size, file.mtime_ns) for file in left_out]
+    pieces = [piece for unit in units for piece in unit.pieces] + without
+    ids = [unit.id for unit in units for _ in unit.pieces]
+    whole = [None] * len(ids)
+    columns = {
+        "unit": [*ids, *([None] * len(without))],
+        "left_out": [*whole, *(failure.reason.value for failure in left_out.values())],
+        "detail": [*whole, *(failure.detail for failure in left_out.values())],
+    }
+    for name in _FIELDS:
+        columns[name] = list(map(attrgetter(name), pieces))
+    return pa.table({name: columns[name] for name in PLAN_SCHEMA.names}, schema=PLAN_SCHEMA)
+
+
+_OF_EARLIER_RUNS = {"layout": "", "first_line": 0}
+"""What is null, or a column that is not there, in plans of before these fields."""
 
 
 def plan_from_table(table: pa.Table) -> tuple[list[Unit], dict[SourceFile, Failure]]:
     """Rebuild the plan that ``plan_table`` gave, in its order."""
     pieces: dict[str, list[Piece]] = {}
     left_out: dict[SourceFile, Failure] = {}
-    for row in table.to_pylist():
-        unit, reason, detail = row.pop("unit"), row.pop("left_out"), row.pop("detail")
-        own = {name: row.get(name) or empty for name, empty in (("layout", ""), ("first_line", 0))}  # of earlier runs
-        piece = Piece(**{**row, **own})
-        if unit is None:
-            left_out[piece.source] = Failure(reason=FileReason(reason), detail=detail, file=piece.file)
-        else:
-            pieces.setdefault(unit, []).append(piece)
+    for batch in table.to_batches(_ROWS_AT_ONCE):
+        columns = {name: batch.column(name).to_pylist() for name in batch.schema.names}
+        for name, empty in _OF_EARLIER_RUNS.items():
+            columns[name] = [value or empty for value in columns.get(name, [None] * len(batch))]
+        own = [columns[name] for name in _FIELDS]
+        for unit, reason, detail, *values in zip(
+            columns["unit"], columns["left_out"], columns["detail"], *own, strict=True
+        ):
+            piece = Piece(*values)
+            if unit is None:
+                left_out[piece.source] = Failure(reason=FileReason(reason), detail=detail, file=piece.file)
+            else:
+                pieces.setdefault(unit, []).append(piece)
     return [Unit(tuple(of_unit)) for of_unit in pieces.values()], left_out
+
+
+_ROWS_AT_ONCE = 1 << 14

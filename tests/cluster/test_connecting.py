@@ -21,12 +21,13 @@ from ray.data._internal.execution.no_progress_guard import NoProgressGuard
 from ray.exceptions import AuthenticationError
 
 from w2vray.cli import run
-from w2vray.cluster.runtime import connected, start_here
+from w2vray.cluster.connecting import connected
+from w2vray.cluster.starting import start_here
 from w2vray.errors import ClusterError
 
 PROGRAM = """
 import json, os, psutil
-from w2vray.cluster.runtime import connected
+from w2vray.cluster.connecting import connected
 
 with connected():
     ours = [psutil.Process(), *psutil.Process().children(recursive=True)]
