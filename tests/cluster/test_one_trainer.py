@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 import ray.exceptions
+import ray.train
 import torch
 
 from w2vray.cluster import one_trainer
 from w2vray.cluster.one_trainer import Attempt, OneTrainer
 from w2vray.cluster.train_worker import last_whole
-from w2vray.cluster.trainer import MAX_FAILURES, epoch_reached
+from w2vray.cluster.trainer import MAX_FAILURES, LastEpoch, epoch_reached
 from w2vray.errors import W2vrayError
 from w2vray.training.steps import EpochReport
 
@@ -64,10 +65,10 @@ def dying(times: list[int | None], config: Any) -> OneTrainer:
         number = times.pop(0)
         if number is not None:
             config.checkpoints.mkdir(exist_ok=True)
-            attempt = one_trainer.LastEpoch(config.checkpoints, "attempt-0001")
+            attempt = LastEpoch(config.checkpoints, "attempt-0001")
             place = config.checkpoints / "checkpoint_1"
             place.mkdir(exist_ok=True)
-            attempt.after_report(None, [{"epoch": number}], one_trainer.Checkpoint(str(place)))
+            attempt.after_report(None, [{"epoch": number}], ray.train.Checkpoint(str(place)))
         raise ray.exceptions.RayActorError
 
     trainer = OneTrainer(1.0, lambda _: None)

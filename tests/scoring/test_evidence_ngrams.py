@@ -169,7 +169,9 @@ def test_explained_in_one_go_a_text_has_the_answer_and_the_evidence_that_it_has_
 def test_a_window_longer_than_runs_are_is_a_piece_beside_them(explained: dict[str, TextScorer]) -> None:
     """The window of three ids spans five words, two of which have no vector."""
     texts = pa.array(["good unheard bad unheard film"], pa.large_string())
-    (row,) = ExplainingScorer(explained["cnn of many filters"], most=50).score_array(texts).evidence.to_pylist()
+    evidence = ExplainingScorer(explained["cnn of many filters"], most=50).score_array(texts).evidence
+    assert evidence is not None
+    (row,) = evidence.to_pylist()
     pieces = {piece["text"] for piece in row}
     assert {"good", "unheard"} < pieces
     assert "good unheard bad unheard film" in pieces

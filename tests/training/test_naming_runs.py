@@ -1,5 +1,6 @@
 """The words of the strongest runs, found again in the examples: by hand, with shared buckets and unknown words."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -34,7 +35,7 @@ def examples(texts: list[str]) -> Part:
     return Part(ids.ids_L, ids.offsets_N1, np.zeros(len(texts), np.int32), ones, np.arange(2), None, ids.ngrams)
 
 
-def weights(runs: dict[int, float]) -> dict[str, Any]:
+def weights(runs: Mapping[int, float]) -> dict[str, Any]:
     """Of two labels: a bucket speaks for the second one, or against it."""
     numbers = np.array(list(runs.values()))
     return {
@@ -45,7 +46,7 @@ def weights(runs: dict[int, float]) -> dict[str, Any]:
     }
 
 
-def named(part: Part, runs: dict[int, float], settings: WideSettings = SETTINGS) -> list[NamedRun]:
+def named(part: Part, runs: Mapping[int, float], settings: WideSettings = SETTINGS) -> list[NamedRun]:
     return naming_runs.named_runs(settings, weights(runs), [part], VOCABULARY)
 
 

@@ -90,8 +90,9 @@ def named_runs(
 def _apart(weights: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
     """Return what each bucket says of each label against the others, in a text of it alone."""
     rows_FC = weights[f"{WIDE}rows_RC"].astype(np.float64)
-    apart_FC: npt.NDArray[np.float64] = rows_FC / weights[f"{WIDE}idf_F"][: len(rows_FC), None]
-    return apart_FC - apart_FC.mean(axis=1, keepdims=True) * (apart_FC.shape[1] > 1)
+    alone_FC = rows_FC / weights[f"{WIDE}idf_F"][: len(rows_FC), None]
+    apart_FC: npt.NDArray[np.float64] = alone_FC - alone_FC.mean(axis=1, keepdims=True) * (alone_FC.shape[1] > 1)
+    return apart_FC
 
 
 def _strongest(weights_F: npt.NDArray[np.float64], most: int) -> Iterator[int]:

@@ -15,8 +15,8 @@ from scipy.sparse import csr_array
 
 __all__ = ["SparseRoom", "stretches"]
 
-_IN_MEMORY = 1 << 25
-"""Numbers that are kept in memory; with the rows by columns, and their places, they take half a GB."""
+_IN_MEMORY = 1 << 24
+"""Numbers that are kept in memory; with the rows by columns, and their places, they take a quarter of a GB."""
 
 _AT_ONCE = 1 << 22
 """Numbers that are copied at once."""
@@ -79,7 +79,7 @@ class _Numbers:
         if self._folder is not None and (self._file or self._count > _IN_MEMORY):
             self._file = self._file or tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - it is mapped
             for part in self._parts:
-                self._file.write(memoryview(np.ascontiguousarray(part)).cast("B"))
+                np.ascontiguousarray(part).tofile(self._file)
             self._parts = []
 
     def whole(self) -> npt.NDArray[Any]:
