@@ -1,13 +1,17 @@
 """A job is refused, or warned of, where the cluster's packages are not those that its code needs."""
 
 import json
+import platform
 import subprocess
 import sys
 from importlib.metadata import version
 
 import pytest
 
+from tests.fixtures.commands import Run, run
 from w2vray.sent import SENT_VARIABLE, accepted, is_enough, needs
+
+__all__ = ["run"]
 
 
 def test_what_is_needed_is_what_this_installation_says_and_no_extra() -> None:
@@ -72,3 +76,11 @@ def test_a_job_ends_before_anything_is_done_where_a_package_is_too_old() -> None
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "numpy is" in ended.stderr
+
+
+def test_an_error_of_a_job_names_the_host_whose_paths_were_looked_at(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("verify", "/not/there").err.startswith("w2vray: ")
+    monkeypatch.setenv(SENT_VARIABLE, sent())
+    failed = run("verify", "/not/there", "--json")
+    assert failed.err.startswith(f"w2vray on host {platform.node()}: ")
+    assert json.loads(failed.out)["exit_code"] == 2

@@ -9,7 +9,7 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 from w2vray.cluster import following
-from w2vray.cluster.following import end_of, log_of
+from w2vray.cluster.following import JobForgotten, end_of, log_of
 
 RUNNING, DONE = JobStatus.RUNNING, JobStatus.SUCCEEDED
 HANGS = "hangs"
@@ -117,3 +117,9 @@ def test_what_does_not_pass_is_raised_at_once(played: Any, refusal: BaseExceptio
 def test_a_log_that_fails_again_and_again_while_the_cluster_answers_is_an_error(played: Any) -> None:
     with pytest.raises(ConnectionError, match="Failed to connect"):
         played([["one\n", GONE], [GONE], [GONE], [GONE]], [RUNNING])
+
+
+def test_a_cluster_that_was_started_anew_is_not_waited_for(played: Any) -> None:
+    unknown = RuntimeError("Request failed with status code 404: Job job does not exist.")
+    with pytest.raises(JobForgotten):
+        played([["one\n", GONE]], [GONE, unknown])

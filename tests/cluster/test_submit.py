@@ -13,6 +13,7 @@ from requests import Timeout
 
 from tests.fixtures.commands import Run, run
 from w2vray.cluster.dashboard import Dashboard
+from w2vray.cluster.following import JobForgotten
 from w2vray.cluster.submit import submit
 from w2vray.errors import ClusterError, W2vrayError
 
@@ -212,3 +213,27 @@ def test_a_cluster_that_asks_for_a_token_is_told_from_one_that_is_not_there(play
     play(LOG, refusals=[AuthenticationError("missing")])
     with pytest.raises(ClusterError, match=r"^http://head asks for Ray's token; set RAY_AUTH_MODE=token here too"):
         submit(HEAD, ["verify", "run"])
+
+
+@pytest.mark.parametrize(
+    ("verb", "told"), [("score", "send the same command again: what was finished"), ("predict", "")]
+)
+def test_a_job_that_a_new_head_does_not_know_is_said_to_have_ended(
+    verb: str, told: str, play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(LOG)
+    monkeypatch.setattr("w2vray.cluster.jobs.log_of", raising(JobForgotten("job-1")))
+    with pytest.raises(W2vrayError, match="no longer knows job job-1: its head has been started anew") as ended:
+        submit(HEAD, [verb, "x"], submission_id="job-1")
+    assert ended.value.exit_code == 1
+    assert told in str(ended.value)
+    assert ("again" in str(ended.value)) == bool(told)
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    """Return a function that fails."""
+
+    def fail(*_: Any) -> Any:
+        raise error
+
+    return fail

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import platform
 import signal
 import sys
 import traceback
@@ -18,6 +19,7 @@ from w2vray.cli.console import ReaderGone
 from w2vray.cli.ending import Ending
 from w2vray.cli.parsing import Verbs
 from w2vray.errors import W2vrayError
+from w2vray.sent import SENT_VARIABLE
 
 __all__ = ["main", "run", "with_verbs"]
 
@@ -95,7 +97,7 @@ def run(arguments: Sequence[str]) -> int:
         error.show()
         return _failed(arguments, error.format_message(), 2)
     except (W2vrayError, Stopped) as error:
-        sys.stderr.write(f"w2vray: {error}\n")
+        sys.stderr.write(f"w2vray{_where()}: {error}\n")
         return _failed(arguments, str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):  # before a verb has begun
         return 128 + signal.SIGINT
@@ -105,6 +107,11 @@ def run(arguments: Sequence[str]) -> int:
         traceback.print_exc()
         return _failed(arguments, f"{type(error).__name__}: {error}", 1)
     return code or 0
+
+
+def _where() -> str:
+    """Say on which host this is, where it is a job: its paths are those of another machine than the user's."""
+    return f" on host {platform.node()}" if os.environ.get(SENT_VARIABLE) else ""
 
 
 def _failed(arguments: Sequence[str], message: str, code: int) -> int:

@@ -16,6 +16,7 @@ from w2vray.cluster.logits_of_rows import LogitsJob, RowsSaid, logits_of_rows
 from w2vray.cluster.measuring import UNKNOWN_NAMED
 from w2vray.cluster.opened_models import OpenedModel, labelled_as_read
 from w2vray.cluster.refitting import answers_alone, probabilities_of, refitted, temperatures_suit
+from w2vray.cluster.seen_places import require_seen
 from w2vray.cluster.sharing import share
 from w2vray.cluster.waiting import Note
 from w2vray.errors import BundleError, ConfigError, CorpusError
@@ -117,6 +118,7 @@ def calibrate(
     for line in labelled.notes:
         note(line)
     with connected(address):
+        require_seen({"LABELLED": labelled.corpus}, {}, shared=settings.shared_filesystem, note=note)
         job = LogitsJob(
             bundle=model.bundle,
             shared=share(model.vectors),

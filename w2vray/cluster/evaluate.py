@@ -14,6 +14,7 @@ from w2vray.cluster.evaluated_page import write_evaluation_page
 from w2vray.cluster.measured_rows import MeasuredRows, rows_schema
 from w2vray.cluster.measuring import MeasuringJob, measure
 from w2vray.cluster.opened_models import OpenedModel, at_work, labelled_as_read, require_alike
+from w2vray.cluster.seen_places import require_seen
 from w2vray.cluster.waiting import Note
 from w2vray.errors import ConfigError, RunError
 from w2vray.scoring.comparing import Comparison
@@ -52,6 +53,7 @@ def evaluate(
     rows = MeasuredRows(folder, rows_schema(len(models), multi_label=labelled.multi_label)) if folder else None
     try:
         with connected(address):
+            require_seen({"LABELLED": labelled.corpus}, {}, shared=settings.shared_filesystem, note=note)
             job = MeasuringJob(
                 models=at_work(models),
                 roots=labelled.corpus.roots,

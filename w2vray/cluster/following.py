@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
 
-__all__ = ["asked", "end_of", "log_of"]
+__all__ = ["JobForgotten", "asked", "end_of", "log_of"]
 
 Note = Callable[[str], None]
 T = TypeVar("T")
@@ -32,9 +32,16 @@ _ANSWER_SECONDS = 10.0
 _PATIENCE_SECONDS = 600.0
 """How long a cluster may not answer at all."""
 
+_UNKNOWN = "status code 404"
+"""What a dashboard says of a job that it does not know."""
+
 _POLL_SECONDS = 1.0
 _FAILURES = 3
 """Times that a log may fail one after another, without a new word, while the cluster answers."""
+
+
+class JobForgotten(Exception):  # noqa: N818 - an error of ours is made of it
+    """The cluster answers, and no longer knows the job: its head has been started anew."""
 
 
 def log_of(client: JobSubmissionClient, job: str, note: Note) -> Iterator[str]:
@@ -42,6 +49,7 @@ def log_of(client: JobSubmissionClient, job: str, note: Note) -> Iterator[str]:
 
     Raises:
         AuthenticationError: the cluster asks for a token.
+        JobForgotten: the cluster has been started anew, without the job.
         ConnectionError: the cluster has not answered for ten minutes.
         Exception: the log fails again and again, while the cluster answers.
     """
@@ -115,6 +123,8 @@ def _status(client: JobSubmissionClient, job: str, note: Note) -> JobStatus:
         if isinstance(answer, BaseException):
             if not _may_pass(answer):
                 raise answer
+            if isinstance(answer, RuntimeError) and _UNKNOWN in str(answer):
+                raise JobForgotten(job) from answer
             why = str(answer).rstrip(".")
         if time.monotonic() - begun > _PATIENCE_SECONDS:
             raise ConnectionError(f"{why}, for {_PATIENCE_SECONDS / 60:g} minutes")

@@ -13,7 +13,7 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 from requests import RequestException
 
 from w2vray.cluster.dashboard import Dashboard, sentence
-from w2vray.cluster.following import end_of, log_of
+from w2vray.cluster.following import JobForgotten, end_of, log_of
 from w2vray.cluster.job_output import print_output
 from w2vray.errors import W2vrayError
 from w2vray.models.kinds import MODELS_VARIABLE
@@ -140,6 +140,12 @@ def see_to_end(dashboard: Dashboard, client: JobSubmissionClient, job: str, verb
     except (KeyboardInterrupt, BrokenPipeError):
         sys.stderr.write(f"job {job} goes on; {how}\n")
         raise
+    except JobForgotten as error:
+        again = "; send the same command again: what was finished is kept" if verb[:1] and verb[0] in _GOES_ON else ""
+        raise W2vrayError(
+            f"the cluster at {dashboard.address} no longer knows job {job}: its head has been started anew, and the "
+            f"job has ended with it{again}"
+        ) from error
     except (RayError, RequestException, ConnectionError, RuntimeError, aiohttp.ClientError) as error:
         lost = f"the connection to {dashboard.address} was lost ({sentence(error)})"
         raise W2vrayError(f"{lost}; job {job} may go on: {how}") from error

@@ -21,6 +21,7 @@ from w2vray.cluster.resources import (
     scoring_workers,
     worker_cpus,
 )
+from w2vray.cluster.seen_places import on_this_host
 from w2vray.cluster.waiting import Note, pool_waits_for, told_of_waiting
 from w2vray.errors import W2vrayError
 from w2vray.store.units import Unit
@@ -130,7 +131,7 @@ class _Worker:
                 raise self.failure
             made = self.worker(Unit.from_json(batch["unit"][0].as_py()))
         except W2vrayError as error:
-            return pa.table({_FAILURE: [pickle.dumps(error)]})
+            return pa.table({_FAILURE: [pickle.dumps(on_this_host(error))]})
         return made if isinstance(made, pa.Table) else pa.Table.from_pylist([made])
 
 

@@ -14,7 +14,8 @@ from w2vray.cluster.connecting import connected
 from w2vray.cluster.score_closing import closed, with_kept
 from w2vray.cluster.score_summary import ScoreSummary
 from w2vray.cluster.score_units import Progress, Work, planned_units, score_missing
-from w2vray.cluster.sharing import share
+from w2vray.cluster.seen_places import require_seen
+from w2vray.cluster.sharing import SharedVectors, share
 from w2vray.cluster.waiting import Note
 from w2vray.models.directory import Bundle
 from w2vray.places.uris import absolute, shown
@@ -35,6 +36,7 @@ from w2vray.stages import detail, stage
 from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.not_read import ignored_files
 from w2vray.store.sampling import sample_texts
+from w2vray.vectors import Vectors
 from w2vray.vectors.comparing import coverage_warnings
 
 __all__ = ["ScoreSummary", "score", "write_report"]
@@ -95,9 +97,9 @@ def score(
                     explained_up_to=plan.explained_up_to,
                 )
                 with connected(address):
-                    arguments = {"shared": share(vectors), "bundle": bundle, "job": job}
+                    shared = _seen_and_shared(settings, corpus, vectors, note)
                     stage("starting the workers")
-                    score_missing(ours, plan, corpus, arguments, work)
+                    score_missing(ours, plan, corpus, {"shared": shared, "bundle": bundle, "job": job}, work)
             still_ours()
             seconds = round(time.monotonic() - started, 3)
             corpus.ignored.add_all(ignored_files(plan.left_out))
@@ -110,6 +112,17 @@ def score(
     warnings = coverage_warnings(summary.tokens, summary.tokens_found, vectors, bundle.config.rules, sample)
     found = None if planned is None else _held_against(planned, summary, settings)
     return replace(summary, warnings=[*summary.warnings, *warnings], forecast=found, report=page)
+
+
+def _seen_and_shared(settings: ScoreSettings, corpus: Corpus, vectors: Vectors, note: Note) -> SharedVectors:
+    """Share the vectors, where all hosts see the places of the run.
+
+    Raises:
+        ClusterError: a host does not, or has no room.
+    """
+    output = absolute(settings.output)
+    require_seen({"the store": corpus}, {"--output": output}, shared=settings.shared_filesystem, note=note)
+    return share(vectors)
 
 
 def write_report(

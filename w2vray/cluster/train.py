@@ -15,6 +15,7 @@ from w2vray.cluster.connecting import connected
 from w2vray.cluster.held_out import measure_held_out, told_of_test
 from w2vray.cluster.measured_rows import MeasuredRows, rows_schema
 from w2vray.cluster.repeating import Origin
+from w2vray.cluster.seen_places import require_seen
 from w2vray.cluster.suspects import suspects_of
 from w2vray.cluster.train_labels import not_learnt
 from w2vray.cluster.train_notes import not_at_its_best
@@ -172,7 +173,7 @@ def _train(
     name = fingerprint_of(settings, stores, vectors)
     multi_label = stores[0].multi_label
     with connected(address):
-        require_workers(settings)
+        _require_cluster(settings, stores, storage, note)
         read = read_rows(settings, model, stores, vectors, storage, progress=progress, note=note)
         if origin:
             origin.require_data(settings, read.sources)
@@ -284,6 +285,18 @@ def _best(trainings: Trainings, name: str) -> tuple[TrainSettings, ModelSettings
     else:
         again = trainings.fitted(own, f"{name}-all", by_folds=True, keep_held_out=True)
     return own, *again, best.trials
+
+
+def _require_cluster(settings: TrainSettings, stores: list[Labelled], storage: Path, note: Note) -> None:
+    """Look whether the cluster can do it.
+
+    Raises:
+        ClusterError: there are too few CPUs or GPUs, or a host does not see the rows or the training's folder.
+    """
+    require_workers(settings)
+    named = dict(zip(("LABELLED", "--validation"), (store.corpus for store in stores), strict=False))
+    scratch = "--scratch" if settings.scratch or is_uri(settings.output) else "the folder of --output"
+    require_seen(named, {scratch: str(storage)}, shared=settings.shared_filesystem, note=note)
 
 
 def _storage(settings: TrainSettings) -> Path:

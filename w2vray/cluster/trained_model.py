@@ -143,6 +143,10 @@ def keeps_held_out(settings: TrainSettings) -> bool:
     return settings.calibrate or settings.target_precision is not None
 
 
+_OF_THIS_CLUSTER = frozenset({"scratch", "shared_filesystem"})
+"""Settings that say where a training runs, and are not repeated elsewhere."""
+
+
 def fingerprint_of(settings: TrainSettings, stores: list[Labelled], vectors: Vectors) -> str:
     """Name the training by all that it depends on, so that only the same one is gone on with.
 
@@ -153,6 +157,7 @@ def fingerprint_of(settings: TrainSettings, stores: list[Labelled], vectors: Vec
         "vectors",
         "output",
         "scratch",
+        "shared_filesystem",
         "with_vectors",
         "workers",
         "target_precision",
@@ -179,7 +184,7 @@ def history_of(
     packages = ("w2vray", "ray", "torch", "numpy", "pyarrow")
     return {
         "settings": {
-            **{name: value for name, value in asdict(settings).items() if name != "scratch"},
+            **{name: value for name, value in asdict(settings).items() if name not in _OF_THIS_CLUSTER},
             "labelled": labelled,
             "validation": validation,
             "vectors": vectors.place,

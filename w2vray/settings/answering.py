@@ -21,6 +21,7 @@ from w2vray.settings.wording import (
     FORMAT_HELP,
     MOVED_VECTORS_HELP,
     REMEMBERED,
+    SHARED_FILESYSTEM_HELP,
     TABLE_VERSION_HELP,
     TEXT_COLUMN_HELP,
 )
@@ -107,6 +108,7 @@ class ScoreSettings:
     workers: int | None = documented(
         "Scoring workers. Default: one per CPU of the cluster; with --gpu, one per GPU.", None, group="Where it runs"
     )
+    shared_filesystem: bool = documented(SHARED_FILESYSTEM_HELP, False, group="Where it runs")
     gpu: bool = documented("Give each worker a GPU.", False, group="Where it runs")
     cpus_per_gpu: int = documented(
         "With --gpu: CPUs per worker, whose threads split and look up texts.", 4, group="Where it runs"

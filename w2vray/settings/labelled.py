@@ -25,6 +25,7 @@ from w2vray.settings.wording import (
     MOVED_VECTORS_HELP,
     PER_LABEL_HELP,
     REMEMBERED,
+    SHARED_FILESYSTEM_HELP,
     TABLE_VERSION_HELP,
     TARGET_PRECISION_HELP,
     TEXT_COLUMN_HELP,
@@ -55,6 +56,7 @@ class LabelledRows:
     workers: int | None = documented(
         "Scoring workers. Default: one per CPU of the cluster.", None, group="Where it runs"
     )
+    shared_filesystem: bool = documented(SHARED_FILESYSTEM_HELP, False, group="Where it runs")
 
     def __post_init__(self) -> None:
         require_choices(self)

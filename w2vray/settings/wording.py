@@ -11,6 +11,7 @@ __all__ = [
     "MOVED_VECTORS_HELP",
     "PER_LABEL_HELP",
     "REMEMBERED",
+    "SHARED_FILESYSTEM_HELP",
     "STRIP_HTML_HELP",
     "TABLE_VERSION_HELP",
     "TARGET_PRECISION_HELP",
@@ -33,6 +34,9 @@ TABLE_VERSION_HELP = (
     "snapshot of Iceberg."
 )
 TEXT_COLUMN_HELP = "Column that holds the text; repeat it to join several by a newline."
+SHARED_FILESYSTEM_HELP = (
+    "Paths are the same folders on all hosts of the cluster, even where a look from each host says otherwise."
+)
 MOVED_VECTORS_HELP = "Where the vectors are now, if they were moved: a path or a URI."
 
 REMEMBERED = " Default: as the model was trained."

@@ -33,6 +33,7 @@ from w2vray.settings.wording import (
     LABEL_SEPARATOR_HELP,
     LABEL_STRIP_HELP,
     PER_LABEL_HELP,
+    SHARED_FILESYSTEM_HELP,
     STRIP_HTML_HELP,
     TABLE_VERSION_HELP,
     TARGET_PRECISION_HELP,
@@ -168,6 +169,7 @@ class TrainSettings:
         metavar="N|MIN:MAX",
         group="Where it runs",
     )
+    shared_filesystem: bool = documented(SHARED_FILESYSTEM_HELP, False, group="Where it runs")
     gpu: bool = documented("Give each worker a GPU.", False, group="Where it runs")
     precision: str = documented(
         "Precision of the training's matrix products; bfloat16 is for GPUs.",

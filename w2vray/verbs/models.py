@@ -58,6 +58,7 @@ def train(
     per_label: bool = False,
     confidence: float | None = None,
     workers: str | int = 1,
+    shared_filesystem: bool = False,
     gpu: bool = False,
     precision: str = "float32",
     seed: int = 0,
@@ -114,6 +115,7 @@ def evaluate(
     delimiter: str | None = None,
     table_version: int | None = None,
     workers: int | None = None,
+    shared_filesystem: bool = False,
     address: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     note: Callable[[str], None] | None = None,
@@ -160,6 +162,7 @@ def calibrate(
     delimiter: str | None = None,
     table_version: int | None = None,
     workers: int | None = None,
+    shared_filesystem: bool = False,
     address: str | None = None,
     note: Callable[[str], None] | None = None,
 ) -> "CalibrationSummary":

@@ -100,6 +100,7 @@ def score(
     on_bad: str = "record",
     new_files: bool = False,
     workers: int | None = None,
+    shared_filesystem: bool = False,
     gpu: bool = False,
     cpus_per_gpu: int = 4,
     precision: str = "float32",
