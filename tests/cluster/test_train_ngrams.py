@@ -166,14 +166,17 @@ def test_the_command_and_python_train_the_same_model(
 
 
 def test_explain_lists_word_pairs_that_were_learnt(word_vectors: Vectors, tmp_path: Path) -> None:
-    others = [word for word in word_vectors.vocabulary if word not in {"good", "bad"}]
-    texts = [f"{others[row % len(others)]} {'good bad' if row % 2 else 'bad good'}" for row in range(ROWS)]
+    one, other, *others = word_vectors.vocabulary
+    texts = [
+        f"{others[row // 2 % len(others)]} {f'{one} {other}' if row % 2 else f'{other} {one}'}" for row in range(ROWS)
+    ]
     labels = ["odd" if row % 2 else "even" for row in range(ROWS)]
     pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "pairs.parquet")
     where: dict[str, Any] = {"vectors": str(word_vectors.path), "output": str(tmp_path / "m")}
     train(TrainSettings(labelled=(str(tmp_path / "pairs.parquet"),), model="average", ngrams=2, **where))
 
-    found = w2vray.explain(tmp_path / "m", label="odd")
+    found = w2vray.explain(tmp_path / "m", label="odd", top=500)
 
-    assert found.labels[0].words_for[0][0] == "good bad"
-    assert found.labels[0].words_against[0][0] == "bad good"
+    told = found.labels[0]
+    assert dict(told.words_for)[f"{one} {other}"] > 1
+    assert dict(told.words_against)[f"{other} {one}"] < -1
