@@ -20,7 +20,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,7 +32,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from rich.table import Table
 
-from w2vray.cli.console import Output, progress_bar, table
+from w2vray.cli.console import Output, Update, progress_bar, table
+from w2vray.cli.scoring_shown import show_scoring
 from w2vray.cluster.connecting import connected
 from w2vray.cluster.evaluate import evaluate
 from w2vray.cluster.score import score
@@ -57,8 +58,6 @@ CNN = {"widths": (1, 2, 3), "epochs": 15, "batch_size": 64, "learning_rate": 0.0
 """Quicker than the defaults, and better for texts as short as these: half of them have no more than ten words."""
 
 MARKER = "made-by-w2vray-demo.txt"
-
-Update = Callable[[int, int | None, str], None]
 
 
 # The demo
@@ -92,7 +91,7 @@ def demo(output: Path) -> dict[str, Any]:
 
         with step("score", steps) as update:
             classify = ScoreSettings(corpus=(store,), model=model, output=run, keep=("service", "shape"))
-            scored = score(classify, progress=lambda done, of, rows: update(done, of, f"units, {rows:,} rows"))
+            scored = score(classify, progress=lambda now: show_scoring(update, now))
 
     with step("verify", steps):
         verified = verify(VerifySettings(run=run))

@@ -24,7 +24,7 @@ from w2vray.cli import run as run_command
 from w2vray.errors import ConfigError, RunError
 from w2vray.models.kinds import names
 from w2vray.settings.answering import ScoreSettings
-from w2vray.settings.checks import EvaluateRunSettings, ReportSettings, SampleSettings, VerifySettings
+from w2vray.settings.checks import EvaluateRunSettings, ReportSettings, SampleSettings, StatusSettings, VerifySettings
 from w2vray.settings.explaining import ExplainSettings
 from w2vray.settings.forecasts import PlanSettings
 from w2vray.settings.labelled import CalibrateSettings, EvaluateSettings
@@ -47,6 +47,7 @@ FUNCTIONS: dict[str, type[Any]] = {
     "report": ReportSettings,
     "sample": SampleSettings,
     "score": ScoreSettings,
+    "status": StatusSettings,
     "train": TrainSettings,
     "train_vectors": FitVectorsSettings,
     "verify": VerifySettings,
@@ -79,7 +80,9 @@ def test_the_public_names_are_pinned_and_there() -> None:
         "Lookup",
         "ReportSummary",
         "RunEstimate",
+        "RunStatus",
         "SampleSummary",
+        "ScoreProgress",
         "ScoreSummary",
         "Scores",
         "TextScorer",
@@ -379,13 +382,12 @@ def test_a_run_made_in_python_is_the_one_that_the_command_makes(
     make_store: MakeStore, make_model: MakeModel, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store, model = make_store(files=2, rows=50), make_model()
-    told: list[tuple[int, int, int]] = []
-    summary = w2vray.score(
-        store, model=model, output=tmp_path / "ours", keep=["id"], progress=lambda *done: told.append(done)
-    )
+    told: list[w2vray.ScoreProgress] = []
+    summary = w2vray.score(store, model=model, output=tmp_path / "ours", keep=["id"], progress=told.append)
     assert isinstance(summary, w2vray.ScoreSummary)
     assert (summary.rows_in, summary.rows_scored, summary.exit_code) == (100, 100, 0)
-    assert told[-1] == (summary.units, summary.units, 100)
+    last = told[-1]
+    assert (last.units_done, last.units, last.rows, last.rows_left) == (summary.units, summary.units, 100, 0)
 
     command = [
         "score",
@@ -436,7 +438,7 @@ def test_after_ctrl_c_the_same_call_finishes_what_is_missing(
     monkeypatch.setattr("w2vray.store.units.SMALLEST_UNIT", 1000)  # a row group is one
     store, model, run = make_store(files=2, rows=300), make_model(), tmp_path / "run"
 
-    def interrupt(*_: int) -> None:
+    def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

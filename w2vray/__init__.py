@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from w2vray.models.directory import Bundle
     from w2vray.run.forecast import Forecast
     from w2vray.run.judging import RunEstimate
+    from w2vray.run.progress import ScoreProgress
     from w2vray.run.sampling import SampleSummary
+    from w2vray.run.status import RunStatus
     from w2vray.run.verify import VerifySummary
     from w2vray.run.writing_reports import ReportSummary
     from w2vray.scoring.answers import Scores
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
         report,
         sample,
         score,
+        status,
         train,
         train_vectors,
         verify,
@@ -71,7 +74,9 @@ __all__ = [
     "Lookup",
     "ReportSummary",
     "RunEstimate",
+    "RunStatus",
     "SampleSummary",
+    "ScoreProgress",
     "ScoreSummary",
     "Scores",
     "TextScorer",
@@ -93,6 +98,7 @@ __all__ = [
     "report",
     "sample",
     "score",
+    "status",
     "train",
     "train_vectors",
     "verify",
@@ -109,7 +115,9 @@ _HOME = {
     "Lookup": "w2vray.text.lookup",
     "ReportSummary": "w2vray.run.writing_reports",
     "RunEstimate": "w2vray.run.judging",
+    "RunStatus": "w2vray.run.status",
     "SampleSummary": "w2vray.run.sampling",
+    "ScoreProgress": "w2vray.run.progress",
     "ScoreSummary": "w2vray.cluster.score",
     "Scores": "w2vray.scoring.answers",
     "TextScorer": "w2vray.scoring.scorer",
@@ -130,6 +138,7 @@ _HOME = {
     "report": "w2vray.verbs",
     "sample": "w2vray.verbs",
     "score": "w2vray.verbs",
+    "status": "w2vray.verbs",
     "train": "w2vray.verbs",
     "train_vectors": "w2vray.verbs",
     "verify": "w2vray.verbs",

@@ -40,6 +40,7 @@ def test_import_of_the_package_starts_nothing_heavy() -> None:
         "plan",
         "score",
         "verify",
+        "status",
         "report",
         "sample",
         "predict",

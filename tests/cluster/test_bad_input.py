@@ -225,7 +225,7 @@ def test_a_file_may_be_mended_after_a_run_that_was_killed_too(
         damage_page(broken, group)
     settings = ScoreSettings(corpus=(str(store),), model=str(model), output=str(tmp_path / "run"))
 
-    def killed(*_: int) -> None:
+    def killed(_: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -252,9 +252,9 @@ def test_a_file_that_vanishes_during_the_run_is_named(
 ) -> None:
     begin = RunDirectory.begin
 
-    def vanish(run: RunDirectory, unit: str) -> str | None:
+    def vanish(run: RunDirectory, unit: str, *host: Any) -> str | None:
         (store / "part-2.parquet").unlink(missing_ok=True)
-        return begin(run, unit)
+        return begin(run, unit, *host)
 
     monkeypatch.setattr(RunDirectory, "begin", vanish)
     summary = run_score(store, make_model(), tmp_path / "run")
@@ -302,10 +302,10 @@ def test_a_unit_that_has_ended_three_workers_is_set_aside_and_named(
 ) -> None:
     begin = RunDirectory.begin
 
-    def after_three_deaths(run: RunDirectory, unit: str) -> str | None:
+    def after_three_deaths(run: RunDirectory, unit: str, *host: Any) -> str | None:
         for _ in range(MOST_ATTEMPTS):
-            begin(run, unit)
-        return begin(run, unit)
+            begin(run, unit, *host)
+        return begin(run, unit, *host)
 
     with monkeypatch.context() as patch:
         patch.setattr(RunDirectory, "begin", after_three_deaths)

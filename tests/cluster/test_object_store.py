@@ -24,10 +24,11 @@ from w2vray.run.directory import RunDirectory
 from w2vray.run.leases import only_writer
 from w2vray.run.parts import UnitRecord
 from w2vray.run.sampling import sample_run
+from w2vray.run.status import status
 from w2vray.run.verify import VerifySummary, verify
 from w2vray.schema import REJECTED_SCHEMA
 from w2vray.settings.answering import ScoreSettings
-from w2vray.settings.checks import SampleSettings, VerifySettings
+from w2vray.settings.checks import SampleSettings, StatusSettings, VerifySettings
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
@@ -70,6 +71,10 @@ def test_a_run_in_a_bucket_is_the_run_on_a_disk_byte_for_byte(
     assert not [name for name in bucket.content("run") if name.startswith(("_temporary/", "_leases/"))]
     found = check(bucket.place("run"), deep=True)
     assert (found.ok, found.rows_scored) == (True, 8000)
+    told = status(StatusSettings(run=bucket.place("run")))
+    assert (told.state, told.rows_done, told.units_done) == ("complete", 8000, local.units)
+    with pytest.raises(RunError, match=r"holds no run: there is no run.json; nothing is there"):
+        status(StatusSettings(run=bucket.place("runs")))
     again = run_score(bucket.place("store"), model, bucket.place("run"))
     assert (again.rows_now, again.units_skipped) == (0, local.units)
 
@@ -194,9 +199,9 @@ def test_a_file_replaced_within_its_times_resolution_is_known_by_its_etag(
     replaced = data[:place] + b"dad" + data[place + 3 :]  # the same size, and the same footer
     begin = RunDirectory.begin
 
-    def replace_file(run: RunDirectory, unit: str) -> str | None:
+    def replace_file(run: RunDirectory, unit: str, *host: Any) -> str | None:
         bucket.write("store/part-1.parquet", replaced)
-        return begin(run, unit)
+        return begin(run, unit, *host)
 
     monkeypatch.setattr(RunDirectory, "begin", replace_file)
     summary = run_score(bucket.place("store"), make_model(), bucket.place("run"))

@@ -13,6 +13,7 @@ import pytest
 
 from w2vray.cluster.score import ScoreSummary, score
 from w2vray.errors import RunError
+from w2vray.run.progress import ScoreProgress
 from w2vray.run.verify import verify
 from w2vray.settings.answering import ScoreSettings
 from w2vray.settings.checks import VerifySettings
@@ -51,8 +52,8 @@ def write(folder: Path, tables: dict[str, pa.Table], ending: str) -> Path:
 def run_score(store: Path, model: Path, run: Path, *, stop: int | None = None, **options: Any) -> ScoreSummary:
     """Score; with ``stop``, be interrupted after so many units."""
 
-    def progress(done: int, *_: int) -> None:
-        if done == stop:
+    def progress(now: ScoreProgress) -> None:
+        if now.units_done == stop:
             raise KeyboardInterrupt
 
     settings = ScoreSettings(corpus=(str(store),), model=str(model), output=str(run), keep=("id",), **options)

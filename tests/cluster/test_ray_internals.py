@@ -29,7 +29,8 @@ from w2vray.vectors import Vectors
 
 ROOT = Path(__file__).parents[2]
 NAMES = [internal.name for internal in INTERNALS]
-BEFORE_A_START = [name for name in NAMES if name.startswith("ray._private.") and not name.endswith(".actor_table")]
+WHILE_IT_RUNS = (".actor_table", ".print_to_stdstream")
+BEFORE_A_START = [name for name in NAMES if name.startswith("ray._private.") and not name.endswith(WHILE_IT_RUNS)]
 IN_A_RUN = [name for name in NAMES if name not in BEFORE_A_START]
 
 ONE_BY_ONE = bool(os.environ.get("W2VRAY_PRIVATE_NAMES"))
@@ -187,6 +188,24 @@ def test_a_pool_of_which_ray_does_not_say_what_it_waits_for_is_not_said_to_wait(
     monkeypatch.setattr("ray.get_runtime_context", lambda: SimpleNamespace(get_job_id=lambda: "01000000"))
     monkeypatch.setattr(ray_internals, "find", lambda name: table if name.endswith("table") else find(name))
     assert not pool_has_no_cpus()
+
+
+def test_what_raylets_say_is_heard_and_what_others_say_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed: list[Any] = []
+    monkeypatch.setattr("ray._private.worker.print_to_stdstream", lambda data, **_: printed.append(data))
+    heard: list[str] = []
+    worker: Any = find("ray._private.worker")
+    with ray_internals.hearing(heard.append):
+        worker.print_to_stdstream({"lines": ["one", "two"], "pid": "raylet", "is_err": False}, ignore_prefix=False)
+        worker.print_to_stdstream({"lines": ["three"], "pid": 17, "is_err": False}, ignore_prefix=False)
+        worker.print_to_stdstream("of another Ray", ignore_prefix=False)
+    worker.print_to_stdstream({"lines": ["four"], "pid": "raylet"}, ignore_prefix=False)
+    assert heard == ["one\ntwo"]
+    assert [data if isinstance(data, str) else data["lines"] for data in printed] == [
+        ["three"],
+        "of another Ray",
+        ["four"],
+    ]
 
 
 class Trained(Exception):  # noqa: N818 - it is no error

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save_file
 from w2vray.cluster.score import ScoreSummary, score
 from w2vray.errors import BundleError, RunError, W2vrayError
 from w2vray.run.directory import RunDirectory
+from w2vray.run.progress import ScoreProgress
 from w2vray.run.verify import verify
 from w2vray.settings.answering import ScoreSettings
 from w2vray.settings.checks import VerifySettings
@@ -35,8 +36,8 @@ class Taken:
     def score(self, *, stop: int | None = None, **options: Any) -> ScoreSummary:
         """Score; with ``stop``, be interrupted after so many units."""
 
-        def progress(done: int, *_: int) -> None:
-            if done == stop:
+        def progress(now: ScoreProgress) -> None:
+            if now.units_done == stop:
                 raise KeyboardInterrupt
 
         given = {"corpus": (str(self.store),), "model": str(self.model), "output": str(self.run), **options}

@@ -408,7 +408,7 @@ def test_a_run_that_is_interrupted_lets_go_of_its_workers(
 ) -> None:
     store = make_store(files=4, rows=8000)
 
-    def interrupt(*_: int) -> None:
+    def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
     settings = ScoreSettings(corpus=(str(store),), model=str(make_model()), output=str(tmp_path / "run"))

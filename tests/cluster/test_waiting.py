@@ -35,7 +35,7 @@ def test_scoring_and_evaluating_wait_for_the_cpus_of_others_and_say_so(
 ) -> None:
     """They go on as soon as the CPUs are free; no clock of Ray Data's would end them before."""
     monkeypatch.setattr("w2vray.cluster.waiting.PATIENCE_SECONDS", 0.5)
-    monkeypatch.setattr("w2vray.cluster.waiting.LOOK_SECONDS", 0.25)
+    monkeypatch.setattr("w2vray.cluster.watching.LOOK_SECONDS", 0.25)
     store, model = str(make_store(files=1, rows=60)), str(make_model())
     others: list[Any] = []
     told: list[str] = []

@@ -112,7 +112,7 @@ def test_a_run_that_was_resumed_has_the_same_report(
     store, model = make_store(files=2), make_model()
     w2vray.score(store, model=model, output=tmp_path / "one")
 
-    def interrupt(*_: int) -> None:
+    def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -29,3 +29,11 @@ def test_units_without_rows_begin_nothing_and_take_time() -> None:
 def test_two_units_that_end_at_once_divide_by_nothing() -> None:
     found = pace(1.0, 1.0)
     assert [found.at(rows) for rows in (10, 20)] == [None, None]
+
+
+def test_bytes_and_the_time_for_more_rows_are_told_by_the_same_clock() -> None:
+    found = pace(1.0, 3.0)
+    assert found.seconds_for(10) is None
+    found.at(10, 1000)
+    found.at(30, 2000)
+    assert (found.rows_per_second, found.bytes_per_second, found.seconds_for(40)) == (10.0, 500.0, 4.0)

@@ -53,6 +53,7 @@ def with_verbs() -> click.Group:
     from w2vray.cli.jobs_verbs import jobs
     from w2vray.cli.models_verbs import models
     from w2vray.cli.planning import plan
+    from w2vray.cli.status import status
     from w2vray.cli.submitting import submit
     from w2vray.cli.vectors_verbs import vectors
     from w2vray.cli.verbs import evaluate, predict, score, train, verify
@@ -66,6 +67,7 @@ def with_verbs() -> click.Group:
         plan,
         score,
         verify,
+        status,
         report,
         sample,
         predict,

@@ -13,7 +13,7 @@ from datetime import timedelta
 from importlib.metadata import version
 from logging import DEBUG
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -30,12 +30,19 @@ from rich.text import Text
 from w2vray.errors import W2vrayError
 from w2vray.stages import EVERYTHING, detail, listening
 
-__all__ = ["Output", "ReaderGone", "counted", "progress_bar", "table"]
+__all__ = ["Output", "ReaderGone", "Update", "counted", "progress_bar", "spelled", "table"]
 
 _LINE_SECONDS = 10.0
 
-Update = Callable[[int, int | None, str], None]
-"""Called with what is done, what there is to do (None: unknown) and a few words."""
+
+class Update(Protocol):
+    """Called with what is done, what there is to do (None: unknown) and a few words.
+
+    ``left`` are the seconds that are left, where the caller knows better than what is done until now tells.
+    """
+
+    def __call__(self, done: int, total: int | None, text: str, left: float | None = None, /) -> None:
+        """Show it."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +151,9 @@ def progress_bar(title: str, verbose: int = 0) -> Iterator[Update]:
             bar.console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
 
         with _listening(begin, print_line, started, verbose):
-            yield lambda done, total, text: bar.update(task, completed=done, total=total, description=text)
+            yield lambda done, total, text, left=None: bar.update(
+                task, completed=done, total=total, description=text, left=left
+            )
 
 
 @contextmanager
@@ -192,8 +201,10 @@ class _Left(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """Return it; nothing where nobody knows."""
-        known = task.total is not None and task.time_remaining is not None and not task.finished
-        return Text(f"{_spelled(task.time_remaining or 0)} left" if known else "", style="progress.remaining")
+        told = task.fields.get("left")
+        left = task.time_remaining if told is None else told
+        known = task.total is not None and left is not None and not task.finished
+        return Text(f"{spelled(left or 0)} left" if known else "", style="progress.remaining")
 
 
 class _What(ProgressColumn):
@@ -220,7 +231,7 @@ def _lines(title: str) -> Update:
     before = 0
     first: tuple[float, int] | None = None  # when something was first done, and how much: the start tells no speed
 
-    def update(done: int, total: int | None, text: str) -> None:
+    def update(done: int, total: int | None, text: str, seconds: float | None = None) -> None:
         nonlocal last, first, counted, before
         now = time.monotonic()
         if total != counted or done < before:
@@ -235,15 +246,16 @@ def _lines(title: str) -> Update:
         if (total or done) == 1:
             text = re.sub("^(epoch|unit)s", r"\1", text)
         left = ""
-        if first is not None and total and first[1] < done < total:
+        if seconds is None and first is not None and total and first[1] < done < total:
             seconds = (now - first[0]) * (total - done) / (done - first[1])
-            left = f", {_spelled(seconds)} left{' at most' * ('at most' in text)}"
+        if seconds is not None and done != total:
+            left = f", {spelled(seconds)} left{' at most' * ('at most' in text)}"
         _write(f"{title}: {count}{text}".rstrip() + left)
 
     return update
 
 
-def _spelled(seconds: float) -> str:
+def spelled(seconds: float) -> str:
     """Spell a time as a person would: ``40 s``, ``12 min``, ``3.4 h``."""
     if seconds < 90:
         return f"{seconds:.0f} s"

@@ -18,6 +18,7 @@ from w2vray.cli.console import Output, counted, table
 from w2vray.cli.options import model_options
 from w2vray.cli.parsing import GroupedOption
 from w2vray.cli.promises import kept_beside_expected, promised, tell_without_promise
+from w2vray.cli.scoring_shown import show_scoring, speed
 from w2vray.settings.answering import PredictSettings, ScoreSettings
 from w2vray.settings.checks import VerifySettings
 from w2vray.settings.labelled import EvaluateSettings
@@ -269,15 +270,11 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
     """Classify every row of a store."""
     settings = ScoreSettings(**arguments)
     from w2vray.cluster.score import score as score_store
-    from w2vray.run.pace import Pace
-
-    pace = Pace()
-
-    def show(done: int, total: int, rows: int) -> None:
-        update(done, total, f"units, {counted(rows, 'row')}{_speed(pace.at(rows))}")
 
     with output.progress("scoring") as update:
-        summary = score_store(settings, address=address, progress=show, note=output.note)
+        summary = score_store(
+            settings, address=address, progress=lambda now: show_scoring(update, now), note=output.note
+        )
     for line in summary.notes:
         output.note(line)
     for file, reason in summary.left_out.items():
@@ -298,7 +295,7 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
         f"{summary.run}: {counted(summary.rows_in, 'row')} in, {summary.rows_scored:,} scored "
         f"({summary.rows_abstained:,} of them abstained), {summary.rows_rejected:,} rejected{_why(summary.rejected)}",
         f"{counted(done, 'unit')} done now, {summary.units_skipped:,} before, {summary.units_failed:,} failed, "
-        f"in {summary.seconds:.1f} s{_speed(summary.rows_per_second)}",
+        f"in {summary.seconds:.1f} s{speed(summary.rows_per_second)}",
         *kept_beside_expected(summary.expected_kept, summary.kept),
         _words_found(summary.tokens, summary.coverage),
         *([] if summary.forecast is None else summary.forecast["lines"]),
@@ -306,10 +303,6 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
         _completeness(summary.left_out, accepted=summary.gaps_accepted),
     )
     return summary.exit_code
-
-
-def _speed(rows_per_second: float | None) -> str:
-    return "" if rows_per_second is None else f", {rows_per_second:,.0f} rows/s"
 
 
 def _why(rejected: Mapping[str, int]) -> str:

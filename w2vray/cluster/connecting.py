@@ -106,5 +106,4 @@ def _quieten() -> None:
         logging.getLogger(name).setLevel(logging.INFO if everything() else logging.CRITICAL)
     context = DataContext.get_current()
     context.enable_progress_bars = False
-    context.execution_options.preserve_order = True
     context.execution_no_progress_timeout_s = _NO_LIMIT

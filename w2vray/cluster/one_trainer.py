@@ -18,7 +18,8 @@ from ray.train import Checkpoint
 
 from w2vray.cluster.train_worker import STATE, WorkerConfig, last_whole, train_as_told
 from w2vray.cluster.trainer import MAX_FAILURES, LastEpoch, epoch_reached, next_attempt
-from w2vray.cluster.waiting import Note, process_waits_for, told_of_waiting
+from w2vray.cluster.waiting import Note, Waiting, process_waits_for
+from w2vray.cluster.watching import watched
 from w2vray.errors import W2vrayError
 from w2vray.stages import stage
 from w2vray.training.steps import EpochReport
@@ -107,7 +108,7 @@ class OneTrainer:
             stage("starting the process that trains")
             self._process = TrainingProcess.options(num_cpus=self._cpus).remote()  # type: ignore[attr-defined]
             waits_for = partial(process_waits_for, "TrainingProcess", {"CPU": self._cpus})
-            with told_of_waiting(waits_for, self._note):
+            with watched(Waiting(waits_for, self._note)):
                 ray.get(self._process.ready.remote())
         ray.get(self._process.train.remote(config))
 

@@ -3,8 +3,10 @@
 import ctypes
 import gc
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,20 +15,29 @@ import pyarrow as pa
 import ray.data
 import ray.exceptions
 
+from w2vray.cluster.hosts import Hosts, InHand
+from w2vray.cluster.ray_internals import hearing
 from w2vray.cluster.resources import (
     GpuShare,
-    cluster_cpus,
-    cluster_gpus,
+    Room,
     gpu_workers,
+    pool_share,
     scoring_workers,
-    worker_cpus,
 )
 from w2vray.cluster.seen_places import on_this_host
-from w2vray.cluster.waiting import Note, pool_waits_for, told_of_waiting
+from w2vray.cluster.waiting import Note, Waiting, pool_waits_for
+from w2vray.cluster.watching import watched
 from w2vray.errors import W2vrayError
+from w2vray.stages import everything
 from w2vray.store.units import Unit
 
 __all__ = ["run_units"]
+
+_LONGEST_NAME = 80
+
+_DEATHS_AT_START = 3
+"""How often each worker may die while it loads, before one has loaded: a machine that is lost takes all of its own with
+it."""
 
 
 def run_units(
@@ -37,6 +48,10 @@ def run_units(
     workers: int | None,
     gpu: GpuShare | None = None,
     note: Note = lambda _: None,
+    in_order: bool = True,
+    name: str | None = None,
+    in_hand: InHand = lambda _: None,
+    tick: Callable[[], None] = lambda: None,
 ) -> Iterator[dict[str, Any]]:
     """Hand units, one by one, to a pool of workers.
 
@@ -46,7 +61,11 @@ def run_units(
         arguments: of the worker's constructor.
         workers: how many; None for one a CPU, or one a GPU.
         gpu: what each has, where each has a GPU.
-        note: told where they have to wait for others.
+        note: told where they have to wait for others, and of machines that are lost or join.
+        in_order: whether the rows come in the order of the units: then one that takes its time holds back all others.
+        name: of the work, in Ray's dashboard.
+        in_hand: how many units the workers of a machine, by Ray's id of it, have begun and not ended.
+        tick: called once a second, in a thread of its own.
 
     Yields:
         The rows, as they come.
@@ -57,10 +76,17 @@ def run_units(
     if not units:
         return
     pool = _Pool.of(len(units), workers, gpu)
-    rows = iter(_unit_dataset(units, worker, arguments, pool).iter_rows())
+    if workers is not None and pool.here < pool.most:
+        note(f"{pool.here:,} of {pool.most:,} workers find room now; the others begin as the cluster grows")
+    dataset = _unit_dataset(units, worker, arguments, pool)
+    dataset.context.execution_options.preserve_order = in_order
+    dataset.context.max_consecutive_actor_init_deaths = _DEATHS_AT_START * pool.most
+    if name is not None:
+        dataset.set_name(re.sub(r"[^\w.-]+", "_", name)[-_LONGEST_NAME:])  # Ray names a file of its log for it
+    rows = _rows(dataset)
     failed = ""
     try:
-        with told_of_waiting(partial(pool_waits_for, pool.each), note):
+        with _watched(Waiting(partial(pool_waits_for, pool.each), note), Hosts(note, in_hand), tick):
             for row in rows:
                 if _FAILURE in row:
                     raise pickle.loads(row[_FAILURE])  # noqa: S301 - a worker of ours made it
@@ -75,24 +101,40 @@ def run_units(
         raise W2vrayError(f"a worker failed: {failed}")  # not from Ray's error, whose traceback refers to the pool
 
 
+@contextmanager
+def _watched(waiting: Waiting, hosts: Hosts, tick: Callable[[], None]) -> Iterator[None]:
+    """Look at the cluster meanwhile; what raylets say goes to who knows the hosts, unless everything is to be shown."""
+    with nullcontext() if everything() else hearing(hosts.hear):
+        try:
+            with watched(waiting, hosts, tick):
+                yield
+        finally:
+            with suppress(ray.exceptions.RayError):
+                hosts.end()
+
+
 @dataclass(frozen=True)
 class _Pool:
     """Workers of a pool: as many as ``least`` at once, ``most`` where the cluster grows; what each of them takes."""
 
+    here: int  # find room now
     least: int
     most: int
     each: Mapping[str, float]
 
     @classmethod
     def of(cls, units: int, workers: int | None, gpu: GpuShare | None) -> "_Pool":
-        """Ask the cluster what it has."""
+        """Ask the cluster what it has; where nobody has said how many workers, there are as many as find room."""
         if gpu is None:
-            most, here = min(scoring_workers(workers), units), cluster_cpus()
-            each = {"CPU": worker_cpus(most)}
+            room = Room.of(1)
+            asked, here = scoring_workers(workers, room), room.workers
+            each = {"CPU": pool_share(asked or sys.maxsize)}
         else:
-            most, here = min(gpu_workers(workers, gpu), units), min(cluster_gpus(), cluster_cpus() // gpu.cpus)
-            each = {"CPU": gpu.cpus * worker_cpus(most * gpu.cpus), "GPU": 1.0}
-        return cls(min(most, max(1, int(here))), most, each)
+            room = Room.of(gpu.cpus, 1)
+            asked, here = gpu_workers(workers, gpu, room), room.workers
+            each = {"CPU": gpu.cpus * pool_share((asked or sys.maxsize) * gpu.cpus), "GPU": 1.0}
+        most = min(units, asked or units)
+        return cls(here, max(1, min(most, here)), most, each)
 
 
 def _unit_dataset(units: Sequence[Unit], worker: type, arguments: Mapping[str, Any], pool: _Pool) -> ray.data.Dataset:
@@ -108,6 +150,13 @@ def _unit_dataset(units: Sequence[Unit], worker: type, arguments: Mapping[str, A
         num_cpus=pool.each["CPU"],
         num_gpus=pool.each.get("GPU"),
     )
+
+
+def _rows(dataset: ray.data.Dataset) -> Iterator[dict[str, Any]]:
+    """Yield the rows, each as soon as it is there: what is fetched ahead would wait for the one after it."""
+    for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        assert isinstance(batch, pa.Table)
+        yield from batch.to_pylist()
 
 
 class _Worker:

@@ -11,6 +11,8 @@ A name is looked up when it is used. Where it is gone the work is done without i
     kill_all_processes              clear away a failed start         its processes end with this one
     set_sigterm_handler             keep our answer to SIGTERM        during a start, SIGTERM ends us silently
     actor_table, _MapWorker         say what a pool waits for         a pool waits silently
+    print_to_stdstream              a line of ours for a lost host    Ray's own lines beside it, on stdout
+    _internal_kv_get                ask for an autoscaler             one is taken to be where a node has no CPUs
     _create_default_callbacks       leave callbacks out of training   the end of a training takes up to 12 s longer
     DatasetsCallback                leave it out                      training has one idle process more
     PlacementGroupCleanerCallback   leave it out                      the end of a training takes up to 12 s longer
@@ -29,6 +31,8 @@ Supported ways were tried, and are not enough:
 ``tests/cluster/test_ray_internals.py`` holds all of this.
 """
 
+import json
+import re
 import signal
 import threading
 import traceback
@@ -48,7 +52,9 @@ __all__ = [
     "clear_failed_start",
     "cluster_versions",
     "find",
+    "has_autoscaler",
     "have_no_cpus",
+    "hearing",
     "keeping_sigterm",
     "lean",
     "listening_on_loopback",
@@ -74,6 +80,8 @@ _KILL = "ray._private.node.Node.kill_all_processes"
 _SIGTERM = "ray._private.utils.set_sigterm_handler"
 _ACTORS = "ray._private.state.state.actor_table"
 _READER = "ray.data._internal.execution.operators.actor_pool_map_operator._MapWorker"
+_PRINTED = "ray._private.worker.print_to_stdstream"
+_STORED = "ray.experimental.internal_kv._internal_kv_get"
 _CALLBACKS = "ray.train.torch.TorchTrainer._create_default_callbacks"
 _DATASETS = "ray.train.v2._internal.callbacks.datasets.DatasetsCallback"
 _CLEANER = "ray.train.v2._internal.callbacks.placement_group_callback.PlacementGroupCleanerCallback"
@@ -95,6 +103,8 @@ INTERNALS = (
     Internal(_SIGTERM, "keep our answer to SIGTERM", "while Ray starts, SIGTERM ends the program without a word"),
     Internal(_ACTORS, "see whether a pool's workers have CPUs", _NO_WAITING),
     Internal(_READER, "tell a pool's workers from other actors", _NO_WAITING),
+    Internal(_PRINTED, "tell in a line of ours that a host was lost", "Ray's own lines are on stdout beside it"),
+    Internal(_STORED, "ask whether there is an autoscaler", "a cluster with a node without CPUs is taken to grow"),
     Internal(_CALLBACKS, "leave callbacks out of a training", _SLOWER_END),
     Internal(_DATASETS, "leave out the process that hands out datasets", "it is started, and idles"),
     Internal(_CLEANER, "leave out the process that looks after the controller", _SLOWER_END),
@@ -199,6 +209,51 @@ def have_no_cpus(kind: str) -> bool:
         pool = [actor for actor in actors if actor["ActorClassName"].startswith(kind) and actor["State"] != "DEAD"]
         return bool(pool) and not any(actor["Address"]["IPAddress"] for actor in pool)
     return False
+
+
+# What Ray says, and what it has
+
+
+@contextmanager
+def hearing(hear: Callable[[str], None]) -> Iterator[None]:
+    """Hand what raylets tell this driver to ``hear``, called in a thread of Ray's: Ray prints it on stdout."""
+    printed = find(_PRINTED)
+
+    def told(data: Any, *arguments: Any, **options: Any) -> None:
+        if isinstance(data, dict) and data.get("pid") == "raylet" and isinstance(data.get("lines"), list):
+            hear("\n".join(map(str, data["lines"])))
+        elif printed is not None:
+            printed(data, *arguments, **options)
+
+    with _replaced(_PRINTED, by=told):
+        yield
+
+
+def has_autoscaler() -> bool | None:
+    """Tell whether something adds nodes to this cluster; None where Ray does not say.
+
+    Ray's first autoscaler stores what it knows as JSON. A cluster that was put together by hand has a monitor that
+    stores the same, and makes up a type for each node, ``node_ID``. Of the second autoscaler one can ask.
+    """
+    stored = find(_STORED)
+    if stored is None:
+        return None
+    with suppress(Exception):  # another Ray stores, or says, something else
+        if (report := stored("__autoscaling_status")) is not None:
+            told = json.loads(report)["autoscaler_report"]
+            return not all(_MADE_UP.fullmatch(kind) for kind in told["active_nodes"])
+        from ray.autoscaler.v2.sdk import get_cluster_status  # noqa: PLC0415 - seconds, where it is not needed
+
+        status = get_cluster_status(ray.get_runtime_context().gcs_address)
+        nodes = [*status.active_nodes, *status.idle_nodes]
+        is_there = status.stats.autoscaler_version not in {None, "", "0"}
+        return is_there and any(
+            node.ray_node_type_name and not _MADE_UP.fullmatch(node.ray_node_type_name) for node in nodes
+        )
+    return None
+
+
+_MADE_UP = re.compile("node_[0-9a-f]{40,}")
 
 
 # Jobs

@@ -1,5 +1,6 @@
 """What Ray's cluster has, and how many workers that is enough for: Ray itself would wait for what cannot be."""
 
+import math
 import os
 import sys
 from dataclasses import dataclass
@@ -7,15 +8,18 @@ from dataclasses import dataclass
 import pyarrow as pa
 import ray
 
+from w2vray.cluster.ray_internals import has_autoscaler
 from w2vray.errors import ClusterError
 
 __all__ = [
     "AUTHENTICATION",
     "GpuShare",
+    "Room",
     "can_grow",
     "cluster_cpus",
     "cluster_gpus",
     "gpu_workers",
+    "pool_share",
     "reading_workers",
     "require_gpus",
     "scoring_workers",
@@ -25,6 +29,9 @@ __all__ = [
 
 AUTHENTICATION = "set RAY_AUTH_MODE=token here too; if Ray does not find the token by itself, set RAY_AUTH_TOKEN_PATH"
 """What to do where a cluster asks for a token."""
+
+_SHARE = 1 - 2**-7
+"""Of a machine with up to 126 CPUs, so many of it are as many workers as CPUs."""
 
 
 def cluster_cpus() -> float:
@@ -39,7 +46,7 @@ class GpuShare:
     cpus: int
 
 
-def require_gpus(workers: object, least: int) -> None:
+def require_gpus(workers: object, least: int, told: str | None = None) -> None:
     """Refuse at once what Ray would wait for in vain.
 
     Raises:
@@ -47,7 +54,7 @@ def require_gpus(workers: object, least: int) -> None:
     """
     gpus = cluster_gpus()
     if least > gpus and not can_grow():
-        raise ClusterError(f"--gpu with --workers {workers} needs as many GPUs; this Ray has {gpus:g}")
+        raise ClusterError(told or f"--gpu with --workers {workers} needs as many GPUs; this Ray has {gpus:g}")
 
 
 def cluster_gpus() -> float:
@@ -55,39 +62,53 @@ def cluster_gpus() -> float:
     return float(ray.cluster_resources().get("GPU", 0))
 
 
-def gpu_workers(asked: int | None, share: GpuShare) -> int:
-    """Return how many workers to use on GPUs: as many as asked for, or one a GPU.
+@dataclass(frozen=True)
+class Room:
+    """How many workers of one kind a cluster has room for now, machine by machine."""
+
+    workers: int
+    cpus: float  # of the cluster
+    gpus: float
+
+    @classmethod
+    def of(cls, cpus: int, gpus: int = 0) -> "Room":
+        """Count the room for workers that each take so many CPUs and GPUs."""
+        there = [node.get("Resources", {}) for node in ray.nodes() if node.get("Alive")]
+        fit = [min(node.get("CPU", 0) // cpus, node.get("GPU", 0) // gpus if gpus else math.inf) for node in there]
+        return cls(int(sum(fit)), cluster_cpus(), cluster_gpus())
+
+
+def gpu_workers(asked: int | None, share: GpuShare, room: Room) -> int | None:
+    """Return how many workers to use on GPUs: as many as asked for; None for one a GPU, as many as there will be.
 
     Raises:
-        ClusterError: the cluster has fewer GPUs or CPUs than that and cannot grow.
+        ClusterError: there is no room for them, and the cluster cannot grow.
     """
-    gpus, cpus = cluster_gpus(), cluster_cpus()
-    if asked is None and gpus < 1:
-        how = "say with --workers how far it may scale up" if can_grow() else "leave out --gpu"
-        raise ClusterError(f"--gpu: this Ray has no GPU; {how}")
-    workers = int(gpus) if asked is None else asked
-    require_gpus(workers, workers)
-    if workers * share.cpus > cpus and not can_grow():
+    if can_grow():
+        return asked
+    require_gpus(asked or 1, asked or 1, "--gpu: this Ray has no GPU; leave out --gpu" if asked is None else None)
+    if (asked or 1) > room.workers:
         raise ClusterError(
-            f"--cpus-per-gpu is {share.cpus}, for {workers} workers, and this Ray has {cpus:g} CPUs; lower one of them"
+            f"--cpus-per-gpu is {share.cpus}, for {asked or 1:,} workers with a GPU each, and this Ray has room for "
+            f"{room.workers:,} of them ({room.cpus:g} CPUs in all); lower one of them"
         )
-    return workers
+    return asked
 
 
-def scoring_workers(asked: int | None) -> int:
-    """Return how many workers to use: as many as asked for, or one a CPU.
+def scoring_workers(asked: int | None, room: Room) -> int | None:
+    """Return how many workers to use: as many as asked for; None for one a CPU, as many as there will be.
 
     Raises:
-        ClusterError: the cluster has fewer CPUs than that and cannot grow.
+        ClusterError: there is no room for them, and the cluster cannot grow.
     """
-    cpus = cluster_cpus()
+    if (asked or 1) <= room.workers or can_grow():
+        return asked
     if asked is None:
-        if cpus < 1:
-            raise ClusterError("the cluster has no CPUs now; --workers says how far it may scale up")
-        return int(cpus)
-    if asked > cpus and not can_grow():
-        raise ClusterError(f"--workers is {asked}, and this Ray has {cpus:g} CPUs; allowed: 1 to {cpus:g}")
-    return asked
+        raise ClusterError(f"this Ray has no machine with a CPU for a worker ({room.cpus:g} CPUs in all)")
+    raise ClusterError(
+        f"--workers is {asked}, and this Ray has {room.cpus:g} CPUs; allowed: 1 to {room.workers}. Without --workers, "
+        "each machine that joins gets work too"
+    )
 
 
 def reading_workers(training: int) -> int | None:
@@ -107,8 +128,18 @@ def worker_cpus(workers: int) -> float:
     return 1.0 if workers < cluster_cpus() else 0.875
 
 
+def pool_share(workers: int) -> float:
+    """Return the part of its CPUs that each worker of a pool reserves, so that a machine holds one a CPU and no more.
+
+    Ray Data wants a little to be free where it hands out work. A binary fraction: Ray adds it up.
+    """
+    return 1.0 if workers < cluster_cpus() else _SHARE
+
+
 def can_grow() -> bool:
-    """Tell whether an autoscaler may add nodes: only a cluster that was started elsewhere can have one."""
+    """Tell whether machines may come: by an autoscaler, or to a head without CPUs, which is made for others to join."""
+    if has_autoscaler():
+        return True
     nodes = ray.nodes()
     return any(float(node.get("Resources", {}).get("CPU", 0)) == 0 for node in nodes if node.get("Alive"))
 

@@ -50,6 +50,7 @@ def closed(
     too_many = settings.max_rejected is not None and totals["rows_rejected"] > settings.max_rejected
     run.write_manifest(parts, failures, accepted=accepted)
     run.remove(NOTED)
+    run.tell(work.counted.as_json())
     tables = [table.as_json() for table in corpus.tables.values()]
     profiles = _distinct([part.record.profile for part in parts])
     coverage = share_found(totals["tokens"], totals["tokens_found"])
@@ -81,9 +82,9 @@ def closed(
         units=len(plan.units),
         units_skipped=work.skipped,
         units_failed=len(work.failures),
-        rows_now=work.rows,
+        rows_now=work.counted.rows,
         seconds=seconds,
-        rows_per_second=None if (speed := work.pace.rows_per_second) is None else round(speed, 1),
+        rows_per_second=None if (speed := work.counted.pace.rows_per_second) is None else round(speed, 1),
         left_out=left_out,
         ignored=corpus.ignored.files,
         tables=tables,

@@ -1,18 +1,22 @@
 """Handing out the units of a scoring run: those that are missing, then, in smaller ones, what could not be scored."""
 
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from w2vray.cluster.metrics import Meter, metered
 from w2vray.cluster.pools import run_units
 from w2vray.cluster.resources import GpuShare
 from w2vray.cluster.score_worker import Outcome, ScoringWorker
 from w2vray.cluster.waiting import Note
-from w2vray.errors import CorpusError
+from w2vray.errors import CorpusError, RunError
+from w2vray.places.uris import shown
 from w2vray.run.directory import RunDirectory
 from w2vray.run.leases import StillOurs
-from w2vray.run.pace import Pace
 from w2vray.run.planning import RunPlan, resume_run, split_failed, start_run
+from w2vray.run.progress import Counted, ScoreProgress
 from w2vray.run.request import Request
 from w2vray.schema import MAY_PASS
 from w2vray.settings.answering import ScoreSettings
@@ -25,8 +29,10 @@ __all__ = ["Progress", "Work", "planned_units", "score_missing"]
 _SLOWEST = 10
 """Units whose time a page tells."""
 
-Progress = Callable[[int, int, int], None]
-"""Called with units done, units to do, and how many rows are in those done, rejected ones included."""
+_TELL_SECONDS = 10.0
+
+Progress = Callable[[ScoreProgress], None]
+"""Called when a unit is done, with what this call has done so far."""
 
 
 @dataclass
@@ -39,8 +45,8 @@ class Work:
     note: Note
     missing: list[Unit] = field(default_factory=list)
     skipped: int = 0
-    rows: int = 0
-    pace: Pace = field(default_factory=Pace)
+    counted: Counted = field(default_factory=Counted)
+    meter: Meter | None = None
     failures: list[Failure] = field(default_factory=list)  # of units
     slowest: list[dict[str, Any]] = field(default_factory=list)  # units of this call
     noted: list[Failure] = field(
@@ -90,10 +96,12 @@ def _pass(run: RunDirectory, units: Sequence[Unit], arguments: Mapping[str, Any]
     """
     failed: list[Failure] = []
     with run.drafting() as drafts:
-        for done, outcome in enumerate(_outcomes(units, {**arguments, "drafts": drafts}, work), 1):
+        work.counted.planned(units)
+        take_down = work.meter = work.meter or metered(shown(work.settings.output))
+        for outcome in _outcomes(units, {**arguments, "drafts": drafts}, work):
             work.still_ours()
-            work.rows += outcome.rows
-            work.pace.at(work.rows)
+            now = work.counted.done(outcome.unit, outcome.rows, outcome.rejected)
+            take_down(now)
             work.slowest.append({"unit": outcome.unit, "seconds": outcome.seconds, "rows": outcome.rows})
             work.slowest = sorted(work.slowest, key=lambda item: -float(item["seconds"]))[:_SLOWEST]
             if (failure := outcome.failure) is not None:
@@ -103,7 +111,7 @@ def _pass(run: RunDirectory, units: Sequence[Unit], arguments: Mapping[str, Any]
                 if work.settings.on_bad == "fail":
                     raise CorpusError(f"{failure.detail}; repair or remove it, or choose another --on-bad")
             if work.progress is not None:
-                work.progress(done, len(units), work.rows)
+                work.progress(now)
     # one that was slow may have done it after all
     return [failure for failure in failed if failure.unit not in run]
 
@@ -111,5 +119,37 @@ def _pass(run: RunDirectory, units: Sequence[Unit], arguments: Mapping[str, Any]
 def _outcomes(units: Sequence[Unit], arguments: Mapping[str, Any], work: Work) -> Iterator[Outcome]:
     settings = work.settings
     share = GpuShare(settings.cpus_per_gpu) if settings.gpu else None
-    rows = run_units(units, ScoringWorker, arguments, workers=settings.workers, gpu=share, note=work.note)
+    name = f"score {shown(settings.output)}"
+    run = RunDirectory(arguments["job"].request.output, arguments["drafts"])
+
+    def in_hand(host: str) -> int | None:
+        with suppress(RunError):  # the place of the run is away for a moment
+            return len(run.begun_on(host))
+        return None
+
+    rows = run_units(
+        units,
+        ScoringWorker,
+        arguments,
+        workers=settings.workers,
+        gpu=share,
+        note=work.note,
+        in_order=False,
+        name=name,
+        in_hand=in_hand,
+        tick=_telling(run, work.counted),
+    )
     return (Outcome.from_row(row) for row in rows)
+
+
+def _telling(run: RunDirectory, counted: Counted) -> Callable[[], None]:
+    """Return what tells the run's directory, from time to time, how far this call is."""
+    told = time.monotonic()
+
+    def tell() -> None:
+        nonlocal told
+        if time.monotonic() - told >= _TELL_SECONDS:
+            told = time.monotonic()
+            run.tell(counted.as_json())
+
+    return tell

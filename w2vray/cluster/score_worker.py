@@ -8,12 +8,14 @@ from typing import Any, Self
 
 import pyarrow as pa
 
+from w2vray.cluster.hosts import is_lost, this_host
 from w2vray.cluster.resources import use_one_thread
 from w2vray.cluster.sharing import SharedVectors
 from w2vray.errors import FileError
 from w2vray.models.directory import Bundle
 from w2vray.run.directory import MOST_ATTEMPTS, RunDirectory
 from w2vray.run.one_unit import ScoringJob, damaged, score_unit
+from w2vray.run.parts import UnitRecord
 from w2vray.run.request import Request
 from w2vray.schema import FileReason
 from w2vray.scoring.device_scorer import DeviceScorer
@@ -38,18 +40,25 @@ class Outcome:
     rows: int
     failure: Failure | None = None
     seconds: float = 0.0
+    rejected: int = 0  # of the rows
 
     def as_row(self) -> dict[str, Any]:
         """Return the outcome as a row for Ray, whose columns have the same types in each."""
         failure = "" if self.failure is None else json.dumps(asdict(self.failure))
-        return {"unit": self.unit, "rows": self.rows, "failure": failure, "seconds": self.seconds}
+        return {
+            "unit": self.unit,
+            "rows": self.rows,
+            "failure": failure,
+            "seconds": self.seconds,
+            "rejected": self.rejected,
+        }
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """Rebuild what ``as_row`` gave."""
         stored = json.loads(row["failure"]) if row["failure"] else None
         failure = None if stored is None else Failure(**{**stored, "reason": FileReason(stored["reason"])})
-        return cls(row["unit"], row["rows"], failure, row["seconds"])
+        return cls(row["unit"], row["rows"], failure, row["seconds"], row["rejected"])
 
 
 class ScoringWorker:
@@ -60,6 +69,7 @@ class ScoringWorker:
         self.job = job
         self.run = RunDirectory(job.request.output, drafts)
         self.scorer = _scorer(bundle, shared, job.request)
+        self.host = this_host()
 
     def __call__(self, unit: Unit) -> dict[str, Any]:
         """Score a unit, unless its part is there already: Ray hands a unit out again when a worker has died."""
@@ -69,13 +79,13 @@ class ScoringWorker:
 
     def _outcome(self, unit: Unit) -> Outcome:
         if unit.id in self.run:
-            return Outcome(unit.id, self.run.committed_part(unit.id).record.rows_in)
-        mark = self.run.begin(unit.id)
+            return _scored(self.run.committed_part(unit.id).record)
+        mark = self.run.begin(unit.id, self.host, is_lost)
         if mark is None:
             detail = f"{MOST_ATTEMPTS} workers died while scoring this unit of {unit.rows:,} rows of {_files(unit)}"
             return _failed(unit, FileReason.KILLED_WORKERS, detail)
         try:
-            return Outcome(unit.id, self._commit(unit))
+            return _scored(self._commit(unit))
         except FileError as error:
             return Outcome(unit.id, 0, Failure.of(error, unit=unit.id))
         except MemoryError as error:
@@ -84,8 +94,8 @@ class ScoringWorker:
         finally:
             self.run.end(unit.id, mark)
 
-    def _commit(self, unit: Unit) -> int:
-        """Score a unit and write its part; return how many rows it had.
+    def _commit(self, unit: Unit) -> UnitRecord:
+        """Score a unit and write its part; return the record of the part that is there.
 
         Raises:
             FileError: a file of the unit cannot be read, or its values are damaged.
@@ -93,13 +103,17 @@ class ScoringWorker:
         try:
             with self.run.part(unit.id, self.job.scores_schema) as part:
                 record = score_unit(unit, self.scorer, self.job, part.write)
-                return self.run.commit(part, record).record.rows_in
+                return self.run.commit(part, record).record
         except MemoryError:  # Arrow's is an ArrowException too
             raise
         except pa.ArrowException as error:
             if (damage := damaged(unit, self.job)) is None:
                 raise
             raise FileError(f"{damage}: {error}", file=damage, reason=FileReason.DAMAGED_DATA) from error
+
+
+def _scored(record: UnitRecord) -> Outcome:
+    return Outcome(record.unit, record.rows_in, rejected=record.rows_rejected)
 
 
 def _files(unit: Unit) -> str:

@@ -19,7 +19,8 @@ from ray.train.torch import TorchTrainer
 from w2vray.cluster.ray_internals import lean
 from w2vray.cluster.resources import can_grow, cluster_cpus, require_gpus, worker_cpus
 from w2vray.cluster.train_worker import DIVERGED, WorkerConfig, last_whole, load_state, train_loop_per_worker
-from w2vray.cluster.waiting import Note, told_of_waiting, training_waits_for
+from w2vray.cluster.waiting import Note, Waiting, training_waits_for
+from w2vray.cluster.watching import watched
 from w2vray.errors import ClusterError, DivergedError, W2vrayError
 from w2vray.models.kind import ModelSettings
 from w2vray.settings.steps import StepSettings
@@ -72,11 +73,9 @@ def require_workers(settings: TrainSettings) -> None:
     Raises:
         ClusterError: there are fewer CPUs or GPUs than workers, and the cluster cannot grow.
     """
-    if can_grow():
-        return
     cpus = cluster_cpus()
     least, _ = settings.worker_range
-    if least > cpus:
+    if least > cpus and not can_grow():
         raise ClusterError(f"--workers is {settings.workers}, and this Ray has {cpus:g} CPUs; allowed: 1 to {cpus:g}")
     if settings.gpu:
         require_gpus(settings.workers, least)
@@ -132,7 +131,7 @@ def run_trainer(
         return made
 
     (folder / DIVERGED).unlink(missing_ok=True)  # of a call that was killed before it read this
-    waiting = told_of_waiting(partial(training_waits_for, least, each), note)
+    waiting = watched(Waiting(partial(training_waits_for, least, each), note))
     checkpoint = None
     if train is not None:
         with _watched(folder, worker.task.model, progress):

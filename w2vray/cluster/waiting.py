@@ -1,16 +1,14 @@
 """What a run waits for, told to a person: while others hold the CPUs, Ray waits for them and says nothing."""
 
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Mapping
 
 import ray
-import ray.exceptions
 from ray.util import placement_group_table
 
 from w2vray.cluster.ray_internals import have_no_cpus, pool_has_no_cpus
 
-__all__ = ["Note", "pool_waits_for", "process_waits_for", "told_of_waiting", "training_waits_for"]
+__all__ = ["Note", "Waiting", "pool_waits_for", "process_waits_for", "training_waits_for"]
 
 Note = Callable[[str], None]
 """Called with a line for a person."""
@@ -19,37 +17,32 @@ PATIENCE_SECONDS = 10.0
 """So long nothing is said: to start takes a while even where everything is free."""
 
 AGAIN_SECONDS = 600.0
-LOOK_SECONDS = 1.0
 
 
-@contextmanager
-def told_of_waiting(waits_for: Callable[[], str], note: Note) -> Iterator[None]:
-    """Tell what the work inside waits for, after some seconds and then rarely.
+class Waiting:
+    """A look that tells what is waited for, after some seconds and then rarely.
 
     Args:
-        waits_for: asked each second; it returns nothing where there is no waiting.
+        waits_for: asked at each look; it returns nothing where there is no waiting.
         note: is called with it.
     """
-    done = threading.Event()
 
-    def watch() -> None:
-        waited, silent = 0.0, AGAIN_SECONDS
-        while not done.wait(LOOK_SECONDS):
-            what = ""
-            with suppress(ray.exceptions.RayError):  # the work itself will meet it, and tell it
-                what = waits_for()
-            waited, silent = waited + LOOK_SECONDS if what else 0.0, silent + LOOK_SECONDS
-            if waited >= PATIENCE_SECONDS and silent >= AGAIN_SECONDS:
-                note(what)
-                silent = 0.0
+    def __init__(self, waits_for: Callable[[], str], note: Note) -> None:
+        self._waits_for, self._note = waits_for, note
+        self._since: float | None = None
+        self._told: float | None = None
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    def __call__(self) -> None:
+        """Look."""
+        what, now = self._waits_for(), time.monotonic()
+        if not what:
+            self._since = None
+            return
+        self._since = now if self._since is None else self._since
+        is_due = self._told is None or now - self._told >= AGAIN_SECONDS
+        if is_due and now - self._since >= PATIENCE_SECONDS:
+            self._note(what)
+            self._told = now
 
 
 def pool_waits_for(each: Mapping[str, float]) -> str:

@@ -7,7 +7,7 @@ its unit's record; the manifest is made from these.
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
@@ -39,12 +39,15 @@ MANIFEST, TOTALS = "manifest.parquet", "manifest.json"
 NOTED = "failures.json"
 """What has failed so far, for a run that is killed before its manifest is written; removed when it is."""
 
+PROGRESS = "progress.json"
+"""Who writes, since when, and what it has counted: the last that a driver said of itself."""
+
 INSTEAD = "restore the file, or give another --output"
 """What to do where a file is unusable that makes a run, and that nothing else tells the content of."""
 
 SCORES, REJECTED = "scores", "rejected"
 MOST_ATTEMPTS = 3
-_OF_NO_ACCOUNT = frozenset({TEMPORARY, LEASES, LOCK})
+_OF_NO_ACCOUNT = frozenset({TEMPORARY, LEASES, LOCK, PROGRESS})
 _THREADS = 16
 
 
@@ -193,6 +196,11 @@ class RunDirectory(WholeFiles):
         """Note what has failed so far."""
         self.write_json({"failures": [asdict(failure) for failure in failures]}, NOTED)
 
+    def tell(self, progress: Mapping[str, Any]) -> None:
+        """Say who writes here and how far it is; a run goes on without it."""
+        with suppress(OSError, RunError):
+            self.write_json(progress, PROGRESS)
+
     def clear_temporary(self) -> None:
         """Close the drafts of killed runs and remove what they left behind; only as the only writer.
 
@@ -269,18 +277,38 @@ class RunDirectory(WholeFiles):
         """Write what ``plan`` returns."""
         self.write(seal(plan_table(units, left_out))[0], PLAN)
 
-    def begin(self, unit: str) -> str | None:
+    def begin(self, unit: str, host: str = "", is_lost: Callable[[str], bool] = lambda _: False) -> str | None:
         """Mark that a unit is being tried: the mark stays where the process dies.
+
+        Args:
+            unit: its id.
+            host: the machine of this process, which the mark names.
+            is_lost: tells of a machine whether it is gone. What dies with its machine has not died of the unit.
 
         Returns:
             The mark, for ``end``; None where ``MOST_ATTEMPTS`` workers have died of the unit in this run.
         """
         folder = self._attempts(unit)
-        if len(self.list(folder)) >= MOST_ATTEMPTS:
-            return None
-        mark = uuid.uuid4().hex
+        marks = [info.base_name for info in self.list(folder)]
+        if len(marks) >= MOST_ATTEMPTS:
+            hosts = [_host_of(mark) for mark in marks]
+            if sum(not (host and is_lost(host)) for host in hosts) >= MOST_ATTEMPTS:
+                return None
+        mark = f"{uuid.uuid4().hex}-{host}"
         self.put(b"", folder, mark)
         return mark
+
+    def begun_on(self, host: str) -> set[str]:
+        """Return the units that processes of a machine have begun and not ended; a listing."""
+        assert self._drafts is not None, "units are tried by who can publish them"
+        folder = self.path(self._drafts.attempts)
+        try:
+            marks = self.store.get_file_info(fs.FileSelector(folder, recursive=True, allow_not_found=True))
+        except OSError as error:
+            raise RunError(f"{self.name}: {self._drafts.attempts} cannot be listed ({error})") from error
+        files = (info for info in marks if info.type == fs.FileType.File)
+        begun = {info.path.split("/")[-2] for info in files if _host_of(info.base_name) == host}
+        return {unit for unit in begun if unit not in self}
 
     def end(self, unit: str, mark: str) -> None:
         """Take a mark away: the process lives."""
@@ -371,6 +399,11 @@ class RunDirectory(WholeFiles):
         rows += [{"state": state, **asdict(failure), **dict.fromkeys(COUNTS, 0)} for failure in failures]
         ordered = sorted(rows, key=lambda row: (str(row["unit"]), str(row.get("file"))))
         self.write(seal(pa.Table.from_pylist(ordered, schema=MANIFEST_SCHEMA))[0], MANIFEST)
+
+
+def _host_of(mark: str) -> str:
+    """Return the machine that a mark of an attempt names."""
+    return mark.partition("-")[2]
 
 
 def _manifest_row(part: CommittedPart) -> dict[str, Any]:

@@ -44,6 +44,13 @@ class WholeFiles:
         except OSError as error:
             raise RunError(f"{self.name}: {'/'.join(parts)} cannot be looked up ({error})") from error
 
+    def is_file(self) -> bool:
+        """Tell whether the place is no directory, but a file."""
+        try:
+            return bool(self.store.get_file_info(self.base).type == fs.FileType.File)
+        except OSError as error:
+            raise RunError(f"{self.name} cannot be looked up ({error})") from error
+
     def read(self, *parts: str) -> bytes:
         """Read a whole small file."""
         try:

@@ -106,7 +106,9 @@ class ScoreSettings:
     )
     new_files: bool = documented("Add files that came into the store after the run was planned.", False, group="Data")
     workers: int | None = documented(
-        "Scoring workers. Default: one per CPU of the cluster; with --gpu, one per GPU.", None, group="Where it runs"
+        "Scoring workers. Default: one per CPU of the cluster, or with --gpu one per GPU, those that join it included.",
+        None,
+        group="Where it runs",
     )
     shared_filesystem: bool = documented(SHARED_FILESYSTEM_HELP, False, group="Where it runs")
     gpu: bool = documented("Give each worker a GPU.", False, group="Where it runs")

@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from w2vray.errors import ConfigError
 from w2vray.settings.fields import documented, require, require_choices, require_paths, require_places
 
-__all__ = ["EvaluateRunSettings", "InfoSettings", "ReportSettings", "SampleSettings", "VerifySettings"]
+__all__ = [
+    "EvaluateRunSettings",
+    "InfoSettings",
+    "ReportSettings",
+    "SampleSettings",
+    "StatusSettings",
+    "VerifySettings",
+]
 
 SAMPLED_BY = ("random", "label", "uncertain")
 
@@ -90,6 +97,13 @@ class VerifySettings:
     def __post_init__(self) -> None:
         if self.corpus and not self.deep:
             raise ConfigError("--corpus is used only with --deep; add --deep")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatusSettings:
+    """Settings of ``status``."""
+
+    run: str = documented("Directory or URI of a scoring run, which may be going on.", positional=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ Each imports what it needs when it is called, so that ``import w2vray`` starts n
 
 from w2vray.verbs.arguments import Names, Place, Places
 from w2vray.verbs.models import calibrate, evaluate, explain, import_model, train
-from w2vray.verbs.runs import evaluate_run, plan, report, sample, score, verify
+from w2vray.verbs.runs import evaluate_run, plan, report, sample, score, status, verify
 from w2vray.verbs.vectors import import_vectors, join_vectors, train_vectors
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "report",
     "sample",
     "score",
+    "status",
     "train",
     "train_vectors",
     "verify",

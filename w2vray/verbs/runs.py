@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from w2vray.settings.answering import ScoreSettings
-from w2vray.settings.checks import EvaluateRunSettings, ReportSettings, SampleSettings, VerifySettings
+from w2vray.settings.checks import EvaluateRunSettings, ReportSettings, SampleSettings, StatusSettings, VerifySettings
 from w2vray.settings.forecasts import PlanSettings
 from w2vray.verbs.arguments import Names, Place, Places, helped, settings_of, silent
 
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from w2vray.cluster.score import ScoreSummary
     from w2vray.run.forecast import Forecast
     from w2vray.run.judging import RunEstimate
+    from w2vray.run.progress import ScoreProgress
     from w2vray.run.sampling import SampleSummary
+    from w2vray.run.status import RunStatus
     from w2vray.run.verify import VerifySummary
     from w2vray.run.writing_reports import ReportSummary
 
@@ -22,6 +24,7 @@ __all__ = [
     "report",
     "sample",
     "score",
+    "status",
     "verify",
 ]
 
@@ -109,13 +112,14 @@ def score(
     plan: Place | None = None,
     max_rejected: int | None = None,
     address: str | None = None,
-    progress: Callable[[int, int, int], None] | None = None,
+    progress: "Callable[[ScoreProgress], None] | None" = None,
     note: Callable[[str], None] | None = None,
 ) -> "ScoreSummary":
     """Classify every row of a store, on Ray.
 
-    ``progress`` is called with the units done, the units to do, and the rows in those done. ``address`` and ``note``
-    are as for ``train``. After a KeyboardInterrupt, and after any other end, the same call finishes what is missing.
+    ``progress`` is called when a unit is done, on whichever machine, with units, rows, speed and the time that is left.
+    ``address`` and ``note`` are as for ``train``. After a KeyboardInterrupt, and after any other end, the same call
+    finishes what is missing.
 
     Returns:
         What the run came to. A file or a unit that cannot be read raises nothing (unless ``on_bad`` is "fail"):
@@ -166,6 +170,28 @@ def verify(
     from w2vray.run.verify import verify as verify_run
 
     return verify_run(settings, progress=progress)
+
+
+@helped(StatusSettings)
+def status(run: Place) -> "RunStatus":
+    """Tell how far a run is, while it goes on and afterwards, from its files alone: on any machine that sees them.
+
+    Returns:
+        Whether it is complete, units and rows that are done, the speed of the last minutes, the time that is left, and
+        when it was last written.
+
+    Raises:
+        RunError: there is no run.
+
+    Examples:
+        ```python
+        w2vray.status("s3://bucket/run").units_done  # 24
+        ```
+    """
+    settings = settings_of(StatusSettings, locals())
+    from w2vray.run.status import status as status_of
+
+    return status_of(settings)
 
 
 @helped(ReportSettings)

@@ -1,0 +1,19 @@
+"""What a scoring run has done, in a line: ``12 of 64 units, 48,000 rows, 3,200 rows/s, 4.1 MB/s, 96 rejected``."""
+
+from w2vray.cli.console import Update, counted
+from w2vray.run.progress import ScoreProgress
+
+__all__ = ["show_scoring", "speed"]
+
+
+def show_scoring(update: Update, now: ScoreProgress) -> None:
+    """Show it in the progress line."""
+    rejected = f", {now.rows_rejected:,} rejected" if now.rows_rejected else ""
+    words = f"units, {counted(now.rows, 'row')}{speed(now.rows_per_second, now.bytes_per_second)}{rejected}"
+    update(now.units_done, now.units, words, now.seconds_left)
+
+
+def speed(rows_per_second: float | None, bytes_per_second: float | None = None) -> str:
+    """Say how fast it goes; nothing where nobody knows."""
+    rows = "" if rows_per_second is None else f", {rows_per_second:,.0f} rows/s"
+    return rows + ("" if bytes_per_second is None else f", {bytes_per_second / 1e6:,.1f} MB/s")

@@ -1,0 +1,156 @@
+"""The machines of the cluster while work goes on: told in a line each where one is lost, and where one joins.
+
+What Ray itself says of a lost machine is left out where such a line says it; all else that it says is passed on.
+"""
+
+import math
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from w2vray.cluster.waiting import Note
+
+__all__ = ["Host", "Hosts", "InHand", "is_lost", "this_host"]
+
+HOLD_SECONDS = 75.0
+"""So long a line of Ray's is held back that may be of a lost machine: Ray finds a cut link after about 64 s."""
+
+AGAIN_SECONDS = 60.0
+
+InHand = Callable[[str], int | None]
+
+_MEANT_TO_GO: dict[int | str | None, str] = {1: "was shut down", "EXPECTED_TERMINATION": "was shut down"}
+_MEANT_TO_GO |= {3: "was preempted", "AUTOSCALER_DRAIN_PREEMPTED": "was preempted"}
+"""Ray's reasons why a machine is gone, by number and by name; all others are a loss."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """A machine of the cluster; ``id`` is Ray's, and new when it comes back."""
+
+    id: str
+    name: str
+    address: str
+    cpus: float
+
+    @classmethod
+    def of(cls, node: Any) -> "Host":
+        """Take one out of what Ray lists."""
+        cpus = float(node.get("Resources", {}).get("CPU", 0))
+        return cls(node["NodeID"], node.get("NodeManagerHostname", ""), node.get("NodeManagerAddress", ""), cpus)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.address})" if self.name not in {"", self.address} else self.address
+
+
+def this_host() -> str:
+    """Return Ray's id of the machine that this process is on; nothing where it is none of a cluster's."""
+    return str(ray.get_runtime_context().get_node_id()) if ray.is_initialized() else ""
+
+
+def is_lost(host: str) -> bool:
+    """Tell whether a machine, by its id, is none of the cluster any more."""
+    return host not in {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+
+
+class Hosts:
+    """A look at the machines of a cluster.
+
+    Args:
+        note: told of each that is lost, and of each that joins.
+        in_hand: how many units the workers of a machine, by its id, have begun and not ended; None where nobody knows.
+    """
+
+    def __init__(self, note: Note, in_hand: InHand = lambda _: None) -> None:
+        self._note, self._in_hand = note, in_hand
+        self._known: dict[str, Host] | None = None
+        self._lost_at: list[float] = []
+        self._repeated = _Repeated(note)
+        self._heard: list[tuple[float, str]] = []
+        self._lock = threading.Lock()
+
+    def __call__(self) -> None:
+        """Look."""
+        nodes = ray.nodes()
+        alive = {node["NodeID"]: Host.of(node) for node in nodes if node["Alive"]}
+        before, self._known = self._known, alive
+        if before is not None:
+            for gone in before.keys() - alive.keys():
+                why = next((node.get("DeathReason") for node in nodes if node["NodeID"] == gone), None)
+                self._lost_at.append(time.monotonic())
+                self._tell_lost(before[gone], why)
+            for new in alive.keys() - before.keys():
+                if alive[new].cpus:
+                    self._note(f"{alive[new]} joined, with {alive[new].cpus:g} CPUs")
+        self._pass_on(time.monotonic() - HOLD_SECONDS)
+
+    def _tell_lost(self, host: Host, why: int | str | None) -> None:
+        begun = "what its workers had begun is"
+        if (units := self._in_hand(host.id)) is not None:
+            these, are = ("unit", "is") if units == 1 else ("units", "are")
+            begun = f"{units:,} {these} that its workers had begun {are}"
+        self._note(f"{host} {_MEANT_TO_GO.get(why, 'was lost')}: {begun} done again by others, and nothing is lost")
+
+    def hear(self, text: str) -> None:
+        """Take what Ray says; called in a thread of Ray's."""
+        with self._lock:
+            self._heard.append((time.monotonic(), " ".join(text.split())))
+
+    def end(self) -> None:
+        """Look once more, and hold nothing back."""
+        self()
+        self._pass_on(math.inf)
+
+    def _pass_on(self, until: float) -> None:
+        """Tell what Ray has said that no lost machine explains; what one may explain yet, if it was said by then."""
+        with self._lock:
+            heard, self._heard = self._heard, []
+        for when, text in heard:
+            if not _MAY_BE_OF_LOST.search(text):
+                self._repeated.tell(text)
+            elif any(abs(when - lost) <= HOLD_SECONDS for lost in self._lost_at):
+                continue
+            elif when <= until:
+                self._repeated.tell(text)
+            else:
+                with self._lock:
+                    self._heard.append((when, text))
+        self._repeated.tell_counts(force=until == math.inf)
+
+
+_MAY_BE_OF_LOST = re.compile(
+    r"Raylet is terminated|has been marked dead|will be retried|temporarily unavailable|\b[0-9a-f]{56}\b"
+)
+"""What Ray says of a machine that is lost, or of what was there: it tells each attempt that failed."""
+
+
+class _Repeated:
+    """Tells lines of Ray's, of those that are alike only one a minute, with their count."""
+
+    def __init__(self, note: Note) -> None:
+        self._note = note
+        self._told: dict[str, float] = {}
+        self._more: Counter[str] = Counter()
+
+    def tell(self, text: str) -> None:
+        """Tell a line, or count it."""
+        kind = re.sub(r"[0-9a-fx]*\d[0-9a-fx]*", "#", text)
+        if kind in self._told:
+            self._more[kind] += 1
+            return
+        self._told[kind] = time.monotonic()
+        self._note(f"Ray: {text}")
+
+    def tell_counts(self, *, force: bool) -> None:
+        """Tell how many were like one that was told, from time to time."""
+        for kind, count in list(self._more.items()):
+            if force or time.monotonic() - self._told[kind] >= AGAIN_SECONDS:
+                self._note(f"Ray: {count:,} more like this: {kind}")
+                self._told[kind] = time.monotonic()
+                del self._more[kind]
