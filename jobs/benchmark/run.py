@@ -34,9 +34,11 @@ with extra("bench"):
     from material import Material
     from memory import measure_memory
     from provenance import measured  # beside the folder, as `material` has found out
+    from size_bench import measure_size
     from stopwatch import Row
     from training_bench import NETWORKS, measure_training
     from training_memory import measure_training_memory
+    from unit_bench import measure_unit
     from vectors_bench import measure_vectors
 
 DOCUMENTS, LENGTHS = 10**9, (100, 1000)
@@ -48,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     torch.set_num_threads(1)
     materials = Material.read_all(options.corpus, options.text_column, options.megabytes)
+    materials = materials[1:] if options.corpus_alone else materials
     corpora = [material.about() for material in materials]
     rows = [
         replace(row, corpus=material.name)
@@ -81,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
 
 
-ON_EACH = ("look-up", "models", "ngrams", "job", "evidence")
+ON_EACH = ("look-up", "models", "ngrams", "unit", "job", "evidence")
 """Sections that are measured on each corpus."""
 
 
@@ -96,6 +99,7 @@ def _section(name: str, material: Material, options: argparse.Namespace) -> Iter
         "look-up": lambda: kernel_speed.measure_lookup(material, options.runs),
         "models": lambda: kernel_speed.measure_models(material, options.runs),
         "ngrams": lambda: kernel_speed.measure_ngrams(material, options.runs),
+        "unit": lambda: measure_unit(material, options.unit_megabytes, options.runs),
         "job": lambda: whole_jobs.measure_jobs(material, options.job_megabytes, options.runs),
         "evidence": lambda: measure_evidence(material, options.evidence_megabytes, options.runs),
         "formats": lambda: measure_formats(material, options.formats_megabytes, options.runs),
@@ -106,6 +110,7 @@ def _section(name: str, material: Material, options: argparse.Namespace) -> Iter
         "training-memory": lambda: measure_training_memory(
             material, options.training_megabytes, options.training_seconds
         ),
+        "size": lambda: measure_size(options.files, options.units),
         "gpu": lambda: measure_gpu(material, options.runs),
     }
     return sections[name]()
@@ -117,6 +122,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "look-up",
         "models",
         "ngrams",
+        "unit",
         "job",
         "evidence",
         "formats",
@@ -125,6 +131,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "vectors",
         "training",
         "training-memory",
+        "size",
         "gpu",
     )
 
@@ -133,13 +140,18 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
     parser.add_argument("--only", nargs="+", choices=sections, default=sections, help="what is measured (default: all)")
     parser.add_argument("--corpus", nargs="+", default=(), help="any Parquet, beside botocore's descriptions")
+    parser.add_argument("--corpus-alone", action="store_true", help="leave out botocore's descriptions")
     parser.add_argument("--text-column", default="text", help="of each corpus (default: text)")
     number("--megabytes", 16.0, "text of each corpus that is used")
     number("--job-megabytes", 4000.0, "text of the whole jobs' store: copies of it")
+    number("--unit-megabytes", 200.0, "text of the store whose units are timed step by step")
     number("--evidence-megabytes", 60.0, "text of the store that is scored with evidence and without")
     number("--formats-megabytes", 1000.0, "text of the stores in each format")
     words = [100_000, 1_000_000, 3_000_000]
     parser.add_argument("--words", type=int, nargs="+", default=words, help=f"sizes of tables (default: {words})")
+    sizes = [1_000, 10_000, 100_000]
+    parser.add_argument("--files", type=int, nargs="+", default=sizes, help=f"of stores to plan (default: {sizes})")
+    parser.add_argument("--units", type=int, nargs="+", default=sizes, help=f"to hand out (default: {sizes})")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, help="to train (default: all)")
     parser.add_argument("--batch-size", type=int, help="texts of a step of training (default: the network's own)")
     number("--training-megabytes", 1000.0, "text of the labelled set that memory is measured with")

@@ -12,7 +12,14 @@ from w2vray.settings import labelled as labelled_config
 from w2vray.settings import models as models_config
 from w2vray.settings import vectors as vectors_config
 from w2vray.settings.answering import PredictSettings, ScoreSettings
-from w2vray.settings.checks import EvaluateRunSettings, InfoSettings, ReportSettings, SampleSettings, VerifySettings
+from w2vray.settings.checks import (
+    EvaluateRunSettings,
+    InfoSettings,
+    ReportSettings,
+    SampleSettings,
+    StatusSettings,
+    VerifySettings,
+)
 from w2vray.settings.fields import choices_of, flag, help_of
 from w2vray.settings.forecasts import PlanSettings
 from w2vray.settings.labelled import CalibrateSettings, EvaluateSettings
@@ -38,6 +45,7 @@ NO_DEFAULT: dict[type[Any], dict[str, Any]] = {
     PlanSettings: {"corpus": ("store",), "model": "model"},
     SampleSettings: {"run": "run", "rows": 10, "output": "check.csv"},
     ReportSettings: {"path": "run"},
+    StatusSettings: {"run": "run"},
     EvaluateRunSettings: {"labelled": "check.csv", "run": "run"},
 }
 WHOLE = "a whole number above 0"

@@ -35,6 +35,9 @@ __all__ = ["run_units"]
 
 _LONGEST_NAME = 80
 
+_BLOCKS, _MOST_UNITS_A_BLOCK = 2_000, 64
+"""Up to so many units, each is a block of Ray's; beyond, a block has several, and at most so many."""
+
 _DEATHS_AT_START = 3
 """How often each worker may die while it loads, before one has loaded: a machine that is lost takes all of its own with
 it."""
@@ -88,8 +91,9 @@ def run_units(
     try:
         with _watched(Waiting(partial(pool_waits_for, pool.each), note), Hosts(note, in_hand), tick):
             for row in rows:
-                if _FAILURE in row:
-                    raise pickle.loads(row[_FAILURE])  # noqa: S301 - a worker of ours made it
+                failure = row.pop(_FAILURE, None)  # null, where another unit of the block has failed
+                if failure is not None:
+                    raise pickle.loads(failure)  # noqa: S301 - a worker of ours made it
                 yield row
     except ray.exceptions.RayError as error:
         failed = str(error).strip()
@@ -137,10 +141,18 @@ class _Pool:
         return cls(here, max(1, min(most, here)), most, each)
 
 
+def _units_a_block(units: int) -> int:
+    """Return how many units Ray hands to a worker at once: one of few, more of very many.
+
+    Ray takes some 10 ms of the driver's CPU for each block. A worker commits unit by unit all the same.
+    """
+    return max(1, min(_MOST_UNITS_A_BLOCK, units // _BLOCKS))
+
+
 def _unit_dataset(units: Sequence[Unit], worker: type, arguments: Mapping[str, Any], pool: _Pool) -> ray.data.Dataset:
     """Return the dataset of what a pool of workers makes of each unit: a row, or an Arrow table of rows."""
     items = [{"unit": unit.as_json()} for unit in units]
-    dataset = ray.data.from_items(items, override_num_blocks=len(items))
+    dataset = ray.data.from_items(items, override_num_blocks=-(-len(items) // _units_a_block(len(items))))
     return dataset.map_batches(
         _Worker,
         fn_constructor_kwargs={"worker": worker, "arguments": dict(arguments)},

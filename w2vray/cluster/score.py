@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from w2vray.cluster.connecting import connected
+from w2vray.cluster.footers import spread_over_cluster
 from w2vray.cluster.score_closing import closed, with_kept
 from w2vray.cluster.score_summary import ScoreSummary
 from w2vray.cluster.score_units import Progress, Work, planned_units, score_missing
@@ -59,9 +60,7 @@ def score(
     vectors = bundle.open_vectors(settings.vectors)
     run = RunDirectory(absolute(settings.output))
     request = Request.of(settings, bundle)
-    planned = None if settings.plan is None else Forecast.load(settings.plan)
-    if planned is not None:
-        planned.require_of(request, str(settings.plan))
+    planned = _forecast(settings, request)
     for line in bundle.config.reading.told(settings):
         note(line)
     if (slow := slow_evidence(request)) is not None:
@@ -72,8 +71,8 @@ def score(
     require_outside(settings.corpus, run)
     detail(f"model {bundle.place}: {bundle.config.model}, {len(bundle.config.labels):,} labels")
     detail(f"vectors {vectors.place}: {len(vectors):,} words x {vectors.dim}, family {vectors.rules.name}")
-    size = sum(file.size for file in corpus.files)
-    detail(f"store {', '.join(map(shown, corpus.roots))}: files {len(corpus.files):,}, bytes {size:,}")
+    places, sizes = ", ".join(map(shown, corpus.roots)), [file.size for file in corpus.files]
+    detail(f"store {places}: files {len(sizes):,}, bytes {sum(sizes):,}")
     with only_writer(run) as still_ours:
         run.clear_temporary()
         work = Work(settings, still_ours, progress, note)
@@ -82,7 +81,8 @@ def score(
             if (weaker := ours.publishing_by_a_look()) is not None:
                 note(weaker)
             stage("planning")
-            plan = planned_units(ours, request, corpus, work)
+            with spread_over_cluster(len(corpus.files), address):
+                plan = planned_units(ours, request, corpus, work)
             if planned is not None and (other := planned.of_another_store(plan.units)):
                 note(f"--plan {settings.plan}: {other}")
             detail(f"plan of {shown(settings.output)}: units {len(plan.units):,}, to do {len(work.missing):,}")
@@ -150,6 +150,15 @@ def write_report(
         why = f"{type(error).__name__}: {error}"
         work.note(f"the run's page could not be made ({why}); `w2vray report` makes it again")
         return None
+
+
+def _forecast(settings: ScoreSettings, request: Request) -> Forecast | None:
+    """Return the forecast that the run is to be held against, where one is given."""
+    if settings.plan is None:
+        return None
+    planned = Forecast.load(settings.plan)
+    planned.require_of(request, str(settings.plan))
+    return planned
 
 
 def _held_against(planned: Forecast, summary: ScoreSummary, settings: ScoreSettings) -> Mapping[str, Any]:

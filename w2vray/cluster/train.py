@@ -179,8 +179,7 @@ def _train(
             origin.require_data(settings, read.sources)
         labels, few, total = read.labels, read.few, read.total
 
-        trainings = Trainings(settings, read, vectors, storage, multi_label, progress, note)
-        with trainings:
+        with Trainings(settings, read, vectors, storage, multi_label, progress, note) as trainings:
             own, model, state, trials = _best(trainings, name)
         curve, refitted = state.get(SEARCH, state[CURVE]), state[CURVE] if SEARCH in state else None
         for line in not_at_its_best(own, model, state):

@@ -1,15 +1,15 @@
 """The trainings of one ``train``: one, or one for each kind of model that is tried, on the same examples."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from w2vray.cluster.one_trainer import OneTrainer
 from w2vray.cluster.resources import worker_cpus
 from w2vray.cluster.scoring_cost import nanoseconds_a_word, sample_of
+from w2vray.cluster.train_notes import larger_steps
 from w2vray.cluster.train_rows import LookedUp
 from w2vray.cluster.train_worker import WorkerConfig
 from w2vray.cluster.trained_model import keeps_held_out, model_config, with_weights
@@ -34,7 +34,7 @@ REPORTING = 0.2
 
 
 @dataclass(frozen=True)
-class Trainings(AbstractContextManager[None]):
+class Trainings:
     """Trains models on the same examples. Used as a context manager: what it has started ends then."""
 
     settings: TrainSettings
@@ -54,7 +54,10 @@ class Trainings(AbstractContextManager[None]):
         """
         read = self.read
         model = settled(own_settings(own), unit_length=self.vectors.unit_length)
-        model = model.for_examples(read.learnt) if isinstance(model, StepSettings) else model
+        if isinstance(model, StepSettings):
+            asked, model = model, model.for_examples(read.learnt)
+            for line in larger_steps(asked, model, read.learnt):
+                self.note(line)
         worker = WorkerConfig(
             shared=read.shared,
             task=replace(self._task(own, model), **changes),
@@ -80,6 +83,9 @@ class Trainings(AbstractContextManager[None]):
         config = model_config(own, model, labels, self.vectors, {}, multi_label=several)
         scorer = TextScorer(Bundle(*with_weights(own, config, state)), self.vectors)
         return nanoseconds_a_word(scorer, sample_of(parts, self.vectors.vocabulary))
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(self, *_: object) -> None:
         if self._alone is not None:

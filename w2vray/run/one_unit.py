@@ -22,6 +22,8 @@ from w2vray.text.keys import ALL_KEYS
 
 __all__ = ["ScoringJob", "damaged", "rejected_rows", "score_unit", "scored_rows"]
 
+_NONE_REJECTED = pa.RecordBatch.from_pylist([], REJECTED_SCHEMA)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringJob:
@@ -160,6 +162,8 @@ def scored_rows(rows: pa.RecordBatch, answers: Scores, job: ScoringJob) -> pa.Re
 
 def rejected_rows(batch: pa.RecordBatch, texts: Texts) -> pa.RecordBatch:
     """Return the rows of a batch that have no readable text, with the reason."""
+    if not texts.rejected:
+        return _NONE_REJECTED
     rows = batch.select([FILE_COLUMN, ROW_COLUMN]).take(pa.array([item.row for item in texts.rejected], pa.int64()))
     return pa.RecordBatch.from_arrays(
         [

@@ -5,6 +5,7 @@ Shape letters: CONTRIBUTING.md.
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -216,7 +217,7 @@ class Answer:
             kept_N = scores.kept_N(self.threshold, no_threshold=self.no_threshold)
             status_N[~kept_N] = _STATUSES.index(Status.BELOW_THRESHOLD)
         status_N[none_N] = _STATUSES.index(Status.NO_EVIDENCE)
-        return pa.array([status.value for status in _STATUSES], pa.string()).take(pa.array(status_N))
+        return _strings(tuple(status.value for status in _STATUSES)).take(pa.array(status_N))
 
 
 _ONE_LABEL = (pa.field("label", pa.string()), pa.field("score", pa.float32()))
@@ -244,7 +245,12 @@ def _best(scores: Scores) -> npt.NDArray[np.float32]:
 
 
 def _names(scores: Scores) -> pa.StringArray:
-    return pa.array(scores.labels, pa.string())
+    return _strings(scores.labels)
+
+
+@lru_cache(maxsize=8)
+def _strings(values: tuple[str, ...]) -> pa.StringArray:
+    return pa.array(values, pa.string())
 
 
 def _one_label(scores: Scores) -> dict[str, pa.Array]:

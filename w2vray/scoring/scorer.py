@@ -6,7 +6,7 @@ Shape letters: CONTRIBUTING.md.
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -217,12 +217,17 @@ def numeric_profile(device: Device | None = None) -> Mapping[str, Any]:
         "instructions": _instructions(device),
         "dtype": where.precision,
         "batch_tokens": where.batch_tokens,
-        "torch": version("torch"),
+        "torch": _version("torch"),
         "kernels": compiler(),
         "libm": " ".join(platform.libc_ver()),
-        "arrow": version("pyarrow"),  # which writes the answers down
+        "arrow": _version("pyarrow"),  # which writes the answers down
         "scoring_version": SCORING_VERSION,
     }
+
+
+@cache
+def _version(package: str) -> str:
+    return version(package)  # it reads a file each time, which takes as long as scoring a megabyte
 
 
 def _instructions(device: Device | None) -> str:

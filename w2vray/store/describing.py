@@ -11,9 +11,10 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
@@ -27,7 +28,13 @@ from w2vray.store.failures import Failure
 from w2vray.store.formats import describe_file
 from w2vray.store.table import Table
 
-__all__ = ["describe_files"]
+__all__ = ["Answers", "Read", "describe_files", "read_here", "reading_by"]
+
+Answers = dict[int, Description | Failure]
+"""What is said of files, by their place in what was asked for."""
+
+Read = Callable[[Sequence[str], Sequence[SourceFile], Mapping[str, Any]], Answers]
+"""Given the roots of a store, files of it, and what is asked of them."""
 
 _THREADS = 16
 """Files that one of the other processes opens at once: most of the time of a file in an object store is waiting."""
@@ -100,6 +107,7 @@ def _answers(
 ) -> dict[SourceFile, Description | Failure]:
     """Describe files, each with the columns of it that will be read."""
     answers: dict[SourceFile, Description | Failure] = {}
+    read = _READ.get()
     by_columns: dict[tuple[str, ...], list[SourceFile]] = {}
     for file, columns in asked:
         if (failure := _other_than_logged(corpus, file)) is not None:
@@ -109,7 +117,7 @@ def _answers(
     named = [[file.root, file.name] for file in corpus.named]
     for columns, files in by_columns.items():
         request = {"columns": list(columns), "read_as": asdict(read_as), "named": named}
-        found = _READERS.read(corpus.roots, files, request)
+        found = read(corpus.roots, files, request)
         answers |= {file: found[index] for index, file in enumerate(files)}
     return answers
 
@@ -151,9 +159,7 @@ class _Readers:
     def __init__(self) -> None:
         self.all = [_Reader()]
 
-    def read(
-        self, roots: Sequence[str], files: Sequence[SourceFile], asked: Mapping[str, Any]
-    ) -> dict[int, Description | Failure]:
+    def read(self, roots: Sequence[str], files: Sequence[SourceFile], asked: Mapping[str, Any]) -> Answers:
         """Read all files, each of them in one of the processes."""
         several = max(1, min(len(os.sched_getaffinity(0)), _MOST_READERS, len(files) // _FILES_A_READER))
         if several == 1:
@@ -181,11 +187,9 @@ class _Reader:
         self._lock = threading.Lock()
         self._stopped = False
 
-    def read(
-        self, roots: Sequence[str], files: Sequence[SourceFile], asked: Mapping[str, Any]
-    ) -> dict[int, Description | Failure]:
+    def read(self, roots: Sequence[str], files: Sequence[SourceFile], asked: Mapping[str, Any]) -> Answers:
         """Read all files: after a death the unanswered ones in halves, until the one that is to blame is alone."""
-        answers: dict[int, Description | Failure] = {}
+        answers: Answers = {}
         waiting = [list(range(first, min(first + _AT_ONCE, len(files)))) for first in range(0, len(files), _AT_ONCE)]
         suspects: set[int] = set()
         with self._lock, self._whole_answers():
@@ -287,6 +291,24 @@ class _Reader:
 
 
 _READERS = _Readers()
+
+
+def read_here(roots: Sequence[str], files: Sequence[SourceFile], asked: Mapping[str, Any]) -> Answers:
+    """Describe files by the processes of this machine."""
+    return _READERS.read(roots, files, asked)
+
+
+_READ: ContextVar[Read] = ContextVar("read", default=read_here)
+
+
+@contextmanager
+def reading_by(read: Read) -> Iterator[None]:
+    """Have files described by something else for a while, say by the machines of a cluster."""
+    token = _READ.set(read)
+    try:
+        yield
+    finally:
+        _READ.reset(token)
 
 
 def _import_path() -> list[str]:

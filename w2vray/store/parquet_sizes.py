@@ -1,6 +1,8 @@
 """What columns of a Parquet file may decode to, before they are decoded: by its footer, and a look at dictionaries."""
 
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
 
 import pyarrow.parquet as pq
 
@@ -8,7 +10,7 @@ from w2vray.store.decoded_sizes import longest_named
 
 __all__ = ["Opened", "is_of", "rows_at_a_step"]
 
-STEP_BYTES, STEP_ROWS = 128 << 10, 512
+STEP_BYTES, STEP_ROWS = 256 << 10, 512
 """Decoded together, on average and at most, where some rows may be much longer than most; each step costs 20 us."""
 
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "INT64": 8, "INT96": 12, "FLOAT": 4, "DOUBLE": 8}
@@ -38,7 +40,7 @@ def rows_at_a_step(opened: Opened, groups: Sequence[int], columns: Sequence[str]
         largest: bytes that they should not exceed.
 
     Returns:
-        ``rows``, if these cannot have more bytes; else a few.
+        ``rows``, if these cannot have more bytes, or half of them, and so on; else a few.
     """
     with opened() as parquet:
         metadata = parquet.metadata
@@ -48,9 +50,14 @@ def rows_at_a_step(opened: Opened, groups: Sequence[int], columns: Sequence[str]
     if sum(leaf.most(min(rows, rows_there)) for leaf in leaves) <= largest:
         return rows
     usual = sum(leaf.stored for leaf in leaves) // max(rows_there, 1)
-    longest = sum(leaf.longest() for leaf in leaves)
+    longest = [leaf.longest() for leaf in leaves]
     step = max(STEP_BYTES // max(usual, 1), 16)
-    return int(max(1, min(rows, STEP_ROWS, step, largest // max(longest, 1))))
+    few = int(max(1, min(rows, STEP_ROWS, step, largest // max(sum(longest), 1))))
+    while rows > few:
+        if sum(leaf.most_beside(rows, most) for leaf, most in zip(leaves, longest, strict=True)) <= largest:
+            return rows
+        rows //= 2
+    return few
 
 
 class _Leaf:
@@ -79,6 +86,19 @@ class _Leaf:
         repeated = [chunk.total_uncompressed_size for chunk in self._chunks if _REPEATING.intersection(chunk.encodings)]
         return int(self.stored + values * max(repeated, default=0))
 
+    def most_beside(self, rows: int, longest: int) -> float:
+        """Return bytes that ``rows`` neighbouring rows do not exceed, where a row has at most ``longest``."""
+        if self._in_lists or any("DELTA_BYTE_ARRAY" in chunk.encodings for chunk in self._chunks):
+            return float("inf")  # nobody knows what a row has
+        return rows * longest + (0 if self._width else self._stored_beside(rows))
+
+    def _stored_beside(self, rows: int) -> int:
+        """Return the bytes, unpacked, of the row groups that ``rows`` neighbouring rows may lie in, at most."""
+        ends = list(accumulate(self._rows))
+        stored = list(accumulate((chunk.total_uncompressed_size for chunk in self._chunks), initial=0))
+        last = (min(bisect_left(ends, end + rows - 1), len(ends) - 1) for end in ends)
+        return max((stored[stop + 1] - stored[start] for start, stop in enumerate(last)), default=0)
+
     def longest(self) -> int:
         """Return what a row may have, or, where that is not known, about what it has."""
         of_each = zip(self._chunks, self._groups, self._rows, strict=True)
@@ -96,8 +116,13 @@ class _Leaf:
         return stored // rows
 
     def _longest_in_dictionary(self, group: int) -> int:
+        return next((longest for rows in (1, _LOOK_ROWS) for longest in self._longest_named(group, rows)), 0)
+
+    def _longest_named(self, group: int, rows: int) -> Iterator[int]:
+        """Look at the dictionary behind the first row, which comes whole, or behind the first that has a value."""
         with self._opened(read_dictionary=[self.path], buffer_size=_LOOK_BUFFER) as parquet:
-            for batch in parquet.iter_batches(_LOOK_ROWS, row_groups=[group], columns=[self.path], use_threads=False):
+            for batch in parquet.iter_batches(rows, row_groups=[group], columns=[self.path], use_threads=False):
                 if longest := longest_named(batch.column(0)):
-                    return longest
-        return 0
+                    yield longest
+                if rows == 1:
+                    return

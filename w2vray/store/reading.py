@@ -53,9 +53,12 @@ def read_unit(
     columns = list(dict.fromkeys([*columns, *(where.columns if where else ())]))
     for piece in unit.pieces:
         row, kept_N = piece.row_start, _kept(piece)
+        names = pa.nulls(0, pa.string())
         for batch in _read_piece(piece, roots[piece.root], columns, schema):
+            if len(names) < len(batch):
+                names = pa.repeat(pa.scalar(piece.file), len(batch))
             arrays = [
-                pa.repeat(pa.scalar(piece.file), len(batch)),
+                names[: len(batch)],
                 pa.array(np.arange(row, row + len(batch))),
                 *(_column(piece, row, batch, name, schema) for name in columns),
             ]

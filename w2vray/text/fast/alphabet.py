@@ -113,7 +113,7 @@ class Characters(NamedTuple):
 
     @classmethod
     def of(cls, rules: TokenRules) -> "Characters":
-        """Make the tables of a family: takes about 0.2 s, and is only asked for where a text is not ASCII."""
+        """Make the tables of a family: which takes a while, and is only done where a text is not ASCII."""
         emoji = rules.emoji and not rules.whitespace_only
         return cls(read_only(_written(rules)), read_only(_kinds(rules, _TABLED)), rules.punctuation, emoji)
 
@@ -147,14 +147,14 @@ def _written(rules: TokenRules) -> npt.NDArray[np.uint32]:
     written = np.arange(_TABLED, dtype=np.uint32)
     written[list(_SURROGATES)] = COMPLEX
     in_context = _in_context(rules)
+    parts = (map(unicodedata.combining, characters), map(unicodedata.decomposition, characters))
     changed = [
-        both
-        for both in zip(characters, made, normal, strict=True)
-        if not both[0] == both[1] == both[2]
-        or both[0] in in_context
-        or unicodedata.combining(both[0])
-        or unicodedata.decomposition(both[0])
+        (character, result, itself)
+        for character, result, itself, combines, decomposes in zip(characters, made, normal, *parts, strict=True)
+        if combines or decomposes or not character == result == itself
     ]
+    known = {character for character, _, _ in changed}
+    changed += [(character, character, character) for character in in_context - known]
     for character, result, itself in changed:
         point = ord(character)
         if itself != character or unicodedata.combining(character):
@@ -192,5 +192,7 @@ def _each(text: str, characters: str) -> list[str]:
     return [*lines[:at], "\n", *lines[at + 2 :]]
 
 
+@cache
 def _characters(stop: int) -> str:
-    return "".join(chr(point) for point in range(stop) if point not in _SURROGATES)
+    points = np.arange(stop, dtype="<u4")
+    return np.delete(points, _SURROGATES).tobytes().decode("utf-32-le")

@@ -168,8 +168,8 @@ def ways_to_read(texts: FlatTexts, written: npt.NDArray[np.uint32]) -> npt.NDArr
     for text in range(len(ways_N)):
         at, stop = offsets[text], offsets[text + 1]
         seen = np.uint8(0)
-        for byte in range(at, stop):
-            seen |= data[byte]
+        for byte in data[at:stop]:  # of a slice: many bytes at once
+            seen |= byte
         if seen < _ASCII:
             continue
         ways_N[text] = BY_TABLE

@@ -1,0 +1,40 @@
+"""Tests of how units are handed to a pool of workers."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from tests.fixtures.idle_worker import BAD, IdleWorker
+from w2vray.cluster import pools
+from w2vray.cluster.pools import run_units
+from w2vray.errors import RunError
+from w2vray.store.units import Piece, Unit
+
+
+def units_of(files: Sequence[str]) -> list[Unit]:
+    return [Unit((Piece(0, file, 0, 1, 0, 10, 100, 100, 1),)) for file in files]
+
+
+@pytest.mark.parametrize(
+    ("units", "at_once"), [(1, 1), (2_000, 1), (3_999, 1), (4_000, 2), (100_000, 50), (128_000, 64), (10_000_000, 64)]
+)
+def test_of_very_many_units_a_worker_is_handed_several_at_once(units: int, at_once: int) -> None:
+    assert pools._units_a_block(units) == at_once
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
+def test_units_handed_out_together_are_done_one_by_one(
+    wait_for_every_cpu: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "_BLOCKS", 2)
+    monkeypatch.setattr(pools, "_MOST_UNITS_A_BLOCK", 4)
+    units = units_of([f"part-{number}.parquet" for number in range(11)])
+    rows = list(run_units(units, IdleWorker, {}, workers=1))
+    assert [row["unit"] for row in rows] == [unit.id for unit in units]
+    assert [row["had"] for row in rows] == list(range(1, 12))
+
+    wait_for_every_cpu()
+    with pytest.raises(RunError, match="a bad unit"):
+        list(run_units(units_of(["a.parquet", BAD, "b.parquet", "c.parquet"]), IdleWorker, {}, workers=1))
+    wait_for_every_cpu()

@@ -1,0 +1,53 @@
+"""Files of a large store described by all machines of a cluster: one machine would take its time for a million."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+import ray.exceptions
+
+from w2vray.cluster.connecting import connected
+from w2vray.cluster.resources import cluster_cpus
+from w2vray.store.corpus import SourceFile
+from w2vray.store.describing import Answers, read_here, reading_by
+
+__all__ = ["read_on_cluster", "spread_over_cluster"]
+
+MANY_FILES = 5_000
+"""From so many on it is worth asking the cluster."""
+
+FILES_A_TASK = 1_000
+
+
+@contextmanager
+def spread_over_cluster(files: int, address: str | None) -> Iterator[None]:
+    """Have many files described by the cluster at ``address``, if it has more CPUs than this machine; few ones here."""
+    elsewhere = ray.is_initialized() or (address or os.environ.get("RAY_ADDRESS", "local")) != "local"
+    if files < MANY_FILES or not elsewhere:
+        yield
+        return
+    with connected(address):
+        if cluster_cpus() <= len(os.sched_getaffinity(0)):
+            yield
+            return
+        with reading_by(read_on_cluster):
+            yield
+
+
+def read_on_cluster(roots: Sequence[str], files: Sequence[SourceFile], asked: Mapping[str, Any]) -> Answers:
+    """Describe files in tasks of Ray; those of a task that cannot be done, here."""
+    task = ray.remote(num_cpus=1, scheduling_strategy="SPREAD")(read_here)
+    firsts = range(0, len(files), FILES_A_TASK)
+    waiting = {task.remote(roots, files[first : first + FILES_A_TASK], asked): first for first in firsts}
+    answers: Answers = {}
+    while waiting:
+        (done,), _ = ray.wait([*waiting], num_returns=1)
+        first = waiting.pop(done)
+        try:
+            found: Answers = ray.get(done)
+        except ray.exceptions.RayError:
+            found = read_here(roots, files[first : first + FILES_A_TASK], asked)
+        answers |= {first + index: answer for index, answer in found.items()}
+    return answers
