@@ -66,7 +66,8 @@ def measure_training(
                 settings = model_settings(network, options | {"epochs": EPOCHS}, tuned=tuned)
                 assert isinstance(settings, StepSettings)
                 set_up = _Training(network, settings, str(vectors.path), tuned, texts)
-                note = f"{len(texts):,} texts, {len(words):,} words; steps of {settings.batch_size} texts"
+                batch = settings.for_examples(len(texts)).batch_size
+                note = f"{len(texts):,} texts, {len(words):,} words; steps of {batch} texts"
                 yield from _measured(set_up, pool, runs, note)
 
 
@@ -151,8 +152,8 @@ def _plain_epoch(set_up: _Training, number_of: Mapping[str, int]) -> None:
     torch.manual_seed(0)
     vectors = Vectors.open(set_up.vectors)
     split = tokens.tokenizer(token_rules.family(FAMILY))
-    settings = set_up.settings
-    assert isinstance(settings, StepSettings)
+    assert isinstance(set_up.settings, StepSettings)
+    settings = set_up.settings.for_examples(len(set_up.texts))
     embedding = nn.Embedding(len(number_of) + 1, DIM, padding_idx=0)
     with torch.no_grad():
         embedding.weight[1:] = torch.from_numpy(np.array(vectors.table_VD))
@@ -160,10 +161,10 @@ def _plain_epoch(set_up: _Training, number_of: Mapping[str, int]) -> None:
     network = _PlainCnn(settings) if isinstance(settings, CnnSettings) else _PlainRecurrent(set_up.network, settings)
     model = nn.Sequential(embedding, network).train()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam(trained, lr=settings.learning_rate)
+    optimizer = torch.optim.Adam(trained, lr=settings.step_size)
     order_N = torch.randperm(len(set_up.texts)).tolist()
-    for start in range(0, len(order_N), settings.batch_size):
-        rows = order_N[start : start + settings.batch_size]
+    for start in range(0, len(order_N), settings.examples_a_step):
+        rows = order_N[start : start + settings.examples_a_step]
         ids = [[number_of[word] for word in split(set_up.texts[row])] or [0] for row in rows]
         longest = max(WIDEST, *map(len, ids))
         ids_BT = torch.tensor([each + [0] * (longest - len(each)) for each in ids])

@@ -1,6 +1,7 @@
 import pytest
 
-from w2vray.cluster.train_notes import are_few
+from w2vray.cluster.train_notes import are_few, larger_steps
+from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.kinds import model_settings
 from w2vray.training.example_files import ExampleCounts
 from w2vray.training.settings import TrainSettings
@@ -27,3 +28,17 @@ def test_folds_are_for_less_than_a_thousand_rows_that_nobody_has_divided() -> No
     assert not are_few(settings(validation=("other.parquet",)), cnn, ExampleCounts(train=900))
     assert not are_few(settings(validation_fraction=0.2), cnn, ExampleCounts(train=900))
     assert not are_few(settings(), model_settings("average", {}), ExampleCounts(train=900))
+
+
+def test_a_person_is_told_of_larger_steps_that_nobody_asked_for() -> None:
+    def told(asked: CnnSettings, examples: int) -> list[str]:
+        return larger_steps(asked, asked.for_examples(examples), examples)
+
+    assert told(CnnSettings(), 10_000) == []
+    assert told(CnnSettings(batch_size=512), 100_000) == []
+    assert told(CnnSettings(), 100_000) == [
+        "100,000 rows: a step has 128 of them, with --learning-rate 0.002; --batch-size 32 takes more and smaller steps"
+    ]
+    assert told(CnnSettings(learning_rate=0.003), 1_000_000) == [
+        "1,000,000 rows: a step has 1024 of them; --batch-size 32 takes more and smaller steps"
+    ]

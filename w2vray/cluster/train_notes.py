@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from w2vray.models.kinds import ModelSettings
-from w2vray.settings.steps import StepSettings
+from w2vray.settings.steps import SMALLEST_BATCH, StepSettings
 from w2vray.training.calibration import FOLDS
 from w2vray.training.cross_validation import FEW_ROWS
 from w2vray.training.example_files import ExampleCounts
@@ -12,7 +12,7 @@ from w2vray.training.fit import CONVERGED, CURVE, SEARCH, WIDE
 from w2vray.training.settings import TrainSettings
 from w2vray.training.two_parts import MEASURED
 
-__all__ = ["are_few", "not_at_its_best", "rare_labels", "told_of_few"]
+__all__ = ["are_few", "larger_steps", "not_at_its_best", "rare_labels", "told_of_few"]
 
 _RARE = 10
 
@@ -31,6 +31,15 @@ def told_of_few(counts: ExampleCounts, *, few: bool) -> list[str]:
         f"by {FOLDS} folds, then the model learns from all of them"
     )
     return [told] * few
+
+
+def larger_steps(asked: StepSettings, settled: StepSettings, examples: int) -> list[str]:
+    """Say that a step has more examples than it has with few rows, where nobody has said how many."""
+    if asked.batch_size is not None or settled.examples_a_step == SMALLEST_BATCH:
+        return []
+    rate = "" if asked.learning_rate is not None else f", with --learning-rate {settled.step_size:.2g}"
+    told = f"{examples:,} rows: a step has {settled.examples_a_step} of them{rate}"
+    return [f"{told}; --batch-size {SMALLEST_BATCH} takes more and smaller steps"]
 
 
 def not_at_its_best(settings: TrainSettings, model: ModelSettings, state: Mapping[str, Any]) -> list[str]:

@@ -121,7 +121,7 @@ class Training:
         self.device = self.trained[0].device
         self._take_the_first_workers_weights()
         self.optimizer = torch.optim.AdamW(
-            _decayed(classifier, settings.weight_decay), lr=settings.learning_rate, fused=True
+            _decayed(classifier, settings.weight_decay), lr=settings.step_size, fused=True
         )
         self._clear_gradients(torch.empty(0, dtype=torch.int64))
         self.averaged = AveragedModel(classifier, multi_avg_fn=_running_average(settings.averaging))
@@ -188,7 +188,7 @@ class Training:
         of_worker = np.random.SeedSequence([self.seed, epoch, self.workers.rank])
         torch.manual_seed(of_worker.generate_state(1)[0])  # each worker leaves out other features
         sums = torch.zeros(2, dtype=torch.float64)
-        for rows in epoch_batches(len(train), train.lengths, self.settings.batch_size, [self.seed, epoch]):
+        for rows in epoch_batches(len(train), train.lengths, self.settings.examples_a_step, [self.seed, epoch]):
             own = self.workers.share(rows)
             sums[0] += self._step(train, rows, own)
             sums[1] += len(own)
