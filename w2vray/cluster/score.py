@@ -81,7 +81,7 @@ def score(
             if (weaker := ours.publishing_by_a_look()) is not None:
                 note(weaker)
             stage("planning")
-            with spread_over_cluster(len(corpus.files), address):
+            with spread_over_cluster(corpus, address, shared=settings.shared_filesystem, note=note):
                 plan = planned_units(ours, request, corpus, work)
             if planned is not None and (other := planned.of_another_store(plan.units)):
                 note(f"--plan {settings.plan}: {other}")
