@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.fixtures.commands import Run, run
 from tests.fixtures.dashboards import Played, job, played_dashboard
+from w2vray.cluster.following import JobForgotten
 
 __all__ = ["run"]
 
@@ -104,6 +105,21 @@ def test_a_job_that_has_ended_is_not_stopped(head: Played, run: Run, name: str, 
     for told, line in zip(stopped.out.splitlines(), lines, strict=True):
         assert told.startswith(line)
     assert json.loads(run("jobs", "stop", name, "--address", head.address, "--json").out)["was_running"] is False
+
+
+def test_a_job_that_its_cluster_forgets_while_it_is_stopped_is_told_of(
+    head: Played, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its head was started anew meanwhile."""
+
+    def forgotten(*_: object) -> None:
+        raise JobForgotten("now")
+
+    monkeypatch.setattr("w2vray.cluster.jobs.end_of", forgotten)
+    stopped = run("jobs", "stop", "now", "--address", head.address)
+    assert (stopped.code, stopped.out) == (1, "")
+    assert f"the cluster at {head.address} no longer knows job now: its head has been started anew" in stopped.err
+    assert "what was finished is kept" in stopped.err
 
 
 def test_headers_reach_the_dashboard_with_each_request_and_the_log(head: Played, run: Run) -> None:
