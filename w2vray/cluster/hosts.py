@@ -103,9 +103,11 @@ class Hosts:
             self._heard.append((time.monotonic(), " ".join(text.split())))
 
     def end(self) -> None:
-        """Look once more, and hold nothing back."""
-        self()
-        self._pass_on(math.inf)
+        """Look once more, and hold nothing back, where no look is possible either."""
+        try:
+            self()
+        finally:
+            self._pass_on(math.inf)
 
     def _pass_on(self, until: float) -> None:
         """Tell what Ray has said that no lost machine explains; what one may explain yet, if it was said by then."""
