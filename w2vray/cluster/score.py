@@ -88,6 +88,7 @@ def score(
             detail(f"plan of {shown(settings.output)}: units {len(plan.units):,}, to do {len(work.missing):,}")
             require_room(run, sum(unit.rows for unit in work.missing), _numbers(request, bundle))
             ours.remove(SUCCESS)
+            ours.tell(work.counted.as_json())  # before Ray is there, which takes its time
             if work.missing:
                 job = ScoringJob(
                     request=request,
