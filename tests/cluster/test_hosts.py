@@ -42,7 +42,9 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
         (3, 2, "was lost: 3 units that its workers had begun are"),
         (1, "AUTOSCALER_DRAIN_PREEMPTED", "was preempted: 1 unit that its workers had begun is"),
         (2, 3, "was preempted: 2 units that its workers had begun are"),
-        (0, "AUTOSCALER_DRAIN_IDLE", "was lost: 0 units that its workers had begun are"),
+        (0, "AUTOSCALER_DRAIN_IDLE", "was shut down: 0 units that its workers had begun are"),
+        (0, 4, "was shut down: 0 units that its workers had begun are"),
+        (0, "UNEXPECTED_TERMINATION", "was lost: 0 units that its workers had begun are"),
         (None, "EXPECTED_TERMINATION", "was shut down: what its workers had begun is"),
     ],
 )
