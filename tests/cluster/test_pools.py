@@ -16,10 +16,22 @@ def units_of(files: Sequence[str]) -> list[Unit]:
 
 
 @pytest.mark.parametrize(
-    ("units", "at_once"), [(1, 1), (2_000, 1), (3_999, 1), (4_000, 2), (100_000, 50), (128_000, 64), (10_000_000, 64)]
+    ("units", "workers", "at_once"),
+    [
+        (1, 1, 1),
+        (2_000, 8, 1),
+        (3_999, 8, 1),
+        (4_000, 8, 2),
+        (100_000, 125, 50),
+        (128_000, 8, 64),
+        (10_000_000, 8, 64),
+        (128_000, 1_000, 8),  # none of them waits for one that has the last
+        (128_000, 10_000, 1),
+        (128_000, 100_000, 1),
+    ],
 )
-def test_of_very_many_units_a_worker_is_handed_several_at_once(units: int, at_once: int) -> None:
-    assert pools._units_a_block(units) == at_once
+def test_of_very_many_units_a_worker_is_handed_several_at_once(units: int, workers: int, at_once: int) -> None:
+    assert pools._units_a_block(units, workers) == at_once
 
 
 @pytest.mark.ray
@@ -28,6 +40,7 @@ def test_units_handed_out_together_are_done_one_by_one(
     wait_for_every_cpu: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pools, "_BLOCKS", 2)
+    monkeypatch.setattr(pools, "_BLOCKS_A_WORKER", 2)
     monkeypatch.setattr(pools, "_MOST_UNITS_A_BLOCK", 4)
     units = units_of([f"part-{number}.parquet" for number in range(11)])
     rows = list(run_units(units, IdleWorker, {}, workers=1))

@@ -38,6 +38,9 @@ _LONGEST_NAME = 80
 _BLOCKS, _MOST_UNITS_A_BLOCK = 2_000, 64
 """Up to so many units, each is a block of Ray's; beyond, a block has several, and at most so many."""
 
+_BLOCKS_A_WORKER = 16
+"""At least so many blocks there are for each worker: at the end all others wait for the one that has the last."""
+
 _DEATHS_AT_START, _JOINING = 3, 16
 """How often each worker may die while it loads, before one has loaded: a machine that is lost takes all of its own with
 it. Where nobody has said how many workers there are, so many may load beside those that find room now."""
@@ -125,7 +128,12 @@ class _Pool:
     least: int
     most: int
     each: Mapping[str, float]
-    deaths: int  # of workers that load, one after another, before the pool is given up
+    soon: int  # those that are reckoned with
+
+    @property
+    def deaths(self) -> int:
+        """Workers that may die while they load, before the pool is given up."""
+        return _DEATHS_AT_START * self.soon
 
     @classmethod
     def of(cls, units: int, workers: int | None, gpu: GpuShare | None) -> "_Pool":
@@ -140,22 +148,23 @@ class _Pool:
             each = {"CPU": gpu.cpus * pool_share((asked or sys.maxsize) * gpu.cpus), "GPU": 1.0}
         most = min(units, asked or units)
         least = max(1, min(most, here))
-        loading = most if asked is not None else min(most, least + _JOINING)
-        return cls(here, least, most, each, _DEATHS_AT_START * loading)
+        soon = most if asked is not None else min(most, least + _JOINING)
+        return cls(here, least, most, each, soon)
 
 
-def _units_a_block(units: int) -> int:
+def _units_a_block(units: int, workers: int) -> int:
     """Return how many units Ray hands to a worker at once: one of few, more of very many.
 
     Ray takes some 10 ms of the driver's CPU for each block. A worker commits unit by unit all the same.
     """
-    return max(1, min(_MOST_UNITS_A_BLOCK, units // _BLOCKS))
+    return max(1, min(_MOST_UNITS_A_BLOCK, units // max(_BLOCKS, _BLOCKS_A_WORKER * workers)))
 
 
 def _unit_dataset(units: Sequence[Unit], worker: type, arguments: Mapping[str, Any], pool: _Pool) -> ray.data.Dataset:
     """Return the dataset of what a pool of workers makes of each unit: a row, or an Arrow table of rows."""
     items = [{"unit": unit.as_json()} for unit in units]
-    dataset = ray.data.from_items(items, override_num_blocks=-(-len(items) // _units_a_block(len(items))))
+    together = _units_a_block(len(items), pool.soon)
+    dataset = ray.data.from_items(items, override_num_blocks=-(-len(items) // together))
     return dataset.map_batches(
         _Worker,
         fn_constructor_kwargs={"worker": worker, "arguments": dict(arguments)},
