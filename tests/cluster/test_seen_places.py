@@ -162,3 +162,21 @@ def test_a_node_is_asked_by_a_task_of_its_own(store: Corpus, tmp_path: Path, mon
     assert ask(store, tmp_path / "out") == ""
     (tmp_path / "store" / "2.csv").write_text("text\n")
     assert "of 1: 2.csv has 5 bytes there, and 9 on the driver's host" in ask(store, tmp_path / "out")
+
+
+@pytest.mark.parametrize("looks_for_a_token", [False, True])
+def test_a_folder_that_a_host_may_not_read_is_named_as_that(
+    looks_for_a_token: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing may be looked up in the folders above, either."""
+
+    def refused(*_: Any, **__: Any) -> Any:
+        raise PermissionError(13, "Permission denied")
+
+    token = {"token": "secret"} if looks_for_a_token else {"size": 3}
+    look = Look(what="--output", place=str(tmp_path), path=str(tmp_path / "file"), **token)  # type: ignore[arg-type]
+    for name in ("read_text", "stat", "is_dir"):
+        monkeypatch.setattr(Path, name, refused)
+    found = look.problem()
+    monkeypatch.undo()
+    assert found == "it cannot be read there (Permission denied)"

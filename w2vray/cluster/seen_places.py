@@ -68,9 +68,9 @@ class Look:
                 )
             return None if _appears(path, self.token) else "another folder has that name there"
         except OSError as error:
-            if path.parent.is_dir() and self.token is not None:
-                return "another folder has that name there"
             missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+            if missing and self.token is not None and path.parent.is_dir():
+                return "another folder has that name there"
             return "it is not there" if missing else f"it cannot be read there ({error.strerror})"
 
     def _problem_at_uri(self) -> str | None:
