@@ -174,7 +174,7 @@ def test_a_folder_that_a_host_may_not_read_is_named_as_that(
         raise PermissionError(13, "Permission denied")
 
     token = {"token": "secret"} if looks_for_a_token else {"size": 3}
-    look = Look(what="--output", place=str(tmp_path), path=str(tmp_path / "file"), **token)  # type: ignore[arg-type]
+    look = Look(what="--output", place=str(tmp_path), path=str(tmp_path / "file"), **token)
     for name in ("read_text", "stat", "is_dir"):
         monkeypatch.setattr(Path, name, refused)
     found = look.problem()
