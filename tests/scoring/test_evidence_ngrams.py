@@ -228,7 +228,14 @@ def test_runs_of_a_copied_model_are_still_known_and_a_damaged_file_is_refused(
     runs = [NamedRun(7, ("caf\u00e9", "noir"), 0.75)]
     saved = save_bundle(tmp_path / "both", both.config, both.weights, runs=runs)
     assert saved.named_runs() == runs
-    for damage in ("{}", '{"ngrams": [{"bucket": 1, "words": [2], "share": 1}]}', '{"ngrams": [{"bucket": 1}]}', "["):
+    other = [f'{{"ngrams": [{{"bucket": {bucket}, "words": ["a", "b"], "share": 1}}]}}' for bucket in (-1, 1 << 30)]
+    for damage in (
+        *other,
+        "{}",
+        '{"ngrams": [{"bucket": 1, "words": [2], "share": 1}]}',
+        '{"ngrams": [{"bucket": 1}]}',
+        "[",
+    ):
         (tmp_path / "both" / NAMED_RUNS).write_text(damage)
         with pytest.raises(BundleError, match=NAMED_RUNS):
             saved.named_runs()

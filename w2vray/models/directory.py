@@ -282,9 +282,13 @@ class Bundle:
         """Read the words of the wide part's strongest runs; none where the model does not tell.
 
         Raises:
-            BundleError: the file that tells is damaged.
+            BundleError: the file that tells is damaged, or of another model.
         """
-        return [] if self.path is None else read_named_runs(self.path)
+        wide = self.config.wide
+        runs = [] if self.path is None or wide is None else read_named_runs(self.path)
+        if wide is not None and any(not 0 <= run.bucket < 1 << wide.bits for run in runs):
+            raise BundleError(f"{self.place}: {NAMED_RUNS} is of another model; remove it to do without it")
+        return runs
 
     def open_vectors(self, path: str | Path | None = None) -> Vectors:
         """Open the model's vectors: at ``path``, or inside the model directory, or where they were at training.
