@@ -10,6 +10,7 @@ import pyarrow as pa
 from labelled_sets import LabelledSet, Rows
 
 from w2vray.cluster.choosing import chosen
+from w2vray.cluster.scoring_cost import nanoseconds_a_word
 from w2vray.models.directory import Bundle, ModelConfig
 from w2vray.models.kinds import AUTO, ModelSettings, model_settings
 from w2vray.models.ladder import Candidate
@@ -27,6 +28,9 @@ from w2vray.training.settings import TrainSettings
 from w2vray.training.two_parts import wide_state
 from w2vray.training.wide import WideTask
 from w2vray.vectors import Vectors
+
+_TEXTS_OF_COST = 100
+"""Texts by which it is measured what scoring takes."""
 
 __all__ = ["Outcome", "measure_auto", "measure_model", "outcome", "table_settings", "trained"]
 
@@ -94,7 +98,10 @@ def measure_auto(labelled: LabelledSet, vectors: Vectors, *, seed: int, wide: Wi
         of_test.append(trained.measured(state).accuracy)
         return trained.settings, state
 
-    best = chosen(asked, run, alone=False, note=lambda _: None)
+    def cost(own: TrainSettings, _: ModelSettings, state: Mapping[str, Any]) -> float:
+        return nanoseconds_a_word(TextScorer(fitted(own).bundle(state), vectors), kept.texts[:_TEXTS_OF_COST])
+
+    best = chosen(asked, run, cost, alone=False, note=lambda _: None)
     tried = [trial.as_dict() | {"test_accuracy": of} for trial, of in zip(best.trials, of_test, strict=True)]
     again = fitted(best.settings)
     if labelled.dev is not None:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from tests.fixtures.stores import read_run
 from w2vray.cluster.score import ScoreSummary, score
 from w2vray.errors import ConfigError, RunError
 from w2vray.models.directory import Bundle
-from w2vray.models.wide.settings import WideSettings
 from w2vray.run.explaining import place_keys, slow_evidence
 from w2vray.run.request import Request
 from w2vray.run.verify import verify
@@ -68,25 +66,20 @@ def test_each_row_has_the_evidence_of_its_text(kind: str, store: Path, make_mode
 
 
 @pytest.mark.parametrize(
-    ("options", "ngrams", "why"),
+    ("options", "why"),
     [
-        ({"evidence": 2}, False, None),
-        ({"evidence": 2}, True, "a model with n-grams"),
-        ({"evidence": 2, "explain_method": "occlusion"}, False, "--explain-method occlusion"),
-        ({"evidence": 2, "evidence_sample": 5}, True, None),
-        ({}, True, None),
+        ({"evidence": 2}, None),
+        ({"evidence": 2, "explain_method": "occlusion"}, "--explain-method occlusion"),
+        ({"evidence": 2, "explain_method": "occlusion", "evidence_sample": 5}, None),
+        ({}, None),
     ],
 )
-def test_a_run_that_explains_all_rows_slowly_says_so(  # noqa: PLR0917 - fixtures
-    options: dict[str, Any], ngrams: bool, why: str | None, store: Path, make_model: MakeModel, tmp_path: Path
+def test_a_run_that_explains_all_rows_slowly_says_so(
+    options: dict[str, Any], why: str | None, store: Path, make_model: MakeModel, tmp_path: Path
 ) -> None:
     model = make_model("average")
-    bundle = Bundle.load(model)
-    if ngrams:
-        wide = WideSettings(longest=2, bits=10, main=1.0, wide=1.0)
-        bundle = replace(bundle, config=replace(bundle.config, wide=wide))
     settings = ScoreSettings(corpus=(str(store),), model=str(model), output=str(tmp_path / "run"), **options)
-    told = slow_evidence(Request.of(settings, bundle), bundle)
+    told = slow_evidence(Request.of(settings, Bundle.load(model)))
     if why is None:
         assert told is None
     else:

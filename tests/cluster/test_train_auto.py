@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -118,6 +119,52 @@ def test_the_same_training_again_chooses_the_same_model(
     assert Bundle.load(first.model).fingerprint == Bundle.load(again.model).fingerprint
     assert again.ngrams is not None
     assert again.ngrams.longest == 1
+
+
+def with_losses(model: str, losses: list[float], scoring: float) -> Any:
+    losses_N = np.array(losses)
+    trial = choosing.Trial(
+        model=model,
+        tune_vectors=False,
+        loss=float(losses_N.mean()),
+        accuracy=1.0,
+        epochs=1,
+        seconds=1.0,
+        scoring=scoring,
+    )
+    return choosing._Tried(Candidate(model), None, None, {}, trial, losses_N)  # type: ignore[arg-type]  # not looked at
+
+
+@pytest.mark.parametrize(
+    ("cheap", "scoring", "kept"),
+    [
+        ([0.105, 0.195, 0.31, 0.4], 50.0, "average"),  # above by 0.0025, and the standard error is 0.0028
+        ([0.105, 0.195, 0.31, 0.4], 150.0, "gru"),  # not half as dear
+        ([0.102, 0.203, 0.302, 0.403], 50.0, "gru"),  # above by 0.0025 in each row alike: that is no chance
+        ([0.2, 0.1, 0.4, 0.36], 50.0, "gru"),  # by 0.015: within the standard error, and too much
+    ],
+)
+def test_a_much_cheaper_model_is_kept_where_the_loss_is_the_same_as_far_as_rows_tell(
+    cheap: list[float], scoring: float, kept: str
+) -> None:
+    told: list[str] = []
+    tried = [with_losses("average", cheap, scoring), with_losses("gru", [0.1, 0.2, 0.3, 0.4], 200.0)]
+    assert choosing._preferred(tried, told.append).candidate.name == kept
+    if kept == "average":
+        (line,) = told
+        assert line == (
+            "average is kept, although gru has the least loss: it scores 4.0 times as fast, and its loss is above by "
+            "0.0025, within one standard error (0.0028) and 0.01"
+        )
+    else:
+        assert told == []
+
+
+def test_what_scoring_takes_is_told_of_each_kind(trained: Callable[..., tuple[TrainSummary, list[str]]]) -> None:
+    summary, told = trained(240)
+    assert all(trial["scoring"] > 0 for trial in summary.tried)
+    assert sum("; scoring takes " in line for line in told) == 3
+    assert " ns a word to score)" in Path(summary.model, "README.md").read_text()
 
 
 @pytest.mark.parametrize(

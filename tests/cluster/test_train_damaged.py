@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2vray.cluster.train_worker import STATE, last_state, state_if_whole
-from w2vray.cluster.trainer import _last_epoch, _LastEpoch, failure, next_attempt
+from w2vray.cluster.trainer import LastEpoch, epoch_reached, failure, next_attempt
 
 
 def checkpoint(folder: Path, name: str, epoch: int) -> Path:
@@ -78,22 +78,22 @@ def test_an_epoch_is_written_down_when_it_has_a_checkpoint_and_earlier_attempts_
     """Until then theirs is the last whole one."""
     places = [checkpoint(tmp_path, f"attempt-000{attempt}/checkpoint_2026-01", attempt) for attempt in (1, 2, 3)]
     told: list[dict[str, Any]] = [{"epoch": 4}, {"epoch": 4, "of": "another worker"}]
-    last = _LastEpoch(tmp_path, "attempt-0002")
+    last = LastEpoch(tmp_path, "attempt-0002")
 
     last.after_report(run_context=None, metrics=told, checkpoint=None)
     assert all(place.exists() for place in places)
-    assert _last_epoch(tmp_path) is None
+    assert epoch_reached(tmp_path) is None
 
     last.after_report(run_context=None, metrics=told, checkpoint=ray.train.Checkpoint(str(places[1])))
     assert [place.exists() for place in places] == [False, True, True]
-    assert _last_epoch(tmp_path) == {"attempt": "attempt-0002", "metrics": {"epoch": 4}}
+    assert epoch_reached(tmp_path) == {"attempt": "attempt-0002", "metrics": {"epoch": 4}}
 
 
 def test_an_epoch_that_cannot_be_written_down_stops_no_training(tmp_path: Path) -> None:
     place = checkpoint(tmp_path, "attempt-0001/checkpoint_2026-01", 1)
     (tmp_path / "last-epoch.json").mkdir()
-    _LastEpoch(tmp_path, "attempt-0001").after_report(None, [{"epoch": 1}], ray.train.Checkpoint(str(place)))
-    assert _last_epoch(tmp_path) is None
+    LastEpoch(tmp_path, "attempt-0001").after_report(None, [{"epoch": 1}], ray.train.Checkpoint(str(place)))
+    assert epoch_reached(tmp_path) is None
 
 
 def test_a_failed_training_tells_what_the_system_refused_and_else_all_that_ray_says() -> None:

@@ -41,8 +41,8 @@ MARK = 123.0
 
 EACH_EPOCH = """
 from w2vray.cli import main
-from w2vray.cluster import train
-train.REPORTING = 1.0
+from w2vray.cluster import trainings
+trainings.REPORTING = 1.0
 main()
 """
 """The command line, with a checkpoint after each epoch, however quick."""
@@ -104,7 +104,7 @@ def test_a_training_whose_worker_is_killed_goes_on_from_the_last_whole_epoch(  #
     tmp_path: Path,
 ) -> None:
     """Also where it has died more often than Ray Train is told to bear, if there was an epoch in between."""
-    monkeypatch.setattr("w2vray.cluster.train.REPORTING", 1.0)
+    monkeypatch.setattr("w2vray.cluster.trainings.REPORTING", 1.0)
     monkeypatch.setattr("w2vray.cluster.trainer.MAX_FAILURES", failures)
     store = make_store(files=2, rows=100)
     killer = Killer(1)
@@ -151,7 +151,7 @@ def test_a_training_whose_worker_dies_goes_on_from_the_last_whole_epoch(  # noqa
                 (place / train_worker.STATE).write_bytes(b"")
             raise ray.train.WorkerGroupError("killed", {})
 
-    monkeypatch.setattr("w2vray.cluster.train.REPORTING", 1.0)
+    monkeypatch.setattr("w2vray.cluster.trainings.REPORTING", 1.0)
     monkeypatch.setattr(train_worker, "last_state", first_epoch)
     monkeypatch.setattr(train_worker, "_report", dying)
     store = make_store(files=2, rows=100)
@@ -178,7 +178,7 @@ def test_a_training_one_of_whose_two_workers_is_killed_ends_as_an_undisturbed_on
     make_store: Callable[..., Path], word_vectors: Vectors, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Bit for bit: what dropout leaves out depends on the epoch and on which worker it is."""
-    monkeypatch.setattr("w2vray.cluster.train.REPORTING", 1.0)
+    monkeypatch.setattr("w2vray.cluster.trainings.REPORTING", 1.0)
     settings = TrainSettings(
         labelled=(str(make_store(files=2, rows=100)),),
         vectors=str(word_vectors.path),

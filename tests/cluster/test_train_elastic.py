@@ -38,9 +38,9 @@ cluster.shutdown()
 """In a process of its own: it holds another Ray than the one that the tests share."""
 
 TRAIN = """
-from w2vray.cluster import train, trainer, waiting
+from w2vray.cluster import trainer, trainings, waiting
 
-train.REPORTING = 1.0
+trainings.REPORTING = 1.0
 trainer.RESIZE_SECONDS = 1.0
 waiting.PATIENCE_SECONDS = 1.0
 from w2vray.cli import main

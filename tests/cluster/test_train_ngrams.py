@@ -122,6 +122,7 @@ def test_a_share_of_the_buckets_is_left_out(trained: Callable[..., TrainSummary]
     summary = trained("average", ngrams=2, prune=0.5, buckets=1024)
     assert summary.ngrams is not None
     assert (summary.ngrams.kept, summary.ngrams.buckets) == (6, 12)
+    assert len(Bundle.load(summary.model).weights[f"{WIDE}buckets_F"]) == 6
     assert TextScorer.load(summary.model).score([text_of(1), text_of(2)]).columns()["label"].to_pylist() == [
         "odd",
         "even",
@@ -162,3 +163,20 @@ def test_the_command_and_python_train_the_same_model(
     ours = w2vray.train(labelled, vectors=word_vectors.path, output=tmp_path / "python", model="average", ngrams=2)
     theirs = trained("average", ngrams=2)
     assert Bundle.load(ours.model).fingerprint == Bundle.load(theirs.model).fingerprint
+
+
+def test_explain_lists_word_pairs_that_were_learnt(word_vectors: Vectors, tmp_path: Path) -> None:
+    one, other, *others = word_vectors.vocabulary
+    texts = [
+        f"{others[row // 2 % len(others)]} {f'{one} {other}' if row % 2 else f'{other} {one}'}" for row in range(ROWS)
+    ]
+    labels = ["odd" if row % 2 else "even" for row in range(ROWS)]
+    pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "pairs.parquet")
+    where: dict[str, Any] = {"vectors": str(word_vectors.path), "output": str(tmp_path / "m")}
+    train(TrainSettings(labelled=(str(tmp_path / "pairs.parquet"),), model="average", ngrams=2, **where))
+
+    found = w2vray.explain(tmp_path / "m", label="odd", top=500)
+
+    told = found.labels[0]
+    assert dict(told.words_for)[f"{one} {other}"] > 1
+    assert dict(told.words_against)[f"{other} {one}"] < -1

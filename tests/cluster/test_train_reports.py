@@ -30,9 +30,8 @@ def reported(
         now[0] += REPORT_SECONDS
         told.append(epoch.epoch)
 
-    monkeypatch.setattr(train_worker, "_report", report)
     monkeypatch.setattr(train_worker, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    reports = _Reports(share, workers)
+    reports = _Reports(share, workers, report)
     for epoch in range(1, 101):
         now[0] += seconds
         reports(line(epoch), {"epoch": epoch})

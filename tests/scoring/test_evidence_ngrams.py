@@ -8,12 +8,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.fixtures.hostile_texts import hostile_texts
+from w2vray.errors import BundleError
 from w2vray.models.checking import model_weights
+from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.directory import Bundle, save_bundle
 from w2vray.models.evidence import direction_of
+from w2vray.models.wide.named_runs import NAMED_RUNS, NamedRun
 from w2vray.models.wide.part import WIDE
 from w2vray.models.wide.settings import WideSettings
 from w2vray.scoring.evidence import evidence_of
@@ -54,6 +58,23 @@ def scorers(make_bundle: Make, vectors: Vectors, tmp_path_factory: pytest.TempPa
     return {
         kind: TextScorer(with_runs(make_bundle(folder / kind, vectors, kind=kind, temperatures=(0.5,))), vectors)
         for kind in ("average", "cnn", "gru")
+    }
+
+
+@pytest.fixture(scope="module")
+def explained(make_bundle: Make, vectors: Vectors, tmp_path_factory: pytest.TempPathFactory) -> dict[str, TextScorer]:
+    folder = tmp_path_factory.mktemp("explained")
+    many = CnnSettings(widths=(3, 1, 6, 2), filters=21)
+    kinds: dict[str, dict[str, Any]] = {
+        "average": {"kind": "average", "temperatures": (0.5,)},
+        "cnn": {"kind": "cnn"},
+        "cnn of many filters": {"kind": "cnn", "settings": many},
+        "average, any labels": {"kind": "average", "multi_label": True, "temperatures": (0.5, 1.0, 2.0)},
+        "average, unknown": {"kind": "average", "oov": "unknown"},
+    }
+    return {
+        name: TextScorer(with_runs(make_bundle(folder / f"{number}", vectors, **model)), vectors)
+        for number, (name, model) in enumerate(kinds.items())
     }
 
 
@@ -113,8 +134,47 @@ def test_leaving_a_word_out_takes_its_runs_away_too(kind: str, scorers: dict[str
         np.testing.assert_allclose(pieces.get(word, 0.0), expected, atol=1e-4)
 
 
-def test_not_by_the_way_that_explains_while_it_scores(scorers: dict[str, TextScorer]) -> None:
-    assert not ExplainingScorer.usable(scorers["average"])
+@pytest.mark.parametrize("name", ["average", "cnn", "cnn of many filters", "average, any labels", "average, unknown"])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(some=st.lists(texts | hostile_texts | st.text(max_size=9), max_size=6), most=st.integers(1, 5))
+def test_explained_in_one_go_a_text_has_the_answer_and_the_evidence_that_it_has_else(
+    name: str, explained: dict[str, TextScorer], some: list[str], most: int
+) -> None:
+    """As the plain model finds it; weights may differ in their last bits, and the order with them."""
+    scorer, array = explained[name], pa.array(some, pa.large_string())
+    assert ExplainingScorer.usable(scorer)
+    scores = scorer.score_array(array)
+
+    at_once = ExplainingScorer(scorer, most=most, threshold=0).score_array(array)
+
+    assert at_once.probabilities_NC.tobytes() == scores.probabilities_NC.tobytes()
+    assert at_once.label_N.tolist() == scores.label_N.tolist()
+    assert at_once.evidence is not None
+    at_once.evidence.validate(full=True)
+    every = evidence_of(scorer, array, scores, most=1000, threshold=0).to_pylist()
+    for row, whole in zip(at_once.evidence.to_pylist(), every, strict=True):
+        assert (row is None) == (whole is None)
+        weights = {(piece["text"], piece["start"], piece["end"]): piece["weight"] for piece in whole or ()}
+        for piece in row or ():
+            place = piece["text"], piece["start"], piece["end"]
+            assert piece["weight"] == pytest.approx(weights.get(place, 0), abs=1e-5, rel=1e-5)
+        sizes = [abs(piece["weight"]) for piece in row or ()]
+        expected = [abs(piece["weight"]) for piece in (whole or ())[:most]]
+        assert sizes == sorted(sizes, reverse=True)
+        assert [size for size in sizes if size > 1e-5] == pytest.approx(
+            [size for size in expected if size > 1e-5], abs=1e-5, rel=1e-5
+        )
+
+
+def test_a_window_longer_than_runs_are_is_a_piece_beside_them(explained: dict[str, TextScorer]) -> None:
+    """The window of three ids spans five words, two of which have no vector."""
+    texts = pa.array(["good unheard bad unheard film"], pa.large_string())
+    evidence = ExplainingScorer(explained["cnn of many filters"], most=50).score_array(texts).evidence
+    assert evidence is not None
+    (row,) = evidence.to_pylist()
+    pieces = {piece["text"] for piece in row}
+    assert {"good", "unheard"} < pieces
+    assert "good unheard bad unheard film" in pieces
 
 
 def test_explain_tells_what_both_parts_say_of_a_word(make_bundle: Make, vectors: Vectors, tmp_path: Path) -> None:
@@ -125,7 +185,7 @@ def test_explain_tells_what_both_parts_say_of_a_word(make_bundle: Make, vectors:
     assert scorer.wide is not None
     explained = explain_model(ExplainSettings(model=str(tmp_path / "both"), label=("positive",), top=50))
     assert explained.of.endswith(
-        "(runs of several words are not listed: of these the model keeps hashes, not the words)"
+        "(runs of several words are not listed: the model keeps hashes of them, not the words)"
     )
     (told,) = explained.labels
     direction_C = direction_of(2, np.ones(3), multi_label=False)
@@ -136,3 +196,39 @@ def test_explain_tells_what_both_parts_say_of_a_word(make_bundle: Make, vectors:
         start = SETTINGS.main * evidence.intercept(direction_C) + scorer.wide.intercept(direction_C)
         logits_C = scorer.logits_of_ids(scorer.lookup([word]))[0].astype(np.float64)
         np.testing.assert_allclose(said[word], direction_C @ logits_C - start, atol=2e-3)
+
+
+def test_explain_lists_the_runs_that_the_model_has_the_words_of(
+    make_bundle: Make, vectors: Vectors, tmp_path: Path
+) -> None:
+    both = with_runs(make_bundle(tmp_path / "plain", vectors, kind="average"))
+    buckets, rows_RC, idf_F = (both.weights[WIDE + name] for name in ("buckets_F", "rows_RC", "idf_F"))
+    runs = [NamedRun(int(buckets[2]), ("not", "good"), 1.0), NamedRun(int(buckets[3]), ("of", "the"), 0.9)]
+    save_bundle(tmp_path / "both", both.config, both.weights, runs=runs)
+
+    found = explain_model(ExplainSettings(model=str(tmp_path / "both"), label=("positive",), top=50))
+
+    assert found.words == 6
+    assert found.of == (
+        "all 6 words of the vectors, and 2 of the strongest runs of several words, each by what the run itself adds "
+        "(1 with a + share their bucket with other runs)"
+    )
+    (told,) = found.labels
+    said = dict(told.words_for + told.words_against)
+    direction_C = direction_of(2, np.ones(3), multi_label=False)
+    for number, run in ((2, "not good"), (3, "of the +")):
+        expected = 2.0 * direction_C @ rows_RC[number].astype(np.float64) / idf_F[number]
+        assert said[run] == pytest.approx(expected, abs=1e-5)
+
+
+def test_runs_of_a_copied_model_are_still_known_and_a_damaged_file_is_refused(
+    make_bundle: Make, vectors: Vectors, tmp_path: Path
+) -> None:
+    both = with_runs(make_bundle(tmp_path / "plain", vectors, kind="average"))
+    runs = [NamedRun(7, ("caf\u00e9", "noir"), 0.75)]
+    saved = save_bundle(tmp_path / "both", both.config, both.weights, runs=runs)
+    assert saved.named_runs() == runs
+    for damage in ("{}", '{"ngrams": [{"bucket": 1, "words": [2], "share": 1}]}', '{"ngrams": [{"bucket": 1}]}', "["):
+        (tmp_path / "both" / NAMED_RUNS).write_text(damage)
+        with pytest.raises(BundleError, match=NAMED_RUNS):
+            saved.named_runs()

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ from sklearn.multiclass import OneVsRestClassifier
 from w2vray.models.wide.part import WIDE, WidePart
 from w2vray.models.wide.settings import WideSettings
 from w2vray.text.word_ngrams import NgramCounts
-from w2vray.training import wide
+from w2vray.training import sparse_rows, wide
+from w2vray.training.calibration import FOLDS, Fold
 from w2vray.training.epochs import Workers
 from w2vray.training.example_files import Part
 from w2vray.training.examples import Examples
 from w2vray.training.objectives import ManyLabels, OneLabel
-from w2vray.training.wide import WideFit, WideRows, WideTask, fit_wide, out_of_fold
+from w2vray.training.sparse_rows import SparseRoom
+from w2vray.training.wide import WideFit, WideRows, WideTask, fit_pruned, fit_wide, out_of_fold
 
 BITS, TEXTS = 10, 120
 TASK = WideTask(longest=1, bits=BITS)
@@ -93,27 +96,61 @@ def test_two_workers_add_up_to_one() -> None:
         assert half.labels.tolist() == alone.labels.tolist()[rank::2]
 
 
-def test_what_is_stored_scores_as_what_was_fitted_and_pruned_buckets_have_no_row() -> None:
+@pytest.mark.parametrize(("share", "kept"), [(0.0, 60), (0.5, 30), (0.9, 6)])
+def test_what_is_stored_scores_as_what_was_fitted_and_pruned_buckets_are_not_in_it(share: float, kept: int) -> None:
     times_NB, classes_N = counted(3)
-    rows = WideRows.of(examples_of(times_NB, classes_N, 3), TASK, Workers())
-    fit = fit_wide(rows, 3, OneLabel())
-    for share, with_row in ((0.0, 60), (0.5, 30)):
-        pruned = fit.pruned(share)
-        arrays = pruned.arrays(rows)
-        assert len(arrays["rows_RC"]) == with_row
-        part = WidePart(
-            WideSettings(longest=1, bits=BITS), {WIDE + name: array for name, array in arrays.items()}, kernels=False
+    every = WideRows.of(examples_of(times_NB, classes_N, 3), TASK, Workers())
+    rows, fit = fit_pruned(every, 3, OneLabel(), share)
+    arrays = fit.arrays(rows)
+    assert len(arrays["rows_RC"]) == len(arrays["buckets_F"]) == kept
+    part = WidePart(
+        WideSettings(longest=1, bits=BITS), {WIDE + name: array for name, array in arrays.items()}, kernels=False
+    )
+    buckets, times = np.nonzero(times_NB[5])[0], times_NB[5][times_NB[5] > 0]
+    numbers = part.word_ngrams.numbers_B[buckets]
+    known = numbers >= 0
+    counts = NgramCounts(numbers[known], times[known].astype(np.int32), np.array([0, known.sum()]))
+    np.testing.assert_allclose(part.logits(counts)[0], fit.logits(rows.rows_NF)[5], atol=5e-3)
+
+
+def test_what_is_left_is_fitted_as_if_texts_had_nothing_else() -> None:
+    times_NB, classes_N = counted(3)
+    rows, fit = fit_pruned(WideRows.of(examples_of(times_NB, classes_N, 3), TASK, Workers()), 3, OneLabel(), 0.5)
+
+    left_NB = np.zeros_like(times_NB)
+    left_NB[:, rows.buckets_F] = times_NB[:, rows.buckets_F]
+    alone = WideRows.of(examples_of(left_NB, classes_N, 3), TASK, Workers())
+
+    np.testing.assert_allclose(rows.rows_NF.toarray(), alone.rows_NF.toarray(), atol=1e-6)
+    np.testing.assert_allclose(fit.weight_FC, fit_wide(alone, 3, OneLabel()).weight_FC, atol=2e-3)
+
+
+def test_pruning_leaves_out_what_moves_no_label_against_the_others_or_few_texts() -> None:
+    weight_FC = np.array([[9.0, 9.0], [1.0, -1.0], [0.2, 0.1], [0.0, 3.0], [4.0, 0.0]], dtype=np.float32)
+    fit = WideFit(weight_FC, np.zeros(2, np.float32), converged=True)
+    assert fit.strongest(0.4, np.ones(5, np.float32)).tolist() == [1, 3, 4]
+    # of 1,000 texts, four have the last one, and 500 the second one: 2 * 2 is less than 1 * 22
+    of_few = 1 + np.log(1001 / (1 + np.array([500, 500, 500, 500, 3], dtype=np.float32)))
+    assert fit.strongest(0.6, of_few).tolist() == [1, 3]
+
+
+def test_answers_out_of_fold_choose_their_buckets_without_the_fold() -> None:
+    """With labels by chance, buckets that were chosen by all rows would know something of each."""
+    times_NB, _ = counted(2)
+    by_chance_N = np.random.default_rng(1).integers(0, 2, TEXTS)
+    rows = WideRows.of(examples_of(times_NB, by_chance_N, 2), TASK, Workers())
+    held_out = out_of_fold(rows, 2, OneLabel(), prune=0.5).argmax(dim=1)
+    assert (held_out == rows.labels).float().mean() < 0.65
+    for fold in range(FOLDS):
+        member = Fold(fold, 0, 1).member(0, TEXTS).numpy()
+        kept, fit = fit_pruned(rows.without(Fold(fold, 0, 1)), 2, OneLabel(), 0.5)
+        own = WideRows.of(examples_of(times_NB, by_chance_N, 2), TASK, Workers()).of_buckets(
+            np.searchsorted(rows.buckets_F, kept.buckets_F)
         )
-        buckets, times = np.nonzero(times_NB[5])[0], times_NB[5][times_NB[5] > 0]
-        numbers = part.word_ngrams.numbers_B[buckets]
-        counts = NgramCounts(numbers, times.astype(np.int32), np.array([0, len(buckets)]))
-        np.testing.assert_allclose(part.logits(counts)[0], pruned.logits(rows.rows_NF)[5], atol=5e-3)
-
-
-def test_pruning_leaves_out_what_moves_no_label_against_the_others() -> None:
-    weight_FC = np.array([[9.0, 9.0], [1.0, -1.0], [0.2, 0.1], [0.0, 3.0]], dtype=np.float32)
-    pruned = WideFit(weight_FC, np.zeros(2, np.float32), converged=True).pruned(0.5)
-    assert np.flatnonzero(pruned.weight_FC.any(axis=1)).tolist() == [1, 3]
+        expected = fit.logits(own.rows_NF[np.flatnonzero(member)])
+        np.testing.assert_allclose(
+            out_of_fold(rows, 2, OneLabel(), prune=0.5)[torch.from_numpy(member)], expected, atol=1e-4
+        )
 
 
 def test_answers_out_of_fold_are_worse_than_those_of_what_was_learnt() -> None:
@@ -159,3 +196,20 @@ def test_rows_in_chunks_have_the_optimum_of_all_at_once(
 
     assert found.converged
     np.testing.assert_allclose(found.weight_FC, whole.weight_FC, atol=1e-2)
+
+
+def test_ngrams_in_files_give_the_same_fits_as_those_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    times_NB, classes_N = counted(3)
+    examples = examples_of(times_NB, classes_N, 3)
+    here = WideRows.of(examples, TASK, Workers())
+    monkeypatch.setattr(sparse_rows, "_IN_MEMORY", 50)
+    monkeypatch.setattr(sparse_rows, "_AT_ONCE", 100)
+    monkeypatch.setattr(wide, "_ROWS_AT_ONCE", 7)
+    there = WideRows.of(examples, TASK, Workers(), SparseRoom(tmp_path))
+
+    assert there.rows_NF.toarray().tolist() == here.rows_NF.toarray().tolist()
+    (rows, fit), (other_rows, other_fit) = (fit_pruned(every, 3, OneLabel(), 0.5) for every in (here, there))
+    assert rows.buckets_F.tolist() == other_rows.buckets_F.tolist()
+    np.testing.assert_allclose(other_fit.weight_FC, fit.weight_FC, atol=1e-5)
+    folds, other_folds = (out_of_fold(every, 3, OneLabel(), prune=0.5) for every in (here, there))
+    np.testing.assert_allclose(other_folds, folds, atol=1e-4)

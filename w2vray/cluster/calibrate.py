@@ -192,6 +192,7 @@ def _save(
             bundle.weights,
             with_vectors=inside if inside is not None and inside.is_dir() else None,
             trained=(trained or TextSample.of([])).joined(np.unique(said.keys_N)),
+            runs=bundle.named_runs(),
         )
 
 

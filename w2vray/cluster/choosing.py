@@ -1,17 +1,21 @@
 """``train --model auto``: several kinds of model learn from the same examples, and the best is kept.
 
 All of them are measured on the rows that are kept for validation, or, where rows are few, by folds of all. The one
-whose probabilities say most about these rows, by the mean cross-entropy, becomes the model. Each candidate is a
-training of its own, with its own checkpoints: the same command goes on where it was stopped, and what is done is not
-done again.
+whose probabilities say most about these rows, by the mean cross-entropy, becomes the model; or a much cheaper one that
+says as much, as far as these rows can tell. Each candidate is a training of its own, with its own checkpoints: the same
+command goes on where it was stopped, and what is done is not done again.
 """
 
+import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from w2vray.cluster.refitting import held_out_loss, probabilities_of
+import numpy as np
+import numpy.typing as npt
+
+from w2vray.cluster.refitting import held_out_losses, probabilities_of
 from w2vray.cluster.waiting import Note
 from w2vray.errors import CorpusError, DivergedError
 from w2vray.models.kinds import ModelSettings
@@ -35,15 +39,33 @@ class Trial:
     accuracy: float
     epochs: int
     seconds: float
+    scoring: float  # nanoseconds of a CPU for each word that is scored
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
         return asdict(self)
 
 
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """A candidate that was trained, and what it said of each row that it did not learn from."""
+
+    candidate: Candidate
+    settings: TrainSettings
+    model: ModelSettings
+    state: State
+    trial: Trial
+    losses_N: npt.NDArray[np.float64]
+
+    def worse_by(self, other: "_Tried") -> tuple[float, float]:
+        """Return by how much the loss is above another one's, row by row, and the standard error of that."""
+        apart_N = self.losses_N - other.losses_N
+        return float(apart_N.mean()), float(apart_N.std() / math.sqrt(len(apart_N)))
+
+
 @dataclass(frozen=True)
 class Chosen:
-    """The best candidate, the settings and the last state of its training, and what all of them came to."""
+    """The candidate that is kept, the settings and the last state of its training, and what all of them came to."""
 
     name: str
     settings: TrainSettings
@@ -55,13 +77,23 @@ class Chosen:
 Run = Callable[[Candidate, TrainSettings], tuple[ModelSettings, State]]
 """Trains a candidate; returns its settings and the last state."""
 
+Cost = Callable[[TrainSettings, ModelSettings, State], float]
+"""Measures what a candidate takes to score: nanoseconds of a CPU for each word."""
 
-def chosen(asked: TrainSettings, run: Run, *, alone: bool, note: Note) -> Chosen:
+MUCH_CHEAPER = 2.0
+"""By so many times a candidate has to be cheaper to score with, to be preferred to one of less loss,"""
+
+LEAST_LOSS = 0.01
+"""and its loss has to be above by less than this, in nats, and by less than one standard error of the difference."""
+
+
+def chosen(asked: TrainSettings, run: Run, cost: Cost, *, alone: bool, note: Note) -> Chosen:
     """Train one candidate after another until all are done or the time is over, and return the best.
 
     Args:
         asked: what is asked for.
         run: trains one.
+        cost: measures what one takes to score.
         alone: whether each label is a question of its own.
         note: told of each that is done, and of those that there was no time for.
 
@@ -70,10 +102,9 @@ def chosen(asked: TrainSettings, run: Run, *, alone: bool, note: Note) -> Chosen
         DivergedError: none of them could be trained.
     """
     begun = time.monotonic()
-    best: Chosen | None = None
-    trials: list[Trial] = []
+    tried: list[_Tried] = []
     for number, candidate in enumerate(LADDER):
-        if trials and asked.time_limit is not None and time.monotonic() - begun > 60 * asked.time_limit:
+        if tried and asked.time_limit is not None and time.monotonic() - begun > 60 * asked.time_limit:
             left = ", ".join(other.name for other in LADDER[number:])
             note(f"the time limit of {asked.time_limit:g} minutes is over; not tried: {left}")
             break
@@ -84,16 +115,37 @@ def chosen(asked: TrainSettings, run: Run, *, alone: bool, note: Note) -> Chosen
         except DivergedError as error:
             note(f"{candidate.name} cannot be trained and is left out: {error}")
             continue
-        trial = _measured(candidate, state, seconds=time.monotonic() - started, alone=alone)
+        seconds = time.monotonic() - started
+        this = _tried(
+            candidate, settings, model, state, seconds=seconds, scoring=cost(settings, model, state), alone=alone
+        )
+        trial = this.trial
         note(
             f"{candidate.name}: loss {trial.loss:.4f}, accuracy {trial.accuracy:.4f} on rows that it did not learn "
-            f"from, {trial.seconds:.0f} s"
+            f"from, {trial.seconds:.0f} s; scoring takes {trial.scoring:,.0f} ns a word"
         )
-        if trial.loss < min((other.loss for other in trials), default=float("inf")):
-            best = Chosen(candidate.name, settings, model, state, trials)
-        trials.append(trial)
-    if best is None:
+        tried.append(this)
+    if not tried:
         raise DivergedError("--model auto: none of the models could be trained; name one with --model, and its options")
+    kept = _preferred(tried, note)
+    return Chosen(kept.candidate.name, kept.settings, kept.model, kept.state, [this.trial for this in tried])
+
+
+def _preferred(tried: Sequence[_Tried], note: Note) -> _Tried:
+    """Return the candidate of the least loss, or the cheapest of those that are much cheaper and hardly worse."""
+    best = min(tried, key=lambda this: this.trial.loss)
+    for other in sorted(tried, key=lambda this: this.trial.scoring):
+        times = best.trial.scoring / other.trial.scoring
+        if times < MUCH_CHEAPER:
+            break
+        worse, error = other.worse_by(best)
+        if worse <= min(error, LEAST_LOSS):
+            note(
+                f"{other.candidate.name} is kept, although {best.candidate.name} has the least loss: it scores "
+                f"{times:,.1f} times as fast, and its loss is above by {worse:.4f}, within one standard error "
+                f"({error:.4f}) and {LEAST_LOSS}"
+            )
+            return other
     return best
 
 
@@ -104,20 +156,34 @@ def _settings(candidate: Candidate, asked: TrainSettings) -> TrainSettings:
     return replace(asked, model=candidate.model, tune_vectors=tuned, model_settings=options, time_limit=None)
 
 
-def _measured(candidate: Candidate, state: State, *, seconds: float, alone: bool) -> Trial:
+def _tried(
+    candidate: Candidate,
+    settings: TrainSettings,
+    model: ModelSettings,
+    state: State,
+    *,
+    seconds: float,
+    scoring: float,
+    alone: bool,
+) -> _Tried:
     if HELD_OUT not in state:
         raise CorpusError("--model auto has no rows to compare models on; give more rows, or name a --model")
     answers = HeldOutAnswers.from_state(state[HELD_OUT])
+    if answers.numbers_N is not None:  # so that the rows of all candidates are in one order
+        answers = answers.take(np.argsort(answers.numbers_N, kind="stable"))
     probabilities_NC = probabilities_of(answers, tuple(state.get(TEMPERATURES, ())), alone=alone)
     if answers.multi_label:
         right_N = ((probabilities_NC >= 0.5) == (answers.labels > 0)).all(axis=1)
     else:
         right_N = probabilities_NC.argmax(axis=1) == answers.labels
-    return Trial(
+    losses_N = held_out_losses(probabilities_NC, answers)
+    trial = Trial(
         model=candidate.model,
         tune_vectors=candidate.tune_vectors,
-        loss=held_out_loss(probabilities_NC, answers),
+        loss=float(losses_N.mean()),
         accuracy=float(right_N.mean()),
         epochs=len(state.get(SEARCH, state[CURVE])),
         seconds=round(seconds, 1),
+        scoring=float(f"{scoring:.3g}"),
     )
+    return _Tried(candidate, settings, model, state, trial, losses_N)

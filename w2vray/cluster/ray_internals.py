@@ -53,6 +53,7 @@ __all__ = [
     "cluster_versions",
     "find",
     "has_autoscaler",
+    "have_no_cpus",
     "hearing",
     "keeping_sigterm",
     "lean",
@@ -193,10 +194,15 @@ def clear_failed_start(error: BaseException) -> None:
 
 def pool_has_no_cpus() -> bool:
     """Tell whether this driver has a pool none of whose workers has its CPUs; not where Ray does not say."""
-    table, worker = find(_ACTORS), find(_READER)
-    if table is None or worker is None:
+    worker = find(_READER)
+    return worker is not None and have_no_cpus(worker.__name__.lstrip("_"))
+
+
+def have_no_cpus(kind: str) -> bool:
+    """Tell whether this driver has actors of a kind, none of which has its CPUs; not where Ray does not say."""
+    table = find(_ACTORS)
+    if table is None:
         return False
-    kind = worker.__name__.lstrip("_")
     with suppress(AttributeError, KeyError, TypeError):  # another Ray asks and answers in another way
         job = ray.JobID.from_hex(ray.get_runtime_context().get_job_id())
         actors = table(None, job, None).values()

@@ -16,7 +16,15 @@ from w2vray.scoring.calibration_error import CalibrationError
 from w2vray.training.calibration import FOLDS, fit_temperatures
 from w2vray.training.held_out_answers import HeldOutAnswers
 
-__all__ = ["Refitted", "answers_alone", "held_out_loss", "probabilities_of", "refitted", "temperatures_suit"]
+__all__ = [
+    "Refitted",
+    "answers_alone",
+    "held_out_loss",
+    "held_out_losses",
+    "probabilities_of",
+    "refitted",
+    "temperatures_suit",
+]
 
 
 @dataclass(frozen=True)
@@ -97,13 +105,18 @@ def probabilities_of(
 
 def held_out_loss(probabilities_NC: npt.NDArray[np.float32], answers: HeldOutAnswers) -> float:
     """Return the mean cross-entropy of the rows whose label is known."""
+    return float(held_out_losses(probabilities_NC, answers).mean())
+
+
+def held_out_losses(probabilities_NC: npt.NDArray[np.float32], answers: HeldOutAnswers) -> npt.NDArray[np.float64]:
+    """Return the cross-entropy of each row whose label is known; where rows may have several, the mean of a label's."""
     least, exact_NC = 1e-12, probabilities_NC.astype(np.float64)
     if answers.multi_label:
         of_truth_NC = np.where(answers.labels > 0, exact_NC, 1 - exact_NC)
-        return float(-np.log(np.maximum(of_truth_NC, least)).mean())
+        return np.asarray(-np.log(np.maximum(of_truth_NC, least)).mean(axis=1))
     known_N = answers.labels >= 0
     of_truth_N = exact_NC[known_N, answers.labels[known_N]]
-    return float(-np.log(np.maximum(of_truth_N, least)).mean())
+    return np.asarray(-np.log(np.maximum(of_truth_N, least)))
 
 
 def _error(probabilities_NC: npt.NDArray[np.float32], answers: HeldOutAnswers) -> CalibrationError:

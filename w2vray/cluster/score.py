@@ -63,7 +63,7 @@ def score(
     planned = _forecast(settings, request)
     for line in bundle.config.reading.told(settings):
         note(line)
-    if (slow := slow_evidence(request, bundle)) is not None:
+    if (slow := slow_evidence(request)) is not None:
         note(slow)
     # This refuses a directory that holds something else, before anything is written into it
     stage("listing the store")

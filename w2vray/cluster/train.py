@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from w2vray.cluster.choosing import Trial, chosen
 from w2vray.cluster.connecting import connected
@@ -18,26 +18,26 @@ from w2vray.cluster.repeating import Origin
 from w2vray.cluster.seen_places import require_seen
 from w2vray.cluster.suspects import suspects_of
 from w2vray.cluster.train_labels import not_learnt
-from w2vray.cluster.train_notes import larger_steps, not_at_its_best
+from w2vray.cluster.train_notes import not_at_its_best
 from w2vray.cluster.train_rows import read_rows
 from w2vray.cluster.train_summary import TrainSummary
-from w2vray.cluster.train_worker import WorkerConfig
 from w2vray.cluster.trained_model import (
     fingerprint_of,
     history_of,
-    keeps_held_out,
     model_config,
     ngram_summary,
+    runs_named,
     thresholds_of,
     with_weights,
 )
 from w2vray.cluster.trained_page import write_model_page
-from w2vray.cluster.trainer import Progress, require_workers, run_trainer
+from w2vray.cluster.trainer import Progress, require_workers
+from w2vray.cluster.trainings import Trainings, own_settings
 from w2vray.cluster.waiting import Note
 from w2vray.errors import BundleError, ConfigError, CorpusError, UnusableInputError
 from w2vray.models.directory import Bundle, save_bundle
 from w2vray.models.files import CONFIG
-from w2vray.models.kinds import AUTO, DEFAULT, ModelSettings, model_settings, settled
+from w2vray.models.kinds import AUTO, DEFAULT, ModelSettings, settled
 from w2vray.models.ladder import Candidate
 from w2vray.places.cache import cache_folder
 from w2vray.places.sending import require_free, send
@@ -50,11 +50,9 @@ from w2vray.store.corpus import shared_files
 from w2vray.store.description import ReadAs
 from w2vray.store.labelled import Labelled, labelled_units
 from w2vray.text.keys import TextSample
-from w2vray.training.example_files import ExampleCounts, ExampleFile
-from w2vray.training.fit import CONVERGED, CURVE, HELD_OUT, SEARCH, TEMPERATURES, Task, second_fit
-from w2vray.training.objectives import label_weights, objective
+from w2vray.training.example_files import ExampleFile
+from w2vray.training.fit import CONVERGED, CURVE, HELD_OUT, SEARCH, TEMPERATURES, second_fit
 from w2vray.training.settings import TrainSettings
-from w2vray.training.wide import WideTask
 from w2vray.vectors import Vectors
 from w2vray.vectors.comparing import share_found
 
@@ -65,9 +63,6 @@ _MADE = "made"
 
 NGRAMS_OF_AUTO = 2
 """Words of the longest runs that ``--model auto`` reads, where nobody says another number."""
-
-REPORTING = 0.2
-"""Share of a training's time that its reports may take: a second or so of work is lost where a worker dies."""
 
 
 def train(
@@ -93,7 +88,7 @@ def train(
     """
     if settings.model == AUTO and settings.ngrams is None:
         settings = replace(settings, ngrams=NGRAMS_OF_AUTO)
-    model = _own_settings(settings if settings.model != AUTO else replace(settings, model=DEFAULT, time_limit=None))
+    model = own_settings(settings if settings.model != AUTO else replace(settings, model=DEFAULT, time_limit=None))
     if isinstance(model, StepSettings) and model.refit and settings.validation:
         raise ConfigError(
             "--refit trains again with the rows of LABELLED that were kept for validation, and with --validation "
@@ -184,30 +179,8 @@ def _train(
             origin.require_data(settings, read.sources)
         labels, few, total = read.labels, read.few, read.total
 
-        def fitted(
-            own: TrainSettings, folder: str, start: Mapping[str, Any] | None = None, **changes: Any
-        ) -> tuple[ModelSettings, Mapping[str, Any]]:
-            model = settled(_own_settings(own), unit_length=vectors.unit_length)
-            if isinstance(model, StepSettings):
-                asked, model = model, model.for_examples(read.learnt)
-                for line in larger_steps(asked, model, read.learnt):
-                    note(line)
-            task = _task(own, model, labels, total, multi_label=multi_label, few=few)
-            worker = WorkerConfig(
-                shared=read.shared,
-                task=replace(task, **changes),
-                labels=labels,
-                multi_label=multi_label,
-                files=read.files,
-                checkpoints=storage / folder,
-                start=start,
-                reporting=REPORTING,
-            )
-            most = model.most_epochs if isinstance(model, StepSettings) else None
-            progress(0, most, f"epochs, {read.learnt:,} examples")
-            return model, run_trainer(own, worker, storage, folder, progress=progress, note=note)
-
-        own, model, state, trials = _best(settings, fitted, name, few=few, alone=multi_label, note=note)
+        with Trainings(settings, read, vectors, storage, multi_label, progress, note) as trainings:
+            own, model, state, trials = _best(trainings, name)
         curve, refitted = state.get(SEARCH, state[CURVE]), state[CURVE] if SEARCH in state else None
         for line in not_at_its_best(own, model, state):
             note(line)
@@ -244,7 +217,8 @@ def _train(
         output.parent.mkdir()
     inside = vectors.path if settings.with_vectors else None
     beside = None if settings.scratch and not sent else storage  # of the same filesystem
-    save_bundle(output, config, weights, with_vectors=inside, beside=beside, trained=trained)
+    runs = runs_named(config, weights, read.files, vectors)
+    save_bundle(output, config, weights, with_vectors=inside, beside=beside, trained=trained, runs=runs)
     write_model_page(output, config, test, rows, suspects=suspects, note=note)
     if sent:
         send(output, settings.output, CONFIG)
@@ -274,7 +248,7 @@ def _train(
         refit=refitted,
         model_kind=config.model,
         tried=[trial.as_dict() for trial in trials],
-        ngrams=ngram_summary(config, weights),
+        ngrams=ngram_summary(config, weights, state),
         temperatures=config.temperatures,
         thresholds=config.thresholds,
         labels_without_promise=[] if config.thresholds is None else config.thresholds.without_promise(labels),
@@ -285,74 +259,31 @@ def _train(
     )
 
 
-def _own_settings(settings: TrainSettings) -> ModelSettings:
-    return model_settings(settings.model, dict(settings.model_settings), tuned=settings.tune_vectors)
-
-
-class _Fitted(Protocol):
-    """Trains by these settings in a folder of this name, from a state to start with; ``changes`` are of the task."""
-
-    def __call__(
-        self, own: TrainSettings, folder: str, start: Mapping[str, Any] | None = None, **changes: Any
-    ) -> tuple[ModelSettings, Mapping[str, Any]]: ...
-
-
-def _best(
-    settings: TrainSettings, fitted: _Fitted, name: str, *, few: bool, alone: bool, note: Note
-) -> tuple[TrainSettings, ModelSettings, Mapping[str, Any], list[Trial]]:
+def _best(trainings: Trainings, name: str) -> tuple[TrainSettings, ModelSettings, Mapping[str, Any], list[Trial]]:
     """Train the model that is asked for; of several kinds all, and return the best, with what they came to.
 
     The best one then learns from the rows for validation too, unless these are a store of their own.
     """
+    settings, few = trainings.settings, trainings.read.few
     if settings.model != AUTO:
-        return settings, *fitted(settings, name), []
+        return settings, *trainings.fitted(settings, name), []
 
     def run(candidate: Candidate, own: TrainSettings) -> tuple[ModelSettings, Mapping[str, Any]]:
         stage(f"training {candidate.name}")
         folder = f"{name}-{candidate.name.replace(' ', '-')}"
-        return fitted(own, folder, by_validation=True, by_folds=few, keep_held_out=True)
+        return trainings.fitted(own, folder, by_validation=True, by_folds=few, keep_held_out=True)
 
-    best = chosen(settings, run, alone=alone, note=note)
+    best = chosen(settings, run, trainings.cost, alone=trainings.multi_label, note=trainings.note)
     if few or settings.validation:
         return best.settings, best.model, best.state, best.trials
     own = best.settings
     stage(f"training {best.name} once more, on all rows")
     if isinstance(best.model, StepSettings):
         own = replace(own, model_settings={**own.model_settings, "refit": True})
-        return own, *fitted(own, f"{name}-all", second_fit(best.state), keep_held_out=True), best.trials
-    return own, *fitted(own, f"{name}-all", by_folds=True, keep_held_out=True), best.trials
-
-
-def _task(
-    settings: TrainSettings,
-    model: ModelSettings,
-    labels: tuple[str, ...],
-    counts: ExampleCounts,
-    *,
-    multi_label: bool,
-    few: bool,
-) -> Task:
-    return Task(
-        model=model,
-        classes=len(labels),
-        objective=objective(
-            labels,
-            counts.labels,
-            counts.train,
-            multi_label=multi_label,
-            balanced=settings.balanced,
-            weights=label_weights(settings.class_weight, labels),
-        ),
-        oov=settings.oov,
-        tune_vectors=settings.tune_vectors,
-        wide=None if settings.ngrams is None else WideTask(settings.ngrams, settings.bucket_bits, settings.prune),
-        refit=isinstance(model, StepSettings) and model.refit,
-        by_folds=few,
-        seed=settings.seed,
-        precision=settings.precision,
-        calibrate=settings.calibrate,
-        keep_held_out=keeps_held_out(settings),
-    )
+        again = trainings.fitted(own, f"{name}-all", second_fit(best.state), keep_held_out=True)
+    else:
+        again = trainings.fitted(own, f"{name}-all", by_folds=True, keep_held_out=True)
+    return own, *again, best.trials
 
 
 def _require_cluster(settings: TrainSettings, stores: list[Labelled], storage: Path, note: Note) -> None:

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from torch import Tensor
 from w2vray.cluster.resources import use_one_thread
 from w2vray.cluster.sharing import SharedVectors
 from w2vray.errors import DivergedError
-from w2vray.training.epochs import Workers
+from w2vray.training.epochs import ALONE, Workers
 from w2vray.training.example_files import ExampleFile, Part
 from w2vray.training.examples import Examples
 from w2vray.training.fit import Task, fit
@@ -32,6 +32,7 @@ __all__ = [
     "last_whole",
     "load_state",
     "state_if_whole",
+    "train_as_told",
     "train_loop_per_worker",
 ]
 
@@ -76,13 +77,36 @@ class WorkerConfig:
 def train_loop_per_worker(arguments: Mapping[str, Any]) -> None:
     """Fit the model together with the other workers; go on from a checkpoint where there is one."""
     config: WorkerConfig = arguments["config"]
+    context = ray.train.get_context()
+    workers = Workers(context.get_world_rank(), context.get_world_size(), _sum_over_workers)
+    train_as_told(config, last_state(config.checkpoints), _report, workers, get_device())
+
+
+Report = Callable[[EpochReport, Mapping[str, Any]], None]
+"""Takes an epoch's report, and the state after it."""
+
+
+def train_as_told(
+    config: WorkerConfig,
+    state: Mapping[str, Any] | None,
+    report: Report,
+    workers: Workers = ALONE,
+    device: torch.device | None = None,
+) -> None:
+    """Fit the model, alone or with other workers; a loss that is no number is written down, and ends the training.
+
+    Args:
+        config: what is fitted.
+        state: that is gone on from, where there is one.
+        report: takes the epochs that are told.
+        workers: all of them.
+        device: where torch computes; a CPU where nothing is said.
+    """
     # More workers, not more threads, use more CPUs: threads wait for one another at every small step, and where
     # another process wants a CPU too, that takes ten times as long as one thread.
     use_one_thread()
-    context = ray.train.get_context()
     train, validation = config.examples()
-    workers = Workers(context.get_world_rank(), context.get_world_size(), _sum_over_workers)
-    reports = _Reports(config.reporting, workers)
+    reports = _Reports(config.reporting, workers, report)
     try:
         fit(
             config.task,
@@ -90,8 +114,8 @@ def train_loop_per_worker(arguments: Mapping[str, Any]) -> None:
             train,
             validation,
             workers=workers,
-            device=get_device(),
-            state=last_state(config.checkpoints) or config.start,
+            device=device or torch.device("cpu"),
+            state=state or config.start,
             report=reports,
             folder=config.files[0][0].parent,
         )
@@ -103,8 +127,8 @@ def train_loop_per_worker(arguments: Mapping[str, Any]) -> None:
 class _Reports:
     """Reports epochs, so that this takes at most a ``share`` of the time; the first one and the last one always."""
 
-    def __init__(self, share: float, workers: Workers) -> None:
-        self._share, self._workers = share, workers
+    def __init__(self, share: float, workers: Workers, report: Report) -> None:
+        self._share, self._workers, self._report = share, workers, report
         self._seconds, self._ended = 0.0, 0.0  # how long the last report took, and when it ended
         self._untold: tuple[EpochReport, Mapping[str, Any]] | None = None
 
@@ -119,7 +143,7 @@ class _Reports:
         if self._untold is None:
             return
         begun = time.monotonic()
-        _report(*self._untold)
+        self._report(*self._untold)
         self._untold, self._ended = None, time.monotonic()
         self._seconds = self._ended - begun
 

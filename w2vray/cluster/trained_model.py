@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
@@ -17,18 +18,20 @@ from w2vray.models.directory import ModelConfig
 from w2vray.models.kinds import ModelSettings
 from w2vray.models.reading import Reading
 from w2vray.models.thresholds import Thresholds
+from w2vray.models.wide.named_runs import NamedRun
 from w2vray.models.wide.part import WIDE
 from w2vray.models.wide.settings import WideSettings
 from w2vray.places.uris import absolute, without_secrets
 from w2vray.scoring.promises import choose_thresholds
 from w2vray.settings.choices import DEFAULT_CONFIDENCE
 from w2vray.store.labelled import Labelled
-from w2vray.training.example_files import ExampleCounts
+from w2vray.training.example_files import ExampleCounts, ExampleFile
 from w2vray.training.fit import BEST
 from w2vray.training.fit import WIDE as WIDE_STATE
 from w2vray.training.held_out_answers import HeldOutAnswers
+from w2vray.training.naming_runs import named_runs
 from w2vray.training.settings import TrainSettings
-from w2vray.training.two_parts import wide_state
+from w2vray.training.two_parts import SEEN, wide_state
 from w2vray.vectors import Vectors
 from w2vray.vectors.comparing import share_found
 
@@ -38,6 +41,7 @@ __all__ = [
     "keeps_held_out",
     "model_config",
     "ngram_summary",
+    "runs_named",
     "thresholds_of",
     "with_weights",
 ]
@@ -82,13 +86,33 @@ def with_weights(
     return replace(config, wide=described), {**weights, **{WIDE + name: array for name, array in arrays.items()}}
 
 
-def ngram_summary(config: ModelConfig, weights: Mapping[str, npt.NDArray[Any]]) -> NgramSummary | None:
+def ngram_summary(
+    config: ModelConfig, weights: Mapping[str, npt.NDArray[Any]], state: Mapping[str, Any]
+) -> NgramSummary | None:
     """Tell what the wide part of a model is; None where it has none."""
     wide = config.wide
     if wide is None:
         return None
-    seen, kept = len(weights[f"{WIDE}buckets_F"]), len(weights[f"{WIDE}rows_RC"])
-    return NgramSummary(longest=wide.longest, buckets=seen, kept=kept, main=wide.main, wide=wide.wide)
+    seen, kept = state[WIDE_STATE].get(SEEN, 0), len(weights[f"{WIDE}rows_RC"])
+    return NgramSummary(longest=wide.longest, buckets=max(seen, kept), kept=kept, main=wide.main, wide=wide.wide)
+
+
+def runs_named(
+    config: ModelConfig,
+    weights: Mapping[str, npt.NDArray[Any]],
+    files: Sequence[Sequence[Path]],
+    vectors: Vectors,
+) -> list[NamedRun]:
+    """Name the strongest runs of words of a model by the examples of its training; none where it reads no runs."""
+    if config.wide is None:
+        return []
+    parts = (
+        part
+        for store in files
+        for path in store
+        for part in ExampleFile(path).parts(config.labels, multi_label=config.multi_label)
+    )
+    return named_runs(config.wide, weights, parts, vectors.vocabulary)
 
 
 def thresholds_of(settings: TrainSettings, config: ModelConfig, held_out: Mapping[str, Any] | None) -> Thresholds:

@@ -27,10 +27,23 @@ from w2vray.settings.steps import StepSettings
 from w2vray.stages import stage
 from w2vray.training.settings import TrainSettings
 
-__all__ = ["Progress", "next_attempt", "require_workers", "run_trainer"]
+__all__ = [
+    "MAX_FAILURES",
+    "LastEpoch",
+    "Progress",
+    "Train",
+    "epoch_reached",
+    "next_attempt",
+    "require_workers",
+    "run_trainer",
+    "worker_resources",
+]
 
 Progress = Callable[[int, int | None, str], None]
 """Called with epochs done and a few words."""
+
+Train = Callable[[WorkerConfig], None]
+"""Trains in one process, to the end; see ``one_trainer.py``."""
 
 MAX_FAILURES = 3
 """Times that training goes on from the same epoch after a worker has died: nodes may come and go all along, but an
@@ -69,7 +82,14 @@ def require_workers(settings: TrainSettings) -> None:
 
 
 def run_trainer(
-    settings: TrainSettings, worker: WorkerConfig, storage: Path, name: str, *, progress: Progress, note: Note
+    settings: TrainSettings,
+    worker: WorkerConfig,
+    storage: Path,
+    name: str,
+    *,
+    train: Train | None = None,
+    progress: Progress,
+    note: Note,
 ) -> Mapping[str, Any]:
     """Run the workers to the end and return the last checkpoint: the best weights and the learning curve.
 
@@ -78,6 +98,7 @@ def run_trainer(
         worker: what each is told.
         storage: a folder that all machines share.
         name: of the training's folder in it; where that has a whole checkpoint, it is gone on with.
+        train: what trains in place of Ray Train, one worker alone.
         progress: told of epochs.
         note: told where workers have to wait for CPUs.
 
@@ -86,7 +107,7 @@ def run_trainer(
         W2vrayError: workers have died too often, or one has raised another error.
     """
     least, most = settings.worker_range
-    each = _resources(worker_cpus(most), settings.gpu)
+    each = worker_resources(settings)
     folder = storage / name
 
     def trainer(attempt: str) -> TorchTrainer:
@@ -104,22 +125,27 @@ def run_trainer(
                 storage_path=str(folder),
                 failure_config=FailureConfig(max_failures=MAX_FAILURES),
                 checkpoint_config=CheckpointConfig(num_to_keep=1),
-                callbacks=[_LastEpoch(folder, attempt)],  # type: ignore[list-item]  # the same
+                callbacks=[LastEpoch(folder, attempt)],  # type: ignore[list-item]  # the same
             ),
         )
         return made
 
     (folder / DIVERGED).unlink(missing_ok=True)  # of a call that was killed before it read this
     waiting = watched(Waiting(partial(training_waits_for, least, each), note))
-    stage("starting the training workers")
-    with _impatient(elastic=least < most), _watched(folder, worker.task.model, progress), waiting:
-        result = _fit(trainer, folder)
+    checkpoint = None
+    if train is not None:
+        with _watched(folder, worker.task.model, progress):
+            train(worker)
+    else:
+        stage("starting the training workers")
+        with _impatient(elastic=least < most), _watched(folder, worker.task.model, progress), waiting:
+            checkpoint = _fit(trainer, folder).checkpoint
     if (folder / DIVERGED).exists():
         reason = (folder / DIVERGED).read_text(encoding="utf-8")
         shutil.rmtree(folder)
         raise DivergedError(reason)
-    if result.checkpoint is not None:
-        return load_state(result.checkpoint)
+    if checkpoint is not None:
+        return load_state(checkpoint)
     found = last_whole(folder)
     assert found is not None, "an attempt that had nothing left to do has found the end of an earlier one"
     return found[1]
@@ -144,7 +170,7 @@ _REFUSED = re.compile(r"\w*Error: \[Errno \d+\]")
 """The last line of the traceback of an OSError."""
 
 
-class _LastEpoch(UserCallback):
+class LastEpoch(UserCallback):
     """Writes down each epoch that has a checkpoint, in a process of Ray's; the driver reads it there.
 
     So an epoch is said to be done only when it is safe. The checkpoints of earlier attempts are not needed then.
@@ -169,11 +195,11 @@ class _LastEpoch(UserCallback):
 def _fit(trainer: Callable[[str], TorchTrainer], folder: Path) -> ray.train.Result:
     """Train to the end; a new attempt, which goes on where the last one has failed, while there are epochs between."""
     while True:
-        before = _last_epoch(folder)
+        before = epoch_reached(folder)
         try:
             return trainer(next_attempt(folder)).fit()
         except ray.train.TrainingFailedError as error:
-            if _last_epoch(folder) == before:
+            if epoch_reached(folder) == before:
                 raise W2vrayError(
                     f"training failed: {failure(error)}; the same command goes on from its last epoch"
                 ) from error
@@ -208,7 +234,7 @@ def _attempts(folder: Path) -> list[Path]:
     return sorted(folder.glob("attempt-[0-9][0-9][0-9][0-9]"))
 
 
-def _last_epoch(folder: Path) -> dict[str, Any] | None:
+def epoch_reached(folder: Path) -> dict[str, Any] | None:
     """Return what is written of the last epoch; None where nothing is."""
     try:
         last: dict[str, Any] = json.loads((folder / _LAST_EPOCH).read_text())
@@ -227,7 +253,7 @@ def _watched(folder: Path, model: ModelSettings, progress: Progress) -> Iterator
     def watch() -> None:
         told = None
         while not done.wait(_WATCH_SECONDS):
-            last = _last_epoch(folder)
+            last = epoch_reached(folder)
             if last is not None and last != told:
                 epoch, loss = last["metrics"]["epoch"], last["metrics"]["validation_loss"]
                 progress(epoch, most, epochs if loss is None else f"{epochs}, validation loss {loss:.4f}")
@@ -242,5 +268,7 @@ def _watched(folder: Path, model: ModelSettings, progress: Progress) -> Iterator
         thread.join()
 
 
-def _resources(cpus: float, gpu: bool) -> dict[str, float]:
-    return {"CPU": cpus, "GPU": 1} if gpu else {"CPU": cpus}
+def worker_resources(settings: TrainSettings) -> dict[str, float]:
+    """Return what each worker of a training takes of Ray's resources."""
+    cpus = worker_cpus(settings.worker_range[1])
+    return {"CPU": cpus, "GPU": 1} if settings.gpu else {"CPU": cpus}

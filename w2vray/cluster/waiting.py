@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 import ray
 from ray.util import placement_group_table
 
-from w2vray.cluster.ray_internals import pool_has_no_cpus
+from w2vray.cluster.ray_internals import have_no_cpus, pool_has_no_cpus
 
-__all__ = ["Note", "Waiting", "pool_waits_for", "training_waits_for"]
+__all__ = ["Note", "Waiting", "pool_waits_for", "process_waits_for", "training_waits_for"]
 
 Note = Callable[[str], None]
 """Called with a line for a person."""
@@ -48,6 +48,11 @@ class Waiting:
 def pool_waits_for(each: Mapping[str, float]) -> str:
     """Say what a pool of this driver waits for whose workers take ``each``; nothing where it has one."""
     return _lacking(1, each) if pool_has_no_cpus() else ""
+
+
+def process_waits_for(kind: str, each: Mapping[str, float]) -> str:
+    """Say what a process of a kind waits for, which takes ``each``; nothing where it has that."""
+    return _lacking(1, each) if have_no_cpus(kind) else ""
 
 
 def training_waits_for(least: int, each: Mapping[str, float]) -> str:

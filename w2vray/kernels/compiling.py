@@ -46,6 +46,7 @@ __all__ = [
     "lanes",
     "processor",
     "read_only",
+    "unordered",
     "why_no_kernels",
 ]
 
@@ -58,7 +59,7 @@ PATIENCE_SECONDS = 60.0
 _LOOK_SECONDS = 0.05
 
 _PACKAGE = Path(__file__).parents[1]
-_COMPILED = re.compile(rb"^@(kernel|inlined|arithmetic|intrinsic)\b", re.MULTILINE)
+_COMPILED = re.compile(rb"^@(kernel|inlined|arithmetic|unordered|intrinsic)\b", re.MULTILINE)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -151,6 +152,13 @@ def arithmetic(function: F) -> F:
     if numba is None:
         return function
     return numba.njit(nogil=True, inline="never", error_model="numpy", fastmath={"contract"})(function)
+
+
+def unordered(function: F) -> F:
+    """Do what ``arithmetic`` does, with sums added up in whatever order is the fastest."""
+    if numba is None:
+        return function
+    return numba.njit(nogil=True, inline="never", error_model="numpy", fastmath={"contract", "reassoc"})(function)
 
 
 def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:

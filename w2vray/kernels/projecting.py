@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.compiling import kernel, read_only
+from w2vray.kernels.loading import call_for
 from w2vray.kernels.multiplying import multiply, panels, whole_tiles
 
 __all__ = ["LEAST_PLACES", "ProjectedRows", "Span"]
@@ -26,6 +27,13 @@ LEAST_PLACES = 1024
 
 _TOGETHER = 96
 """Words that are projected at once: their vectors stay in the processor's cache while all panels go by."""
+
+
+_FAR, _NEAR = 24, 12
+"""Ids between the one that is given a place, and those whose place, and the use of whose place, are called for."""
+
+_CACHED = 1 << 19
+"""Of so many ids, most places are in the processor's cache, and to call for them would only take time."""
 
 
 @kernel
@@ -66,7 +74,13 @@ def claim(
         Where it stopped, how many places were given (``new_R`` says which), and how many are still free.
     """
     given = 0
+    called_until = len(ids_L) - _FAR if len(place_of_id) > _CACHED else 0
     for position in range(at, len(ids_L)):
+        if position < called_until:
+            call_for(place_of_id, np.int64(ids_L[position + _FAR]))
+            near = place_of_id[ids_L[position + _NEAR]] - 1
+            if near >= 0:
+                call_for(uses_R, np.int64(near))
         id_ = ids_L[position]
         place = place_of_id[id_] - 1
         if place < 0:

@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from w2vray.kernels.compiling import inlined, kernel
+from w2vray.kernels.compiling import inlined, kernel, unordered
 
-__all__ = ["Heaviest", "heaviest_ids", "take_heaviest", "weigh_ids"]
+__all__ = ["Heaviest", "heaviest_ids", "take_all", "take_heaviest", "weigh_ids"]
 
 
 class Heaviest(NamedTuple):
@@ -27,7 +27,13 @@ class Heaviest(NamedTuple):
 _SIZE = np.int32(0x7FFFFFFF)
 """The bits of a float32 without its sign: as whole numbers they are in the order of what they stand for."""
 
-_PLACES = np.int64(0xFFFFFFFF)
+
+@unordered
+def _product(gain_P: npt.NDArray[np.float32], row_P: npt.NDArray[np.float32]) -> np.float32:
+    total = np.float32(0.0)
+    for p in range(len(gain_P)):
+        total += gain_P[p] * row_P[p]
+    return total
 
 
 @kernel
@@ -45,63 +51,72 @@ def weigh_ids(
 ) -> None:
     """Write what each id from ``start`` to ``stop`` weighs: its row, weighed by the gains of its text's label."""
     numbers = rows_RP.shape[1]
-    gain_P = np.empty(numbers, dtype=np.float64)
+    gain_P = np.empty(numbers, dtype=np.float32)
     text = first_text
     while text < len(offsets_N1) - 1 and offsets_N1[text] < stop:
         label = label_N[text]
         if label >= 0:
-            divisor = divisor_N[text]
             for p in range(numbers):
-                gain_P[p] = gains_CP[label, p]
+                gain_P[p] = gains_CP[label, p] / divisor_N[text]
             for position in range(max(start, offsets_N1[text]), min(stop, offsets_N1[text + 1])):
-                row = np.uint32(places_L[position])
-                total = 0.0
-                for p in range(numbers):
-                    total += gain_P[p] * rows_RP[row, p]
-                weight_L[position] = total / divisor
+                weight_L[position] = _product(gain_P, rows_RP[np.uint64(places_L[np.uint64(position)])])
         text += 1
 
 
 @inlined
 def take_heaviest(
-    weight_L: npt.NDArray[np.float32],
     bits_L: npt.NDArray[np.int32],
     begin: int,
     count: int,
     most: int,
-    key_T: npt.NDArray[np.int64],
     place_O: npt.NDArray[np.int64],
-    weight_O: npt.NDArray[np.float32],
+    bits_O: npt.NDArray[np.int32],
     done: int,
 ) -> int:
     """Append the pieces that weigh most of so many from ``begin`` on, and return how many are appended by now.
 
-    Each is looked for among all that are left, without a branch that a processor could guess wrong. A piece's key has
-    the size of its weight, then its place from the end: of pieces that weigh the same, the first has the greatest key.
+    The heaviest of those that were seen are kept in order. A piece goes behind those that weigh the same, and what
+    weighs nothing is left out.
 
     Args:
-        weight_L: what pieces weigh,
-        bits_L: and the same memory as whole numbers.
+        bits_L: what pieces weigh: the bits of float32.
         begin: place of the first.
         count: how many there are.
-        most: of which so many are taken.
-        key_T: room for as many keys.
+        most: of which so many are taken, one at least.
         place_O: written from ``done`` on: places, counted from ``begin``,
-        weight_O: and weights.
+        bits_O: and the bits of weights.
         done: how many are appended already.
     """
+    room, end = done + most, done
+    least = np.int32(0)  # a piece has to weigh more
     for place in range(count):
-        key_T[place] = np.int64(bits_L[begin + place] & _SIZE) << 32 | (_PLACES - place)
-    for _ in range(min(most, count)):
-        highest = np.int64(0)
-        for place in range(count):
-            highest = max(highest, key_T[place])
-        if highest >> 32 == 0:
-            break
-        place = _PLACES - (highest & _PLACES)
-        place_O[done], weight_O[done] = place, weight_L[begin + place]
-        key_T[place] = 0
-        done += 1
+        bits = bits_L[begin + place]
+        if bits & _SIZE > least:
+            at = min(end, room - 1)
+            while at > done and bits_O[at - 1] & _SIZE < bits & _SIZE:
+                place_O[at], bits_O[at] = place_O[at - 1], bits_O[at - 1]
+                at -= 1
+            place_O[at], bits_O[at] = place, bits
+            end = min(end + 1, room)
+            if end == room:
+                least = bits_O[room - 1] & _SIZE
+    return end
+
+
+@inlined
+def take_all(
+    bits_L: npt.NDArray[np.int32],
+    begin: int,
+    count: int,
+    place_O: npt.NDArray[np.int64],
+    bits_O: npt.NDArray[np.int32],
+    done: int,
+) -> int:
+    """Append all pieces that weigh something, in their order; otherwise as ``take_heaviest``."""
+    for place in range(count):
+        if bits_L[begin + place] & _SIZE:
+            place_O[done], bits_O[done] = place, bits_L[begin + place]
+            done += 1
     return done
 
 
@@ -109,23 +124,27 @@ def take_heaviest(
 def heaviest_ids(
     weight_L: npt.NDArray[np.float32], offsets_N1: npt.NDArray[np.int64], label_N: npt.NDArray[np.int32], most: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Return how many ids of each text weigh most, which, and what they weigh; a text without a label has none."""
+    """Return how many ids of each text weigh most, which, and what they weigh; a text without a label has none.
+
+    Where ``most`` is 0, these are all ids that weigh something, in the order of the text.
+    """
     texts = len(label_N)
     counts_N = np.zeros(texts, dtype=np.int64)
-    room = longest = np.int64(0)
+    room = np.int64(0)
     for text in range(texts):
-        words = offsets_N1[text + 1] - offsets_N1[text]
-        longest = max(longest, words)
         if label_N[text] >= 0:
-            room += min(most, words)
-    key_T = np.empty(longest, dtype=np.int64)
+            words = offsets_N1[text + 1] - offsets_N1[text]
+            room += min(most, words) if most else words
     first_O, weight_O = np.empty(room, dtype=np.int64), np.empty(room, dtype=np.float32)
-    bits_L = weight_L.view(np.int32)
+    bits_L, bits_O = weight_L.view(np.int32), weight_O.view(np.int32)
     done = 0
     for text in range(texts):
         if label_N[text] >= 0:
             begin, before = offsets_N1[text], done
             words = offsets_N1[text + 1] - begin
-            done = take_heaviest(weight_L, bits_L, begin, words, most, key_T, first_O, weight_O, done)
+            if not most:
+                done = take_all(bits_L, begin, words, first_O, bits_O, done)
+            elif words:
+                done = take_heaviest(bits_L, begin, words, min(most, words), first_O, bits_O, done)
             counts_N[text] = done - before
     return counts_N, first_O[:done], weight_O[:done]

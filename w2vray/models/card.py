@@ -120,9 +120,13 @@ def _tried(history: Mapping[str, Any]) -> str:
     )
     return ", ".join(
         f"{line['model']}{' with tuned words' if line.get('tune_vectors') else ''} (loss {line['loss']:.4f}, accuracy "
-        f"{line['accuracy']:.4f})"
+        f"{line['accuracy']:.4f}{_scoring(line)})"
         for line in found
     )
+
+
+def _scoring(line: Mapping[str, Any]) -> str:
+    return f", {line['scoring']:,.0f} ns a word to score" if "scoring" in line else ""
 
 
 def _calibration(config: "ModelConfig") -> str:

@@ -7,6 +7,7 @@
     weights.safetensors    the model's weights and the overlay
     README.md              the same for a person: labels, data, options, accuracy
     trained_texts.safetensors   numbers that stand for the texts of the training: see trained_texts.py
+    ngrams.json            of a model with n-grams: the words of the strongest ones
     vectors/               only with --with-vectors: a vectors directory, so that the model can be moved as one
 
 Nothing in it is pickled: loading a model cannot run code. It is made beside its final name and renamed when complete.
@@ -18,7 +19,7 @@ import math
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -37,6 +38,7 @@ from w2vray.models.kinds import MODELS_VARIABLE, Kind, ModelSettings, kind_named
 from w2vray.models.reading import Reading
 from w2vray.models.thresholds import Thresholds
 from w2vray.models.trained_texts import TRAINED_TEXTS, read_trained_texts, trained_texts_bytes
+from w2vray.models.wide.named_runs import NAMED_RUNS, NamedRun, named_runs_bytes, read_named_runs
 from w2vray.models.wide.settings import WideSettings
 from w2vray.places.fetching import fetched_directory
 from w2vray.places.uris import is_uri, shown, without_secrets
@@ -276,6 +278,14 @@ class Bundle:
         """
         return None if self.path is None else read_trained_texts(self.path)
 
+    def named_runs(self) -> list[NamedRun]:
+        """Read the words of the wide part's strongest runs; none where the model does not tell.
+
+        Raises:
+            BundleError: the file that tells is damaged.
+        """
+        return [] if self.path is None else read_named_runs(self.path)
+
     def open_vectors(self, path: str | Path | None = None) -> Vectors:
         """Open the model's vectors: at ``path``, or inside the model directory, or where they were at training.
 
@@ -309,6 +319,7 @@ def save_bundle(
     vectors: Path | None = None,
     beside: Path | None = None,
     trained: TextSample | None = None,
+    runs: Sequence[NamedRun] = (),
 ) -> Bundle:
     """Write a model directory, whole or not at all.
 
@@ -321,6 +332,7 @@ def save_bundle(
         beside: a folder of the same filesystem where it is made, and left where the process dies; the one that
             ``output`` lies in, where nothing is said.
         trained: the texts that the training saw.
+        runs: the words of the wide part's strongest runs.
 
     Raises:
         BundleError: there is something at ``output`` already, or it cannot be written.
@@ -337,6 +349,8 @@ def save_bundle(
         (partial / CARD).write_text(model_card(config), encoding="utf-8", errors="backslashreplace")
         if trained is not None:
             (partial / TRAINED_TEXTS).write_bytes(trained_texts_bytes(trained))
+        if runs:
+            (partial / NAMED_RUNS).write_bytes(named_runs_bytes(runs))
         described = {**config.as_dict(), FILES: digests(partial)}
         text = json.dumps(described, indent=2, ensure_ascii=False) + "\n"
         (partial / CONFIG).write_text(text, encoding="utf-8")

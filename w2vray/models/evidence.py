@@ -22,7 +22,8 @@ Numbers = npt.NDArray[np.float64]
 
 Weigh = Callable[[npt.NDArray[np.int32], Numbers, int], Heaviest]
 """Returns the pieces that weigh most of each text of a block, by compiled kernels: for its label, in label_N (below
-zero where none is explained), of directions_CC, which has the direction of each label, so many of them at most."""
+zero where none is explained), of directions_CC, which has the direction of each label, so many of them at most. For 0,
+it returns all that weigh something, in the order of the text."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Any
 from w2vray.artefacts import read_json
 from w2vray.errors import BundleError
 from w2vray.models.trained_texts import TRAINED_TEXTS
+from w2vray.models.wide.named_runs import NAMED_RUNS
 from w2vray.places.cache import digest_of
 from w2vray.places.fetching import DirectoryKind
 from w2vray.vectors.content import require_content
@@ -23,7 +24,9 @@ FILES = "files"
 KIND = DirectoryKind(
     what="a model directory",
     sign=CONFIG,
-    names=frozenset({CONFIG, WEIGHTS, CARD, TRAINED_TEXTS, *(f"{VECTORS}/{name}" for name in FILES_OF_VECTORS)}),
+    names=frozenset(
+        {CONFIG, WEIGHTS, CARD, TRAINED_TEXTS, NAMED_RUNS, *(f"{VECTORS}/{name}" for name in FILES_OF_VECTORS)}
+    ),
     made_by="make one with `w2vray train`",
     error=BundleError,
 )
@@ -52,5 +55,5 @@ def require_files(folder: Path) -> None:
 
 def digests(folder: Path) -> dict[str, dict[str, Any]]:
     """Return the size and the digest of each file that ``config.json`` tells them of."""
-    there = [name for name in (WEIGHTS, TRAINED_TEXTS) if (folder / name).is_file()]
+    there = [name for name in (WEIGHTS, TRAINED_TEXTS, NAMED_RUNS) if (folder / name).is_file()]
     return {name: dict(zip(("bytes", "sha256"), digest_of(folder / name), strict=True)) for name in there}

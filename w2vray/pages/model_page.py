@@ -65,7 +65,31 @@ def _training(config: ModelConfig) -> Section:
         cells = [(text(label), number(count), percent(count / max(total, 1), bar=True)) for label, count in ordered]
         table = [Table(title="Labels of the training set", heads=["label", "rows", "share"], rows=cells)]
     promise = [f"{name}: {said}." for name, said in promise_of(config).items()]
-    return Section(title="Training", facts=facts, lines=promise, tables=[*table, *_thresholds(config)])
+    return Section(
+        title="Training", facts=facts, lines=promise, tables=[*_tried(history), *table, *_thresholds(config)]
+    )
+
+
+def _tried(history: Mapping[str, Any]) -> list[Table]:
+    """Return what the kinds of model that ``--model auto`` has tried came to."""
+    trials = history.get("tried")
+    lines = [line for line in trials if isinstance(line, Mapping)] if isinstance(trials, list) else []
+    if not lines:
+        return []
+    cells = [
+        (
+            text(f"{line['model']}{' with tuned words' if line.get('tune_vectors') else ''}"),
+            number(line["loss"], 4),
+            percent(line["accuracy"]),
+            number(line["seconds"], 1),
+            number(line["scoring"], 0) if "scoring" in line else text(""),
+            number(line["scoring"] / min(other["scoring"] for other in lines), 1) if "scoring" in line else text(""),
+        )
+        for line in lines
+    ]
+    heads = ["model", "loss", "accuracy", "seconds to train", "ns a word to score", "times the cheapest"]
+    note = "Measured on rows that none of them has learnt from. Scoring was measured on the machine of the training."
+    return [Table(title="Models that were tried", heads=heads, rows=cells, note=note)]
 
 
 def _thresholds(config: ModelConfig) -> list[Table]:

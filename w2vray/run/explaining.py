@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from w2vray.models.directory import Bundle
 from w2vray.run.request import Request
 from w2vray.scoring.answers import Scores
 from w2vray.scoring.evidence import evidence_of
@@ -69,15 +68,13 @@ def scored_arrays(scorer: TextScorer, arrays: Iterable[pa.LargeStringArray], req
     return explaining.score_arrays(arrays)
 
 
-def slow_evidence(request: Request, bundle: Bundle) -> str | None:
+def slow_evidence(request: Request) -> str | None:
     """Say that all rows are to be explained, and that no compiled code does it; None where it does, or a sample is."""
-    answer, config = request.answer, bundle.config
+    answer = request.answer
     if answer.evidence is None or answer.evidence_sample is not None:
         return None
     if answer.explain_method != "model":
         why = f"--explain-method {answer.explain_method}"
-    elif config.wide is not None:
-        why = "a model with n-grams"
     elif request.device is not None:
         why = "a GPU"
     else:

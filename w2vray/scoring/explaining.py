@@ -20,7 +20,6 @@ from w2vray.scoring.evidence import scales_of
 from w2vray.scoring.metrics import NO_LABEL
 from w2vray.scoring.scorer import TextScorer
 from w2vray.text.columns import blocks
-from w2vray.text.fast.looking_up import FastLookup
 from w2vray.text.fast.placing import Places, gathered
 
 __all__ = ["ExplainingScorer"]
@@ -37,7 +36,6 @@ class ExplainingScorer:
     ) -> None:
         self._scorer, self._most = scorer, most
         self._threshold, self._no_threshold = threshold, no_threshold
-        self._look_up = FastLookup(scorer.lookup, places=True)
         scales_C = scales_of(scorer.bundle)
         self._directions_CC = np.array(
             [direction_of(label, scales_C, multi_label=scorer.multi_label) for label in range(len(scales_C))]
@@ -46,7 +44,7 @@ class ExplainingScorer:
     @staticmethod
     def usable(scorer: TextScorer) -> bool:
         """Tell whether a scorer computes by kernels of a kind that tells its evidence."""
-        return scorer.folded is not None and scorer.folded.explains and scorer.wide is None
+        return scorer.folded is not None and scorer.folded.explains
 
     def score_arrays(self, arrays: Iterable[pa.LargeStringArray]) -> Iterator[Scores]:
         """Classify one array after another, as ``TextScorer.score_arrays`` does."""
@@ -61,11 +59,20 @@ class ExplainingScorer:
     def _block(self, texts: pa.LargeStringArray) -> Scores:
         scorer = self._scorer
         assert scorer.folded is not None
-        ids, places = self._look_up.placed(texts)
+        look_up, words = scorer.look_up_places, None
+        if scorer.wide is None:
+            ids, places = look_up.placed(texts)
+        else:
+            ids, words = look_up.placed_words(texts)
+            places = words.places
         logits_NC, weigh = scorer.folded.explained(ids, scorer.made_rows(ids.made_words))
-        scores = scorer.answers_of(ids, logits_NC)
+        scores = scorer.answers_of(ids, scorer.of_both_parts(ids, logits_NC))
         label_N = scores.explained_N(self._threshold, no_threshold=self._no_threshold)
-        heaviest = weigh(label_N, self._directions_CC, self._most)
+        if scorer.wide is None or words is None:
+            heaviest = weigh(label_N, self._directions_CC, self._most)
+        else:
+            main = weigh(label_N, self._directions_CC, 0)
+            heaviest = scorer.wide.heaviest(ids, words, main, label_N, self._directions_CC, self._most)
         return replace(scores, evidence=_column(heaviest, places, label_N != NO_LABEL))
 
 

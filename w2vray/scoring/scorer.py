@@ -27,7 +27,7 @@ from w2vray.scoring.metrics import NO_LABEL
 from w2vray.settings.answering import PROJECTION_CACHE
 from w2vray.settings.device import Device
 from w2vray.text.columns import blocks
-from w2vray.text.fast.looking_up import compiled
+from w2vray.text.fast.looking_up import FastLookup, compiled
 from w2vray.text.given import given_texts
 from w2vray.text.lookup import Ids
 from w2vray.vectors import Vectors
@@ -104,6 +104,11 @@ class TextScorer:
             self.score_ids(_ONE_WORD if counted is None else replace(_ONE_WORD, ngrams=counted.first(1)))
         if self.folded is None:
             _ = self.on_device  # built now, so that what a device lacks is told before the first text
+
+    @cached_property
+    def look_up_places(self) -> FastLookup:
+        """The compiled look-up that also tells where words were written; it remembers words from unit to unit."""
+        return FastLookup(self.lookup, places=True)
 
     @cached_property
     def on_device(self) -> "DeviceModel":

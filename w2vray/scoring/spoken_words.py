@@ -6,7 +6,7 @@ they are the first words of its vectors, which published vectors begin with the 
 Shape letters: CONTRIBUTING.md.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from w2vray.models.checking import model_weights, require_fitting, tuned_rows
 from w2vray.models.directory import OVERLAY, Bundle
 from w2vray.models.evidence import Numbers, direction_of
 from w2vray.models.folding import vectors_of
+from w2vray.models.wide.named_runs import NamedRun
 from w2vray.models.wide.part import WidePart
 from w2vray.notebooks import as_html
 from w2vray.places.uris import without_secrets
@@ -92,17 +93,34 @@ def explain_model(settings: ExplainSettings) -> Explanation:
     rows, of = _chosen(bundle, vectors)
     logits_WC = np.concatenate(list(_logits(bundle, vectors, rows)))
     words = [vectors.vocabulary.word(row) for row in rows.tolist()]
+    single = len(words)
     if config.wide is not None:
         wide = WidePart(config.wide, bundle.weights, kernels=False)
         logits_WC = config.wide.main * logits_WC + wide.of_words(hashes_of(words))
         if config.wide.longest > 1:
-            of += " (runs of several words are not listed: of these the model keeps hashes, not the words)"
+            runs = bundle.named_runs()
+            logits_WC = np.concatenate([logits_WC, wide.of_buckets(np.array([run.bucket for run in runs], np.int64))])
+            words += map(_as_told, runs)
+            of += _runs_told(runs)
     scales_C = scales_of(bundle)
     found = []
     for label in settings.label or config.labels:
         direction_C = direction_of(config.labels.index(label), scales_C, multi_label=config.multi_label)
         found.append(_words_of(label, words, logits_WC @ direction_C, settings.top))
-    return Explanation(model=without_secrets(settings.model), kind=config.model, words=len(words), of=of, labels=found)
+    return Explanation(model=without_secrets(settings.model), kind=config.model, words=single, of=of, labels=found)
+
+
+def _as_told(run: NamedRun) -> str:
+    """Name a run; a plus says that its bucket is that of other runs, too."""
+    return " ".join(run.words) + (" +" if run.share < 1 else "")
+
+
+def _runs_told(runs: Sequence[NamedRun]) -> str:
+    if not runs:
+        return " (runs of several words are not listed: the model keeps hashes of them, not the words)"
+    shared = sum(run.share < 1 for run in runs)
+    told = f", and {len(runs):,} of the strongest runs of several words, each by what the run itself adds"
+    return told + (f" ({shared:,} with a + share their bucket with other runs)" if shared else "")
 
 
 def _some(labels: tuple[str, ...]) -> str:

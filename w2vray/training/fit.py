@@ -116,7 +116,7 @@ def fit(
         device: where the model is.
         state: a state of an earlier call, to go on from.
         report: called after each epoch.
-        folder: for a temporary file, where means take much memory.
+        folder: for temporary files, where means or n-grams take much memory.
     """
     task = task.for_examples(len(train))
     words = _Words.of(task, table_VD, joined(train, validation) if task.refit or task.by_folds else train)
@@ -127,7 +127,7 @@ def fit(
             train, validation = joined(train, validation), NO_EXAMPLES
         at_once = _AtOnce(task, words, table_VD, train, validation, workers, report, folder)
         return at_once.run(task.model)
-    return _Steps(task, words, table_VD, train, validation, workers, device, report, dict(state or {})).run()
+    return _Steps(task, words, table_VD, train, validation, workers, device, report, dict(state or {}), folder).run()
 
 
 def second_fit(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,6 +151,7 @@ class _Steps:
     device: torch.device
     report: Report
     start: dict[str, Any]
+    folder: Path | None
 
     def run(self) -> Mapping[str, Any]:
         """Go on to the end, and return the last state."""
@@ -181,7 +182,7 @@ class _Steps:
         found = cross_validate(self._training, settings, every, task.objective, self.workers)
         searched: dict[str, Any] = {CURVE: [line.as_dict() for line in found.curve], TEMPERATURES: []}
         if task.wide is not None:
-            parts = TwoParts.of(task.wide, every, task.objective, self.workers)
+            parts = TwoParts.of(task.wide, every, task.objective, self.workers, self.folder)
             parts = parts.weighed_by_folds(every, task.objective, _all_count(found.said, every), few=True)
             return searched | self._of_parts(parts)
         if task.calibrate:
@@ -212,7 +213,7 @@ class _Steps:
         last = {**again.state_dict(), **of_first}
         if self.task.wide is None:
             return last
-        return self._last(last, TwoParts.of(self.task.wide, every, self.task.objective, self.workers))
+        return self._last(last, TwoParts.of(self.task.wide, every, self.task.objective, self.workers, self.folder))
 
     def _last(self, state: Mapping[str, Any], parts: TwoParts | None) -> Mapping[str, Any]:
         """Put the wide part into the last state; where there is one, that has not been reported yet."""
@@ -248,7 +249,7 @@ class _Steps:
         task = self.task
         if task.wide is None:
             return None
-        parts = TwoParts.of(task.wide, self.train, task.objective, self.workers)
+        parts = TwoParts.of(task.wide, self.train, task.objective, self.workers, self.folder)
         classifier = self._classifier()
         classifier.load_state_dict(best)
         logits: Logits = []
@@ -341,7 +342,7 @@ class _AtOnce:
         }
 
     def _with_wide_part(self, wide: WideTask, by_folds: ByFolds | None, logits: Logits) -> dict[str, Any]:
-        parts = TwoParts.of(wide, self.train, self.task.objective, self.workers)
+        parts = TwoParts.of(wide, self.train, self.task.objective, self.workers, self.folder)
         if self._by_validation:
             parts = parts.weighed_by(self.validation, wide, _all_count(logits, self.validation))
         elif by_folds is not None:

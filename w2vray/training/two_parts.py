@@ -7,7 +7,8 @@ Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,19 @@ from w2vray.training.examples import Examples
 from w2vray.training.held_out_answers import HeldOutAnswers, gathered
 from w2vray.training.mixing import fit_weights
 from w2vray.training.objectives import Objective
-from w2vray.training.wide import WideFit, WideRows, WideTask, fit_wide, out_of_fold
+from w2vray.training.sparse_rows import SparseRoom
+from w2vray.training.wide import WideFit, WideRows, WideTask, fit_pruned, out_of_fold
 
-__all__ = ["EVEN", "MEASURED", "TwoParts", "wide_state"]
+__all__ = ["EVEN", "MEASURED", "SEEN", "TwoParts", "wide_state"]
 
 EVEN = (0.5, 0.5)
 """The weights where no rows tell better ones."""
 
 MEASURED = "measured"
 """In a state: whether the weights were fitted to rows, and are not even for want of them."""
+
+SEEN = "seen"
+"""In a state: how many buckets the examples have, those that are left out among them."""
 
 Said = tuple[Tensor, Tensor, Tensor, Tensor]
 """Numbers of rows_B, logits_BC of the main part, labels, and which of these count."""
@@ -40,14 +45,24 @@ class TwoParts:
 
     rows: WideRows
     fit: WideFit
+    unpruned: WideRows  # of all buckets
+    prune: float
     weights: tuple[float, float] = EVEN
     held_out: HeldOutAnswers | None = None
 
     @classmethod
-    def of(cls, task: WideTask, train: Examples, objective: Objective, workers: Workers = ALONE) -> "TwoParts":
-        """Fit the wide part."""
-        rows = WideRows.of(train, task, workers)
-        return cls(rows, fit_wide(rows, train.classes, objective).pruned(task.prune))
+    def of(
+        cls,
+        task: WideTask,
+        train: Examples,
+        objective: Objective,
+        workers: Workers = ALONE,
+        folder: Path | None = None,
+    ) -> "TwoParts":
+        """Fit the wide part; ``folder`` is for temporary files, where n-grams take much memory."""
+        every = WideRows.of(train, task, workers, SparseRoom(folder))
+        rows, fit = fit_pruned(every, train.classes, objective, task.prune)
+        return cls(rows, fit, every, task.prune)
 
     def weighed_by(self, validation: Examples, task: WideTask, said: Iterable[Said]) -> "TwoParts":
         """Fit the weights to rows for validation; ``said`` is of this worker's share of them."""
@@ -66,7 +81,8 @@ class TwoParts:
         It is of this worker's share; where the examples are ``few``, of any of them.
         """
         workers = self.rows.workers
-        wide_NC = out_of_fold(self.rows, train.classes, objective, self.fit)
+        near = self.fit if self.rows is self.unpruned else None
+        wide_NC = out_of_fold(self.unpruned, train.classes, objective, near, prune=self.prune)
         if few:
             all_NC = torch.zeros(len(train), train.classes)
             all_NC[workers.rank :: workers.count] = wide_NC
@@ -86,14 +102,15 @@ class TwoParts:
         weights = fit_weights([parts[1:] for parts in told], multi_label=multi_label, sum_over_workers=workers.sum)
         main, wide = weights
         sums = [(numbers_B, main * main_BC + wide * wide_BC, labels) for numbers_B, main_BC, wide_BC, labels, _ in told]
-        return TwoParts(self.rows, self.fit, weights, gathered(sums, rows, workers.sum))
+        return replace(self, weights=weights, held_out=gathered(sums, rows, workers.sum))
 
     def as_state(self, weights: tuple[float, float] | None = None) -> dict[str, Any]:
         """Return what is kept of it in a checkpoint; with other ``weights``, where these are known already."""
         arrays = {name: torch.from_numpy(array) for name, array in self.fit.arrays(self.rows).items()}
         used = weights or self.weights
         measured = self.held_out is not None or tuple(used) != EVEN
-        return {**arrays, "weights": list(used), "converged": self.fit.converged, MEASURED: measured}
+        told = {"weights": list(used), "converged": self.fit.converged, MEASURED: measured}
+        return {**arrays, **told, SEEN: len(self.unpruned.buckets_F)}
 
 
 def wide_state(state: Mapping[str, Any]) -> tuple[dict[str, npt.NDArray[Any]], tuple[float, float]]:

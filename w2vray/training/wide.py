@@ -1,14 +1,15 @@
 """The wide part of a model, fitted: logistic regression on the weighed runs of words of the examples.
 
 The problem is convex. What passes over the examples come to is summed over the workers, and Newton steps go to the
-optimum, as for the means of ``average``; examples lie in sparse rows, a worker's share of them in its memory.
+optimum, as for the means of ``average``. Examples lie in sparse rows: a worker's share of them in its memory, or, where
+they are many, in files that are mapped.
 
 Shape letters: CONTRIBUTING.md; F counts the buckets that some example has.
 """
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +24,9 @@ from w2vray.training.epochs import Workers
 from w2vray.training.examples import Examples
 from w2vray.training.newton import minimise
 from w2vray.training.objectives import Bends, Objective, OneLabel
+from w2vray.training.sparse_rows import SparseRoom, stretches
 
-__all__ = ["WideFit", "WideRows", "WideTask", "fit_wide", "out_of_fold"]
+__all__ = ["WideFit", "WideRows", "WideTask", "fit_pruned", "fit_wide", "out_of_fold"]
 
 C = 10.0
 """Inverse strength of the penalty on the weights, as scikit-learn's."""
@@ -41,17 +43,20 @@ _AT_ONCE = 1 << 22
 _KEPT = 1 << 28
 """Second derivatives that are kept from pass to pass; of more, each pass computes them again."""
 
+_ROWS_AT_ONCE = 1 << 16
+"""Examples that are weighed at once."""
+
 _NEAR = 1e-5
 """What counts as the optimum."""
 
 
 @dataclass(frozen=True)
 class WideTask:
-    """Which runs of words are learnt from, and how many of the buckets keep a row."""
+    """Which runs of words are learnt from, and how many of the buckets are kept."""
 
     longest: int
     bits: int
-    prune: float = 0.0  # share of the buckets whose rows, the smallest, are left out
+    prune: float = 0.0  # share of the buckets that are left out
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,29 +69,40 @@ class WideRows:
     idf_F: npt.NDArray[np.float32]
     examples: int  # of all workers
     workers: Workers
+    room: SparseRoom = SparseRoom()  # noqa: RUF009 - it cannot be changed
 
     @classmethod
-    def of(cls, examples: Examples, task: WideTask, workers: Workers) -> "WideRows":
-        """Count in how many examples each bucket is, and weigh them."""
+    def of(cls, examples: Examples, task: WideTask, workers: Workers, room: SparseRoom = SparseRoom()) -> "WideRows":  # noqa: B008 - it cannot be changed
+        """Count in how many examples each bucket is, and weigh them; in two passes, a part of the examples at once."""
         own_N = np.arange(workers.rank, len(examples), workers.count)
-        counts = examples.ngrams(own_N)
-        with_bucket_B = np.bincount(counts.buckets_G, minlength=1 << task.bits)
+        parts = [own_N[start : start + _ROWS_AT_ONCE] for start in range(0, len(own_N), _ROWS_AT_ONCE)]
+        with_bucket_B = np.zeros(1 << task.bits, dtype=np.int64)
+        for rows_B in parts:
+            with_bucket_B += np.bincount(examples.ngrams(rows_B).buckets_G, minlength=1 << task.bits)
         with_bucket_B = workers.sum(torch.from_numpy(with_bucket_B.astype(np.float64))).numpy()
         buckets_F = np.flatnonzero(with_bucket_B).astype(np.int32)
         idf_F = (1 + np.log((1 + len(examples)) / (1 + with_bucket_B[buckets_F]))).astype(np.float32)
-        rows_NF = weighed(counts, buckets_F, idf_F, task.bits)
-        return cls(rows_NF, examples.labels(own_N), buckets_F, idf_F, len(examples), workers)
+        weighed_parts = (weighed(examples.ngrams(rows_B), buckets_F, idf_F, task.bits) for rows_B in parts)
+        rows_NF = room.joined(weighed_parts, len(buckets_F))
+        return cls(rows_NF, examples.labels(own_N), buckets_F, idf_F, len(examples), workers, room)
 
     def of_others(self, examples: Examples, rows_B: npt.NDArray[np.int64], bits: int) -> csr_array:
         """Weigh examples that are not learnt from."""
         return weighed(examples.ngrams(rows_B), self.buckets_F, self.idf_F, bits)
+
+    def of_buckets(self, kept_F: npt.NDArray[np.int64]) -> "WideRows":
+        """Leave all other buckets out, as if no text had them."""
+        rows_NF = csr_array(self.rows_NF[:, kept_F])
+        return replace(self, rows_NF=_of_length_1(rows_NF), buckets_F=self.buckets_F[kept_F], idf_F=self.idf_F[kept_F])
 
     def without(self, fold: Fold) -> "WideRows":
         """Leave the examples of a fold out."""
         others = np.flatnonzero(~fold.member(0, len(self.labels)).numpy())
         kept = int(self.workers.sum(torch.tensor([len(others)], dtype=torch.float64)))
         labels = self.labels[torch.from_numpy(others)]
-        return WideRows(self.rows_NF[others], labels, self.buckets_F, self.idf_F, kept, self.workers)
+        parts = (csr_array(self.rows_NF[rows_B]) for rows_B in stretches(self.rows_NF, others))
+        rows_NF = self.room.joined(parts, len(self.buckets_F))
+        return replace(self, rows_NF=rows_NF, labels=labels, examples=kept)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,17 +117,16 @@ class WideFit:
         """Return logits_BC of weighed rows."""
         return torch.from_numpy(rows_BF @ self.weight_FC + self.bias_C)
 
-    def pruned(self, share: float) -> "WideFit":
-        """Leave out the rows of this share of the buckets: those that move the logits least."""
-        least = round(share * len(self.weight_FC))
-        if not least:
-            return self
+    def strongest(self, share: float, idf_F: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+        """Return all but this share of the buckets: those that move the logits most, over all texts.
+
+        What a bucket adds counts times the root of how many examples have it. So a rare one, whose weight is large
+        since it was seen with one label alone, does not go before a frequent one that other texts have, too.
+        """
         # what all labels get alike changes nothing
         apart_FC = self.weight_FC - self.weight_FC.mean(axis=1, keepdims=True) * (self.weight_FC.shape[1] > 1)
-        dropped = np.argsort(np.abs(apart_FC).max(axis=1), kind="stable")[:least]
-        weight_FC = self.weight_FC.copy()
-        weight_FC[dropped] = 0
-        return WideFit(weight_FC, self.bias_C, self.converged)
+        says_F = np.abs(apart_FC).max(axis=1) * np.exp(-idf_F / 2)
+        return np.sort(np.argsort(-says_F, kind="stable")[: len(says_F) - round(share * len(says_F))])
 
     def arrays(self, rows: WideRows) -> dict[str, npt.NDArray[np.generic]]:
         """Return it as the model directory holds it: see ``WidePart``."""
@@ -134,9 +149,13 @@ def weighed(
     starts_N1 = np.concatenate(([0], np.cumsum(known_G)))[counts.offsets_N1]
     numbers_G = numbers_G[known_G]
     weights_G = (1 + np.log(counts.times_G[known_G].astype(np.float32))) * idf_F[numbers_G]
-    rows = csr_array((weights_G, numbers_G, starts_N1), shape=(len(counts), len(buckets_F)))
+    return _of_length_1(csr_array((weights_G, numbers_G, starts_N1), shape=(len(counts), len(buckets_F))))
+
+
+def _of_length_1(rows: csr_array) -> csr_array:
+    """Scale rows, in their place; those of zeros stay."""
     lengths_N = np.sqrt(rows.multiply(rows).sum(axis=1))
-    lengths_G = np.repeat(np.where(lengths_N > 0, lengths_N, 1), np.diff(starts_N1))
+    lengths_G = np.repeat(np.where(lengths_N > 0, lengths_N, 1), np.diff(rows.indptr))
     rows.data = (rows.data / lengths_G).astype(np.float32)
     return rows
 
@@ -163,6 +182,22 @@ def fit_wide(rows: WideRows, classes: int, objective: Objective, start: WideFit 
         raise DivergedError("the n-grams' logistic regression gives NaN or infinity")
     weights = found.weights.numpy()
     return WideFit(weights[:-1].copy(), weights[-1].copy(), found.steepest <= _NEAR)
+
+
+def fit_pruned(
+    rows: WideRows, classes: int, objective: Objective, share: float, start: WideFit | None = None
+) -> tuple[WideRows, WideFit]:
+    """Fit, leave a share of the buckets out, and fit again; return the rows of those that are left, and their optimum.
+
+    Raises:
+        DivergedError: the optimum is no number; on all workers alike.
+    """
+    found = fit_wide(rows, classes, objective, start)
+    if not round(share * len(rows.buckets_F)):
+        return rows, found
+    kept_F = found.strongest(share, rows.idf_F)
+    kept = rows.of_buckets(kept_F)
+    return kept, fit_wide(kept, classes, objective, WideFit(found.weight_FC[kept_F], found.bias_C, found.converged))
 
 
 class _WideProblem:
@@ -243,7 +278,7 @@ class _Chunk:
         own = slice(ends[0], ends[-1])
         shape = (len(ends) - 1, rows.rows_NF.shape[1])
         taken = csr_array((rows.rows_NF.data[own], rows.rows_NF.indices[own], ends - ends[0]), shape=shape)
-        return cls(taken, taken.T.tocsr(), rows.labels[start:stop])
+        return cls(taken, rows.room.by_columns(taken, of=rows.rows_NF.nnz), rows.labels[start:stop])
 
     def logits(self, weights_F1C: Tensor) -> Tensor:
         """Return logits_NC."""
@@ -257,16 +292,21 @@ class _Chunk:
         return torch.from_numpy(np.concatenate([self.columns_FN @ slopes, of_bias_1C]))
 
 
-def out_of_fold(rows: WideRows, classes: int, objective: Objective, found: WideFit | None = None) -> Tensor:
+def out_of_fold(
+    rows: WideRows, classes: int, objective: Objective, found: WideFit | None = None, *, prune: float = 0.0
+) -> Tensor:
     """Return logits_NC of this worker's examples, each by a fit that has not seen its fold.
 
-    Each fit starts from ``found``, the optimum of all examples, which is near; what only the fold's rows have starts
-    from zero, and stays there.
+    Each fit starts from ``found``, the optimum of all buckets and examples, which is near; what only the fold's rows
+    have starts from zero, and stays there. Where a share of the buckets is left out, each fit chooses its own.
     """
     logits_NC = torch.zeros(len(rows.labels), classes)
     for fold, member_N in _folds(rows):
-        fit = fit_wide(rows.without(fold), classes, objective, found)
-        logits_NC[member_N] = fit.logits(rows.rows_NF[np.flatnonzero(member_N.numpy())])
+        kept, fit = fit_pruned(rows.without(fold), classes, objective, prune, found)
+        own = csr_array(rows.rows_NF[np.flatnonzero(member_N.numpy())])
+        if len(kept.buckets_F) < len(rows.buckets_F):
+            own = _of_length_1(csr_array(own[:, np.searchsorted(rows.buckets_F, kept.buckets_F)]))
+        logits_NC[member_N] = fit.logits(own)
     return logits_NC
 
 

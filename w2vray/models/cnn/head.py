@@ -59,12 +59,11 @@ class CnnHead:
             part = span.places_L, span.start, span.stop, ids.offsets_N1, ids.text_at(span.start)
             track_highest(*part, self._shapes, self._overlap, rows.rows_QRJ, highest_NZ, at_NZ)
         features_XF = self._features(highest_NZ)
-        at_NF = self._real(at_NZ)
 
         def weigh(label_N: npt.NDArray[np.int32], directions_CC: Numbers, most: int) -> Heaviest:
             gains_CF = directions_CC @ self._dense_CF
             return Heaviest(
-                *heaviest_windows(features_XF, at_NF, ids.offsets_N1, self._widths, label_N, gains_CF, most)
+                *heaviest_windows(features_XF, at_NZ, ids.offsets_N1, self._widths, label_N, gains_CF, most)
             )
 
         return self._dense.logits(features_XF, len(ids)), weigh
@@ -75,12 +74,6 @@ class CnnHead:
         highest_NZ = np.full((len(ids), columns), -np.inf, dtype=np.float32)
         highest_NZ[ids.lengths_N == 0] = 0.0  # it is a word of zeros
         return highest_NZ
-
-    def _real(self, at_NZ: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-        """Leave out what fills the last tiles up."""
-        texts, widths = len(at_NZ), len(self._widths)
-        real_NF = at_NZ.reshape(texts, widths, -1)[:, :, : self._filters]
-        return np.ascontiguousarray(real_NF.reshape(texts, widths * self._filters))
 
     def _features(self, highest_NZ: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         features_XF = np.empty((whole_tiles(len(highest_NZ)), len(self._bias_F)), dtype=np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.compiling import inlined, kernel
-from w2vray.kernels.weighing import take_heaviest
+from w2vray.kernels.weighing import take_all, take_heaviest
 from w2vray.models.cnn.convolving import TILE, Shapes, around, run_of
 
 __all__ = ["heaviest_windows", "track_highest"]
@@ -49,7 +49,7 @@ _MOST_WORDS = 4096
 
 @inlined
 def _windows_of(
-    at_NF: npt.NDArray[np.int32],
+    at_NZ: npt.NDArray[np.int32],
     text: int,
     widths: npt.NDArray[np.int64],
     words: int,
@@ -57,13 +57,13 @@ def _windows_of(
     window_F: npt.NDArray[np.int64],
 ) -> None:
     """Write which window each filter chose, as far as it lies in the text: its first word, then how many it has."""
-    filters = len(window_F) // len(widths)
+    filters, with_filling = len(window_F) // len(widths), at_NZ.shape[1] // len(widths)
     for k in range(len(widths)):
         width = widths[k]
-        for f in range(k * filters, (k + 1) * filters):
-            start = np.int64(at_NF[text, f])
+        for f in range(filters):
+            start = np.int64(at_NZ[text, k * with_filling + f])
             first = start if start > 0 else np.int64(0)
-            window_F[f] = first * longest + min(start + width, words) - first - 1
+            window_F[k * filters + f] = first * longest + min(start + width, words) - first - 1
 
 
 @inlined
@@ -81,7 +81,7 @@ def _number(window_F: npt.NDArray[np.int64], order_F: npt.NDArray[np.int64]) -> 
 @kernel
 def heaviest_windows(
     features_XF: npt.NDArray[np.float32],
-    at_NF: npt.NDArray[np.int32],
+    at_NZ: npt.NDArray[np.int32],
     offsets_N1: npt.NDArray[np.int64],
     widths: npt.NDArray[np.int64],
     label_N: npt.NDArray[np.int32],
@@ -90,10 +90,11 @@ def heaviest_windows(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """Return how many windows of each text weigh most, their first and last ids, and what they weigh.
 
-    Filters that chose the same window, as far as it lies in the text, are added up.
+    Filters that chose the same window, as far as it lies in the text, are added up. Where ``most`` is 0, these are all
+    windows that weigh something, in the order of their first ids, then of their last ones.
     """
-    texts, filters = at_NF.shape
-    most = min(most, filters)
+    texts, filters = len(at_NZ), features_XF.shape[1]
+    room_of_text = min(most, filters) if most else filters
     longest, most_words = widths.max(), np.int64(0)
     for text in range(texts):
         words = offsets_N1[text + 1] - offsets_N1[text]
@@ -103,22 +104,26 @@ def heaviest_windows(
     counts_N = np.zeros(texts, dtype=np.int64)
     window_F, order_F = np.empty(filters, dtype=np.int64), np.empty(filters, dtype=np.int64)
     total_T, weight_T = np.zeros(room, dtype=np.float64), np.empty(room, dtype=np.float32)
-    bits_T, key_T = weight_T.view(np.int32), np.empty(room, dtype=np.int64)
-    window_O, weight_O = np.empty(texts * most, dtype=np.int64), np.empty(texts * most, dtype=np.float32)
+    pieces = texts * room_of_text
+    window_O, weight_O = np.empty(pieces, dtype=np.int64), np.empty(pieces, dtype=np.float32)
+    bits_T, bits_O = weight_T.view(np.int32), weight_O.view(np.int32)
     done = 0
     for text in range(texts):
         label, words = label_N[text], offsets_N1[text + 1] - offsets_N1[text]
         if label < 0 or not words:
             continue
         before, windows = done, words * longest
-        _windows_of(at_NF, text, widths, words, longest, window_F)
+        _windows_of(at_NZ, text, widths, words, longest, window_F)
         if words > _MOST_WORDS:
             windows = _number(window_F, order_F)
         for f in range(filters):
             total_T[np.uint64(window_F[f])] += gains_CF[label, f] * features_XF[text, f]
         for window in range(windows):
             weight_T[window], total_T[window] = total_T[window], 0.0
-        done = take_heaviest(weight_T, bits_T, 0, windows, most, key_T, window_O, weight_O, done)
+        if most:
+            done = take_heaviest(bits_T, 0, windows, room_of_text, window_O, bits_O, done)
+        else:
+            done = take_all(bits_T, 0, windows, window_O, bits_O, done)
         if words > _MOST_WORDS:
             for piece in range(before, done):
                 window_O[piece] = order_F[window_O[piece]]

@@ -15,12 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.compiling import read_only, why_no_kernels
+from w2vray.kernels.weighing import Heaviest
 from w2vray.models.evidence import Numbers, Weighed
 from w2vray.models.wide.adding import add_ngrams
 from w2vray.models.wide.settings import WideSettings
+from w2vray.models.wide.weighing import Runs, heaviest_of_both
+from w2vray.text.fast.placing_words import FastWords
 from w2vray.text.lookup import Ids
 from w2vray.text.vocabulary import MISSING
-from w2vray.text.word_ngrams import NgramCounts, WordNgrams
+from w2vray.text.word_ngrams import NGRAM_FACTOR, SPREAD, NgramCounts, WordNgrams
 
 __all__ = ["WIDE", "WidePart", "misfit"]
 
@@ -90,17 +93,62 @@ class WidePart:
         weight_U = self.settings.wide * often_U * adds_U / times_U / length
         return Weighed(runs[:, 0], runs[:, 1], weight_U[of_run])
 
+    def heaviest(
+        self,
+        ids: Ids,
+        words: FastWords,
+        main: Heaviest,
+        label_N: npt.NDArray[np.int32],
+        directions_CC: Numbers,
+        most: int,
+    ) -> Heaviest:
+        """Return the pieces of texts that weigh most in both parts together, in compiled code: from word to word.
+
+        Args:
+            ids: of the texts,
+            words: and their words.
+            main: all pieces of the main part that weigh something, by ids.
+            label_N: of the texts; below zero where none is explained.
+            directions_CC: the direction of each label.
+            most: pieces of a text.
+        """
+        counts, rules = ids.ngrams, self.word_ngrams
+        assert counts is not None, "the look-up has counted them"
+        runs = Runs(
+            words.hashes_T,
+            words.offsets_N1,
+            words.word_L,
+            counts.buckets_G,
+            counts.times_G,
+            counts.offsets_N1,
+            read_only(rules.numbers_B),
+            read_only(self.idf_F),
+            read_only(self.rows_RC.view(np.uint16)),
+            rules.longest,
+            np.uint64(64 - rules.bits),
+            np.uint64(NGRAM_FACTOR),
+            np.uint64(SPREAD),
+        )
+        main_N = np.where(ids.vectors_N, self.settings.main, 0.0)
+        return heaviest_of_both(runs, main, main_N, self.settings.wide, label_N, directions_CC, most, ids.offsets_N1)
+
     def intercept(self, direction_C: Numbers) -> float:
         """Return what a text has of the direction before a word of it is read."""
         return self.settings.wide * float(direction_C @ self.bias_C)
 
     def of_words(self, hashes_W: npt.NDArray[np.uint64]) -> Numbers:
         """Return logits_WC of texts of one word each, without the bias."""
-        logits_WC = np.zeros((len(hashes_W), len(self.bias_C)))
-        for word, value in enumerate(hashes_W.tolist()):
-            for _, _, number in self.word_ngrams.runs([value]):
-                if number < len(self.rows_RC):  # the one weight of such a text is scaled to 1
-                    logits_WC[word] = self.rows_RC[number].astype(np.float64) / self.idf_F[number]
+        every = WordNgrams(1, self.settings.bits)
+        buckets_W = [bucket for value in hashes_W.tolist() for _, _, bucket in every.runs([value])]
+        return self.of_buckets(np.array(buckets_W, dtype=np.int64))
+
+    def of_buckets(self, buckets_W: npt.NDArray[np.int64]) -> Numbers:
+        """Return logits_WC of texts of one bucket each, without the bias; of a bucket without a row, zeros."""
+        numbers_W = self.word_ngrams.numbers_B[buckets_W]
+        with_row_W = (numbers_W != MISSING) & (numbers_W < len(self.rows_RC))
+        logits_WC = np.zeros((len(buckets_W), len(self.bias_C)))
+        numbers = numbers_W[with_row_W]  # the one weight of such a text is scaled to 1
+        logits_WC[with_row_W] = self.rows_RC[numbers].astype(np.float64) / self.idf_F[numbers][:, None]
         return self.settings.wide * logits_WC
 
     def _plain(self, counts: NgramCounts) -> npt.NDArray[np.float32]:

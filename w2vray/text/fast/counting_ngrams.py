@@ -51,6 +51,11 @@ class NgramCounter:
         self._buckets = np.empty(_BUCKETS, dtype=np.int32)
         self._times = np.empty(_BUCKETS, dtype=np.int32)
 
+    @property
+    def hashes_V(self) -> npt.NDArray[np.uint64]:
+        """The hashes of the words of the vocabulary, of those that were met."""
+        return self._hashes_V
+
     def __call__(
         self,
         codes_L: npt.NDArray[np.int32],

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from w2vray.kernels.compiling import inlined, kernel, read_only
+from w2vray.kernels.loading import call_for
 from w2vray.text.fast.index import FNV_OFFSET, FNV_PRIME, Index, found_row, mixed
 from w2vray.text.fast.writing import FlatTexts
 from w2vray.text.features import LABEL_PREFIX, LINE_END, NGRAM_FACTOR, FeatureLookup, Features, hash_bytes
@@ -28,6 +29,12 @@ _FACTOR = np.uint64(NGRAM_FACTOR)
 _BEFORE, _BEHIND = np.uint8(ord("<")), np.uint8(ord(">"))
 _AS_WRITTEN = read_only(np.arange(256, dtype=np.uint8))
 _PREFIX = read_only(np.frombuffer(LABEL_PREFIX, dtype=np.uint8))
+_SPACES = read_only(np.isin(np.arange(256), [0, *range(9, 14), 32]))
+"""Which bytes words end at."""
+
+_TOGETHER = 32
+"""Tokens that are found before the first of them is looked up."""
+
 _END = read_only(np.frombuffer(LINE_END, dtype=np.uint8))
 
 
@@ -131,11 +138,6 @@ def _goes_on(byte: np.uint8) -> bool:
 
 
 @inlined
-def _is_space(byte: np.uint8) -> bool:
-    return byte == 0x20 or 0x09 <= byte <= 0x0D or byte == 0
-
-
-@inlined
 def _bucket_row(reading: _Reading, value: np.uint64) -> int:
     """Return the row of a hash, or -1."""
     if reading.buckets == 0:
@@ -230,6 +232,56 @@ def _add_word_ngrams(
     return used
 
 
+class _Ahead(NamedTuple):
+    """Tokens that were found, before they are looked up: the processor has loaded what they are compared with then."""
+
+    starts: npt.NDArray[np.int64]
+    stops: npt.NDArray[np.int64]
+    values: npt.NDArray[np.uint64]  # hashes, by which words are found
+    lows: npt.NDArray[np.uint32]  # fastText's hashes
+    ends: npt.NDArray[np.bool_]  # whether a text ends here, and there is no token
+
+
+@inlined
+def _find_tokens(texts: FlatTexts, text: int, at: int, words: Index, ahead: _Ahead) -> tuple[int, int, int]:
+    """Find the next tokens of texts, and call for what they are compared with.
+
+    Returns:
+        How many are found, and the text and the byte to go on from.
+    """
+    data, offsets, texts_there = texts.data, texts.offsets, len(texts.offsets) - 1
+    count, mask = 0, np.uint64(len(words.slot_rows) - 1)
+    while count < len(ahead.starts) and text < texts_there:
+        stop = offsets[text + 1]
+        while at < stop and _SPACES[data[at]]:
+            at += 1
+        start, value, low = at, FNV_OFFSET, _OFFSET
+        while at < stop and not _SPACES[data[at]]:
+            value = (value ^ np.uint64(data[at])) * FNV_PRIME
+            low = _hashed(low, data[at])
+            at += 1
+        ended = start == at or (at - start == len(_END) and _is(data, start, at, _END))
+        value = mixed(value)
+        if ended:
+            at, text = stop, text + 1
+        else:
+            slot = np.int64(value & mask)
+            call_for(words.slot_rows, slot)
+            call_for(words.slot_tags, slot)
+        ahead.starts[count], ahead.stops[count], ahead.ends[count] = start, at, ended
+        ahead.values[count], ahead.lows[count] = value, low
+        count += 1
+    for token in range(count):
+        row = np.int64(words.slot_rows[np.int64(ahead.values[token] & mask)])
+        if row >= 0:
+            call_for(words.offsets, row)
+    for token in range(count):
+        row = np.int64(words.slot_rows[np.int64(ahead.values[token] & mask)])
+        if row >= 0:
+            call_for(words.blob, words.offsets[row])
+    return count, text, at
+
+
 @kernel
 def _read(
     texts: FlatTexts,
@@ -249,28 +301,33 @@ def _read(
     Returns:
         The text to go on from, and how many rows are written.
     """
-    data, offsets = texts.data, texts.offsets
+    data = texts.data
     runs = np.zeros(max(reading.word_ngrams, 1), dtype=np.uint64)
-    for text in range(first_text, len(ends_N)):
-        begun, stop, at = used, offsets[text + 1], offsets[text]
-        seen = tokens = found = 0
-        while True:
-            while at < stop and _is_space(data[at]):
-                at += 1
-            start, value, low = at, FNV_OFFSET, _OFFSET
-            while at < stop and not _is_space(data[at]):
-                value = (value ^ np.uint64(data[at])) * FNV_PRIME
-                low = _hashed(low, data[at])
-                at += 1
+    ahead = _Ahead(
+        np.empty(_TOGETHER, dtype=np.int64),
+        np.empty(_TOGETHER, dtype=np.int64),
+        np.empty(_TOGETHER, dtype=np.uint64),
+        np.empty(_TOGETHER, dtype=np.uint32),
+        np.empty(_TOGETHER, dtype=np.bool_),
+    )
+    text, begun = first_text, used
+    next_text, next_at = first_text, texts.offsets[first_text]
+    seen = tokens = found = 0
+    while text < len(ends_N):
+        count, next_text, next_at = _find_tokens(texts, next_text, next_at, words, ahead)
+        for token in range(count):
+            start, at, value, low = ahead.starts[token], ahead.stops[token], ahead.values[token], ahead.lows[token]
             if len(ids) - used < 1 + reading.word_ngrams:
                 return text, begun
-            if start == at or (at - start == len(_END) and _is(data, start, at, _END)):
+            if ahead.ends[token]:
                 if reading.line_end >= 0:
                     ids[used] = reading.line_end
                     used += 1
                 used = _add_word_ngrams(runs, seen, reading.line_end_hash, reading, ids, used)
-                break
-            value = mixed(value)
+                ends_N[text], counts_N[text], found_N[text] = used, tokens, found
+                text, begun = text + 1, used
+                seen = tokens = found = 0
+                continue
             row = found_row(
                 words.blob, words.offsets, words.slot_rows, words.slot_tags, value, data, start, at, _AS_WRITTEN
             )
@@ -285,8 +342,8 @@ def _read(
                 ids[used] = row
                 used += 1
             if 0 <= row < len(known.offsets) - 1:
-                count = known.offsets[row + 1] - known.offsets[row]
-                if len(ids) - used < count + reading.word_ngrams:
+                ngrams = known.offsets[row + 1] - known.offsets[row]
+                if len(ids) - used < ngrams + reading.word_ngrams:
                     return text, begun
                 for ngram in range(known.offsets[row], known.offsets[row + 1]):
                     ids[used] = known.rows[ngram]
@@ -299,5 +356,4 @@ def _read(
             found += used > before
             used = _add_word_ngrams(runs, seen, low, reading, ids, used)
             seen += 1
-        ends_N[text], counts_N[text], found_N[text] = used, tokens, found
     return len(ends_N), used

@@ -21,6 +21,7 @@ from w2vray.text.fast.features import FastFeatures
 from w2vray.text.fast.misses import Misses, empty_misses, grown, none_lately
 from w2vray.text.fast.parting import PartReader
 from w2vray.text.fast.placing import Places, Scanned
+from w2vray.text.fast.placing_words import FastWords, words_of
 from w2vray.text.fast.rewriting import rewritten
 from w2vray.text.fast.words import WordReader
 from w2vray.text.fast.writing import BY_PYTHON, FlatTexts
@@ -79,6 +80,12 @@ class FastLookup:
         return ids, Places(
             self.lookup, self._reader, scanned, entries, self._oov_ids, self._misses, self._written, self._inside
         )
+
+    def placed_words(self, texts: pa.LargeStringArray) -> tuple[Ids, FastWords]:
+        """Look up texts (no nulls) whose runs of words are counted, and find their words, as ``placed`` does ids."""
+        assert self._ngrams is not None, "it was not made to count runs"
+        ids, places = self.placed(texts)
+        return ids, words_of(places, self._ngrams.hashes_V, self._hashes)
 
     def _look_up(self, texts: pa.LargeStringArray) -> tuple[Ids, Scanned]:
         if self._count > self._reader.remembered or len(self._misses.blob) > self._reader.remembered_bytes:
