@@ -70,7 +70,7 @@ def test_on_a_cluster_that_may_grow_more_workers_are_waited_for(cluster: Make) -
             (2, 4),
             10,
             None,
-            "--workers is 10, and this Ray has 6 CPUs; allowed: 1 to 6. Without --workers, each machine",
+            "--workers is 10, and this Ray has 6 CPUs; allowed: 1 to 6",
         ),
         ((2.5, 4.5), 7, None, "this Ray has 7 CPUs; allowed: 1 to 6"),
         (((4, 0),), None, 4, "--gpu: this Ray has no GPU; leave out --gpu"),

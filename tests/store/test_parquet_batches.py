@@ -59,6 +59,20 @@ def test_long_values_of_a_dictionary_are_decoded_a_few_at_a_time(
     assert max(batch.nbytes for batch in found) <= 8000
 
 
+@pytest.mark.parametrize("row_group", [1000, 300])
+def test_short_values_of_a_dictionary_are_decoded_together(row_group: int, decoded: list[int], tmp_path: Path) -> None:
+    """The footer alone would allow each of them to be as long as all that is stored."""
+    texts = [f"t{row % 50:02}" for row in range(1000)]
+    path = write(tmp_path / "a.parquet", {"text": texts}, row_group=row_group)
+
+    found = batches(path, "text", rows=1000)
+
+    assert [batch["text"].to_pylist() for batch in found] == [texts]
+    groups = -(-1000 // row_group)
+    assert len(decoded) == groups + 1  # the first row of each, to see its dictionary; then all of them
+    assert max(decoded) <= 8000
+
+
 @pytest.mark.parametrize("first", [None, ""])
 def test_a_dictionary_is_found_behind_rows_that_have_no_value(
     first: str | None, decoded: list[int], tmp_path: Path

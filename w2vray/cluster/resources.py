@@ -105,10 +105,7 @@ def scoring_workers(asked: int | None, room: Room) -> int | None:
         return asked
     if asked is None:
         raise ClusterError(f"this Ray has no machine with a CPU for a worker ({room.cpus:g} CPUs in all)")
-    raise ClusterError(
-        f"--workers is {asked}, and this Ray has {room.cpus:g} CPUs; allowed: 1 to {room.workers}. Without --workers, "
-        "each machine that joins gets work too"
-    )
+    raise ClusterError(f"--workers is {asked}, and this Ray has {room.cpus:g} CPUs; allowed: 1 to {room.workers}")
 
 
 def reading_workers(training: int) -> int | None:

@@ -71,4 +71,5 @@ class WordReader:
         ]
         if any(ord(max(text, default="\0")) >= len(characters.kinds) for text in by_python):
             self._characters = characters = characters.with_all_kinds(rules)
-        return write(texts, ways_N, FlatTexts.of(by_python), characters), ways_N
+        anew = write(texts, ways_N, FlatTexts.of(by_python), characters)
+        return FlatTexts(read_only(anew.data), read_only(anew.offsets)), ways_N  # one kind of texts: one kernel
