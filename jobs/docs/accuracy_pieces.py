@@ -34,7 +34,7 @@ def _sets() -> list[str]:
 
 def _accuracy_table(columns: Mapping[str, tuple[str, str, str]], *, spread: bool) -> str:
     """Return a row for each set; a column is a heading and the vectors, the model and the words that it shows."""
-    found = {**accuracies(), **accuracies("accuracy-ngrams")}
+    found = {**accuracies(), **accuracies("accuracy-ngrams"), **accuracies("accuracy-auto")}
     rows = [[name, *(_cell(found.get((name, *key)), spread=spread) for key in columns.values())] for name in _sets()]
     return table(["set", *columns], [row for row in rows if any(row[2:])])
 
@@ -42,8 +42,8 @@ def _accuracy_table(columns: Mapping[str, tuple[str, str, str]], *, spread: bool
 def accuracy_in_short() -> str:
     """Return the table of README."""
     columns = {
+        "`auto`": ("glove50", "auto", "2-grams"),
         "`average`": ("glove50", "average", "frozen"),
-        "`average`, tuned": ("glove50", "average", "tuned"),
         "`average`, 2-grams": ("glove50", "average", "frozen, 2-grams"),
         "`cnn`": ("glove50", "cnn", "frozen"),
         "`gru`": ("glove50", "gru", "frozen"),
@@ -56,6 +56,7 @@ def accuracy_in_short() -> str:
 def accuracy_beside_tools() -> str:
     """Return the models with frozen words, beside what people would use instead."""
     columns = {
+        "auto": ("glove50", "auto", "2-grams"),
         "average": ("glove50", "average", "frozen"),
         "average, 2-grams": ("glove50", "average", "frozen, 2-grams"),
         **{model: ("glove50", model, "frozen") for model in RECURRENT},

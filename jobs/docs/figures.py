@@ -9,6 +9,7 @@ A page has a pair of comments around each piece, and this script replaces what i
 To measure anew, write the JSON files with the scripts that measure, then run this one (extra ``docs``)::
 
     python jobs/accuracy/make_table.py --data DIR --json ... > docs/figures/accuracy.json
+    python jobs/accuracy/make_table.py --data DIR --models auto --seeds 1 --json > docs/figures/accuracy-auto.json
     python jobs/benchmark/run.py --only job look-up models training --json > docs/figures/speed.json
     python jobs/benchmark/run.py --only job --job-megabytes 100 --runs 3 --json > docs/figures/speed-small.json
     python jobs/benchmark/run.py --only formats --corpus REVIEWS.parquet --json > docs/figures/speed-formats.json
@@ -60,6 +61,7 @@ PIECES: Mapping[str, Callable[[], str]] = {
     "accuracy of pieces": accuracy_of_pieces,
     "accuracy of pieces, measured": lambda: measured("accuracy-pieces"),
     "accuracy with n-grams, measured": lambda: measured("accuracy-ngrams"),
+    "accuracy of auto, measured": lambda: measured("accuracy-auto"),
     "accuracy, measured": lambda: measured("accuracy"),
     "calibration": calibration,
     "calibration in a sentence": calibration_in_a_sentence,
