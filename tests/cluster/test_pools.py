@@ -22,7 +22,7 @@ def units_of(files: Sequence[str]) -> list[Unit]:
 
 
 @pytest.mark.parametrize(
-    ("units", "at_once"), [(1, 1), (2_000, 1), (3_999, 1), (4_000, 2), (100_000, 50), (128_000, 64), (10_000_000, 64)]
+    ("units", "at_once"), [(1, 1), (2_000, 1), (3_999, 1), (4_000, 2), (30_000, 15), (32_000, 16), (10_000_000, 16)]
 )
 def test_of_very_many_units_a_worker_is_handed_several_at_once(units: int, at_once: int) -> None:
     assert pools._units_a_block(units) == at_once

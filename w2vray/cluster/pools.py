@@ -35,8 +35,9 @@ __all__ = ["run_units"]
 
 _LONGEST_NAME = 80
 
-_BLOCKS, _MOST_UNITS_A_BLOCK = 2_000, 64
-"""Up to so many units, each is a block of Ray's; beyond, a block has several, and at most so many."""
+_BLOCKS, _MOST_UNITS_A_BLOCK = 2_000, 16
+"""Up to so many units, each is a block of Ray's; beyond, a block has several, and at most so many: nobody hears of a unit
+before its block is done."""
 
 _DEATHS_AT_START = 3
 """How often each worker may die while it loads, before one has loaded: a machine that is lost takes all of its own with
