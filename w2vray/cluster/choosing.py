@@ -142,8 +142,7 @@ def _preferred(tried: Sequence[_Tried], note: Note) -> _Tried:
         if worse <= min(error, LEAST_LOSS):
             note(
                 f"{other.candidate.name} is kept, although {best.candidate.name} has the least loss: it scores "
-                f"{times:,.1f} times as fast, and its loss is above by {worse:.4f}, within one standard error "
-                f"({error:.4f}) and {LEAST_LOSS}"
+                f"{times:,.1f} times as fast, and its loss is only {worse:.4f} higher (one standard error: {error:.4f})"
             )
             return other
     return best

@@ -87,15 +87,17 @@ class Hosts:
                 self._tell_lost(before[gone], why)
             for new in alive.keys() - before.keys():
                 if alive[new].cpus:
-                    self._note(f"{alive[new]} joined, with {alive[new].cpus:g} CPUs")
+                    self._note(
+                        f"{alive[new]} joined, with {alive[new].cpus:g} CPU{'' if alive[new].cpus == 1 else 's'}"
+                    )
         self._pass_on(time.monotonic() - HOLD_SECONDS)
 
     def _tell_lost(self, host: Host, why: int | str | None) -> None:
-        begun = "what its workers had begun is"
+        redone = "others redo what it had begun"
         if (units := self._in_hand(host.id)) is not None:
-            these, are = ("unit", "is") if units == 1 else ("units", "are")
-            begun = f"{units:,} {these} that its workers had begun {are}"
-        self._note(f"{host} {_MEANT_TO_GO.get(why, 'was lost')}: {begun} done again by others, and nothing is lost")
+            these = f"the {units:,} unit{'' if units == 1 else 's'} that it had begun"
+            redone = f"others redo {these}" if units else "it had begun no unit"
+        self._note(f"{host} {_MEANT_TO_GO.get(why, 'was lost')}: {redone}; no row is lost")
 
     def hear(self, text: str) -> None:
         """Take what Ray says; called in a thread of Ray's."""

@@ -107,7 +107,7 @@ def list_jobs(dashboard: Dashboard) -> list[Job]:
         ClusterError: the cluster asks for a token.
         W2vrayError: it cannot be reached.
     """
-    with dashboard.told(f"{dashboard.address} does not tell its jobs"):
+    with dashboard.told(f"the jobs at {dashboard.address} could not be listed"):
         found = dashboard.answer(lambda client: client.list_jobs())
     jobs = [Job.of(details) for details in found if details.submission_id]
     return sorted(jobs, key=lambda job: (job.started or 0.0, job.id), reverse=True)
@@ -165,7 +165,7 @@ class Stopped:
         if self.was_running and self.job.status == "stopped":
             yield f"job {self.job.id} is stopped"
         else:
-            yield f"job {self.job.id} had ended before: {self.job.status}"
+            yield f"job {self.job.id} had already ended: {self.job.status}"
         if self.again and self.job.status != "succeeded":
             goes_on = self.job.title in _GOES_ON
             yield f"{'what it finished is kept; to go on' if goes_on else 'to run it again'}: {self.again}"

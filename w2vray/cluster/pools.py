@@ -80,7 +80,7 @@ def run_units(
         return
     pool = _Pool.of(len(units), workers, gpu)
     if workers is not None and pool.here < pool.most:
-        note(f"{pool.here:,} of {pool.most:,} workers find room now; the others begin as the cluster grows")
+        note(f"there is room for {pool.here:,} of {pool.most:,} workers now; the others start as the cluster grows")
     dataset = _unit_dataset(units, worker, arguments, pool)
     dataset.context.execution_options.preserve_order = in_order
     dataset.context.max_consecutive_actor_init_deaths = _DEATHS_AT_START * pool.most

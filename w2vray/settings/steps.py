@@ -23,16 +23,16 @@ STEP_SIZE = 1e-3
 def epochs_help(least: int) -> str:
     """Return the help of ``epochs``, for a model that may take so many however large the set is."""
     return (
-        f"largest number of passes over the examples. Default: {least}, or as many as take {MOST_STEPS:,} steps, up to "
-        f"{MOST_EPOCHS:,}."
+        f"largest number of passes over the examples. Default: {least} (a small set: as many as take {MOST_STEPS:,} "
+        f"steps, up to {MOST_EPOCHS:,})."
     )
 
 
 def patience_help(least: int) -> str:
     """Return the help of ``patience``, likewise."""
     return (
-        f"stop after this many epochs without a better validation loss. Default: {least}, or as many as take "
-        f"{PATIENT_STEPS} steps."
+        f"stop after this many epochs without a better validation loss. Default: {least} (a small set: as many as "
+        f"take {PATIENT_STEPS} steps)."
     )
 
 
@@ -59,13 +59,13 @@ class StepSettings:
     epochs: int | None = documented(epochs_help(30), None)
     patience: int | None = documented(patience_help(4), None)
     batch_size: int | None = documented(
-        f"examples per step, over all workers. Default: {SMALLEST_BATCH} up to {FEW_EXAMPLES:,} examples, "
-        f"{SMALLEST_BATCH << DOUBLINGS:,} from {MANY_EXAMPLES:,} on, and growing between.",
+        f"examples per step, over all workers. Default: {SMALLEST_BATCH}, growing with the set to "
+        f"{SMALLEST_BATCH << DOUBLINGS:,} (from {MANY_EXAMPLES:,} examples on).",
         None,
     )
     learning_rate: float | None = documented(
-        f"AdamW's step size. Default: {STEP_SIZE:g}, times the square root of the number of times that a default "
-        f"--batch-size is {SMALLEST_BATCH}.",
+        f"AdamW's step size. Default: {STEP_SIZE:g} with --batch-size; otherwise that times the square root of "
+        f"(examples per step / {SMALLEST_BATCH}).",
         None,
     )
     weight_decay: float = documented("decoupled weight decay (AdamW).", 0.01)
