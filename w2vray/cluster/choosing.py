@@ -81,10 +81,10 @@ Cost = Callable[[TrainSettings, ModelSettings, State], float]
 """Measures what a candidate takes to score: nanoseconds of a CPU for each word."""
 
 MUCH_CHEAPER = 2.0
-"""By so many times a candidate has to be cheaper to score with, to be preferred to one of less loss,"""
+"""A candidate is preferred to one of less loss if it is so many times cheaper to score with,"""
 
 LEAST_LOSS = 0.01
-"""and its loss has to be above by less than this, in nats, and by less than one standard error of the difference."""
+"""and if its loss is higher by at most this, in nats, and by at most one standard error of the difference."""
 
 
 def chosen(asked: TrainSettings, run: Run, cost: Cost, *, alone: bool, note: Note) -> Chosen:

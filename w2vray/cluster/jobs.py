@@ -143,7 +143,7 @@ def see_to_end(dashboard: Dashboard, client: JobSubmissionClient, job: str, verb
     except JobForgotten as error:
         again = "; send the same command again: what was finished is kept" if verb[:1] and verb[0] in _GOES_ON else ""
         raise W2vrayError(
-            f"the cluster at {dashboard.address} no longer knows job {job}: its head has been started anew, and the "
+            f"the cluster at {dashboard.address} no longer knows job {job}: its head was restarted, and the "
             f"job has ended with it{again}"
         ) from error
     except (RayError, RequestException, ConnectionError, RuntimeError, aiohttp.ClientError) as error:
@@ -153,7 +153,7 @@ def see_to_end(dashboard: Dashboard, client: JobSubmissionClient, job: str, verb
 
 @dataclass(frozen=True, kw_only=True)
 class Stopped:
-    """How a job stands that was to be stopped."""
+    """The state of a job that was to be stopped."""
 
     job: Job
     was_running: bool

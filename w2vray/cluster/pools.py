@@ -119,16 +119,16 @@ def _watched(waiting: Waiting, hosts: Hosts, tick: Callable[[], None]) -> Iterat
 
 @dataclass(frozen=True)
 class _Pool:
-    """Workers of a pool: as many as ``least`` at once, ``most`` where the cluster grows; what each of them takes."""
+    """The size of a pool: ``least`` workers at the start, up to ``most`` if the cluster grows; and what each takes."""
 
-    here: int  # find room now
+    here: int  # workers that there is room for now
     least: int
     most: int
     each: Mapping[str, float]
 
     @classmethod
     def of(cls, units: int, workers: int | None, gpu: GpuShare | None) -> "_Pool":
-        """Ask the cluster what it has; where nobody has said how many workers, there are as many as find room."""
+        """Size a pool for this cluster; without ``workers``, it has as many as there is room for."""
         if gpu is None:
             room = Room.of(1)
             asked, here = scoring_workers(workers, room), room.workers

@@ -34,7 +34,7 @@ def told_of_few(counts: ExampleCounts, *, few: bool) -> list[str]:
 
 
 def larger_steps(asked: StepSettings, settled: StepSettings, examples: int) -> list[str]:
-    """Say that a step has more examples than it has with few rows, where nobody has said how many."""
+    """Say that a step has more examples than for a small set, unless --batch-size was given."""
     if asked.batch_size is not None or settled.examples_a_step == SMALLEST_BATCH:
         return []
     rate = "" if asked.learning_rate is not None else f", with --learning-rate {settled.step_size:.2g}"

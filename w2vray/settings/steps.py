@@ -14,10 +14,10 @@ MOST_EPOCHS, MOST_STEPS, PATIENT_STEPS = 1000, 20_000, 500
 
 SMALLEST_BATCH, DOUBLINGS = 32, 5
 FEW_EXAMPLES, MANY_EXAMPLES = 10_000, 1_000_000
-"""Up to the first number of examples a step has ``SMALLEST_BATCH``; from the second on, twice as many so many times."""
+"""A step has ``SMALLEST_BATCH`` examples up to the first number, ``SMALLEST_BATCH << DOUBLINGS`` from the second on."""
 
 STEP_SIZE = 1e-3
-"""Of a step of ``SMALLEST_BATCH`` examples, or of as many as somebody says."""
+"""The learning rate with ``SMALLEST_BATCH`` examples a step, and with ``--batch-size``."""
 
 
 def epochs_help(least: int) -> str:
@@ -42,7 +42,7 @@ def is_whole(value: object) -> bool:
 
 
 def default_batch(examples: int) -> int:
-    """Return how many examples a step has where nobody says it: powers of two, between two numbers of examples."""
+    """Return the default number of examples a step: a power of two that grows with the set."""
     share = math.log(max(examples, 1) / FEW_EXAMPLES, MANY_EXAMPLES / FEW_EXAMPLES)
     return SMALLEST_BATCH << int(DOUBLINGS * min(max(share, 0.0), 1.0))
 
