@@ -93,9 +93,9 @@ def test_a_job_is_stopped_and_the_command_that_goes_on_is_one_that_works(head: P
 @pytest.mark.parametrize(
     ("name", "lines"),
     [
-        ("old", ["job old had ended before: succeeded"]),
-        ("gaps", ["job gaps had ended before: failed", "what it finished is kept; to go on: w2vray submit"]),
-        ("other", ["job other had ended before: succeeded"]),
+        ("old", ["job old had already ended: succeeded"]),
+        ("gaps", ["job gaps had already ended: failed", "what it finished is kept; to go on: w2vray submit"]),
+        ("other", ["job other had already ended: succeeded"]),
     ],
 )
 def test_a_job_that_has_ended_is_not_stopped(head: Played, run: Run, name: str, lines: list[str]) -> None:

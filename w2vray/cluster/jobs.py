@@ -107,7 +107,7 @@ def list_jobs(dashboard: Dashboard) -> list[Job]:
         ClusterError: the cluster asks for a token.
         W2vrayError: it cannot be reached.
     """
-    with dashboard.told(f"{dashboard.address} does not tell its jobs"):
+    with dashboard.told(f"the jobs at {dashboard.address} could not be listed"):
         found = dashboard.answer(lambda client: client.list_jobs())
     jobs = [Job.of(details) for details in found if details.submission_id]
     return sorted(jobs, key=lambda job: (job.started or 0.0, job.id), reverse=True)
@@ -143,7 +143,7 @@ def see_to_end(dashboard: Dashboard, client: JobSubmissionClient, job: str, verb
     except JobForgotten as error:
         again = "; send the same command again: what was finished is kept" if verb[:1] and verb[0] in _GOES_ON else ""
         raise W2vrayError(
-            f"the cluster at {dashboard.address} no longer knows job {job}: its head has been started anew, and the "
+            f"the cluster at {dashboard.address} no longer knows job {job}: its head was restarted, and the "
             f"job has ended with it{again}"
         ) from error
     except (RayError, RequestException, ConnectionError, RuntimeError, aiohttp.ClientError) as error:
@@ -153,7 +153,7 @@ def see_to_end(dashboard: Dashboard, client: JobSubmissionClient, job: str, verb
 
 @dataclass(frozen=True, kw_only=True)
 class Stopped:
-    """How a job stands that was to be stopped."""
+    """The state of a job that was to be stopped."""
 
     job: Job
     was_running: bool
@@ -165,7 +165,7 @@ class Stopped:
         if self.was_running and self.job.status == "stopped":
             yield f"job {self.job.id} is stopped"
         else:
-            yield f"job {self.job.id} had ended before: {self.job.status}"
+            yield f"job {self.job.id} had already ended: {self.job.status}"
         if self.again and self.job.status != "succeeded":
             goes_on = self.job.title in _GOES_ON
             yield f"{'what it finished is kept; to go on' if goes_on else 'to run it again'}: {self.again}"

@@ -77,7 +77,7 @@ class Counted:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return what the run's directory is told: who writes, since when, and what no listing tells."""
+        """Return what is written into the run's directory: who writes, since when, and what no listing shows."""
         return {
             "host": socket.gethostname(),
             "pid": os.getpid(),
