@@ -4,6 +4,7 @@ import datetime as dt
 import ipaddress
 import json
 import shlex
+import socket
 import ssl
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from tests.fixtures.commands import Run, run
 from tests.fixtures.dashboards import Played, job, played_dashboard
+from w2vray.cluster.following import JobForgotten
 
 __all__ = ["run"]
 
@@ -104,6 +106,30 @@ def test_a_job_that_has_ended_is_not_stopped(head: Played, run: Run, name: str, 
     for told, line in zip(stopped.out.splitlines(), lines, strict=True):
         assert told.startswith(line)
     assert json.loads(run("jobs", "stop", name, "--address", head.address, "--json").out)["was_running"] is False
+
+
+def test_a_job_that_its_cluster_forgets_while_it_is_stopped_is_told_of(
+    head: Played, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its head was started anew meanwhile."""
+
+    def forgotten(*_: object) -> None:
+        raise JobForgotten("now")
+
+    monkeypatch.setattr("w2vray.cluster.jobs.end_of", forgotten)
+    stopped = run("jobs", "stop", "now", "--address", head.address)
+    assert (stopped.code, stopped.out) == (1, "")
+    assert f"the cluster at {head.address} no longer knows job now: its head was restarted" in stopped.err
+    assert "what was finished is kept" in stopped.err
+
+
+def test_a_dashboard_that_is_silent_is_not_waited_for_without_end(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("w2vray.cluster.dashboard._ANSWER_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        sent = run("submit", "--address", address, "--", "verify", "/r")
+    assert (sent.code, sent.out) == (1, "")
+    assert f"no job could be sent to {address}: no answer in 0.2 s" in sent.err
 
 
 def test_headers_reach_the_dashboard_with_each_request_and_the_log(head: Played, run: Run) -> None:

@@ -1,6 +1,8 @@
 """Tests that a cluster describes the files of a large store as one machine does."""
 
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +13,7 @@ from tests.fixtures.stores import MakeModel
 from w2vray.cluster import footers
 from w2vray.cluster.footers import read_on_cluster, spread_over_cluster
 from w2vray.cluster.score import score
+from w2vray.errors import ClusterError
 from w2vray.run.verify import verify
 from w2vray.settings.answering import ScoreSettings
 from w2vray.settings.checks import VerifySettings
@@ -53,7 +56,7 @@ def test_a_cluster_describes_files_as_one_machine_does(store: Path, monkeypatch:
     expected = describe_files(corpus, corpus.files, ["text"])
     assert (len(expected[0]), [bad.reason for bad in expected[1].values()]) == (7, ["damaged_footer", "zero_bytes"])
     asked = asked_of_ray(monkeypatch)
-    with spread_over_cluster(len(corpus.files), None):
+    with spread_over_cluster(corpus, None):
         assert describe_files(corpus, corpus.files, ["text"]) == expected
     assert asked == [9]
 
@@ -99,5 +102,25 @@ def test_few_files_or_one_machine_are_no_matter_for_a_cluster(
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(footers, "connected", None)  # nobody connects
-    with spread_over_cluster(files, address):
+    with spread_over_cluster(SimpleNamespace(files=range(files)), address):  # type: ignore[arg-type]
         assert describing._READ.get() is describing.read_here
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_store_that_a_host_does_not_see_is_refused_before_any_file_is_taken_for_gone(
+    store: Path, shared: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def refuse(stores: dict[str, object], folders: dict[str, str], **given: object) -> None:
+        asked.append((stores, folders, given["shared"]))
+        raise ClusterError("host b does not see it")
+
+    monkeypatch.setattr(footers, "MANY_FILES", 2)
+    monkeypatch.setattr(footers, "connected", lambda _: nullcontext())
+    monkeypatch.setattr(footers, "cluster_cpus", lambda: 1000.0)
+    monkeypatch.setattr(footers, "require_seen", refuse)
+    corpus = find_corpus([str(store)])
+    with pytest.raises(ClusterError, match="host b"), spread_over_cluster(corpus, "ray:6379", shared=shared):
+        pytest.fail("files are described")
+    assert asked == [({"the store": corpus}, {}, shared)]

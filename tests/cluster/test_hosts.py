@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from ray.exceptions import RaySystemError
 
 from w2vray.cluster import hosts
 from w2vray.cluster.hosts import Host, Hosts, is_lost
@@ -122,6 +123,23 @@ def test_at_the_end_nothing_is_held_back(cluster: Cluster) -> None:
     look()
     assert told == []
     look.end()
+    assert told == [f"Ray: {' '.join(TERMINATED.split())}"]
+    assert cluster.nodes
+
+
+def test_at_the_end_nothing_is_held_back_where_the_cluster_is_gone_too(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> None:
+        raise RaySystemError("the head does not answer")
+
+    told: list[str] = []
+    look = Hosts(told.append)
+    look()
+    look.hear(TERMINATED)
+    monkeypatch.setattr("ray.nodes", away)
+    with pytest.raises(RaySystemError):
+        look.end()
     assert told == [f"Ray: {' '.join(TERMINATED.split())}"]
     assert cluster.nodes
 

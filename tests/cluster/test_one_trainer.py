@@ -86,6 +86,31 @@ def test_one_that_dies_again_and_again_ends_the_training(config: Any) -> None:
         dying([None] * (MAX_FAILURES + 1), config)(config)
 
 
+@pytest.mark.parametrize("error", [ray.exceptions.OutOfMemoryError("killed"), ray.exceptions.ActorDiedError()])
+def test_a_process_that_ray_ends_is_one_that_died(error: Exception, config: Any) -> None:
+    """Ray ends it where memory is short, and says so by an error of another kind."""
+    trained = list[Any]()
+
+    def train(_: Any, given: Any) -> None:
+        trained.append(given)
+        if len(trained) == 1:
+            raise error
+
+    trainer = OneTrainer(1.0, lambda _: None)
+    trainer._train = train.__get__(trainer)  # type: ignore[method-assign]
+    trainer(config)
+    assert trained == [config, config]
+
+
+def test_any_other_error_of_ray_is_told_in_a_line(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> None:
+        raise ray.exceptions.ActorUnschedulableError("no node has it")
+
+    monkeypatch.setattr(OneTrainer, "_train", refused)
+    with pytest.raises(W2vrayError, match=r"training failed: .*no node has it; the same command goes on"):
+        OneTrainer(1.0, lambda _: None)(config)
+
+
 def test_what_the_training_refuses_is_told(config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: Any) -> None:
         raise ray.exceptions.RayTaskError("train", "a long traceback", OSError(28, "No space left on device"))

@@ -44,6 +44,16 @@ def test_without_workers_a_pool_takes_all_room_and_that_of_machines_that_join(cl
     assert _Pool.of(3, None, None).least == 3
 
 
+@pytest.mark.parametrize(
+    ("units", "workers", "deaths"), [(100_000, None, 66), (10, None, 30), (100_000, 4, 12), (2, 4, 6), (1, None, 3)]
+)
+def test_workers_that_cannot_load_end_the_run_however_many_units_there_are(
+    units: int, workers: int | None, deaths: int, cluster: Make
+) -> None:
+    cluster(4, 2)
+    assert _Pool.of(units, workers, None).deaths == deaths
+
+
 @pytest.mark.parametrize("cpus", [1, 2, 8, 64, 126])
 def test_a_machine_holds_one_worker_a_cpu_and_no_more(cpus: int, cluster: Make) -> None:
     cluster(cpus)

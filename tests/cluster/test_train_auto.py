@@ -1,8 +1,11 @@
 """``train --model auto``: several kinds are tried on the same rows, and the best is kept."""
 
+import importlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,11 +17,14 @@ from w2vray.cluster import choosing
 from w2vray.cluster.repeating import repeated
 from w2vray.cluster.train import TrainSummary, train
 from w2vray.errors import ConfigError, DivergedError
+from w2vray.models.average.settings import AverageSettings
 from w2vray.models.directory import Bundle
 from w2vray.models.ladder import LADDER, Candidate
 from w2vray.scoring.scorer import TextScorer
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
+
+train_module = importlib.import_module("w2vray.cluster.train")
 
 pytestmark = pytest.mark.usefixtures("training_in_process")
 
@@ -119,6 +125,27 @@ def test_the_same_training_again_chooses_the_same_model(
     assert Bundle.load(first.model).fingerprint == Bundle.load(again.model).fingerprint
     assert again.ngrams is not None
     assert again.ngrams.longest == 1
+
+
+def test_the_last_training_goes_on_from_none_of_another_kind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What scoring takes is measured: a call that goes on may choose another kind than the one that was ended."""
+    folders = list[str]()
+
+    def fitted(_: Any, folder: str, *__: Any, **___: Any) -> tuple[Any, dict[str, Any]]:
+        folders.append(folder)
+        return AverageSettings(), {}
+
+    asked = TrainSettings(labelled=("rows",), vectors="v", output="m", model="auto")
+    trainings: Any = SimpleNamespace(
+        settings=asked, read=SimpleNamespace(few=False), multi_label=False, note=None, cost=None, fitted=fitted
+    )
+    for name in ("average", "average with tuned words"):
+        best = choosing.Chosen(name, replace(asked, model="average"), AverageSettings(), {}, [])
+        monkeypatch.setattr(train_module, "chosen", lambda *_, best=best, **__: best)
+        train_module._best(trainings, "0123")
+    assert folders == ["0123-average-all", "0123-average-with-tuned-words-all"]
 
 
 def with_losses(model: str, losses: list[float], scoring: float) -> Any:

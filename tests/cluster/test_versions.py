@@ -2,11 +2,13 @@
 
 import platform
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import pytest
 
 from tests.fixtures.commands import Run, run
 from tests.fixtures.dashboards import Played, job, played_dashboard
+from w2vray.cluster.ray_internals import cluster_versions
 
 __all__ = ["run"]
 
@@ -53,3 +55,10 @@ def test_a_dashboard_that_tells_no_versions_gets_the_job(run: Run) -> None:
         ended = run("submit", "--address", played.address, "--submission-id", "a", "--", "verify", "/r")
     assert ended.code == 0
     assert len(played.sent) == 1
+
+
+@pytest.mark.parametrize("answer", [{}, {"result": False}, {"data": None}, {"data": {"rayVersion": 2}}, []])
+def test_an_answer_of_another_kind_tells_no_versions(answer: object) -> None:
+    """As that of a proxy may be."""
+    client = SimpleNamespace(_do_request=lambda *_: SimpleNamespace(json=lambda: answer))
+    assert cluster_versions(client) == {}

@@ -1,10 +1,10 @@
-"""Three workers that die of a unit set it aside; those that die with their machine do not count."""
+"""Three workers that die of a unit set it aside; of those that die with their machine, only very many do."""
 
 from pathlib import Path
 
 import pytest
 
-from w2vray.run.directory import MOST_ATTEMPTS, RunDirectory
+from w2vray.run.directory import MOST_ATTEMPTS, MOST_IN_ALL, RunDirectory
 
 GONE = {"gone", "preempted"}
 
@@ -19,6 +19,8 @@ GONE = {"gone", "preempted"}
         (["here", "gone", "here"], True),
         (["here", "gone", "here", "preempted", "there"], False),
         (["gone", "preempted"] * 4, True),
+        (["gone"] * (MOST_IN_ALL - 1), True),
+        (["gone"] * MOST_IN_ALL, False),  # it brings each machine down
         ([""] * 3, False),  # a process of no cluster
     ],
 )

@@ -2,6 +2,8 @@
 
 import json
 import os
+import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,10 @@ import pytest
 
 import w2vray
 from w2vray.cli import run as run_command
+from w2vray.cluster import watching
 from w2vray.errors import RunError
 from w2vray.run import status as status_module
+from w2vray.run.directory import RunDirectory
 from w2vray.run.progress import ScoreProgress
 from w2vray.store import units
 
@@ -61,7 +65,55 @@ def test_a_run_that_goes_on_tells_units_rows_speed_and_time_left(
     assert (found.state, found.units, found.units_done, found.units_failed) == ("running", 6, 3, 0)
     assert (found.rows, found.rows_done, found.rows_rejected) == (600, 300, 0)
     assert (found.rows_per_second, found.seconds_left) == (5.0, 60.0)  # 100 rows in 20 s: the first tells no speed
-    assert (found.last_written, found.seconds_since, found.written_by) == ("2027-01-15 07:59:50", 10.0, None)
+    assert (found.last_written, found.seconds_since) == ("2027-01-15 07:59:50", 10.0)
+    assert found.written_by is not None
+    assert (found.written_by["host"], found.written_by["pid"]) == (socket.gethostname(), os.getpid())
+
+
+def test_a_run_of_which_nothing_is_done_yet_is_running_and_says_who_writes_it(
+    in_process: None,
+    make_store: Callable[..., Path],
+    make_model: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Ray takes its time to start, and workers to load."""
+    del in_process
+    seen = list[Any]()
+
+    def connecting(_: Any) -> Any:
+        seen.append(w2vray.status(tmp_path / "run"))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("w2vray.cluster.score.connected", connecting)
+    with pytest.raises(KeyboardInterrupt):
+        w2vray.score(make_store(files=1, rows=50), model=make_model(), output=tmp_path / "run")
+    (found,) = seen
+    assert (found.state, found.units_done, found.rows_done) == ("running", 0, 0)
+    assert found.written_by["pid"] == os.getpid()
+
+
+def test_a_run_is_running_while_the_ends_of_its_parts_are_read(
+    half: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, finish = half
+    seen, committed = list[Any](), RunDirectory.committed
+
+    def read(directory: RunDirectory, units: list[str]) -> Any:
+        monkeypatch.setattr(RunDirectory, "committed", committed)  # status reads some, too
+        for name in ("progress.json", *(f"scores/{part.name}" for part in (run / "scores").iterdir())):
+            at(run / name, time.time() - 300)
+        deadline = time.monotonic() + 10
+        while (found := w2vray.status(run)).state != "running" and time.monotonic() < deadline:
+            time.sleep(0.01)
+        seen.append(found)
+        return committed(directory, units)
+
+    monkeypatch.setattr(watching, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(RunDirectory, "committed", read)
+    finish()
+    assert (seen[0].state, seen[0].units_done) == ("running", 6)
+    assert w2vray.status(run).state == "complete"
 
 
 def test_a_run_whose_driver_says_nothing_any_more_is_silent(

@@ -10,7 +10,9 @@ import ray.exceptions
 
 from w2vray.cluster.connecting import connected
 from w2vray.cluster.resources import cluster_cpus
-from w2vray.store.corpus import SourceFile
+from w2vray.cluster.seen_places import require_seen
+from w2vray.cluster.waiting import Note
+from w2vray.store.corpus import Corpus, SourceFile
 from w2vray.store.describing import Answers, read_here, reading_by
 
 __all__ = ["read_on_cluster", "spread_over_cluster"]
@@ -22,16 +24,26 @@ FILES_A_TASK = 1_000
 
 
 @contextmanager
-def spread_over_cluster(files: int, address: str | None) -> Iterator[None]:
-    """Have many files described by the cluster at ``address``, if it has more CPUs than this machine; few ones here."""
+def spread_over_cluster(
+    corpus: Corpus, address: str | None, *, shared: bool = False, note: Note = lambda _: None
+) -> Iterator[None]:
+    """Have many files described by the cluster at ``address``, if it has more CPUs than this machine; few ones here.
+
+    A host that does not see the store would tell of each file that it is gone; so all are asked first. ``shared`` and
+    ``note`` are as for ``require_seen``.
+
+    Raises:
+        ClusterError: the cluster cannot be reached, or a host does not see the store.
+    """
     elsewhere = ray.is_initialized() or (address or os.environ.get("RAY_ADDRESS", "local")) != "local"
-    if files < MANY_FILES or not elsewhere:
+    if len(corpus.files) < MANY_FILES or not elsewhere:
         yield
         return
     with connected(address):
         if cluster_cpus() <= len(os.sched_getaffinity(0)):
             yield
             return
+        require_seen({"the store": corpus}, {}, shared=shared, note=note)
         with reading_by(read_on_cluster):
             yield
 

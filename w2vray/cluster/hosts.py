@@ -105,9 +105,11 @@ class Hosts:
             self._heard.append((time.monotonic(), " ".join(text.split())))
 
     def end(self) -> None:
-        """Look once more, and hold nothing back."""
-        self()
-        self._pass_on(math.inf)
+        """Look once more, and hold nothing back, where no look is possible either."""
+        try:
+            self()
+        finally:
+            self._pass_on(math.inf)
 
     def _pass_on(self, until: float) -> None:
         """Pass on lines that no lost machine explains; of those that one may still explain, lines until ``until``."""

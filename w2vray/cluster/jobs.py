@@ -141,11 +141,7 @@ def see_to_end(dashboard: Dashboard, client: JobSubmissionClient, job: str, verb
         sys.stderr.write(f"job {job} goes on; {how}\n")
         raise
     except JobForgotten as error:
-        again = "; send the same command again: what was finished is kept" if verb[:1] and verb[0] in _GOES_ON else ""
-        raise W2vrayError(
-            f"the cluster at {dashboard.address} no longer knows job {job}: its head was restarted, and the "
-            f"job has ended with it{again}"
-        ) from error
+        raise W2vrayError(_forgotten(dashboard, job, verb)) from error
     except (RayError, RequestException, ConnectionError, RuntimeError, aiohttp.ClientError) as error:
         lost = f"the connection to {dashboard.address} was lost ({sentence(error)})"
         raise W2vrayError(f"{lost}; job {job} may go on: {how}") from error
@@ -183,9 +179,21 @@ def stop_job(dashboard: Dashboard, job: str) -> Stopped:
         running = not JobStatus(before.status.upper()).is_terminal()
         if running:
             dashboard.answer(lambda client: client.stop_job(job))
-        end_of(dashboard.client(), job, _note)
+        try:
+            end_of(dashboard.client(), job, _note)
+        except JobForgotten as error:
+            raise W2vrayError(_forgotten(dashboard, job, before.verb)) from error
         found = Job.of(dashboard.details(job))
     return Stopped(job=found, was_running=running, again=found.again(dashboard) if found.verb else "")
+
+
+def _forgotten(dashboard: Dashboard, job: str, verb: Sequence[str]) -> str:
+    """Say that a cluster has been started anew, without the job."""
+    again = "; send the same command again: what was finished is kept" if verb[:1] and verb[0] in _GOES_ON else ""
+    return (
+        f"the cluster at {dashboard.address} no longer knows job {job}: its head was restarted, and the job "
+        f"has ended with it{again}"
+    )
 
 
 def _exit_code(client: JobSubmissionClient, job: str) -> int:

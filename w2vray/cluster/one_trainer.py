@@ -87,7 +87,7 @@ class OneTrainer:
         while True:
             try:
                 self._train(config)
-            except ray.exceptions.RayActorError as error:
+            except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
                 self.end()
                 reached = epoch_reached(config.checkpoints)
                 failures, before = (failures + 1 if reached == before else 1), reached
@@ -96,10 +96,9 @@ class OneTrainer:
                         "training failed: the process that trains has died again and again (killed, or out of "
                         "memory); the same command goes on from its last epoch"
                     ) from error
-            except ray.exceptions.RayTaskError as error:
-                raise W2vrayError(
-                    f"training failed: {str(error.cause) or error}; the same command goes on from its last epoch"
-                ) from error
+            except ray.exceptions.RayError as error:
+                why = str(getattr(error, "cause", None) or "") or str(error)  # the cause of an error of the training
+                raise W2vrayError(f"training failed: {why}; the same command goes on from its last epoch") from error
             else:
                 return
 

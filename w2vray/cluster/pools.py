@@ -39,9 +39,9 @@ _BLOCKS, _MOST_UNITS_A_BLOCK = 2_000, 16
 """Up to the first number, each unit is a block of Ray's; of more units, a block has several, and at most the second
 number: nobody hears of a unit before its block is done."""
 
-_DEATHS_AT_START = 3
+_DEATHS_AT_START, _JOINING = 3, 16
 """How often each worker may die while it loads, before one has loaded: a machine that is lost takes all of its own with
-it."""
+it. Where nobody has said how many workers there are, so many may load beside those that find room now."""
 
 
 def run_units(
@@ -84,7 +84,7 @@ def run_units(
         note(f"there is room for {pool.here:,} of {pool.most:,} workers now; the others start as the cluster grows")
     dataset = _unit_dataset(units, worker, arguments, pool)
     dataset.context.execution_options.preserve_order = in_order
-    dataset.context.max_consecutive_actor_init_deaths = _DEATHS_AT_START * pool.most
+    dataset.context.max_consecutive_actor_init_deaths = pool.deaths
     if name is not None:
         dataset.set_name(re.sub(r"[^\w.-]+", "_", name)[-_LONGEST_NAME:])  # Ray names a file of its log for it
     rows = _rows(dataset)
@@ -126,6 +126,7 @@ class _Pool:
     least: int
     most: int
     each: Mapping[str, float]
+    deaths: int  # of workers that load, one after another, before the pool is given up
 
     @classmethod
     def of(cls, units: int, workers: int | None, gpu: GpuShare | None) -> "_Pool":
@@ -139,7 +140,9 @@ class _Pool:
             asked, here = gpu_workers(workers, gpu, room), room.workers
             each = {"CPU": gpu.cpus * pool_share((asked or sys.maxsize) * gpu.cpus), "GPU": 1.0}
         most = min(units, asked or units)
-        return cls(here, max(1, min(most, here)), most, each)
+        least = max(1, min(most, here))
+        loading = most if asked is not None else min(most, least + _JOINING)
+        return cls(here, least, most, each, _DEATHS_AT_START * loading)
 
 
 def _units_a_block(units: int) -> int:

@@ -267,7 +267,7 @@ def cluster_versions(client: Any) -> dict[str, str]:
     """
     if find(_REQUEST) is None:
         return {}
-    with suppress(OSError, ValueError, AttributeError, TypeError):  # another Ray's dashboard has no such page
+    with suppress(OSError, ValueError, AttributeError, TypeError, KeyError):  # another Ray's has no such page
         found = client._do_request("GET", "/api/v0/cluster_metadata").json()["data"]
         told = {"python": found.get("pythonVersion"), "ray": found.get("rayVersion")}
         return {name: value for name, value in told.items() if isinstance(value, str)}

@@ -81,13 +81,14 @@ def score(
             if (weaker := ours.publishing_by_a_look()) is not None:
                 note(weaker)
             stage("planning")
-            with spread_over_cluster(len(corpus.files), address):
+            with spread_over_cluster(corpus, address, shared=settings.shared_filesystem, note=note):
                 plan = planned_units(ours, request, corpus, work)
             if planned is not None and (other := planned.of_another_store(plan.units)):
                 note(f"--plan {settings.plan}: {other}")
             detail(f"plan of {shown(settings.output)}: units {len(plan.units):,}, to do {len(work.missing):,}")
             require_room(run, sum(unit.rows for unit in work.missing), _numbers(request, bundle))
             ours.remove(SUCCESS)
+            ours.tell(work.counted.as_json())  # before Ray is there, which takes its time
             if work.missing:
                 job = ScoringJob(
                     request=request,

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from w2vray.cluster.score_summary import ScoreSummary
-from w2vray.cluster.score_units import Work
+from w2vray.cluster.score_units import Work, telling
+from w2vray.cluster.watching import watched
 from w2vray.errors import RunError
 from w2vray.models.directory import Bundle
 from w2vray.models.thresholds import Thresholds
@@ -36,10 +37,11 @@ def closed(
     """Write the manifest and, only when nothing is missing or the gaps are accepted, _SUCCESS."""
     settings = work.settings
     failed = {item.unit for item in work.failures}
-    parts = run.committed([unit.id for unit in plan.units if unit.id not in failed])
-    _require_own(run, parts, expected)
-    run.require_rejected(parts)
-    run.keep_rejected(parts)
+    with watched(telling(run, work.counted)):  # of many units this takes its time
+        parts = run.committed([unit.id for unit in plan.units if unit.id not in failed])
+        _require_own(run, parts, expected)
+        run.require_rejected(parts)
+        run.keep_rejected(parts)
     totals = {name: sum(getattr(part.record, name) for part in parts) for name in COUNTS}
     rejected = sum((Counter(part.record.rejected) for part in parts if part.record.rejected), Counter[str]())
     failures = [*plan.bad.values(), *work.failures]

@@ -1,5 +1,6 @@
 """Handing out the units of a scoring run: those that are missing, then, in smaller ones, what could not be scored."""
 
+import math
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -24,7 +25,7 @@ from w2vray.store.corpus import Corpus
 from w2vray.store.failures import Failure
 from w2vray.store.units import Unit
 
-__all__ = ["Progress", "Work", "planned_units", "score_missing"]
+__all__ = ["Progress", "Work", "planned_units", "score_missing", "telling"]
 
 _SLOWEST = 10
 """Units whose time a page tells."""
@@ -137,14 +138,14 @@ def _outcomes(units: Sequence[Unit], arguments: Mapping[str, Any], work: Work) -
         in_order=False,
         name=name,
         in_hand=in_hand,
-        tick=_telling(run, work.counted),
+        tick=telling(run, work.counted),
     )
     return (Outcome.from_row(row) for row in rows)
 
 
-def _telling(run: RunDirectory, counted: Counted) -> Callable[[], None]:
-    """Return what tells the run's directory, from time to time, how far this call is."""
-    told = time.monotonic()
+def telling(run: RunDirectory, counted: Counted) -> Callable[[], None]:
+    """Return what tells the run's directory, at once and then from time to time, how far this call is."""
+    told = -math.inf
 
     def tell() -> None:
         nonlocal told

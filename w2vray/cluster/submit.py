@@ -60,8 +60,8 @@ def submit(
         W2vrayError: it cannot be reached, cannot take the job, or cannot be reached any more.
     """
     with dashboard.told(f"no job could be sent to {dashboard.address}"):
-        client = dashboard.client()
-        for warning in compared(dashboard, cluster_versions(client)):
+        client, versions = dashboard.answer(lambda client: (client, cluster_versions(client)))
+        for warning in compared(dashboard, versions):
             sys.stderr.write(f"{warning}\n")
         job = _send(dashboard, client, verb, submission_id or f"w2vray-{uuid.uuid4().hex[:16]}", environment or {})
     sys.stderr.write(f"job {job} at {dashboard.address}\n")

@@ -268,21 +268,24 @@ def _best(trainings: Trainings, name: str) -> tuple[TrainSettings, ModelSettings
     if settings.model != AUTO:
         return settings, *trainings.fitted(settings, name), []
 
+    def folder(candidate: str) -> str:
+        return f"{name}-{candidate.replace(' ', '-')}"
+
     def run(candidate: Candidate, own: TrainSettings) -> tuple[ModelSettings, Mapping[str, Any]]:
         stage(f"training {candidate.name}")
-        folder = f"{name}-{candidate.name.replace(' ', '-')}"
-        return trainings.fitted(own, folder, by_validation=True, by_folds=few, keep_held_out=True)
+        return trainings.fitted(own, folder(candidate.name), by_validation=True, by_folds=few, keep_held_out=True)
 
     best = chosen(settings, run, trainings.cost, alone=trainings.multi_label, note=trainings.note)
     if few or settings.validation:
         return best.settings, best.model, best.state, best.trials
-    own = best.settings
+    # what scoring takes is measured, so that a call that goes on may choose another
+    own, last = best.settings, f"{folder(best.name)}-all"
     stage(f"training {best.name} once more, on all rows")
     if isinstance(best.model, StepSettings):
         own = replace(own, model_settings={**own.model_settings, "refit": True})
-        again = trainings.fitted(own, f"{name}-all", second_fit(best.state), keep_held_out=True)
+        again = trainings.fitted(own, last, second_fit(best.state), keep_held_out=True)
     else:
-        again = trainings.fitted(own, f"{name}-all", by_folds=True, keep_held_out=True)
+        again = trainings.fitted(own, last, by_folds=True, keep_held_out=True)
     return own, *again, best.trials
 
 

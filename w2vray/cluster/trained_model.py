@@ -147,6 +147,10 @@ _OF_THIS_CLUSTER = frozenset({"scratch", "shared_filesystem"})
 """Settings that say where a training runs, and are not repeated elsewhere."""
 
 
+_LEARNING = 2
+"""Raised when the same settings and rows are learnt from in another way: what was begun before is begun anew then."""
+
+
 def fingerprint_of(settings: TrainSettings, stores: list[Labelled], vectors: Vectors) -> str:
     """Name the training by all that it depends on, so that only the same one is gone on with.
 
@@ -169,6 +173,7 @@ def fingerprint_of(settings: TrainSettings, stores: list[Labelled], vectors: Vec
         "vectors": vectors.fingerprint,
         "stores": [store.corpus.fingerprint for store in stores],
         "held_out": keeps_held_out(settings),
+        "learning": _LEARNING,
     }
     return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:16]
 

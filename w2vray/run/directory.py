@@ -47,6 +47,9 @@ INSTEAD = "restore the file, or give another --output"
 
 SCORES, REJECTED = "scores", "rejected"
 MOST_ATTEMPTS = 3
+MOST_IN_ALL = 4 * MOST_ATTEMPTS
+"""Attempts at a unit that end with their machine, too: one that brings each machine down would go on without end."""
+
 _OF_NO_ACCOUNT = frozenset({TEMPORARY, LEASES, LOCK, PROGRESS})
 _THREADS = 16
 
@@ -286,10 +289,13 @@ class RunDirectory(WholeFiles):
             is_lost: tells of a machine whether it is gone. What dies with its machine has not died of the unit.
 
         Returns:
-            The mark, for ``end``; None where ``MOST_ATTEMPTS`` workers have died of the unit in this run.
+            The mark, for ``end``; None where ``MOST_ATTEMPTS`` workers have died of the unit in this run, or
+            ``MOST_IN_ALL`` of it or with their machines.
         """
         folder = self._attempts(unit)
         marks = [info.base_name for info in self.list(folder)]
+        if len(marks) >= MOST_IN_ALL:
+            return None
         if len(marks) >= MOST_ATTEMPTS:
             hosts = [_host_of(mark) for mark in marks]
             if sum(not (host and is_lost(host)) for host in hosts) >= MOST_ATTEMPTS:

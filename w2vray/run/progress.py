@@ -78,10 +78,11 @@ class Counted:
 
     def as_json(self) -> dict[str, Any]:
         """Return what is written into the run's directory: who writes, since when, and what no listing shows."""
+        self._started = self._started or self.clock()
         return {
             "host": socket.gethostname(),
             "pid": os.getpid(),
-            "started": round(self._started or self.clock(), 1),
+            "started": round(self._started, 1),
             "written": round(self.clock(), 1),
             "units_done": self.units_done,
             "units": self.units,

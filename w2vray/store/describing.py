@@ -223,8 +223,8 @@ class _Reader:
     def stop(self) -> None:
         """Have another thread, which reads, stop at once."""
         self._stopped = True
-        if self._process is not None:
-            self._process.kill()
+        if (process := self._process) is not None:  # that thread may take it away
+            process.kill()
 
     @contextmanager
     def _whole_answers(self) -> Iterator[None]:

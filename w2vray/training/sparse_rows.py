@@ -95,6 +95,6 @@ def _mapped(array: npt.NDArray[Any], folder: Path) -> npt.NDArray[Any]:
     if not len(array):
         return array
     with tempfile.TemporaryFile(dir=folder) as file:  # it goes with the last use of the mapping
-        mapped = np.memmap(file, dtype=array.dtype, mode="w+", shape=array.shape)
-        mapped[:] = array
-        return mapped
+        np.ascontiguousarray(array).tofile(file)  # what is written to a mapping ends the process where a disk is full
+        file.flush()
+        return np.memmap(file, dtype=array.dtype, mode="r+", shape=array.shape)
