@@ -188,7 +188,7 @@ def stop_job(dashboard: Dashboard, job: str) -> Stopped:
 
 
 def _forgotten(dashboard: Dashboard, job: str, verb: Sequence[str]) -> str:
-    """Say that a cluster has been started anew, without the job."""
+    """Say that a cluster was restarted, without the job."""
     again = "; send the same command again: what was finished is kept" if verb[:1] and verb[0] in _GOES_ON else ""
     return (
         f"the cluster at {dashboard.address} no longer knows job {job}: its head was restarted, and the job "
