@@ -42,7 +42,9 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
         (3, 2, "was lost: others redo the 3 units that it had begun"),
         (1, "AUTOSCALER_DRAIN_PREEMPTED", "was preempted: others redo the 1 unit that it had begun"),
         (2, 3, "was preempted: others redo the 2 units that it had begun"),
-        (0, "AUTOSCALER_DRAIN_IDLE", "was lost: it had begun no unit"),
+        (0, "AUTOSCALER_DRAIN_IDLE", "was shut down: it had begun no unit"),
+        (0, 4, "was shut down: it had begun no unit"),
+        (0, "UNEXPECTED_TERMINATION", "was lost: it had begun no unit"),
         (None, "EXPECTED_TERMINATION", "was shut down: others redo what it had begun"),
     ],
 )

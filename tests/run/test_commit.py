@@ -17,7 +17,7 @@ from pyarrow import fs
 
 from w2vray.cluster.score import score
 from w2vray.errors import RunError
-from w2vray.run.directory import RunDirectory
+from w2vray.run.directory import ASKED, RunDirectory
 from w2vray.run.drafts import Draft, Drafts
 from w2vray.run.parts import part_name
 from w2vray.run.sealed import seal
@@ -282,3 +282,14 @@ def test_a_part_is_not_read_as_another_table(tmp_path: Path) -> None:
     run.write(seal(pa.table({"x": [1]}))[0], "plan.parquet")
     with pytest.raises(RunError, match=r"plan\.parquet is of another version"):
         run.plan()
+
+
+def test_a_token_that_was_left_in_the_folder_is_no_part_of_a_run(tmp_path: Path) -> None:
+    """Hosts were asked whether they see it, and who asked was killed."""
+    run = RunDirectory(str(tmp_path / "run"))
+    run.write(b"", f"{ASKED}0a1b2c3d")
+    assert run.identity() is None
+    run.write(b"{}\n", "run.json")
+    assert run.is_only_planned()
+    run.write(b"", "notes.txt")
+    assert not run.is_only_planned()

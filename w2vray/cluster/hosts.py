@@ -26,6 +26,7 @@ AGAIN_SECONDS = 60.0
 InHand = Callable[[str], int | None]
 
 _MEANT_TO_GO: dict[int | str | None, str] = {1: "was shut down", "EXPECTED_TERMINATION": "was shut down"}
+_MEANT_TO_GO |= {4: "was shut down", "AUTOSCALER_DRAIN_IDLE": "was shut down"}
 _MEANT_TO_GO |= {3: "was preempted", "AUTOSCALER_DRAIN_PREEMPTED": "was preempted"}
 """Ray's reasons why a machine is gone, by number and by name; all others are a loss."""
 

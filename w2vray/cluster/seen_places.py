@@ -24,6 +24,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from w2vray.cluster.waiting import Note
 from w2vray.errors import ClusterError, CorpusError, W2vrayError
 from w2vray.places.uris import first_line, is_uri, open_store, shown
+from w2vray.run.directory import ASKED
 from w2vray.stages import detail, stage
 from w2vray.store.corpus import Corpus, SourceFile
 
@@ -170,7 +171,7 @@ def _tokens(folders: Mapping[str, str]) -> Iterator[list[Look]]:
                 continue
             above = next(place for place in (Path(folder), *Path(folder).absolute().parents) if place.is_dir())
             token = secrets.token_hex(16)
-            path = above / f".w2vray-seen-{token[:8]}"
+            path = above / f"{ASKED}{token[:8]}"
             with suppress(OSError):  # that nothing can be written there, the run itself will say
                 path.write_text(token, encoding="utf-8")
                 looks.append(Look(what=what, place=folder, path=str(path), token=token))

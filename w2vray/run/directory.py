@@ -42,6 +42,9 @@ NOTED = "failures.json"
 PROGRESS = "progress.json"
 """Who writes, since when, and what it has counted: the last that a driver said of itself."""
 
+ASKED = ".w2vray-seen-"
+"""How a file begins by which hosts are asked whether they see a folder; it is left where the asking is killed."""
+
 INSTEAD = "restore the file, or give another --output"
 """What to do where a file is unusable that makes a run, and that nothing else tells the content of."""
 
@@ -116,7 +119,7 @@ class RunDirectory(WholeFiles):
         return self._names() <= {RUN, PLAN, *_OF_NO_ACCOUNT}
 
     def _names(self) -> set[str]:
-        return {info.base_name for info in self.list()}
+        return {info.base_name for info in self.list() if not info.base_name.startswith(ASKED)}
 
     def plan(self) -> tuple[list[Unit], dict[SourceFile, Failure]]:
         """Return the units of the run, and the files that are in none with the reason."""
