@@ -50,7 +50,7 @@ def is_enough(found: str, needed: str) -> bool:
 
 
 def accepted(sent: str, arguments: list[str]) -> bool:
-    """Compare what was sent with what is installed here, and say on stderr what is not as it was there.
+    """Compare what was sent with what is installed here, and say on stderr what differs.
 
     Args:
         sent: what ``needs`` has returned there, as JSON.

@@ -64,6 +64,8 @@ def test_help_tells_each_option_with_its_default(run: Run) -> None:
     assert "lstm, gru: numbers in the state, of each direction. Default: 128." in text
     assert "0: any length. Default: 0.0 for cnn, " in text
     assert " average with --tune-vectors; 5.0 for lstm, gru." in text
+    assert "take 500 steps) for cnn; 4 (a small set:" in text
+    assert "Default: None" not in text
 
 
 def test_predict_does_not_promise_one_object_for_all_texts(run: Run) -> None:

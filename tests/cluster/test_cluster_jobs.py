@@ -95,9 +95,9 @@ def test_a_job_is_stopped_and_the_command_that_goes_on_is_one_that_works(head: P
 @pytest.mark.parametrize(
     ("name", "lines"),
     [
-        ("old", ["job old had ended before: succeeded"]),
-        ("gaps", ["job gaps had ended before: failed", "what it finished is kept; to go on: w2vray submit"]),
-        ("other", ["job other had ended before: succeeded"]),
+        ("old", ["job old had already ended: succeeded"]),
+        ("gaps", ["job gaps had already ended: failed", "what it finished is kept; to go on: w2vray submit"]),
+        ("other", ["job other had already ended: succeeded"]),
     ],
 )
 def test_a_job_that_has_ended_is_not_stopped(head: Played, run: Run, name: str, lines: list[str]) -> None:
@@ -119,7 +119,7 @@ def test_a_job_that_its_cluster_forgets_while_it_is_stopped_is_told_of(
     monkeypatch.setattr("w2vray.cluster.jobs.end_of", forgotten)
     stopped = run("jobs", "stop", "now", "--address", head.address)
     assert (stopped.code, stopped.out) == (1, "")
-    assert f"the cluster at {head.address} no longer knows job now: its head has been started anew" in stopped.err
+    assert f"the cluster at {head.address} no longer knows job now: its head was restarted" in stopped.err
     assert "what was finished is kept" in stopped.err
 
 

@@ -86,7 +86,7 @@ def test_each_word_of_a_log_is_told_once(played: Any, readings: list[list[Any]],
 def test_a_job_that_has_ended_behind_a_silent_link_is_not_waited_for_and_its_log_not_called_whole(played: Any) -> None:
     assert played([["one\n", HANGS], ["one\n", HANGS]], [DONE]) == (
         "one\n",
-        ["the job has ended and its log is silent: what was told of it may not be all"],
+        ["the job has ended, but its log does not answer: the end of it may be missing here"],
     )
 
 

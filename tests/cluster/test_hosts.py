@@ -39,13 +39,13 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
 @pytest.mark.parametrize(
     ("units", "reason", "line"),
     [
-        (3, 2, "was lost: 3 units that its workers had begun are"),
-        (1, "AUTOSCALER_DRAIN_PREEMPTED", "was preempted: 1 unit that its workers had begun is"),
-        (2, 3, "was preempted: 2 units that its workers had begun are"),
-        (0, "AUTOSCALER_DRAIN_IDLE", "was shut down: 0 units that its workers had begun are"),
-        (0, 4, "was shut down: 0 units that its workers had begun are"),
-        (0, "UNEXPECTED_TERMINATION", "was lost: 0 units that its workers had begun are"),
-        (None, "EXPECTED_TERMINATION", "was shut down: what its workers had begun is"),
+        (3, 2, "was lost: others redo the 3 units that it had begun"),
+        (1, "AUTOSCALER_DRAIN_PREEMPTED", "was preempted: others redo the 1 unit that it had begun"),
+        (2, 3, "was preempted: others redo the 2 units that it had begun"),
+        (0, "AUTOSCALER_DRAIN_IDLE", "was shut down: it had begun no unit"),
+        (0, 4, "was shut down: it had begun no unit"),
+        (0, "UNEXPECTED_TERMINATION", "was lost: it had begun no unit"),
+        (None, "EXPECTED_TERMINATION", "was shut down: others redo what it had begun"),
     ],
 )
 def test_a_lost_machine_is_told_once(cluster: Cluster, units: int | None, reason: int | str, line: str) -> None:
@@ -62,7 +62,7 @@ def test_a_lost_machine_is_told_once(cluster: Cluster, units: int | None, reason
     cluster.nodes = [node(ONE), node(TWO, alive=False, reason=reason)]
     look()
     look()
-    assert told == [f"worker-2 (10.0.0.2) {line} done again by others, and nothing is lost"]
+    assert told == [f"worker-2 (10.0.0.2) {line}; no row is lost"]
     assert asked == [TWO]
 
 

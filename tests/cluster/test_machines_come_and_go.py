@@ -69,8 +69,8 @@ def test_a_machine_is_lost_and_another_joins(
     assert found["done"] == [[unit, 8] for unit in range(1, 9)]
     lost = [line for line in found["told"] if "was lost" in line]
     assert len(lost) == 1
-    assert lost[0].endswith("done again by others, and nothing is lost")
-    assert any("joined, with 1 CPUs" in line for line in found["told"])
+    assert lost[0].endswith("; no row is lost")
+    assert any("joined, with 1 CPU" in line for line in found["told"])
     assert not [line for line in found["told"] if line.startswith("Ray:")]
     assert "marked dead" not in ended.stdout + ended.stderr
     assert verify(VerifySettings(run=str(run), deep=True)).ok

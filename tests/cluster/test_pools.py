@@ -1,6 +1,12 @@
 """Tests of how units are handed to a pool of workers."""
 
+import json
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -22,9 +28,9 @@ def units_of(files: Sequence[str]) -> list[Unit]:
         (2_000, 8, 1),
         (3_999, 8, 1),
         (4_000, 8, 2),
-        (100_000, 125, 50),
-        (128_000, 8, 64),
-        (10_000_000, 8, 64),
+        (30_000, 125, 15),
+        (32_000, 8, 16),
+        (10_000_000, 8, 16),
         (128_000, 1_000, 8),  # none of them waits for one that has the last
         (128_000, 10_000, 1),
         (128_000, 100_000, 1),
@@ -51,3 +57,45 @@ def test_units_handed_out_together_are_done_one_by_one(
     with pytest.raises(RunError, match="a bad unit"):
         list(run_units(units_of(["a.parquet", BAD, "b.parquet", "c.parquet"]), IdleWorker, {}, workers=1))
     wait_for_every_cpu()
+
+
+JOINING = """
+import json, sys, threading
+import ray
+from ray.cluster_utils import Cluster
+from tests.cluster.test_pools import units_of
+from tests.fixtures.idle_worker import WaitingWorker
+from w2vray.cluster.pools import run_units
+
+head = {"num_cpus": 1, "include_dashboard": False, "temp_dir": sys.argv[1]}
+cluster = Cluster(initialize_head=True, head_node_args=head)
+ray.init(address=cluster.address, log_to_driver=False)
+units = units_of([f"{number}.parquet" for number in range(45)])
+begun, rows = threading.Event(), []
+
+def work():
+    for row in run_units(units, WaitingWorker, {}, workers=None, in_order=False):
+        rows.append(row)
+        begun.set()
+
+working = threading.Thread(target=work)
+working.start()
+begun.wait(100)
+cluster.add_node(num_cpus=1)
+working.join()
+print(json.dumps([len({row["unit"] for row in rows}), len({row["process"] for row in rows})]))
+ray.shutdown()
+cluster.shutdown()
+"""
+
+
+@pytest.mark.ray
+@pytest.mark.long
+def test_a_machine_that_joins_gets_workers() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:  # sockets need a short path
+        command = [sys.executable, "-c", JOINING, folder]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout.splitlines()[-1]) == [45, 2]

@@ -69,8 +69,8 @@ def test_folders_that_all_hosts_share_are_taken(hosts: Hosts, store: Corpus, tmp
 def test_a_store_that_a_host_lacks_is_refused_with_the_host(hosts: Hosts, store: Corpus, tmp_path: Path) -> None:
     hosts({}, {str(tmp_path / "store"): str(tmp_path / "nowhere")})
     assert ask(store, tmp_path / "out") == (
-        f"the store {tmp_path / 'store'}: host w2 (10.0.0.2) of 3: it is not there; workers on all hosts need the same "
-        "folder: give a URI, or a folder that all of them share; if it is one, add --shared-filesystem"
+        f"the store {tmp_path / 'store'}, seen from host w2 (10.0.0.2) of 3: it is not there; workers on all hosts "
+        "need the same folder: give a URI, or a folder that all of them share; if it is one, add --shared-filesystem"
     )
     assert ask(store, tmp_path / "out", shared=True) == ""
 
@@ -108,7 +108,7 @@ def test_a_place_at_a_uri_that_a_host_cannot_look_at_is_refused_even_where_paths
     hosts({})
     with pytest.raises(ClusterError) as refused:
         require_seen({"the store": store}, {"--output": "nowhere://bucket/run?token=s3cr3t"}, shared=True)
-    assert "--output nowhere://bucket/run: hosts w0 (10.0.0.0), w1 (10.0.0.1) of 2: it cannot be opened there" in str(
+    assert "--output nowhere://bucket/run, seen from hosts w0 (10.0.0.0), w1 (10.0.0.1) of 2: it cannot be" in str(
         refused.value
     )
     assert "hand variables on with `submit --env NAME`" in str(refused.value)

@@ -223,7 +223,7 @@ def test_a_job_that_a_new_head_does_not_know_is_said_to_have_ended(
 ) -> None:
     play(LOG)
     monkeypatch.setattr("w2vray.cluster.jobs.log_of", raising(JobForgotten("job-1")))
-    with pytest.raises(W2vrayError, match="no longer knows job job-1: its head has been started anew") as ended:
+    with pytest.raises(W2vrayError, match="no longer knows job job-1: its head was restarted") as ended:
         submit(HEAD, [verb, "x"], submission_id="job-1")
     assert ended.value.exit_code == 1
     assert told in str(ended.value)

@@ -180,8 +180,8 @@ def test_a_much_cheaper_model_is_kept_where_the_loss_is_the_same_as_far_as_rows_
     if kept == "average":
         (line,) = told
         assert line == (
-            "average is kept, although gru has the least loss: it scores 4.0 times as fast, and its loss is above by "
-            "0.0025, within one standard error (0.0028) and 0.01"
+            "average is kept, although gru has the least loss: it scores 4.0 times as fast, and its loss is only "
+            "0.0025 higher (one standard error: 0.0028)"
         )
     else:
         assert told == []

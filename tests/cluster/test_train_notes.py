@@ -36,9 +36,11 @@ def test_a_person_is_told_of_larger_steps_that_nobody_asked_for() -> None:
 
     assert told(CnnSettings(), 10_000) == []
     assert told(CnnSettings(batch_size=512), 100_000) == []
-    assert told(CnnSettings(), 100_000) == [
-        "100,000 rows: a step has 128 of them, with --learning-rate 0.002; --batch-size 32 takes more and smaller steps"
-    ]
+    (line,) = told(CnnSettings(), 100_000)
+    assert line == (
+        "each training step takes 128 of the 100,000 rows, with --learning-rate 0.002; --batch-size 32 makes "
+        "more, smaller steps"
+    )
     assert told(CnnSettings(learning_rate=0.003), 1_000_000) == [
-        "1,000,000 rows: a step has 1024 of them; --batch-size 32 takes more and smaller steps"
+        "each training step takes 1,024 of the 1,000,000 rows; --batch-size 32 makes more, smaller steps"
     ]

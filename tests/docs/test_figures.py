@@ -53,7 +53,9 @@ def test_the_plot_shows_the_speeds_of_the_file() -> None:
     assert figures.PLOT.stat().st_size < 50_000
 
 
-@pytest.mark.parametrize("file", ["accuracy", "calibration", "speed", "speed-formats", "speed-small", "speed-texts"])
+@pytest.mark.parametrize(
+    "file", ["accuracy", "accuracy-auto", "calibration", "speed", "speed-formats", "speed-small", "speed-texts"]
+)
 def test_a_file_of_figures_says_what_it_is_of(file: str) -> None:
     about = json.loads((figures.FIGURES / f"{file}.json").read_text(encoding="utf-8"))["measured"]
     assert set(about) - {"note"} == {"revision", "machine", "date"}

@@ -185,7 +185,7 @@ def test_explain_tells_what_both_parts_say_of_a_word(make_bundle: Make, vectors:
     assert scorer.wide is not None
     explained = explain_model(ExplainSettings(model=str(tmp_path / "both"), label=("positive",), top=50))
     assert explained.of.endswith(
-        "(runs of several words are not listed: the model keeps hashes of them, not the words)"
+        "(n-grams of several words are not listed: the model keeps their hashes, not the words)"
     )
     (told,) = explained.labels
     direction_C = direction_of(2, np.ones(3), multi_label=False)
@@ -210,8 +210,8 @@ def test_explain_lists_the_runs_that_the_model_has_the_words_of(
 
     assert found.words == 6
     assert found.of == (
-        "all 6 words of the vectors, and 2 of the strongest runs of several words, each by what the run itself adds "
-        "(1 with a + share their bucket with other runs)"
+        "all 6 words of the vectors, and 2 of the strongest n-grams of several words, each by what the n-gram itself "
+        "adds (1 with a + share their bucket with other n-grams)"
     )
     (told,) = found.labels
     said = dict(told.words_for + told.words_against)

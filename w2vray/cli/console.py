@@ -36,9 +36,9 @@ _LINE_SECONDS = 10.0
 
 
 class Update(Protocol):
-    """Called with what is done, what there is to do (None: unknown) and a few words.
+    """Called with how much is done, the total (None: unknown) and a few words.
 
-    ``left`` are the seconds that are left, where the caller knows better than what is done until now tells.
+    ``left`` are the seconds left, if the caller knows better than an estimate from what is done.
     """
 
     def __call__(self, done: int, total: int | None, text: str, left: float | None = None, /) -> None:

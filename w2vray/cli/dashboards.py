@@ -15,8 +15,8 @@ from w2vray.cli.console import ReaderGone
 __all__ = ["following", "on_dashboard"]
 
 _ADDRESS = "The cluster's dashboard, such as http://HEAD:8265. Default: RAY_API_SERVER_ADDRESS or RAY_ADDRESS."
-_HEADER = "Send this header of HTTP with each request, as a proxy in front of the cluster may ask for."
-_VERIFY = "Trust the certificates in this file or folder, where the address is https; no: trust any server."
+_HEADER = "Send this HTTP header with each request, for a proxy in front of the cluster. May be repeated."
+_VERIFY = "File or folder of certificates to trust, for an https address; no: trust any server."
 
 _NO, _YES = ("no", "false", "0"), ("yes", "true", "1")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

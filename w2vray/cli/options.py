@@ -63,8 +63,7 @@ def _model_option(name: str, owners: Mapping[str, type]) -> Callable[[F], F]:
         )
     models_of: dict[str, list[str]] = {}
     for model, item in items.items():
-        default: Any = item.default
-        models_of.setdefault(" ".join(map(str, default)) if several else str(default), []).append(model)
+        models_of.setdefault(_default_told(item, several=several), []).append(model)
     only = len(models_of) == 1
     stated = "; ".join(value if only else f"{value} for {', '.join(models)}" for value, models in models_of.items())
     return click.option(
@@ -74,10 +73,23 @@ def _model_option(name: str, owners: Mapping[str, type]) -> Callable[[F], F]:
         multiple=several,
         default=None,
         metavar=first.metadata["metavar"],
-        help=f"{text} Default: {stated}.",
+        help=f"{text.partition(_DEFAULT)[0]}{_DEFAULT}{stated}.",
         cls=GroupedOption,
         group=MODEL_GROUP,
     )
+
+
+_DEFAULT = " Default: "
+"""What begins the part of a help that tells a default, where it is not simply a value."""
+
+
+def _default_told(item: Field[Any], *, several: bool) -> str:
+    """Return what the help of a model's option says of its default, otherwise the value."""
+    told = help_of(item).partition(_DEFAULT)[2]
+    if told:
+        return told.rstrip(".")
+    default: Any = item.default
+    return " ".join(map(str, default)) if several else str(default)
 
 
 def _parameter(item: Field[Any], hint: Any) -> Callable[[F], F]:

@@ -14,6 +14,6 @@ def show_scoring(update: Update, now: ScoreProgress) -> None:
 
 
 def speed(rows_per_second: float | None, bytes_per_second: float | None = None) -> str:
-    """Say how fast it goes; nothing where nobody knows."""
+    """Spell the speed; empty if it is unknown."""
     rows = "" if rows_per_second is None else f", {rows_per_second:,.0f} rows/s"
     return rows + ("" if bytes_per_second is None else f", {bytes_per_second / 1e6:,.1f} MB/s")

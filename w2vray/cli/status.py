@@ -12,7 +12,7 @@ __all__ = ["status"]
 
 _STATES = {
     "complete": "complete",
-    "incomplete": "ended, and not complete: run the same score again to try again",
+    "incomplete": "ended with something left out: run the same score again to try that again",
     "running": "running",
     "silent": "neither ended nor running: run the same score again to finish it",
 }
@@ -20,7 +20,7 @@ _STATES = {
 
 @verb("status", StatusSettings, examples=("w2vray status run", "w2vray status s3://bucket/run --json"))
 def status(output: Output, /, **arguments: Any) -> None:
-    """Tell how far a run is, from anywhere, by its files alone."""
+    """Tell how far a run is. It reads the run's files, and needs no Ray."""
     settings = StatusSettings(**arguments)
     from w2vray.run.status import status as status_of
 

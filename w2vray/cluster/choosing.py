@@ -81,10 +81,10 @@ Cost = Callable[[TrainSettings, ModelSettings, State], float]
 """Measures what a candidate takes to score: nanoseconds of a CPU for each word."""
 
 MUCH_CHEAPER = 2.0
-"""By so many times a candidate has to be cheaper to score with, to be preferred to one of less loss,"""
+"""A candidate is preferred to one of less loss if it is so many times cheaper to score with,"""
 
 LEAST_LOSS = 0.01
-"""and its loss has to be above by less than this, in nats, and by less than one standard error of the difference."""
+"""and if its loss is higher by at most this, in nats, and by at most one standard error of the difference."""
 
 
 def chosen(asked: TrainSettings, run: Run, cost: Cost, *, alone: bool, note: Note) -> Chosen:
@@ -142,8 +142,7 @@ def _preferred(tried: Sequence[_Tried], note: Note) -> _Tried:
         if worse <= min(error, LEAST_LOSS):
             note(
                 f"{other.candidate.name} is kept, although {best.candidate.name} has the least loss: it scores "
-                f"{times:,.1f} times as fast, and its loss is above by {worse:.4f}, within one standard error "
-                f"({error:.4f}) and {LEAST_LOSS}"
+                f"{times:,.1f} times as fast, and its loss is only {worse:.4f} higher (one standard error: {error:.4f})"
             )
             return other
     return best

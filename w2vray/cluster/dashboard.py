@@ -109,5 +109,5 @@ class Dashboard:
 
 
 def sentence(error: BaseException) -> str:
-    """Return what an error says, without full stops at its end: Ray puts one behind that of the head."""
+    """Return an error's message without full stops at its end, so that it fits into a sentence of ours."""
     return str(error).rstrip(".")

@@ -41,7 +41,7 @@ _FAILURES = 3
 
 
 class JobForgotten(Exception):  # noqa: N818 - an error of ours is made of it
-    """The cluster answers, and no longer knows the job: its head has been started anew."""
+    """The cluster answers, and no longer knows the job: its head was restarted."""
 
 
 def log_of(client: JobSubmissionClient, job: str, note: Note) -> Iterator[str]:
@@ -49,7 +49,7 @@ def log_of(client: JobSubmissionClient, job: str, note: Note) -> Iterator[str]:
 
     Raises:
         AuthenticationError: the cluster asks for a token.
-        JobForgotten: the cluster has been started anew, without the job.
+        JobForgotten: the cluster was restarted, without the job.
         ConnectionError: the cluster has not answered for ten minutes.
         Exception: the log fails again and again, while the cluster answers.
     """
@@ -61,7 +61,7 @@ def log_of(client: JobSubmissionClient, job: str, note: Note) -> Iterator[str]:
                 piece = pieces.get(timeout=_SILENCE_SECONDS)
             except Empty:
                 if ended:  # all of a log that has ended comes at once
-                    note("the job has ended and its log is silent: what was told of it may not be all")
+                    note("the job has ended, but its log does not answer: the end of it may be missing here")
                     return
                 ended = _status(client, job, note).is_terminal()
                 if ended or time.monotonic() - heard > _STALE_SECONDS:

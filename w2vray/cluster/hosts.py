@@ -19,7 +19,7 @@ from w2vray.cluster.waiting import Note
 __all__ = ["Host", "Hosts", "InHand", "is_lost", "this_host"]
 
 HOLD_SECONDS = 75.0
-"""So long a line of Ray's is held back that may be of a lost machine: Ray finds a cut link after about 64 s."""
+"""How long to hold back a line of Ray's that a lost machine may explain: Ray notices a cut link after about 64 s."""
 
 AGAIN_SECONDS = 60.0
 
@@ -51,12 +51,12 @@ class Host:
 
 
 def this_host() -> str:
-    """Return Ray's id of the machine that this process is on; nothing where it is none of a cluster's."""
+    """Return Ray's id of the machine that this process is on; empty outside of a cluster."""
     return str(ray.get_runtime_context().get_node_id()) if ray.is_initialized() else ""
 
 
 def is_lost(host: str) -> bool:
-    """Tell whether a machine, by its id, is none of the cluster any more."""
+    """Tell whether a machine, by its id, has left the cluster."""
     return host not in {node["NodeID"] for node in ray.nodes() if node["Alive"]}
 
 
@@ -65,7 +65,7 @@ class Hosts:
 
     Args:
         note: told of each that is lost, and of each that joins.
-        in_hand: how many units the workers of a machine, by its id, have begun and not ended; None where nobody knows.
+        in_hand: how many units the workers of a machine, by its id, have begun and not ended; None if unknown.
     """
 
     def __init__(self, note: Note, in_hand: InHand = lambda _: None) -> None:
@@ -88,15 +88,17 @@ class Hosts:
                 self._tell_lost(before[gone], why)
             for new in alive.keys() - before.keys():
                 if alive[new].cpus:
-                    self._note(f"{alive[new]} joined, with {alive[new].cpus:g} CPUs")
+                    self._note(
+                        f"{alive[new]} joined, with {alive[new].cpus:g} CPU{'' if alive[new].cpus == 1 else 's'}"
+                    )
         self._pass_on(time.monotonic() - HOLD_SECONDS)
 
     def _tell_lost(self, host: Host, why: int | str | None) -> None:
-        begun = "what its workers had begun is"
+        redone = "others redo what it had begun"
         if (units := self._in_hand(host.id)) is not None:
-            these, are = ("unit", "is") if units == 1 else ("units", "are")
-            begun = f"{units:,} {these} that its workers had begun {are}"
-        self._note(f"{host} {_MEANT_TO_GO.get(why, 'was lost')}: {begun} done again by others, and nothing is lost")
+            these = f"the {units:,} unit{'' if units == 1 else 's'} that it had begun"
+            redone = f"others redo {these}" if units else "it had begun no unit"
+        self._note(f"{host} {_MEANT_TO_GO.get(why, 'was lost')}: {redone}; no row is lost")
 
     def hear(self, text: str) -> None:
         """Take what Ray says; called in a thread of Ray's."""
@@ -111,7 +113,7 @@ class Hosts:
             self._pass_on(math.inf)
 
     def _pass_on(self, until: float) -> None:
-        """Tell what Ray has said that no lost machine explains; what one may explain yet, if it was said by then."""
+        """Pass on lines that no lost machine explains; of those that one may still explain, lines until ``until``."""
         with self._lock:
             heard, self._heard = self._heard, []
         for when, text in heard:
@@ -130,11 +132,11 @@ class Hosts:
 _MAY_BE_OF_LOST = re.compile(
     r"Raylet is terminated|has been marked dead|will be retried|temporarily unavailable|\b[0-9a-f]{56}\b"
 )
-"""What Ray says of a machine that is lost, or of what was there: it tells each attempt that failed."""
+"""Lines of Ray's that a lost machine explains: Ray reports each attempt that failed."""
 
 
 class _Repeated:
-    """Tells lines of Ray's, of those that are alike only one a minute, with their count."""
+    """Passes on lines of Ray's; of lines that are alike, one a minute, with their count."""
 
     def __init__(self, note: Note) -> None:
         self._note = note

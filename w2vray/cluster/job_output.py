@@ -1,4 +1,4 @@
-"""What a job prints: its results go to stdout, and all else to stderr where those are JSON."""
+"""What a job prints: results go to stdout; if they are JSON, everything else goes to stderr."""
 
 import json
 import re
@@ -12,11 +12,11 @@ _OF_RAY = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\s+[A-Z]+ \S+\.py:\d+
 
 
 def print_output(pieces: Iterator[str], verb: Sequence[str]) -> None:
-    """Print a log of which pieces come.
+    """Print a log that comes in pieces.
 
     Args:
         pieces: of the log, cut anywhere.
-        verb: the verb and its arguments; empty where the job runs another program, and all is for people.
+        verb: the verb and its arguments; empty if the job runs another program: then all lines are for people.
     """
     streamed = list(verb[:1]) == ["predict"]
     objects_alone = streamed or "--json" in verb

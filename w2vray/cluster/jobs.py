@@ -107,7 +107,7 @@ def list_jobs(dashboard: Dashboard) -> list[Job]:
         ClusterError: the cluster asks for a token.
         W2vrayError: it cannot be reached.
     """
-    with dashboard.told(f"{dashboard.address} does not tell its jobs"):
+    with dashboard.told(f"the jobs at {dashboard.address} could not be listed"):
         found = dashboard.answer(lambda client: client.list_jobs())
     jobs = [Job.of(details) for details in found if details.submission_id]
     return sorted(jobs, key=lambda job: (job.started or 0.0, job.id), reverse=True)
@@ -149,7 +149,7 @@ def see_to_end(dashboard: Dashboard, client: JobSubmissionClient, job: str, verb
 
 @dataclass(frozen=True, kw_only=True)
 class Stopped:
-    """How a job stands that was to be stopped."""
+    """The state of a job that was to be stopped."""
 
     job: Job
     was_running: bool
@@ -161,7 +161,7 @@ class Stopped:
         if self.was_running and self.job.status == "stopped":
             yield f"job {self.job.id} is stopped"
         else:
-            yield f"job {self.job.id} had ended before: {self.job.status}"
+            yield f"job {self.job.id} had already ended: {self.job.status}"
         if self.again and self.job.status != "succeeded":
             goes_on = self.job.title in _GOES_ON
             yield f"{'what it finished is kept; to go on' if goes_on else 'to run it again'}: {self.again}"
@@ -188,10 +188,10 @@ def stop_job(dashboard: Dashboard, job: str) -> Stopped:
 
 
 def _forgotten(dashboard: Dashboard, job: str, verb: Sequence[str]) -> str:
-    """Say that a cluster has been started anew, without the job."""
+    """Say that a cluster was restarted, without the job."""
     again = "; send the same command again: what was finished is kept" if verb[:1] and verb[0] in _GOES_ON else ""
     return (
-        f"the cluster at {dashboard.address} no longer knows job {job}: its head has been started anew, and the job "
+        f"the cluster at {dashboard.address} no longer knows job {job}: its head was restarted, and the job "
         f"has ended with it{again}"
     )
 

@@ -20,7 +20,7 @@ COUNTERS = {
 }
 
 GAUGES = {
-    "w2vray_units_left": "Units that are to be done.",
+    "w2vray_units_left": "Units that are left to do.",
     "w2vray_rows_left": "Rows in them.",
     "w2vray_rows_per_second": "Rows a second of all workers together, since the first unit was done.",
 }
@@ -29,7 +29,7 @@ Meter = Callable[[ScoreProgress], None]
 
 
 def metered(run: str) -> Meter:
-    """Return what takes down how far a run is; where no Ray is in use, it takes nothing down."""
+    """Return a function that records how far a run is; without Ray it records nothing."""
     if not ray.is_initialized():
         return lambda _: None
     tags, keys = {"run": run}, ("run",)

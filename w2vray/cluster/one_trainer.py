@@ -70,7 +70,7 @@ class TrainingProcess:
 class OneTrainer:
     """A process of Ray's that trains. It is started with the first model, and ends with ``end``, or the program.
 
-    ``note`` is told where it has to wait for its CPUs.
+    ``note`` is called where it has to wait for its CPUs.
     """
 
     def __init__(self, cpus: float, note: Note) -> None:

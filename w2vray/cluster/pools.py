@@ -35,8 +35,9 @@ __all__ = ["run_units"]
 
 _LONGEST_NAME = 80
 
-_BLOCKS, _MOST_UNITS_A_BLOCK = 2_000, 64
-"""Up to so many units, each is a block of Ray's; beyond, a block has several, and at most so many."""
+_BLOCKS, _MOST_UNITS_A_BLOCK = 2_000, 16
+"""Up to the first number, each unit is a block of Ray's; of more units, a block has several, and at most the second
+number: nobody hears of a unit before its block is done."""
 
 _BLOCKS_A_WORKER = 16
 """At least so many blocks there are for each worker: at the end all others wait for the one that has the last."""
@@ -83,7 +84,7 @@ def run_units(
         return
     pool = _Pool.of(len(units), workers, gpu)
     if workers is not None and pool.here < pool.most:
-        note(f"{pool.here:,} of {pool.most:,} workers find room now; the others begin as the cluster grows")
+        note(f"there is room for {pool.here:,} of {pool.most:,} workers now; the others start as the cluster grows")
     dataset = _unit_dataset(units, worker, arguments, pool)
     dataset.context.execution_options.preserve_order = in_order
     dataset.context.max_consecutive_actor_init_deaths = pool.deaths
@@ -122,13 +123,13 @@ def _watched(waiting: Waiting, hosts: Hosts, tick: Callable[[], None]) -> Iterat
 
 @dataclass(frozen=True)
 class _Pool:
-    """Workers of a pool: as many as ``least`` at once, ``most`` where the cluster grows; what each of them takes."""
+    """The size of a pool: ``least`` workers at the start, up to ``most`` if the cluster grows; and what each takes."""
 
-    here: int  # find room now
+    here: int  # workers that there is room for now
     least: int
     most: int
     each: Mapping[str, float]
-    soon: int  # those that are reckoned with
+    soon: int  # workers to reckon with: those that there is room for, and some that may join
 
     @property
     def deaths(self) -> int:
@@ -137,7 +138,7 @@ class _Pool:
 
     @classmethod
     def of(cls, units: int, workers: int | None, gpu: GpuShare | None) -> "_Pool":
-        """Ask the cluster what it has; where nobody has said how many workers, there are as many as find room."""
+        """Size a pool for this cluster; without ``workers``, it has as many as there is room for."""
         if gpu is None:
             room = Room.of(1)
             asked, here = scoring_workers(workers, room), room.workers

@@ -199,7 +199,7 @@ def pool_has_no_cpus() -> bool:
 
 
 def have_no_cpus(kind: str) -> bool:
-    """Tell whether this driver has actors of a kind, none of which has its CPUs; not where Ray does not say."""
+    """Tell whether this driver has actors of a kind, and all of them wait for CPUs; False if Ray does not say."""
     table = find(_ACTORS)
     if table is None:
         return False

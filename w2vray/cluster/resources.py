@@ -90,7 +90,7 @@ def gpu_workers(asked: int | None, share: GpuShare, room: Room) -> int | None:
     if (asked or 1) > room.workers:
         raise ClusterError(
             f"--cpus-per-gpu is {share.cpus}, for {asked or 1:,} workers with a GPU each, and this Ray has room for "
-            f"{room.workers:,} of them ({room.cpus:g} CPUs in all); lower one of them"
+            f"{room.workers:,} of them ({room.cpus:g} CPUs in all); lower --cpus-per-gpu or --workers"
         )
     return asked
 

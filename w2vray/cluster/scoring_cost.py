@@ -16,7 +16,7 @@ _LEAST_SECONDS = 0.05
 
 
 def sample_of(parts: Iterable[Part], vocabulary: Vocabulary) -> list[str]:
-    """Return texts like those of the first examples: as long, and of the same words, but for those without a vector."""
+    """Return texts like those of the first examples: of the same words, less those without a vector."""
     return list(_texts(parts, vocabulary))
 
 
@@ -32,7 +32,7 @@ def _texts(parts: Iterable[Part], vocabulary: Vocabulary) -> Iterator[str]:
 
 
 def nanoseconds_a_word(scorer: TextScorer, texts: list[str]) -> float:
-    """Score texts over and over for a moment, after once to warm up; the quickest time counts, a word."""
+    """Return the CPU time of a word: texts are scored once to warm up, then repeatedly; the quickest time counts."""
     array = pa.array(texts, pa.large_string())
     words = int(scorer.score_array(array).token_counts_N.sum())
     best = spent = float("inf")

@@ -228,7 +228,7 @@ def _refusal(look: Look, found: Sequence[tuple[str, str]], nodes: int) -> str:
             "workers on all hosts need the same folder: give a URI, or a folder that all of them share; if it is one, "
             "add --shared-filesystem"
         )
-    return f"{look.what} {look.place}: {word} {hosts}{more} of {nodes}: {found[0][1]}; {remedy}"
+    return f"{look.what} {look.place}, seen from {word} {hosts}{more} of {nodes}: {found[0][1]}; {remedy}"
 
 
 def on_this_host(error: W2vrayError) -> W2vrayError:

@@ -34,12 +34,12 @@ def told_of_few(counts: ExampleCounts, *, few: bool) -> list[str]:
 
 
 def larger_steps(asked: StepSettings, settled: StepSettings, examples: int) -> list[str]:
-    """Say that a step has more examples than it has with few rows, where nobody has said how many."""
+    """Say that a step has more examples than for a small set, unless --batch-size was given."""
     if asked.batch_size is not None or settled.examples_a_step == SMALLEST_BATCH:
         return []
     rate = "" if asked.learning_rate is not None else f", with --learning-rate {settled.step_size:.2g}"
-    told = f"{examples:,} rows: a step has {settled.examples_a_step} of them{rate}"
-    return [f"{told}; --batch-size {SMALLEST_BATCH} takes more and smaller steps"]
+    told = f"each training step takes {settled.examples_a_step:,} of the {examples:,} rows{rate}"
+    return [f"{told}; --batch-size {SMALLEST_BATCH} makes more, smaller steps"]
 
 
 def not_at_its_best(settings: TrainSettings, model: ModelSettings, state: Mapping[str, Any]) -> list[str]:

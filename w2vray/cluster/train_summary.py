@@ -12,7 +12,7 @@ __all__ = ["NgramSummary", "TrainSummary"]
 
 @dataclass(frozen=True, kw_only=True)
 class NgramSummary:
-    """What runs of words add to a model. ``main`` and ``wide`` multiply the logits of the main part, and theirs."""
+    """What n-grams add to a model. ``main`` and ``wide`` multiply the logits of the main part, and those of n-grams."""
 
     longest: int  # words of a run
     buckets: int  # that the training has seen
@@ -26,7 +26,7 @@ class TrainSummary:
     """What a training came to."""
 
     model: str
-    model_kind: str  # of --model; of auto, the one that was best
+    model_kind: str  # of --model; of auto, the one that was kept
     tried: Sequence[
         Mapping[str, Any]
     ]  # by --model auto: each kind, its loss and accuracy on rows it did not learn from

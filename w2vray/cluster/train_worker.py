@@ -93,7 +93,7 @@ def train_as_told(
     workers: Workers = ALONE,
     device: torch.device | None = None,
 ) -> None:
-    """Fit the model, alone or with other workers; a loss that is no number is written down, and ends the training.
+    """Fit the model, alone or with other workers; a loss that became NaN or infinite is written down, and ends it.
 
     Args:
         config: what is fitted.

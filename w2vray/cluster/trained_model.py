@@ -148,7 +148,7 @@ _OF_THIS_CLUSTER = frozenset({"scratch", "shared_filesystem"})
 
 
 _LEARNING = 2
-"""Raised when the same settings and rows are learnt from in another way: what was begun before is begun anew then."""
+"""Raised when the same settings and rows are learnt from in another way: what was begun before is then begun again."""
 
 
 def fingerprint_of(settings: TrainSettings, stores: list[Labelled], vectors: Vectors) -> str:

@@ -28,7 +28,7 @@ def require_fitting(bundle: Bundle) -> None:
     """Compare the weights with what config.json describes, before any memory is taken for a model of that size.
 
     Raises:
-        BundleError: one is missing, too many, or of another shape, or holds what is no number.
+        BundleError: one is missing, too many, or of another shape, or holds a value that is not a number.
     """
     config = bundle.config
     overlay_KD = bundle.weights.get(OVERLAY)

@@ -51,7 +51,7 @@ INSTEAD = "restore the file, or give another --output"
 SCORES, REJECTED = "scores", "rejected"
 MOST_ATTEMPTS = 3
 MOST_IN_ALL = 4 * MOST_ATTEMPTS
-"""Attempts at a unit that end with their machine, too: one that brings each machine down would go on without end."""
+"""The most attempts at a unit, those that ended with their machine included: it may be what brings machines down."""
 
 _OF_NO_ACCOUNT = frozenset({TEMPORARY, LEASES, LOCK, PROGRESS})
 _THREADS = 16
@@ -292,8 +292,8 @@ class RunDirectory(WholeFiles):
             is_lost: tells of a machine whether it is gone. What dies with its machine has not died of the unit.
 
         Returns:
-            The mark, for ``end``; None where ``MOST_ATTEMPTS`` workers have died of the unit in this run, or
-            ``MOST_IN_ALL`` of it or with their machines.
+            The mark, for ``end``; None if ``MOST_ATTEMPTS`` workers have died of the unit in this run, or
+            ``MOST_IN_ALL`` with those that died with their machines.
         """
         folder = self._attempts(unit)
         marks = [info.base_name for info in self.list(folder)]

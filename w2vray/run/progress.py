@@ -77,7 +77,7 @@ class Counted:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Return what the run's directory is told: who writes, since when, and what no listing tells."""
+        """Return what is written into the run's directory: who writes, since when, and what no listing shows."""
         self._started = self._started or self.clock()
         return {
             "host": socket.gethostname(),

@@ -1,7 +1,7 @@
 """How far a scoring run is, told by its own files alone: from anywhere, while it goes on and afterwards.
 
-A listing says which parts are there and since when; the plan says how many rows each has. No part is opened, but the
-ends of those whose units had rejected rows, as long as these are few.
+A listing says which parts are there and since when; the plan says how many rows each has. Only parts with rejected
+rows are opened, if they are few, and only their ends are read.
 """
 
 import time
@@ -24,13 +24,13 @@ from w2vray.standing import SIGNS
 __all__ = ["RunStatus", "status"]
 
 RECENT_SECONDS = 300.0
-"""The last minutes, whose speed is told."""
+"""The speed is that of these last minutes."""
 
 ALIVE_SECONDS = 60.0
 """A driver says something of itself every few seconds: one that has said nothing for so long has ended."""
 
 MOST_ENDS = 512
-"""Parts of which the end is read, for their rejected rows."""
+"""The most parts whose ends are read to count rejected rows."""
 
 COMPLETE, INCOMPLETE, RUNNING, SILENT = "complete", "incomplete", "running", "silent"
 

@@ -111,16 +111,16 @@ def explain_model(settings: ExplainSettings) -> Explanation:
 
 
 def _as_told(run: NamedRun) -> str:
-    """Name a run; a plus says that its bucket is that of other runs, too."""
+    """Spell a run; a plus says that other runs share its bucket."""
     return " ".join(run.words) + (" +" if run.share < 1 else "")
 
 
 def _runs_told(runs: Sequence[NamedRun]) -> str:
     if not runs:
-        return " (runs of several words are not listed: the model keeps hashes of them, not the words)"
+        return " (n-grams of several words are not listed: the model keeps their hashes, not the words)"
     shared = sum(run.share < 1 for run in runs)
-    told = f", and {len(runs):,} of the strongest runs of several words, each by what the run itself adds"
-    return told + (f" ({shared:,} with a + share their bucket with other runs)" if shared else "")
+    told = f", and {len(runs):,} of the strongest n-grams of several words, each by what the n-gram itself adds"
+    return told + (f" ({shared:,} with a + share their bucket with other n-grams)" if shared else "")
 
 
 def _some(labels: tuple[str, ...]) -> str:

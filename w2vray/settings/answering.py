@@ -106,7 +106,7 @@ class ScoreSettings:
     )
     new_files: bool = documented("Add files that came into the store after the run was planned.", False, group="Data")
     workers: int | None = documented(
-        "Scoring workers. Default: one per CPU that the cluster has at the start, or with --gpu one per GPU.",
+        "Scoring workers. Default: one per CPU of the cluster, or with --gpu one per GPU, up to one per unit.",
         None,
         group="Where it runs",
     )

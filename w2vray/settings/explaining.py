@@ -17,7 +17,9 @@ class ExplainSettings:
     label: tuple[str, ...] = documented(
         "Explain this label. May be repeated. Default: every label.", (), metavar="LABEL"
     )
-    top: int = documented("Words that speak for each label, and as many that speak against it.", 10, metavar="N")
+    top: int = documented(
+        "Words and n-grams that speak for each label, and as many that speak against it.", 10, metavar="N"
+    )
 
     def __post_init__(self) -> None:
         require_places(self, "model", "vectors")

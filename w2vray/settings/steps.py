@@ -14,25 +14,25 @@ MOST_EPOCHS, MOST_STEPS, PATIENT_STEPS = 1000, 20_000, 500
 
 SMALLEST_BATCH, DOUBLINGS = 32, 5
 FEW_EXAMPLES, MANY_EXAMPLES = 10_000, 1_000_000
-"""Up to the first number of examples a step has ``SMALLEST_BATCH``; from the second on, twice as many so many times."""
+"""A step has ``SMALLEST_BATCH`` examples up to the first number, ``SMALLEST_BATCH << DOUBLINGS`` from the second on."""
 
 STEP_SIZE = 1e-3
-"""Of a step of ``SMALLEST_BATCH`` examples, or of as many as somebody says."""
+"""The learning rate with ``SMALLEST_BATCH`` examples a step, and with ``--batch-size``."""
 
 
 def epochs_help(least: int) -> str:
     """Return the help of ``epochs``, for a model that may take so many however large the set is."""
     return (
-        f"largest number of passes over the examples. Default: {least}, or as many as take {MOST_STEPS:,} steps, up to "
-        f"{MOST_EPOCHS:,}."
+        f"largest number of passes over the examples. Default: {least} (a small set: as many as take {MOST_STEPS:,} "
+        f"steps, up to {MOST_EPOCHS:,})."
     )
 
 
 def patience_help(least: int) -> str:
     """Return the help of ``patience``, likewise."""
     return (
-        f"stop after this many epochs without a better validation loss. Default: {least}, or as many as take "
-        f"{PATIENT_STEPS} steps."
+        f"stop after this many epochs without a better validation loss. Default: {least} (a small set: as many as "
+        f"take {PATIENT_STEPS} steps)."
     )
 
 
@@ -42,7 +42,7 @@ def is_whole(value: object) -> bool:
 
 
 def default_batch(examples: int) -> int:
-    """Return how many examples a step has where nobody says it: powers of two, between two numbers of examples."""
+    """Return the default number of examples a step: a power of two that grows with the set."""
     share = math.log(max(examples, 1) / FEW_EXAMPLES, MANY_EXAMPLES / FEW_EXAMPLES)
     return SMALLEST_BATCH << int(DOUBLINGS * min(max(share, 0.0), 1.0))
 
@@ -59,13 +59,13 @@ class StepSettings:
     epochs: int | None = documented(epochs_help(30), None)
     patience: int | None = documented(patience_help(4), None)
     batch_size: int | None = documented(
-        f"examples per step, over all workers. Default: {SMALLEST_BATCH} up to {FEW_EXAMPLES:,} examples, "
-        f"{SMALLEST_BATCH << DOUBLINGS:,} from {MANY_EXAMPLES:,} on, and growing between.",
+        f"examples per step, over all workers. Default: {SMALLEST_BATCH}, growing with the set to "
+        f"{SMALLEST_BATCH << DOUBLINGS:,} (from {MANY_EXAMPLES:,} examples on).",
         None,
     )
     learning_rate: float | None = documented(
-        f"AdamW's step size. Default: {STEP_SIZE:g}, times the square root of the number of times that a default "
-        f"--batch-size is {SMALLEST_BATCH}.",
+        f"AdamW's step size. Default: {STEP_SIZE:g} with --batch-size; otherwise that times the square root of "
+        f"(examples per step / {SMALLEST_BATCH}).",
         None,
     )
     weight_decay: float = documented("decoupled weight decay (AdamW).", 0.01)

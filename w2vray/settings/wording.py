@@ -35,7 +35,8 @@ TABLE_VERSION_HELP = (
 )
 TEXT_COLUMN_HELP = "Column that holds the text; repeat it to join several by a newline."
 SHARED_FILESYSTEM_HELP = (
-    "Paths are the same folders on all hosts of the cluster, even where a look from each host says otherwise."
+    "Paths are the same folders on all hosts of the cluster: do not ask each host whether it sees them. Buckets are "
+    "still looked at."
 )
 MOVED_VECTORS_HELP = "Where the vectors are now, if they were moved: a path or a URI."
 

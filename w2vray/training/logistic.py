@@ -139,7 +139,7 @@ def fit_logistic(
         tolerance: largest component of the gradient to stop at.
 
     Raises:
-        DivergedError: the optimum, or what leads to it, is no number; on all workers alike.
+        DivergedError: the optimum, or a step to it, became NaN or infinite; on all workers alike.
     """
     penalty = 1.0 if classes == 2 and isinstance(objective, OneLabel) else 0.5
     decay = penalty / C / examples

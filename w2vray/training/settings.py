@@ -110,19 +110,19 @@ class TrainSettings:
         group="Model",
     )
     ngrams: int | None = documented(
-        "Learn from runs of up to N words, too, beside the vectors: 1, 2 or 3. Words without a vector count in them.",
+        "Also learn from n-grams, which are runs of up to N words: 1, 2 or 3. Words without a vector count in them.",
         None,
         metavar="N",
         group="Model",
     )
     buckets: int = documented(
-        "Hashed buckets that runs of words share, a power of two. Of use with --ngrams.",
+        "With --ngrams: hashed buckets that the n-grams share, a power of two.",
         1 << 20,
         metavar="B",
         group="Model",
     )
     prune: float = documented(
-        "Share of the buckets to leave out of the model, those that say least. Of use with --ngrams.",
+        "With --ngrams: share of the buckets to leave out of the model, those that say least.",
         0.0,
         metavar="SHARE",
         group="Model",
@@ -227,7 +227,7 @@ class TrainSettings:
         require(self.buckets in allowed, "buckets", self.buckets, f"a power of two, 1024 to {1 << MOST_BITS}")
         require(0 <= self.prune < 1, "prune", self.prune, "0 or more, below 1")
         if self.ngrams is None and (self.buckets != 1 << 20 or self.prune):
-            raise ConfigError("--buckets and --prune are about runs of words; give --ngrams, or leave them out")
+            raise ConfigError("--buckets and --prune are about n-grams; give --ngrams, or leave them out")
         require_promise(self.target_precision, self.confidence, per_label=self.per_label)
         if self.precision != "float32" and not self.gpu:
             raise ConfigError(f"--precision {self.precision} is for GPUs; give --gpu, or leave it out")

@@ -170,7 +170,7 @@ def fit_wide(rows: WideRows, classes: int, objective: Objective, start: WideFit 
         start: weights to start from; zeros where there are none. A bucket that none of the rows has starts from zero.
 
     Raises:
-        DivergedError: the optimum is no number; on all workers alike.
+        DivergedError: the optimum became NaN or infinite; on all workers alike.
     """
     problem = _WideProblem(rows, classes, objective)
     weights_F1C = torch.zeros(len(rows.buckets_F) + 1, classes)
@@ -190,7 +190,7 @@ def fit_pruned(
     """Fit, leave a share of the buckets out, and fit again; return the rows of those that are left, and their optimum.
 
     Raises:
-        DivergedError: the optimum is no number; on all workers alike.
+        DivergedError: the optimum became NaN or infinite; on all workers alike.
     """
     found = fit_wide(rows, classes, objective, start)
     if not round(share * len(rows.buckets_F)):

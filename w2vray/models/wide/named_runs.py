@@ -43,7 +43,7 @@ def read_named_runs(folder: Path) -> list[NamedRun]:
         for run in runs:
             words = all(isinstance(word, str) for word in run.words)
             if type(run.bucket) is not int or not words or not 0 < run.share <= 1:
-                raise BundleError(f"{file} cannot be used: {run} is no run of words; remove the file to do without it")
+                raise BundleError(f"{file} cannot be used: {run} is not an n-gram; remove the file to do without it")
     except (KeyError, TypeError) as error:
         raise BundleError(
             f"{file} cannot be used ({type(error).__name__}: {error}); remove it to do without it"

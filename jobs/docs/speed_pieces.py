@@ -1,0 +1,171 @@
+"""Tables and sentences of speeds, as pages have them."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from measured_figures import Row, fasttext, read_figures, rival, rounded, speeds, table
+
+__all__ = [
+    "speed_in_a_sentence",
+    "speed_of_formats",
+    "speed_of_formats_again",
+    "speed_of_jobs",
+    "speed_of_kernels",
+    "speed_of_small_jobs",
+    "speed_of_texts",
+    "speed_of_training",
+    "speed_plot",
+]
+
+
+def speed_of_jobs() -> str:
+    """Return whole jobs, from Parquet to Parquet."""
+    found, rows = speeds(), []
+    for model in ("average", "cnn"):
+        row = found["job", model]
+        name = fasttext(row)
+        rows.append(
+            [
+                f"`{model}`",
+                f"{rounded(row['value'])} MB/s",
+                f"{rounded(rival(row, 'no Ray'))} MB/s",
+                f"{rounded(rival(row, name))} MB/s ({name.removeprefix('fastText ')})",
+                f"{rounded(rival(row, 'TF-IDF + LR'))} MB/s",
+            ]
+        )
+    head = ["4.0 GB of short descriptions", "through Ray", "the same units without Ray", "script with fastText"]
+    return table([*head, "TF-IDF and logistic regression"], rows)
+
+
+def speed_of_kernels() -> str:
+    """Return look-up and models alone, on one core."""
+    rows = []
+    for (section, what), row in speeds().items():
+        if section == "look-up":
+            times = rounded(row["against"]["re.findall + dict"], 2)
+            rows.append(
+                [f"look-up, `{what}`", f"{rounded(row['value'])} MB/s", f"{times} times `re.findall` and a dict"]
+            )
+        if section == "models":
+            rows.append([f"`{what}`", f"{rounded(row['value'])} M tokens/s", _beside_torch(row)])
+    return table(["step", "speed", "compared with"], rows)
+
+
+def speed_of_texts() -> str:
+    """Return look-up and models on short descriptions and on long reviews, each beside its yardstick."""
+    content = read_figures("speed-texts")
+    corpora = [about["corpus"] for about in content["corpora"]]
+    found = {(row["what"], row["corpus"]): row for row in content["rows_measured"]}
+    rows = [
+        [
+            f"{'look-up, ' if row['section'] == 'look-up' else ''}`{what}`",
+            *(_of_texts(found[what, name]) for name in corpora),
+        ]
+        for (what, corpus), row in found.items()
+        if corpus == corpora[0]
+    ]
+    return table(["", *map(_of_corpus, content["corpora"])], rows)
+
+
+def _of_corpus(about: Mapping[str, Any]) -> str:
+    return f"{about['corpus']}: {about['megabytes']:.1f} MB, {about['distinct_words']:,} distinct words"
+
+
+def _of_texts(row: Row) -> str:
+    if row["section"] == "look-up":
+        return f"{rounded(row['value'])} MB/s, {rounded(row['against']['re.findall + dict'], 2)} times `re.findall`"
+    rivals = [f"{rounded(row['against'][f'fastText {n}-grams'], 2)} times {n}-grams" for n in (1, 2)]
+    return f"{rounded(row['value'])} M tokens/s, {', '.join(rivals)}"
+
+
+def _beside_torch(row: Row) -> str:
+    against, name = row["against"], fasttext(row)
+    text = f"{rounded(against['torch, sorted'], 2)} times torch on batches of similar lengths"
+    if "torch, as they come" in against:
+        text += f", {rounded(against['torch, as they come'], 2)} times on batches as they come"
+    grams = f"fastText's {name.removeprefix('fastText ')}"
+    if against[name] < 1:
+        return f"{text}; {grams} are {rounded(1 / against[name], 2)} times as fast"
+    return f"{text}; {rounded(against[name], 2)} times {grams}"
+
+
+def speed_of_training() -> str:
+    """Return trainings: one worker, two on one training, and two trainings side by side."""
+    found, rows = speeds(), []
+    for network in ("cnn", "lstm", "gru"):
+        for words in ("frozen", "tuned"):
+            one, two, apart = (
+                found["training", f"{network}, {words}, {how}"] for how in ("1 worker", "2 workers", "2 apart")
+            )
+            rows.append(
+                [
+                    f"`{network}`, words {words}",
+                    f"{one['value']:,.0f}",
+                    f"{rounded(one['against']['plain loop'], 2)} times",
+                    f"{two['value']:,.0f}, {two['against']['1 worker']:.1f} times one",
+                    f"{apart['value']:,.0f}, {apart['against']['1 worker']:.1f} times one",
+                ]
+            )
+    head = ["examples/s", "one worker", "against a plain loop", "two workers on one training"]
+    return table([*head, "two trainings side by side"], rows)
+
+
+def speed_in_a_sentence() -> str:
+    """Return how fast a whole job is."""
+    average, cnn = speeds()["job", "average"], speeds()["job", "cnn"]
+    return (
+        f"`average` scored {rounded(average['value'])} MB/s, {_times(average)} times as fast as a script with "
+        f"fastText; `cnn` scored {rounded(cnn['value'])} MB/s, {_times(cnn)} times as fast as fastText with 2-grams.\n"
+    )
+
+
+def _times(row: Row) -> str:
+    return rounded(row["against"][fasttext(row)], 2)
+
+
+def speed_of_small_jobs() -> str:
+    """Return what the start of Ray costs where there is little to do."""
+    lines = []
+    for model in ("average", "cnn"):
+        row = speeds("speed-small")["job", model]
+        megabytes, name = float(row["note"].split()[0]), fasttext(row)
+        ours, theirs = (f"{megabytes / speed:.1f} s" for speed in (row["value"], rival(row, name)))
+        lines.append(f"`{model}` took {ours}, and {name} took {theirs}")
+    return f"On {megabytes:.0f} MB {'; '.join(lines)}.\n"
+
+
+def speed_of_formats() -> str:
+    """Return whole jobs on the same rows in each format of stores; seconds stand in a row's note."""
+    found = {what: row for (section, what), row in speeds("speed-formats").items() if section == "formats"}
+    cpu = {what: float(re.findall(r"([0-9.]+) CPU s", row["note"])[0]) for what, row in found.items()}
+    rows = [
+        [
+            "Parquet" if what == "parquet" else f"`.{what}`",
+            f"{rounded(row['value'])} MB/s",
+            f"{cpu[what]:.0f} s",
+            "" if what == "parquet" else f"{cpu[what] / cpu['parquet']:.1f} times",
+        ]
+        for what, row in found.items()
+    ]
+    return table(["", "whole job", "CPU of all processes", "against Parquet"], rows)
+
+
+def speed_of_formats_again() -> str:
+    """Return what the same jobs took once more, with compiled kernels."""
+    found = {what: row for (section, what), row in speeds("speed-formats").items() if section == "formats again"}
+    cpu = {what: float(re.findall(r"([0-9.]+) CPU s", row["note"])[0]) for what, row in found.items()}
+    told = ", ".join(f"{what} {seconds:.0f}" for what, seconds in cpu.items())
+    most = max(cpu.values()) / cpu["parquet"]
+    return (
+        f"Once more, with kernels that had been compiled, and with more work beside it (load 5 to 20): {told} CPU "
+        f"seconds, at most {most:.1f} times Parquet's.\n"
+    )
+
+
+def speed_plot() -> str:
+    """Return the picture of README, with a text for those who do not see it."""
+    return (
+        "![Bars: megabytes of text per second from Parquet to Parquet, w2vray beside scripts with fastText and "
+        "scikit-learn](docs/figures/speed.svg)\n"
+    )
