@@ -122,7 +122,7 @@ def test_files_of_a_store_at_a_uri_are_looked_for_where_they_are(hosts: Hosts, t
     assert ask(at_uri, tmp_path / "out") == ""
     (tmp_path / "store" / "2.csv").unlink()
     told = ask(at_uri, tmp_path / "out")
-    assert told.startswith(f"the store {(tmp_path / 'store').as_uri()}: hosts w0 (10.0.0.0), w1")
+    assert told.startswith(f"the store {(tmp_path / 'store').as_uri()}, seen from hosts w0 (10.0.0.0), w1")
     assert f"of 2: {(tmp_path / 'store').as_uri()}/2.csv is not found there" in told
 
 
