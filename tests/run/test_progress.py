@@ -54,3 +54,12 @@ def test_a_run_says_who_writes_it_and_since_when() -> None:
     assert (said["started"], said["written"], said["units"], said["units_done"]) == (50.0, 60.0, 1, 0)
     assert said["host"]
     assert said["pid"] > 0
+
+
+def test_a_unit_that_is_told_twice_counts_once() -> None:
+    units = [unit(0, 10, 100), unit(1, 20, 400)]
+    counted = Counted(Pace(map(float, count()).__next__))
+    counted.planned(units)
+    counted.done(units[0].id, 10, 1)
+    again = counted.done(units[0].id, 10, 1)
+    assert (again.units_done, again.rows, again.rows_left, again.rows_rejected, again.bytes) == (1, 10, 20, 1, 100)

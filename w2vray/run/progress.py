@@ -53,7 +53,9 @@ class Counted:
 
     def done(self, unit: str, rows: int, rejected: int) -> ScoreProgress:
         """Take down that a unit is done: how many rows were in it, and how many of them were rejected."""
-        planned = self._to_do.pop(unit)
+        planned = self._to_do.pop(unit, None)
+        if planned is None:  # it was told before: a block that is done again after a loss
+            return self.now()
         self._rows_left -= planned.rows
         self.units_done += 1
         self.rows += rows
