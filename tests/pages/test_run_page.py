@@ -255,10 +255,10 @@ def test_of_a_large_run_some_units_are_looked_at(
     assert "units that labels and scores were counted of" in (tmp_path / "run" / "report.html").read_text()
 
 
-def with_thresholds(model: Path, output: Path, values: tuple[float | None, ...]) -> Path:
+def with_thresholds(model: Path, output: Path, values: tuple[float | None, ...], kept: float = 0.8) -> Path:
     """A model with thresholds of its own, which promise almost certainty."""
     bundle = Bundle.load(model)
-    own = Thresholds(values=values, precision=0.9999999, confidence=0.95, kept=0.8, rows=100)
+    own = Thresholds(values=values, precision=0.9999999, confidence=0.95, kept=kept, rows=100)
     save_bundle(output, replace(bundle.config, thresholds=own), bundle.weights)
     return output
 
@@ -275,14 +275,26 @@ def test_a_run_shows_what_thresholds_promise_and_expect_beside_what_was_kept(
         "confidence": 0.95,
         "expected": 0.8,
         "kept": pytest.approx(summary.kept, abs=1e-6),
+        "unlike": False,
     }
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "<dd>at least 0.9999999, with 0.95 confidence</dd>" in page
     assert f"<dd>{summary.kept:.1%}</dd>" in page
     assert "<dd>80.0%</dd>" in page
+    assert "of the rows with a known word kept a label, and" not in page
     for name, options in (("own", {"threshold": 0.7}), ("none", {"no_threshold": True})):
         w2vray.score(store, model=model, output=tmp_path / name, **options)
         assert data_of(tmp_path / name)["promise"] is None
+
+
+def test_a_run_that_keeps_another_share_than_expected_says_that_the_promise_may_not_hold(
+    make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+) -> None:
+    store, model = make_store(files=1), with_thresholds(make_model(), tmp_path / "model", (0.6,), kept=0.2)
+    summary = w2vray.score(store, model=model, output=tmp_path / "run")
+    told = f"{summary.kept:.1%} of the rows with a known word kept a label, and 20.0% were expected to"
+    assert told in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert [line for line in summary.warnings if line.startswith(told)]
 
 
 def test_a_models_page_shows_its_thresholds(make_model: MakeModel, tmp_path: Path) -> None:

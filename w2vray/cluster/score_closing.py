@@ -1,7 +1,6 @@
 """The end of a scoring run: its manifest, its totals, ``_SUCCESS``, and the summary that tells of them."""
 
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +16,7 @@ from w2vray.run.directory import NOTED, SUCCESS, TOTALS, RunDirectory
 from w2vray.run.parts import COUNTS, CommittedPart
 from w2vray.run.planning import RunPlan
 from w2vray.run.refused_files import refused_files, refused_notes
-from w2vray.run.reporting import rows_with_evidence
+from w2vray.run.reporting import is_unlike, rows_with_evidence
 from w2vray.run.request import Request
 from w2vray.store.corpus import Corpus
 from w2vray.vectors.comparing import share_found
@@ -114,17 +113,9 @@ def with_kept(summary: ScoreSummary, request: Request, bundle: Bundle) -> ScoreS
     return replace(summary, kept=kept, expected_kept=own.kept, warnings=_unlike(kept, rows, own))
 
 
-_FAR = 0.05
-"""Difference of the share that keeps a label from the expected one which is told, if it is no chance either."""
-
-
 def _unlike(kept: float | None, rows: int, own: Thresholds) -> list[str]:
     """Say that rows are not like those that thresholds were chosen on, where far more or fewer keep a label."""
-    if kept is None:
-        return []
-    share = (kept * rows + own.kept * own.rows) / (rows + own.rows)
-    by_chance = 3 * math.sqrt(share * (1 - share) * (1 / rows + 1 / max(own.rows, 1)))
-    if abs(kept - own.kept) <= max(_FAR, by_chance):
+    if kept is None or not is_unlike(kept, rows, own.kept, own.rows):
         return []
     line = (
         f"{kept:.1%} of the rows with a known word kept a label, and {own.kept:.1%} were expected to: these rows are "

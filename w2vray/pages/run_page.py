@@ -33,12 +33,21 @@ def run_page(data: Mapping[str, Any], *, made: Mapping[str, str] | None = None) 
 
 
 def _warnings(data: Mapping[str, Any]) -> list[str]:
-    return [
+    drifted = [
         f"the store is not like the training set in {item['what']}: {item['name']} {item['distance']:.2f}, and up to "
         f"{item['bound']:.2f} counts as alike{_both(item)}. Check some rows by hand: w2vray sample"
         for item in data["drift"]
         if item["drifted"]
     ]
+    promise = data.get("promise")
+    if not promise or not promise.get("unlike"):
+        return drifted
+    unlike = (
+        f"{promise['kept']:.1%} of the rows with a known word kept a label, and {promise['expected']:.1%} were "
+        "expected to: the precision that the model's thresholds promise may not hold for these rows. Check some by "
+        "hand (w2vray sample), and calibrate the model on their true labels"
+    )
+    return [unlike, *drifted]
 
 
 def _both(item: Mapping[str, Any]) -> str:
@@ -55,14 +64,16 @@ def _facts(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     if data["coverage"] is not None:
         facts.append(("tokens with a vector", f"{data['coverage']:.1%}"))
         there = training.get("coverage")
-        facts.append(("the same in the training set", "the model does not say" if there is None else f"{there:.1%}"))
+        facts.append(
+            ("tokens with a vector in the training set", "the model does not say" if there is None else f"{there:.1%}")
+        )
     if training.get("accuracy") is not None:
         facts.append(("accuracy on the training's test rows", f"{training['accuracy']:.1%}"))
     if (promise := data.get("promise")) and promise["kept"] is not None:
         sure = f"at least {spelled_share(promise['precision'])}, with {spelled_share(promise['confidence'])} confidence"
         facts += [
-            ("rows with a known word that kept a label", f"{promise['kept']:.1%}"),
-            ("the same, as the model's thresholds expect it", f"{promise['expected']:.1%}"),
+            ("share of the rows with a known word that kept a label", f"{promise['kept']:.1%}"),
+            ("share that the model's thresholds expect to keep one", f"{promise['expected']:.1%}"),
             ("share of the kept labels that is promised to be right", sure),
         ]
     if time := data.get("timing"):

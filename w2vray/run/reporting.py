@@ -20,7 +20,7 @@ from w2vray.schema import SOURCE_FILE, SOURCE_ROW
 from w2vray.store.corpus import Corpus
 from w2vray.store.units import Unit
 
-__all__ = ["MOST_ROWS", "drift", "examples", "rows_with_evidence", "run_data", "training_facts"]
+__all__ = ["MOST_ROWS", "drift", "examples", "is_unlike", "rows_with_evidence", "run_data", "training_facts"]
 
 MOST_ROWS = 20_000_000
 """Of a larger run some units are looked at, chosen by their names, which are as good as chance; so it takes seconds."""
@@ -86,7 +86,7 @@ def run_data(run: FinishedRun, training: Mapping[str, Any] | None) -> dict[str, 
     return {**data, "drift": drift(data)}
 
 
-def _promise(run: FinishedRun, training: Mapping[str, Any] | None) -> dict[str, float | None] | None:
+def _promise(run: FinishedRun, training: Mapping[str, Any] | None) -> dict[str, float | bool | None] | None:
     """Return what the thresholds promise and expect, and what was kept; None where the run went without them."""
     options, promise = run.identity["options"], (training or {}).get("promise")
     names = ("rows_scored", "rows_abstained", "rows_below_threshold")
@@ -99,11 +99,31 @@ def _promise(run: FinishedRun, training: Mapping[str, Any] | None) -> dict[str, 
         return None
     scored, abstained, below = (int(run.totals[name]) for name in names)
     rows = rows_with_evidence(scored, abstained, below, multi_label=run.multi_label)
+    kept, expected = (rows - below) / rows if rows else None, promise["kept"]
     return {
         **{name: promise[name] for name in ("precision", "confidence")},
-        "expected": promise["kept"],
-        "kept": (rows - below) / rows if rows else None,
+        "expected": expected,
+        "kept": kept,
+        "unlike": kept is not None and is_unlike(kept, rows, expected, promise["rows"]),
     }
+
+
+def is_unlike(kept: float, rows: int, expected: float, expected_of: int) -> bool:
+    """Tell whether the share of rows that keep a label is far from the expected one, and that by no chance.
+
+    Args:
+        kept: the share of ``rows`` that keep one.
+        rows: how many there are.
+        expected: the share of ``expected_of`` rows that keep one.
+        expected_of: on how many rows it was found.
+    """
+    share = (kept * rows + expected * expected_of) / (rows + expected_of)
+    by_chance = 3 * math.sqrt(share * (1 - share) * (1 / rows + 1 / max(expected_of, 1)))
+    return abs(kept - expected) > max(_FAR, by_chance)
+
+
+_FAR = 0.05
+"""Difference of the share that keeps a label from the expected one which is told, if it is no chance either."""
 
 
 def _looked_at(run: FinishedRun) -> list[Unit]:

@@ -169,7 +169,15 @@ def _require_columns(schemas: Sequence[pa.Schema], columns: Columns, hint: str) 
     if missing := [name for name in columns.all if name not in seen]:
         raise CorpusError(
             f"no column {', '.join(map(repr, missing))} in the store; its columns are {', '.join(seen)}{hint}"
+            + _named_by(missing, columns)
         )
+
+
+def _named_by(missing: Sequence[str], columns: Columns) -> str:
+    """Say which option names the column of texts or labels, where one of these is missing."""
+    options = {"--text-column": columns.texts, "--label-column": columns.labels}
+    named = [option for option, names in options.items() if {*names} & {*missing}]
+    return f". Name yours with {' and '.join(named)}" if named else ""
 
 
 def _with_equals(missing: Sequence[str], schemas: Iterable[pa.Schema]) -> str | None:
