@@ -12,6 +12,7 @@ from w2vray.cluster.connecting import connected
 from w2vray.cluster.resources import cluster_cpus
 from w2vray.cluster.seen_places import require_seen
 from w2vray.cluster.waiting import Note
+from w2vray.stages import stage
 from w2vray.store.corpus import Corpus, SourceFile
 from w2vray.store.describing import Answers, read_here, reading_by
 
@@ -50,6 +51,7 @@ def spread_over_cluster(
 
 def read_on_cluster(roots: Sequence[str], files: Sequence[SourceFile], asked: Mapping[str, Any]) -> Answers:
     """Describe files in tasks of Ray; those of a task that cannot be done, here."""
+    stage(f"planning: the cluster describes {len(files):,} files as CPUs are free")
     task = ray.remote(num_cpus=1, scheduling_strategy="SPREAD")(read_here)
     firsts = range(0, len(files), FILES_A_TASK)
     waiting = {task.remote(roots, files[first : first + FILES_A_TASK], asked): first for first in firsts}
