@@ -154,7 +154,7 @@ def test_a_training_goes_on_with_more_workers_and_with_fewer_as_nodes_come_and_g
                 time.sleep(0.1)
 
         try:
-            wait_for(lambda: "waiting for 1 worker of 0.875 CPU each; 0 of 0 CPU free now" in log.read_text())
+            wait_for(lambda: "waiting for 1 worker of 1 CPU each; 0 of 0 CPU free now" in log.read_text())
             nodes.tell("add")
             wait_for(lambda: workers()[-1:] == [1])
             nodes.tell("add")

@@ -1,5 +1,6 @@
 """What a run waits for, told to a person: while others hold the CPUs, Ray waits for them and says nothing."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 
@@ -74,6 +75,7 @@ def training_waits_for(least: int, each: Mapping[str, float]) -> str:
 
 def _lacking(workers: int, each: Mapping[str, float]) -> str:
     total, free = ray.cluster_resources(), ray.available_resources()
-    needed = " and ".join(f"{amount:g} {name}" for name, amount in each.items())
+    # a worker reserves a little less than its CPU: that is between us and Ray
+    needed = " and ".join(f"{math.ceil(amount) if name == 'CPU' else amount:g} {name}" for name, amount in each.items())
     there = ", ".join(f"{free.get(name, 0):g} of {total.get(name, 0):g} {name} free" for name in each)
     return f"waiting for {workers} {'worker' if workers == 1 else 'workers'} of {needed} each; {there} now"
