@@ -280,7 +280,7 @@ class TestRefusals:
         for named in (store / "lang=en", store / "lang=en" / "part-0.parquet"):
             with pytest.raises(CorpusError, match=r"no column 'lang' .* label, text\. .*name the one above lang=en"):
                 run_score(named, make_model(), tmp_path / "run", **where)
-        with pytest.raises(CorpusError, match=r"no column 'body' .* label, text$"):
+        with pytest.raises(CorpusError, match=r"no column 'body' .* label, text\. Name yours with --text-column$"):
             run_score(store / "lang=en", make_model(), tmp_path / "run", text_column=("body",))
         assert run_score(store, make_model(), tmp_path / "run", **where).rows_in == 300
 

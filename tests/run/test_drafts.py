@@ -230,6 +230,21 @@ def test_a_driver_that_comes_back_late_changes_nothing(kind: type[RunDirectory],
     assert published(tmp_path / "run") == before
 
 
+def test_of_two_drivers_that_found_nobody_only_one_goes_on(kind: type[RunDirectory], tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    place = str(tmp_path / "run")
+    opened = kind(place).drafting(alone=True)
+    first = kind(place, opened.__enter__())
+    with kind(place).drafting(alone=True) as drafts:
+        second = kind(place, drafts)
+        second.write(b"", "_SUCCESS")
+        with pytest.raises(RunError, match="another run has taken its place"):
+            first.remove("_SUCCESS")
+        with pytest.raises(RunError, match="another run has taken its place"):
+            first.drafting().__enter__()
+    assert list(published(tmp_path / "run")) == ["_SUCCESS"]
+
+
 @pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK])
 def test_a_filesystem_without_hard_links(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:

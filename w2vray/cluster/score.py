@@ -76,7 +76,7 @@ def score(
     with only_writer(run) as still_ours:
         run.clear_temporary()
         work = Work(settings, still_ours, progress, note)
-        with run.drafting() as drafts:
+        with run.drafting(alone=True) as drafts:
             ours = RunDirectory(absolute(settings.output), drafts)
             if (weaker := ours.publishing_by_a_look()) is not None:
                 note(weaker)

@@ -216,8 +216,12 @@ class RunDirectory(WholeFiles):
         self.clear(TEMPORARY)
 
     @contextmanager
-    def drafting(self) -> Iterator[str]:
+    def drafting(self, *, alone: bool = False) -> Iterator[str]:
         """Open a folder of drafts, and close it: who publishes from it is given up then, and can no more.
+
+        Args:
+            alone: close all other folders as soon as this one is open. Of two writers that come at the same time, each
+                may have found no folder to close before it opened its own. One of them goes on, or none.
 
         Yields:
             The folder's name, for ``RunDirectory`` in another process.
@@ -228,6 +232,9 @@ class RunDirectory(WholeFiles):
         drafts = Drafts.open(self)
         try:
             self.require_place()  # after it is there: whoever takes the place closes all that is there
+            if alone:
+                close_all_drafts(self, but=drafts.name)
+                drafts.require_open()
             yield drafts.name
         except BaseException:
             with suppress(OSError, RunError):  # the next run closes it

@@ -261,8 +261,8 @@ def _link(draft: str, target: str) -> bool:
     return True
 
 
-def close_all_drafts(files: WholeFiles) -> None:
-    """Close all folders of drafts that earlier writers have left open.
+def close_all_drafts(files: WholeFiles, but: str | None = None) -> None:
+    """Close all folders of drafts that earlier writers have left open, but the named one.
 
     It looks again until there is none: a driver that was given up may have opened one for its workers meanwhile. After
     that it asks whether its own is still open, so that the next one is not used.
@@ -272,6 +272,7 @@ def close_all_drafts(files: WholeFiles) -> None:
     """
     for _ in range(_LOOKS):
         folders = [info.base_name for info in files.list(TEMPORARY) if info.base_name.startswith(_FOLDER)]
+        folders = [name for name in folders if name != but]
         if not folders:
             return
         for name in folders:
