@@ -107,7 +107,7 @@ class OneTrainer:
             stage("starting the process that trains")
             self._process = TrainingProcess.options(num_cpus=self._cpus).remote()  # type: ignore[attr-defined]
             waits_for = partial(process_waits_for, "TrainingProcess", {"CPU": self._cpus})
-            with watched(Waiting(waits_for, self._note)):
+            with watched(Waiting(waits_for, self._note), note=self._note):
                 ray.get(self._process.ready.remote())
         ray.get(self._process.train.remote(config))
 

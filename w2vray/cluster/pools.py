@@ -26,7 +26,7 @@ from w2vray.cluster.resources import (
 )
 from w2vray.cluster.seen_places import on_this_host
 from w2vray.cluster.waiting import Note, Waiting, pool_waits_for
-from w2vray.cluster.watching import watched
+from w2vray.cluster.watching import harmless, watched
 from w2vray.errors import W2vrayError
 from w2vray.stages import everything
 from w2vray.store.units import Unit
@@ -93,7 +93,7 @@ def run_units(
     rows = _rows(dataset)
     failed = ""
     try:
-        with _watched(Waiting(partial(pool_waits_for, pool.each), note), Hosts(note, in_hand), tick):
+        with _watched(Waiting(partial(pool_waits_for, pool.each), note), Hosts(note, in_hand), tick, note):
             for row in rows:
                 failure = row.pop(_FAILURE, None)  # null, where another unit of the block has failed
                 if failure is not None:
@@ -110,15 +110,14 @@ def run_units(
 
 
 @contextmanager
-def _watched(waiting: Waiting, hosts: Hosts, tick: Callable[[], None]) -> Iterator[None]:
+def _watched(waiting: Waiting, hosts: Hosts, tick: Callable[[], None], note: Note) -> Iterator[None]:
     """Look at the cluster meanwhile; what raylets say goes to who knows the hosts, unless everything is to be shown."""
     with nullcontext() if everything() else hearing(hosts.hear):
         try:
-            with watched(waiting, hosts, tick):
+            with watched(waiting, hosts, tick, note=note):
                 yield
         finally:
-            with suppress(ray.exceptions.RayError):
-                hosts.end()
+            harmless(hosts.end, note)()
 
 
 @dataclass(frozen=True)

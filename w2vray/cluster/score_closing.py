@@ -36,7 +36,7 @@ def closed(
     """Write the manifest and, only when nothing is missing or the gaps are accepted, _SUCCESS."""
     settings = work.settings
     failed = {item.unit for item in work.failures}
-    with watched(telling(run, work.counted)):  # of many units this takes its time
+    with watched(telling(run, work.counted), note=work.note):  # of many units this takes its time
         parts = run.committed([unit.id for unit in plan.units if unit.id not in failed])
         _require_own(run, parts, expected)
         run.require_rejected(parts)

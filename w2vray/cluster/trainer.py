@@ -131,7 +131,7 @@ def run_trainer(
         return made
 
     (folder / DIVERGED).unlink(missing_ok=True)  # of a call that was killed before it read this
-    waiting = watched(Waiting(partial(training_waits_for, least, each), note))
+    waiting = watched(Waiting(partial(training_waits_for, least, each), note), note=note)
     checkpoint = None
     if train is not None:
         with _watched(folder, worker.task.model, progress):
