@@ -1,6 +1,8 @@
 """Paths that are another folder on each host, and buckets that a host cannot read, are refused before any work."""
 
+import errno
 import pickle
+import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,8 @@ import pytest
 import ray
 
 from w2vray.cluster import seen_places
-from w2vray.cluster.seen_places import Look, looked_at, on_this_host, require_seen
+from w2vray.cluster.hosts import naming_this_host, on_this_host
+from w2vray.cluster.seen_places import Look, looked_at, require_seen
 from w2vray.errors import ClusterError, FileError
 from w2vray.store.corpus import Corpus, find_corpus
 
@@ -144,6 +147,16 @@ def test_an_error_of_a_worker_names_its_host_where_there_are_several(
     assert str(error).startswith(told)
     assert (str(error) == "no") == (told == "no")
     assert (error.file, error.reason) == ("a.csv", "unreadable")
+
+
+@pytest.mark.parametrize(("hosts_of", "told"), [(["a", "a"], ""), (["a", "b"], f" (on host {socket.gethostname()})")])
+def test_what_the_system_refuses_a_training_worker_names_its_host_where_there_are_several(
+    hosts_of: list[str], told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ray.nodes", lambda: [{"NodeManagerHostname": name, "Alive": True} for name in hosts_of])
+    with pytest.raises(OSError, match="No space") as raised, naming_this_host():
+        raise OSError(errno.ENOSPC, "No space left on device", "/scratch/state.pt")
+    assert str(raised.value) == f"[Errno 28] No space left on device{told}: '/scratch/state.pt'"
 
 
 @pytest.mark.ray

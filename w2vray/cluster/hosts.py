@@ -5,18 +5,21 @@ What Ray itself says of a lost machine is left out where such a line says it; al
 
 import math
 import re
+import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 
 from w2vray.cluster.waiting import Note
+from w2vray.errors import W2vrayError
 
-__all__ = ["Host", "Hosts", "InHand", "is_lost", "this_host"]
+__all__ = ["Host", "Hosts", "InHand", "is_lost", "naming_this_host", "on_this_host", "this_host"]
 
 HOLD_SECONDS = 75.0
 """How long to hold back a line of Ray's that a lost machine may explain: Ray notices a cut link after about 64 s."""
@@ -58,6 +61,28 @@ def this_host() -> str:
 def is_lost(host: str) -> bool:
     """Tell whether a machine, by its id, has left the cluster."""
     return host not in {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+
+
+def on_this_host(error: W2vrayError) -> W2vrayError:
+    """Return an error with the name of this host in its message, where the cluster has several."""
+    if _has_several_hosts():
+        error.args = (f"{error} (on host {socket.gethostname()})", *error.args[1:])
+    return error
+
+
+@contextmanager
+def naming_this_host() -> Iterator[None]:
+    """Let what the system refuses inside name this host, where the cluster has several: a full disk is that of one."""
+    try:
+        yield
+    except OSError as error:
+        if error.strerror and _has_several_hosts():
+            error.strerror = f"{error.strerror} (on host {socket.gethostname()})"
+        raise
+
+
+def _has_several_hosts() -> bool:
+    return len({node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}) > 1
 
 
 class Hosts:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import ray.data
 import ray.exceptions
 
-from w2vray.cluster.hosts import Hosts, InHand
+from w2vray.cluster.hosts import Hosts, InHand, on_this_host
 from w2vray.cluster.ray_internals import hearing
 from w2vray.cluster.resources import (
     GpuShare,
@@ -24,7 +24,6 @@ from w2vray.cluster.resources import (
     pool_share,
     scoring_workers,
 )
-from w2vray.cluster.seen_places import on_this_host
 from w2vray.cluster.waiting import Note, Waiting, pool_waits_for
 from w2vray.cluster.watching import harmless, watched
 from w2vray.errors import W2vrayError

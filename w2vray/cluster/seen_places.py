@@ -22,13 +22,13 @@ from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from w2vray.cluster.waiting import Note
-from w2vray.errors import ClusterError, CorpusError, W2vrayError
+from w2vray.errors import ClusterError, CorpusError
 from w2vray.places.uris import first_line, is_uri, open_store, shown
 from w2vray.run.directory import ASKED
 from w2vray.stages import detail, stage
 from w2vray.store.corpus import Corpus, SourceFile
 
-__all__ = ["Look", "looked_at", "on_this_host", "require_seen"]
+__all__ = ["Look", "looked_at", "require_seen"]
 
 _FILES = 8
 """Files of a store that each node looks at."""
@@ -229,11 +229,3 @@ def _refusal(look: Look, found: Sequence[tuple[str, str]], nodes: int) -> str:
             "add --shared-filesystem"
         )
     return f"{look.what} {look.place}, seen from {word} {hosts}{more} of {nodes}: {found[0][1]}; {remedy}"
-
-
-def on_this_host(error: W2vrayError) -> W2vrayError:
-    """Return an error with the name of this host in its message, where the cluster has several."""
-    hosts = {node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
-    if len(hosts) > 1:
-        error.args = (f"{error} (on host {socket.gethostname()})", *error.args[1:])
-    return error

@@ -15,6 +15,7 @@ from ray.train import Checkpoint
 from ray.train.torch import get_device
 from torch import Tensor
 
+from w2vray.cluster.hosts import naming_this_host
 from w2vray.cluster.resources import use_one_thread
 from w2vray.cluster.sharing import SharedVectors
 from w2vray.errors import DivergedError
@@ -79,7 +80,8 @@ def train_loop_per_worker(arguments: Mapping[str, Any]) -> None:
     config: WorkerConfig = arguments["config"]
     context = ray.train.get_context()
     workers = Workers(context.get_world_rank(), context.get_world_size(), _sum_over_workers)
-    train_as_told(config, last_state(config.checkpoints), _report, workers, get_device())
+    with naming_this_host():
+        train_as_told(config, last_state(config.checkpoints), _report, workers, get_device())
 
 
 Report = Callable[[EpochReport, Mapping[str, Any]], None]
