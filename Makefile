@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PROCESSES ?= 2
 PYTEST = $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile
 
-.PHONY: demo test test-all check format docs accuracy speed clean
+.PHONY: demo test test-all test-hosts check format docs accuracy speed clean
 
 # without the tests marked `long`: kills of processes and nodes, jobs on a cluster, whole trainings on Ray
 test: $(VENV)/installed-test
@@ -15,6 +15,10 @@ test: $(VENV)/installed-test
 test-all: $(VENV)/installed-test
 	$(PYTEST) -m long $(PYTEST_ARGS)
 	$(PYTEST) -m "not long" $(PYTEST_ARGS)
+
+# Linux and root: hosts as namespaces of this machine, and one fault after another, for half an hour; see CONTRIBUTING.md
+test-hosts: $(VENV)/installed-test
+	$(BIN)/python -m tests.hosts $(HOSTS_ARGS)
 
 demo: $(VENV)/installed-demo
 	$(BIN)/python jobs/demo.py
