@@ -14,13 +14,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from tests.hosts.cluster import BUCKET, ROOT, Cluster, environment
+from tests.hosts.cluster import BUCKET, HEALTH, ROOT, Cluster, environment
 from tests.hosts.faults import FAULTS, Fault
 from tests.hosts.links import Traffic, measure_links, size_of
 from tests.hosts.material import make_material
@@ -36,7 +35,7 @@ _TRAINING = ("--model", "lstm", "--hidden", "256", "--epochs", "2", "--workers",
 @click.command()
 @click.option("--only", multiple=True, type=click.Choice(list(FAULTS)), help="Play only this fault. May be repeated.")
 @click.option("--links", is_flag=True, help="Also measure the bytes over each link for 1, 2 and 4 workers a host.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures to this JSON file.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Put the figures into this JSON file.")
 @click.option("--keep-logs", type=click.Path(file_okay=False, path_type=Path), help="Keep all logs in this folder.")
 @click.option("--list", "listed", is_flag=True, help="Print the faults, and do nothing else.")
 def main(only: Sequence[str], links: bool, output: Path | None, keep_logs: Path | None, listed: bool) -> None:
@@ -58,9 +57,8 @@ def main(only: Sequence[str], links: bool, output: Path | None, keep_logs: Path 
         shutil.rmtree(folder, ignore_errors=True)
     print_report(rounds, skipped, traffic)
     if output is not None:
-        content = {"rounds": [found.as_dict() for found in rounds], "links": [asdict(item) for item in traffic]}
         measured = runpy.run_path(str(ROOT / "jobs" / "provenance.py"))["measured"]()
-        write_report(output, {"measured": measured, **figures, **content, "skipped": dict(skipped)})
+        write_report(output, {"measured": measured, "ray": HEALTH, **figures}, rounds, traffic, list(FAULTS))
     sys.exit(0 if all(found.is_good for found in rounds) else 1)
 
 

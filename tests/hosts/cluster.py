@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from tests.hosts.network import Host, Network
 
-__all__ = ["ADDRESS", "BUCKET", "ROOT", "Cluster", "environment"]
+__all__ = ["ADDRESS", "BUCKET", "HEALTH", "ROOT", "Cluster", "environment"]
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = "http://10.77.0.1:8265"

@@ -106,6 +106,13 @@ FAULTS = {
             notice="the cluster does not answer",
         ),
         Fault(
+            name="cut-store",
+            sentence="The link of the S3 server is cut for 15 s.",
+            strike=lambda cluster: cluster["s3"].link.cut(),
+            mend=lambda cluster: cluster["s3"].link.mend(),
+            lasts=15.0,
+        ),
+        Fault(
             name="slow",
             sentence="The link of a worker lets 2 Mbit/s through.",
             strike=lambda cluster: cluster["w1"].link.slow(_RATE),

@@ -1,7 +1,8 @@
 """The report: a table of the rounds, one of the bytes over links, and the same as JSON."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,20 @@ def _short(value: float | None) -> str:
     return "-" if value is None else f"{value:.0f}"
 
 
-def write_report(place: Path, content: dict[str, Any]) -> None:
-    """Write it as JSON."""
-    place.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+def write_report(
+    place: Path, about: Mapping[str, Any], rounds: Sequence[Round], traffic: Sequence[Traffic], order: Sequence[str]
+) -> None:
+    """Write it as JSON; what the file says of faults that were not played now, and of links, stays there.
+
+    Args:
+        place: of the file.
+        about: figures of all rounds, and what they were measured with.
+        rounds: that were played now.
+        traffic: over the links; empty where it was not measured now.
+        order: of the faults.
+    """
+    before: dict[str, Any] = json.loads(place.read_text(encoding="utf-8")) if place.exists() else {}
+    known = {line["fault"]: line for line in before.get("rounds", [])} | {item.fault: item.as_dict() for item in rounds}
+    lines = [known[name] for name in order if name in known]
+    links = [asdict(item) for item in traffic] or before.get("links", [])
+    place.write_text(json.dumps({**about, "rounds": lines, "links": links}, indent=1) + "\n", encoding="utf-8")

@@ -106,10 +106,11 @@ def play(fault: Fault, cluster: Cluster, expected: Path, units: int) -> Round:
     """
     found = Round(fault.name, fault.sentence)
     try:
+        cluster["laptop"].clear()  # of a command that did not end
         cluster.restart(fault.env)
         _disturbed(fault, cluster, found, units)
         _prove(fault.name, cluster, expected, found)
-    except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+    except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
         found.problems.append(_said(error))
     finally:
         for host in cluster.hosts.values():
@@ -171,5 +172,5 @@ def _prove(run: str, cluster: Cluster, expected: Path, found: Round) -> None:
 
 
 def _said(error: Exception) -> str:
-    said = getattr(error, "stderr", None) or ""
-    return " ".join(f"{type(error).__name__}: {error} {said}".split())[-600:]
+    said = [getattr(error, name, None) or "" for name in ("stdout", "stderr")]
+    return " ".join(f"{type(error).__name__}: {error} {' '.join(map(str, said))}".split())[-600:]

@@ -1,5 +1,6 @@
 """The kit's own measures: what is planted in a run, a log or an output is found, and counted right."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.hosts.faults import FAULTS
+from tests.hosts.links import Traffic
 from tests.hosts.measuring import (
     Line,
     Rows,
@@ -19,6 +21,8 @@ from tests.hosts.measuring import (
     units_done,
     units_done_again,
 )
+from tests.hosts.report import write_report
+from tests.hosts.rounds import Round
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,6 +98,21 @@ def test_units_are_counted_when_they_are_published_and_each_begin_after_the_firs
     failed = BEGUN.format(run="cut", unit="ef", mark="6-n1", code=500)
     assert units_done_again(begun + failed + done, "cut") == 2
     assert units_done_again(begun, "nothing") == 0
+
+
+def test_a_file_of_figures_keeps_what_was_not_measured_again(tmp_path: Path) -> None:
+    place, names = tmp_path / "hosts.json", ["nothing", "cut", "slow"]
+    traffic = [Traffic(1, "w1", 2_000, 1_000)]
+    write_report(place, {"units": 40}, [Round("cut", "One.", rows_lost=3), Round("slow", "Two.")], traffic, names)
+    write_report(place, {"units": 41}, [Round("cut", "One.", seconds=1.26), Round("nothing", "None.")], [], names)
+    found = json.loads(place.read_text(encoding="utf-8"))
+    assert found["units"] == 41
+    assert [(line["fault"], line["seconds"], line["rows_lost"]) for line in found["rounds"]] == [
+        ("nothing", None, None),
+        ("cut", 1.3, None),
+        ("slow", None, None),
+    ]
+    assert found["links"] == [{"workers_a_host": 1, "host": "w1", "received": 2_000, "sent": 1_000}]
 
 
 def test_each_fault_has_a_name_of_a_run_and_a_sentence() -> None:
