@@ -7,8 +7,9 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from subprocess import SubprocessError
+from subprocess import Popen, SubprocessError
 from types import MappingProxyType
 
 from tests.hosts.network import Host, Network
@@ -83,6 +84,7 @@ class Cluster:
         self.workers = [f"w{number}" for number in range(1, workers + 1)]
         self.hosts = {name: network.add(name, _NUMBERS[name]) for name in ("head", *self.workers, "laptop", "s3")}
         self._starts = 0
+        self._rays: dict[str, tuple[Popen[bytes], Callable[[], None]]] = {}
 
     def __getitem__(self, name: str) -> Host:
         return self.hosts[name]
@@ -128,6 +130,7 @@ class Cluster:
         """
         for name in ("head", *self.workers):
             self[name].clear()
+        self._rays.clear()
         head = self["head"].address
         self._ray("head", "--head", "--port=6379", "--num-cpus=0", f"--dashboard-host={head}", "--dashboard-port=8265")
         self._until({"head"})
@@ -142,13 +145,17 @@ class Cluster:
         host = self[name]
         own = (f"--node-ip-address={host.address}", f"--object-store-memory={_STORE_BYTES}", "--block")
         with (self.logs / f"{name}-ray-{self._starts}.log").open("wb") as log:
-            host.start(["ray", "start", *own, *options], log, env)
+            process = host.start(["ray", "start", *own, *options], log, env)
+        self._rays[name] = process, partial(self._ray, name, *options, env=env)
 
     def _until(self, names: set[str]) -> None:
         deadline = time.monotonic() + _START_SECONDS
         while not names <= (alive := self.alive()):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"after {_START_SECONDS:g} s Ray runs on {sorted(alive)}, not on {sorted(names)}")
+            for process, start in list(self._rays.values()):
+                if process.poll() is not None:  # on a busy machine Ray gives up after 30 s
+                    start()
             time.sleep(0.5)
 
     def keep_logs(self, place: Path) -> None:

@@ -40,11 +40,10 @@ mount --bind {names} /etc/hosts
 mkdir {here}/home {here}/tmp {here}/ray
 hostname {name}
 ip link set lo up
-trap '' CHLD
 echo $pid
-exec cat
+exec env --ignore-signal=CHLD cat
 """
-"""It ignores SIGCHLD, and cat still does: so the kernel itself buries processes whose parent has died."""
+"""Because the first process ignores SIGCHLD, the kernel itself buries those whose parent has died."""
 
 
 class Host:

@@ -120,6 +120,13 @@ def test_a_host_that_is_stopped_says_nothing_and_goes_on_where_it_was(ask: Ask, 
     assert ask(10) > 0
 
 
+def test_a_process_whose_parent_has_died_leaves_nothing_behind(a: Host) -> None:
+    a.run(["sh", "-c", "sleep 0.01 & exit 0"], seconds=10)
+    deadline = time.monotonic() + 10
+    while "sleep" in a.run(["ps", "-A"], seconds=10):
+        assert time.monotonic() < deadline
+
+
 def test_a_host_that_is_cleared_has_no_processes_and_no_files(a: Host) -> None:
     a.start(["sleep", "100"], subprocess.DEVNULL)
     (a.here / "mine").write_text("of a", encoding="ascii")
