@@ -252,7 +252,7 @@ def tables(result: dict[str, Any]) -> list[Table | str]:
     measured, scored, verified = result["evaluate"], result["score"], result["verify"]
     facts = {
         "rows in the store": f"{result['rows']:,}",
-        "scored": f"{scored['rows_scored']:,} ({scored['rows_abstained']:,} of them abstained: no known word)",
+        "scored": f"{scored['rows_scored']:,} ({scored['rows_abstained']:,} of them without a known word)",
         "rejected": f"{scored['rows_rejected']:,}",
         "scoring": f"{scored['seconds']:.1f} s, {scored['rows_in'] / scored['seconds']:,.0f} rows/s",
         "accuracy": f"{measured['accuracy']:.4f} on {measured['rows']:,} rows kept apart, {LABELS} services",

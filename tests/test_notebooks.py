@@ -73,6 +73,7 @@ def test_trainings_runs_and_proofs_show_what_they_came_to() -> None:
         model="m",
         model_kind="cnn",
         tried=[],
+        chosen=None,
         labels=("a", "b"),
         rows=1200,
         rows_validation=0,
@@ -102,7 +103,7 @@ def test_trainings_runs_and_proofs_show_what_they_came_to() -> None:
     assert page.index("<td>b</td><td>2</td>") < page.index("<td>a</td><td>1</td>")
     counts: dict[str, Any] = dict.fromkeys(
         ("rows_in", "rows_scored", "rows_abstained", "rows_truncated", "rows_deleted", "rows_below_threshold"), 5
-    )
+    ) | {"rows_abstained": 6, "rows_no_evidence": 1}
     units: dict[str, Any] = dict.fromkeys(("units", "units_skipped", "units_failed", "rows_now"), 1)
     run = ScoreSummary(
         run="r",
@@ -126,6 +127,8 @@ def test_trainings_runs_and_proofs_show_what_they_came_to() -> None:
     assert row("complete", "no") in run._repr_html_()
     assert row("rejected because", "null_text: 2") in run._repr_html_()
     assert row("left out", "a.parquet: truncated") in run._repr_html_()
+    assert row("of them with a label below the threshold", "5") in run._repr_html_()
+    assert row("of them without a known word and so without a label", "1") in run._repr_html_()
     proof = VerifySummary(
         run="r",
         ok=False,

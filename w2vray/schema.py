@@ -104,6 +104,9 @@ POSITION = (
 )
 """Where a row is: the first columns of scores and of rejected rows."""
 
+BELOW_NOT_DRAWN = "below_not_drawn"
+"""Rows of a run below its threshold, where a sample was not drawn from these: it does not stand for all rows then."""
+
 CHECKED_COLUMNS = (
     "text",
     "label",
@@ -114,8 +117,12 @@ CHECKED_COLUMNS = (
     "stratum",
     "stratum_rows",
     "run",
+    BELOW_NOT_DRAWN,
 )
 """Of the file that `w2vray sample` writes: ``label`` is the model's, and ``true_label`` the person's."""
+
+SAMPLE_COLUMNS = frozenset(CHECKED_COLUMNS) - {BELOW_NOT_DRAWN}
+"""Those by which such a file is known: an earlier version wrote no others."""
 
 DAMAGE_COLUMN = "w2vray.damage"
 """Why a row cannot be read, among the columns that are read; there only where a row cannot."""

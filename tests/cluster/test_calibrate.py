@@ -1,8 +1,11 @@
 """``calibrate`` and ``--target-precision``: what is fitted, left out and refused, and what ``score`` makes of it."""
 
+import csv
+import io
 import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +22,14 @@ from w2vray.cluster.evaluate import evaluate
 from w2vray.cluster.score import ScoreSummary, score
 from w2vray.cluster.train import TrainSummary, train
 from w2vray.errors import BundleError, ConfigError, CorpusError
-from w2vray.models.directory import Bundle
+from w2vray.models.directory import Bundle, save_bundle
 from w2vray.models.fasttext.importing import import_model
+from w2vray.models.thresholds import Thresholds
+from w2vray.run.sampling import sample_run
 from w2vray.run.verify import verify
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.answering import ScoreSettings
-from w2vray.settings.checks import VerifySettings
+from w2vray.settings.checks import SampleSettings, VerifySettings
 from w2vray.settings.labelled import CalibrateSettings, EvaluateSettings
 from w2vray.settings.models import ImportModelSettings
 from w2vray.training.settings import TrainSettings
@@ -341,3 +346,109 @@ def test_a_training_that_cannot_promise_goes_on_with_another_wish(
     monkeypatch.setattr("w2vray.training.steps.Training._step", None)
     found = trained(target_precision=0.1, confidence=0.6, **options)
     assert found.thresholds is not None
+
+
+class TestSamplesOfARun:
+    """Rows that ``sample`` drew: what they can be used for depends on what they were drawn from."""
+
+    @pytest.fixture
+    def drawn(
+        self, trained: Callable[..., TrainSummary], write: Callable[..., Path], tmp_path: Path
+    ) -> Callable[..., tuple[str, Path]]:
+        model = trained().model
+        store = write("store.parquet", 400, 5)
+        truth = pq.read_table(store)["label"].to_pylist()
+
+        def made(name: str, by: str = "random", **given: Any) -> tuple[str, Path]:
+            run = tmp_path / f"run-{name}"
+            score(ScoreSettings(corpus=(str(store),), model=str(model), output=str(run), **given))
+            file = tmp_path / f"{name}.csv"
+            sample_run(SampleSettings(run=str(run), rows=200, by=by, output=str(file)))
+            rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8-sig"), newline="")))
+            with file.open("w", encoding="utf-8", newline="") as handle:
+                writer = csv.DictWriter(handle, rows[0])
+                writer.writeheader()
+                writer.writerows({**row, "true_label": truth[int(row["source_row"])]} for row in rows)
+            return model, file
+
+        return made
+
+    def test_a_calibration_by_rows_above_a_threshold_alone_is_refused(
+        self, drawn: Callable[..., tuple[str, Path]], tmp_path: Path
+    ) -> None:
+        """It would take the model to be that sure, and that right, of all rows."""
+        model, file = drawn("above", threshold=0.6)
+        told = r"above\.csv was drawn only from rows at or above the run's threshold; \d+ rows are below it"
+        with pytest.raises(CorpusError, match=told):
+            on(file, model, tmp_path / "made", label_column="true_label")
+        assert not (tmp_path / "made").exists()
+
+    def test_rows_of_all_scores_are_taken_and_uneven_chances_are_told(
+        self, drawn: Callable[..., tuple[str, Path]], tmp_path: Path
+    ) -> None:
+        told: list[str] = []
+        model, file = drawn("all")
+        assert on(file, model, tmp_path / "all", told, label_column="true_label").rows == 200
+        assert not [line for line in told if "drawn" in line]
+        _, file = drawn("uneven", "uncertain", threshold=0.6)
+        on(file, model, tmp_path / "uneven", told, label_column="true_label")
+        assert [line for line in told if line.startswith("uneven.csv has 5 strata, and rows of some were drawn more")]
+
+    def test_an_evaluation_says_which_rows_it_does_not_speak_for(self, drawn: Callable[..., tuple[str, Path]]) -> None:
+        told: list[str] = []
+        model, file = drawn("above", threshold=0.6)
+        settings = EvaluateSettings(labelled=(str(file),), model=(str(model),), label_column="true_label")
+        evaluate(settings, note=told.append)
+        assert [line for line in told if "above.csv was drawn only from rows at or above the run's threshold" in line]
+
+    def test_a_number_that_was_changed_is_refused(self, drawn: Callable[..., tuple[str, Path]], tmp_path: Path) -> None:
+        model, file = drawn("all")
+        file.write_text(file.read_text(encoding="utf-8").replace(",0\n", ",none\n"), encoding="utf-8")
+        with pytest.raises(CorpusError, match="below_not_drawn is 'none', expected a number"):
+            on(file, model, tmp_path / "made", label_column="true_label")
+
+
+@pytest.mark.parametrize(
+    ("several", "values"),
+    [(False, (0.6,)), (False, (0.55, None, 0.65)), (True, (0.4, 0.5, 0.6))],
+)
+def test_an_evaluation_holds_the_models_own_thresholds_against_what_they_promise(
+    trained: Callable[..., TrainSummary],
+    write: Callable[..., Path],
+    tmp_path: Path,
+    several: bool,
+    values: tuple[float | None, ...],
+) -> None:
+    """The same is counted here of the rows that the evaluation writes, one by one."""
+    bundle, model = Bundle.load(trained(several=several).model), str(tmp_path / "own")
+    promised = Thresholds(values=values, precision=0.75, confidence=0.95, kept=0.5, rows=100)
+    save_bundle(Path(model), replace(bundle.config, thresholds=promised), bundle.weights)
+    test = write("test.parquet", 300, 6, several=several)
+    summary = evaluate(EvaluateSettings(labelled=(str(test),), model=(str(model),), output=str(tmp_path / "out")))
+    thresholds, own = Bundle.load(model).config.thresholds, summary.own_thresholds
+    assert thresholds is not None
+    assert own is not None
+    assert own.precision is not None
+    names = Bundle.load(model).config.labels
+    limits = dict(zip(names, np.broadcast_to(thresholds.limits, len(names)), strict=True))
+    rows = pq.read_table(tmp_path / "out" / "rows.parquet").to_pylist()
+    given = [
+        list(zip(row["predicted"], row["score"], strict=True)) if several else [(row["predicted"], row["score"])]
+        for row in rows
+    ]
+    kept = [[label for label, sure in labels if np.float32(sure) >= np.float32(limits[label])] for labels in given]
+    truth = [set(row["true"]) if several else {row["true"]} for row in rows]
+    right = sum(label in true for labels, true in zip(kept, truth, strict=True) for label in labels)
+    assert own.rows == 300
+    assert 0 < own.rows_kept == sum(map(bool, kept)) < 300
+    assert own.precision.rows == sum(map(len, kept))
+    assert own.precision.share == right / own.precision.rows
+    assert f"promises at least 0.75{' of each label' * (len(values) > 1)}, with 0.95 confidence" in own.sentence
+    assert summary.as_dict()["own_thresholds"]["promised"] == thresholds.as_dict()
+
+
+def test_a_model_without_thresholds_tells_of_none(
+    trained: Callable[..., TrainSummary], write: Callable[..., Path]
+) -> None:
+    settings = EvaluateSettings(labelled=(str(write("test.parquet", 50, 6)),), model=(trained().model,))
+    assert evaluate(settings).own_thresholds is None

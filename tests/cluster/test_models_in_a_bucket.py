@@ -58,7 +58,7 @@ def test_each_verb_finds_model_and_vectors_in_a_bucket(  # noqa: PLR0917 - fixtu
     def page(model: Path, *_: Any, **__: Any) -> None:  # a real one takes a second
         (model / "report.html").write_text("page")
 
-    monkeypatch.setattr("w2vray.cluster.train.write_model_page", page)
+    monkeypatch.setattr("w2vray.cluster.one_training.write_model_page", page)
 
     def at(path: str) -> str:
         return bucket.place(path, secret=True)

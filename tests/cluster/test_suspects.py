@@ -27,7 +27,7 @@ WRONG = {("a.parquet", 7), ("a.parquet", 33), ("b.parquet", 12)}
 def _with_pages(training_in_process: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let ``train`` in this process write its page, and draw nothing."""
     del training_in_process
-    monkeypatch.setattr("w2vray.cluster.train.write_model_page", write_model_page)
+    monkeypatch.setattr("w2vray.cluster.one_training.write_model_page", write_model_page)
     for page in ("evaluation_plots", "run_page"):
         monkeypatch.setattr(f"w2vray.pages.{page}.plot", lambda *_, **__: "<svg/>")
 

@@ -1,6 +1,5 @@
 """``train --model auto``: several kinds are tried on the same rows, and the best is kept."""
 
-import importlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from w2vray.cluster import choosing
+from w2vray.cluster import choosing, learning
 from w2vray.cluster.repeating import repeated
 from w2vray.cluster.train import TrainSummary, train
 from w2vray.errors import ConfigError, DivergedError
@@ -23,8 +22,6 @@ from w2vray.models.ladder import LADDER, Candidate
 from w2vray.scoring.scorer import TextScorer
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
-
-train_module = importlib.import_module("w2vray.cluster.train")
 
 pytestmark = pytest.mark.usefixtures("training_in_process")
 
@@ -143,8 +140,8 @@ def test_the_last_training_goes_on_from_none_of_another_kind(
     )
     for name in ("average", "average with tuned words"):
         best = choosing.Chosen(name, replace(asked, model="average"), AverageSettings(), {}, [])
-        monkeypatch.setattr(train_module, "chosen", lambda *_, best=best, **__: best)
-        train_module._best(trainings, "0123")
+        monkeypatch.setattr(learning, "chosen", lambda *_, best=best, **__: best)
+        learning.learn(trainings, "0123")
     assert folders == ["0123-average-all", "0123-average-with-tuned-words-all"]
 
 

@@ -84,7 +84,7 @@ def pages(
     """A page of each kind, with a hostile label, hostile texts and a hostile file name."""
     del training_in_process
     monkeypatch.setattr("w2vray.cluster.score.write_report", write_report)
-    monkeypatch.setattr("w2vray.cluster.train.write_model_page", write_model_page)
+    monkeypatch.setattr("w2vray.cluster.one_training.write_model_page", write_model_page)
     (tmp_path / "store").mkdir()
     rows = [row for file in make_store(files=2, rows=60).iterdir() for row in pq.read_table(file).to_pylist()]
     for row in rows:

@@ -1,5 +1,6 @@
 """The page of a run: what it counts, that it is the same however the run was made, and that no run fails by it."""
 
+import html
 import json
 import re
 from collections import Counter
@@ -233,7 +234,8 @@ def test_the_page_of_a_model_is_made_from_what_it_remembers(make_model: MakeMode
     before = Bundle.load(model).fingerprint
     w2vray.report(model)
     page = (model / "report.html").read_text(encoding="utf-8")
-    assert "No rows were kept for a test" in page
+    assert "The training kept no rows apart for a test (--test-fraction), so nothing here says how good it is" in page
+    assert "took only the rows" not in page
     assert "Loss after each epoch" in page
     assert "75.0%" in page
     assert Bundle.load(model).fingerprint == before
@@ -241,6 +243,28 @@ def test_the_page_of_a_model_is_made_from_what_it_remembers(make_model: MakeMode
         (model / "report.json").write_text(text)
         with pytest.raises(BundleError, match=r"report\.json"):
             w2vray.report(model)
+
+
+@pytest.mark.parametrize(
+    ("history", "told"),
+    [
+        (
+            {"settings": {"where": "split == 'train'"}},
+            "The training took only the rows for which split == 'train' holds, and saw no others.",
+        ),
+        (
+            {"settings": {"test_fraction": 0.2}, "test": {"accuracy": 0.75, "rows": 40}},
+            "Its training reached an accuracy of 75.0% on 40 labelled rows that it learnt nothing from.",
+        ),
+        ({"imported": {"from": "a.bin"}}, "It was imported, so nothing is known here of how good it is"),
+    ],
+)
+def test_the_page_of_a_model_without_a_test_says_why_there_is_none(
+    history: dict[str, Any], told: str, make_model: MakeModel, tmp_path: Path
+) -> None:
+    model = trained(make_model(), tmp_path / "m", **history)
+    w2vray.report(model)
+    assert told in html.unescape((model / "report.html").read_text(encoding="utf-8"))
 
 
 def test_of_a_large_run_some_units_are_looked_at(
@@ -312,12 +336,15 @@ def test_a_page_says_rows_a_second_as_the_summary_does(
 ) -> None:
     """All workers together, from the end of the first unit on; of a unit it is its worker's."""
     monkeypatch.setattr("w2vray.store.units.SMALLEST_UNIT", 1000)  # a row group is one
+    monkeypatch.setattr("w2vray.run.pace._LEAST_SECONDS", 1e-9)
     summary = w2vray.score(make_store(files=2), model=make_model(), output=tmp_path / "run")
     assert summary.rows_per_second is not None
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     fact = f"<dt>rows a second, from the end of the first unit on</dt><dd>{summary.rows_per_second:,.0f}</dd>"
     assert fact in page
     assert "rows a second of its worker" in page
+    overall = f"{summary.rows_now / summary.seconds:,.0f}"
+    assert f"<dt>rows a second of the last call, start included</dt><dd>{overall}</dd>" in page
 
 
 class TestWordsWithoutAVector:

@@ -31,6 +31,12 @@ def test_two_units_that_end_at_once_divide_by_nothing() -> None:
     assert [found.at(rows) for rows in (10, 20)] == [None, None]
 
 
+def test_units_that_end_within_a_second_of_the_first_tell_no_speed() -> None:
+    """Two workers that began together end together: 200 rows in a hundredth of a second would be 20,000 a second."""
+    found = pace(1.0, 1.01, 1.99, 3.0)
+    assert [found.at(rows) for rows in (100, 300, 400, 500)] == [None, None, None, 200.0]
+
+
 def test_bytes_and_the_time_for_more_rows_are_told_by_the_same_clock() -> None:
     found = pace(1.0, 3.0)
     assert found.seconds_for(10) is None

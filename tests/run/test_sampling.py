@@ -134,6 +134,46 @@ def test_rows_below_the_threshold_are_a_stratum_of_their_own_where_scores_are_as
     assert (found.precision.share, found.below_threshold.share) == (1.0, 0.0)
 
 
+def test_a_sample_and_what_is_estimated_of_it_say_that_they_leave_out_rows_below_the_threshold(
+    in_process: None,
+    make_store: Callable[..., Path],
+    make_model: Callable[..., Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    del in_process
+    store, model = make_store(files=1), make_model()
+    run = scored(store, model, tmp_path / "run", threshold=0.6)
+    below = sum(row["status"] == "below_threshold" for row in answers(run))
+    file, lines = draw(run, 50)
+    assert {line["below_not_drawn"] for line in lines} == {str(below)}
+    assert {line["below_not_drawn"] for line in draw(run, 50, by="label")[1]} == {str(below)}
+    assert {line["below_not_drawn"] for line in draw(run, 50, by="uncertain")[1]} == {"0"}
+    whole = scored(store, model, tmp_path / "whole")
+    filled, all_lines = draw(whole, 50)
+    assert {line["below_not_drawn"] for line in all_lines} == {"0"}
+
+    assert cli.run(["evaluate", str(fill(file, lines, lambda _: "yes")), "--of-run", str(run)]) == 0
+    shown = capsys.readouterr()
+    assert "of the labels at or above the threshold are right, with 95% confidence" in shown.out
+    note = f"the precision is of the {300 - below:,} rows with a label at or above the threshold, not of the {below:,}"
+    assert note in shown.err
+    assert cli.run(["evaluate", str(fill(filled, all_lines, lambda _: "yes")), "--of-run", str(whole)]) == 0
+    shown = capsys.readouterr()
+    assert "of the labels are right, with 95% confidence" in shown.out
+    assert "threshold" not in shown.out + shown.err
+
+
+def test_a_sample_of_an_earlier_version_is_read(run: Path) -> None:
+    """It does not say how many rows could not be drawn."""
+    file, lines = draw(run, 30)
+    with file.open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(handle, CHECKED_COLUMNS[:-1], extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows({**line, "true_label": "yes"} for line in lines)
+    assert estimate(file, run).rows_judged == 30
+
+
 def test_of_several_labels_each_one_that_was_given_can_be_drawn(
     in_process: None, make_store: Callable[..., Path], make_model: Callable[..., Path], tmp_path: Path
 ) -> None:

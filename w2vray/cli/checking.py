@@ -85,7 +85,8 @@ def evaluate_checked(output: Output, run: str, /, **arguments: Any) -> None:
         *([table("wrong labels", ["label", "true label", "rows"], found.confusions)] if found.confusions else []),
         "no row was checked whose label the run stands for"
         if found.precision is None
-        else f"{found.run}: {found.precision.spelled} of the labels are right, with 95% confidence, by "
+        else f"{found.run}: {found.precision.spelled} of the labels"
+        f"{' at or above the threshold' * found.has_threshold} are right, with 95% confidence, by "
         f"{counted(found.precision.rows, 'row')} that were checked",
         *([] if below is None else [f"below the threshold, {below.spelled} would be right"]),
         f"{counted(found.rows_not_filled_in, 'row')} of the file not filled in",

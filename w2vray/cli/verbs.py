@@ -4,8 +4,7 @@ Each imports what it needs when it is called, so that ``--help`` answers at once
 """
 
 import sys
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,8 +16,10 @@ from w2vray.cli.command import GOES_ON, verb
 from w2vray.cli.console import Output, counted, table
 from w2vray.cli.options import model_options
 from w2vray.cli.parsing import GroupedOption
-from w2vray.cli.promises import kept_beside_expected, promised, tell_without_promise
-from w2vray.cli.scoring_shown import show_scoring, speed
+from w2vray.cli.promises import kept_beside_expected
+from w2vray.cli.rows_shown import said, tell_damaged, words_found
+from w2vray.cli.scoring_shown import show_scoring, spent
+from w2vray.cli.training_shown import tell_of_labels, trained_lines
 from w2vray.settings.answering import PredictSettings, ScoreSettings
 from w2vray.settings.checks import VerifySettings
 from w2vray.settings.labelled import EvaluateSettings
@@ -26,16 +27,15 @@ from w2vray.training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from w2vray.cluster.evaluate import EvaluationSummary
+    from w2vray.cluster.score import ScoreSummary
     from w2vray.scoring.metrics import Metrics
 
-__all__ = ["evaluate", "predict", "said", "score", "tell_damaged", "train", "verify"]
+__all__ = ["evaluate", "predict", "score", "train", "verify"]
 
 _TYPED = frozenset({ParameterSource.COMMANDLINE, ParameterSource.DEFAULT_MAP, ParameterSource.ENVIRONMENT})
 """Where a value comes from that somebody chose: the command line, --config, a variable of the environment."""
 
 _CONFUSIONS_SHOWN = 5
-_FILES_TOLD = 5
-
 _NEW_FILES_TOLD = 5
 """Of those that came after a run was planned: a store may have got thousands."""
 
@@ -86,75 +86,9 @@ def train(output: Output, /, *, address: str | None, repeat: str | None, **argum
             progress=update,
             note=output.note,
         )
-    best = min(summary.curve, key=lambda line: line["validation_loss"] or 0.0)
-    rows = f"{counted(summary.rows, 'row')} trained on, {summary.rows_validation:,} kept for validation"
-    rows += "" if summary.test is None else f", {summary.rows_test:,} for the test"
-    if summary.refit:
-        rows += ", then on all of them"
-    marked = said(summary.rows_unlabelled)
-    unlabelled, unusable = counted(summary.rows_without_label, "row"), summary.rows_without_evidence
-    lines = [
-        f"{summary.model}: {summary.model_kind}, {len(summary.labels)} classes, {rows}",
-        f"left out: {unlabelled} without a label{marked}, {unusable:,} without a known word or a readable text",
-    ]
     tell_damaged(output, summary.rows_damaged)
-    for label, count in _commonest(summary.labels_unknown):
-        output.note(f"only in --validation, and left out: {label}, {counted(count, 'row')}")
-    for label, count in _commonest(summary.labels_not_learnt):
-        rows = counted(count, "row")
-        output.note(f"only in rows kept for validation: {label}, {rows}; give another --seed, or --validation")
-    if best["validation_loss"] is not None:
-        lines.append(
-            f"epoch {best['epoch']} of {summary.epochs} was best: validation loss {best['validation_loss']:.4f}, "
-            f"accuracy {best['validation_accuracy']:.4f}"
-        )
-    if summary.ngrams is not None:
-        found = summary.ngrams
-        lines.append(
-            f"n-grams of up to {counted(found.longest, 'word')}: {found.kept:,} buckets of {found.buckets:,} seen; "
-            f"their logits times {found.wide:.3g} are added to those of {summary.model_kind} times {found.main:.3g}"
-        )
-    if summary.test is not None:
-        lines.append(_on_test(summary.test))
-    if summary.thresholds is not None:
-        lines.append(promised(summary.thresholds))
-        tell_without_promise(output, summary.labels_without_promise)
-    lines.append(_words_found(summary.tokens, summary.coverage))
-    if (page := Path(summary.model, "report.html")).exists():
-        lines.append(f"page: {page}")
-    output.result(summary.as_dict(), *lines)
-
-
-def _on_test(test: Mapping[str, Any]) -> str:
-    """Say how good a model is on the rows that were kept for the test."""
-    exact = " (exact match)" if "micro_f1" in test else ""
-    share = test.get("largest_class_share")
-    beside = "" if share is None else f"; always answering the commonest label would reach {share:.4f}"
-    return (
-        f"on {counted(test['rows'], 'row')} kept for the test, which nothing learnt from: accuracy "
-        f"{test['accuracy']:.4f}{exact}, macro-F1 {test['macro_f1']:.4f}{beside}"
-    )
-
-
-def said(unlabelled: Mapping[str, int]) -> str:
-    """Say how many rows a value of --unlabelled has left out."""
-    return "".join(f", {count:,} of {value!r}" for value, count in unlabelled.items())
-
-
-def tell_damaged(output: Output, rows: Mapping[str, int]) -> None:
-    """Say which files have damaged lines; ``score`` is what names each of them."""
-    for file, count in list(rows.items())[:_FILES_TOLD]:
-        output.note(f"left out: {counted(count, 'damaged line')} of {file}; `w2vray score` lists them under rejected")
-    if len(rows) > _FILES_TOLD:
-        output.note(f"and damaged lines of {counted(len(rows) - _FILES_TOLD, 'more file')}")
-
-
-def _commonest(labels: Mapping[str, int]) -> Iterator[tuple[str, int]]:
-    """Yield a few labels, the commonest first, then how many others there are with their rows."""
-    ordered = sorted(labels.items(), key=lambda item: -item[1])
-    yield from ((repr(label), count) for label, count in ordered[:5])
-    if len(ordered) > 5:
-        yield f"each of {len(ordered) - 5:,} more", sum(count for _, count in ordered[5:])
+    tell_of_labels(output, summary)
+    output.result(summary.as_dict(), *trained_lines(summary))
 
 
 for _parameter in train.params:
@@ -207,8 +141,9 @@ def evaluate(output: Output, /, *, address: str | None, of_run: str | None, **ar
         *(_measured(item, named=bool(summary.others)) for item in (summary, *summary.others)),
         *([] if one_label is None else [_beside(one_label)]),
         *(_calibrated(item, named=bool(summary.others)) for item in (summary, *summary.others)),
+        *_own_thresholds((summary, *summary.others)),
         *(comparison.sentence for comparison in summary.comparisons),
-        *(_words_found(item.tokens, item.coverage) for item in (summary, *summary.others)),
+        *(words_found(item.tokens, item.coverage) for item in (summary, *summary.others)),
     )
 
 
@@ -240,6 +175,16 @@ def _calibrated(summary: "EvaluationSummary", *, named: bool) -> str:
         f"{name}calibration error {found.error:.4f} ({found.bins} bins of as many rows each{labels}); a perfectly "
         f"calibrated model would have {found.by_chance:.4f} by chance on {counted(found.rows, 'row')}"
     )
+
+
+def _own_thresholds(summaries: "Sequence[EvaluationSummary]") -> list[str]:
+    """Say what the models' own thresholds come to, beside what they promise; nothing of models without any."""
+    several = len(summaries) > 1
+    return [
+        f"{item.model}: {own.sentence}" if several else own.sentence
+        for item in summaries
+        if (own := item.own_thresholds) is not None
+    ]
 
 
 def _confusions(found: "Metrics") -> list[Table]:
@@ -292,12 +237,12 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
     done = summary.units - summary.units_skipped - summary.units_failed
     output.result(
         summary.as_dict(),
-        f"{summary.run}: {counted(summary.rows_in, 'row')} in, {summary.rows_scored:,} scored "
-        f"({summary.rows_abstained:,} of them abstained), {summary.rows_rejected:,} rejected{_why(summary.rejected)}",
+        f"{summary.run}: {counted(summary.rows_in, 'row')} in, {summary.rows_scored:,} scored"
+        f"{_not_relied_on(summary)}, {summary.rows_rejected:,} rejected{_why(summary.rejected)}",
         f"{counted(done, 'unit')} done now, {summary.units_skipped:,} before, {summary.units_failed:,} failed, "
-        f"in {summary.seconds:.1f} s{speed(summary.rows_per_second)}",
+        + spent(summary.seconds, summary.rows_now, summary.rows_per_second),
         *kept_beside_expected(summary.expected_kept, summary.kept),
-        _words_found(summary.tokens, summary.coverage),
+        words_found(summary.tokens, summary.coverage),
         *([] if summary.forecast is None else summary.forecast["lines"]),
         *([] if summary.report is None else [f"page: {summary.report}"]),
         _completeness(summary.left_out, accepted=summary.gaps_accepted),
@@ -305,15 +250,16 @@ def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
     return summary.exit_code
 
 
+def _not_relied_on(summary: "ScoreSummary") -> str:
+    """Say of how many scored rows the label is not relied on, and whether their row in the file has one."""
+    told = [f"{rows:,} {what}" for what, rows in summary.not_relied_on.items()]
+    return f" ({', '.join(told)})" if told else ""
+
+
 def _why(rejected: Mapping[str, int]) -> str:
     """Say why rows were rejected."""
     told = [f"{reason} {rows:,}" for reason, rows in sorted(rejected.items(), key=lambda item: -item[1])]
     return f" ({', '.join(told)})" if told else ""
-
-
-def _words_found(tokens: int, coverage: float | None) -> str:
-    """Say how many of the tokens have a vector."""
-    return "no token was read" if coverage is None else f"{coverage:.1%} of {counted(tokens, 'token')} have a vector"
 
 
 def _completeness(left_out: object, *, accepted: bool) -> str:

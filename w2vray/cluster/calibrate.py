@@ -32,7 +32,9 @@ from w2vray.scoring.promises import choose_thresholds
 from w2vray.settings.choices import DEFAULT_CONFIDENCE
 from w2vray.settings.labelled import CalibrateSettings
 from w2vray.stages import stage
+from w2vray.store.drawn_rows import drawn_rows
 from w2vray.store.label_reading import mended
+from w2vray.store.labelled import Labelled
 from w2vray.text.keys import TextSample
 
 __all__ = ["CalibrationSummary", "calibrate"]
@@ -115,7 +117,7 @@ def calibrate(
     for line in model.bundle.config.reading.told(settings):
         note(line)
     labelled, reading = labelled_as_read(settings, model)
-    for line in labelled.notes:
+    for line in [*labelled.notes, *_drawn(labelled)]:
         note(line)
     with connected(address):
         require_seen({"LABELLED": labelled.corpus}, {}, shared=settings.shared_filesystem, note=note)
@@ -193,6 +195,27 @@ def _save(
             with_vectors=inside if inside is not None and inside.is_dir() else None,
             trained=(trained or TextSample.of([])).joined(np.unique(said.keys_N)),
             runs=bundle.named_runs(),
+        )
+
+
+def _drawn(labelled: Labelled) -> Iterator[str]:
+    """Say that rows were drawn by chances that differ, where they are a sample of a run.
+
+    Raises:
+        CorpusError: they were drawn only from rows above a threshold: the model would seem to be that sure of all rows.
+    """
+    drawn = drawn_rows(labelled)
+    if drawn is None:
+        return
+    if drawn.below_not_drawn:
+        raise CorpusError(
+            f"{drawn.named} was drawn only from rows at or above the run's threshold; {drawn.below_not_drawn:,} rows "
+            "are below it. A calibration needs rows of every score: score with --no-threshold, and draw from that run"
+        )
+    if drawn.strata > 1:
+        yield (
+            f"{drawn.named} has {drawn.strata:,} strata, and rows of some were drawn more often than of others; a "
+            "calibration does not weigh its rows, so `w2vray sample --by random` suits it better"
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from w2vray.cluster.connecting import connected
 from w2vray.cluster.evaluate_counts import measured_summary
-from w2vray.cluster.evaluate_notes import tell
+from w2vray.cluster.evaluate_notes import drawn_notes, tell
 from w2vray.cluster.evaluate_summary import EvaluationSummary
 from w2vray.cluster.evaluated_page import write_evaluation_page
 from w2vray.cluster.measured_rows import MeasuredRows, rows_schema
@@ -48,7 +48,7 @@ def evaluate(
     for line in dict.fromkeys(line for model in models for line in model.bundle.config.reading.told(settings)):
         note(line)
     labelled, reading = labelled_as_read(settings, models[0])
-    for line in labelled.notes:
+    for line in [*labelled.notes, *drawn_notes(labelled)]:
         note(line)
     rows = MeasuredRows(folder, rows_schema(len(models), multi_label=labelled.multi_label)) if folder else None
     try:

@@ -9,6 +9,7 @@ from w2vray.cluster.measuring import UNKNOWN_NAMED, MeasuredModel, MeasuredSet
 from w2vray.cluster.opened_models import OpenedModel
 from w2vray.errors import CorpusError
 from w2vray.models.trained_texts import knows_training, saw
+from w2vray.scoring.kept_labels import OwnThresholds
 from w2vray.scoring.metrics import NO_LABEL, Metrics, MultiLabelMetrics, metrics, multi_label_metrics
 from w2vray.store.filters import parse_where
 from w2vray.store.labelled import Labelled
@@ -43,6 +44,7 @@ def measured_summary(
         model=model.name,
         metrics=measured,
         calibration=counted.answered.calibration(),
+        own_thresholds=OwnThresholds.of(model.bundle.config.thresholds, counted.kept),
         rows_without_label=found.without_label,
         rows_unknown_label=counted.counts.unknown_rows,
         rows_unlabelled=dict(found.unlabelled),

@@ -7,9 +7,11 @@ from w2vray.cluster.opened_models import OpenedModel
 from w2vray.cluster.waiting import Note
 from w2vray.scoring.repeats import Repeats
 from w2vray.settings.labelled import EvaluateSettings
+from w2vray.store.drawn_rows import drawn_rows
 from w2vray.store.label_reading import mended
+from w2vray.store.labelled import Labelled
 
-__all__ = ["near_labels", "tell"]
+__all__ = ["drawn_notes", "near_labels", "tell"]
 
 
 def tell(summary: EvaluationSummary, models: Sequence[OpenedModel], settings: EvaluateSettings, note: Note) -> None:
@@ -28,6 +30,23 @@ def tell(summary: EvaluationSummary, models: Sequence[OpenedModel], settings: Ev
     lines += [line for of_one in (summary, *summary.others) for line in of_one.warnings]
     for line in dict.fromkeys(lines):
         note(line)
+
+
+def drawn_notes(labelled: Labelled) -> Iterator[str]:
+    """Say for which rows the metrics do not speak, where they are of a sample of a run."""
+    drawn = drawn_rows(labelled)
+    if drawn is None:
+        return
+    if drawn.below_not_drawn:
+        yield (
+            f"{drawn.named} was drawn only from rows at or above the run's threshold: what is measured does not hold "
+            f"for the {drawn.below_not_drawn:,} rows below it, on which the model is less often right"
+        )
+    if drawn.strata > 1:
+        yield (
+            f"{drawn.named} has {drawn.strata:,} strata, and rows of some were drawn more often than of others; here "
+            "each row counts the same, and `evaluate --of-run` weighs them"
+        )
 
 
 def near_labels(unknown: Mapping[str, int], labels: Sequence[str]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from w2vray.models.reading import Reading
 from w2vray.notebooks import as_html
 from w2vray.scoring.calibration_error import CalibrationError
 from w2vray.scoring.comparing import Comparison
+from w2vray.scoring.kept_labels import OwnThresholds
 from w2vray.scoring.metrics import Metrics, MultiLabelMetrics
 from w2vray.scoring.repeats import Repeats
 from w2vray.vectors.comparing import share_found
@@ -26,6 +27,7 @@ class EvaluationSummary:
     rows_unknown_label: int
     model: str = ""
     calibration: CalibrationError | None = None  # of its probabilities; None where no row got an answer
+    own_thresholds: OwnThresholds | None = None  # what the model's own come to here; None where it has none
     rows_unlabelled: Mapping[str, int] = field(default_factory=dict)  # value of --unlabelled -> rows left out by it
     rows_damaged: Mapping[str, int] = field(default_factory=dict)  # file -> rows left out, for their line is damaged
     labels_unknown: Mapping[str, int] = field(default_factory=dict)  # that the model does not know -> how often
@@ -51,6 +53,7 @@ class EvaluationSummary:
             "model": self.model,
             **self.metrics.as_dict(),
             "calibration": None if self.calibration is None else self.calibration.as_dict(),
+            "own_thresholds": self.own_thresholds and self.own_thresholds.as_dict(),
             "rows_without_label": self.rows_without_label,
             "rows_unknown_label": self.rows_unknown_label,
             "rows_unlabelled": dict(self.rows_unlabelled),
@@ -81,6 +84,7 @@ class EvaluationSummary:
             "macro-F1": found.macro_f1,
             "calibration error": None if self.calibration is None else self.calibration.error,
             "calibration error by chance alone": None if self.calibration is None else self.calibration.by_chance,
+            "thresholds": self.own_thresholds and self.own_thresholds.sentence,
             "rows without a known word": found.rows_no_evidence or None,
             "rows of a label that the model does not know": self.rows_unknown_label or None,
             "rows that the training saw": self.rows_trained_on,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,6 +19,7 @@ from w2vray.cluster.sharing import SharedVectors
 from w2vray.cluster.waiting import Note
 from w2vray.errors import CorpusError
 from w2vray.models.directory import Bundle
+from w2vray.scoring.kept_labels import OwnThresholds
 from w2vray.scoring.metrics import Metrics, MultiLabelMetrics
 from w2vray.stages import stage
 from w2vray.store.filters import parse_where
@@ -28,13 +30,26 @@ from w2vray.text.columns import read_texts
 from w2vray.text.keys import text_keys
 from w2vray.training.held_out import choose_test_texts
 
-__all__ = ["KeyReader", "held_out_texts", "measure_held_out", "told_of_test"]
+__all__ = ["KeyReader", "Tested", "held_out_texts", "measure_held_out", "told_of_test"]
 
 TOLD = ("rows", "rows_no_evidence", "accuracy", "micro_f1", "macro_f1", "largest_class_share")
 """What a model directory tells of the test: not a row for each class, of which there may be thousands."""
 
 
-def told_of_test(found: Metrics | MultiLabelMetrics) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Tested:
+    """How good a model is on the rows that were kept for the test; what its thresholds come to, where it has some."""
+
+    metrics: Metrics | MultiLabelMetrics
+    own_thresholds: OwnThresholds | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        own = {} if self.own_thresholds is None else {"own_thresholds": self.own_thresholds.as_dict()}
+        return {**self.metrics.as_dict(), **own}
+
+
+def told_of_test(found: Tested) -> dict[str, Any]:
     """Return what the model directory tells of the test."""
     return {name: value for name, value in found.as_dict().items() if name in TOLD}
 
@@ -117,7 +132,7 @@ def measure_held_out(
     workers: int | None = None,
     note: Note = lambda _: None,
     rows: MeasuredRows | None = None,
-) -> Metrics | MultiLabelMetrics:
+) -> Tested:
     """Measure a model on the rows of a labelled store that have one of these texts; ``rows`` takes each of them."""
     stage("measuring the model on the rows kept for the test")
     measuring = MeasuringJob(
@@ -130,4 +145,8 @@ def measure_held_out(
         with_rows=rows is not None,
     )
     found = measure(store, measuring, workers=workers, note=note, rows=rows)
-    return metrics_of(found.models[0], bundle.config.labels)
+    (counted,) = found.models
+    return Tested(
+        metrics=metrics_of(counted, bundle.config.labels),
+        own_thresholds=OwnThresholds.of(bundle.config.thresholds, counted.kept),
+    )

@@ -24,11 +24,13 @@ from w2vray.cluster.sharing import SharedVectors
 from w2vray.cluster.waiting import Note
 from w2vray.models.directory import Bundle
 from w2vray.scoring.answers import Scores
+from w2vray.scoring.kept_labels import KeptLabels
 from w2vray.scoring.repeats import RepeatCounter, Repeats
 from w2vray.scoring.scorer import TextScorer
 from w2vray.store.filters import parse_where
 from w2vray.store.label_reading import LabelReading, ReadLabels
 from w2vray.store.labelled import Labelled
+from w2vray.store.labels import label_matrix
 from w2vray.store.reading import place_of, read_unit
 from w2vray.store.units import Unit
 from w2vray.text.columns import Texts, read_texts
@@ -75,6 +77,7 @@ class MeasuredModel:
 
     counts: Counts
     answered: AnsweredRows
+    kept: KeptLabels = field(default_factory=KeptLabels)  # by the model's own thresholds, where it has some
     tokens: int = 0  # of all rows that were read
     tokens_found: int = 0  # those that have a vector
     unknown: Counter[str] = field(default_factory=Counter)  # labels that the model does not know
@@ -88,11 +91,12 @@ class MeasuredModel:
         """Return it, but for the rows, as JSON can hold it."""
         unknown = dict(self.unknown.most_common(UNKNOWN_NAMED))
         stated = {name: value for name, value in vars(self).items() if name != "answered"}
-        return {**stated, "counts": self.counts.as_dict(), "unknown": unknown}
+        return {**stated, "counts": self.counts.as_dict(), "kept": vars(self.kept), "unknown": unknown}
 
     def add(self, stored: Mapping[str, Any]) -> None:
         """Add what ``as_dict`` gave of another unit."""
         self.counts.add(stored["counts"])
+        self.kept.add(stored["kept"])
         self.unknown += Counter(stored["unknown"])
         for name, value in stored.items():
             if isinstance(value, int):
@@ -227,6 +231,9 @@ class MeasuringWorker:
         right_N = np.zeros(len(batch), dtype=np.bool_)
         right_N[labelled_N] = found.counts.count(read.values, scores, texts.rows_N)[labelled_N]
         answered_rows(found.answered, scores, rows_N=texts.rows_N, keys_N=keys, true=read.values, right_N=right_N)
+        if model.bundle.config.thresholds is not None:
+            true = label_matrix(read.values, scores.labels)[0] if scores.multi_label else right_N
+            found.kept.count(scores, labelled_N[texts.rows_N], true[texts.rows_N])
         if model.trained is not None:
             told_N = labelled_N[texts.rows_N] & model.trained.tells_of(keys)
             seen_N = told_N & model.trained.has(keys)

@@ -104,7 +104,7 @@ def score(
             still_ours()
             seconds = round(time.monotonic() - started, 3)
             corpus.ignored.add_all(ignored_files(plan.left_out))
-            summary = closed(ours, plan, work, corpus, expected=request.fingerprint, seconds=seconds)
+            summary = closed(ours, plan, work, corpus, request, seconds=seconds)
             summary = with_kept(summary, request, bundle)
             where = request.where.fitted(plan.schema) if request.where else None
             sample = partial(sample_texts, plan.units, corpus.roots, request.text_columns, where, plan.schema)

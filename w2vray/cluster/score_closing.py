@@ -16,96 +16,102 @@ from w2vray.run.directory import NOTED, SUCCESS, TOTALS, RunDirectory
 from w2vray.run.parts import COUNTS, CommittedPart
 from w2vray.run.planning import RunPlan
 from w2vray.run.refused_files import refused_files, refused_notes
-from w2vray.run.reporting import is_unlike, rows_with_evidence
+from w2vray.run.reporting import is_unlike
 from w2vray.run.request import Request
 from w2vray.store.corpus import Corpus
+from w2vray.store.failures import Failure
 from w2vray.vectors.comparing import share_found
 
 __all__ = ["closed", "with_kept"]
 
 
 def closed(
-    run: RunDirectory,
-    plan: RunPlan,
-    work: Work,
-    corpus: Corpus,
-    *,
-    expected: str,
-    seconds: float,
+    run: RunDirectory, plan: RunPlan, work: Work, corpus: Corpus, request: Request, *, seconds: float
 ) -> ScoreSummary:
     """Write the manifest and, only when nothing is missing or the gaps are accepted, _SUCCESS."""
-    settings = work.settings
+    accepted = work.settings.on_bad == "skip"
+    failures = [*plan.bad.values(), *work.failures]
+    parts = _parts_of(run, plan, work, request.fingerprint)
+    run.write_manifest(parts, failures, accepted=accepted)
+    run.remove(NOTED)
+    run.tell(work.counted.as_json())
+    totals = _totals(parts, plan, corpus, failures, accepted=accepted)
+    run.write_json(totals, TOTALS)
+    complete = accepted or not failures
+    if complete:
+        run.write(b"", SUCCESS)
+    most = work.settings.max_rejected
+    too_many = most is not None and totals["rows_rejected"] > most
+    return ScoreSummary(
+        run=run.name,
+        **{name: totals[name] for name in (*COUNTS, *_TOLD)},
+        rows_no_evidence=totals["rows_abstained"]
+        - (0 if request.answer.multi_label else totals["rows_below_threshold"]),
+        expected_kept=None,
+        kept=None,
+        warnings=[],
+        units_skipped=work.skipped,
+        units_failed=len(work.failures),
+        rows_now=work.counted.rows,
+        seconds=seconds,
+        rows_per_second=None if (speed := work.counted.pace.rows_per_second) is None else round(speed, 1),
+        notes=_notes(plan, corpus, totals),
+        new_files=plan.new_files,
+        exit_code=0 if complete and not too_many else 3,
+    )
+
+
+_TOLD = ("rejected", "coverage", "units", "left_out", "ignored", "tables", "gaps_accepted")
+"""What the summary tells as ``manifest.json`` does."""
+
+
+def _parts_of(run: RunDirectory, plan: RunPlan, work: Work, expected: str) -> list[CommittedPart]:
+    """Read the records of all finished units, and hold them against the run and the rejected rows that are there."""
     failed = {item.unit for item in work.failures}
     with watched(telling(run, work.counted), note=work.note):  # of many units this takes its time
         parts = run.committed([unit.id for unit in plan.units if unit.id not in failed])
         _require_own(run, parts, expected)
         run.require_rejected(parts)
         run.keep_rejected(parts)
-    totals = {name: sum(getattr(part.record, name) for part in parts) for name in COUNTS}
+    return parts
+
+
+def _totals(
+    parts: Sequence[CommittedPart], plan: RunPlan, corpus: Corpus, failures: Sequence[Failure], *, accepted: bool
+) -> dict[str, Any]:
+    """Return what ``manifest.json`` holds: the sums of all parts, and what is in none."""
+    counts = {name: sum(getattr(part.record, name) for part in parts) for name in COUNTS}
     rejected = sum((Counter(part.record.rejected) for part in parts if part.record.rejected), Counter[str]())
-    failures = [*plan.bad.values(), *work.failures]
+    return {
+        **counts,
+        "rejected": dict(rejected),
+        "refused": refused_files(plan.units, {part.record.unit: part.record.refused for part in parts}),
+        "coverage": share_found(counts["tokens"], counts["tokens_found"]),
+        "profiles": _distinct([part.record.profile for part in parts]),
+        "units": len(plan.units),
+        "left_out": _left_out(failures),
+        "ignored": corpus.ignored.files,
+        "tables": [table.as_json() for table in corpus.tables.values()],
+        "gaps_accepted": accepted,
+    }
+
+
+def _left_out(failures: Sequence[Failure]) -> dict[str, str]:
+    """Return why each file or unit is left out; one that failed for several reasons has all of them."""
     left_out: dict[str, str] = {}
     for name, why in dict.fromkeys((item.name, str(item)) for item in failures):
         left_out[name] = f"{left_out[name]}; {why}" if name in left_out else why
-    accepted = settings.on_bad == "skip"
-    too_many = settings.max_rejected is not None and totals["rows_rejected"] > settings.max_rejected
-    run.write_manifest(parts, failures, accepted=accepted)
-    run.remove(NOTED)
-    run.tell(work.counted.as_json())
-    tables = [table.as_json() for table in corpus.tables.values()]
-    profiles = _distinct([part.record.profile for part in parts])
-    coverage = share_found(totals["tokens"], totals["tokens_found"])
-    refused = refused_files(plan.units, {part.record.unit: part.record.refused for part in parts})
-    counted = {
-        **totals,
-        "rejected": dict(rejected),
-        "refused": refused,
-        "coverage": coverage,
-        "profiles": profiles,
-        "units": len(plan.units),
-        "left_out": left_out,
-        "ignored": corpus.ignored.files,
-        "tables": tables,
-        "gaps_accepted": accepted,
-    }
-    run.write_json(counted, TOTALS)
-    complete = accepted or not failures
-    if complete:
-        run.write(b"", SUCCESS)
-    return ScoreSummary(
-        run=run.name,
-        **totals,
-        rejected=dict(rejected),
-        coverage=coverage,
-        expected_kept=None,
-        kept=None,
-        warnings=[],
-        units=len(plan.units),
-        units_skipped=work.skipped,
-        units_failed=len(work.failures),
-        rows_now=work.counted.rows,
-        seconds=seconds,
-        rows_per_second=None if (speed := work.counted.pace.rows_per_second) is None else round(speed, 1),
-        left_out=left_out,
-        ignored=corpus.ignored.files,
-        tables=tables,
-        notes=[*corpus.notes, *plan.notes, *_deleted_note(totals["rows_deleted"]), *refused_notes(refused)],
-        gaps_accepted=accepted,
-        new_files=plan.new_files,
-        exit_code=0 if complete and not too_many else 3,
-    )
+    return left_out
 
 
-def _rows_with_evidence(summary: ScoreSummary, *, multi_label: bool) -> int:
-    """Count the scored rows with a known word; of several labels, a row that is given none has not abstained."""
-    return rows_with_evidence(
-        summary.rows_scored, summary.rows_abstained, summary.rows_below_threshold, multi_label=multi_label
-    )
+def _notes(plan: RunPlan, corpus: Corpus, totals: Mapping[str, Any]) -> list[str]:
+    """Return what a person is told of the store."""
+    return [*corpus.notes, *plan.notes, *_deleted_note(totals["rows_deleted"]), *refused_notes(totals["refused"])]
 
 
 def with_kept(summary: ScoreSummary, request: Request, bundle: Bundle) -> ScoreSummary:
     """Say which share of the rows with a known word keeps a label, and which one the model's thresholds expect."""
-    rows = _rows_with_evidence(summary, multi_label=bundle.config.multi_label)
+    rows = summary.rows_scored - summary.rows_no_evidence
     kept = round((rows - summary.rows_below_threshold) / rows, 6) if rows else None
     own = bundle.config.thresholds
     if own is None or request.answer.threshold is not None or request.answer.no_threshold:

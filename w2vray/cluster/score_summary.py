@@ -18,7 +18,8 @@ class ScoreSummary:
     rows_scored: int
     rows_rejected: int
     rejected: Mapping[str, int]  # why -> rows; of parts that an earlier version wrote, nobody counted why
-    rows_abstained: int
+    rows_abstained: int  # of the scored ones: those whose status is no_evidence or below_threshold
+    rows_no_evidence: int  # of the scored ones: without a known word, and so without a label
     rows_truncated: int
     rows_below_threshold: int  # of the scored ones: they have a known word, and keep no label
     expected_kept: (
@@ -48,6 +49,20 @@ class ScoreSummary:
     report: str | None = None  # the page of the run; None where it could not be made
     forecast: Mapping[str, Any] | None = None  # of --plan, beside what was found
 
+    @property
+    def not_relied_on(self) -> dict[str, int]:
+        """Which scored rows have no label that is relied on, in words, and how many there are of each kind.
+
+        A model of several labels marks no row as below the threshold: it gives such a row no label.
+        """
+        marked = self.rows_abstained - self.rows_no_evidence
+        counts = {
+            "with a label below the threshold": marked,
+            "given no label, because none reaches the threshold": self.rows_below_threshold - marked,
+            "without a known word and so without a label": self.rows_no_evidence,
+        }
+        return {what: rows for what, rows in counts.items() if rows}
+
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as JSON can hold it."""
         return asdict(self)
@@ -58,7 +73,7 @@ class ScoreSummary:
             "complete": self.exit_code == 0,
             "rows": self.rows_in,
             "scored": self.rows_scored,
-            "of them abstained": self.rows_abstained,
+            **{f"of them {what}": rows for what, rows in self.not_relied_on.items()},
             "share that kept a label": self.kept,
             "share that was expected to": self.expected_kept,
             "rejected": self.rows_rejected,

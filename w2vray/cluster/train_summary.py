@@ -30,6 +30,7 @@ class TrainSummary:
     tried: Sequence[
         Mapping[str, Any]
     ]  # by --model auto: each kind, its loss and accuracy on rows it did not learn from
+    chosen: Mapping[str, Any] | None  # of tried, the one that became the model; None without --model auto
     labels: tuple[str, ...]
     rows: int
     rows_validation: int

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from w2vray.cluster.held_out import Tested
 from w2vray.cluster.measured_rows import ROWS, MeasuredRows
 from w2vray.cluster.waiting import Note
 from w2vray.models.directory import ModelConfig
 from w2vray.pages.evaluation_data import evaluation_data
 from w2vray.run.writing_reports import PAGE, SUSPECTS, write_model_report
-from w2vray.scoring.metrics import Metrics, MultiLabelMetrics
 from w2vray.stages import stage
 
 __all__ = ["write_model_page"]
@@ -18,7 +18,7 @@ __all__ = ["write_model_page"]
 def write_model_page(
     model: Path,
     config: ModelConfig,
-    test: Metrics | MultiLabelMetrics | None,
+    test: Tested | None,
     rows: MeasuredRows | None,
     *,
     suspects: Mapping[str, Any] | None,
@@ -29,7 +29,7 @@ def write_model_page(
     Args:
         model: the directory.
         config: what the model is.
-        test: its metrics on the rows kept for the test; None without such.
+        test: how good it is on the rows kept for the test; None without such.
         rows: those rows with their answers. Their texts are not shown: models are passed on.
         suspects: of ``suspects_of``: rows of the training whose label looks wrong.
         note: told where the page could not be made.

@@ -93,6 +93,7 @@ _TOLD = (
     "coverage",
     "warnings",
     "comparisons",
+    "own_thresholds",
 )
 
 

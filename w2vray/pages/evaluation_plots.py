@@ -31,10 +31,12 @@ def learning_section(curve: Sequence[Mapping[str, Any]]) -> Section:
 
 
 def trust_section(data: Mapping[str, Any]) -> Section:
-    """Return the section that holds scores against what was found."""
+    """Return the section that holds scores against what was found, and the model's thresholds against their promise."""
+    own = data["metrics"].get("own_thresholds")
+    told = [] if not own else [f"{own['sentence'][0].upper()}{own['sentence'][1:]}."]
     bins, curve = data["reliability"], data["curve"]
     if not bins:
-        return Section(title="Trust in the scores")
+        return Section(title="Trust in the scores", lines=told)
     said, found = [item["mean"] for item in bins], [item["right"] / item["rows"] for item in bins]
     plots = [
         plot(
@@ -66,13 +68,14 @@ def trust_section(data: Mapping[str, Any]) -> Section:
                 )
             )
     table = Table(
-        title="Thresholds",
+        title="Precision that thresholds reach on these rows",
         heads=["precision that is wanted", "threshold", "share of rows that is left", "precision here", "rows"],
         rows=rows,
-        note="The lowest threshold that reaches the precision on these rows. It was chosen by them, so it is slightly "
-        "too good for others.",
+        note="The lowest threshold that happens to reach the precision on these rows. It was chosen by them, so on "
+        "other rows it reaches slightly less, and promises nothing. A promise (--target-precision) usually takes a "
+        "higher one.",
     )
-    return Section(title="Trust in the scores", plots=plots, tables=[table])
+    return Section(title="Trust in the scores", lines=told, plots=plots, tables=[table])
 
 
 def errors_section(data: Mapping[str, Any]) -> Section:

@@ -40,14 +40,48 @@ def model_page(
     if tested is not None:
         page = evaluation_page(tested, title=title, learning=learning, made=made)
         sections = [page.sections[0], _training(config), *page.sections[1:], _suspects(suspects)]
-        return Page(title=title, summary=page.summary, sections=sections, made=page.made)
+        return Page(title=title, summary=f"{page.summary} {_tested_on(config)}", sections=sections, made=page.made)
     return Page(
         title=title,
-        summary=f"{config.model}, {len(config.labels):,} labels. No rows were kept for a test (train --test-fraction): "
-        "nothing here says how good it is on rows that it has not seen.",
+        summary=f"{config.model}, {len(config.labels):,} labels. {_not_tested(config)}",
         sections=[_training(config), learning_section(learning), _suspects(suspects)],
         made=made or {},
     )
+
+
+def _tested_on(config: ModelConfig) -> str:
+    """Say where the rows of the test come from."""
+    asked = _mapping(config.training.get("settings"))
+    share = asked.get("test_fraction")
+    drawn = "" if share is None else f" by chance (--test-fraction {share:g})"
+    return f"The training drew these rows from its labelled rows{drawn}, and learnt nothing from them.{_only(asked)}"
+
+
+def _not_tested(config: ModelConfig) -> str:
+    """Say why the page has no test, and what the model's history tells of one all the same."""
+    history = config.training
+    if "imported" in history:
+        return "It was imported, so nothing is known here of how good it is: w2vray evaluate measures it."
+    test, asked = _mapping(history.get("test")), _mapping(history.get("settings"))
+    if test:
+        return (
+            f"Its training reached an accuracy of {test['accuracy']:.1%} on {test['rows']:,} labelled rows that it "
+            f"learnt nothing from. This copy of the model does not have the details.{_only(asked)}"
+        )
+    return (
+        "The training kept no rows apart for a test (--test-fraction), so nothing here says how good it is on rows "
+        f"that had no part in the training: w2vray evaluate measures it on rows that you name.{_only(asked)}"
+    )
+
+
+def _only(asked: Mapping[str, Any]) -> str:
+    """Say which rows the training took at all."""
+    where = asked.get("where")
+    return f" The training took only the rows for which {where} holds, and saw no others." if where else ""
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _training(config: ModelConfig) -> Section:

@@ -19,6 +19,9 @@ _TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST = 400
 """Characters of a text that are shown: a document may have a million."""
 
+_LONGEST_WORD = 24
+"""Characters of a word that is never broken in a table."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -27,6 +30,19 @@ class Cell:
     shown: str
     value: float | None = None
     bar: float | None = None
+
+    def kind(self, *, wide: bool) -> str:
+        """Return the classes of the cell of a text, which say where its lines may end.
+
+        ``w`` makes room for a text. ``k`` keeps a short word or id on one line. ``l`` may break a word that is too long
+        for any column; other words stay whole, and the table scrolls where they need more room than there is.
+        """
+        longest = max(map(len, self.shown.split()), default=0)
+        if longest > _LONGEST_WORD:
+            return "w l" if wide else "l"
+        if wide:
+            return "w"
+        return "" if " " in self.shown else "k"
 
 
 def number(value: float | None, digits: int = 0) -> Cell:

@@ -78,9 +78,11 @@ def _facts(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         ]
     if time := data.get("timing"):
         facts += [
-            ("seconds of the last call", f"{time['seconds']:,.1f}"),
+            ("seconds of the last call, with the start of Ray and its workers", f"{time['seconds']:,.1f}"),
             ("rows of the last call", f"{time['rows']:,}"),
         ]
+        if time["rows"] and time["seconds"]:
+            facts.append(("rows a second of the last call, start included", f"{time['rows'] / time['seconds']:,.0f}"))
         if time.get("rows_per_second"):
             facts.append(("rows a second, from the end of the first unit on", f"{time['rows_per_second']:,.0f}"))
     if data["units_looked_at"] < data["units"]:
@@ -88,13 +90,16 @@ def _facts(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     return facts
 
 
-_STATUSES = {"no_evidence": "without a known word", "below_threshold": "below the threshold"}
+_STATUSES = {
+    "below_threshold": "scored, with a label below the threshold",
+    "no_evidence": "scored, without a known word and so without a label",
+}
 
 _COUNTS = {
     "rows": "rows_in",
     "scored": "rows_scored",
     "rejected": "rows_rejected",
-    "abstained": "rows_abstained",
+    "scored, with no label that is relied on": "rows_abstained",
     "cut to --max-bytes": "rows_truncated",
     "deleted by the table": "rows_deleted",
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from w2vray.errors import CorpusError, RunError
 from w2vray.run.answers import FinishedRun
-from w2vray.schema import CHECKED_COLUMNS, SOURCE_FILE, SOURCE_ROW
+from w2vray.schema import CHECKED_COLUMNS, SAMPLE_COLUMNS, SOURCE_FILE, SOURCE_ROW
 
 __all__ = ["Judged", "read_judged"]
 
@@ -46,7 +46,7 @@ def read_judged(name: str, run: FinishedRun) -> list[Judged]:
     reader.fieldnames = _heads(reader.fieldnames or ())
     before = csv.field_size_limit(len(text) + 1)  # a text may be longer than what the module allows
     try:
-        needed = [column for column in CHECKED_COLUMNS if column not in ("text", "score")]
+        needed = [column for column in CHECKED_COLUMNS if column in SAMPLE_COLUMNS - {"text", "score"}]
         if missing := [column for column in needed if column not in (reader.fieldnames or ())]:
             raise CorpusError(
                 f"{name} has no column {', '.join(missing)}; it has {', '.join(reader.fieldnames)}. It has to be a "

@@ -37,7 +37,8 @@ class RunEstimate:
     rows: int  # of the file
     rows_judged: int
     rows_not_filled_in: int
-    precision: Share | None  # of the labels that the run stands for
+    precision: Share | None  # of the labels that the run stands for: those at or above its threshold, if it has one
+    has_threshold: bool  # whether the run has rows whose label is below a threshold
     labels: Mapping[str, Share]  # the precision of each label that was checked
     below_threshold: Share | None  # the share of rows below the threshold whose label is right all the same
     confusions: Sequence[tuple[str, str, int]]  # label, true label, rows of the file
@@ -57,7 +58,8 @@ class RunEstimate:
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
         facts = {
-            "precision, with 95% confidence": self.precision and self.precision.spelled,
+            f"precision{' at or above the threshold' * self.has_threshold}, with 95% confidence": self.precision
+            and self.precision.spelled,
             "rows checked": self.rows_judged,
             "rows not filled in": self.rows_not_filled_in or None,
             "right below the threshold": self.below_threshold and self.below_threshold.spelled,
@@ -109,10 +111,11 @@ def evaluate_run(settings: EvaluateRunSettings) -> RunEstimate:
         rows_judged=len(judged),
         rows_not_filled_in=len(lines) - len(judged),
         precision=share(~below_N),
+        has_threshold=_below_threshold(run) > 0,
         labels={label: found for label, found in of_labels.items() if found is not None},
         below_threshold=share(below_N),
         confusions=[(label, true, rows) for (label, true), rows in wrong.most_common(_SHOWN)],
-        notes=[*_notes(lines, filled, run), *_strange(verdicts.values(), run.labels)],
+        notes=[*_left_aside(run), *_notes(lines, filled, run), *_strange(verdicts.values(), run.labels)],
     )
 
 
@@ -179,6 +182,22 @@ def _strange(verdicts: Any, labels: Sequence[str]) -> list[str]:
     some = ", ".join(f"{label!r} ({rows:,} rows)" for label, rows in unknown.most_common(5))
     more = f" and {len(unknown) - 5:,} more" if len(unknown) > 5 else ""
     return [f"true_label has values that the model does not know, which count as wrong: {some}{more}"]
+
+
+def _below_threshold(run: FinishedRun) -> int:
+    """Return how many rows of the run have a label below its threshold; a model of several labels gives none then."""
+    return 0 if run.multi_label else int(run.totals.get("rows_below_threshold", 0))
+
+
+def _left_aside(run: FinishedRun) -> list[str]:
+    """Say of how many rows the precision does not speak, where the run has a threshold."""
+    below = _below_threshold(run)
+    if not below:
+        return []
+    kept = int(run.totals["rows_scored"]) - int(run.totals["rows_abstained"])
+    return [
+        f"the precision is of the {kept:,} rows with a label at or above the threshold, not of the {below:,} below it"
+    ]
 
 
 def _notes(lines: Sequence[Judged], filled: Mapping[str, int], run: FinishedRun) -> list[str]:

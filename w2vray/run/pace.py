@@ -6,10 +6,14 @@ from collections.abc import Callable
 __all__ = ["Pace"]
 
 
+_LEAST_SECONDS = 1.0
+
+
 class Pace:
     """Rows and bytes a second of all workers together, from the end of the first unit on and without what is in it.
 
-    Before that Ray starts, workers load and compile, which tells no speed.
+    Before that Ray starts, workers load and compile, which tells no speed. Nor do units that end within a second of the
+    first one: they were begun together with it.
 
     Example:
         >>> pace = Pace(iter([10.0, 12.0, 15.0]).__next__)
@@ -37,7 +41,7 @@ class Pace:
                 self._first = now, rows, size
             return None
         seconds, done = now - self._first[0], rows - self._first[1]
-        if seconds > 0 and done > 0:
+        if seconds >= _LEAST_SECONDS and done > 0:
             self.rows_per_second = done / seconds
             self.bytes_per_second = (size - self._first[2]) / seconds
         return self.rows_per_second

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from w2vray.errors import ConfigError, RunError
 from w2vray.notebooks import as_html
 from w2vray.run.answers import FinishedRun, Given
-from w2vray.schema import CHECKED_COLUMNS, SOURCE_FILE, SOURCE_ROW, Status
+from w2vray.schema import BELOW_NOT_DRAWN, CHECKED_COLUMNS, SOURCE_FILE, SOURCE_ROW, Status
 from w2vray.settings.checks import SampleSettings
 from w2vray.text.keys import mixed, name_key
 
@@ -93,6 +93,7 @@ def sample_run(settings: SampleSettings) -> SampleSummary:
             "stratum": strata.names[row.stratum],
             "stratum_rows": strata.sizes[row.stratum],
             "run": run.fingerprint[:16],
+            BELOW_NOT_DRAWN: 0 if BELOW in strata.names else int(run.totals.get("rows_below_threshold", 0)),
         }
         for row in drawn
     ]

@@ -34,7 +34,7 @@ PROJECTION_CACHE = 128
 BATCH_TOKENS, LEAST_TOKENS, MOST_TOKENS = 1 << 18, 1 << 10, 1 << 24
 """Of a batch on a GPU."""
 THRESHOLD_HELP = (
-    "Mark rows with a lower score as below_threshold; they count as abstained, like rows without evidence. A "
+    "Mark rows with a lower score as below_threshold: their label stays in the file, but is not to be relied on. A "
     "multi-label model gives every label whose score is at least this (default: 0.5), and marks no row. Overrides the "
     "model's own thresholds."
 )

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from w2vray.errors import ConfigError, CorpusError
-from w2vray.schema import CHECKED_COLUMNS
-from w2vray.store.corpus import Corpus
+from w2vray.schema import SAMPLE_COLUMNS
+from w2vray.store.corpus import Corpus, SourceFile
 from w2vray.store.description import ANY, ReadAs
 from w2vray.store.filters import parse_where
 from w2vray.store.preflight import Columns, whole_store
@@ -26,6 +26,7 @@ class Labelled:
     schema: pa.Schema  # of the columns that rows are filtered by
     notes: list[str]  # for a person: files that are not read, columns that a file does not have
     label_separator: str | None = None  # the one that applies
+    samples: frozenset[SourceFile] = frozenset()  # files of ``w2vray sample``
 
 
 def labelled_units(
@@ -51,10 +52,11 @@ def labelled_units(
     condition = parse_where(where) if where is not None else None
     columns = Columns(text_columns, tuple(condition.columns) if condition else (), (label_column,))
     corpus, found = whole_store(arguments, columns, where=condition, read_as=read_as, table_version=table_version)
-    for file in found.files:
-        if label_column == "label" and set(CHECKED_COLUMNS) <= set(file.schema.names):
+    samples = [file.file for file in found.files if set(file.schema.names) >= SAMPLE_COLUMNS]
+    for file in samples:
+        if label_column == "label":
             raise CorpusError(
-                f"{file.file.name} is of `w2vray sample`: its column label is what the model said, and true_label "
+                f"{file.name} is of `w2vray sample`: its column label is what the model said, and true_label "
                 "what a person did; give --label-column true_label"
             )
     if found.multi_label and not separator_given:
@@ -67,4 +69,5 @@ def labelled_units(
     of_condition = condition.fitted(found.schema).notes if condition else ()
     notes = [*corpus.notes, *found.notes, *of_condition]
     multi_label = found.multi_label or label_separator is not None
-    return Labelled(corpus, plan_units(found.files), multi_label, found.schema, notes, label_separator)
+    units = plan_units(found.files)
+    return Labelled(corpus, units, multi_label, found.schema, notes, label_separator, frozenset(samples))

@@ -40,3 +40,20 @@ for (const button of document.querySelectorAll("button.copy")) {
     setTimeout(() => { button.textContent = before; }, 1500);
   });
 }
+for (const frame of document.querySelectorAll(".frame")) {
+  const scroll = frame.querySelector(".scroll");
+  const more = frame.previousElementSibling;
+  const look = () => {
+    const right = scroll.scrollWidth - scroll.clientWidth - scroll.scrollLeft > 1;
+    const left = scroll.scrollLeft > 1;
+    const tall = scroll.scrollHeight - scroll.clientHeight > 1;
+    frame.classList.toggle("left", left);
+    frame.classList.toggle("right", right);
+    const ways = [...(left || right ? ["sideways"] : []), ...(tall ? ["down"] : [])];
+    more.textContent = `Scroll ${ways.join(" and ")} to see all of this table.`;
+    more.hidden = ways.length === 0;
+  };
+  scroll.addEventListener("scroll", look, { passive: true });
+  new ResizeObserver(look).observe(scroll);
+  look();
+}
