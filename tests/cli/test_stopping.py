@@ -68,6 +68,21 @@ def test_sigterm_is_told_as_such_where_ray_makes_a_plain_interrupt_of_it(
     assert [run("verify", "r").code for _ in range(2)] == [143, 130]
 
 
+@pytest.mark.parametrize(("told", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_stop_before_a_verb_has_begun_has_the_exit_code_of_its_signal(
+    told: int, code: int, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The libraries that a verb needs take a second to import."""
+
+    def importing() -> None:
+        if told == signal.SIGTERM:
+            terminate(told, None)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("w2vray.cli.with_verbs", importing)
+    assert run("verify", "r").code == code
+
+
 def test_an_error_that_nobody_foresaw_is_told_in_full_and_as_json(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("of our own making")

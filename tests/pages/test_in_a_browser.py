@@ -52,6 +52,9 @@ window.look = (name, frame) => {{
     plots: page.querySelectorAll("figure svg").length,
     broken: window.broken ?? null,
     sideways: [...page.querySelectorAll(".scroll")].map((one) => one.scrollWidth - one.clientWidth),
+    signed: [...page.querySelectorAll(".scroll")].map((one) => [
+      one.parentElement.classList.contains("right"), one.parentElement.previousElementSibling.innerText]),
+    copies: [...page.querySelectorAll("button.copy")].map((one) => one.getClientRects()[0].height),
     wrapped: [...page.querySelectorAll("td.k")].filter((one) => {{
       const range = page.createRange();
       range.selectNodeContents(one);
@@ -138,6 +141,11 @@ def test_each_page_works_on_a_phone_and_asks_no_network_for_anything(pages: dict
         assert page["buttons"] > 5, name
         assert page["sorted"] in {"ascending", "descending"}, name
         assert page["wrapped"] == [], "a word or an id stands on one line"
+        assert max(page["copies"]) < 40, "the word on the button stands on one line"
+        for wider, (right, hint) in zip(page["sideways"], page["signed"], strict=True):
+            assert right == (wider > 1), name
+            assert ("Scroll sideways" in hint) == (wider > 1), name
+        assert any(right for right, _ in page["signed"]), "hostile texts are wider than a phone"
         ordered = sorted(page["column"], reverse=page["sorted"] == "descending")
         assert page["column"] == ordered, name
     assert found["run"]["sideways"][0] == 0, "the slowest units"

@@ -101,8 +101,8 @@ def run(arguments: Sequence[str]) -> int:
     except (W2vrayError, Stopped) as error:
         sys.stderr.write(f"w2vray{_where()}: {error}\n")
         return _failed(arguments, str(error), error.exit_code)
-    except (KeyboardInterrupt, click.Abort):  # before a verb has begun
-        return 128 + signal.SIGINT
+    except (KeyboardInterrupt, click.Abort) as stop:  # before a verb has begun, or after it has ended
+        return Stopped(stop).exit_code
     except (ReaderGone, BrokenPipeError):
         return 128 + signal.SIGPIPE
     except Exception as error:  # noqa: BLE001 - told in full, and the end of it

@@ -57,7 +57,7 @@ class Terminated(KeyboardInterrupt):
 class Stopped(Exception):  # noqa: N818 - it is no error
     """A verb was told to stop; the message says how things stand, and ``exit_code`` which signal it was."""
 
-    def __init__(self, stop: KeyboardInterrupt, stands: str = "") -> None:
+    def __init__(self, stop: BaseException, stands: str = "") -> None:
         terminated = isinstance(stop, Terminated) or _told_to_end.is_set()
         _told_to_end.clear()
         how, number = ("terminated", signal.SIGTERM) if terminated else ("interrupted", signal.SIGINT)
