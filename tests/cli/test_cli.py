@@ -85,6 +85,7 @@ def test_accuracy_of_a_multi_label_model_is_told_as_what_it_is(run: Run, monkeyp
         rows_without_label=0,
         rows_unlabelled={},
         rows_damaged={},
+        own_thresholds=None,
         as_dict=dict,
         tokens=4,
         coverage=0.75,
