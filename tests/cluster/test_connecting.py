@@ -162,7 +162,7 @@ def test_each_verb_that_starts_ray_tells_it_in_one_line(
     vectors, model = request.getfixturevalue("word_vectors").path, request.getfixturevalue("make_model")()
     given = ["--vectors", str(vectors)] if verb == "train" else ["--model", str(model)]
 
-    code = run([verb, str(store), *given, "--output", str(tmp_path / "output"), "--json"])
+    code = run([verb, str(store), *given, "--output", str(tmp_path / "output"), "--json", "--address", "local"])
 
     printed = capsys.readouterr()
     told = (

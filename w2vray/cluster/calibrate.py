@@ -119,7 +119,7 @@ def calibrate(
     labelled, reading = labelled_as_read(settings, model)
     for line in [*labelled.notes, *_drawn(labelled)]:
         note(line)
-    with connected(address):
+    with connected(address, units=len(labelled.units), workers=settings.workers):
         require_seen({"LABELLED": labelled.corpus}, {}, shared=settings.shared_filesystem, note=note)
         job = LogitsJob(
             bundle=model.bundle,

@@ -1,4 +1,7 @@
-"""The Ray that a verb works on: the one of this process, a cluster that is there, or one started on this machine."""
+"""The Ray that a verb works on: the one of this process, a cluster that is there, or one started on this machine.
+
+A verb with a single unit works without one.
+"""
 
 import logging
 import os
@@ -8,8 +11,8 @@ from contextlib import contextmanager, nullcontext, suppress
 
 import ray
 import ray.exceptions
-from ray.data import DataContext
 
+from w2vray.cluster.alone import works_alone
 from w2vray.cluster.quiet import away_from_here, logs, quiet_start, tell_of
 from w2vray.cluster.ray_internals import keeping_sigterm
 from w2vray.cluster.resources import AUTHENTICATION
@@ -29,10 +32,19 @@ _RAY_LOGGERS = ("ray.data", "ray.train", "ray.tune")
 
 
 @contextmanager
-def connected(address: str | None = None) -> Iterator[None]:
+def connected(
+    address: str | None = None, *, units: int | None = None, workers: int | None = None, gpu: bool = False
+) -> Iterator[None]:
     """Use the Ray of this process, the cluster at ``address`` or in ``RAY_ADDRESS``, or one started on this machine.
 
-    What is started here listens on the loopback only, asks for Ray's token, and is shut down at the end.
+    What is started here listens on the loopback only, asks for Ray's token, and is shut down at the end. None is
+    started for a single unit: ``alone.py`` does that.
+
+    Args:
+        address: of a cluster.
+        units: how many there are to work on; None where nobody knows.
+        workers: how many were asked for.
+        gpu: whether they are to have GPUs.
 
     Raises:
         ClusterError: the cluster cannot be reached, or this process uses another one.
@@ -44,6 +56,9 @@ def connected(address: str | None = None) -> Iterator[None]:
                 f"this process already uses the Ray at {here}; leave out {address}, or call ray.shutdown() first"
             )
         _quieten()
+        yield
+        return
+    if works_alone(address, units, workers, gpu=gpu):
         yield
         return
     address = address or os.environ.get("RAY_ADDRESS")
@@ -102,6 +117,8 @@ def _require_listener(address: str) -> None:
 
 def _quieten() -> None:
     """Leave the terminal to our own progress, unless everything is to be shown; Ray's logs are in its folder."""
+    from ray.data import DataContext  # noqa: PLC0415 - takes a second, and a single unit does without
+
     for name in _RAY_LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO if everything() else logging.CRITICAL)
     context = DataContext.get_current()

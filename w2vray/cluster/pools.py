@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import ray.data
+import ray
 import ray.exceptions
 
+from w2vray.cluster.alone import run_alone
 from w2vray.cluster.hosts import Hosts, InHand, on_this_host
 from w2vray.cluster.ray_internals import hearing
 from w2vray.cluster.resources import (
@@ -29,6 +30,9 @@ from w2vray.cluster.watching import harmless, watched
 from w2vray.errors import W2vrayError
 from w2vray.stages import everything
 from w2vray.store.units import Unit
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
 
 __all__ = ["run_units"]
 
@@ -59,7 +63,7 @@ def run_units(
     in_hand: InHand = lambda _: None,
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[dict[str, Any]]:
-    """Hand units, one by one, to a pool of workers.
+    """Hand units, one by one, to a pool of workers; without Ray, to one worker.
 
     Args:
         units: what is to be done.
@@ -80,6 +84,9 @@ def run_units(
         W2vrayError: what a worker raised.
     """
     if not units:
+        return
+    if not ray.is_initialized():
+        yield from run_alone(units, worker, arguments, tick)
         return
     pool = _Pool.of(len(units), workers, gpu)
     if workers is not None and pool.here < pool.most:
@@ -159,23 +166,25 @@ def _units_a_block(units: int, workers: int) -> int:
     return max(1, min(_MOST_UNITS_A_BLOCK, units // max(_BLOCKS, _BLOCKS_A_WORKER * workers)))
 
 
-def _unit_dataset(units: Sequence[Unit], worker: type, arguments: Mapping[str, Any], pool: _Pool) -> ray.data.Dataset:
+def _unit_dataset(units: Sequence[Unit], worker: type, arguments: Mapping[str, Any], pool: _Pool) -> "Dataset":
     """Return the dataset of what a pool of workers makes of each unit: a row, or an Arrow table of rows."""
+    from ray import data  # noqa: PLC0415 - takes a second, and a single unit is done without it
+
     items = [{"unit": unit.as_json()} for unit in units]
     together = _units_a_block(len(items), pool.soon)
-    dataset = ray.data.from_items(items, override_num_blocks=-(-len(items) // together))
+    dataset = data.from_items(items, override_num_blocks=-(-len(items) // together))
     return dataset.map_batches(
         _Worker,
         fn_constructor_kwargs={"worker": worker, "arguments": dict(arguments)},
         batch_size=1,
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(min_size=pool.least, max_size=pool.most),
+        compute=data.ActorPoolStrategy(min_size=pool.least, max_size=pool.most),
         num_cpus=pool.each["CPU"],
         num_gpus=pool.each.get("GPU"),
     )
 
 
-def _rows(dataset: ray.data.Dataset) -> Iterator[dict[str, Any]]:
+def _rows(dataset: "Dataset") -> Iterator[dict[str, Any]]:
     """Yield the rows, each as soon as it is there: what is fetched ahead would wait for the one after it."""
     for batch in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         assert isinstance(batch, pa.Table)

@@ -5,7 +5,8 @@ holds the model, sees the shared vectors, and commits each unit by itself, so th
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from w2vray.cluster.seen_places import require_seen
 from w2vray.cluster.sharing import SharedVectors, share
 from w2vray.cluster.waiting import Note
 from w2vray.models.directory import Bundle
+from w2vray.pages.ahead import import_plots
 from w2vray.places.uris import absolute, shown
 from w2vray.run.answers import FinishedRun
 from w2vray.run.directory import SUCCESS, RunDirectory
@@ -97,7 +99,7 @@ def score(
                     kept_schema=plan.kept_schema,
                     explained_up_to=plan.explained_up_to,
                 )
-                with connected(address):
+                with _workers(address, work):
                     shared = _seen_and_shared(settings, corpus, vectors, note)
                     stage("starting the workers")
                     score_missing(ours, plan, corpus, {"shared": shared, "bundle": bundle, "job": job}, work)
@@ -113,6 +115,14 @@ def score(
     warnings = coverage_warnings(summary.tokens, summary.tokens_found, vectors, bundle.config.rules, sample)
     found = None if planned is None else _held_against(planned, summary, settings)
     return replace(summary, warnings=[*summary.warnings, *warnings], forecast=found, report=page)
+
+
+@contextmanager
+def _workers(address: str | None, work: Work) -> Iterator[None]:
+    """Have the Ray that the missing units need; what draws the page is imported while they are worked on."""
+    import_plots()
+    with connected(address, units=len(work.missing), workers=work.settings.workers, gpu=work.settings.gpu):
+        yield
 
 
 def _seen_and_shared(settings: ScoreSettings, corpus: Corpus, vectors: Vectors, note: Note) -> SharedVectors:

@@ -1,13 +1,14 @@
-"""The one copy of the vectors in Ray's object store, which all workers of a machine see."""
+"""The one copy of the vectors in Ray's object store, which all workers of a machine see; without Ray, their files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import ray
 
-from w2vray.errors import ClusterError
+from w2vray.errors import ClusterError, VectorsError
 from w2vray.stages import stage
 from w2vray.text.rules import TokenRules
 from w2vray.vectors import Vectors
@@ -17,24 +18,42 @@ __all__ = ["SharedVectors", "share"]
 
 @dataclass(frozen=True)
 class SharedVectors:
-    """The one copy of the vectors in Ray's object store, and what is needed to use it."""
+    """The one copy of the vectors in Ray's object store, and what is needed to use it; without Ray, where they are."""
 
-    reference: ray.ObjectRef[Any]
+    reference: ray.ObjectRef[Any] | None
     rules: TokenRules
     fingerprint: str
+    path: Path | None = None
+    with_ngrams: bool = True
 
     def get(self) -> Vectors:
-        """Return the vectors in this process, without copying them: a view of memory that all workers share."""
+        """Return the vectors in this process, without copying them: a view of memory that all workers share.
+
+        Raises:
+            VectorsError: without Ray: they are not at their path any more.
+        """
+        if self.reference is None:
+            return self._opened()
         arrays: dict[str, npt.NDArray[Any]] = ray.get(self.reference)
         return Vectors.from_arrays(arrays, self.rules, self.fingerprint)
 
+    def _opened(self) -> Vectors:
+        assert self.path is not None
+        found = Vectors.open(self.path)
+        if found.fingerprint != self.fingerprint:
+            raise VectorsError(f"{self.path} holds other vectors than a moment ago; run it again")
+        return replace(found, rules=self.rules, ngrams=found.ngrams if self.with_ngrams else None)
+
 
 def share(vectors: Vectors) -> SharedVectors:
-    """Put the vectors into Ray's object store, once for all workers of a machine.
+    """Put the vectors into Ray's object store, once for all workers of a machine; without Ray, tell where they are.
 
     Raises:
         ClusterError: the object store is too small for them.
     """
+    if not ray.is_initialized():
+        has_ngrams = vectors.ngrams is not None
+        return SharedVectors(None, vectors.rules, vectors.fingerprint, vectors.path, with_ngrams=has_ngrams)
     arrays = vectors.arrays()
     size = sum(np.asarray(array).nbytes for array in arrays.values())
     room = _object_store_room()

@@ -16,10 +16,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import IO, Any
 
 from w2vray.errors import FileError, W2vrayError
+from w2vray.other_process import answers_to, started
 from w2vray.places.uris import open_store
 from w2vray.schema import FileReason
 from w2vray.store.corpus import Corpus, SourceFile
@@ -45,7 +45,6 @@ _AT_ONCE = 10_000
 _FILES_A_READER, _MOST_READERS = 2_000, 16
 """For how many files one more process is started, which takes a second, and how many there are at most."""
 
-_READY = b"ready\n"
 _OF_STORES = re.compile("AWS_|AZURE_|GOOGLE_|CLOUDSDK_|HADOOP_|CLASSPATH$|HOME$|(HTTPS?|NO|ALL)_PROXY$", re.IGNORECASE)
 """Variables by which the filesystems of Arrow find stores, and the keys to them."""
 
@@ -265,16 +264,8 @@ class _Reader:
             self.close()  # the keys of an object store may have been set, or changed, since
             self._access = access
             atexit.register(self.close)
-            self._process = subprocess.Popen(  # noqa: S603 - this interpreter, and code of ours
-                [sys.executable, "-P", "-c", PROGRAM],  # -P: nothing is imported from the folder one stands in
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
-                start_new_session=True,  # Ctrl-C is for this process; the other one ends when its pipe does
-            )
-            assert self._process.stdout is not None
-            if self._process.stdout.readline() != _READY:
+            self._process = started(PROGRAM)
+            if self._process is None:
                 raise W2vrayError(f"the process that describes files cannot start ({sys.executable})")
         return self._process
 
@@ -311,13 +302,6 @@ def reading_by(read: Read) -> Iterator[None]:
         _READ.reset(token)
 
 
-def _import_path() -> list[str]:
-    """Return where this process imports from, but for the folder that it happens to stand in."""
-    package = str(Path(__file__).parents[2])
-    here = {"", str(Path.cwd())} - {package}
-    return [place for place in dict.fromkeys([package, *sys.path]) if place not in here]
-
-
 def _from_json(file: SourceFile, value: dict[str, Any]) -> Description | Failure:
     if "reason" in value:
         return Failure(reason=FileReason(value["reason"]), detail=value["detail"], file=file.name)
@@ -326,10 +310,7 @@ def _from_json(file: SourceFile, value: dict[str, Any]) -> Description | Failure
 
 def serve() -> None:
     """Answer requests until their end; what this runs in is the other process."""
-    output = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever else is printed is no answer
-    output.write(_READY)
-    output.flush()
+    output = answers_to()
     for line in sys.stdin.buffer:
         _answer(json.loads(line), output)
 

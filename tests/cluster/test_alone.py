@@ -1,0 +1,126 @@
+"""Tests of a verb with a single unit: a process of this machine does it, and no Ray is started."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.cluster.test_pools import units_of
+from tests.fixtures.idle_worker import BAD, DEADLY, ODD, IdleWorker, WaitingWorker
+from w2vray.cluster.alone import run_alone, works_alone
+from w2vray.cluster.score_worker import ScoringWorker
+from w2vray.errors import RunError, W2vrayError
+from w2vray.store.units import Unit
+
+
+class DyingWorker(ScoringWorker):
+    """Ends its process while it scores."""
+
+    def _commit(self, _: Unit) -> Any:
+        os._exit(9)
+
+
+def test_only_a_single_unit_without_a_named_ray_is_done_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    cpus = len(os.sched_getaffinity(0))
+    assert works_alone(None, 1, None, gpu=False)
+    assert works_alone(None, 1, cpus, gpu=False)
+    assert not works_alone(None, 1, cpus + 1, gpu=False)  # Ray says that there are not so many
+    assert not works_alone(None, 2, None, gpu=False)
+    assert not works_alone(None, None, None, gpu=False)
+    assert not works_alone(None, 1, None, gpu=True)
+    assert not works_alone("local", 1, None, gpu=False)
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    assert not works_alone(None, 1, None, gpu=False)
+    monkeypatch.delenv("RAY_ADDRESS")
+    monkeypatch.setattr("ray.is_initialized", lambda: True)
+    assert not works_alone(None, 1, None, gpu=False)
+
+
+def test_one_worker_does_unit_after_unit() -> None:
+    units = units_of(["a.parquet", "b.parquet"])
+    assert list(run_alone(units, IdleWorker, {})) == [
+        {"unit": unit.id, "had": had} for had, unit in enumerate(units, start=1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "kind", "words"),
+    [
+        (BAD, RunError, "^a bad unit$"),
+        (ODD, W2vrayError, "^a worker failed: ZeroDivisionError: an odd unit$"),
+        (DEADLY, W2vrayError, "^4 workers died at this unit of 10 rows of deadly.parquet$"),
+    ],
+)
+def test_what_goes_wrong_in_the_worker_is_raised(file: str, kind: type[Exception], words: str) -> None:
+    with pytest.raises(kind, match=words):
+        list(run_alone(units_of([file]), IdleWorker, {}))
+
+
+def test_whoever_is_interrupted_ends_the_worker() -> None:
+    before = set(psutil.Process().children(recursive=True))
+    rows = run_alone(units_of(["a.parquet", "b.parquet"]), WaitingWorker, {})
+    worker = psutil.Process(next(rows)["process"])
+    assert worker not in before
+    rows.close()  # as an exception does that goes through it
+    assert not worker.is_running()
+
+
+def test_a_run_is_told_of_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("w2vray.cluster.watching.LOOK_SECONDS", 0.05)
+    told: list[float] = []
+    list(run_alone(units_of(["a.parquet"]), WaitingWorker, {}, tick=lambda: told.append(time.monotonic())))
+    assert len(told) > 5
+
+
+def w2vray(*arguments: object) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    command = [sys.executable, "-m", "w2vray", *map(str, arguments), "--json", "-v"]
+    path = os.pathsep.join(sys.path)
+    return subprocess.run(command, env={**environment, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
+
+
+def test_a_small_store_is_scored_evaluated_and_calibrated_without_ray(
+    make_store: Callable[..., Path], make_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The parts are those of a run on Ray, byte for byte."""
+    store, model = make_store(files=1, rows=300), make_model()
+    made = {}
+    for name, address in (("alone", []), ("on Ray", ["--address", "local"])):
+        done = w2vray("score", store, "--model", model, "--output", tmp_path / name, *address)
+        assert done.returncode == 0, done.stderr
+        assert ("starting Ray" in done.stderr) is bool(address)
+        assert json.loads(done.stdout)["rows_in"] == 300
+        made[name] = {path.name: path.read_bytes() for path in (tmp_path / name / "scores").iterdir()}
+    assert made["alone"] == made["on Ray"] != {}
+    found = [w2vray("evaluate", store, "--model", model, *address) for address in ([], ["--address", "local"])]
+    assert ["starting Ray" in done.stderr for done in found] == [False, True]
+    alone_, on_ray = (json.loads(done.stdout) for done in found)
+    assert alone_["accuracy"] == on_ray["accuracy"]
+    assert alone_["rows"] == on_ray["rows"] == 300
+    calibrated = w2vray("calibrate", store, "--model", model, "--output", tmp_path / "calibrated")
+    assert calibrated.returncode == 0, calibrated.stderr
+    assert "starting Ray" not in calibrated.stderr
+
+
+def test_a_unit_that_kills_its_worker_is_set_aside(
+    make_store: Callable[..., Path], make_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    program = (
+        "import sys; from tests.cluster.test_alone import DyingWorker; from w2vray.cluster import score_units;"
+        "score_units.ScoringWorker = DyingWorker; from w2vray.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = ["score", make_store(files=1, rows=1), "--model", make_model(), "--output", tmp_path / "run", "--json"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    assert "3 workers died while scoring this unit of 1 rows" in done.stdout
