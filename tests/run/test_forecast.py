@@ -19,7 +19,7 @@ import w2vray
 from w2vray import cli
 from w2vray.cluster.score import ScoreSummary
 from w2vray.errors import ConfigError, CorpusError
-from w2vray.run.forecast import START_SECONDS, UNIT_SECONDS, Forecast, outcome
+from w2vray.run.forecast import ALONE_SECONDS, START_SECONDS, UNIT_SECONDS, Forecast, outcome
 from w2vray.scoring.cluster_samples import ClusterSample
 from w2vray.scoring.proportions import Share
 
@@ -64,7 +64,8 @@ def test_a_small_store_is_looked_at_as_a_whole_and_the_forecast_is_what_comes(
     assert below + 20 == summary.rows_abstained
     assert planned.coverage == pytest.approx(summary.coverage)
     assert planned.bytes > 0
-    assert planned.seconds > START_SECONDS
+    assert planned.units == 1
+    assert ALONE_SECONDS < planned.seconds < START_SECONDS
     assert planned.memory_bytes > planned.vectors_bytes > 0
 
 

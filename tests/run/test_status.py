@@ -81,7 +81,7 @@ def test_a_run_of_which_nothing_is_done_yet_is_running_and_says_who_writes_it(
     del in_process
     seen = list[Any]()
 
-    def connecting(_: Any) -> Any:
+    def connecting(*_: Any, **__: Any) -> Any:
         seen.append(w2vray.status(tmp_path / "run"))
         raise KeyboardInterrupt
 

@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 import ray
 from ray import cloudpickle
 
+from w2vray.cluster.waiting import Note
 from w2vray.cluster.watching import watched
 from w2vray.errors import W2vrayError
 from w2vray.other_process import answers_to, started
@@ -45,8 +46,12 @@ def works_alone(address: str | None, units: int | None, workers: int | None, *, 
 
 
 def run_alone(
-    units: Sequence[Unit], worker: type, arguments: Mapping[str, Any], tick: Callable[[], None] = lambda: None
-) -> Generator[dict[str, Any]]:
+    units: Sequence[Unit],
+    worker: type,
+    arguments: Mapping[str, Any],
+    tick: Callable[[], None] = lambda: None,
+    note: Note = lambda _: None,
+) -> Generator[dict[str, Any], None, None]:
     """Hand units to one worker, one after another; as ``pools.run_units`` does with many.
 
     Raises:
@@ -55,7 +60,7 @@ def run_alone(
     sent = cloudpickle.dumps((worker, dict(arguments)))  # a model may be of a class that only this process has
     process = _Process(sent)
     try:
-        with watched(tick):
+        with watched(tick, note=note):
             for unit in units:
                 made = process.done(unit)
                 yield from made.to_pylist() if hasattr(made, "to_pylist") else [made]

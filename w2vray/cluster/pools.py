@@ -86,7 +86,7 @@ def run_units(
     if not units:
         return
     if not ray.is_initialized():
-        yield from run_alone(units, worker, arguments, tick)
+        yield from run_alone(units, worker, arguments, tick, note)
         return
     pool = _Pool.of(len(units), workers, gpu)
     if workers is not None and pool.here < pool.most:

@@ -35,8 +35,9 @@ __all__ = ["Forecast", "Outcome", "forecast", "outcome"]
 
 FORMAT = 1
 
-START_SECONDS = 12.0
-"""Until the first worker works: Ray starts, and each worker imports and loads. A cluster that runs takes less."""
+START_SECONDS, ALONE_SECONDS = 12.0, 3.0
+"""Until the first worker works: Ray starts, and each worker imports and loads; and where a single unit needs no Ray. A
+cluster that runs takes less."""
 
 UNIT_SECONDS = 0.05
 """To hand out a unit, open its files, and publish its part."""
@@ -212,7 +213,7 @@ def _forecast(
     core_seconds = found.read_seconds_per_byte * size + found.score_seconds_per_row * rows
     core_seconds += UNIT_SECONDS * len(plan.units)
     busiest = math.ceil(len(plan.units) / workers) / max(len(plan.units), 1)  # share of the worker with most units
-    seconds = START_SECONDS + core_seconds * max(busiest, 1 / workers)
+    seconds = _start_seconds(len(plan.units)) + core_seconds * max(busiest, 1 / workers)
     price = settings.price_per_core_hour
     return Forecast(
         rows=rows,
@@ -370,14 +371,19 @@ def outcome(
         found = counts.get(label, 0) / max(rows_scored, 1)
         if not share.low - 1e-9 <= found <= share.high + 1e-9:
             outside[label] = (share.share, found)
-    work = (planned.seconds - START_SECONDS) * planned.workers / (workers or planned.workers)
+    start = _start_seconds(planned.units)
+    work = (planned.seconds - start) * planned.workers / (workers or planned.workers)
     return Outcome(
         rows=(planned.rows, rows),
-        seconds=None if seconds is None else (round(START_SECONDS + work, 1), seconds),
+        seconds=None if seconds is None else (round(start + work, 1), seconds),
         output_bytes=(planned.output_bytes, output_bytes),
         rejected=(planned.rejected.share, (rows - rows_scored) / max(rows, 1)),
         labels_outside=outside,
     )
+
+
+def _start_seconds(units: int) -> float:
+    return ALONE_SECONDS if units == 1 else START_SECONDS
 
 
 def _store(units: Sequence[Unit]) -> str:
