@@ -15,7 +15,7 @@ import pytest
 from w2vray.cluster.score import ScoreSummary, score
 from w2vray.errors import CorpusError, FileError, RunError
 from w2vray.run import one_unit as scoring
-from w2vray.run.directory import MOST_ATTEMPTS, RunDirectory
+from w2vray.run.attempts import MOST_ATTEMPTS, Attempts
 from w2vray.run.verify import VerifySummary, verify
 from w2vray.settings.answering import ScoreSettings
 from w2vray.settings.checks import VerifySettings
@@ -250,13 +250,13 @@ def test_a_file_of_which_rows_are_scored_must_not_change(store: Path, make_model
 def test_a_file_that_vanishes_during_the_run_is_named(
     store: Path, make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = RunDirectory.begin
+    begin = Attempts.begin
 
-    def vanish(run: RunDirectory, unit: str, *host: Any) -> str | None:
+    def vanish(marks: Attempts, unit: str, *host: Any) -> str | None:
         (store / "part-2.parquet").unlink(missing_ok=True)
-        return begin(run, unit, *host)
+        return begin(marks, unit, *host)
 
-    monkeypatch.setattr(RunDirectory, "begin", vanish)
+    monkeypatch.setattr(Attempts, "begin", vanish)
     summary = run_score(store, make_model(), tmp_path / "run")
     assert (summary.rows_scored, summary.exit_code) == (600, 3)
     assert summary.left_out["part-2.parquet"].startswith("vanished: ")
@@ -300,15 +300,15 @@ def test_fail_stops_at_the_first_damaged_unit(store: Path, make_model: MakeModel
 def test_a_unit_that_has_ended_three_workers_is_set_aside_and_named(
     store: Path, make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = RunDirectory.begin
+    begin = Attempts.begin
 
-    def after_three_deaths(run: RunDirectory, unit: str, *host: Any) -> str | None:
+    def after_three_deaths(marks: Attempts, unit: str, *host: Any) -> str | None:
         for _ in range(MOST_ATTEMPTS):
-            begin(run, unit, *host)
-        return begin(run, unit, *host)
+            begin(marks, unit, *host)
+        return begin(marks, unit, *host)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RunDirectory, "begin", after_three_deaths)
+        patch.setattr(Attempts, "begin", after_three_deaths)
         summary = run_score(store, make_model(), tmp_path / "run")
     assert (summary.rows_scored, summary.units_failed, summary.exit_code) == (0, 1, 3)
     ((name, why),) = summary.left_out.items()

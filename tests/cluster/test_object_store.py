@@ -20,6 +20,7 @@ from tests.fixtures.buckets import SECRET, Bucket
 from w2vray.cluster.score import ScoreSummary, score, write_report
 from w2vray.errors import CorpusError, RunError
 from w2vray.run import leases
+from w2vray.run.attempts import Attempts
 from w2vray.run.directory import RunDirectory
 from w2vray.run.leases import only_writer
 from w2vray.run.parts import UnitRecord
@@ -197,13 +198,13 @@ def test_a_file_replaced_within_its_times_resolution_is_known_by_its_etag(
     data = bucket.content("store")["part-1.parquet"]
     place = data.index(b"bab")
     replaced = data[:place] + b"dad" + data[place + 3 :]  # the same size, and the same footer
-    begin = RunDirectory.begin
+    begin = Attempts.begin
 
-    def replace_file(run: RunDirectory, unit: str, *host: Any) -> str | None:
+    def replace_file(marks: Attempts, unit: str, *host: Any) -> str | None:
         bucket.write("store/part-1.parquet", replaced)
-        return begin(run, unit, *host)
+        return begin(marks, unit, *host)
 
-    monkeypatch.setattr(RunDirectory, "begin", replace_file)
+    monkeypatch.setattr(Attempts, "begin", replace_file)
     summary = run_score(bucket.place("store"), make_model(), bucket.place("run"))
     assert summary.exit_code == 3
     assert "changed: part-1.parquet has the etag" in summary.left_out["part-1.parquet"]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from w2vray.run.directory import MOST_ATTEMPTS, MOST_IN_ALL, RunDirectory
+from w2vray.run.attempts import MOST_ATTEMPTS, MOST_IN_ALL
+from w2vray.run.directory import RunDirectory
 
 GONE = {"gone", "preempted"}
 
@@ -29,8 +30,8 @@ def test_only_deaths_on_machines_that_live_count(hosts: list[str], goes_on: bool
     with run.drafting() as drafts:
         ours = RunDirectory(str(tmp_path), drafts)
         for host in hosts:
-            assert ours.begin("unit", host, lambda _: True) is not None  # and dies
-        assert (ours.begin("unit", "here", GONE.__contains__) is not None) == goes_on
+            assert ours.attempts.begin("unit", host, lambda _: True) is not None  # and dies
+        assert (ours.attempts.begin("unit", "here", GONE.__contains__) is not None) == goes_on
 
 
 def test_nobody_is_asked_about_machines_before_there_are_as_many_deaths(tmp_path: Path) -> None:
@@ -44,7 +45,7 @@ def test_nobody_is_asked_about_machines_before_there_are_as_many_deaths(tmp_path
     with run.drafting() as drafts:
         ours = RunDirectory(str(tmp_path), drafts)
         for _ in range(MOST_ATTEMPTS + 1):
-            ours.begin("unit", "a", is_lost)
+            ours.attempts.begin("unit", "a", is_lost)
     assert asked == ["a"] * MOST_ATTEMPTS
 
 
@@ -53,12 +54,12 @@ def test_units_that_a_machine_has_begun_and_not_ended_are_told(tmp_path: Path) -
     with run.drafting() as drafts:
         ours = RunDirectory(str(tmp_path), drafts)
         for unit, host in (("one", "a"), ("two", "b"), ("three", "a"), ("four", "ab")):
-            ours.begin(unit, host)
-        ended = ours.begin("five", "a")
+            ours.attempts.begin(unit, host)
+        ended = ours.attempts.begin("five", "a")
         assert ended is not None
-        ours.end("five", ended)
+        ours.attempts.end("five", ended)
         (tmp_path / "scores").mkdir()
         (tmp_path / "scores" / "part-three.parquet").touch()  # was published, and then its worker died
-        assert ours.begun_on("a") == {"one"}
-        assert ours.begun_on("b") == {"two"}
-        assert ours.begun_on("c") == set()
+        assert ours.attempts.begun_on("a") == {"one"}
+        assert ours.attempts.begun_on("b") == {"two"}
+        assert ours.attempts.begun_on("c") == set()

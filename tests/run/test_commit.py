@@ -17,9 +17,10 @@ from pyarrow import fs
 
 from w2vray.cluster.score import score
 from w2vray.errors import RunError
-from w2vray.run.directory import ASKED, RunDirectory
+from w2vray.run.directory import RunDirectory
 from w2vray.run.drafts import Draft, Drafts
 from w2vray.run.parts import part_name
+from w2vray.run.run_files import ASKED
 from w2vray.run.sealed import seal
 from w2vray.run.verify import verify
 from w2vray.settings.answering import ScoreSettings

@@ -47,7 +47,8 @@ def _model(output: Output, path: str) -> None:
 
 def _run(output: Output, path: str) -> None:
     from w2vray.places.uris import absolute
-    from w2vray.run.directory import MANIFEST, RUN, SUCCESS, TOTALS, RunDirectory
+    from w2vray.run.directory import RunDirectory
+    from w2vray.run.run_files import MANIFEST, RUN, SUCCESS, TOTALS
 
     run = RunDirectory(absolute(path))
     identity, (units, left_out) = run.read_json(RUN), run.plan()

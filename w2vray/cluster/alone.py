@@ -26,7 +26,7 @@ from w2vray.cluster.waiting import Note
 from w2vray.cluster.watching import watched
 from w2vray.errors import W2vrayError
 from w2vray.other_process import answers_to, started
-from w2vray.run.directory import MOST_ATTEMPTS
+from w2vray.run.attempts import MOST_ATTEMPTS
 from w2vray.store.units import Unit
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from w2vray.models.directory import Bundle
 from w2vray.pages.ahead import import_plots
 from w2vray.places.uris import absolute, shown
 from w2vray.run.answers import FinishedRun
-from w2vray.run.directory import SUCCESS, RunDirectory
+from w2vray.run.directory import RunDirectory
 from w2vray.run.explaining import slow_evidence
 from w2vray.run.forecast import Forecast, outcome
 from w2vray.run.leases import only_writer
@@ -33,6 +33,7 @@ from w2vray.run.planning import planned_versions, require_outside
 from w2vray.run.reporting import training_facts
 from w2vray.run.request import Request
 from w2vray.run.room import require_room
+from w2vray.run.run_files import SUCCESS
 from w2vray.run.writing_reports import write_run_report
 from w2vray.settings.answering import ScoreSettings
 from w2vray.stages import detail, stage

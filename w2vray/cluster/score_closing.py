@@ -12,12 +12,13 @@ from w2vray.cluster.watching import watched
 from w2vray.errors import RunError
 from w2vray.models.directory import Bundle
 from w2vray.models.thresholds import Thresholds
-from w2vray.run.directory import NOTED, SUCCESS, TOTALS, RunDirectory
+from w2vray.run.directory import RunDirectory
 from w2vray.run.parts import COUNTS, CommittedPart
 from w2vray.run.planning import RunPlan
 from w2vray.run.refused_files import refused_files, refused_notes
 from w2vray.run.reporting import is_unlike
 from w2vray.run.request import Request
+from w2vray.run.run_files import NOTED, SUCCESS, TOTALS
 from w2vray.store.corpus import Corpus
 from w2vray.store.failures import Failure
 from w2vray.vectors.comparing import share_found

@@ -125,7 +125,7 @@ def _outcomes(units: Sequence[Unit], arguments: Mapping[str, Any], work: Work) -
 
     def in_hand(host: str) -> int | None:
         with suppress(RunError):  # the place of the run is away for a moment
-            return len(run.begun_on(host))
+            return len(run.attempts.begun_on(host))
         return None
 
     rows = run_units(

@@ -13,7 +13,8 @@ from w2vray.cluster.resources import use_one_thread
 from w2vray.cluster.sharing import SharedVectors
 from w2vray.errors import FileError
 from w2vray.models.directory import Bundle
-from w2vray.run.directory import MOST_ATTEMPTS, RunDirectory
+from w2vray.run.attempts import MOST_ATTEMPTS
+from w2vray.run.directory import RunDirectory
 from w2vray.run.one_unit import ScoringJob, damaged, score_unit
 from w2vray.run.parts import UnitRecord
 from w2vray.run.request import Request
@@ -80,7 +81,7 @@ class ScoringWorker:
     def _outcome(self, unit: Unit) -> Outcome:
         if unit.id in self.run:
             return _scored(self.run.committed_part(unit.id).record)
-        mark = self.run.begin(unit.id, self.host, is_lost)
+        mark = self.run.attempts.begin(unit.id, self.host, is_lost)
         if mark is None:
             detail = f"{MOST_ATTEMPTS} workers died while scoring this unit of {unit.rows:,} rows of {_files(unit)}"
             return _failed(unit, FileReason.KILLED_WORKERS, detail)
@@ -92,7 +93,7 @@ class ScoringWorker:
             detail = f"{_files(unit)}: {unit.rows:,} rows do not fit into a worker's memory ({error})"
             return _failed(unit, FileReason.OUT_OF_MEMORY, detail, _files(unit))
         finally:
-            self.run.end(unit.id, mark)
+            self.run.attempts.end(unit.id, mark)
 
     def _commit(self, unit: Unit) -> UnitRecord:
         """Score a unit and write its part; return the record of the part that is there.

@@ -24,7 +24,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from w2vray.cluster.waiting import Note
 from w2vray.errors import ClusterError, CorpusError
 from w2vray.places.uris import first_line, is_uri, open_store, shown
-from w2vray.run.directory import ASKED
+from w2vray.run.run_files import ASKED
 from w2vray.stages import detail, stage
 from w2vray.store.corpus import Corpus, SourceFile
 

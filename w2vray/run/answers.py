@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 
 from w2vray.errors import FileError, RunError
 from w2vray.places.uris import absolute
-from w2vray.run.directory import MANIFEST, REJECTED, RUN, SCORES, SUCCESS, TOTALS, RunDirectory
+from w2vray.run.directory import RunDirectory
 from w2vray.run.parts import part_name
 from w2vray.run.planning import recorded_versions
+from w2vray.run.run_files import MANIFEST, REJECTED, RUN, SCORES, SUCCESS, TOTALS
 from w2vray.standing import instead
 from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.describing import describe_files

@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from w2vray.errors import CorpusError, RunError
 from w2vray.places.uris import without_secrets
-from w2vray.run.directory import INSTEAD, MANIFEST, PLAN, REJECTED, RUN, SCORES, TOTALS, RunDirectory
+from w2vray.run.directory import RunDirectory
 from w2vray.run.parts import part_name
 from w2vray.run.request import Request
+from w2vray.run.run_files import INSTEAD, MANIFEST, PLAN, REJECTED, RUN, SCORES, TOTALS
 from w2vray.schema import MAY_PASS, NOTHING_AMISS, FileReason, holds_views, without_views
 from w2vray.settings.fields import flag
 from w2vray.store.corpus import Corpus, SourceFile, one_version

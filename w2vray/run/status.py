@@ -15,9 +15,10 @@ from pyarrow import fs
 from w2vray.errors import RunError
 from w2vray.notebooks import as_html
 from w2vray.places.uris import absolute
-from w2vray.run.directory import PROGRESS, REJECTED, RUN, SCORES, SUCCESS, TOTALS, RunDirectory
+from w2vray.run.directory import RunDirectory
 from w2vray.run.leases import LEASES
 from w2vray.run.parts import unit_of
+from w2vray.run.run_files import PROGRESS, REJECTED, RUN, SCORES, SUCCESS, TOTALS
 from w2vray.settings.checks import StatusSettings
 from w2vray.standing import SIGNS
 

@@ -13,10 +13,11 @@ from typing import Any
 from w2vray.errors import RunError, W2vrayError
 from w2vray.notebooks import as_html
 from w2vray.places.uris import absolute
-from w2vray.run.directory import MANIFEST, REJECTED, RUN, SCORES, SUCCESS, TOTALS, RunDirectory
+from w2vray.run.directory import RunDirectory
 from w2vray.run.parts import COUNTED_SINCE, COUNTS, CommittedPart, part_name
 from w2vray.run.refused_files import Refused, refused_files, refused_notes
 from w2vray.run.rows import row_problems
+from w2vray.run.run_files import MANIFEST, REJECTED, RUN, SCORES, SUCCESS, TOTALS
 from w2vray.run.sealed import check_rows
 from w2vray.run.unchanged import store_problems
 from w2vray.schema import NOTHING_AMISS
