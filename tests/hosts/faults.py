@@ -92,10 +92,10 @@ FAULTS = {
         ),
         Fault(
             name="cut-short",
-            sentence="The link of a worker is cut for 8 s, before anybody notices.",
+            sentence="The link of a worker is cut for 15 s, before anybody notices.",
             strike=lambda cluster: cluster["w1"].link.cut(),
             mend=lambda cluster: cluster["w1"].link.mend(),
-            lasts=8.0,
+            lasts=15.0,
         ),
         Fault(
             name="cut-laptop",
@@ -153,8 +153,16 @@ FAULTS = {
             env=_false_clock,
         ),
         Fault(
+            name="stop-short",
+            sentence="A worker stops for 30 s, and comes back when others have done its units.",
+            strike=lambda cluster: _must(cluster["w1"].signal(signal.SIGSTOP)),
+            mend=lambda cluster: cluster["w1"].go_on(),
+            lasts=30.0,
+            notice=_LOST,
+        ),
+        Fault(
             name="stop",
-            sentence="A worker stops for a minute, and comes back.",
+            sentence="A worker stops for a minute, and comes back when the run may have ended.",
             strike=lambda cluster: _must(cluster["w1"].signal(signal.SIGSTOP)),
             mend=lambda cluster: cluster["w1"].go_on(),
             lasts=60.0,

@@ -27,7 +27,9 @@ __all__ = ["Followed", "Round", "play"]
 _LONGEST_SECONDS = 420.0
 """Of a command; what takes longer is ended, and reported as failed."""
 
-_LOOK_SECONDS = 0.25
+_LOOK_SECONDS, _LAST_LINES_SECONDS = 0.25, 5.0
+_LATE_SECONDS = 5.0
+"""How long who comes back after the command has ended may do what it still wants to do."""
 
 
 @dataclass
@@ -60,7 +62,7 @@ class Followed:
 
     def __init__(self, host: Host, words: Sequence[str], log: Path) -> None:
         self.lines: list[Line] = []
-        self.began = time.monotonic()
+        self.began = self.ended = time.monotonic()
         self._process = host.start(words, subprocess.PIPE)
         self._log = log
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -74,6 +76,7 @@ class Followed:
                 self.lines.append(line)
                 log.write(f"{line.seconds - self.began:7.1f}  {line.text}\n")
                 log.flush()
+        self.ended = time.monotonic()
 
     def has_ended(self) -> bool:
         """Tell whether it has."""
@@ -86,7 +89,7 @@ class Followed:
             subprocess.TimeoutExpired: it does not end until then.
         """
         code = self._process.wait(max(0.0, until - time.monotonic()))
-        self._reader.join(_LOOK_SECONDS)
+        self._reader.join(_LAST_LINES_SECONDS)
         return code
 
 
@@ -136,14 +139,16 @@ def _disturbed(fault: Fault, cluster: Cluster, found: Round, units: int) -> None
     if fault.lasts is not None:
         time.sleep(fault.lasts)
         fault.mend(cluster)
-    code, lines = job.end(until), list(job.lines)
+        if job.has_ended():
+            time.sleep(_LATE_SECONDS)
+    code, lines, seconds = job.end(until), list(job.lines), job.ended - job.began
     if fault.ends_job:
         if code == 0:
             found.problems.append("the job's end was told as success")
         again = Followed(cluster["laptop"], command, log)
         found.commands, code = 2, again.end(again.began + _LONGEST_SECONDS)
-        lines += again.lines
-    found.seconds = time.monotonic() - job.began
+        lines, seconds = lines + again.lines, again.ended - job.began
+    found.seconds = seconds
     if fault.lasts is None:
         fault.mend(cluster)
     if code != 0:
