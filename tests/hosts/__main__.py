@@ -13,7 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ _TRAINING = ("--model", "lstm", "--hidden", "256", "--epochs", "2", "--workers",
 
 @click.command()
 @click.option("--only", multiple=True, type=click.Choice(list(FAULTS)), help="Play only this fault. May be repeated.")
-@click.option("--links", is_flag=True, help="Also measure the bytes over each link for 1, 2 and 4 workers a host.")
+@click.option("--links", is_flag=True, help="Measure bytes over links; no faults but those of --only.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Put the figures into this JSON file.")
 @click.option("--keep-logs", type=click.Path(file_okay=False, path_type=Path), help="Keep all logs in this folder.")
 @click.option("--list", "listed", is_flag=True, help="Print the faults, and do nothing else.")
@@ -48,17 +49,29 @@ def main(only: Sequence[str], links: bool, output: Path | None, keep_logs: Path 
         click.echo(f"faults on several hosts need {lacking}", err=True)
         sys.exit(2)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    chosen = [FAULTS[name] for name in only or FAULTS]
+    chosen = [FAULTS[name] for name in only or (() if links else FAULTS)]
     skipped = [(fault.name, why) for fault in chosen if (why := fault.missing())]
     folder = Path(tempfile.mkdtemp(prefix="w2v-", dir="/var/tmp"))  # Ray's sockets need a short path
+    rounds: list[Round] = []
+    traffic: list[Traffic] = []
+
+    def write(figures: Mapping[str, Any]) -> None:
+        if output is not None:
+            measured = runpy.run_path(str(ROOT / "jobs" / "provenance.py"))["measured"]()
+            write_report(output, {"measured": measured, "ray": HEALTH, **figures}, rounds, traffic, list(FAULTS))
+
+    faults = [fault for fault in chosen if not fault.missing()]
     try:
-        rounds, figures, traffic = _played([fault for fault in chosen if not fault.missing()], folder, keep_logs, links)
+        with closing(_played(faults, folder, keep_logs, links)) as played:
+            for figures, found in played:
+                if isinstance(found, Round):
+                    rounds.append(found)
+                else:
+                    traffic.append(found)
+                write(figures)  # at once: the next round may be interrupted
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print_report(rounds, skipped, traffic)
-    if output is not None:
-        measured = runpy.run_path(str(ROOT / "jobs" / "provenance.py"))["measured"]()
-        write_report(output, {"measured": measured, "ray": HEALTH, **figures}, rounds, traffic, list(FAULTS))
+        print_report(rounds, skipped, traffic)
     sys.exit(0 if all(found.is_good for found in rounds) else 1)
 
 
@@ -75,31 +88,33 @@ def _lacking() -> str | None:
 
 def _played(
     faults: Sequence[Fault], folder: Path, keep_logs: Path | None, links: bool
-) -> tuple[list[Round], dict[str, Any], list[Traffic]]:
-    """Set up hosts, play the rounds, and take all down."""
+) -> Generator[tuple[dict[str, Any], Round | Traffic]]:
+    """Set up hosts, play the rounds, and take all down; yield what was found, each with the figures of all rounds."""
     logs = folder / "logs"
     for name in ("logs", "kernels", "runs", "scratch"):
         (folder / name).mkdir()
     make_material(folder)
-    rounds: list[Round] = []
     with Network(folder, environment(folder)) as network:
         cluster = Cluster(network, logs)
         try:
             figures = _made_ready(cluster, folder)
+            if faults:
+                figures["units"] = _scored_by_one(cluster, folder)
             for fault in faults:
                 _say(fault.sentence)
-                rounds.append(play(fault, cluster, folder / "expected" / "scores", figures["units"]))
+                yield figures, play(fault, cluster, folder / "expected" / "scores", figures["units"])
                 if keep_logs is not None:
                     cluster.keep_logs(keep_logs)
-            traffic = measure_links(cluster) if links else []
+            if links:
+                _say("measuring what goes over the links")
+                yield from ((figures, found) for found in measure_links(cluster))
         finally:
             if keep_logs is not None:
                 cluster.keep_logs(keep_logs)
-    return rounds, figures, traffic
 
 
 def _made_ready(cluster: Cluster, folder: Path) -> dict[str, Any]:
-    """Fill the bucket, train on the cluster, and score in one process; return figures."""
+    """Fill the bucket, and train on the cluster; return figures."""
     cluster.serve()
     for name in ("vectors", "labelled", "store"):
         cluster.bucket("put", str(folder / name), name)
@@ -108,12 +123,16 @@ def _made_ready(cluster: Cluster, folder: Path) -> dict[str, Any]:
     places = (f"{BUCKET}/labelled", "--vectors", f"{BUCKET}/vectors", "--output", f"{BUCKET}/model")
     train = ["train", *places, *_TRAINING, "--scratch", str(folder / "scratch")]
     seconds = _ended_well(cluster, cluster.w2vray(train), "train")
+    sizes = {f"{name}_bytes": size_of(folder / name) for name in ("vectors", "store")}
+    return {"training_seconds": round(seconds, 1), **sizes}
+
+
+def _scored_by_one(cluster: Cluster, folder: Path) -> int:
+    """Score the store by one process, and return how many units it has."""
     _say("scoring in one process, for comparison")
     score = ["score", f"{BUCKET}/store", "--model", f"{BUCKET}/model", "--output", str(folder / "expected")]
     _ended_well(cluster, ["w2vray", *score, "--workers", "1"], "one-process")
-    units = len(list((folder / "expected" / "scores").iterdir()))
-    sizes = {f"{name}_bytes": size_of(folder / name) for name in ("vectors", "store")}
-    return {"units": units, "training_seconds": round(seconds, 1), **sizes}
+    return len(list((folder / "expected" / "scores").iterdir()))
 
 
 def _ended_well(cluster: Cluster, words: Sequence[str], log: str) -> float:

@@ -67,4 +67,6 @@ def write_report(
     known = {line["fault"]: line for line in before.get("rounds", [])} | {item.fault: item.as_dict() for item in rounds}
     lines = [known[name] for name in order if name in known]
     links = [asdict(item) for item in traffic] or before.get("links", [])
-    place.write_text(json.dumps({**about, "rounds": lines, "links": links}, indent=1) + "\n", encoding="utf-8")
+    place.write_text(
+        json.dumps({**before, **about, "rounds": lines, "links": links}, indent=1) + "\n", encoding="utf-8"
+    )
