@@ -26,8 +26,9 @@ TRAINING_ROWS = 20_000
 
 _TRAIN = """
 import sys, fasttext
-text, ngrams, output = sys.argv[1:]
-fasttext.train_supervised(text, wordNgrams=int(ngrams), epoch=1, thread=1, verbose=0).save_model(output)
+text, ngrams, dim, output = sys.argv[1:]
+model = fasttext.train_supervised(text, wordNgrams=int(ngrams), dim=int(dim), epoch=1, thread=1, verbose=0)
+model.save_model(output)
 """
 """In a process of its own: beside other libraries of numbers, its training ends in NaN."""
 
@@ -39,21 +40,21 @@ def lines_of(texts: Sequence[str]) -> list[str]:
     return [" ".join(text.lower().split()) for text in texts]
 
 
-def fasttext_model(folder: Path, texts: Sequence[str], ngrams: int) -> Path:
+def fasttext_model(folder: Path, texts: Sequence[str], ngrams: int, dim: int = 100) -> Path:
     """Train a model on made-up labels (its speed does not depend on them) and return its file."""
     path = folder / f"fasttext-{ngrams}.bin"
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
         for number, line in enumerate(lines_of(texts[:TRAINING_ROWS])):
             file.write(f"__label__{'abcdef'[number % 6]} {line}\n")
         file.flush()
-        command = [sys.executable, "-c", _TRAIN, file.name, str(ngrams), str(path)]
+        command = [sys.executable, "-c", _TRAIN, file.name, str(ngrams), str(dim), str(path)]
         subprocess.run(command, check=True)  # noqa: S603 - all of it is ours
     return path
 
 
-def fasttext_script(store: Path, output: Path, model: Path) -> None:
-    """Score a store with fastText."""
-    _in_processes(store, output, _start_fasttext, (str(model),))
+def fasttext_script(store: Path, output: Path, model: Path, processes: int | None = None) -> None:
+    """Score a store with fastText, in as many processes as there are CPUs unless it is said."""
+    _in_processes(store, output, _start_fasttext, (str(model),), processes)
 
 
 def tfidf_script(store: Path, output: Path, texts: Sequence[str]) -> None:
@@ -86,10 +87,12 @@ def _start_tfidf(vectorizer: Any, classifier: Any) -> None:
     _work = predict
 
 
-def _in_processes(store: Path, output: Path, start: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _in_processes(
+    store: Path, output: Path, start: Callable[..., None], arguments: tuple[Any, ...], processes: int | None = None
+) -> None:
     output.mkdir(parents=True)
     files = [(str(file), str(output / file.name)) for file in sorted(store.glob("*.parquet"))]
-    processes = len(os.sched_getaffinity(0))
+    processes = processes or len(os.sched_getaffinity(0))
     with multiprocessing.get_context("fork").Pool(processes, start, arguments) as pool:
         pool.map(_score_file, files, chunksize=1)
 

@@ -29,6 +29,7 @@ with extra("bench"):
     import kernel_speed
     import whole_jobs
     from evidence_bench import measure_evidence
+    from fasttext_bench import measure_fasttext
     from formats_bench import measure_formats
     from gpu_speed import measure_gpu
     from material import Material
@@ -84,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
 
 
-ON_EACH = ("look-up", "models", "ngrams", "unit", "job", "evidence")
+ON_EACH = ("look-up", "models", "ngrams", "unit", "job", "fasttext", "evidence")
 """Sections that are measured on each corpus."""
 
 
@@ -101,6 +102,7 @@ def _section(name: str, material: Material, options: argparse.Namespace) -> Iter
         "ngrams": lambda: kernel_speed.measure_ngrams(material, options.runs),
         "unit": lambda: measure_unit(material, options.unit_megabytes, options.runs),
         "job": lambda: whole_jobs.measure_jobs(material, options.job_megabytes, options.runs),
+        "fasttext": lambda: measure_fasttext(material, options.job_megabytes, options.runs),
         "evidence": lambda: measure_evidence(material, options.evidence_megabytes, options.runs),
         "formats": lambda: measure_formats(material, options.formats_megabytes, options.runs),
         "memory": lambda: measure_memory(options.words, 300, "cnn"),
@@ -124,6 +126,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "ngrams",
         "unit",
         "job",
+        "fasttext",
         "evidence",
         "formats",
         "memory",
