@@ -3,19 +3,19 @@
 Shape letters: CONTRIBUTING.md.
 """
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from w2vray.cluster.calibrate_summary import CalibrationSummary
 from w2vray.cluster.connecting import connected
 from w2vray.cluster.evaluate_notes import near_labels
 from w2vray.cluster.logits_of_rows import LogitsJob, RowsSaid, logits_of_rows
 from w2vray.cluster.measuring import UNKNOWN_NAMED
 from w2vray.cluster.opened_models import OpenedModel, labelled_as_read
-from w2vray.cluster.refitting import answers_alone, probabilities_of, refitted, temperatures_suit
+from w2vray.cluster.refitting import Refitted, answers_alone, probabilities_of, refitted, temperatures_suit
 from w2vray.cluster.seen_places import require_seen
 from w2vray.cluster.sharing import share
 from w2vray.cluster.waiting import Note
@@ -24,10 +24,8 @@ from w2vray.models.directory import ModelConfig, save_bundle
 from w2vray.models.files import CONFIG, VECTORS
 from w2vray.models.thresholds import Thresholds
 from w2vray.models.trained_texts import ONLY_CALIBRATION, knows_training, saw
-from w2vray.notebooks import as_html
-from w2vray.places.sending import require_free, written_at
-from w2vray.places.uris import absolute, is_uri, without_secrets
-from w2vray.scoring.calibration_error import CalibrationError
+from w2vray.places.sending import require_new, written_at
+from w2vray.places.uris import absolute, without_secrets
 from w2vray.scoring.promises import choose_thresholds
 from w2vray.settings.choices import DEFAULT_CONFIDENCE
 from w2vray.settings.labelled import CalibrateSettings
@@ -43,56 +41,6 @@ LEAST_ROWS = 20
 """Fewer tell nothing of a temperature."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class CalibrationSummary:
-    """What a calibration came to."""
-
-    model: str
-    rows: int  # that temperatures and thresholds were fitted on
-    rows_trained_on: int | None  # left out, because the training saw their texts; None where the model does not tell
-    rows_without_label: int
-    rows_without_evidence: int
-    rows_unlabelled: Mapping[str, int]
-    rows_damaged: Mapping[str, int]
-    labels_unknown: Mapping[str, int]  # that the model does not know -> how often
-    temperatures: Sequence[float]
-    fitted: bool  # False where the model is of a kind that no temperature suits; then only thresholds are chosen
-    changed: bool  # False where no other temperature makes the rows more probable: the model keeps what it had
-    before: CalibrationError  # of the model as it was
-    after: CalibrationError  # with temperatures that were fitted on the other rows, by folds
-    thresholds: Thresholds | None
-    labels_without_promise: Sequence[str]  # whose rows do not suffice: they are never kept
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the summary as JSON can hold it."""
-        return {
-            **vars(self),
-            "rows_unlabelled": dict(self.rows_unlabelled),
-            "rows_damaged": dict(self.rows_damaged),
-            "labels_unknown": dict(self.labels_unknown),
-            "temperatures": list(self.temperatures),
-            "before": self.before.as_dict(),
-            "after": self.after.as_dict(),
-            "thresholds": None if self.thresholds is None else self.thresholds.as_dict(),
-            "labels_without_promise": list(self.labels_without_promise),
-        }
-
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows."""
-        kept = self.thresholds
-        facts = {
-            "rows": self.rows,
-            "rows left out, which the training saw": self.rows_trained_on or None,
-            "temperatures": ", ".join(f"{value:.3g}" for value in self.temperatures[:5]),
-            "calibration error before": self.before.error,
-            "calibration error after": self.after.error,
-            "calibration error by chance alone": self.after.by_chance,
-            "share of rows that keep a label": None if kept is None else kept.kept,
-            "labels without a promise": list(self.labels_without_promise),
-        }
-        return as_html(f"Model {self.model}", facts)
-
-
 def calibrate(
     settings: CalibrateSettings, *, address: str | None = None, note: Note = lambda _: None
 ) -> CalibrationSummary:
@@ -102,20 +50,32 @@ def calibrate(
         UnusableInputError: the arguments, the store or the model cannot be used, or the rows do not suffice for the
             precision that is wanted.
     """
-    output = absolute(settings.output)
-    if is_uri(output):
-        require_free(output, BundleError)
-    elif os.path.lexists(output):
-        raise BundleError(f"{output} already exists; give another --output, or remove it first")
+    require_new(absolute(settings.output), BundleError)
     model = OpenedModel.open(settings.model, settings)
-    fitted = temperatures_suit(model.bundle.config)
-    if not fitted and settings.target_precision is None:
+    if not temperatures_suit(model.bundle.config) and settings.target_precision is None:
         raise ConfigError(
             f"{model.name} asks of each label by itself and gives the best one, so no temperature suits it; give "
             "--target-precision to choose thresholds"
         )
     for line in model.bundle.config.reading.told(settings):
         note(line)
+    said = _said(model, settings, address, note)
+    for line in [*_odd(said, model, settings), *_left_behind(model, settings)]:
+        note(line)
+    seen = _leave_out_trained(said, model, note)
+    _require_rows(said, model, seen)
+    stage("fitting")
+    found = refitted(said, model.bundle.config)
+    config = replace(model.bundle.config, temperatures=found.temperatures)
+    config = replace(config, thresholds=_thresholds(said, config, settings))
+    summary = _summary(said, seen, found, config, without_secrets(absolute(settings.output)))
+    stage("writing the model")
+    _save(model, config, settings, said, summary)
+    return summary
+
+
+def _said(model: OpenedModel, settings: CalibrateSettings, address: str | None, note: Note) -> RowsSaid:
+    """Have the model classify the labelled rows."""
     labelled, reading = labelled_as_read(settings, model)
     for line in [*labelled.notes, *_drawn(labelled)]:
         note(line)
@@ -131,26 +91,32 @@ def calibrate(
             schema=labelled.schema,
         )
         stage("classifying the rows")
-        said = logits_of_rows(labelled, job, workers=settings.workers, note=note)
-    for line in [*_odd(said, model, settings), *_left_behind(model, settings)]:
-        note(line)
-    seen = _leave_out_trained(said, model, note)
-    _require_rows(said, model, seen)
-    stage("fitting")
-    found = refitted(said, model.bundle.config)
-    config = replace(model.bundle.config, temperatures=found.temperatures)
-    thresholds = None
-    if settings.target_precision is not None:
-        thresholds = choose_thresholds(
-            probabilities_of(said.answers, found.temperatures, alone=answers_alone(config)),
-            said.answers.labels,
-            config.labels,
-            precision=settings.target_precision,
-            confidence=settings.confidence or DEFAULT_CONFIDENCE,
-            per_label=settings.per_label,
-        )
-    summary = CalibrationSummary(
-        model=without_secrets(output),
+        return logits_of_rows(labelled, job, workers=settings.workers, note=note)
+
+
+def _thresholds(said: RowsSaid, config: ModelConfig, settings: CalibrateSettings) -> Thresholds | None:
+    """Choose thresholds for the precision that is wanted; None where none is.
+
+    Raises:
+        CorpusError: the rows do not suffice for it.
+    """
+    if settings.target_precision is None:
+        return None
+    return choose_thresholds(
+        probabilities_of(said.answers, config.temperatures, alone=answers_alone(config)),
+        said.answers.labels,
+        config.labels,
+        precision=settings.target_precision,
+        confidence=settings.confidence or DEFAULT_CONFIDENCE,
+        per_label=settings.per_label,
+    )
+
+
+def _summary(said: RowsSaid, seen: int | None, found: Refitted, config: ModelConfig, output: str) -> CalibrationSummary:
+    """Say what the calibration came to."""
+    thresholds = config.thresholds
+    return CalibrationSummary(
+        model=output,
         rows=len(said.answers),
         rows_trained_on=seen,
         rows_without_label=said.without_label,
@@ -159,16 +125,13 @@ def calibrate(
         rows_damaged=dict(said.damaged),
         labels_unknown=dict(said.unknown.most_common(UNKNOWN_NAMED)),
         temperatures=found.temperatures,
-        fitted=fitted,
+        fitted=temperatures_suit(config),
         changed=found.changed,
         before=found.before,
         after=found.after,
         thresholds=thresholds,
         labels_without_promise=[] if thresholds is None else thresholds.without_promise(config.labels),
     )
-    stage("writing the model")
-    _save(model, replace(config, thresholds=thresholds), settings, said, summary)
-    return summary
 
 
 def _save(

@@ -7,9 +7,11 @@ holds the model, sees the shared vectors, and commits each unit by itself, so th
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+
+import pyarrow as pa
 
 from w2vray.cluster.connecting import connected
 from w2vray.cluster.footers import spread_over_cluster
@@ -29,7 +31,7 @@ from w2vray.run.forecast import Forecast, outcome
 from w2vray.run.leases import only_writer
 from w2vray.run.missing_words import missing_words
 from w2vray.run.one_unit import ScoringJob
-from w2vray.run.planning import planned_versions, require_outside
+from w2vray.run.planning import RunPlan, planned_versions, require_outside
 from w2vray.run.reporting import training_facts
 from w2vray.run.request import Request
 from w2vray.run.room import require_room
@@ -59,9 +61,54 @@ def score(
         UnusableInputError: the arguments, the store, the model or the run's directory cannot be used.
     """
     started = time.monotonic()
+    run = RunDirectory(absolute(settings.output))
+    asked = _asked(settings, run, note)
+    with only_writer(run) as still_ours:
+        run.clear_temporary()
+        work = Work(settings, still_ours, progress, note)
+        with run.drafting(alone=True) as drafts:
+            ours = RunDirectory(absolute(settings.output), drafts)
+            plan = _planned(ours, asked, work, address)
+            if work.missing:
+                _score_missing(ours, asked, plan, work, address)
+            still_ours()
+            seconds = round(time.monotonic() - started, 3)
+            asked.corpus.ignored.add_all(ignored_files(plan.left_out))
+            summary = closed(ours, plan, work, asked.corpus, asked.request, seconds=seconds)
+            summary = with_kept(summary, asked.request, asked.bundle)
+            sample = asked.sample_of(plan)
+            words = partial(missing_words, sample(), asked.bundle, asked.vectors, tokens=summary.tokens)
+            page = write_report(ours, asked.corpus, asked.bundle, summary, work=work, words=words)
+    rules = asked.bundle.config.rules
+    warnings = coverage_warnings(summary.tokens, summary.tokens_found, asked.vectors, rules, sample)
+    found = None if asked.forecast is None else _held_against(asked.forecast, summary, settings)
+    return replace(summary, warnings=[*summary.warnings, *warnings], forecast=found, report=page)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What is asked for, opened: the model, its vectors, the store, and the forecast that it is to be held against."""
+
+    bundle: Bundle
+    vectors: Vectors
+    request: Request
+    corpus: Corpus
+    forecast: Forecast | None
+
+    def sample_of(self, plan: RunPlan) -> Callable[[], Iterator[pa.LargeStringArray]]:
+        """Return what draws some texts of the store."""
+        where = self.request.where.fitted(plan.schema) if self.request.where else None
+        return partial(sample_texts, plan.units, self.corpus.roots, self.request.text_columns, where, plan.schema)
+
+
+def _asked(settings: ScoreSettings, run: RunDirectory, note: Note) -> _Asked:
+    """Open what is asked for.
+
+    Raises:
+        UnusableInputError: something of it cannot be used, or the run's directory holds something else.
+    """
     bundle = Bundle.load(settings.model)
     vectors = bundle.open_vectors(settings.vectors)
-    run = RunDirectory(absolute(settings.output))
     request = Request.of(settings, bundle)
     planned = _forecast(settings, request)
     for line in bundle.config.reading.told(settings):
@@ -76,46 +123,40 @@ def score(
     detail(f"vectors {vectors.place}: {len(vectors):,} words x {vectors.dim}, family {vectors.rules.name}")
     places, sizes = ", ".join(map(shown, corpus.roots)), [file.size for file in corpus.files]
     detail(f"store {places}: files {len(sizes):,}, bytes {sum(sizes):,}")
-    with only_writer(run) as still_ours:
-        run.clear_temporary()
-        work = Work(settings, still_ours, progress, note)
-        with run.drafting(alone=True) as drafts:
-            ours = RunDirectory(absolute(settings.output), drafts)
-            if (weaker := ours.publishing_by_a_look()) is not None:
-                note(weaker)
-            stage("planning")
-            with spread_over_cluster(corpus, address, shared=settings.shared_filesystem, note=note):
-                plan = planned_units(ours, request, corpus, work)
-            if planned is not None and (other := planned.of_another_store(plan.units)):
-                note(f"--plan {settings.plan}: {other}")
-            detail(f"plan of {shown(settings.output)}: units {len(plan.units):,}, to do {len(work.missing):,}")
-            require_room(run, sum(unit.rows for unit in work.missing), _numbers(request, bundle))
-            ours.remove(SUCCESS)
-            ours.tell(work.counted.as_json())  # before Ray is there, which takes its time
-            if work.missing:
-                job = ScoringJob(
-                    request=request,
-                    roots=corpus.roots,
-                    schema=plan.schema,
-                    kept_schema=plan.kept_schema,
-                    explained_up_to=plan.explained_up_to,
-                )
-                with _workers(address, work):
-                    shared = _seen_and_shared(settings, corpus, vectors, note)
-                    stage("starting the workers")
-                    score_missing(ours, plan, corpus, {"shared": shared, "bundle": bundle, "job": job}, work)
-            still_ours()
-            seconds = round(time.monotonic() - started, 3)
-            corpus.ignored.add_all(ignored_files(plan.left_out))
-            summary = closed(ours, plan, work, corpus, request, seconds=seconds)
-            summary = with_kept(summary, request, bundle)
-            where = request.where.fitted(plan.schema) if request.where else None
-            sample = partial(sample_texts, plan.units, corpus.roots, request.text_columns, where, plan.schema)
-            words = partial(missing_words, sample(), bundle, vectors, tokens=summary.tokens)
-            page = write_report(ours, corpus, bundle, summary, work=work, words=words)
-    warnings = coverage_warnings(summary.tokens, summary.tokens_found, vectors, bundle.config.rules, sample)
-    found = None if planned is None else _held_against(planned, summary, settings)
-    return replace(summary, warnings=[*summary.warnings, *warnings], forecast=found, report=page)
+    return _Asked(bundle=bundle, vectors=vectors, request=request, corpus=corpus, forecast=planned)
+
+
+def _planned(run: RunDirectory, asked: _Asked, work: Work, address: str | None) -> RunPlan:
+    """Plan the run, or take up its plan, and make sure that there is room for what is missing."""
+    settings, note = work.settings, work.note
+    if (weaker := run.publishing_by_a_look()) is not None:
+        note(weaker)
+    stage("planning")
+    with spread_over_cluster(asked.corpus, address, shared=settings.shared_filesystem, note=note):
+        plan = planned_units(run, asked.request, asked.corpus, work)
+    if asked.forecast is not None and (other := asked.forecast.of_another_store(plan.units)):
+        note(f"--plan {settings.plan}: {other}")
+    detail(f"plan of {shown(settings.output)}: units {len(plan.units):,}, to do {len(work.missing):,}")
+    numbers = asked.request.answer.numbers(len(asked.bundle.config.labels))
+    require_room(run, sum(unit.rows for unit in work.missing), numbers)
+    run.remove(SUCCESS)
+    run.tell(work.counted.as_json())  # before Ray is there, which takes its time
+    return plan
+
+
+def _score_missing(run: RunDirectory, asked: _Asked, plan: RunPlan, work: Work, address: str | None) -> None:
+    """Start the workers, and hand them the units that are missing."""
+    job = ScoringJob(
+        request=asked.request,
+        roots=asked.corpus.roots,
+        schema=plan.schema,
+        kept_schema=plan.kept_schema,
+        explained_up_to=plan.explained_up_to,
+    )
+    with _workers(address, work):
+        shared = _seen_and_shared(work.settings, asked.corpus, asked.vectors, work.note)
+        stage("starting the workers")
+        score_missing(run, plan, asked.corpus, {"shared": shared, "bundle": asked.bundle, "job": job}, work)
 
 
 @contextmanager
@@ -186,7 +227,3 @@ def _held_against(planned: Forecast, summary: ScoreSummary, settings: ScoreSetti
         workers=settings.workers,
     )
     return {**found.as_dict(), "lines": found.lines}
-
-
-def _numbers(request: Request, bundle: Bundle) -> int:
-    return request.answer.numbers(len(bundle.config.labels))

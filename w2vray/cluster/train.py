@@ -3,10 +3,8 @@
 What is asked for is checked here, before Ray starts; ``one_training.py`` does the work.
 """
 
-import os
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from w2vray.cluster.one_training import OneTraining
 from w2vray.cluster.repeating import Origin
@@ -17,8 +15,7 @@ from w2vray.cluster.trainings import own_settings
 from w2vray.cluster.waiting import Note
 from w2vray.errors import BundleError, ConfigError, CorpusError
 from w2vray.models.kinds import AUTO, DEFAULT, ModelSettings, settled
-from w2vray.places.sending import require_free
-from w2vray.places.uris import is_uri
+from w2vray.places.sending import require_new
 from w2vray.settings.steps import StepSettings
 from w2vray.stages import detail, stage
 from w2vray.store.corpus import shared_files
@@ -58,7 +55,7 @@ def train(
         settings = replace(settings, ngrams=NGRAMS_OF_AUTO)
     model = _own_model(settings)
     storage = storage_of(settings)
-    _require_new(settings.output)
+    require_new(settings.output, BundleError)
     vectors = _opened_vectors(settings)
     stores = _listed(settings, note)
     if origin:
@@ -94,18 +91,6 @@ def _own_model(settings: TrainSettings) -> ModelSettings:
             "none are kept; leave out one of the two"
         )
     return model
-
-
-def _require_new(output: str) -> None:
-    """Refuse to write where something is.
-
-    Raises:
-        BundleError: something is.
-    """
-    if is_uri(output):
-        require_free(output, BundleError)
-    elif os.path.lexists(output):
-        raise BundleError(f"{Path(output).absolute()} already exists; give another --output, or remove it first")
 
 
 def _opened_vectors(settings: TrainSettings) -> Vectors:

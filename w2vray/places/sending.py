@@ -4,6 +4,7 @@ The file that makes a directory what it is, such as ``config.json``, is sent las
 for a model. Who sends puts a mark first, ``_sending-...``; of two who send to one place at once, one at most goes on.
 """
 
+import os
 import shutil
 import tempfile
 import uuid
@@ -19,7 +20,7 @@ from w2vray.places.fetching import OBJECT_STORES
 from w2vray.places.uris import first_line, is_uri, open_store, shown
 from w2vray.stages import detail, stage
 
-__all__ = ["require_free", "send", "written_at"]
+__all__ = ["require_free", "require_new", "send", "written_at"]
 
 _MARK = "_sending-"
 _CHUNK = 16 << 20
@@ -56,6 +57,18 @@ def written_at(output: str, sign: str, error: type[UnusableInputError]) -> Itera
     finally:
         if sent:
             shutil.rmtree(parent, ignore_errors=True)
+
+
+def require_new(place: str, error: type[UnusableInputError]) -> None:
+    """Refuse a path or a URI at which something is.
+
+    Raises:
+        UnusableInputError: something is, or nothing can be written there; ``error`` says of which kind.
+    """
+    if is_uri(place):
+        require_free(place, error)
+    elif os.path.lexists(place):
+        raise error(f"{Path(place).absolute()} already exists; give another --output, or remove it first")
 
 
 def require_free(place: str, error: type[UnusableInputError]) -> None:
