@@ -18,8 +18,11 @@ import w2vray
 from w2vray import cli
 from w2vray.cluster.score import write_report
 from w2vray.errors import BundleError, ConfigError, RunError
+from w2vray.models.card import model_card
 from w2vray.models.directory import Bundle, save_bundle
 from w2vray.models.thresholds import Thresholds
+from w2vray.models.wide.settings import WideSettings
+from w2vray.pages.model_page import model_page
 from w2vray.run.reporting import drift, mix_distance
 from w2vray.run.writing_reports import make_report
 from w2vray.settings.checks import ReportSettings
@@ -265,6 +268,23 @@ def test_the_page_of_a_model_without_a_test_says_why_there_is_none(
     model = trained(make_model(), tmp_path / "m", **history)
     w2vray.report(model)
     assert told in html.unescape((model / "report.html").read_text(encoding="utf-8"))
+
+
+def test_a_model_with_n_grams_says_that_its_epochs_are_of_the_other_part_alone(make_model: MakeModel) -> None:
+    config = Bundle.load(make_model()).config
+    curve = [
+        {"epoch": epoch, "train_loss": 1.0, "validation_loss": 2.0 / epoch, "validation_accuracy": 0.5}
+        for epoch in (1, 2)
+    ]
+    alone = replace(config, training={"curve": curve})
+    both = replace(alone, wide=WideSettings(longest=2, bits=4, main=0.5, wide=1.0))
+    told = f"The learning curve is that of {config.model} alone: the n-grams were added to it in the end."
+    assert told in model_page(both, None, name="m").render()
+    assert told not in model_page(alone, None, name="m").render()
+    assert f"0.5000, after epoch 2 of 2, of {config.model} without its n-grams. The training stopped" in model_card(
+        both
+    )
+    assert "0.5000, after epoch 2 of 2. The training stopped" in model_card(alone)
 
 
 def test_of_a_large_run_some_units_are_looked_at(

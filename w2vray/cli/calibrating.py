@@ -33,9 +33,10 @@ def calibrate(output: Output, /, *, address: str | None, **arguments: Any) -> No
     told = f"temperature {least:.3g}" if least == most else f"temperatures {least:.3g} to {most:.3g}"
     why = "no other one makes these rows more probable" if summary.fitted else "none can be fitted to such a model"
     kept = "" if summary.changed else f" (as before: {why})"
-    rows, seen = counted(summary.rows, "row"), summary.rows_trained_on or 0
+    rows = f"{'fitted on' if summary.fitted else 'by'} {counted(summary.rows, 'row')}"
+    seen = summary.rows_trained_on or 0
     fitted = (
-        f"{summary.model}: {told}{kept}, by {rows}; left out: {seen:,} that the training saw, "
+        f"{summary.model}: {told}{kept}, {rows}; left out: {seen:,} that the training saw, "
         f"{summary.rows_without_label:,} without a label{said(summary.rows_unlabelled)}, "
         f"{summary.rows_without_evidence:,} without a known word or a readable text"
     )

@@ -36,8 +36,8 @@ def trained_lines(summary: "TrainSummary") -> Iterator[str]:
     yield from _best_epoch(summary)
     if (found := summary.ngrams) is not None:
         yield (
-            f"n-grams of up to {counted(found.longest, 'word')}: {found.kept:,} buckets of {found.buckets:,} seen; "
-            f"their logits times {found.wide:.3g} are added to those of {summary.model_kind} times {found.main:.3g}"
+            f"n-grams of up to {counted(found.longest, 'word')}: {found.kept:,} of {found.buckets:,} buckets kept; the "
+            f"model adds {found.wide:.3g} times their logits to {found.main:.3g} times those of {summary.model_kind}"
         )
     if summary.test is not None:
         yield _on_test(summary.test)

@@ -201,7 +201,7 @@ def _left_behind(model: OpenedModel, settings: CalibrateSettings) -> Iterator[st
     had = model.bundle.config.thresholds
     if had is not None and settings.target_precision is None:
         yield (
-            f"the thresholds of {model.name} are left behind: what they promise holds for its own probabilities. Give "
+            f"the new model has no thresholds: those of {model.name} hold only for its own probabilities. Give "
             f"--target-precision {had.precision} to choose new ones by these rows"
         )
 

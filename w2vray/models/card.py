@@ -54,7 +54,7 @@ def model_card(config: "ModelConfig") -> str:
                 "Versions": ", ".join(f"{name} {number}" for name, number in _mapping(history.get("versions")).items()),
             },
         ),
-        _lines("How good it is", {**_measured(history), "Probabilities": _calibration(config), **promise_of(config)}),
+        _lines("How good it is", {**_measured(config), "Probabilities": _calibration(config), **promise_of(config)}),
         USE,
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -154,8 +154,9 @@ def promise_of(config: "ModelConfig") -> dict[str, str]:
     }
 
 
-def _measured(history: Mapping[str, Any]) -> dict[str, str]:
+def _measured(config: "ModelConfig") -> dict[str, str]:
     """Return what is known of its quality; rows that a training stops by flatter a model a little."""
+    history = config.training
     test = _mapping(history.get("test"))
     on_test = {}
     if {"accuracy", "macro_f1", "rows"} <= test.keys():
@@ -175,6 +176,6 @@ def _measured(history: Mapping[str, Any]) -> dict[str, str]:
     return {
         **on_test,
         "Accuracy on the rows to stop by": f"{best['validation_accuracy']:.4f}, after epoch {best['epoch']} of "
-        f"{len(lines)}. The training stopped by these rows, so it is slightly too good",
+        f"{len(lines)}{'' if config.wide is None else f', of {config.model} without its n-grams'}. The training stopped by these rows, so it is slightly too good",
         **({} if on_test else {"Elsewhere": "measure it on rows that were not trained on: `w2vray evaluate`"}),
     }

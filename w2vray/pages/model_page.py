@@ -98,10 +98,11 @@ def _training(config: ModelConfig) -> Section:
         ordered = sorted(labels.items(), key=lambda item: -item[1])
         cells = [(text(label), number(count), percent(count / max(total, 1), bar=True)) for label, count in ordered]
         table = [Table(title="Labels of the training set", heads=["label", "rows", "share"], rows=cells)]
-    promise = [f"{name}: {said}." for name, said in promise_of(config).items()]
-    return Section(
-        title="Training", facts=facts, lines=promise, tables=[*_tried(history), *table, *_thresholds(config)]
-    )
+    lines = [f"{name}: {said}." for name, said in promise_of(config).items()]
+    curve = history.get("curve")
+    if config.wide is not None and isinstance(curve, list) and len(curve) > 1:
+        lines.append(f"The learning curve is that of {config.model} alone: the n-grams were added to it in the end.")
+    return Section(title="Training", facts=facts, lines=lines, tables=[*_tried(history), *table, *_thresholds(config)])
 
 
 def _tried(history: Mapping[str, Any]) -> list[Table]:

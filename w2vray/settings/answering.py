@@ -34,7 +34,7 @@ PROJECTION_CACHE = 128
 BATCH_TOKENS, LEAST_TOKENS, MOST_TOKENS = 1 << 18, 1 << 10, 1 << 24
 """Of a batch on a GPU."""
 THRESHOLD_HELP = (
-    "Mark rows with a lower score as below_threshold: their label stays in the file, but is not to be relied on. A "
+    "Mark rows with a lower score as below_threshold. They keep their label, but it is not to be relied on. A "
     "multi-label model gives every label whose score is at least this (default: 0.5), and marks no row. Overrides the "
     "model's own thresholds."
 )
@@ -56,7 +56,7 @@ class ScoreSettings:
     vectors: str | None = documented(MOVED_VECTORS_HELP, None, metavar="VECTORS", group="Model")
     text_column: tuple[str, ...] = documented(TEXT_COLUMN_HELP + REMEMBERED, (), metavar="COLUMN", group="Data")
     keep: tuple[str, ...] = documented(
-        "Column of the store to carry into the scores; OLD=NEW renames it, and == is an = in a name. May be repeated.",
+        "Column of the store to carry into the scores. OLD=NEW renames it; == is one = of a name. May be repeated.",
         (),
         metavar="COLUMN",
         group="Answers",
@@ -76,7 +76,7 @@ class ScoreSettings:
         group="Answers",
     )
     evidence_sample: int | None = documented(
-        "With --evidence: explain about so many rows of the store, chosen by a hash of their place, and not all.",
+        "With --evidence: explain only about this many rows of the store, chosen by a hash of their place.",
         None,
         metavar="ROWS",
         group="Answers",
@@ -130,7 +130,7 @@ class ScoreSettings:
         group="Where it runs",
     )
     plan: str | None = documented(
-        "Forecast of this run, as `w2vray plan --output` wrote it: the end says how far it was off.",
+        "Forecast of this run, as `w2vray plan --output` wrote it. The summary then says how far it was off.",
         None,
         metavar="PATH",
         group="Output",

@@ -29,8 +29,9 @@ class SampleSettings:
         group="Output",
     )
     by: str = documented(
-        "random: each row with the same chance. label: as many rows of each label. uncertain: more of the rows with a "
-        "low score. evaluate --of-run corrects for the choice.",
+        "random: each row with the same chance. label: the same number of rows of each label. uncertain: more of the "
+        "rows with a low score, and rows below a threshold, which the others leave out. evaluate --of-run corrects for "
+        "the choice.",
         "random",
         choices=SAMPLED_BY,
     )

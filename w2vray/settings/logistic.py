@@ -8,8 +8,8 @@ from w2vray.settings.steps import is_whole
 __all__ = ["UNIT_LENGTH_HELP", "LogisticSettings"]
 
 UNIT_LENGTH_HELP = (
-    "scale each text's mean to length 1. Default: as model2vec or sentence-transformers does where the vectors are of "
-    "such a model; not otherwise."
+    "scale each text's mean to length 1. Default: what the model2vec or sentence-transformers model does that the "
+    "vectors come from; off for other vectors."
 )
 
 

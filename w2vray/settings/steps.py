@@ -74,7 +74,7 @@ class StepSettings:
         "decay of the exponential moving average of the weights, which becomes the model; 0: no average.", 0.998
     )
     refit: bool = documented(
-        "train a second time, for the best number of epochs, on all of LABELLED, with the rows kept for validation.",
+        "train a second time, for the best number of epochs, on the rows kept for validation, too.",
         False,
     )
 

@@ -55,15 +55,15 @@ UNLABELLED_HELP = (
     "Value that means that a row has no label, such as -1 or unknown; such rows are left out. May be repeated."
 )
 STRIP_HTML_HELP = (
-    "Read texts without their HTML: tags and comments go, entities become characters. It is a token rule of the {}, so "
-    "every verb that reads texts with them does it."
+    "Read texts without their HTML: leave out tags and comments, and turn entities into characters. This is kept in "
+    "the {0}: every verb that uses the {0} reads texts that way."
 )
 TARGET_PRECISION_HELP = (
     "Choose thresholds so that at least this share of the labels that are kept is right, with --confidence, on rows "
     "like these; score and predict apply them. With several labels per row, it holds for each label."
 )
 PER_LABEL_HELP = (
-    "With --target-precision: a threshold for each label, so that it holds for each. A label whose rows do not suffice "
-    "is named, and never kept."
+    "With --target-precision: a threshold for each label, so that it holds for each. A label with too few rows for "
+    "that is named, and never kept."
 )
-CONFIDENCE_HELP = "With --target-precision: how sure it is. Default: 0.95."
+CONFIDENCE_HELP = "With --target-precision: how sure the promise is. Default: 0.95."

@@ -87,9 +87,14 @@ class TrainSettings:
     format: str | None = documented(FORMAT_HELP, None, choices=STORE_FORMATS, group="Data")
     delimiter: str | None = documented(DELIMITER_HELP, None, metavar="CHARACTER", group="Data")
     table_version: int | None = documented(
-        f"{TABLE_VERSION_HELP} It is that of LABELLED.", None, metavar="N", group="Data"
+        f"{TABLE_VERSION_HELP} This is for LABELLED, not for --validation.", None, metavar="N", group="Data"
     )
-    validation: tuple[str, ...] = documented("Labelled set kept for early stopping.", (), metavar="PATH", group="Data")
+    validation: tuple[str, ...] = documented(
+        "Labelled rows for early stopping, in place of a share of LABELLED. May be repeated.",
+        (),
+        metavar="PATH",
+        group="Data",
+    )
     validation_fraction: float | None = documented(
         lambda: (
             f"Share of LABELLED kept for early stopping. Default: {DEFAULT_VALIDATION_SHARE:g}; none with --validation "
@@ -99,13 +104,13 @@ class TrainSettings:
         group="Data",
     )
     test_fraction: float | None = documented(
-        "Share of LABELLED that nothing learns from, and on which the model is measured at the end: of each label "
-        "alike, equal texts together, the same rows for the same --seed.",
+        "Keep this share of LABELLED apart, learn nothing from it, and measure the model on it at the end. Each label "
+        "gives the same share, equal texts stay together, and the same --seed keeps the same rows.",
         None,
         group="Data",
     )
     tune_vectors: bool = documented(
-        "Give the words of LABELLED vectors of the model's own, started from VECTORS and learnt with the model.",
+        "Learn vectors for the words of LABELLED with the model, starting from those of VECTORS; the model keeps them.",
         False,
         group="Model",
     )
@@ -122,7 +127,7 @@ class TrainSettings:
         group="Model",
     )
     prune: float = documented(
-        "With --ngrams: share of the buckets to leave out of the model, those that say least.",
+        "With --ngrams: leave out this share of the buckets, those that matter least.",
         0.0,
         metavar="SHARE",
         group="Model",
