@@ -173,9 +173,10 @@ def _measured(config: "ModelConfig") -> dict[str, str]:
         not_measured = "not measured in the training; `w2vray evaluate` measures it on rows that you name"
         return on_test or {"Accuracy": not_measured}
     best = min(found, key=lambda line: line["validation_loss"])
+    alone = "" if config.wide is None else f", of {config.model} without its n-grams"
     return {
         **on_test,
         "Accuracy on the rows to stop by": f"{best['validation_accuracy']:.4f}, after epoch {best['epoch']} of "
-        f"{len(lines)}{'' if config.wide is None else f', of {config.model} without its n-grams'}. The training stopped by these rows, so it is slightly too good",
+        f"{len(lines)}{alone}. The training stopped by these rows, so it is slightly too good",
         **({} if on_test else {"Elsewhere": "measure it on rows that were not trained on: `w2vray evaluate`"}),
     }
