@@ -29,6 +29,10 @@ _TOGETHER = 96
 """Words that are projected at once: their vectors stay in the processor's cache while all panels go by."""
 
 
+_DROPPED_SHARE, _DROPS_BETWEEN_AGING = 8, 16
+"""Where all places are taken, one in so many is given up; after so many times, the past counts half. On reviews whose
+words need 1.7 times the places there are, ``cnn`` took three quarters of the time that giving up half of them takes."""
+
 _FAR, _NEAR = 24, 12
 """Ids between the one that is given a place, and those whose place, and the use of whose place, are called for."""
 
@@ -146,6 +150,7 @@ class ProjectedRows:
         self._uses_R = np.zeros(self.capacity, dtype=np.int32)
         self._free_R = np.arange(self.capacity, dtype=np.int32)[::-1].copy()
         self._free = self.capacity
+        self._drops = 0
 
     @property
     def rows_RP(self) -> npt.NDArray[np.float32]:
@@ -186,10 +191,12 @@ class ProjectedRows:
             if stop == len(ids_L):
                 yield Span(places_L, start, stop)
                 break
-            if reach(stop) > start:  # not where others' words hold all places as the block begins
+            if reach(stop) > start:
                 yield Span(places_L, start, reach(stop))
                 start = reach(stop)
-            self._drop(np.flatnonzero(self._least_used()))
+                self._drop(np.flatnonzero(self._least_used(_DROPPED_SHARE)))
+            else:  # others' words hold the places that the next part needs: make much room for it
+                self._drop(np.flatnonzero(self._least_used(2)))
         if len(made_MD):
             self._drop(np.flatnonzero(self._owner_R >= self._own_ids))
 
@@ -201,12 +208,14 @@ class ProjectedRows:
             filled_XD[: len(part_W)] = vectors_WD
             project(read_only(filled_XD), self._panels_QDJ, self._bias_P, read_only(part_W), self.rows_QRJ)
 
-    def _least_used(self) -> npt.NDArray[np.bool_]:
-        """Choose the half of the places whose words came least often, and let the past count half from now on."""
+    def _least_used(self, share: int) -> npt.NDArray[np.bool_]:
+        """Choose one of ``share`` places, whose words came least often; from time to time, let the past count half."""
         order_R = np.argsort(-self._uses_R, kind="stable")
         dropped_R = np.zeros(self.capacity, dtype=bool)
-        dropped_R[order_R[self.capacity // 2 :]] = True
-        self._uses_R >>= 1
+        dropped_R[order_R[self.capacity - self.capacity // share :]] = True
+        self._drops += 1
+        if self._drops % _DROPS_BETWEEN_AGING == 0:
+            self._uses_R >>= 1
         return dropped_R
 
     def _drop(self, places: npt.NDArray[np.int64]) -> None:

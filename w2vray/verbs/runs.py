@@ -53,7 +53,7 @@ def plan(
     null_as_empty: bool = False,
     format: str | None = None,  # noqa: A002 - the option's name
     delimiter: str | None = None,
-    projection_cache: int = 128,
+    projection_cache: int = 512,
     workers: int | None = None,
 ) -> "Forecast":
     """Forecast a run of ``score``, from a sample of rows that is scored in this process, without Ray.
@@ -108,7 +108,7 @@ def score(
     cpus_per_gpu: int = 4,
     precision: str = "float32",
     batch_tokens: int = 1 << 18,
-    projection_cache: int = 128,
+    projection_cache: int = 512,
     plan: Place | None = None,
     max_rejected: int | None = None,
     address: str | None = None,
