@@ -253,3 +253,32 @@ def test_work_that_takes_its_time_is_never_taken_for_a_hang() -> None:
         timeout = DataContext.get_current().execution_no_progress_timeout_s
         guard = NoProgressGuard({}, timeout, clock=lambda: 86_400.0 * next(days))
         guard.check()
+
+
+@pytest.mark.ray
+@pytest.mark.long
+def test_a_stop_that_is_sent_to_the_whole_process_group_ends_the_command_and_not_first_its_ray() -> None:
+    """`timeout` and shells do so. Ray would be gone first, and this process would be ended by it a minute later."""
+    program = """if True:
+        import os, signal, time
+        from w2vray.cli.command import Terminated, terminate
+        from w2vray.cluster.connecting import connected
+        from w2vray.cluster.ray_internals import pool_has_no_cpus
+        from w2vray.cluster.watching import watched
+        signal.signal(signal.SIGTERM, terminate)
+        try:
+            with connected("local"), watched(pool_has_no_cpus, note=print):
+                print("ready", flush=True)
+                time.sleep(300)
+        except Terminated:
+            os._exit(143)
+    """
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", program]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert process.stdout is not None
+    with process:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(2)  # looks are under way
+        os.killpg(process.pid, signal.SIGTERM)
+        assert process.wait(timeout=40) == 143

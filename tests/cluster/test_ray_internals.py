@@ -141,7 +141,7 @@ def test_a_start_changes_nothing_of_ray_that_it_does_not_find(name: str, take_aw
     before = {name: find(name) for name in BEFORE_A_START}
     take_away(name)
     with ray_internals.keeping_sigterm(), ray_internals.listening_on_loopback():
-        with ray_internals.starting_few_processes():
+        with ray_internals.starting_few_processes(), ray_internals.starting_in_a_group_of_its_own():
             during = {name: find(name) for name in BEFORE_A_START}
         ray_internals.clear_failed_start(RuntimeError("late"))
     assert during[name] == before[name]

@@ -1,6 +1,7 @@
 """What is looked at while a run works."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -42,3 +43,23 @@ def test_what_ray_raises_in_a_look_is_left_to_the_work() -> None:
     told: list[str] = []
     harmless(failing(ray.exceptions.RaySystemError("gone")), told.append)()
     assert told == []
+
+
+def test_work_that_is_stopped_does_not_wait_for_a_look_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To ask a Ray that is gone takes a minute."""
+    monkeypatch.setattr(watching, "_LAST_LOOK_SECONDS", 0.01)
+    looking, release = threading.Event(), threading.Event()
+
+    def hangs() -> None:
+        looking.set()
+        release.wait(30)
+
+    def stopped() -> None:
+        assert looking.wait(10)
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), watched(hangs, note=lambda _: None):
+        stopped()
+    assert time.monotonic() - began < 15
+    release.set()

@@ -10,6 +10,7 @@ A name is looked up when it is used. Where it is gone the work is done without i
     start_monitor                   start no autoscaler               the same
     kill_all_processes              clear away a failed start         its processes end with this one
     set_sigterm_handler             keep our answer to SIGTERM        during a start, SIGTERM ends us silently
+    ConsolePopen                    a process group for Ray           `timeout` ends Ray first; we end a minute later
     actor_table, _MapWorker         say what a pool waits for         a pool waits silently
     print_to_stdstream              a line of ours for a lost host    Ray's own lines beside it, on stdout
     _internal_kv_get                ask for an autoscaler             one is taken to be where a node has no CPUs
@@ -39,6 +40,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pkgutil import resolve_name
 from typing import Any
 
@@ -60,6 +62,7 @@ __all__ = [
     "listening_on_loopback",
     "pool_has_no_cpus",
     "starting_few_processes",
+    "starting_in_a_group_of_its_own",
 ]
 
 
@@ -78,6 +81,7 @@ _LOG_MONITOR = "ray._private.node.Node.start_log_monitor"
 _MONITOR = "ray._private.node.Node.start_monitor"
 _KILL = "ray._private.node.Node.kill_all_processes"
 _SIGTERM = "ray._private.utils.set_sigterm_handler"
+_PROCESS = "ray._private.services.ConsolePopen"
 _ACTORS = "ray._private.state.state.actor_table"
 _READER = "ray.data._internal.execution.operators.actor_pool_map_operator._MapWorker"
 _PRINTED = "ray._private.worker.print_to_stdstream"
@@ -101,6 +105,7 @@ INTERNALS = (
     Internal(_MONITOR, "start no autoscaler", _SLOWER_START),
     Internal(_KILL, "end the processes of a start that failed", "they end when this process does"),
     Internal(_SIGTERM, "keep our answer to SIGTERM", "while Ray starts, SIGTERM ends the program without a word"),
+    Internal(_PROCESS, "keep from Ray what ends our process group", "`timeout` ends Ray first, and us a minute later"),
     Internal(_ACTORS, "see whether a pool's workers have CPUs", _NO_WAITING),
     Internal(_READER, "tell a pool's workers from other actors", _NO_WAITING),
     Internal(_PRINTED, "tell in a line of ours that a host was lost", "Ray's own lines are on stdout beside it"),
@@ -156,6 +161,21 @@ def keeping_sigterm() -> Iterator[None]:
             yield
     finally:
         signal.signal(signal.SIGTERM, own)
+
+
+@contextmanager
+def starting_in_a_group_of_its_own() -> Iterator[None]:
+    """Start each of Ray's processes in a process group of its own: `timeout` and shells tell a whole group to end.
+
+    Ray would be gone before this process, which would look for it for a minute, and be ended by Ray then with exit code
+    1. As before, Linux ends Ray's processes when this one ends, whatever it dies of.
+    """
+    before = find(_PROCESS)
+    if before is None:
+        yield
+        return
+    with _replaced(_PROCESS, by=partial(before, process_group=0)):
+        yield
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from w2vray.cluster.ray_internals import (
     keeping_sigterm,
     listening_on_loopback,
     starting_few_processes,
+    starting_in_a_group_of_its_own,
 )
 from w2vray.errors import ClusterError
 
@@ -41,6 +42,7 @@ def start_here(cpus: int, spilling: str | None = None) -> None:
                 keeping_sigterm(),
                 listening_on_loopback(),
                 few_processes(),
+                starting_in_a_group_of_its_own(),
                 _cleared_if_failed(),
                 away_from_here(),
             ):

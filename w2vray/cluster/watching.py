@@ -12,6 +12,8 @@ __all__ = ["LOOK_SECONDS", "harmless", "watched"]
 
 LOOK_SECONDS = 1.0
 
+_LAST_LOOK_SECONDS = 2.0
+
 Look = Callable[[], None]
 
 
@@ -30,9 +32,12 @@ def watched(*looks: Look, note: Note) -> Iterator[None]:
     thread.start()
     try:
         yield
-    finally:
+    except BaseException:
         done.set()
-        thread.join()
+        thread.join(_LAST_LOOK_SECONDS)  # a look at a Ray that is gone takes a minute, and then ends this process
+        raise
+    done.set()
+    thread.join()
 
 
 def harmless(look: Look, note: Note) -> Look:
