@@ -16,6 +16,7 @@ To measure anew, write the JSON files with the scripts that measure, then run th
     python jobs/benchmark/run.py --only evidence --corpus REVIEWS.parquet --json > docs/figures/evidence.json
     python jobs/benchmark/run.py --only look-up models --corpus REVIEWS.parquet --output docs/figures/speed-texts.json
     python jobs/accuracy/make_calibration.py --data DIR --json; python jobs/accuracy/precision_promise.py --json
+    make test-hosts HOSTS_ARGS="--output docs/figures/hosts.json"; the same with --links
     python jobs/docs/figures.py
 """
 
@@ -33,6 +34,7 @@ from accuracy_pieces import (
     accuracy_of_all_vectors,
     accuracy_of_pieces,
 )
+from hosts_pieces import faults_on_hosts, faults_on_hosts_in_a_sentence, links_of_hosts
 from measured_figures import FIGURES, ROOT, accuracies, fasttext, measured, rival, rounded, speeds
 from speed_pieces import (
     speed_in_a_sentence,
@@ -50,7 +52,14 @@ from trust_pieces import calibration, calibration_in_a_sentence, evidence_costs,
 __all__ = ["FIGURES", "PIECES", "accuracies", "rounded", "speeds", "written"]
 
 PLOT = FIGURES / "speed.svg"
-PAGES = ("README.md", "docs/accuracy.md", "docs/performance.md", "docs/trust.md", "docs/explaining.md")
+PAGES = (
+    "README.md",
+    "docs/accuracy.md",
+    "docs/performance.md",
+    "docs/cluster.md",
+    "docs/trust.md",
+    "docs/explaining.md",
+)
 _PIECE = re.compile(r"(<!-- figures: ([\w ,-]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 PIECES: Mapping[str, Callable[[], str]] = {
@@ -68,6 +77,10 @@ PIECES: Mapping[str, Callable[[], str]] = {
     "evidence": evidence_costs,
     "evidence, measured": lambda: measured("evidence"),
     "calibration, measured": lambda: measured("calibration"),
+    "faults on hosts": faults_on_hosts,
+    "faults on hosts in a sentence": faults_on_hosts_in_a_sentence,
+    "hosts, measured": lambda: measured("hosts"),
+    "links of hosts": links_of_hosts,
     "promises": promises,
     "speed, measured": lambda: measured("speed"),
     "speed of formats": speed_of_formats,

@@ -54,7 +54,8 @@ def test_the_plot_shows_the_speeds_of_the_file() -> None:
 
 
 @pytest.mark.parametrize(
-    "file", ["accuracy", "accuracy-auto", "calibration", "speed", "speed-formats", "speed-small", "speed-texts"]
+    "file",
+    ["accuracy", "accuracy-auto", "calibration", "hosts", "speed", "speed-formats", "speed-small", "speed-texts"],
 )
 def test_a_file_of_figures_says_what_it_is_of(file: str) -> None:
     about = json.loads((figures.FIGURES / f"{file}.json").read_text(encoding="utf-8"))["measured"]

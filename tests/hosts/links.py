@@ -1,6 +1,7 @@
 """Bytes over each host's link while the store is scored, for 1, 2 and 4 workers a host: the vectors come once."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +24,12 @@ class Traffic:
     sent: int
 
 
-def measure_links(cluster: Cluster) -> list[Traffic]:
-    """Score the store with each number of workers a host.
+def measure_links(cluster: Cluster) -> Iterator[Traffic]:
+    """Score the store with each number of workers a host, and yield what each link has carried.
 
     Raises:
         RuntimeError: a run fails.
     """
-    found = []
     for workers in WORKERS_A_HOST:
         cluster.cpus = workers
         cluster.restart()
@@ -41,8 +41,7 @@ def measure_links(cluster: Cluster) -> list[Traffic]:
             raise RuntimeError(f"scoring with {workers} workers a host ended with exit code {code}")
         for name, host in cluster.hosts.items():
             received, sent = host.link.bytes()
-            found.append(Traffic(workers, name, received - before[name][0], sent - before[name][1]))
-    return found
+            yield Traffic(workers, name, received - before[name][0], sent - before[name][1])
 
 
 def size_of(folder: Path) -> int:
