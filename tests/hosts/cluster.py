@@ -152,11 +152,18 @@ class Cluster:
         deadline = time.monotonic() + _START_SECONDS
         while not names <= (alive := self.alive()):
             if time.monotonic() > deadline:
-                raise TimeoutError(f"after {_START_SECONDS:g} s Ray runs on {sorted(alive)}, not on {sorted(names)}")
+                missing = ", ".join(f"{name} ({self._last_words(name)})" for name in sorted(names - alive))
+                raise TimeoutError(f"after {_START_SECONDS:g} s there is no Ray on {missing}")
             for process, start in list(self._rays.values()):
                 if process.poll() is not None:  # on a busy machine Ray gives up after 30 s
                     start()
             time.sleep(0.5)
+
+    def _last_words(self, name: str) -> str:
+        """Return the last line that Ray's start on a host has said."""
+        logs = sorted(self.logs.glob(f"{name}-ray-*.log"), key=lambda log: log.stat().st_mtime)
+        said = logs[-1].read_text(encoding="utf-8", errors="replace").split("\n") if logs else []
+        return next((line.strip() for line in reversed(said) if line.strip()), "it says nothing")
 
     def keep_logs(self, place: Path) -> None:
         """Copy what programs have said, and Ray's own logs, to a place that stays."""

@@ -9,7 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
+from tests.hosts import __main__ as kit
 from tests.hosts.faults import FAULTS
 from tests.hosts.links import Traffic
 from tests.hosts.measuring import (
@@ -121,12 +123,26 @@ def test_each_fault_has_a_name_of_a_run_and_a_sentence() -> None:
     assert all(name == fault.name and fault.sentence.endswith(".") for name, fault in FAULTS.items())
 
 
-def test_the_kit_lists_its_faults_and_says_what_it_lacks() -> None:
-    """Without its programs it ends with 2, and makes nothing."""
-    command = [sys.executable, "-m", "tests.hosts"]
-    listed = subprocess.run([*command, "--list"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+def test_the_kit_lists_its_faults() -> None:
+    command = [sys.executable, "-m", "tests.hosts", "--list"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert [line.split()[0] for line in listed.splitlines()] == list(FAULTS)
-    lacking = "import tests.hosts.__main__ as kit; kit._PROGRAMS = ('no-such-program',); kit.main(['--only', 'cut'])"
-    ended = subprocess.run([sys.executable, "-c", lacking], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith("faults on several hosts need ")
+
+
+@pytest.mark.parametrize(
+    ("platform", "user", "programs", "said"),
+    [
+        ("darwin", 0, (), "Linux"),
+        ("linux", 1000, (), "root: they make network namespaces, and mount"),
+        ("linux", 0, ("sh", "no-such-program"), "these programs: no-such-program"),
+    ],
+)
+def test_a_machine_that_lacks_something_is_told_what_and_nothing_is_made(
+    platform: str, user: int, programs: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    monkeypatch.setattr(kit, "_PROGRAMS", programs)
+    monkeypatch.setattr("tempfile.mkdtemp", lambda **_: pytest.fail("made"))
+    ended = CliRunner().invoke(kit.main, ["--only", "cut"])
+    assert (ended.exit_code, ended.stdout, ended.stderr) == (2, "", f"faults on several hosts need {said}\n")
