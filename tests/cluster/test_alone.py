@@ -1,4 +1,4 @@
-"""Tests of a verb with a single unit: a process of this machine does it, and no Ray is started."""
+"""Tests of verbs on a small store: a process of this machine does the units, and no Ray is started."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from tests.fixtures.idle_worker import BAD, DEADLY, ODD, IdleWorker, WaitingWork
 from w2vray.cluster.alone import run_alone, works_alone
 from w2vray.cluster.score_worker import ScoringWorker
 from w2vray.errors import RunError, W2vrayError
-from w2vray.store.units import Unit
+from w2vray.store.units import Piece, Unit, is_small
 
 
 class DyingWorker(ScoringWorker):
@@ -27,22 +27,29 @@ class DyingWorker(ScoringWorker):
         os._exit(9)
 
 
-def test_only_a_single_unit_without_a_named_ray_is_done_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_small_store_without_a_named_ray_is_done_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    cpus = len(os.sched_getaffinity(0))
-    assert works_alone(None, 1, None, gpu=False)
-    assert works_alone(None, 1, cpus, gpu=False)
-    assert not works_alone(None, 1, cpus + 1, gpu=False)  # Ray says that there are not so many
-    assert not works_alone(None, 2, None, gpu=False)
-    assert not works_alone(None, None, None, gpu=False)
-    assert not works_alone(None, 1, None, gpu=True)
-    assert not works_alone("local", 1, None, gpu=False)
+    cpus, few = len(os.sched_getaffinity(0)), units_of(["a.parquet", "b.parquet"])
+    assert works_alone(None, few, None)
+    assert works_alone(None, few, cpus)
+    assert not works_alone(None, few, cpus + 1)  # Ray says that there are not so many
+    assert not works_alone(None, None, None)
+    assert not works_alone("local", few, None)
     monkeypatch.setenv("RAY_ADDRESS", "auto")
-    assert not works_alone(None, 1, None, gpu=False)
+    assert not works_alone(None, few, None)
     monkeypatch.delenv("RAY_ADDRESS")
     monkeypatch.setattr("ray.is_initialized", lambda: True)
-    assert not works_alone(None, 1, None, gpu=False)
+    assert not works_alone(None, few, None)
+
+
+def test_small_is_what_has_little_text_or_is_one_unit() -> None:
+    def unit(size: int) -> Unit:
+        return Unit((Piece(0, "a.parquet", 0, 1, 0, 10, size, size, 1),))
+
+    assert is_small([unit(1 << 40)])
+    assert is_small([unit(8 << 20)] * 2)
+    assert not is_small([unit(8 << 20)] * 3)
 
 
 def test_one_worker_does_unit_after_unit() -> None:

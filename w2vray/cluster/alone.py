@@ -1,7 +1,7 @@
-"""One worker without Ray: units that need no second one are handed to a process of this machine.
+"""One worker without Ray: the units of a small store are handed to a process of this machine.
 
-Ray takes seconds to start. A single unit has use for one worker only, so nothing is lost without Ray, and the answers
-are the same. The process may be ended by its unit, as any worker may; then another one takes up the unit.
+Ray takes seconds to start, and in that time one process scores some megabytes. The answers are the same. The process
+may be ended by a unit, as any worker may; then another one takes up the unit.
 
     this process          the other one
     worker, arguments  -> makes the worker
@@ -27,7 +27,7 @@ from w2vray.cluster.watching import watched
 from w2vray.errors import W2vrayError
 from w2vray.other_process import answers_to, started
 from w2vray.run.attempts import MOST_ATTEMPTS
-from w2vray.store.units import Unit
+from w2vray.store.units import Unit, is_small
 
 if TYPE_CHECKING:
     import subprocess
@@ -39,10 +39,13 @@ _LENGTH = struct.Struct("<Q")
 _LOOK_SECONDS = 0.2
 
 
-def works_alone(address: str | None, units: int | None, workers: int | None, *, gpu: bool) -> bool:
-    """Tell whether so many units (None: nobody knows) can do without Ray: one, and nobody has named a Ray to use."""
+def works_alone(address: str | None, units: Sequence[Unit] | None, workers: int | None) -> bool:
+    """Tell whether units (None: they need Ray, or nobody knows them) are done without Ray.
+
+    They are where they are few, and nobody has named a Ray to use, or asked for more workers than there are CPUs.
+    """
     named = address is not None or "RAY_ADDRESS" in os.environ or ray.is_initialized()
-    return units == 1 and not gpu and not named and (workers or 1) <= len(os.sched_getaffinity(0))
+    return units is not None and is_small(units) and not named and (workers or 1) <= len(os.sched_getaffinity(0))
 
 
 def run_alone(

@@ -79,7 +79,7 @@ def _said(model: OpenedModel, settings: CalibrateSettings, address: str | None, 
     labelled, reading = labelled_as_read(settings, model)
     for line in [*labelled.notes, *_drawn(labelled)]:
         note(line)
-    with connected(address, units=len(labelled.units), workers=settings.workers):
+    with connected(address, units=labelled.units, workers=settings.workers):
         require_seen({"LABELLED": labelled.corpus}, {}, shared=settings.shared_filesystem, note=note)
         job = LogitsJob(
             bundle=model.bundle,

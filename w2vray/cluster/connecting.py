@@ -1,12 +1,12 @@
 """The Ray that a verb works on: the one of this process, a cluster that is there, or one started on this machine.
 
-A verb with a single unit works without one.
+A verb on a small store works without one.
 """
 
 import logging
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 
 import ray
@@ -20,6 +20,7 @@ from w2vray.cluster.starting import start_here
 from w2vray.cluster.temporary import elsewhere, short_temporary_folder
 from w2vray.errors import ClusterError
 from w2vray.stages import everything, stage
+from w2vray.store.units import Unit
 
 __all__ = ["connected"]
 
@@ -33,18 +34,17 @@ _RAY_LOGGERS = ("ray.data", "ray.train", "ray.tune")
 
 @contextmanager
 def connected(
-    address: str | None = None, *, units: int | None = None, workers: int | None = None, gpu: bool = False
+    address: str | None = None, *, units: Sequence[Unit] | None = None, workers: int | None = None
 ) -> Iterator[None]:
     """Use the Ray of this process, the cluster at ``address`` or in ``RAY_ADDRESS``, or one started on this machine.
 
     What is started here listens on the loopback only, asks for Ray's token, and is shut down at the end. None is
-    started for a single unit: ``alone.py`` does that.
+    started for a small store: ``alone.py`` does its units.
 
     Args:
         address: of a cluster.
-        units: how many there are to work on; None where nobody knows.
+        units: what there is to do; None where it needs Ray, or nobody knows yet.
         workers: how many were asked for.
-        gpu: whether they are to have GPUs.
 
     Raises:
         ClusterError: the cluster cannot be reached, or this process uses another one.
@@ -58,7 +58,7 @@ def connected(
         _quieten()
         yield
         return
-    if works_alone(address, units, workers, gpu=gpu):
+    if works_alone(address, units, workers):
         yield
         return
     address = address or os.environ.get("RAY_ADDRESS")
@@ -117,7 +117,7 @@ def _require_listener(address: str) -> None:
 
 def _quieten() -> None:
     """Leave the terminal to our own progress, unless everything is to be shown; Ray's logs are in its folder."""
-    from ray.data import DataContext  # noqa: PLC0415 - takes a second, and a single unit does without
+    from ray.data import DataContext  # noqa: PLC0415 - takes a second, and a small store does without
 
     for name in _RAY_LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO if everything() else logging.CRITICAL)

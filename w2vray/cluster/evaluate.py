@@ -55,7 +55,7 @@ def evaluate(
     try:
         if folder is not None:
             import_plots()
-        with connected(address, units=len(labelled.units), workers=settings.workers):
+        with connected(address, units=labelled.units, workers=settings.workers):
             require_seen({"LABELLED": labelled.corpus}, {}, shared=settings.shared_filesystem, note=note)
             job = MeasuringJob(
                 models=at_work(models),

@@ -153,17 +153,18 @@ def _score_missing(run: RunDirectory, asked: _Asked, plan: RunPlan, work: Work, 
         kept_schema=plan.kept_schema,
         explained_up_to=plan.explained_up_to,
     )
-    with _workers(address, work):
+    with _workers(address, work, asked.request):
         shared = _seen_and_shared(work.settings, asked.corpus, asked.vectors, work.note)
         stage("starting the workers")
         score_missing(run, plan, asked.corpus, {"shared": shared, "bundle": asked.bundle, "job": job}, work)
 
 
 @contextmanager
-def _workers(address: str | None, work: Work) -> Iterator[None]:
+def _workers(address: str | None, work: Work, request: Request) -> Iterator[None]:
     """Have the Ray that the missing units need; what draws the page is imported while they are worked on."""
     import_plots()
-    with connected(address, units=len(work.missing), workers=work.settings.workers, gpu=work.settings.gpu):
+    needs_ray = work.settings.gpu or slow_evidence(request) is not None
+    with connected(address, units=None if needs_ray else work.missing, workers=work.settings.workers):
         yield
 
 

@@ -29,14 +29,14 @@ from w2vray.settings.forecasts import PlanSettings
 from w2vray.stages import stage
 from w2vray.store.corpus import Corpus, find_corpus, one_version
 from w2vray.store.describing import describe_files
-from w2vray.store.units import Unit, split_unit
+from w2vray.store.units import SMALL_STORE, Unit, split_unit
 
 __all__ = ["Forecast", "Outcome", "forecast", "outcome"]
 
 FORMAT = 1
 
 START_SECONDS, ALONE_SECONDS = 12.0, 3.0
-"""Until the first worker works: Ray starts, and each worker imports and loads; and where a single unit needs no Ray. A
+"""Until the first worker works: Ray starts, and each worker imports and loads; and where a small store needs no Ray. A
 cluster that runs takes less."""
 
 UNIT_SECONDS = 0.05
@@ -213,7 +213,8 @@ def _forecast(
     core_seconds = found.read_seconds_per_byte * size + found.score_seconds_per_row * rows
     core_seconds += UNIT_SECONDS * len(plan.units)
     busiest = math.ceil(len(plan.units) / workers) / max(len(plan.units), 1)  # share of the worker with most units
-    seconds = _start_seconds(len(plan.units)) + core_seconds * max(busiest, 1 / workers)
+    share = 1.0 if _is_small(len(plan.units), size) else max(busiest, 1 / workers)
+    seconds = _start_seconds(len(plan.units), size) + core_seconds * share
     price = settings.price_per_core_hour
     return Forecast(
         rows=rows,
@@ -371,8 +372,10 @@ def outcome(
         found = counts.get(label, 0) / max(rows_scored, 1)
         if not share.low - 1e-9 <= found <= share.high + 1e-9:
             outside[label] = (share.share, found)
-    start = _start_seconds(planned.units)
-    work = (planned.seconds - start) * planned.workers / (workers or planned.workers)
+    start = _start_seconds(planned.units, planned.bytes)
+    work = planned.seconds - start
+    if not _is_small(planned.units, planned.bytes):
+        work *= planned.workers / (workers or planned.workers)
     return Outcome(
         rows=(planned.rows, rows),
         seconds=None if seconds is None else (round(start + work, 1), seconds),
@@ -382,8 +385,12 @@ def outcome(
     )
 
 
-def _start_seconds(units: int) -> float:
-    return ALONE_SECONDS if units == 1 else START_SECONDS
+def _start_seconds(units: int, size: int) -> float:
+    return ALONE_SECONDS if _is_small(units, size) else START_SECONDS
+
+
+def _is_small(units: int, size: int) -> bool:
+    return units == 1 or size <= SMALL_STORE
 
 
 def _store(units: Sequence[Unit]) -> str:

@@ -40,6 +40,7 @@ LARGEST_UNIT_ROWS = 1 << 21
 """Rows of a unit, unless one stretch has more: texts that repeat take few bytes of a file, and rows take memory."""
 
 SMALLEST_UNIT = 1 << 20
+SMALL_STORE = 16 << 20
 UNITS_AT_LEAST = 32
 """A small store is cut finer, into about this many units, so that several workers have something to do."""
 
@@ -118,6 +119,11 @@ class Unit:
     def from_json(cls, text: str) -> Self:
         """Rebuild a unit that ``as_json`` gave."""
         return cls(tuple(Piece(**piece) for piece in json.loads(text)))
+
+
+def is_small(units: Sequence[Unit]) -> bool:
+    """Tell whether one process does units sooner than a cluster has started: a single one, or some with little text."""
+    return len(units) == 1 or sum(piece.read_bytes for unit in units for piece in unit.pieces) <= SMALL_STORE
 
 
 def plan_units(files: Sequence[Description], *, limit: int | None = None) -> list[Unit]:
