@@ -128,14 +128,20 @@ def thresholds_of(settings: TrainSettings, config: ModelConfig, held_out: Mappin
             "training, and those that it learnt from tell nothing; give more rows, or leave it out"
         )
     answers = HeldOutAnswers.from_state(held_out)
-    return choose_thresholds(
-        probabilities_of(answers, config.temperatures, alone=answers_alone(config)),
-        answers.labels,
-        config.labels,
-        precision=settings.target_precision,
-        confidence=settings.confidence or DEFAULT_CONFIDENCE,
-        per_label=settings.per_label,
-    )
+    try:
+        return choose_thresholds(
+            probabilities_of(answers, config.temperatures, alone=answers_alone(config)),
+            answers.labels,
+            config.labels,
+            precision=settings.target_precision,
+            confidence=settings.confidence or DEFAULT_CONFIDENCE,
+            per_label=settings.per_label,
+        )
+    except CorpusError as error:
+        raise CorpusError(
+            f"{error}. What was learnt is kept: the same command with another --target-precision, or without one, "
+            "goes on from there"
+        ) from error
 
 
 def keeps_held_out(settings: TrainSettings) -> bool:
