@@ -6,19 +6,19 @@ import sys
 from pathlib import Path
 from typing import IO
 
-__all__ = ["READY", "answers_to", "started"]
+__all__ = ["READY", "answers_to", "is_ready", "start"]
 
 READY = b"ready\n"
 """What a program says first, when it can be spoken to."""
 
 
-def started(program: str) -> "subprocess.Popen[bytes] | None":
-    """Start a program, given as Python code, and wait until it is ready; None where it cannot start.
+def start(program: str) -> "subprocess.Popen[bytes]":
+    """Start a program, given as Python code; ``is_ready`` tells when it can be spoken to.
 
     It imports from where this process does, but not from the folder that this process happens to stand in. Ctrl-C is
     for this process alone; the other one ends when its input does.
     """
-    process = subprocess.Popen(  # noqa: S603 - this interpreter, and code of ours
+    return subprocess.Popen(  # noqa: S603 - this interpreter, and code of ours
         [sys.executable, "-P", "-c", program],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -26,8 +26,12 @@ def started(program: str) -> "subprocess.Popen[bytes] | None":
         env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
         start_new_session=True,
     )
+
+
+def is_ready(process: "subprocess.Popen[bytes]") -> bool:
+    """Wait until a program can be spoken to; False where it ends before."""
     assert process.stdout is not None
-    return process if process.stdout.readline() == READY else None
+    return process.stdout.readline() == READY
 
 
 def answers_to() -> IO[bytes]:

@@ -121,22 +121,27 @@ def test_more_workers_give_the_same_bytes(make_store: MakeStore, make_model: Mak
 @pytest.mark.long
 @pytest.mark.ray
 @pytest.mark.usefixtures("local_ray")
+@pytest.mark.parametrize(
+    ("given", "worker"),
+    [(["--workers", "1", "--address", "local"], "ray::MapWorker"), ([], "w2vray.cluster.alone")],
+    ids=["on Ray", "without Ray"],
+)
 def test_a_run_killed_in_the_middle_and_run_again_equals_an_undisturbed_one(
-    make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+    make_store: MakeStore, make_model: MakeModel, tmp_path: Path, given: list[str], worker: str
 ) -> None:
     store, model = make_store(files=6, rows=4000, words=120, row_group=2000), make_model("cnn")
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     whole = run_score(store, model, undisturbed)
     command = [sys.executable, "-m", "w2vray", "score", str(store), "--model", str(model), "--output", str(killed)]
     with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen([*command, "--workers", "1"], stdout=log, stderr=log)
+        process = subprocess.Popen([*command, *given], stdout=log, stderr=log)
         deadline = time.monotonic() + 120
         while not list(killed.glob("scores/part-*.parquet")):
             assert process.poll() is None, (tmp_path / "log").read_text()
             assert time.monotonic() < deadline, (tmp_path / "log").read_text()
             time.sleep(0.02)
         descendants = psutil.Process(process.pid).children(recursive=True)
-        workers = [each for each in descendants if each.name().startswith("ray::MapWorker")]
+        workers = [each for each in descendants if worker in f"{each.name()} {each.cmdline()}"]
         process.kill()
         process.wait()
     assert workers

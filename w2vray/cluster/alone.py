@@ -25,7 +25,7 @@ from ray import cloudpickle
 from w2vray.cluster.waiting import Note
 from w2vray.cluster.watching import watched
 from w2vray.errors import W2vrayError
-from w2vray.other_process import answers_to, started
+from w2vray.other_process import answers_to, is_ready, start
 from w2vray.run.attempts import MOST_ATTEMPTS
 from w2vray.store.units import Unit, is_small
 
@@ -95,8 +95,8 @@ class _Process:
     def _asked(self, unit: Unit) -> bytes | None:
         """Return the answer, None where the process dies before it gives one."""
         if self._process is None:
-            self._process = started(PROGRAM)
-            if self._process is None:
+            self._process = start(PROGRAM)
+            if not is_ready(self._process):
                 raise W2vrayError(f"the process that works on the units cannot start ({sys.executable})")
             self._write(self._sent)
         self._write(unit.as_json().encode())

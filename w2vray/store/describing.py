@@ -19,7 +19,7 @@ from dataclasses import asdict, replace
 from typing import IO, Any
 
 from w2vray.errors import FileError, W2vrayError
-from w2vray.other_process import answers_to, started
+from w2vray.other_process import answers_to, is_ready, start
 from w2vray.places.uris import open_store
 from w2vray.schema import FileReason
 from w2vray.store.corpus import Corpus, SourceFile
@@ -264,8 +264,8 @@ class _Reader:
             self.close()  # the keys of an object store may have been set, or changed, since
             self._access = access
             atexit.register(self.close)
-            self._process = started(PROGRAM)
-            if self._process is None:
+            self._process = start(PROGRAM)  # before it is waited for: another thread may have to stop it
+            if not is_ready(self._process):
                 raise W2vrayError(f"the process that describes files cannot start ({sys.executable})")
         return self._process
 
