@@ -10,7 +10,9 @@ To measure anew, write the JSON files with the scripts that measure, then run th
 
     python jobs/accuracy/make_table.py --data DIR --json ... > docs/figures/accuracy.json
     python jobs/accuracy/make_table.py --data DIR --models auto --seeds 1 --json > docs/figures/accuracy-auto.json
-    python jobs/benchmark/run.py --only job look-up models training --json > docs/figures/speed.json
+    python jobs/benchmark/run.py --only job --corpus REVIEWS.parquet --runs 1 --output docs/figures/speed-jobs.json
+    python jobs/benchmark/run.py --only unit --corpus REVIEWS.parquet --output docs/figures/speed-unit.json
+    python jobs/benchmark/run.py --only training --json > docs/figures/speed.json
     python jobs/benchmark/run.py --only job --job-megabytes 100 --runs 3 --json > docs/figures/speed-small.json
     python jobs/benchmark/run.py --only formats --corpus REVIEWS.parquet --json > docs/figures/speed-formats.json
     python jobs/benchmark/run.py --only evidence --corpus REVIEWS.parquet --json > docs/figures/evidence.json
@@ -35,21 +37,23 @@ from accuracy_pieces import (
     accuracy_of_pieces,
 )
 from hosts_pieces import faults_on_hosts, faults_on_hosts_in_a_sentence, links_of_hosts
-from measured_figures import FIGURES, ROOT, accuracies, fasttext, measured, rival, rounded, speeds
+from measured_figures import FIGURES, ROOT, accuracies, fasttext, measured, of_corpora, rival, rounded
 from speed_pieces import (
+    NAMES,
+    costs_of_jobs,
     speed_in_a_sentence,
     speed_of_formats,
     speed_of_formats_again,
     speed_of_jobs,
-    speed_of_kernels,
     speed_of_small_jobs,
     speed_of_texts,
     speed_of_training,
+    speed_of_units,
     speed_plot,
 )
 from trust_pieces import calibration, calibration_in_a_sentence, evidence_costs, promises
 
-__all__ = ["FIGURES", "PIECES", "accuracies", "rounded", "speeds", "written"]
+__all__ = ["FIGURES", "PIECES", "accuracies", "bars", "rounded", "written"]
 
 PLOT = FIGURES / "speed.svg"
 PAGES = (
@@ -89,7 +93,10 @@ PIECES: Mapping[str, Callable[[], str]] = {
     "speed of texts": speed_of_texts,
     "speed of texts, measured": lambda: measured("speed-texts"),
     "speed of jobs": speed_of_jobs,
-    "speed of kernels": speed_of_kernels,
+    "speed of units": speed_of_units,
+    "speed of units, measured": lambda: measured("speed-unit"),
+    "costs of jobs": costs_of_jobs,
+    "speed of jobs, measured": lambda: measured("speed-jobs"),
     "speed of training": speed_of_training,
     "speed in a sentence": speed_in_a_sentence,
     "speed of small jobs": speed_of_small_jobs,
@@ -105,28 +112,37 @@ def written(page: str) -> str:
     return new.replace("(docs/figures/", "(figures/") if page.startswith("docs/") else new
 
 
+def bars() -> dict[str, list[tuple[str, float, bool]]]:
+    """Return the bars of the plot, of each corpus: a name, MB/s, and whether it is ours."""
+    drawn = {}
+    for corpus, found in of_corpora("speed-jobs").items():
+        average, cnn = found["job", "average"], found["job", "cnn"]
+        drawn[NAMES[corpus]] = [
+            ("w2vray, average", average["value"], True),
+            (fasttext(average), rival(average, fasttext(average)), False),
+            ("w2vray, cnn", cnn["value"], True),
+            (fasttext(cnn), rival(cnn, fasttext(cnn)), False),
+            ("TF-IDF, logistic regression", rival(cnn, "TF-IDF + LR"), False),
+        ]
+    return drawn
+
+
 def draw() -> None:
-    """Draw the plot: bars of the whole jobs."""
+    """Draw the plot: bars of the whole jobs on each corpus."""
     import matplotlib as mpl  # noqa: PLC0415 - of the extra `docs`, and only for this
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
     mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "w2vray", "font.family": "sans-serif"})
-    average, cnn = speeds()["job", "average"], speeds()["job", "cnn"]
-    ours, others = "#3f51b5", "#9e9e9e"
-    bars = [
-        ("w2vray, average", average["value"], ours),
-        (fasttext(average), rival(average, fasttext(average)), others),
-        ("w2vray, cnn", cnn["value"], ours),
-        (fasttext(cnn), rival(cnn, fasttext(cnn)), others),
-        ("TF-IDF, logistic regression", rival(cnn, "TF-IDF + LR"), others),
-    ]
-    figure, axes = plt.subplots(figsize=(7.2, 2.5), layout="constrained")
-    drawn = axes.barh([name for name, _, _ in bars], [speed for _, speed, _ in bars], color=[bar[2] for bar in bars])
-    axes.bar_label(drawn, [f"{rounded(speed)} MB/s" for _, speed, _ in bars], padding=4)
-    axes.invert_yaxis()
-    axes.set_xlim(right=max(speed for _, speed, _ in bars) * 1.18)
-    axes.set_xlabel("MB of text a second, from Parquet to Parquet, on two cores")
-    axes.spines[["top", "right"]].set_visible(False)
+    figure, panels = plt.subplots(1, len(bars()), figsize=(9.6, 2.6), layout="constrained", sharey=True, sharex=True)
+    for axes, (corpus, drawn) in zip(panels, bars().items(), strict=True):
+        colors = ["#3f51b5" if ours else "#9e9e9e" for _, _, ours in drawn]
+        bar = axes.barh([name for name, _, _ in drawn], [speed for _, speed, _ in drawn], color=colors)
+        axes.bar_label(bar, [f"{rounded(speed)} MB/s" for _, speed, _ in drawn], padding=4)
+        axes.set_title(corpus, fontsize="medium", loc="left")
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].invert_yaxis()
+    panels[0].set_xlim(right=1.3 * max(speed for drawn in bars().values() for _, speed, _ in drawn))
+    figure.supxlabel("MB of text a second, from Parquet to Parquet, on two cores", fontsize="medium")
     figure.savefig(PLOT, metadata={"Date": None, "Creator": "jobs/docs/figures.py"})
     PLOT.write_text(re.sub(r"[ \t]+$", "", PLOT.read_text(encoding="utf-8"), flags=re.MULTILINE), encoding="utf-8")
 

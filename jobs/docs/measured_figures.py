@@ -12,6 +12,7 @@ __all__ = [
     "accuracies",
     "fasttext",
     "measured",
+    "of_corpora",
     "read_figures",
     "rival",
     "rounded",
@@ -33,6 +34,15 @@ def accuracies(file: str = "accuracy") -> dict[tuple[str, str, str, str], Row]:
 def speeds(file: str = "speed") -> dict[tuple[str, str], Row]:
     """Return the speed figures by section and by what was measured."""
     return {(row["section"], row["what"]): row for row in read_figures(file)["rows_measured"]}
+
+
+def of_corpora(file: str) -> dict[str, dict[tuple[str, str], Row]]:
+    """Return the speed figures of each corpus, by its name."""
+    content = read_figures(file)
+    found: dict[str, dict[tuple[str, str], Row]] = {about["corpus"]: {} for about in content["corpora"]}
+    for row in content["rows_measured"]:
+        found[row["corpus"]][row["section"], row["what"]] = row
+    return found
 
 
 def read_figures(name: str) -> dict[str, Any]:

@@ -4,52 +4,67 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from measured_figures import Row, fasttext, read_figures, rival, rounded, speeds, table
+from measured_figures import Row, fasttext, of_corpora, read_figures, rival, rounded, speeds, table
 
 __all__ = [
+    "NAMES",
+    "costs_of_jobs",
     "speed_in_a_sentence",
     "speed_of_formats",
     "speed_of_formats_again",
     "speed_of_jobs",
-    "speed_of_kernels",
     "speed_of_small_jobs",
     "speed_of_texts",
     "speed_of_training",
+    "speed_of_units",
     "speed_plot",
 ]
 
 
+NAMES = {"descriptions": "short descriptions", "movie_reviews_v2": "film reviews"}
+"""What the corpora are called on a page."""
+
+
 def speed_of_jobs() -> str:
-    """Return whole jobs, from Parquet to Parquet."""
-    found, rows = speeds(), []
-    for model in ("average", "cnn"):
-        row = found["job", model]
-        name = fasttext(row)
-        rows.append(
-            [
-                f"`{model}`",
-                f"{rounded(row['value'])} MB/s",
-                f"{rounded(rival(row, 'no Ray'))} MB/s",
-                f"{rounded(rival(row, name))} MB/s ({name.removeprefix('fastText ')})",
-                f"{rounded(rival(row, 'TF-IDF + LR'))} MB/s",
-            ]
-        )
-    head = ["4.0 GB of short descriptions", "through Ray", "the same units without Ray", "script with fastText"]
+    """Return whole jobs, from Parquet to Parquet, on each corpus."""
+    rows = [
+        [
+            f"`{model}`, {NAMES[corpus]}",
+            f"{rounded(row['value'])} MB/s",
+            f"{rounded(rival(row, 'no Ray'))} MB/s",
+            f"{rounded(rival(row, fasttext(row)))} MB/s ({fasttext(row).removeprefix('fastText ')})",
+            f"{_times(row)} times",
+            f"{rounded(rival(row, 'TF-IDF + LR'))} MB/s",
+        ]
+        for corpus, found in of_corpora("speed-jobs").items()
+        for model, row in _jobs(found).items()
+    ]
+    head = ["", "through Ray", "the same units without Ray", "script with fastText", "w2vray against it"]
     return table([*head, "TF-IDF and logistic regression"], rows)
 
 
-def speed_of_kernels() -> str:
-    """Return look-up and models alone, on one core."""
-    rows = []
-    for (section, what), row in speeds().items():
-        if section == "look-up":
-            times = rounded(row["against"]["re.findall + dict"], 2)
-            rows.append(
-                [f"look-up, `{what}`", f"{rounded(row['value'])} MB/s", f"{times} times `re.findall` and a dict"]
-            )
-        if section == "models":
-            rows.append([f"`{what}`", f"{rounded(row['value'])} M tokens/s", _beside_torch(row)])
-    return table(["step", "speed", "compared with"], rows)
+def _jobs(found: Mapping[tuple[str, str], Row]) -> dict[str, Row]:
+    return {model: found["job", model] for model in ("average", "cnn")}
+
+
+def costs_of_jobs() -> str:
+    """Return what a billion documents cost by whole jobs."""
+    costs = read_figures("speed-jobs")["costs_of_jobs"]
+    rows = [
+        [
+            f"`{model}`, {NAMES[corpus]}",
+            *(_cost(costs[f"whole job of {model}, {corpus}, {tokens} tokens"]) for tokens in (100, 1000)),
+        ]
+        for corpus in of_corpora("speed-jobs")
+        for model in ("average", "cnn")
+    ]
+    return table(["a billion documents of", "100 tokens", "1,000 tokens"], rows)
+
+
+def _cost(told: str) -> str:
+    """Write ``12.3 core-hours, 0.49 at 0.04 an hour`` as a cell."""
+    hours, cost = re.findall(r"([\d.,]+) core-hours, ([\d.,]+) at", told)[0]
+    return f"{cost} ({hours} core-hours)"
 
 
 def speed_of_texts() -> str:
@@ -79,17 +94,6 @@ def _of_texts(row: Row) -> str:
     return f"{rounded(row['value'])} M tokens/s, {', '.join(rivals)}"
 
 
-def _beside_torch(row: Row) -> str:
-    against, name = row["against"], fasttext(row)
-    text = f"{rounded(against['torch, sorted'], 2)} times torch on batches of similar lengths"
-    if "torch, as they come" in against:
-        text += f", {rounded(against['torch, as they come'], 2)} times on batches as they come"
-    grams = f"fastText's {name.removeprefix('fastText ')}"
-    if against[name] < 1:
-        return f"{text}; {grams} are {rounded(1 / against[name], 2)} times as fast"
-    return f"{text}; {rounded(against[name], 2)} times {grams}"
-
-
 def speed_of_training() -> str:
     """Return trainings: one worker, two on one training, and two trainings side by side."""
     found, rows = speeds(), []
@@ -112,12 +116,14 @@ def speed_of_training() -> str:
 
 
 def speed_in_a_sentence() -> str:
-    """Return how fast a whole job is."""
-    average, cnn = speeds()["job", "average"], speeds()["job", "cnn"]
-    return (
-        f"`average` scored {rounded(average['value'])} MB/s, {_times(average)} times as fast as a script with "
-        f"fastText; `cnn` scored {rounded(cnn['value'])} MB/s, {_times(cnn)} times as fast as fastText with 2-grams.\n"
-    )
+    """Return how fast whole jobs are against scripts with fastText."""
+    told = [
+        f"on {NAMES[corpus]} `average` was {_times(found['job', 'average'])} times as fast as a script with fastText's "
+        f"1-grams, and `cnn` {_times(found['job', 'cnn'])} times as fast as one with 2-grams"
+        for corpus, found in of_corpora("speed-jobs").items()
+    ]
+    sentence = "; ".join(told)
+    return f"{sentence[0].upper()}{sentence[1:]}.\n"
 
 
 def _times(row: Row) -> str:
@@ -161,6 +167,20 @@ def speed_of_formats_again() -> str:
         f"Once more, with kernels that had been compiled, and with more work beside it (load 5 to 20): {told} CPU "
         f"seconds, at most {most:.1f} times Parquet's.\n"
     )
+
+
+def speed_of_units() -> str:
+    """Return where the time of a unit goes, step by step."""
+    content = read_figures("speed-unit")
+    columns = [(model, about["corpus"]) for about in content["corpora"] for model in ("average", "cnn")]
+    found = {(row["what"], row["corpus"]): row for row in content["rows_measured"]}
+    steps = [what.removeprefix("average, ") for what, corpus in found if what.startswith("average, ")]
+    rows = [["all"] + [f"{rounded(found[column]['value'])} MB/s" for column in columns]]
+    rows += [
+        [step, *(f"{found[f'{model}, {step}', corpus]['value']:.0f} %" for model, corpus in columns)]
+        for step in dict.fromkeys(steps)
+    ]
+    return table(["", *(f"`{model}`, {NAMES[corpus]}" for model, corpus in columns)], rows)
 
 
 def speed_plot() -> str:

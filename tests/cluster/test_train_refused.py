@@ -38,6 +38,15 @@ def test_one_class_only(word_vectors: Vectors, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("training_in_process")
+def test_labels_that_are_ids(word_vectors: Vectors, tmp_path: Path) -> None:
+    texts, labels = ["bab", "dab"] * 6, [f"row {number}" for number in range(12)]
+    pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "a.parquet")
+    with pytest.raises(CorpusError, match=r"holds another label in each of its 12 rows \('row 0', .*--label-column$"):
+        run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="average")
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.usefixtures("training_in_process")
 @pytest.mark.parametrize(
     ("rows", "told"),
     [

@@ -115,9 +115,9 @@ def test_each_label_has_its_own_threshold_and_a_rare_one_none(several: bool) -> 
 
 def test_a_promise_that_cannot_be_made_is_refused_with_what_would_help() -> None:
     probabilities_NC, true_N = drawn(40, 3)
-    with pytest.raises(CorpusError, match=r"0.99 with 0.95 confidence: these 40 rows do .* about \d+ would"):
+    with pytest.raises(CorpusError, match=r"0.99 with 0.95 confidence: 40 rows are too few .* about \d+ would do"):
         choose_thresholds(probabilities_NC, true_N, "abc", precision=0.99, confidence=0.95, per_label=False)
-    with pytest.raises(CorpusError, match=r"of any label; rows that would: '[abc]' about [\d,]+.* Give more rows"):
+    with pytest.raises(CorpusError, match=r"for any label; rows that would: '[abc]' about [\d,]+.* Give more rows"):
         choose_thresholds(probabilities_NC, true_N, "abc", precision=0.99, confidence=0.95, per_label=True)
     wrong_N = (probabilities_NC.argmax(axis=1) + 1) % 3
     with pytest.raises(CorpusError, match=r"no threshold reaches it .* lower --target-precision, or train"):

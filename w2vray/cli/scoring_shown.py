@@ -14,16 +14,16 @@ def show_scoring(update: Update, now: ScoreProgress) -> None:
 
 
 def spent(seconds: float, rows: int, rows_per_second: float | None) -> str:
-    """Spell how long a call took, and its speed: with the start of Ray and its workers, and, if it is known, without.
+    """Spell how long a call took, and its speed: including the start of the workers, and, if it is known, without it.
 
     Example:
         >>> spent(10.0, 5_000, 2_500.0)
-        'in 10.0 s, 500 rows/s with the start of Ray and its workers; 2,500 rows/s from the end of the first unit on'
+        'in 10.0 s, 500 rows/s including the start; 2,500 rows/s from the end of the first unit on'
     """
     if not rows or not seconds:
         return f"in {seconds:.1f} s"
     after = "" if rows_per_second is None else f"; {rows_per_second:,.0f} rows/s from the end of the first unit on"
-    return f"in {seconds:.1f} s, {rows / seconds:,.0f} rows/s with the start of Ray and its workers{after}"
+    return f"in {seconds:.1f} s, {rows / seconds:,.0f} rows/s including the start{after}"
 
 
 def speed(rows_per_second: float | None, bytes_per_second: float | None = None) -> str:

@@ -20,6 +20,9 @@ __all__ = [
     "unknown_labels",
 ]
 
+_FEWEST_IDS = 10
+"""Labels of a row each are taken for ids where there are so many."""
+
 
 def counts_of_labels(counts: ExampleCounts, labels: Sequence[str]) -> dict[str, int]:
     """Return how many rows have each label."""
@@ -67,6 +70,12 @@ def require_usable(
             f"{where} holds one class only ({labels[0]!r}, {rows:,} rows); a classifier needs at least two. Left out: "
             f"{counts.without_label:,} rows without a label, {counts.without_evidence:,} without a known word or a "
             f"text that can be read{_also_left_out(counts)}"
+        )
+    rows_of = counts_of_labels(counts, labels)
+    if not multi_label and len(labels) >= _FEWEST_IDS and set(rows_of.values()) == {1}:
+        raise CorpusError(
+            f"{where} holds another label in each of its {len(labels):,} rows ({labels[0]!r}, {labels[1]!r}, ...): "
+            "they look like ids, from which nothing can be learnt; name the column of the labels with --label-column"
         )
     if isinstance(model, StepSettings) and not counts.validation and settings.validation:
         raise CorpusError("--validation has no row with a label and a word that has a vector; name another set")

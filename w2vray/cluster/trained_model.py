@@ -139,8 +139,9 @@ def thresholds_of(settings: TrainSettings, config: ModelConfig, held_out: Mappin
         )
     except CorpusError as error:
         raise CorpusError(
-            f"{error}. What was learnt is kept: the same command with another --target-precision, or without one, "
-            "goes on from there"
+            f"{error}. The rows are those that the training kept for validation; `w2vray calibrate` can choose "
+            "thresholds by others. What was learnt is kept: the same command with another --target-precision, or "
+            "without one, goes on from there"
         ) from error
 
 

@@ -78,7 +78,7 @@ def _facts(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         ]
     if time := data.get("timing"):
         facts += [
-            ("seconds of the last call, with the start of Ray and its workers", f"{time['seconds']:,.1f}"),
+            ("seconds of the last call, including the start", f"{time['seconds']:,.1f}"),
             ("rows of the last call", f"{time['rows']:,}"),
         ]
         if time["rows"] and time["seconds"]:

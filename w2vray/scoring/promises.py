@@ -168,14 +168,14 @@ def _refused(found: Sequence[Found], labels: Sequence[str], rows: int, precision
                 "many they were; lower --target-precision, or train a better model"
             )
         return (
-            f"{wanted}: these {rows:,} rows do not suffice to promise it; about {_more(only.rows_needed, rows):,} "
-            "would. Give more rows, or lower --target-precision or --confidence"
+            f"{wanted}: {rows:,} rows are too few for this promise; about {_more(only.rows_needed, rows):,} would do. "
+            "Give more rows, or lower --target-precision or --confidence"
         )
     hopeful = {label: item.rows_needed for label, item in zip(labels, found, strict=True) if item.rows_needed}
     nearest = sorted(hopeful.items(), key=lambda item: item[1])[:_NAMED]
     needed = ", ".join(f"{label!r} about {_more(number, rows):,}" for label, number in nearest)
     return (
-        f"{wanted}: these {rows:,} rows do not suffice to promise it of any label; "
+        f"{wanted}: {rows:,} rows are too few for this promise, for any label; "
         + (
             f"rows that would: {needed}. Give more rows"
             if needed
