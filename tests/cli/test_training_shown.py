@@ -41,7 +41,7 @@ def test_the_accuracy_of_the_epochs_is_told_as_that_of_the_part_without_n_grams(
     lines = list(trained_lines(summary(ngrams=NGRAMS, tried=[kept, {**kept, "tune_vectors": False}], chosen=kept)))
     assert f"{best} of cnn alone, before the n-grams were added" in lines
     assert (
-        "chosen of 2 models: cnn with tuned words, loss 0.3000, accuracy 0.8000 on rows that it did not learn from, "
+        "chosen from 2 models: cnn with tuned words, loss 0.3000, accuracy 0.8000 on rows that it did not learn from, "
         "with its n-grams"
     ) in lines
     assert (

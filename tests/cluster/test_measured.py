@@ -72,7 +72,7 @@ def test_rows_that_were_trained_on_are_told_with_the_accuracy_on_the_others(
     assert found.accuracy_elsewhere == others.metrics.accuracy
     (line,) = told
     assert line == (
-        f"the training of {model} saw the text of 30 of these 40 rows (75%): the accuracy is too good. On the other "
+        f"the training of {model} saw the text of 30 of these 40 rows (75%): the accuracy is overstated. On the other "
         f"rows it is {others.metrics.accuracy:.4f}. Measure on rows that it did not see; `train --test-fraction` keeps "
         "some"
     )

@@ -64,8 +64,8 @@ def _chosen(summary: "TrainSummary") -> Iterator[str]:
     tuned = " with tuned words" if kept["tune_vectors"] else ""
     added = "" if summary.ngrams is None else ", with its n-grams"
     yield (
-        f"chosen of {counted(len(summary.tried), 'model')}: {kept['model']}{tuned}, loss {kept['loss']:.4f}, accuracy "
-        f"{kept['accuracy']:.4f} on rows that it did not learn from{added}"
+        f"chosen from {counted(len(summary.tried), 'model')}: {kept['model']}{tuned}, loss {kept['loss']:.4f}, "
+        f"accuracy {kept['accuracy']:.4f} on rows that it did not learn from{added}"
     )
 
 

@@ -100,6 +100,6 @@ def _flattered(
     also = "" if elsewhere is None else f" On the other rows it is {elsewhere:.4f}."
     yield (
         f"the {saw(model.bundle.config)} of {model.name} saw the text of {about}{trained_on:,} of these {rows:,} rows "
-        f"({trained_on / rows:.0%}): the accuracy is too good.{also} Measure on rows that it did not see; `train "
+        f"({trained_on / rows:.0%}): the accuracy is overstated.{also} Measure on rows that it did not see; `train "
         "--test-fraction` keeps some"
     )

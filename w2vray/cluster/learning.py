@@ -65,7 +65,7 @@ def learn(trainings: Trainings, name: str) -> Learnt:
         return Learnt(own=best.settings, model=best.model, state=best.state, trials=best.trials)
     # what scoring takes is measured, so that a call that goes on may choose another
     own, last = best.settings, f"{folder(best.name)}-all"
-    stage(f"training {best.name} once more, on all rows")
+    stage(f"training {best.name} once more, with the rows for validation too")
     if isinstance(best.model, StepSettings):
         own = replace(own, model_settings={**own.model_settings, "refit": True})
         model, state = trainings.fitted(own, last, second_fit(best.state), keep_held_out=True)

@@ -177,6 +177,6 @@ def _measured(config: "ModelConfig") -> dict[str, str]:
     return {
         **on_test,
         "Accuracy on the rows to stop by": f"{best['validation_accuracy']:.4f}, after epoch {best['epoch']} of "
-        f"{len(lines)}{alone}. The training stopped by these rows, so it is slightly too good",
+        f"{len(lines)}{alone}. The training stopped by these rows, so it is slightly optimistic",
         **({} if on_test else {"Elsewhere": "measure it on rows that were not trained on: `w2vray evaluate`"}),
     }
