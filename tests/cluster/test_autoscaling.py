@@ -58,7 +58,7 @@ from w2vray.cluster.connecting import connected
 from w2vray.cluster.pools import run_units
 from w2vray.cluster.resources import can_grow
 
-units, told = units_of([f"{number}.parquet" for number in range(60)]), []
+units, told = units_of([f"{number}.parquet" for number in range(90)]), []
 with connected(sys.argv[1]):
     grows, there = can_grow(), len(ray.nodes())
     rows = list(run_units(units, WaitingWorker, {}, workers=None, in_order=False, note=told.append))
@@ -124,6 +124,6 @@ def test_a_pool_grows_with_what_an_autoscaler_adds(environment: dict[str, str], 
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250, check=False)
     assert ended.returncode == 0, ended.stderr
     grows, there, rows, processes, told = json.loads(ended.stdout.splitlines()[-1])
-    assert (grows, there, rows) == (True, 1, 60)
+    assert (grows, there, rows) == (True, 1, 90)
     assert processes == 2, told
     assert any("joined" in line for line in told)
