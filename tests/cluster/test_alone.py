@@ -38,6 +38,8 @@ def test_only_a_small_store_without_a_named_ray_is_done_alone(monkeypatch: pytes
     assert not works_alone("local", few, None)
     monkeypatch.setenv("RAY_ADDRESS", "auto")
     assert not works_alone(None, few, None)
+    monkeypatch.setenv("RAY_ADDRESS", "")  # as good as none
+    assert works_alone(None, few, None)
     monkeypatch.delenv("RAY_ADDRESS")
     monkeypatch.setattr("ray.is_initialized", lambda: True)
     assert not works_alone(None, few, None)

@@ -44,7 +44,7 @@ def works_alone(address: str | None, units: Sequence[Unit] | None, workers: int 
 
     They are where they are few, and nobody has named a Ray to use, or asked for more workers than there are CPUs.
     """
-    named = address is not None or "RAY_ADDRESS" in os.environ or ray.is_initialized()
+    named = address is not None or os.environ.get("RAY_ADDRESS") or ray.is_initialized()
     return units is not None and is_small(units) and not named and (workers or 1) <= len(os.sched_getaffinity(0))
 
 
