@@ -1,8 +1,9 @@
 """``train --model auto``: several kinds of model learn from the same examples, and the best is kept.
 
 All of them are measured on the rows that are kept for validation, or, where rows are few, by folds of all. The one
-whose probabilities say most about these rows, by the mean cross-entropy, becomes the model; or a much cheaper one that
-says as much, as far as these rows can tell. Each candidate is a training of its own, with its own checkpoints: the same
+whose probabilities say most about these rows, by the mean cross-entropy, becomes the model; or one of a cheaper kind
+that says as much, as far as these rows can tell. What scoring takes is measured and told, but does not decide: the same
+training again has to choose the same model. Each candidate is a training of its own, with its own checkpoints: the same
 command goes on where it was stopped, and what is done is not done again.
 """
 
@@ -39,7 +40,7 @@ class Trial:
     accuracy: float
     epochs: int
     seconds: float
-    scoring: float  # nanoseconds of a CPU for each word that is scored
+    scoring: float  # nanoseconds of a CPU for each word that is scored; told, and decides nothing
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
@@ -80,11 +81,9 @@ Run = Callable[[Candidate, TrainSettings], tuple[ModelSettings, State]]
 Cost = Callable[[TrainSettings, ModelSettings, State], float]
 """Measures what a candidate takes to score: nanoseconds of a CPU for each word."""
 
-MUCH_CHEAPER = 2.0
-"""A candidate is preferred to one of less loss if it is so many times cheaper to score with,"""
-
 LEAST_LOSS = 0.01
-"""and if its loss is higher by at most this, in nats, and by at most one standard error of the difference."""
+"""A candidate of a cheaper kind is preferred to the one of the least loss if its loss is higher by at most this, in
+nats, and by at most one standard error of the difference."""
 
 
 def chosen(asked: TrainSettings, run: Run, cost: Cost, *, alone: bool, note: Note) -> Chosen:
@@ -132,17 +131,25 @@ def chosen(asked: TrainSettings, run: Run, cost: Cost, *, alone: bool, note: Not
 
 
 def _preferred(tried: Sequence[_Tried], note: Note) -> _Tried:
-    """Return the candidate of the least loss, or the cheapest of those that are much cheaper and hardly worse."""
+    """Return the candidate of the least loss, or one of a cheaper kind whose loss is hardly higher.
+
+    The kinds of the ladder differ by a factor of two and more in what scoring takes, and the cheapest come first in it.
+    """
+    kinds = list(dict.fromkeys(candidate.model for candidate in LADDER))
+
+    def order(this: _Tried) -> tuple[int, float]:
+        return kinds.index(this.candidate.model), this.trial.loss
+
     best = min(tried, key=lambda this: this.trial.loss)
-    for other in sorted(tried, key=lambda this: this.trial.scoring):
-        times = best.trial.scoring / other.trial.scoring
-        if times < MUCH_CHEAPER:
+    for other in sorted(tried, key=order):
+        if other.candidate.model == best.candidate.model:
             break
         worse, error = other.worse_by(best)
         if worse <= min(error, LEAST_LOSS):
             note(
-                f"{other.candidate.name} is kept, although {best.candidate.name} has the least loss: it scores "
-                f"{times:,.1f} times as fast, and its loss is only {worse:.4f} higher (one standard error: {error:.4f})"
+                f"{other.candidate.name} is kept, although {best.candidate.name} has the least loss: its loss is only "
+                f"{worse:.4f} higher (one standard error: {error:.4f}), and {other.candidate.model} is cheaper to "
+                f"score with (here {other.trial.scoring:,.0f} ns a word, not {best.trial.scoring:,.0f})"
             )
             return other
     return best
