@@ -1,4 +1,4 @@
-"""Tests of verbs on a small store: a process of this machine does the units, and no Ray is started."""
+"""Tests of verbs on a store that needs no Ray: processes of this machine do the units."""
 
 import json
 import os
@@ -13,11 +13,13 @@ import psutil
 import pytest
 
 from tests.cluster.test_pools import units_of
-from tests.fixtures.idle_worker import BAD, DEADLY, ODD, IdleWorker, WaitingWorker
+from tests.fixtures.idle_worker import BAD, DEADLY, FRAGILE, ODD, IdleWorker, UnevenWorker, WaitingWorker
 from w2vray.cluster.alone import run_alone, works_alone
+from w2vray.cluster.score import score
 from w2vray.cluster.score_worker import ScoringWorker
 from w2vray.errors import RunError, W2vrayError
-from w2vray.store.units import Piece, Unit, is_small
+from w2vray.settings.answering import ScoreSettings
+from w2vray.store.units import Piece, Unit, processes_without_ray
 
 
 class DyingWorker(ScoringWorker):
@@ -27,7 +29,7 @@ class DyingWorker(ScoringWorker):
         os._exit(9)
 
 
-def test_only_a_small_store_without_a_named_ray_is_done_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_store_without_a_named_ray_is_done_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     cpus, few = len(os.sched_getaffinity(0)), units_of(["a.parquet", "b.parquet"])
@@ -45,13 +47,23 @@ def test_only_a_small_store_without_a_named_ray_is_done_alone(monkeypatch: pytes
     assert not works_alone(None, few, None)
 
 
-def test_small_is_what_has_little_text_or_is_one_unit() -> None:
-    def unit(size: int) -> Unit:
-        return Unit((Piece(0, "a.parquet", 0, 1, 0, 10, size, size, 1),))
-
-    assert is_small([unit(1 << 40)])
-    assert is_small([unit(8 << 20)] * 2)
-    assert not is_small([unit(8 << 20)] * 3)
+@pytest.mark.parametrize(
+    ("units", "size", "workers", "processes"),
+    [
+        (1, 1 << 40, 8, 1),  # nobody could help with a single unit
+        (32, 0, 8, 1),
+        (32, 16 << 20, 8, 1),
+        (32, (16 << 20) + 1, 8, 2),
+        (32, 100 << 20, 8, 7),
+        (32, 2 << 30, 8, 8),
+        (3, 2 << 30, 8, 3),
+        (32, (2 << 30) + 1, 8, 0),
+    ],
+)
+def test_text_and_units_decide_how_many_processes_there_are(
+    units: int, size: int, workers: int, processes: int
+) -> None:
+    assert processes_without_ray(units, size, workers) == processes
 
 
 def test_one_worker_does_unit_after_unit() -> None:
@@ -59,6 +71,38 @@ def test_one_worker_does_unit_after_unit() -> None:
     assert list(run_alone(units, IdleWorker, {})) == [
         {"unit": unit.id, "had": had} for had, unit in enumerate(units, start=1)
     ]
+
+
+@pytest.fixture
+def three_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("w2vray.store.units.TEXT_OF_A_PROCESS", 1)
+
+
+@pytest.mark.usefixtures("three_processes")
+@pytest.mark.parametrize("in_order", [True, False])
+def test_several_processes_do_each_unit_once(in_order: bool) -> None:
+    units = [Unit((Piece(0, f"{number}.parquet", 0, 1, 0, 10, 100, 100, 1),)) for number in range(40)]
+    rows = list(run_alone(units, UnevenWorker, {}, workers=3, in_order=in_order))
+    assert len({row["process"] for row in rows}) == 3
+    done, asked = [row["unit"] for row in rows], [unit.id for unit in units]
+    assert sorted(done) == sorted(asked)
+    assert (done == asked) is in_order  # the first takes longest
+
+
+@pytest.mark.usefixtures("three_processes")
+def test_one_process_of_several_that_dies_is_started_again(tmp_path: Path) -> None:
+    units = units_of(["a.parquet", FRAGILE, "b.parquet", "c.parquet"])
+    rows = list(run_alone(units, IdleWorker, {"place": str(tmp_path)}, workers=2))
+    assert [row["unit"] for row in rows] == [unit.id for unit in units]
+    assert (tmp_path / FRAGILE).exists()
+
+
+@pytest.mark.usefixtures("three_processes")
+def test_an_error_of_one_process_ends_the_others() -> None:
+    before = set(psutil.Process().children(recursive=True))
+    with pytest.raises(RunError, match="a bad unit"):
+        list(run_alone(units_of(["a.parquet", "b.parquet", BAD, "c.parquet"]), IdleWorker, {}, workers=3))
+    assert set(psutil.Process().children(recursive=True)) <= before
 
 
 @pytest.mark.parametrize(
@@ -118,6 +162,23 @@ def test_a_small_store_is_scored_evaluated_and_calibrated_without_ray(
     calibrated = w2vray("calibrate", store, "--model", model, "--output", tmp_path / "calibrated")
     assert calibrated.returncode == 0, calibrated.stderr
     assert "starting Ray" not in calibrated.stderr
+
+
+def test_a_larger_store_is_scored_by_several_processes_byte_for_byte_as_on_ray(
+    make_store: Callable[..., Path], make_model: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("w2vray.store.units.SMALLEST_UNIT", 1)
+    monkeypatch.setattr("w2vray.store.units.TEXT_OF_A_PROCESS", 1)
+    store, model = make_store(files=3, rows=300), make_model()
+    made = {}
+    for name, address in (("alone", None), ("on Ray", "local")):
+        summary = score(
+            ScoreSettings(corpus=(str(store),), model=str(model), output=str(tmp_path / name)), address=address
+        )
+        assert (summary.exit_code, summary.rows_in) == (0, 900)
+        made[name] = {path.name: path.read_bytes() for path in (tmp_path / name / "scores").iterdir()}
+    assert len(made["alone"]) > 2
+    assert made["alone"] == made["on Ray"]
 
 
 def test_a_unit_that_kills_its_worker_is_set_aside(

@@ -1,9 +1,9 @@
-"""One worker without Ray: the units of a small store are handed to a process of this machine.
+"""Workers without Ray: the units of a store that one machine soon has done are handed to processes of it.
 
-Ray takes seconds to start, and in that time one process scores some megabytes. The answers are the same. The process
-may be ended by a unit, as any worker may; then another one takes up the unit.
+Ray takes seconds to start, in which two processes score half a gigabyte. The answers are the same. A process may be
+ended by a unit, as any worker may; then another one takes up the unit.
 
-    this process          the other one
+    this process          another one
     worker, arguments  -> makes the worker
     unit               -> works                  pickled, each with its length before it
                        <- row, or error
@@ -15,8 +15,9 @@ import queue
 import struct
 import sys
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 import ray
@@ -27,7 +28,7 @@ from w2vray.cluster.watching import watched
 from w2vray.errors import W2vrayError
 from w2vray.other_process import answers_to, is_ready, start
 from w2vray.run.attempts import MOST_ATTEMPTS
-from w2vray.store.units import Unit, is_small
+from w2vray.store.units import Unit, processes_without_ray, text_bytes
 
 if TYPE_CHECKING:
     import subprocess
@@ -36,54 +37,146 @@ __all__ = ["run_alone", "serve", "works_alone"]
 
 PROGRAM = f"from {__name__} import serve; serve()"
 _LENGTH = struct.Struct("<Q")
+_UNITS_AHEAD = 4
 _LOOK_SECONDS = 0.2
 
 
 def works_alone(address: str | None, units: Sequence[Unit] | None, workers: int | None) -> bool:
     """Tell whether units (None: they need Ray, or nobody knows them) are done without Ray.
 
-    They are where they are few, and nobody has named a Ray to use, or asked for more workers than there are CPUs.
+    They are where one machine soon has them done, and nobody has named a Ray to use, or asked for more workers than
+    there are CPUs.
     """
     named = address is not None or os.environ.get("RAY_ADDRESS") or ray.is_initialized()
-    return units is not None and is_small(units) and not named and (workers or 1) <= len(os.sched_getaffinity(0))
+    return units is not None and not named and (workers or 1) <= _cpus() and _processes(units, workers) > 0
+
+
+def _processes(units: Sequence[Unit], workers: int | None) -> int:
+    return processes_without_ray(len(units), text_bytes(units), workers or _cpus())
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What became of a unit, by its number: the answer, or what was raised."""
+
+    number: int
+    answer: Any = None
+    error: BaseException | None = None
 
 
 def run_alone(
     units: Sequence[Unit],
     worker: type,
     arguments: Mapping[str, Any],
+    *,
+    workers: int | None = None,
+    in_order: bool = True,
     tick: Callable[[], None] = lambda: None,
     note: Note = lambda _: None,
 ) -> Generator[dict[str, Any], None, None]:
-    """Hand units to one worker, one after another; as ``pools.run_units`` does with many.
+    """Hand units to processes of this machine; see ``pools.run_units``, which does so on Ray.
 
     Raises:
-        W2vrayError: what the worker raised; or several have died of a unit.
+        W2vrayError: what a worker raised; or several have died of a unit.
     """
     sent = cloudpickle.dumps((worker, dict(arguments)))  # a model may be of a class that only this process has
-    process = _Process(sent)
+    processes = [_Process(sent) for _ in range(max(1, _processes(units, workers)))]
+    answers: queue.SimpleQueue[_Done] = queue.SimpleQueue()
+    todo = _Todo(units, _UNITS_AHEAD * len(processes))
+    threads = [threading.Thread(target=_work, args=[process, todo, answers], daemon=True) for process in processes]
     try:
         with watched(tick, note=note):
-            for unit in units:
-                made = process.done(unit)
-                yield from made.to_pylist() if hasattr(made, "to_pylist") else [made]
+            for thread in threads:
+                thread.start()
+            for done in _answers(answers, len(units), in_order=in_order):
+                todo.one_more()
+                if done.error is not None:
+                    raise done.error
+                yield from done.answer.to_pylist() if hasattr(done.answer, "to_pylist") else [done.answer]
     finally:
-        process.end()
+        todo.end()
+        for process in processes:
+            process.end()
+
+
+def _answers(answers: "queue.SimpleQueue[_Done]", number: int, *, in_order: bool) -> Iterator[_Done]:
+    """Yield what became of the units, as it comes, or by their numbers; an error at once."""
+    early: dict[int, _Done] = {}
+    following = 0
+    for _ in range(number):
+        done = _got(answers)
+        if not in_order or done.error is not None:
+            yield done
+            continue
+        early[done.number] = done
+        while following in early:
+            yield early.pop(following)
+            following += 1
+
+
+def _got(answers: "queue.SimpleQueue[_Done]") -> _Done:
+    while True:  # in small steps: a signal is handled between them
+        with suppress(queue.Empty):
+            return answers.get(timeout=_LOOK_SECONDS)
+
+
+class _Todo:
+    """The units, for several threads to take in turn; so many at most whose answers nobody has taken yet."""
+
+    def __init__(self, units: Sequence[Unit], ahead: int) -> None:
+        self._units = iter(list(enumerate(units)))
+        self._room = threading.Semaphore(ahead)
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[tuple[int, Unit]]:
+        while True:
+            self._room.acquire()
+            with self._lock:
+                following = next(self._units, None)
+            if following is None:
+                self._room.release()  # for the other threads to see that there is none
+                return
+            yield following
+
+    def one_more(self) -> None:
+        """Let one more unit be taken."""
+        self._room.release()
+
+    def end(self) -> None:
+        """Hand out none any more."""
+        with self._lock:
+            self._units = iter(())
+        self._room.release()
+
+
+def _work(process: "_Process", todo: _Todo, answers: "queue.SimpleQueue[_Done]") -> None:
+    for number, unit in todo:
+        try:
+            answers.put(_Done(number, process.done(unit)))
+        except Exception as error:  # noqa: BLE001 - it is raised where the answers are taken
+            answers.put(_Done(number, error=error))
+            return
 
 
 class _Process:
-    """The other process: started when it is needed, and again where it has died."""
+    """Another process: started when it is needed, and again where it has died."""
 
     def __init__(self, sent: bytes) -> None:
         self._sent = sent
         self._process: subprocess.Popen[bytes] | None = None
+        self._ended = False
+        self._lock = threading.Lock()
 
     def done(self, unit: Unit) -> Any:
         """Return what the worker makes of a unit."""
         for _ in range(MOST_ATTEMPTS + 1):  # a worker that counts its attempts says by itself when they are enough
             answer = self._asked(unit)
             if answer is None:
-                self.end()
+                self._kill()
                 continue
             made, error = pickle.loads(answer)  # noqa: S301 - a worker of ours made it
             if error is not None:
@@ -94,37 +187,46 @@ class _Process:
 
     def _asked(self, unit: Unit) -> bytes | None:
         """Return the answer, None where the process dies before it gives one."""
-        if self._process is None:
-            self._process = start(PROGRAM)
-            if not is_ready(self._process):
+        process = self._process
+        if process is None:
+            process = self._started()
+            if not is_ready(process) and not self._ended:
                 raise W2vrayError(f"the process that works on the units cannot start ({sys.executable})")
-            self._write(self._sent)
-        self._write(unit.as_json().encode())
-        answers: queue.Queue[bytes | None] = queue.Queue()
-        assert self._process.stdout is not None
-        reader = threading.Thread(target=lambda out: answers.put(_read(out)), args=[self._process.stdout], daemon=True)
-        reader.start()
-        while True:  # in small steps: a signal is handled between them
-            with suppress(queue.Empty):
-                return answers.get(timeout=_LOOK_SECONDS)
+            _write(process, self._sent)
+        _write(process, unit.as_json().encode())
+        assert process.stdout is not None
+        return _read(process.stdout)
 
-    def _write(self, data: bytes) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # it has died: there will be no answer
-            self._process.stdin.write(_LENGTH.pack(len(data)) + data)
-            self._process.stdin.flush()
+    def _started(self) -> "subprocess.Popen[bytes]":
+        with self._lock:  # nothing is started behind the back of who ends all
+            if self._ended:
+                raise W2vrayError("ended")
+            self._process = start(PROGRAM)
+            return self._process
 
     def end(self) -> None:
-        """End the process, at once."""
-        if self._process is not None:
-            self._process.kill()
-            for pipe in (self._process.stdin, self._process.stdout):
+        """End the process, at once and for ever; whoever waits for its answer gets none."""
+        with self._lock:
+            self._ended = True
+        self._kill()
+
+    def _kill(self) -> None:
+        with self._lock:
+            process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
                 assert pipe is not None
-                with suppress(OSError):
+                with suppress(OSError, ValueError):
                     pipe.close()
-            self._process.wait()
-            self._process = None
+
+
+def _write(process: "subprocess.Popen[bytes]", data: bytes) -> None:
+    assert process.stdin is not None
+    with suppress(BrokenPipeError, ValueError):  # it has died, or was ended: there will be no answer
+        process.stdin.write(_LENGTH.pack(len(data)) + data)
+        process.stdin.flush()
 
 
 def _read(stream: IO[bytes]) -> bytes | None:

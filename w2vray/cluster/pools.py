@@ -63,7 +63,7 @@ def run_units(
     in_hand: InHand = lambda _: None,
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[dict[str, Any]]:
-    """Hand units, one by one, to a pool of workers; without Ray, to one worker.
+    """Hand units, one by one, to a pool of workers; without Ray, to processes of this machine.
 
     Args:
         units: what is to be done.
@@ -86,7 +86,7 @@ def run_units(
     if not units:
         return
     if not ray.is_initialized():
-        yield from run_alone(units, worker, arguments, tick, note)
+        yield from run_alone(units, worker, arguments, workers=workers, in_order=in_order, tick=tick, note=note)
         return
     pool = _Pool.of(len(units), workers, gpu)
     if workers is not None and pool.here < pool.most:

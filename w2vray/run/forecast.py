@@ -29,14 +29,14 @@ from w2vray.settings.forecasts import PlanSettings
 from w2vray.stages import stage
 from w2vray.store.corpus import Corpus, find_corpus, one_version
 from w2vray.store.describing import describe_files
-from w2vray.store.units import SMALL_STORE, Unit, split_unit
+from w2vray.store.units import Unit, processes_without_ray, split_unit
 
 __all__ = ["Forecast", "Outcome", "forecast", "outcome"]
 
 FORMAT = 1
 
 START_SECONDS, ALONE_SECONDS = 12.0, 3.0
-"""Until the first worker works: Ray starts, and each worker imports and loads; and where a small store needs no Ray. A
+"""Until the first worker works: Ray starts, and each worker imports and loads; and where a store needs no Ray. A
 cluster that runs takes less."""
 
 UNIT_SECONDS = 0.05
@@ -212,9 +212,9 @@ def _forecast(
     workers = settings.workers or len(os.sched_getaffinity(0))
     core_seconds = found.read_seconds_per_byte * size + found.score_seconds_per_row * rows
     core_seconds += UNIT_SECONDS * len(plan.units)
-    busiest = math.ceil(len(plan.units) / workers) / max(len(plan.units), 1)  # share of the worker with most units
-    share = 1.0 if _is_small(len(plan.units), size) else max(busiest, 1 / workers)
-    seconds = _start_seconds(len(plan.units), size) + core_seconds * share
+    start, processes = _start(len(plan.units), size, workers)
+    busiest = math.ceil(len(plan.units) / processes) / max(len(plan.units), 1)  # share of the one with most units
+    seconds = start + core_seconds * max(busiest, 1 / processes)
     price = settings.price_per_core_hour
     return Forecast(
         rows=rows,
@@ -372,25 +372,22 @@ def outcome(
         found = counts.get(label, 0) / max(rows_scored, 1)
         if not share.low - 1e-9 <= found <= share.high + 1e-9:
             outside[label] = (share.share, found)
-    start = _start_seconds(planned.units, planned.bytes)
-    work = planned.seconds - start
-    if not _is_small(planned.units, planned.bytes):
-        work *= planned.workers / (workers or planned.workers)
+    start, processes = _start(planned.units, planned.bytes, planned.workers)
+    work = (planned.seconds - start) * processes
+    start, processes = _start(planned.units, planned.bytes, workers or planned.workers)
     return Outcome(
         rows=(planned.rows, rows),
-        seconds=None if seconds is None else (round(start + work, 1), seconds),
+        seconds=None if seconds is None else (round(start + work / processes, 1), seconds),
         output_bytes=(planned.output_bytes, output_bytes),
         rejected=(planned.rejected.share, (rows - rows_scored) / max(rows, 1)),
         labels_outside=outside,
     )
 
 
-def _start_seconds(units: int, size: int) -> float:
-    return ALONE_SECONDS if _is_small(units, size) else START_SECONDS
-
-
-def _is_small(units: int, size: int) -> bool:
-    return units == 1 or size <= SMALL_STORE
+def _start(units: int, size: int, workers: int) -> tuple[float, int]:
+    """Return the seconds until the first process works, and how many of them there are."""
+    alone = processes_without_ray(units, size, workers) if workers <= len(os.sched_getaffinity(0)) else 0
+    return (ALONE_SECONDS, alone) if alone else (START_SECONDS, workers)
 
 
 def _store(units: Sequence[Unit]) -> str:

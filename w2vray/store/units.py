@@ -29,7 +29,9 @@ __all__ = [
     "plan_from_table",
     "plan_table",
     "plan_units",
+    "processes_without_ray",
     "split_unit",
+    "text_bytes",
     "unit_pieces",
 ]
 
@@ -40,7 +42,10 @@ LARGEST_UNIT_ROWS = 1 << 21
 """Rows of a unit, unless one stretch has more: texts that repeat take few bytes of a file, and rows take memory."""
 
 SMALLEST_UNIT = 1 << 20
-SMALL_STORE = 16 << 20
+TEXT_OF_A_PROCESS, STORE_WITHOUT_RAY = 16 << 20, 2 << 30
+"""One process scores the first in less time than another one takes to start; of the second, in bytes of text, the CPUs
+of one machine make some ten seconds' work, and starting Ray takes five."""
+
 UNITS_AT_LEAST = 32
 """A small store is cut finer, into about this many units, so that several workers have something to do."""
 
@@ -121,9 +126,25 @@ class Unit:
         return cls(tuple(Piece(**piece) for piece in json.loads(text)))
 
 
-def is_small(units: Sequence[Unit]) -> bool:
-    """Tell whether one process does units sooner than a cluster has started: a single one, or some with little text."""
-    return len(units) == 1 or sum(piece.read_bytes for unit in units for piece in unit.pieces) <= SMALL_STORE
+def text_bytes(units: Iterable[Unit]) -> int:
+    """Return how much is read of the text of units, in bytes, before it is compressed."""
+    return sum(piece.read_bytes for unit in units for piece in unit.pieces)
+
+
+def processes_without_ray(units: int, size: int, workers: int) -> int:
+    """Return how many processes of one machine do so many units before Ray would help.
+
+    Args:
+        units: how many there are.
+        size: of their text, in bytes.
+        workers: processes at most.
+
+    Returns:
+        0 where the units need Ray.
+    """
+    if units != 1 and size > STORE_WITHOUT_RAY:
+        return 0
+    return max(1, min(units, workers, -(-size // TEXT_OF_A_PROCESS)))
 
 
 def plan_units(files: Sequence[Description], *, limit: int | None = None) -> list[Unit]:
