@@ -1,7 +1,5 @@
-"""Whole jobs, Parquet to Parquet on all cores: through Ray, without Ray, and as people would script them; growth."""
+"""Whole jobs, Parquet to Parquet on all cores: as w2vray does them, on Ray, and as people would script them; growth."""
 
-import multiprocessing
-import os
 import shutil
 import tempfile
 import threading
@@ -11,23 +9,13 @@ from functools import partial
 from pathlib import Path
 
 import psutil
-import pyarrow as pa
-import torch
 from material import Material, make_model, random_vectors, write_store
 from peers import fasttext_model, fasttext_script, tfidf_script
 from stopwatch import Row, alternate
 
 from w2vray.cluster.connecting import connected
 from w2vray.cluster.score import score
-from w2vray.models.directory import Bundle
-from w2vray.run.directory import RunDirectory
-from w2vray.run.one_unit import ScoringJob, score_unit
-from w2vray.run.planning import start_run
-from w2vray.run.request import Request
-from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.answering import ScoreSettings
-from w2vray.store.corpus import find_corpus
-from w2vray.store.units import Unit
 
 __all__ = ["Place", "measure_growth", "measure_jobs"]
 
@@ -62,7 +50,7 @@ class Place:
 
 
 def measure_jobs(material: Material, megabytes: float, runs: int) -> Iterator[Row]:
-    """The same store through Ray, bare, with fastText and with TF-IDF."""
+    """The same store by ``score`` as it is called, on a Ray that it starts, with fastText and with TF-IDF."""
     with tempfile.TemporaryDirectory(prefix="w2vray-") as name:
         place = Place(Path(name), material)
         store, smaller = place.folder / "store", place.folder / "smaller"
@@ -72,52 +60,24 @@ def measure_jobs(material: Material, megabytes: float, runs: int) -> Iterator[Ro
         for model, ngrams in (("average", 1), ("cnn", 2)):
             fasttext = fasttext_model(place.folder, some, ngrams)
             rivals: dict[str, Callable[[], float]] = {
-                "Ray": partial(_ray, place, store, model, size),
-                "no Ray": partial(_bare, place, store, model, size),
+                "w2vray": partial(_score, place, store, model, size),
+                "on Ray": partial(_score, place, store, model, size, "local"),
                 f"fastText {ngrams}-grams": partial(_script, fasttext_script, store, place, size, fasttext),
                 "TF-IDF + LR": partial(_script, tfidf_script, smaller, place, small, some),
             }
             speed = alternate(rivals, runs)
-            against = {rival: speed["Ray"] / speed[rival] for rival in speed if rival != "Ray"}
-            note = f"{size:,.0f} MB of text; Ray, where it is needed, started and stopped each time"
-            yield Row("job", model, speed["Ray"], "MB/s", against, note)
-        yield Row("job", "first unit", _first_unit(place, store), "s", {}, "from the call of score, local Ray")
+            against = {rival: speed["w2vray"] / speed[rival] for rival in speed if rival != "w2vray"}
+            note = f"{size:,.0f} MB of text; Ray started and stopped each time"
+            yield Row("job", model, speed["w2vray"], "MB/s", against, note)
+        for way, address in (("w2vray", None), ("on Ray", "local")):
+            what = f"first unit, {way}"
+            yield Row("job", what, _first_unit(place, store, address), "s", {}, "from the call of score")
 
 
-def _ray(place: Place, store: Path, model: str, size: float) -> float:
-    summary = score(place.settings(store, model))
+def _score(place: Place, store: Path, model: str, size: float, address: str | None = None) -> float:
+    summary = score(place.settings(store, model), address=address)
     assert summary.exit_code == 0
     return size
-
-
-def _bare(place: Place, store: Path, model: str, size: float, processes: int | None = None) -> float:
-    """Score unit after unit in processes, as many as there are CPUs unless it is said."""
-    settings = place.settings(store, model)
-    bundle, corpus = Bundle.load(settings.model), find_corpus(settings.corpus)
-    request = Request.of(settings, bundle)
-    plan = start_run(RunDirectory(settings.output), request, corpus)
-    job = ScoringJob(request=request, roots=corpus.roots, schema=plan.schema, kept_schema=plan.kept_schema)
-    processes = processes or len(os.sched_getaffinity(0))
-    with (
-        RunDirectory(settings.output).drafting() as drafts,
-        multiprocessing.get_context("spawn").Pool(processes, _start, (settings, job, drafts)) as pool,
-    ):
-        pool.map(_score_unit, [unit.as_json() for unit in plan.units], chunksize=1)
-    return size
-
-
-def _start(settings: ScoreSettings, job: ScoringJob, drafts: str) -> None:
-    global _scorer, _job, _run  # noqa: PLW0603 - a process of the pool keeps what it loaded
-    torch.set_num_threads(1)
-    pa.set_cpu_count(1)
-    bundle, _job, _run = Bundle.load(settings.model), job, RunDirectory(settings.output, drafts)
-    _scorer = TextScorer(bundle, bundle.open_vectors())
-
-
-def _score_unit(unit: str) -> None:
-    planned = Unit.from_json(unit)
-    with _run.part(planned.id, _job.scores_schema) as part:
-        _run.commit(part, score_unit(planned, _scorer, _job, part.write))
 
 
 def _script(script: Callable[..., None], store: Path, place: Place, size: float, *arguments: object) -> float:
@@ -125,7 +85,7 @@ def _script(script: Callable[..., None], store: Path, place: Place, size: float,
     return size
 
 
-def _first_unit(place: Place, store: Path) -> float:
+def _first_unit(place: Place, store: Path, address: str | None) -> float:
     settings = place.settings(store, "average")
     started = time.perf_counter()
     seen: list[float] = []
@@ -138,7 +98,7 @@ def _first_unit(place: Place, store: Path) -> float:
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
-    score(settings, address="local")
+    score(settings, address=address)
     watcher.join(1)
     return seen[0]
 
@@ -159,11 +119,7 @@ def measure_growth(material: Material, megabytes: float) -> Iterator[Row]:
             store, size = place.folder / "store-4", sizes[4]
             by_workers = {workers: _watched(place.settings(store, "cnn", workers))[0] for workers in (1, 2)}
             yield Row("growth", "2 workers, cnn", by_workers[2], "s", {"1 worker": by_workers[1] / by_workers[2]})
-        alone = {}
-        for processes in (1, 2):
-            started = time.perf_counter()
-            _bare(place, store, "cnn", size, processes)
-            alone[processes] = time.perf_counter() - started
+        alone = {workers: _watched(place.settings(store, "cnn", workers))[0] for workers in (1, 2)}
         yield Row("growth", "2 processes without Ray, cnn", alone[2], "s", {"1 process": alone[1] / alone[2]})
 
 
@@ -185,8 +141,3 @@ def _watched(settings: ScoreSettings) -> tuple[float, float]:
         over.set()
         watcher.join()
     return seconds, max(peak)
-
-
-_scorer: TextScorer
-_job: ScoringJob
-_run: RunDirectory

@@ -31,7 +31,7 @@ def speed_of_jobs() -> str:
         [
             f"`{model}`, {NAMES[corpus]}",
             f"{rounded(row['value'])} MB/s",
-            f"{rounded(rival(row, 'no Ray'))} MB/s",
+            f"{rounded(rival(row, 'on Ray'))} MB/s",
             f"{rounded(rival(row, fasttext(row)))} MB/s ({fasttext(row).removeprefix('fastText ')})",
             f"{_times(row)} times",
             f"{rounded(rival(row, 'TF-IDF + LR'))} MB/s",
@@ -39,7 +39,7 @@ def speed_of_jobs() -> str:
         for corpus, found in of_corpora("speed-jobs").items()
         for model, row in _jobs(found).items()
     ]
-    head = ["", "through Ray", "the same units without Ray", "script with fastText", "w2vray against it"]
+    head = ["", "w2vray", "w2vray on a Ray that it starts", "script with fastText", "w2vray against it"]
     return table([*head, "TF-IDF and logistic regression"], rows)
 
 
@@ -131,7 +131,7 @@ def _times(row: Row) -> str:
 
 
 def speed_of_small_jobs() -> str:
-    """Return what the start of Ray costs where there is little to do."""
+    """Return how long little work takes."""
     lines = []
     for model in ("average", "cnn"):
         row = speeds("speed-small")["job", model]
