@@ -26,7 +26,7 @@ from w2vray.settings.answering import ScoreSettings
 from w2vray.store.corpus import find_corpus
 from w2vray.store.reading import read_unit
 from w2vray.store.units import Unit
-from w2vray.text.columns import blocks, read_texts
+from w2vray.text.columns import BATCH_ROWS, blocks, read_texts
 
 __all__ = ["STEPS", "measure_unit"]
 
@@ -92,7 +92,7 @@ def _whole(run: RunDirectory, unit: Unit, scorer: TextScorer, job: ScoringJob) -
 def _in_steps(run: RunDirectory, unit: Unit, scorer: TextScorer, job: ScoringJob, record: UnitRecord) -> _Seconds:
     """Do what ``score_unit`` does, one thing after another; nothing is published."""
     seconds = _Seconds()
-    source = read_unit(unit, job.roots, job.columns, None, job.schema)
+    source = read_unit(unit, job.roots, job.columns, None, job.schema, most_rows=BATCH_ROWS)
     with run.part(unit.id, job.scores_schema) as part:
         while (batch := seconds.of("read", next, source, None)) is not None:
             _batch_in_steps(batch, part, scorer, job, seconds)

@@ -17,10 +17,13 @@ from w2vray.scoring.scorer import TextScorer, numeric_profile
 from w2vray.store.ahead import read_ahead
 from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN, read_unit
 from w2vray.store.units import Unit
-from w2vray.text.columns import Texts, read_texts
+from w2vray.text.columns import BATCH_ROWS, BLOCK_ROWS, Texts, read_texts
 from w2vray.text.keys import ALL_KEYS
 
 __all__ = ["ScoringJob", "damaged", "rejected_rows", "score_unit", "scored_rows"]
+
+_PROBABILITIES = 1 << 20
+"""That are held at a time, about, where a block has no more."""
 
 _NONE_REJECTED = pa.RecordBatch.from_pylist([], REJECTED_SCHEMA)
 
@@ -77,7 +80,8 @@ def score_unit(
     waiting: deque[tuple[pa.RecordBatch, Texts]] = deque()
 
     def arrays() -> Iterator[pa.LargeStringArray]:
-        for batch in read_ahead(read_unit(unit, job.roots, job.columns, where, job.schema)):
+        most = _rows_at_once(len(scorer.labels))
+        for batch in read_ahead(read_unit(unit, job.roots, job.columns, where, job.schema, most_rows=most)):
             texts = read_texts(batch, request.text_columns, request.limits)
             waiting.append((batch, texts))
             yield texts.values
@@ -119,6 +123,11 @@ def score_unit(
         run=request.fingerprint,
         profile=numeric_profile(request.device),
     )
+
+
+def _rows_at_once(labels: int) -> int:
+    """Return how many rows are answered before they are written: whole blocks, fewer where there are many labels."""
+    return max(1, min(BATCH_ROWS // BLOCK_ROWS, _PROBABILITIES // (BLOCK_ROWS * labels))) * BLOCK_ROWS
 
 
 def _note_refused(

@@ -42,7 +42,7 @@ Answer = Callable[
 
 __all__ = ["SCORING_VERSION", "TextScorer", "numeric_profile"]
 
-SCORING_VERSION = 8
+SCORING_VERSION = 9
 """Raised when the same model gives another answer to the same text, or the same file other texts."""
 
 _WARMING = ["Caf\u00e9 e\u0301 a-b xyzzy \u6620\u753b"]

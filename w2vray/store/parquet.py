@@ -22,12 +22,15 @@ from w2vray.store.opening import UNREADABLE
 from w2vray.store.parquet_batches import Steps, bounded_batches
 from w2vray.store.parquet_sizes import is_of
 from w2vray.store.units import Piece
-from w2vray.text.columns import BLOCK_ROWS
+from w2vray.text.columns import BATCH_ROWS, BLOCK_ROWS
 
 __all__ = ["Parquet", "footer_metadata", "read_tail"]
 
 LARGEST_READ = 16 << 20
 """What is read together, in bytes, unless a row has more; by the average of the piece."""
+
+_LARGEST_OF_SEVERAL = 4 << 20
+"""The same of a batch with more rows than a block has: short texts, of which each batch costs more than its rows."""
 
 _MAGIC, _ENCRYPTED_MAGIC = b"PAR1", b"PARE"
 _END = 8  # the footer's length, and the magic word
@@ -165,7 +168,8 @@ def _read_bytes(group: pq.RowGroupMetaData, columns: Sequence[int]) -> int:
 def _rows_at_once(piece: Piece) -> int:
     """Return how many rows to read together: fewer where texts are long, so that memory stays bounded."""
     bytes_a_row = piece.read_bytes // max(piece.rows, 1) + 1
-    return max(1, min(BLOCK_ROWS, LARGEST_READ // bytes_a_row))
+    blocks = _LARGEST_OF_SEVERAL // (bytes_a_row * BLOCK_ROWS)
+    return max(1, min(BLOCK_ROWS, LARGEST_READ // bytes_a_row), min(BATCH_ROWS, blocks * BLOCK_ROWS))
 
 
 def _planned_metadata(piece: Piece, handle: Any) -> pq.FileMetaData:

@@ -21,6 +21,7 @@ from w2vray.store.formats import FORMATS
 from w2vray.store.opening import UNREADABLE, errors_of, etag_of, file_error
 from w2vray.store.table import FileView
 from w2vray.store.units import Piece, Unit
+from w2vray.text.columns import BLOCK_ROWS
 
 __all__ = ["FILE_COLUMN", "ROW_COLUMN", "place_of", "read_unit"]
 
@@ -31,7 +32,13 @@ NO_COLUMNS = pa.schema([])
 
 
 def read_unit(
-    unit: Unit, roots: Sequence[str], columns: Sequence[str], where: Where | None = None, schema: pa.Schema = NO_COLUMNS
+    unit: Unit,
+    roots: Sequence[str],
+    columns: Sequence[str],
+    where: Where | None = None,
+    schema: pa.Schema = NO_COLUMNS,
+    *,
+    most_rows: int = BLOCK_ROWS,
 ) -> Iterator[pa.RecordBatch]:
     """Read a unit's rows in order, in batches of one file each; only those for which a condition holds.
 
@@ -41,10 +48,10 @@ def read_unit(
         columns: that are wanted, of the files or of ``key=value`` folders.
         where: the condition.
         schema: types of the columns that are read in one type from all files; null where a file has no such column.
+        most_rows: of a batch.
 
     Yields:
-        ``FILE_COLUMN``, ``ROW_COLUMN`` and the wanted columns; at most ``text.columns.BLOCK_ROWS`` rows. What is
-        yielded depends on the unit alone.
+        ``FILE_COLUMN``, ``ROW_COLUMN`` and the wanted columns. What is yielded depends on the arguments alone.
 
     Raises:
         FileError: a file is not what it was when the plan was made, or cannot be read.
@@ -69,10 +76,10 @@ def read_unit(
             if piece.deleted is not None:
                 rows = rows.filter(pa.array(kept_N[row - piece.row_start :][: len(batch)]))
             row += len(batch)
-            if where is None:
-                yield rows
-            else:
-                yield _filtered_but_damaged(rows, where) if damaged else where.rows(rows)
+            if where is not None:
+                rows = _filtered_but_damaged(rows, where) if damaged else where.rows(rows)
+            for start in range(0, max(len(rows), 1), most_rows):
+                yield rows.slice(start, most_rows)
         if row != piece.row_start + piece.rows:
             raise FileError(
                 f"{piece.file}: {row - piece.row_start} rows from {piece.row_start} on; it promised {piece.rows}",

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from w2vray.errors import CorpusError
 from w2vray.schema import DAMAGE_COLUMN, Reason
 
-__all__ = ["BLOCK_ROWS", "RejectedRow", "TextLimits", "Texts", "blocks", "is_text_type", "read_texts"]
+__all__ = ["BATCH_ROWS", "BLOCK_ROWS", "RejectedRow", "TextLimits", "Texts", "blocks", "is_text_type", "read_texts"]
 
 BLOCK_ROWS = 4096
 BLOCK_BYTES = 1 << 24
@@ -24,6 +24,9 @@ BLOCK_BYTES = 1 << 24
 
 Part of the scoring version: which texts are in a batch together follows from it.
 """
+
+BATCH_ROWS = 8 * BLOCK_ROWS
+"""Rows that are read together at most; whole blocks, so that the cut into blocks stays the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
