@@ -6,14 +6,45 @@ import sys
 from pathlib import Path
 from typing import IO
 
-__all__ = ["READY", "answers_to", "is_ready", "start"]
+__all__ = ["READY", "answers_to", "end_ahead", "is_ready", "serving", "start", "start_ahead"]
 
 READY = b"ready\n"
 """What a program says first, when it can be spoken to."""
 
 
+_AHEAD: dict[str, "subprocess.Popen[bytes]"] = {}
+
+
+def serving(module: str) -> str:
+    """Return the program that calls a module's ``serve``."""
+    return f"from {module} import serve; serve()"
+
+
+def start_ahead(program: str) -> None:
+    """Start a program for whoever starts it next: it imports what it needs while this process does other things."""
+    if program not in _AHEAD:
+        _AHEAD[program] = _started(program)
+
+
+def end_ahead() -> None:
+    """End what was started ahead and nobody took."""
+    while _AHEAD:
+        _, process = _AHEAD.popitem()
+        process.kill()
+        process.communicate()
+
+
 def start(program: str) -> "subprocess.Popen[bytes]":
-    """Start a program, given as Python code; ``is_ready`` tells when it can be spoken to.
+    """Start a program, given as Python code, or take the one that was started ahead.
+
+    ``is_ready`` tells when it can be spoken to.
+    """
+    process = _AHEAD.pop(program, None)
+    return _started(program) if process is None else process
+
+
+def _started(program: str) -> "subprocess.Popen[bytes]":
+    """Start a program.
 
     It imports from where this process does, but not from the folder that this process happens to stand in. Ctrl-C is
     for this process alone; the other one ends when its input does.

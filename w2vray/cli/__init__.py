@@ -19,6 +19,7 @@ from w2vray.cli.console import ReaderGone
 from w2vray.cli.ending import Ending
 from w2vray.cli.parsing import Verbs
 from w2vray.errors import W2vrayError
+from w2vray.other_process import end_ahead
 from w2vray.sent import SENT_VARIABLE
 
 __all__ = ["main", "run", "with_verbs"]
@@ -108,6 +109,8 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - told in full, and the end of it
         traceback.print_exc()
         return _failed(arguments, f"{type(error).__name__}: {error}", 1)
+    finally:
+        end_ahead()
     return code or 0
 
 

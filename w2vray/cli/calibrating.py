@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from w2vray.cli.ahead import start_processes
 from w2vray.cli.command import verb
 from w2vray.cli.console import Output, counted
 from w2vray.cli.promises import promised, tell_without_promise
@@ -24,6 +25,7 @@ __all__ = ["calibrate"]
 def calibrate(output: Output, /, *, address: str | None, **arguments: Any) -> None:
     """Fit a model's probabilities to labelled rows that its training did not see."""
     settings = CalibrateSettings(**arguments)
+    start_processes(address)
     from w2vray.cluster.calibrate import calibrate as calibrate_model
 
     with output.progress("calibrating"):

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 from rich.table import Table
 
+from w2vray.cli.ahead import start_processes
 from w2vray.cli.checking import evaluate_checked
 from w2vray.cli.command import GOES_ON, verb
 from w2vray.cli.console import Output, counted, table
@@ -123,6 +124,7 @@ def evaluate(output: Output, /, *, address: str | None, of_run: str | None, **ar
     if not arguments["model"]:
         raise click.UsageError("Missing option '--model'; or name a run with --of-run.")
     settings = EvaluateSettings(**arguments)
+    start_processes(address)
     from w2vray.cluster.evaluate import evaluate as evaluate_model
     from w2vray.scoring.metrics import MultiLabelMetrics
 
@@ -214,6 +216,7 @@ def _beside(found: "Metrics") -> str:
 def score(output: Output, /, *, address: str | None, **arguments: Any) -> int:
     """Classify every row of a store."""
     settings = ScoreSettings(**arguments)
+    start_processes("local" if settings.gpu else address)
     from w2vray.cluster.score import score as score_store
 
     with output.progress("scoring") as update:

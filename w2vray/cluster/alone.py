@@ -26,7 +26,7 @@ from ray import cloudpickle
 from w2vray.cluster.waiting import Note
 from w2vray.cluster.watching import watched
 from w2vray.errors import W2vrayError
-from w2vray.other_process import answers_to, is_ready, start
+from w2vray.other_process import answers_to, is_ready, serving, start
 from w2vray.run.attempts import MOST_ATTEMPTS
 from w2vray.store.units import Unit, processes_without_ray, text_bytes
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run_alone", "serve", "works_alone"]
 
-PROGRAM = f"from {__name__} import serve; serve()"
+PROGRAM = serving(__name__)
 _LENGTH = struct.Struct("<Q")
 _UNITS_AHEAD = 4
 _LOOK_SECONDS = 0.2
@@ -243,8 +243,9 @@ def _read(stream: IO[bytes]) -> bytes | None:
 def serve() -> None:
     """Make the worker, and hand it each unit; what this runs in is the other process."""
     output = answers_to()
-    sent = _read(sys.stdin.buffer)
-    assert sent is not None
+    _import_ahead()
+    if (sent := _read(sys.stdin.buffer)) is None:
+        return
     worker: Any = None
     while (unit := _read(sys.stdin.buffer)) is not None:
         made, failure = None, None
@@ -260,3 +261,11 @@ def serve() -> None:
         answer = pickle.dumps((made, failure))
         output.write(_LENGTH.pack(len(answer)) + answer)
         output.flush()
+
+
+def _import_ahead() -> None:
+    """Import what most workers need, and load what every kernel does, while nobody asks for anything yet."""
+    from w2vray.cluster import score_worker  # noqa: F401, PLC0415 - only the other process needs it
+    from w2vray.kernels.compiling import why_no_kernels  # noqa: PLC0415
+
+    why_no_kernels()

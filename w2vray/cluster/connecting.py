@@ -19,6 +19,7 @@ from w2vray.cluster.resources import AUTHENTICATION
 from w2vray.cluster.starting import start_here
 from w2vray.cluster.temporary import elsewhere, short_temporary_folder
 from w2vray.errors import ClusterError
+from w2vray.other_process import end_ahead
 from w2vray.stages import everything, stage
 from w2vray.store.units import Unit
 
@@ -61,6 +62,7 @@ def connected(
     if works_alone(address, units, workers):
         yield
         return
+    end_ahead()  # it would take from Ray the CPUs that its start needs
     address = address or os.environ.get("RAY_ADDRESS")
     is_ours = address is None or address == "local"
     with short_temporary_folder() if is_ours else nullcontext() as spilling:

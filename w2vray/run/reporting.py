@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from w2vray.models.directory import ModelConfig
-from w2vray.run.answers import FinishedRun, Given, RowPlace
+from w2vray.run.answers import FinishedRun, Given, RowPlace, counts_of
 from w2vray.schema import SOURCE_FILE, SOURCE_ROW
 from w2vray.store.corpus import Corpus
 from w2vray.store.units import Unit
@@ -142,10 +141,10 @@ def _count(run: FinishedRun, units: Sequence[Unit]) -> dict[str, Any]:
     scores, coverage = np.zeros(_SCORE_BINS, dtype=np.int64), np.zeros(_COVERAGE_BINS, dtype=np.int64)
     lengths = np.zeros(_LENGTHS, dtype=np.int64)
     rows = 0
-    for batch in run.batches([*run.answer_columns, "token_count", "coverage"], units):
+    for batch in run.batches([*run.answer_columns, "token_count", "coverage"], units, coded=True):
         given = Given.of(batch)
-        for counts, column in ((labels, given.labels), (statuses, batch.column("status"))):
-            counts.update({item["values"]: item["counts"] for item in pc.value_counts(column).to_pylist()})
+        labels.update(counts_of(given.labels))
+        statuses.update(counts_of(batch.column("status")))
         scores += _histogram(given.scores_Y, _SCORE_BINS)
         coverage += _histogram(batch.column("coverage").to_numpy(zero_copy_only=False), _COVERAGE_BINS)
         tokens_N = batch.column("token_count").to_numpy()

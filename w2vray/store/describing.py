@@ -19,7 +19,7 @@ from dataclasses import asdict, replace
 from typing import IO, Any
 
 from w2vray.errors import FileError, W2vrayError
-from w2vray.other_process import answers_to, is_ready, start
+from w2vray.other_process import answers_to, is_ready, serving, start
 from w2vray.places.uris import open_store
 from w2vray.schema import FileReason
 from w2vray.store.corpus import Corpus, SourceFile
@@ -50,7 +50,7 @@ _OF_STORES = re.compile("AWS_|AZURE_|GOOGLE_|CLOUDSDK_|HADOOP_|CLASSPATH$|HOME$|
 
 _UNUSED = "--delimiter is for CSV and is not used: the file is"
 
-PROGRAM = f"from {__name__} import serve; serve()"
+PROGRAM = serving(__name__)
 
 
 def describe_files(

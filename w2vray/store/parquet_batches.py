@@ -10,6 +10,7 @@ Columns that Arrow gives as dictionaries, as pandas writes categories, are not d
 from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from w2vray.store.decoded_sizes import bytes_of_all, holds_dictionary
 from w2vray.store.parquet_sizes import Opened, rows_at_a_step
@@ -34,15 +35,36 @@ def bounded_batches(
             for batch in parquet.iter_batches(rows, row_groups=groups, columns=encoded):
                 yield from (piece for piece, _ in _cut(batch))
             return
-        step = rows_at_a_step(opened, groups, decoded, rows, LARGEST_BATCH)
-        few = step < rows  # then handing columns to threads takes longer than reading them
-        steps = Steps(parquet.iter_batches(step, row_groups=groups, columns=decoded, use_threads=not few))
+        steps = Steps(_in_steps(opened, parquet, groups, decoded, rows))
         if not encoded:
             while not steps.ended:
                 yield from _together(steps.take(rows))
             return
         for batch in other.iter_batches(rows, row_groups=groups, columns=encoded):
             yield from _together(_beside(steps.take(len(batch)), batch, columns))
+
+
+def _in_steps(
+    opened: Opened, parquet: pq.ParquetFile, groups: Sequence[int], columns: Sequence[str], rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield rows, so few at a time as they may have to be; row groups are looked at when they are reached."""
+    for some in _runs(parquet, groups, rows):
+        step = rows_at_a_step(opened, some, columns, rows, LARGEST_BATCH)
+        few = step < rows  # then handing columns to threads takes longer than reading them
+        yield from parquet.iter_batches(step, row_groups=some, columns=columns, use_threads=not few)
+
+
+def _runs(parquet: pq.ParquetFile, groups: Sequence[int], rows: int) -> Iterator[list[int]]:
+    """Part row groups into runs that have so many rows at least, but for the last."""
+    run, have = list[int](), 0
+    for group in groups:
+        run.append(group)
+        have += parquet.metadata.row_group(group).num_rows
+        if have >= rows:
+            yield run
+            run, have = [], 0
+    if run:
+        yield run
 
 
 class Steps:
