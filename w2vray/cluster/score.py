@@ -69,12 +69,13 @@ def score(
         with run.drafting(alone=True) as drafts:
             ours = RunDirectory(absolute(settings.output), drafts)
             plan = _planned(ours, asked, work, address)
-            if work.missing:
-                _score_missing(ours, asked, plan, work, address)
-            still_ours()
-            seconds = round(time.monotonic() - started, 3)
-            asked.corpus.ignored.add_all(ignored_files(plan.left_out))
-            summary = closed(ours, plan, work, asked.corpus, asked.request, seconds=seconds)
+            with _told_if_stopped(ours, work):
+                if work.missing:
+                    _score_missing(ours, asked, plan, work, address)
+                still_ours()
+                seconds = round(time.monotonic() - started, 3)
+                asked.corpus.ignored.add_all(ignored_files(plan.left_out))
+                summary = closed(ours, plan, work, asked.corpus, asked.request, seconds=seconds)
             summary = with_kept(summary, asked.request, asked.bundle)
             sample = asked.sample_of(plan)
             words = partial(missing_words, sample(), asked.bundle, asked.vectors, tokens=summary.tokens)
@@ -142,6 +143,16 @@ def _planned(run: RunDirectory, asked: _Asked, work: Work, address: str | None) 
     run.remove(SUCCESS)
     run.tell(work.counted.as_json())  # before Ray is there, which takes its time
     return plan
+
+
+@contextmanager
+def _told_if_stopped(run: RunDirectory, work: Work) -> Iterator[None]:
+    """Say in the run's directory that this call has ended, where it ends before the run is finished."""
+    try:
+        yield
+    except BaseException:
+        run.tell(work.counted.as_json(ended=True))
+        raise
 
 
 def _score_missing(run: RunDirectory, asked: _Asked, plan: RunPlan, work: Work, address: str | None) -> None:
