@@ -36,7 +36,7 @@ from w2vray.run.reporting import training_facts
 from w2vray.run.request import Request
 from w2vray.run.room import require_room
 from w2vray.run.run_files import SUCCESS
-from w2vray.run.writing_reports import write_run_report
+from w2vray.run.writing_reports import told_before, write_run_report
 from w2vray.settings.answering import ScoreSettings
 from w2vray.stages import detail, stage
 from w2vray.store.corpus import Corpus, find_corpus
@@ -209,7 +209,7 @@ def write_report(
     }
     try:
         finished = FinishedRun.open(work.settings.output)
-        told = {"timing": timing, "missing_words": words()}
+        told = {"timing": timing if summary.rows_now else told_before(run).get("timing"), "missing_words": words()}
         return write_run_report(run, finished, corpus, training_facts(bundle.config), told).page
     except Exception as error:  # noqa: BLE001 - whatever a page fails by, the answers are there
         why = f"{type(error).__name__}: {error}"
