@@ -299,7 +299,7 @@ CASES = [
     # Runs.
     Case("no run", nothing, "verify store", 2, "holds no run"),
     Case("a finished run again", nothing, AGAIN, 0, '"rows_now": 0'),
-    Case("a run of another option", nothing, f"{AGAIN} --threshold 0.5", 2, "made with another --threshold"),
+    Case("a run of another option", nothing, f"{AGAIN} --threshold 0.5", 2, "made with other options: --threshold was not given before, and is 0.5 now"),
     Case("a run of a changed file", table("store/a.parquet", text=["good"], n=[1]), AGAIN, 2, "a.parquet has changed"),
     Case("a run of a lost file", gone("store/a.parquet"), AGAIN, 2, "a.parquet is gone"),
     Case("a run without its head", content("run/run.json", "{"), AGAIN, 2, "run.json is damaged"),

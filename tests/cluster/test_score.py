@@ -314,7 +314,7 @@ class TestRefusals:
     ) -> None:
         store, model = make_store(), make_model()
         run_score(store, model, tmp_path / "run")
-        with pytest.raises(RunError, match=r"--threshold \(None, now 0.5\)"):
+        with pytest.raises(RunError, match=r"--threshold was not given before, and is 0\.5 now"):
             run_score(store, model, tmp_path / "run", threshold=0.5)
 
     @pytest.mark.parametrize("change", ["touched", "gone"])

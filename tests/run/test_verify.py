@@ -106,6 +106,8 @@ def test_wrong_totals(run: Path) -> None:
     totals = run / "manifest.json"
     totals.write_text(totals.read_text().replace('"rows_in": 8000', '"rows_in": 8001'))
     assert check(run).problems == ["manifest.json: rows_in is 8001, the parts have 8,000"]
+    totals.write_text(totals.read_text().replace('"rows_in"', '"rows"'))
+    assert check(run).problems == ["manifest.json: rows_in is missing, the parts have 8,000"]
 
 
 def test_no_run_at_all(tmp_path: Path) -> None:

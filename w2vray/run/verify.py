@@ -250,7 +250,7 @@ def _manifest_problems(run: RunDirectory, units: Sequence[Unit], found: _Found) 
     whole = set(listed) <= set(found.seals)  # without a part of them, the totals cannot be right
     for name in COUNTS:
         if whole and totals.get(name, 0 if name in COUNTED_SINCE else None) != found.counts[name]:
-            yield f"{TOTALS}: {name} is {totals.get(name)}, the parts have {found.counts[name]:,}"
+            yield f"{TOTALS}: {name} is {totals.get(name, 'missing')}, the parts have {found.counts[name]:,}"
     for unit, proof in found.seals.items():
         if unit in listed and listed[unit] != proof:
             yield f"{SCORES}/{part_name(unit)}: its footer is not the one that {MANIFEST} knows"
