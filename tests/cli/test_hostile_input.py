@@ -254,7 +254,7 @@ CASES = [
     Case("a text column that is not there", nothing, f"{SCORE} --text-column body", 2, "no column 'body' in the store"),
     Case("a text column twice", nothing, f"{SCORE} --text-column text --text-column text", 2, "each column once"),
     Case("a text column of numbers", nothing, f"{SCORE} --text-column n", 2, "column 'n' is int64"),
-    Case("a kept column that is not there", nothing, f"{SCORE} --keep body", 2, "no column 'body' in the store"),
+    Case("a kept column that is not there", nothing, f"{SCORE} --keep body", 2, "--keep: no column 'body' in the store"),
     Case("a kept column named as ours", nothing, f"{SCORE} --keep n=score", 2, "'score' is a column of the scores"),
     Case("a condition that is code", nothing, f"{SCORE} --where __import__('os').mkdir('owned')", 2, "is not allowed"),
     Case("a condition that is none", nothing, f"{SCORE} --where n==", 2, "is not a condition"),
