@@ -146,6 +146,20 @@ def test_another_version_is_refused_as_any_other_option(table: Path, make_model:
         run_score(table, model, run, table_version=0, new_files=True)
 
 
+def test_a_table_in_place_of_the_files_that_were_planned_is_refused(
+    table: Path, make_model: MakeModel, tmp_path: Path
+) -> None:
+    model, run = make_model(), tmp_path / "run"
+    pq.write_table(rows(0, 9), tmp_path / "a.parquet")
+    run_score(tmp_path / "a.parquet", model, run)
+    with pytest.raises(RunError) as refused:
+        run_score(table, model, run)
+    assert str(refused.value) == (
+        f"{run} was planned with other versions of tables: no table; now version 2 of {table}; name the same store "
+        "again, or another --output"
+    )
+
+
 def test_a_version_that_does_not_exist_is_refused_before_anything_is_written(
     table: Path, make_model: MakeModel, tmp_path: Path
 ) -> None:

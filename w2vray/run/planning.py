@@ -159,7 +159,10 @@ def resume_run(
     planned = recorded_versions(stored)
     if planned != corpus.versions:
         was, now = _versions(stored.get("tables", [])), _versions([table.as_json() for table in corpus.tables.values()])
-        raise RunError(f"{run.name} was planned with other versions of its tables: {was}; now {now}; run it again")
+        raise RunError(
+            f"{run.name} was planned with other versions of tables: {was}; now {now}; name the same store again, or "
+            "another --output"
+        )
     if request.new_files and corpus.tables:
         raise RunError(
             f"--new-files: {run.name} stays with {next(iter(corpus.tables.values()))}; "
