@@ -1,5 +1,6 @@
 """One training of one of w2vray's models and its test, in this process, by the library's ``fit`` and ``TextScorer``."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -92,11 +93,12 @@ def measure_auto(labelled: LabelledSet, vectors: Vectors, *, seed: int, wide: Wi
             labelled, vectors, own.model, settings, own.tune_vectors, seed, wide, keep_held_out=True, **changes
         )
 
-    def run(_: Candidate, own: TrainSettings) -> tuple[ModelSettings, Mapping[str, Any]]:
-        trained = fitted(own, by_validation=True)
+    def run(_: Candidate, own: TrainSettings) -> tuple[ModelSettings, Mapping[str, Any], float]:
+        trained, begun = fitted(own, by_validation=True), time.monotonic()
         state = trained.state(learnt, kept)
+        seconds = time.monotonic() - begun
         of_test.append(trained.measured(state).accuracy)
-        return trained.settings, state
+        return trained.settings, state, seconds
 
     def cost(own: TrainSettings, _: ModelSettings, state: Mapping[str, Any]) -> float:
         return nanoseconds_a_word(TextScorer(fitted(own).bundle(state), vectors), kept.texts[:_TEXTS_OF_COST])

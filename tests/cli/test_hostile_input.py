@@ -254,7 +254,7 @@ CASES = [
     Case("a text column that is not there", nothing, f"{SCORE} --text-column body", 2, "no column 'body' in the store"),
     Case("a text column twice", nothing, f"{SCORE} --text-column text --text-column text", 2, "each column once"),
     Case("a text column of numbers", nothing, f"{SCORE} --text-column n", 2, "column 'n' is int64"),
-    Case("a kept column that is not there", nothing, f"{SCORE} --keep body", 2, "no column 'body' in the store"),
+    Case("a kept column that is not there", nothing, f"{SCORE} --keep body", 2, "--keep: no column 'body' in the store"),
     Case("a kept column named as ours", nothing, f"{SCORE} --keep n=score", 2, "'score' is a column of the scores"),
     Case("a condition that is code", nothing, f"{SCORE} --where __import__('os').mkdir('owned')", 2, "is not allowed"),
     Case("a condition that is none", nothing, f"{SCORE} --where n==", 2, "is not a condition"),
@@ -299,7 +299,7 @@ CASES = [
     # Runs.
     Case("no run", nothing, "verify store", 2, "holds no run"),
     Case("a finished run again", nothing, AGAIN, 0, '"rows_now": 0'),
-    Case("a run of another option", nothing, f"{AGAIN} --threshold 0.5", 2, "made with another --threshold"),
+    Case("a run of another option", nothing, f"{AGAIN} --threshold 0.5", 2, "made with other options: --threshold was not given before, and is 0.5 now"),
     Case("a run of a changed file", table("store/a.parquet", text=["good"], n=[1]), AGAIN, 2, "a.parquet has changed"),
     Case("a run of a lost file", gone("store/a.parquet"), AGAIN, 2, "a.parquet is gone"),
     Case("a run without its head", content("run/run.json", "{"), AGAIN, 2, "run.json is damaged"),

@@ -100,7 +100,7 @@ def test_what_becomes_of_long_and_missing_texts_is_part_of_the_run(
     model = make_model()
     run_score(store, model, tmp_path / "run")
     for change in ({"max_bytes": 7}, {"truncate": True}, {"null_as_empty": True}):
-        with pytest.raises(RunError, match="was made with another --" + next(iter(change)).replace("_", "-")):
+        with pytest.raises(RunError, match="was made with other options: --" + next(iter(change)).replace("_", "-")):
             run_score(store, model, tmp_path / "run", **change)
 
 

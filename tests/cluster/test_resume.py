@@ -43,10 +43,10 @@ class Taken:
         given = {"corpus": (str(self.store),), "model": str(self.model), "output": str(self.run), **options}
         return score(ScoreSettings(**given), progress=progress)
 
-    def interrupt(self, units: int = 2) -> None:
+    def interrupt(self, units: int = 2, **options: Any) -> None:
         """Score some units only."""
         with pytest.raises(KeyboardInterrupt):
-            self.score(stop=units)
+            self.score(stop=units, **options)
 
     def problems(self) -> list[str]:
         """Return what a deep ``verify`` finds."""
@@ -145,31 +145,55 @@ def test_a_part_of_the_store_is_not_the_store(taken: Taken) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"text_column": ("id",)}, r"--text-column \(\['text'\], now \['id'\]\)"),
-        ({"keep": ("id",)}, r"--keep \(\[\], now \['id'\]\)"),
-        ({"probabilities": True}, r"--probabilities \(False, now True\)"),
-        ({"top_k": 2}, r"--top-k \(None, now 2\)"),
-        ({"where": "id != 'x'"}, r"--where \(None, now "),
-        ({"limit": 900}, r"--limit \(None, now 900\)"),
+        ({"text_column": ("id",)}, "--text-column was text before, and is id now"),
+        ({"keep": ("id", "label=gold")}, "--keep was not given before, and is id, label=gold now"),
+        ({"probabilities": True}, "--probabilities was not given before, and is now"),
+        ({"top_k": 2}, "--top-k was not given before, and is 2 now"),
+        ({"where": "id != 'x'"}, "--where was not given before, and is \"id != 'x'\" now"),
+        ({"limit": 900}, "--limit was not given before, and is 900 now"),
+        ({"max_bytes": 900}, "--max-bytes was not given before, and is 900 now"),
+        (
+            {"evidence": 3, "threshold": 0.5},
+            "--threshold was not given before, and is 0.5 now; --evidence was not given before, and is 3 now",
+        ),
     ],
     ids=str,
 )
 def test_an_option_that_changes_answers_is_refused_by_name(change: dict[str, Any], named: str, taken: Taken) -> None:
     taken.interrupt()
-    with pytest.raises(RunError, match=named):
+    with pytest.raises(RunError) as refused:
         taken.score(**change)
+    told = f"was made with other options: {named}; give the same options again, or another --output"
+    assert str(refused.value) == f"{taken.run} {told}"
+
+
+def test_an_option_that_is_given_no_more_is_refused_by_name(taken: Taken) -> None:
+    taken.interrupt(truncate=True, limit=900, keep=("id",))
+    with pytest.raises(RunError) as refused:
+        taken.score(limit=800)
+    assert (
+        ": --keep was id before, and is not given now; --limit was 900 before, and is 800 now; --truncate was given "
+        "before, and is not now; give"
+    ) in str(refused.value)
 
 
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (lambda stored: {**stored, "labels": stored["labels"][::-1]}, r"another labels \("),
+        (
+            lambda stored: {**stored, "labels": stored["labels"][::-1]},
+            "with other labels, or with them in another order",
+        ),
         (
             lambda stored: {name: stored[name] for name in stored if name != "labels"} | {"format": 3},
-            "another version of w2vray",
+            r"was made by another version of w2vray \(its run format is 3, here it is ",
+        ),
+        (
+            lambda stored: {**stored, "scoring_version": 0},
+            r"was made by another version of w2vray \(its scoring version is 0, here it is ",
         ),
     ],
-    ids=["labels in another order", "a run of before"],
+    ids=["labels in another order", "a run of before", "other answers"],
 )
 def test_a_run_that_names_its_labels_otherwise_is_refused(change: Callable[..., Any], named: str, taken: Taken) -> None:
     taken.interrupt()
@@ -192,7 +216,7 @@ def test_a_run_of_which_only_the_plan_is_there_is_planned_anew_with_other_option
     """As where its workers were refused; a unit that is scored is not given up."""
     taken.interrupt()
     for folder in ("scores", "rejected"):
-        with pytest.raises(RunError, match="was made with another --threshold"):
+        with pytest.raises(RunError, match="was made with other options: --threshold"):
             taken.score(threshold=0.5, limit=500)
         shutil.rmtree(taken.run / folder)
     assert taken.score(threshold=0.5, limit=500).rows_in == 500
@@ -236,7 +260,9 @@ def test_another_model_at_the_same_path_is_refused_and_the_same_at_another_is_no
     moved = shutil.copytree(taken.model, tmp_path / "moved")
     weights = load_file(moved / "weights.safetensors")
     save_file({name: array + 1 for name, array in weights.items()}, moved / "weights.safetensors")
-    with pytest.raises(RunError, match="was made with another model"):
+    with pytest.raises(
+        RunError, match=r"was made with another model \(fingerprint [0-9a-f]{16}, now [0-9a-f]{16}\); give the same one"
+    ):
         taken.score(model=str(moved))
     shutil.copy(taken.model / "weights.safetensors", moved)
     assert taken.score(model=str(moved)).exit_code == 0

@@ -277,6 +277,31 @@ class TestRefusals:
             run_score(make_store(), make_model(), tmp_path / "new" / "run", text_column=("body",))
         assert not (tmp_path / "new").exists()
 
+    @pytest.mark.parametrize(
+        ("given", "says"),
+        [
+            ({"keep": ("id", "body=b")}, "--keep: no column 'body' in the store; its columns are id, label, text"),
+            ({"where": "year == 1"}, "--where: no column 'year' in the store; its columns are id, label, text"),
+            (
+                {"keep": ("body",), "where": "year == 1"},
+                "--keep and --where: no column 'body', 'year' in the store; its columns are id, label, text",
+            ),
+            (
+                {"keep": ("x",), "text_column": ("t",)},
+                (
+                    "no column 't', 'x' in the store; its columns are id, label, text. Name yours with --text-column "
+                    "and --keep"
+                ),
+            ),
+        ],
+    )
+    def test_a_missing_column_is_told_with_the_option_that_names_it(
+        self, given: dict[str, Any], says: str, make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+    ) -> None:
+        with pytest.raises(CorpusError) as refused:
+            run_score(make_store(), make_model(), tmp_path / "run", **given)
+        assert str(refused.value) == says
+
     def test_a_column_that_is_a_folder_above_what_was_named(
         self, make_store: MakeStore, make_model: MakeModel, tmp_path: Path
     ) -> None:
@@ -314,7 +339,7 @@ class TestRefusals:
     ) -> None:
         store, model = make_store(), make_model()
         run_score(store, model, tmp_path / "run")
-        with pytest.raises(RunError, match=r"--threshold \(None, now 0.5\)"):
+        with pytest.raises(RunError, match=r"--threshold was not given before, and is 0\.5 now"):
             run_score(store, model, tmp_path / "run", threshold=0.5)
 
     @pytest.mark.parametrize("change", ["touched", "gone"])

@@ -138,14 +138,26 @@ def test_another_version_is_refused_as_any_other_option(table: Path, make_model:
 
     assert run_score(table, model, run, table_version=0).rows_in == 100
     assert run_score(table, model, run, table_version=0).units_skipped == 1
-    with pytest.raises(
-        RunError, match=r"was made with another --table-version \(0, now 1\); give the same value again"
-    ):
+    with pytest.raises(RunError, match="--table-version was 0 before, and is 1 now; give the same options again"):
         run_score(table, model, run, table_version=1)
-    with pytest.raises(RunError, match=r"--table-version \(0, now None\)"):
+    with pytest.raises(RunError, match="--table-version was 0 before, and is not given now"):
         run_score(table, model, run)
     with pytest.raises(RunError, match=r"--new-files: .*run stays with version 0 of the Delta Lake table"):
         run_score(table, model, run, table_version=0, new_files=True)
+
+
+def test_a_table_in_place_of_the_files_that_were_planned_is_refused(
+    table: Path, make_model: MakeModel, tmp_path: Path
+) -> None:
+    model, run = make_model(), tmp_path / "run"
+    pq.write_table(rows(0, 9), tmp_path / "a.parquet")
+    run_score(tmp_path / "a.parquet", model, run)
+    with pytest.raises(RunError) as refused:
+        run_score(table, model, run)
+    assert str(refused.value) == (
+        f"{run} was planned with other versions of tables: no table; now version 2 of {table}; name the same store "
+        "again, or another --output"
+    )
 
 
 def test_a_version_that_does_not_exist_is_refused_before_anything_is_written(

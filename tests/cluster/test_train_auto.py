@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,13 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from w2vray.cluster import choosing, learning
+from w2vray.cluster import choosing, learning, one_trainer, training_seconds
 from w2vray.cluster.repeating import repeated
 from w2vray.cluster.train import TrainSummary, train
 from w2vray.errors import ConfigError, DivergedError
 from w2vray.models.average.settings import AverageSettings
 from w2vray.models.directory import Bundle
 from w2vray.models.ladder import LADDER, Candidate
+from w2vray.models.recurrent.settings import GruSettings
 from w2vray.scoring.scorer import TextScorer
 from w2vray.training.settings import TrainSettings
 from w2vray.vectors import Vectors
@@ -44,7 +46,8 @@ def trained(
     def run(rows: int, name: str = "model", **given: Any) -> tuple[TrainSummary, list[str]]:
         store, told = tmp_path / f"{rows}.parquet", list[str]()
         labels = ["odd" if row % 2 else "even" for row in range(rows)]
-        pq.write_table(pa.table({"text": list(map(text_of, range(rows))), "label": labels}), store)
+        if not store.exists():  # a file that is written again is another one, and its training a new one
+            pq.write_table(pa.table({"text": list(map(text_of, range(rows))), "label": labels}), store)
         where: dict[str, Any] = {"vectors": str(word_vectors.path), "output": str(tmp_path / name)}
         settings = TrainSettings(labelled=(str(store),), model="auto", **where, **given)
         return train(settings, note=told.append), told
@@ -111,6 +114,48 @@ def test_a_kind_that_cannot_be_trained_is_told_and_left_out(
     monkeypatch.setattr(choosing, "LADDER", (wild,))
     with pytest.raises(DivergedError, match="none of the models could be trained"):
         trained(240, "none")
+
+
+def test_a_call_that_goes_on_tells_the_seconds_of_what_was_trained_before(
+    trained: Callable[..., tuple[TrainSummary, list[str]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_here = one_trainer.OneTrainer._train
+
+    def interrupted(self: Any, config: Any) -> None:
+        if isinstance(config.task.model, GruSettings):
+            raise KeyboardInterrupt
+        train_here(self, config)
+
+    monkeypatch.setattr(one_trainer.OneTrainer, "_train", interrupted)
+    monkeypatch.setattr(training_seconds, "time", clock_of_steps(100.0))
+    with pytest.raises(KeyboardInterrupt):
+        trained(240)
+    monkeypatch.setattr(one_trainer.OneTrainer, "_train", train_here)
+    monkeypatch.setattr(training_seconds, "time", clock_of_steps(7.0))
+    summary, told = trained(240)
+    assert [trial["seconds"] for trial in summary.tried] == [100.0, 100.0, 7.0]
+    assert [line.split(", ")[-1].split(";")[0] for line in told if "; scoring takes" in line] == ["100 s"] * 2 + ["7 s"]
+
+
+def clock_of_steps(seconds: float) -> Any:
+    """A clock that goes on by so much at each look."""
+    return SimpleNamespace(monotonic=count(0.0, seconds).__next__)
+
+
+def test_the_seconds_of_all_calls_are_added_up_until_a_training_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training_seconds, "time", clock_of_steps(10.0))
+    with pytest.raises(KeyboardInterrupt), training_seconds.taken(tmp_path):
+        raise KeyboardInterrupt
+    for expected in (20.0, 20.0):  # the second call finds that nothing is left to do
+        with training_seconds.taken(tmp_path) as this:
+            pass
+        assert this.seconds == expected
+    (tmp_path / training_seconds.SECONDS).write_text("{")
+    with training_seconds.taken(tmp_path) as this:
+        pass
+    assert this.seconds == 10.0
 
 
 def test_the_same_training_again_chooses_the_same_model(

@@ -104,7 +104,7 @@ def test_a_wrong_label_column(store: Path, word_vectors: Vectors, tmp_path: Path
 
 @pytest.mark.usefixtures("training_in_process")
 def test_a_condition_that_does_not_fit_the_columns(store: Path, word_vectors: Vectors, tmp_path: Path) -> None:
-    with pytest.raises(CorpusError, match="no column 'year' in the store"):
+    with pytest.raises(CorpusError, match="--where: no column 'year' in the store"):
         run_train(store, word_vectors, tmp_path / "model", where="year > 2020")
     with pytest.raises(ConfigError, match="--where 'id > 2020': column 'id' is string, and 2020 is a number"):
         run_train(store, word_vectors, tmp_path / "model", where="id > 2020")

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import w2vray
 from w2vray.cli import run, with_verbs
 from w2vray.models.ladder import LADDER
 
@@ -154,6 +155,25 @@ def test_each_command_and_program_of_a_page_does_its_work(
     assert {"w2vray", "duckdb", "python"} <= set(ran)
     assert [verb[0] for _, verb in jobs_sent] == (["score"] if page == "README.md" else [])
     assert "everything is in order" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("in_process")
+@pytest.mark.parametrize("page", PAGES)
+def test_labels_are_counted_without_rows_below_a_threshold(
+    page: str,
+    make_store: Callable[..., Path],
+    make_model: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    summary = w2vray.score(make_store(), model=make_model(), output="run", threshold=0.6)
+    (statement,) = [shlex.split(line)[-1] for each in blocks(page) for line in each.commands if line.startswith("duck")]
+    found = duckdb.sql(statement)
+    assert found is not None
+    counts = {label: rows for label, rows, _ in found.fetchall()}
+    assert None not in counts
+    assert 0 < sum(counts.values()) == summary.rows_scored - summary.rows_abstained < summary.rows_scored
 
 
 def test_each_command_that_is_not_run_is_still_shown() -> None:

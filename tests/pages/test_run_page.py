@@ -109,6 +109,22 @@ def test_what_is_counted_of_a_run(store: Path, make_model: MakeModel, tmp_path: 
     assert "zz.parquet" in page
 
 
+def test_a_call_that_scores_nothing_leaves_what_the_page_says_of_the_time(
+    make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+) -> None:
+    store, model = make_store(), make_model()
+    w2vray.score(store, model=model, output=tmp_path / "run")
+    first = data_of(tmp_path / "run")["timing"]
+    assert first["rows"] == 900
+    again = w2vray.score(store, model=model, output=tmp_path / "run")
+    assert again.rows_now == 0
+    assert data_of(tmp_path / "run")["timing"] == first
+    assert "<dt>rows of that call</dt><dd>900</dd>" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    (tmp_path / "run" / "report.json").unlink()
+    w2vray.score(store, model=model, output=tmp_path / "run")
+    assert data_of(tmp_path / "run")["timing"] is None
+
+
 def test_a_run_that_was_resumed_has_the_same_report(
     make_store: MakeStore, make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,7 +380,7 @@ def test_a_page_says_rows_a_second_as_the_summary_does(
     assert fact in page
     assert "rows a second of its worker" in page
     overall = f"{summary.rows_now / summary.seconds:,.0f}"
-    assert f"<dt>rows a second of the last call, start included</dt><dd>{overall}</dd>" in page
+    assert f"<dt>rows a second of that call, start included</dt><dd>{overall}</dd>" in page
 
 
 class TestWordsWithoutAVector:

@@ -48,12 +48,13 @@ def test_a_unit_that_fails_is_done_and_the_smaller_ones_in_its_place_are_to_do()
 
 
 def test_a_run_says_who_writes_it_and_since_when() -> None:
-    counted = Counted(clock=iter([50.0, 60.0]).__next__)
+    counted = Counted(clock=iter([50.0, 60.0, 70.0]).__next__)
     counted.planned([unit(0, 10, 100)])
     said = counted.as_json()
     assert (said["started"], said["written"], said["units"], said["units_done"]) == (50.0, 60.0, 1, 0)
     assert said["host"]
     assert said["pid"] > 0
+    assert [said["ended"], counted.as_json(ended=True)["ended"]] == [False, True]
 
 
 def test_a_unit_that_is_told_twice_counts_once() -> None:

@@ -41,7 +41,7 @@ def half(
 
     with pytest.raises(KeyboardInterrupt):
         w2vray.score(store, model=model, output=run, progress=stop)
-    return run, lambda: w2vray.score(store, model=model, output=run)
+    return run, lambda **given: w2vray.score(store, model=model, output=run, **given)
 
 
 def at(path: Path, seconds: float) -> None:
@@ -130,6 +130,48 @@ def test_a_run_whose_driver_says_nothing_any_more_is_silent(
     assert found.state == "running", "its units take long"
     assert found.written_by == {"host": "worker-1", "pid": 7, "began": "2027-01-15 07:00:00"}
     assert found.seconds_since == 5.0
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError])
+def test_a_run_that_is_stopped_says_so_at_once(
+    stop: type[BaseException], half: tuple[Path, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, finish = half
+    found = w2vray.status(run)
+    assert (found.state, found.units_done, found.seconds_left) == ("stopped", 3, None)
+    assert found.written_by is not None
+    assert found.written_by["pid"] == os.getpid()
+    assert run_command(["status", str(run)]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"{run}: stopped; the same command goes on"
+
+    def stopping(_: ScoreProgress) -> None:
+        states.append(w2vray.status(run).state)
+        raise stop
+
+    states = list[str]()
+    with pytest.raises(stop):
+        finish(progress=stopping)
+    assert [*states, w2vray.status(run).state] == ["running", "stopped"]
+    finish()
+    assert w2vray.status(run).state == "complete"
+
+
+def test_a_call_whose_place_was_taken_does_not_say_that_the_run_has_ended(
+    half: tuple[Path, Any],
+) -> None:
+    run, finish = half
+
+    def taken(_: ScoreProgress) -> None:
+        other = RunDirectory(str(run))
+        other.clear_temporary()
+        other.tell({"host": "worker-1", "pid": 7, "started": NOW})
+
+    with pytest.raises(RunError):
+        finish(progress=taken)
+    found = w2vray.status(run)
+    assert found.state == "running"
+    assert found.written_by is not None
+    assert found.written_by["host"] == "worker-1"
 
 
 def test_a_store_whose_clock_is_ahead_makes_no_time_negative(

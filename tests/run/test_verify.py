@@ -52,6 +52,30 @@ def test_a_part_that_is_gone(run: Path) -> None:
     assert problem.endswith("rows are in no part; run the same score again")
 
 
+def test_of_parts_that_are_gone_it_is_told_how_many_and_the_first_few_are_named(run: Path) -> None:
+    for part in run.glob("scores/*.parquet"):
+        part.unlink()
+    (problem,) = check(run).problems
+    assert problem.startswith("4 of 4 units are missing, and 8,000 rows are in no part: unit ")
+    assert problem.count("unit ") == 3
+    assert problem.endswith(" and 1 more; run the same score again")
+
+
+def test_of_a_unit_of_many_files_the_first_few_are_named(
+    make_store: MakeStore, make_model: MakeModel, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    run_score(make_store(files=5, rows=10), make_model(), run)
+    (part,) = run.glob("scores/*.parquet")
+    part.unlink()
+    (problem,) = check(run).problems
+    unit = part.stem.removeprefix("part-")
+    assert problem == (
+        f"unit {unit} (part-0.parquet, part-1.parquet, part-2.parquet and 2 more): 50 rows are in no part; run the "
+        "same score again"
+    )
+
+
 def test_a_part_whose_footer_cannot_be_read(run: Path) -> None:
     part = min(run.glob("scores/*.parquet"))
     part.write_bytes(part.read_bytes()[:-9])
@@ -82,6 +106,8 @@ def test_wrong_totals(run: Path) -> None:
     totals = run / "manifest.json"
     totals.write_text(totals.read_text().replace('"rows_in": 8000', '"rows_in": 8001'))
     assert check(run).problems == ["manifest.json: rows_in is 8001, the parts have 8,000"]
+    totals.write_text(totals.read_text().replace('"rows_in"', '"rows"'))
+    assert check(run).problems == ["manifest.json: rows_in is missing, the parts have 8,000"]
 
 
 def test_no_run_at_all(tmp_path: Path) -> None:

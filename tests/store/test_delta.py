@@ -248,7 +248,7 @@ def test_a_version_is_refused_of_what_is_not_one_table(table: Path, tmp_path: Pa
     pq.write_table(texts(0, 2), tmp_path / "a.parquet")
 
     for place in (tmp_path / "a.parquet", tmp_path / "*.parquet"):
-        with pytest.raises(CorpusError, match="is not a table; leave out --table-version 1"):
+        with pytest.raises(CorpusError, match="is not a table, and so has no version 1; name the table"):
             ids_of(place, version=1)
     with pytest.raises(CorpusError, match="--table-version 1 is for one table, and 2 places are named"):
         whole_store([str(table), str(tmp_path / "a.parquet")], Columns(("text",)), table_version=1)

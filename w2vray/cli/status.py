@@ -14,6 +14,7 @@ _STATES = {
     "complete": "complete",
     "incomplete": "ended with something left out: run the same score again to try that again",
     "running": "running",
+    "stopped": "stopped; the same command goes on",
     "silent": "neither ended nor running: run the same score again to finish it",
 }
 

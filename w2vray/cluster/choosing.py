@@ -39,7 +39,7 @@ class Trial:
     loss: float
     accuracy: float
     epochs: int
-    seconds: float
+    seconds: float  # that training took, in earlier calls too
     scoring: float  # nanoseconds of a CPU for each word that is scored; told, and decides nothing
 
     def as_dict(self) -> dict[str, Any]:
@@ -75,8 +75,8 @@ class Chosen:
     trials: list[Trial]
 
 
-Run = Callable[[Candidate, TrainSettings], tuple[ModelSettings, State]]
-"""Trains a candidate; returns its settings and the last state."""
+Run = Callable[[Candidate, TrainSettings], tuple[ModelSettings, State, float]]
+"""Trains a candidate; returns its settings, the last state, and the seconds that it took, in earlier calls too."""
 
 Cost = Callable[[TrainSettings, ModelSettings, State], float]
 """Measures what a candidate takes to score: nanoseconds of a CPU for each word."""
@@ -107,14 +107,12 @@ def chosen(asked: TrainSettings, run: Run, cost: Cost, *, alone: bool, note: Not
             left = ", ".join(other.name for other in LADDER[number:])
             note(f"the time limit of {asked.time_limit:g} minutes is over; not tried: {left}")
             break
-        started = time.monotonic()
         settings = _settings(candidate, asked)
         try:
-            model, state = run(candidate, settings)
+            model, state, seconds = run(candidate, settings)
         except DivergedError as error:
             note(f"{candidate.name} cannot be trained and is left out: {error}")
             continue
-        seconds = time.monotonic() - started
         this = _tried(
             candidate, settings, model, state, seconds=seconds, scoring=cost(settings, model, state), alone=alone
         )

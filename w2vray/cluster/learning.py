@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from w2vray.cluster.choosing import Trial, chosen
+from w2vray.cluster.training_seconds import taken
 from w2vray.cluster.trainings import Trainings
 from w2vray.models.kinds import AUTO, ModelSettings
 from w2vray.models.ladder import Candidate
@@ -56,14 +57,17 @@ def learn(trainings: Trainings, name: str) -> Learnt:
     def folder(candidate: str) -> str:
         return f"{name}-{candidate.replace(' ', '-')}"
 
-    def run(candidate: Candidate, own: TrainSettings) -> tuple[ModelSettings, Mapping[str, Any]]:
+    def run(candidate: Candidate, own: TrainSettings) -> tuple[ModelSettings, Mapping[str, Any], float]:
         stage(f"training {candidate.name}")
-        return trainings.fitted(own, folder(candidate.name), by_validation=True, by_folds=few, keep_held_out=True)
+        place = folder(candidate.name)
+        with taken(trainings.storage / place) as this:
+            model, state = trainings.fitted(own, place, by_validation=True, by_folds=few, keep_held_out=True)
+        return model, state, this.seconds
 
     best = chosen(settings, run, trainings.cost, alone=trainings.multi_label, note=trainings.note)
     if few or settings.validation:
         return Learnt(own=best.settings, model=best.model, state=best.state, trials=best.trials)
-    # what scoring takes is measured, so that a call that goes on may choose another
+    # a call that goes on may have time for further kinds, and choose another
     own, last = best.settings, f"{folder(best.name)}-all"
     stage(f"training {best.name} once more, with the rows for validation too")
     if isinstance(best.model, StepSettings):

@@ -36,7 +36,7 @@ from w2vray.run.reporting import training_facts
 from w2vray.run.request import Request
 from w2vray.run.room import require_room
 from w2vray.run.run_files import SUCCESS
-from w2vray.run.writing_reports import write_run_report
+from w2vray.run.writing_reports import told_before, write_run_report
 from w2vray.settings.answering import ScoreSettings
 from w2vray.stages import detail, stage
 from w2vray.store.corpus import Corpus, find_corpus
@@ -69,12 +69,13 @@ def score(
         with run.drafting(alone=True) as drafts:
             ours = RunDirectory(absolute(settings.output), drafts)
             plan = _planned(ours, asked, work, address)
-            if work.missing:
-                _score_missing(ours, asked, plan, work, address)
-            still_ours()
-            seconds = round(time.monotonic() - started, 3)
-            asked.corpus.ignored.add_all(ignored_files(plan.left_out))
-            summary = closed(ours, plan, work, asked.corpus, asked.request, seconds=seconds)
+            with _told_if_stopped(ours, work):
+                if work.missing:
+                    _score_missing(ours, asked, plan, work, address)
+                still_ours()
+                seconds = round(time.monotonic() - started, 3)
+                asked.corpus.ignored.add_all(ignored_files(plan.left_out))
+                summary = closed(ours, plan, work, asked.corpus, asked.request, seconds=seconds)
             summary = with_kept(summary, asked.request, asked.bundle)
             sample = asked.sample_of(plan)
             words = partial(missing_words, sample(), asked.bundle, asked.vectors, tokens=summary.tokens)
@@ -144,6 +145,16 @@ def _planned(run: RunDirectory, asked: _Asked, work: Work, address: str | None) 
     return plan
 
 
+@contextmanager
+def _told_if_stopped(run: RunDirectory, work: Work) -> Iterator[None]:
+    """Say in the run's directory that this call has ended, where it ends before the run is finished."""
+    try:
+        yield
+    except BaseException:
+        run.tell(work.counted.as_json(ended=True))
+        raise
+
+
 def _score_missing(run: RunDirectory, asked: _Asked, plan: RunPlan, work: Work, address: str | None) -> None:
     """Start the workers, and hand them the units that are missing."""
     job = ScoringJob(
@@ -198,7 +209,7 @@ def write_report(
     }
     try:
         finished = FinishedRun.open(work.settings.output)
-        told = {"timing": timing, "missing_words": words()}
+        told = {"timing": timing if summary.rows_now else told_before(run).get("timing"), "missing_words": words()}
         return write_run_report(run, finished, corpus, training_facts(bundle.config), told).page
     except Exception as error:  # noqa: BLE001 - whatever a page fails by, the answers are there
         why = f"{type(error).__name__}: {error}"

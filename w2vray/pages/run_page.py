@@ -78,11 +78,11 @@ def _facts(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         ]
     if time := data.get("timing"):
         facts += [
-            ("seconds of the last call, including the start", f"{time['seconds']:,.1f}"),
-            ("rows of the last call", f"{time['rows']:,}"),
+            ("seconds of the last call that scored rows, including the start", f"{time['seconds']:,.1f}"),
+            ("rows of that call", f"{time['rows']:,}"),
         ]
         if time["rows"] and time["seconds"]:
-            facts.append(("rows a second of the last call, start included", f"{time['rows'] / time['seconds']:,.0f}"))
+            facts.append(("rows a second of that call, start included", f"{time['rows'] / time['seconds']:,.0f}"))
         if time.get("rows_per_second"):
             facts.append(("rows a second, from the end of the first unit on", f"{time['rows_per_second']:,.0f}"))
     if data["units_looked_at"] < data["units"]:
@@ -118,7 +118,11 @@ def _timing(data: Mapping[str, Any]) -> list[Table]:
     ]
     heads = ["unit", "seconds", "rows", "rows a second of its worker"]
     note = "A unit is the work of one worker. The run's rows a second are those of all workers together."
-    return [Table(title="Slowest units of the last call", heads=heads, rows=rows, note=note)] if rows else []
+    return (
+        [Table(title="Slowest units of the last call that scored rows", heads=heads, rows=rows, note=note)]
+        if rows
+        else []
+    )
 
 
 def _labels(data: Mapping[str, Any]) -> Section:

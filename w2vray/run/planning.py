@@ -10,11 +10,11 @@ import pyarrow as pa
 from w2vray.errors import CorpusError, RunError
 from w2vray.places.uris import without_secrets
 from w2vray.run.directory import RunDirectory
+from w2vray.run.made_otherwise import made_otherwise
 from w2vray.run.parts import part_name
 from w2vray.run.request import Request
 from w2vray.run.run_files import INSTEAD, MANIFEST, PLAN, REJECTED, RUN, SCORES, TOTALS
 from w2vray.schema import MAY_PASS, NOTHING_AMISS, FileReason, holds_views, without_views
-from w2vray.settings.fields import flag
 from w2vray.store.corpus import Corpus, SourceFile, one_version
 from w2vray.store.describing import describe_files
 from w2vray.store.description import Description
@@ -153,19 +153,15 @@ def resume_run(
     if differing is not None:
         if run.is_only_planned():
             return None  # as where its workers were refused: nothing is lost with the plan
-        if differing == "format":
-            raise RunError(
-                f"{run.name} was made by another version of w2vray (its run format is {stored.get('format')}, here it "
-                f"is {identity['format']}): finish it with that version, or score the store into another --output"
-            )
-        difference = _difference(differing, stored.get(differing), identity[differing])
-        raise RunError(f"{run.name} was made with another {difference}; give the same value again, or another --output")
+        raise RunError(f"{run.name} {made_otherwise(differing, stored.get(differing), identity[differing])}")
     if stored.get("fingerprint") != request.fingerprint:
         raise RunError(f"{run.name}: {RUN} is damaged (its fingerprint is not that of what it lists); {INSTEAD}")
     planned = recorded_versions(stored)
     if planned != corpus.versions:
+        was, now = _versions(stored.get("tables", [])), _versions([table.as_json() for table in corpus.tables.values()])
         raise RunError(
-            f"{run.name} was planned with other versions of its tables: {planned}, now {corpus.versions}; run it again"
+            f"{run.name} was planned with other versions of tables: {was}; now {now}; name the same store again, or "
+            "another --output"
         )
     if request.new_files and corpus.tables:
         raise RunError(
@@ -215,6 +211,10 @@ def planned_versions(run: RunDirectory, request: Request) -> dict[int, int]:
 def recorded_versions(identity: Mapping[str, Any]) -> dict[int, int]:
     """Return the versions of tables that run.json tells of, by the root that the table is."""
     return {table["root"]: table["version"] for table in identity.get("tables", [])}
+
+
+def _versions(tables: Iterable[Mapping[str, Any]]) -> str:
+    return ", ".join(f"version {table['version']} of {table['place']}" for table in tables) or "no table"
 
 
 def split_failed(plan: RunPlan, corpus: Corpus, failures: Iterable[Failure], request: Request) -> list[Unit]:
@@ -341,10 +341,3 @@ def _extend(
     plan.left_out = {**kept, **_left_out(plan.units, files, unreadable | unfit)}
     _stop_at_bad(plan, request)
     run.write_plan(plan.units, plan.left_out)
-
-
-def _difference(name: str, was: Any, now: Any) -> str:
-    if name == "options" and isinstance(was, dict):
-        differing = [key for key in {**now, **was} if was.get(key) != now.get(key)]
-        return " and ".join(f"{flag(key)} ({was.get(key)!r}, now {now.get(key)!r})" for key in differing)
-    return f"{name.replace('_', ' ')} ({str(was)[:16]}, now {str(now)[:16]})"

@@ -78,14 +78,18 @@ class Counted:
             seconds_left=self.pace.seconds_for(self._rows_left),
         )
 
-    def as_json(self) -> dict[str, Any]:
-        """Return what is written into the run's directory: who writes, since when, and what no listing shows."""
+    def as_json(self, *, ended: bool = False) -> dict[str, Any]:
+        """Return what is written into the run's directory: who writes, since when, and what no listing shows.
+
+        ``ended`` says that the call ends here, before the run is finished.
+        """
         self._started = self._started or self.clock()
         return {
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "started": round(self._started, 1),
             "written": round(self.clock(), 1),
+            "ended": ended,
             "units_done": self.units_done,
             "units": self.units,
             "rows": self.rows,

@@ -108,7 +108,7 @@ class Request:
     def columns(self) -> Columns:
         """The columns that are read."""
         filtered = self.where.columns if self.where else ()
-        return Columns(self.text_columns, (*self.kept.values(), *filtered))
+        return Columns(self.text_columns, tuple(self.kept.values()), filtered=filtered)
 
 
 def _identity(settings: ScoreSettings, answer: Answer, text_columns: tuple[str, ...], bundle: Bundle) -> dict[str, Any]:

@@ -6,6 +6,7 @@ rows are opened, if they are few, and only their ends are read.
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -33,7 +34,7 @@ ALIVE_SECONDS = 60.0
 MOST_ENDS = 512
 """The most parts whose ends are read to count rejected rows."""
 
-COMPLETE, INCOMPLETE, RUNNING, SILENT = "complete", "incomplete", "running", "silent"
+COMPLETE, INCOMPLETE, RUNNING, STOPPED, SILENT = "complete", "incomplete", "running", "stopped", "silent"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,8 @@ class RunStatus:
     """How far a run is."""
 
     run: str
-    state: str  # complete; incomplete: ended, and something is left out; running; silent: neither ended nor going on
+    state: str  # complete; incomplete: ended with something left out; running; stopped: by a person or an error;
+    # silent: nobody says that it has ended, and nobody goes on with it
     units: int
     units_done: int
     units_failed: int
@@ -86,7 +88,8 @@ def status(settings: StatusSettings) -> RunStatus:
     leases = [_seconds(info) for info in run.list(LEASES)] if LEASES in top else []
     last = max([*written.values(), *told, *leases], default=None)
     now = max(time.time(), last or 0.0)  # the store may have another clock
-    state = _state(top, max([*written.values(), *leases], default=0.0), now)
+    said = _said(run, top)
+    state = _state(top, said, max([*written.values(), *leases], default=0.0), now)
     until = now if state in {RUNNING, SILENT} else max(written.values(), default=now)
     speed = _speed([(when, rows[unit]) for unit, when in written.items()], until)
     to_do = sum(rows.values()) - sum(rows[unit] for unit in parts)
@@ -104,18 +107,23 @@ def status(settings: StatusSettings) -> RunStatus:
         files_left_out=len(left_out),
         last_written=None if last is None else f"{datetime.fromtimestamp(last, UTC):%Y-%m-%d %H:%M:%S}",
         seconds_since=None if last is None else round(now - last, 1),
-        written_by=_writer(run, top),
+        written_by=_writer(said),
     )
 
 
-def _state(top: Mapping[str, fs.FileInfo], worked: float, now: float) -> str:
-    """Tell whether the run has ended, and how; ``worked`` is when a worker or a lease was last heard of."""
+def _state(top: Mapping[str, fs.FileInfo], said: Mapping[str, Any], worked: float, now: float) -> str:
+    """Tell whether the run has ended, and how.
+
+    ``said`` is the driver's last word, and ``worked`` is when a worker or a lease was last heard of.
+    """
     if SUCCESS in top:
         return COMPLETE
-    said = _seconds(top[PROGRESS]) if PROGRESS in top else 0.0
-    if TOTALS in top and _seconds(top[TOTALS]) >= max(said, worked):
+    told = _seconds(top[PROGRESS]) if PROGRESS in top else 0.0
+    if TOTALS in top and _seconds(top[TOTALS]) >= max(told, worked):
         return INCOMPLETE
-    return RUNNING if now - max(said, worked) < ALIVE_SECONDS else SILENT
+    if said.get("ended") is True and told >= worked:
+        return STOPPED
+    return RUNNING if now - max(told, worked) < ALIVE_SECONDS else SILENT
 
 
 def _speed(done: Sequence[tuple[float, int]], until: float) -> float | None:
@@ -132,14 +140,19 @@ def _rejected(run: RunDirectory, units: set[str]) -> int | None:
     return sum(part.record.rows_rejected for part in run.committed(units))
 
 
-def _writer(run: RunDirectory, top: Mapping[str, fs.FileInfo]) -> dict[str, Any] | None:
-    if PROGRESS not in top:
-        return None
+def _said(run: RunDirectory, top: Mapping[str, fs.FileInfo]) -> dict[str, Any]:
+    """Return what a driver has last said of itself; nothing where none has, or it cannot be read."""
+    if PROGRESS in top:
+        with suppress(RunError, OSError):
+            return run.read_json(PROGRESS)
+    return {}
+
+
+def _writer(said: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
-        said = run.read_json(PROGRESS)
         began = f"{datetime.fromtimestamp(said['started'], UTC):%Y-%m-%d %H:%M:%S}"
         return {"host": said["host"], "pid": said["pid"], "began": began}
-    except (RunError, KeyError, TypeError, ValueError, OverflowError, OSError):
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
         return None  # of another version
 
 

@@ -80,7 +80,7 @@ def _columns(options: Mapping[str, Any]) -> Columns:
     """Return the columns that were read: by them a text is known whose name says no format."""
     where = options.get("where")
     filtered = parse_where(where).columns if where is not None else ()
-    return Columns(tuple(options["text_column"]), (*kept_columns(options["keep"]).values(), *filtered))
+    return Columns(tuple(options["text_column"]), tuple(kept_columns(options["keep"]).values()), filtered=filtered)
 
 
 def _differences(of_file: Sequence[Piece], now: SourceFile, found: Description) -> list[str]:

@@ -29,6 +29,8 @@ from w2vray.store.units import Unit, unit_pieces
 
 __all__ = ["VerifySummary", "verify"]
 
+_NAMED = 3
+"""The most units that are named as missing, and the most files of one: there may be thousands."""
 
 Progress = Callable[[int, int], None]
 """Called with units checked and units to check."""
@@ -36,7 +38,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class VerifySummary:
-    """What the files of a run prove; ``problems`` names each thing that is not as it should be."""
+    """What the files of a run prove; ``problems`` names each thing that is not as it should be.
+
+    Units without a part are one problem, however many they are.
+    """
 
     run: str
     ok: bool
@@ -79,6 +84,7 @@ class _Found:
     counts: Counter[str] = field(default_factory=Counter)
     seals: dict[str, str] = field(default_factory=dict)  # unit -> hash that proves its part's record
     refused: dict[str, Refused | None] = field(default_factory=dict)  # unit -> files of which it rejected all
+    missing: list[Unit] = field(default_factory=list)  # without a part, and not accepted as a gap
     accepted: Mapping[str | None, Failure] = field(default_factory=dict)  # unit or file -> why
 
 
@@ -108,6 +114,7 @@ def verify(settings: VerifySettings, *, progress: Progress | None = None) -> Ver
         _check_unit(run, unit, found, present=unit.id in finished, fingerprint=identity.get("fingerprint"))
         if progress is not None:
             progress(done, len(units))
+    found.problems += _missing_problems(found.missing, len(units))
     found.problems += _orphans(run, units)
     found.problems += _manifest_problems(run, units, found)
     changed, new_files, ignored = (
@@ -149,13 +156,11 @@ def _plan_problems(units: Sequence[Unit]) -> Iterator[str]:
 
 
 def _check_unit(run: RunDirectory, unit: Unit, found: _Found, *, present: bool, fingerprint: object) -> None:
-    files = ", ".join(dict.fromkeys(piece.file for piece in unit.pieces))
     if not present:
         if unit.id in found.accepted:
-            found.gaps.append(f"unit {unit.id} ({files}): {found.accepted[unit.id]}")
+            found.gaps.append(f"{_named(unit)}: {found.accepted[unit.id]}")
         else:
-            what = f"unit {unit.id} ({files}): {unit.rows:,} rows are in no part"
-            found.problems.append(f"{what}; run the same score again")
+            found.missing.append(unit)
         return
     try:
         part = run.committed_part(unit.id)
@@ -167,6 +172,27 @@ def _check_unit(run: RunDirectory, unit: Unit, found: _Found, *, present: bool, 
         found.problems += _unit_problems(run, unit, part)
     except (W2vrayError, OSError, ValueError) as error:
         found.problems.append(f"unit {unit.id}: {(str(error) or type(error).__name__).splitlines()[0]}")
+
+
+def _missing_problems(missing: Sequence[Unit], units: int) -> Iterator[str]:
+    """Name the first few of the units without a part: of a run that was stopped early, nearly all of them are."""
+    if not missing:
+        return
+    some = _some([_named(unit) for unit in missing])
+    rows = f"{sum(unit.rows for unit in missing):,} rows are in no part"
+    count = f"{len(missing):,} of {units:,} units are missing"
+    what = f"{some}: {rows}" if len(missing) == 1 else f"{count}, and {rows}: {some}"
+    yield f"{what}; run the same score again"
+
+
+def _named(unit: Unit) -> str:
+    """Name a unit, and the files that its rows are of."""
+    return f"unit {unit.id} ({_some(list(dict.fromkeys(piece.file for piece in unit.pieces)))})"
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _unit_problems(run: RunDirectory, unit: Unit, part: CommittedPart) -> Iterator[str]:
@@ -224,7 +250,7 @@ def _manifest_problems(run: RunDirectory, units: Sequence[Unit], found: _Found) 
     whole = set(listed) <= set(found.seals)  # without a part of them, the totals cannot be right
     for name in COUNTS:
         if whole and totals.get(name, 0 if name in COUNTED_SINCE else None) != found.counts[name]:
-            yield f"{TOTALS}: {name} is {totals.get(name)}, the parts have {found.counts[name]:,}"
+            yield f"{TOTALS}: {name} is {totals.get(name, 'missing')}, the parts have {found.counts[name]:,}"
     for unit, proof in found.seals.items():
         if unit in listed and listed[unit] != proof:
             yield f"{SCORES}/{part_name(unit)}: its footer is not the one that {MANIFEST} knows"

@@ -20,7 +20,16 @@ from w2vray.settings.checks import ReportSettings
 from w2vray.standing import RUN_KIND, made_by_us
 from w2vray.store.corpus import Corpus
 
-__all__ = ["DATA", "PAGE", "SUSPECTS", "ReportSummary", "make_report", "write_model_report", "write_run_report"]
+__all__ = [
+    "DATA",
+    "PAGE",
+    "SUSPECTS",
+    "ReportSummary",
+    "make_report",
+    "told_before",
+    "write_model_report",
+    "write_run_report",
+]
 
 PAGE, DATA = "report.html", "report.json"
 _TOLD = ("timing", "missing_words")
@@ -53,8 +62,8 @@ def write_run_report(
         finished: the same, read.
         corpus: the store; None where it cannot be read any more: then the page has no examples.
         training: what the model knows of its training set.
-        told: what nobody can count again from the run alone: what the last call took (``timing``), and the words
-            without a vector (``missing_words``).
+        told: what nobody can count again from the run alone: what the last call that scored rows took (``timing``), and
+            the words without a vector (``missing_words``).
 
     Raises:
         RunError: a part cannot be read, or the files cannot be written.
@@ -119,7 +128,7 @@ def make_report(settings: ReportSettings) -> ReportSummary:
         raise ConfigError(f"{settings.path} is {kind}; name a run or a model")
     place = absolute(settings.path)
     finished = FinishedRun.open(settings.path)
-    before = _before(finished.directory)
+    before = told_before(finished.directory)
     training = before.get("training")
     if settings.model is not None:
         bundle = Bundle.load(settings.model)
@@ -138,7 +147,7 @@ def make_report(settings: ReportSettings) -> ReportSummary:
         return write_run_report(RunDirectory(place, drafts), finished, corpus, training, before)
 
 
-def _before(run: RunDirectory) -> dict[str, Any]:
+def told_before(run: RunDirectory) -> dict[str, Any]:
     """Return what the last page was made of; nothing where there is none, or it is damaged."""
     try:
         return run.read_json(DATA) if run.exists(DATA) else {}

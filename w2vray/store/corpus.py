@@ -175,7 +175,10 @@ def _expand(
         found, table = _files_of(table, store, path_of_table, index)
         return without_slashes(place_of_table) + mark + query, store, found, ignored, False, table
     if version is not None:
-        raise CorpusError(f"{without_secrets(argument)} is not a table; leave out --table-version {version}")
+        raise CorpusError(
+            f"{without_secrets(argument)} is not a table, and so has no version {version}; name the table, or leave "
+            "out --table-version"
+        )
     if not pattern and is_file:
         file = SourceFile(index, path.rpartition("/")[2], info.size, info.mtime_ns)
         real = real_place(store, path)

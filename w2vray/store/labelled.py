@@ -50,7 +50,8 @@ def labelled_units(
         ConfigError: the condition cannot be understood, or does not fit the columns.
     """
     condition = parse_where(where) if where is not None else None
-    columns = Columns(text_columns, tuple(condition.columns) if condition else (), (label_column,))
+    filtered = condition.columns if condition else ()
+    columns = Columns(text_columns, labels=(label_column,), filtered=filtered)
     corpus, found = whole_store(arguments, columns, where=condition, read_as=read_as, table_version=table_version)
     samples = [file.file for file in found.files if set(file.schema.names) >= SAMPLE_COLUMNS]
     for file in samples:

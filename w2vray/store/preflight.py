@@ -36,8 +36,14 @@ class Columns:
     """
 
     texts: tuple[str, ...]
-    others: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()  # of --keep
     labels: tuple[str, ...] = ()
+    filtered: tuple[str, ...] = ()  # of --where
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Those that are neither texts nor labels."""
+        return (*self.kept, *self.filtered)
 
     @property
     def all(self) -> list[str]:
@@ -167,17 +173,20 @@ def _require_columns(schemas: Sequence[pa.Schema], columns: Columns, hint: str) 
         raise CorpusError(f"column {twice[0]!r} is there more than once {where}; rename one of them")
     seen = dict.fromkeys(name for schema in schemas for name in schema.names)
     if missing := [name for name in columns.all if name not in seen]:
-        raise CorpusError(
-            f"no column {', '.join(map(repr, missing))} in the store; its columns are {', '.join(seen)}{hint}"
-            + _named_by(missing, columns)
-        )
+        what = f"no column {', '.join(map(repr, missing))} in the store; its columns are {', '.join(seen)}{hint}"
+        raise CorpusError(_with_options(what, missing, columns))
 
 
-def _named_by(missing: Sequence[str], columns: Columns) -> str:
-    """Say which option names the column of texts or labels, where one of these is missing."""
-    options = {"--text-column": columns.texts, "--label-column": columns.labels}
-    named = [option for option, names in options.items() if {*names} & {*missing}]
-    return f". Name yours with {' and '.join(named)}" if named else ""
+def _with_options(what: str, missing: Sequence[str], columns: Columns) -> str:
+    """Say which options name the missing columns: that of texts or labels may have been named by nobody."""
+    options = {
+        "--text-column": columns.texts,
+        "--label-column": columns.labels,
+        "--keep": columns.kept,
+        "--where": columns.filtered,
+    }
+    named = " and ".join(option for option, names in options.items() if {*names} & {*missing})
+    return f"{what}. Name yours with {named}" if {*columns.required} & {*missing} else f"{named}: {what}"
 
 
 def _with_equals(missing: Sequence[str], schemas: Iterable[pa.Schema]) -> str | None:
