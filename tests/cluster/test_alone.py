@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,8 @@ import pytest
 from tests.cluster.test_pools import units_of
 from tests.fixtures.idle_worker import BAD, DEADLY, FRAGILE, ODD, IdleWorker, UnevenWorker, WaitingWorker
 from w2vray.cluster.alone import run_alone, works_alone
-from w2vray.cluster.score import score
 from w2vray.cluster.score_worker import ScoringWorker
 from w2vray.errors import RunError, W2vrayError
-from w2vray.settings.answering import ScoreSettings
 from w2vray.store.units import Piece, Unit, processes_without_ray
 
 
@@ -134,9 +132,9 @@ def test_a_run_is_told_of_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(told) > 5
 
 
-def w2vray(*arguments: object) -> subprocess.CompletedProcess[str]:
+def w2vray(*arguments: object, program: Sequence[str] = ("-m", "w2vray")) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    command = [sys.executable, "-m", "w2vray", *map(str, arguments), "--json", "-v"]
+    command = [sys.executable, *program, *map(str, arguments), "--json", "-v"]
     path = os.pathsep.join(sys.path)
     return subprocess.run(command, env={**environment, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
 
@@ -165,17 +163,19 @@ def test_a_small_store_is_scored_evaluated_and_calibrated_without_ray(
 
 
 def test_a_larger_store_is_scored_by_several_processes_byte_for_byte_as_on_ray(
-    make_store: Callable[..., Path], make_model: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_store: Callable[..., Path], make_model: Callable[..., Path], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("w2vray.store.units.SMALLEST_UNIT", 1)
-    monkeypatch.setattr("w2vray.store.units.TEXT_OF_A_PROCESS", 1)
+    program = (
+        "import sys; from w2vray.store import units; units.SMALLEST_UNIT = units.TEXT_OF_A_PROCESS = 1;"
+        "from w2vray.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
     store, model = make_store(files=3, rows=300), make_model()
     made = {}
-    for name, address in (("alone", None), ("on Ray", "local")):
-        summary = score(
-            ScoreSettings(corpus=(str(store),), model=str(model), output=str(tmp_path / name)), address=address
-        )
-        assert (summary.exit_code, summary.rows_in) == (0, 900)
+    for name, address in (("alone", []), ("on Ray", ["--address", "local"])):
+        done = w2vray("score", store, "--model", model, "--output", tmp_path / name, *address, program=("-c", program))
+        assert done.returncode == 0, done.stderr
+        assert ("starting Ray" in done.stderr) is bool(address)
+        assert json.loads(done.stdout)["rows_in"] == 900
         made[name] = {path.name: path.read_bytes() for path in (tmp_path / name / "scores").iterdir()}
     assert len(made["alone"]) > 2
     assert made["alone"] == made["on Ray"]

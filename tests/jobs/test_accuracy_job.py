@@ -142,7 +142,7 @@ def test_what_is_easy_is_learnt(model: str, tmp_path: Path, vectors: Vectors) ->
     assert (line["accuracy"], line["macro_f1"]) == (1.0, 1.0)
 
 
-def test_auto_is_the_one_of_the_least_loss_of_those_that_are_tried(
+def test_auto_is_the_best_of_those_that_are_tried(
     tmp_path: Path, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each is told of, with its accuracy on the test rows; the best one then learns from all rows."""
@@ -154,7 +154,7 @@ def test_auto_is_the_one_of_the_least_loss_of_those_that_are_tried(
     line = cells.compute(cell, places(tmp_path))
     losses = {trial["model"]: trial["loss"] for trial in line["tried"]}
     assert list(losses) == ["average", "cnn"]
-    assert line["chosen"] == min(losses, key=losses.__getitem__)
+    assert losses[line["chosen"]] <= min(losses.values()) + choosing.LEAST_LOSS
     assert (line["words"], line["accuracy"]) == ("2-grams", 1.0)
     assert {trial["test_accuracy"] for trial in line["tried"]} == {1.0}
 

@@ -106,7 +106,8 @@ def test_files_of_any_row_groups_are_read_completely_in_bounded_batches(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parquet, "BLOCK_ROWS", rows)
-        batches = [batch for unit in plan for batch in read_unit(unit, corpus.roots, ["text"])]
+        patch.setattr(parquet, "BATCH_ROWS", 3 * rows)
+        batches = [batch for unit in plan for batch in read_unit(unit, corpus.roots, ["text"], most_rows=rows)]
 
     assert [text for batch in batches for text in batch.column("text").to_pylist()] == expected
     assert all(0 < len(batch) <= rows for batch in batches)
