@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from w2vray.cli.ahead import start_processes
 from w2vray.cli.command import verb
 from w2vray.cli.console import Output, counted
 from w2vray.cli.promises import promised, tell_without_promise
 from w2vray.cli.rows_shown import said, tell_damaged
+from w2vray.cluster.ahead import start_processes
 from w2vray.settings.labelled import CalibrateSettings
 
 __all__ = ["calibrate"]

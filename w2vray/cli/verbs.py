@@ -11,7 +11,6 @@ import click
 from click.core import ParameterSource
 from rich.table import Table
 
-from w2vray.cli.ahead import start_processes
 from w2vray.cli.checking import evaluate_checked
 from w2vray.cli.command import GOES_ON, verb
 from w2vray.cli.console import Output, counted, table
@@ -21,6 +20,7 @@ from w2vray.cli.promises import kept_beside_expected
 from w2vray.cli.rows_shown import said, tell_damaged, words_found
 from w2vray.cli.scoring_shown import show_scoring, spent
 from w2vray.cli.training_shown import tell_of_labels, trained_lines
+from w2vray.cluster.ahead import start_processes
 from w2vray.settings.answering import PredictSettings, ScoreSettings
 from w2vray.settings.checks import VerifySettings
 from w2vray.settings.labelled import EvaluateSettings

@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from w2vray.cluster.ahead import processes_ahead
 from w2vray.cluster.connecting import connected
 from w2vray.cluster.footers import spread_over_cluster
 from w2vray.cluster.score_closing import closed, with_kept
@@ -60,6 +61,11 @@ def score(
     Raises:
         UnusableInputError: the arguments, the store, the model or the run's directory cannot be used.
     """
+    with processes_ahead("local" if settings.gpu else address):
+        return _score(settings, address, progress, note)
+
+
+def _score(settings: ScoreSettings, address: str | None, progress: Progress | None, note: Note) -> ScoreSummary:
     started = time.monotonic()
     run = RunDirectory(absolute(settings.output))
     asked = _asked(settings, run, note)
