@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -28,10 +29,11 @@ def start_ahead(program: str) -> None:
 
 def end_ahead() -> None:
     """End what was started ahead and nobody took."""
-    while _AHEAD:
-        _, process = _AHEAD.popitem()
-        process.kill()
-        process.communicate()
+    with suppress(KeyError):  # there is none any more
+        while True:
+            _, process = _AHEAD.popitem()
+            process.kill()
+            process.communicate()
 
 
 def start(program: str) -> "subprocess.Popen[bytes]":
