@@ -14,6 +14,7 @@ To measure anew, write the JSON files with the scripts that measure, then run th
     python jobs/benchmark/run.py --only unit --corpus REVIEWS.parquet --output docs/figures/speed-unit.json
     python jobs/benchmark/run.py --only training --json > docs/figures/speed.json
     python jobs/benchmark/run.py --only job --job-megabytes 100 --runs 3 --json > docs/figures/speed-small.json
+    python jobs/benchmark/run.py --only size --json > docs/figures/size.json
     python jobs/benchmark/run.py --only formats --corpus REVIEWS.parquet --json > docs/figures/speed-formats.json
     python jobs/benchmark/run.py --only evidence --corpus REVIEWS.parquet --json > docs/figures/evidence.json
     python jobs/benchmark/run.py --only look-up models --corpus REVIEWS.parquet --output docs/figures/speed-texts.json
@@ -41,6 +42,9 @@ from measured_figures import FIGURES, ROOT, accuracies, fasttext, measured, of_c
 from speed_pieces import (
     NAMES,
     costs_of_jobs,
+    largest_store,
+    sizes_of_stores,
+    speed_in_a_line,
     speed_in_a_sentence,
     speed_of_formats,
     speed_of_formats_again,
@@ -100,6 +104,10 @@ PIECES: Mapping[str, Callable[[], str]] = {
     "speed of training": speed_of_training,
     "speed in a sentence": speed_in_a_sentence,
     "speed of small jobs": speed_of_small_jobs,
+    "speed in a line": speed_in_a_line,
+    "sizes of stores": sizes_of_stores,
+    "largest store": largest_store,
+    "sizes of stores, measured": lambda: measured("size"),
     "speed plot": speed_plot,
 }
 """What a page can have between its comments, by name."""

@@ -6,9 +6,14 @@ from typing import Any
 
 from measured_figures import Row, fasttext, of_corpora, read_figures, rival, rounded, speeds, table
 
+from w2vray.store.units import LARGEST_UNIT
+
 __all__ = [
     "NAMES",
     "costs_of_jobs",
+    "largest_store",
+    "sizes_of_stores",
+    "speed_in_a_line",
     "speed_in_a_sentence",
     "speed_of_formats",
     "speed_of_formats_again",
@@ -132,13 +137,17 @@ def _times(row: Row) -> str:
 
 def speed_of_small_jobs() -> str:
     """Return how long little work takes."""
-    lines = []
-    for model in ("average", "cnn"):
-        row = speeds("speed-small")["job", model]
-        megabytes, name = float(row["note"].split()[0]), fasttext(row)
-        ours, theirs = (f"{megabytes / speed:.1f} s" for speed in (row["value"], rival(row, name)))
-        lines.append(f"`{model}` took {ours}, and {name} took {theirs}")
-    return f"On {megabytes:.0f} MB {'; '.join(lines)}.\n"
+    told = []
+    for corpus, found in of_corpora("speed-small").items():
+        lines = []
+        for model, row in _jobs(found).items():
+            megabytes, name = float(row["note"].split()[0]), fasttext(row)
+            ours, on_ray, theirs = (
+                f"{megabytes / speed:.1f} s" for speed in (row["value"], rival(row, "on Ray"), rival(row, name))
+            )
+            lines.append(f"`{model}` took {ours} ({on_ray} on Ray), and {name} took {theirs}")
+        told.append(f"On {megabytes:.0f} MB of {NAMES[corpus]} {'; '.join(lines)}.")
+    return "\n".join(told) + "\n"
 
 
 def speed_of_formats() -> str:
@@ -181,6 +190,42 @@ def speed_of_units() -> str:
         for step in dict.fromkeys(steps)
     ]
     return table(["", *(f"`{model}`, {NAMES[corpus]}" for model, corpus in columns)], rows)
+
+
+def speed_in_a_line() -> str:
+    """Return the line at the top of README: the least and the most that whole jobs are faster than scripts."""
+    times = [
+        row["against"][fasttext(row)] for found in of_corpora("speed-jobs").values() for row in _jobs(found).values()
+    ]
+    return (
+        f"- **Fast.** From Parquet to Parquet {rounded(min(times), 2)} to {rounded(max(times), 2)} times as fast as a "
+        "script with fastText ([How fast](#how-fast)).\n"
+    )
+
+
+def sizes_of_stores() -> str:
+    """Return how long it takes to plan so many files, and to hand out so many units of no work."""
+    rows = []
+    for row in read_figures("size")["rows_measured"]:
+        first, _, rest = row["note"].partition("; ")
+        took = f"{row['value']:,.1f} s" if row["unit"] == "s" else f"{row['value']:,.0f} units/s"
+        rows.append([row["what"], took, f"{first}; {rest}" if rest else first])
+    return table(["", "all of it", "of which"], rows)
+
+
+def largest_store() -> str:
+    """Return how many cores one driver can feed, and how long the largest store that was tried would take."""
+    found = {row["what"]: row for row in read_figures("size")["rows_measured"]}
+    units, row = max((int(what.split()[0].replace(",", "")), row) for what, row in found.items() if "units" in what)
+    unit_megabytes = LARGEST_UNIT / 1e6
+    average = next(iter(of_corpora("speed-unit").values()))["unit", "average"]["value"]
+    a_second = row["value"] * unit_megabytes
+    return (
+        f"A unit has up to {unit_megabytes:.0f} MB of text, so {units:,} units are {units * unit_megabytes / 1e6:,.0f} "
+        f"TB. At {row['value']:,.0f} units a second one driver hands out {a_second / 1e3:,.0f} GB of text a second, as "
+        f"much as {a_second / average:,.0f} cores score with `average` ({average:.0f} MB/s each, short descriptions). "
+        "Its memory grows with the plan, not with the rows.\n"
+    )
 
 
 def speed_plot() -> str:
