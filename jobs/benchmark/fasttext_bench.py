@@ -33,14 +33,13 @@ def measure_fasttext(material: Material, megabytes: float, runs: int) -> Iterato
     """Score the same store with both, in turn; then with eight workers each, whose memory is watched."""
     with tempfile.TemporaryDirectory(prefix="w2vray-") as name:
         folder = Path(name)
-        store = folder / "store"
+        store, outputs = folder / "store", _Outputs(folder)
         size = write_store(store, material.texts, max(1, round(megabytes / material.megabytes)))
         some = material.texts[:40_000].to_pylist()
         for ngrams in (1, 2):
             model = fasttext_model(folder, some, ngrams, dim=DIM)
             imported = folder / f"model-{ngrams}"
             w2vray.import_model(model, output=imported)
-            outputs = _Outputs(folder)
             ours = partial(_score, store, imported, outputs)
             theirs = partial(_script, store, model, outputs)
             speed = alternate({"w2vray": partial(ours, size=size), "script": partial(theirs, size=size)}, runs)
