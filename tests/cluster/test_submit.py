@@ -34,7 +34,10 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
     """Let a cluster run a job that prints pieces of a log, and then ends with a code or an error."""
 
     def made(
-        pieces: tuple[str, ...], end: int | Exception | type[BaseException] = 0, refusals: Sequence[Exception] = ()
+        pieces: tuple[str, ...],
+        end: int | Exception | type[BaseException] = 0,
+        refusals: Sequence[Exception] = (),
+        found: JobStatus = JobStatus.FAILED,
     ) -> None:
         left = list(refusals)
         sent.clear()
@@ -61,7 +64,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
 
             def get_job_info(self, _: str) -> Any:
                 return SimpleNamespace(
-                    driver_exit_code=end, message="", status=JobStatus.FAILED, entrypoint="python -P -m w2vray verify r"
+                    driver_exit_code=end, message="", status=found, entrypoint="python -P -m w2vray verify r"
                 )
 
         monkeypatch.setattr("w2vray.cluster.dashboard.JobSubmissionClient", Client)
@@ -143,7 +146,18 @@ def test_the_same_job_again_is_followed_to_its_end_and_not_sent_again(
     assert submit(HEAD, ["verify", "r"], submission_id="job-1") == 3
     out, err = capsys.readouterr()
     assert (out, sent) == ("".join(LOG) + "\n", [])
-    assert "job job-1 is there already (failed): it is followed, and not sent again" in err
+    assert (
+        "job job-1 is there already (failed): it is followed, and not sent again; to run the command again, give "
+        "another --submission-id\n"
+    ) in err
+
+
+def test_a_job_that_goes_on_is_followed_without_a_word_of_another_name(
+    play: Play, capsys: pytest.CaptureFixture[str]
+) -> None:
+    play(LOG, 3, [TWICE], JobStatus.RUNNING)
+    assert submit(HEAD, ["verify", "r"], submission_id="job-1") == 3
+    assert "job job-1 is there already (running): it is followed, and not sent again\n" in capsys.readouterr().err
 
 
 def test_lines_of_ray_s_own_log_are_no_result(play: Play, capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,7 +105,8 @@ def _require_same(dashboard: Dashboard, client: JobSubmissionClient, job: str, e
     found = client.get_job_info(job)
     status = found.status.value.lower()
     if found.entrypoint == entrypoint:
-        sys.stderr.write(f"job {job} is there already ({status}): it is followed, and not sent again\n")
+        ended = "; to run the command again, give another --submission-id" if found.status.is_terminal() else ""
+        sys.stderr.write(f"job {job} is there already ({status}): it is followed, and not sent again{ended}\n")
         return
     how = dashboard.how_to_go_on(job)
     raise ClusterError(
