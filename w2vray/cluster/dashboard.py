@@ -24,6 +24,9 @@ __all__ = ["Dashboard", "sentence"]
 _ELSEWHERE = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Variables that Ray would follow, and not the address that it is given."""
 
+_TALKATIVE = ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")
+"""Loggers of Ray's that tell, like the client's own, of each connection and of each package that is sent, or is not."""
+
 _ANSWER_SECONDS = 60.0
 
 T = TypeVar("T")
@@ -47,7 +50,8 @@ class Dashboard:
         """Connect to it."""
         if self.verify is False:
             warnings.simplefilter("ignore", InsecureRequestWarning)  # it was asked for, and would be told each second
-        logging.getLogger(JobSubmissionClient.__module__).setLevel(logging.WARNING)  # it tells of each connection
+        for name in (JobSubmissionClient.__module__, *_TALKATIVE):
+            logging.getLogger(name).setLevel(logging.WARNING)
         hidden = {name: os.environ.pop(name) for name in _ELSEWHERE if name in os.environ}
         try:
             return JobSubmissionClient(self.address, headers=dict(self.headers), verify=self.verify)
