@@ -9,6 +9,7 @@ from importlib.metadata import version
 import pytest
 
 from tests.fixtures.commands import Run, run
+from w2vray import cli
 from w2vray.sent import SENT_VARIABLE, accepted, is_enough, needs
 
 __all__ = ["run"]
@@ -84,3 +85,17 @@ def test_an_error_of_a_job_names_the_host_whose_paths_were_looked_at(run: Run, m
     failed = run("verify", "/not/there", "--json")
     assert failed.err.startswith(f"w2vray on host {platform.node()}: ")
     assert json.loads(failed.out)["exit_code"] == 2
+
+
+@pytest.mark.parametrize(
+    "message", ["s3://b/store: AWS Error ACCESS_DENIED during HeadObject", "Could not resolve host: b.s3.amazonaws.com"]
+)
+def test_a_job_that_cannot_open_a_bucket_says_how_it_comes_by_the_keys(
+    message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert cli._remedy(message) == ""  # at home, the user has them
+    monkeypatch.setenv(SENT_VARIABLE, sent())
+    assert cli._remedy(message) == (
+        "; a job has the keys and the endpoint that `submit --env NAME` hands on, or a role of its machine"
+    )
+    assert cli._remedy("--workers is 0; allowed: a whole number above 0") == ""

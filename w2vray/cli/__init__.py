@@ -4,6 +4,7 @@ import io
 import json
 import os
 import platform
+import re
 import signal
 import sys
 import traceback
@@ -100,8 +101,9 @@ def run(arguments: Sequence[str]) -> int:
         error.show()
         return _failed(arguments, error.format_message(), 2)
     except (W2vrayError, Stopped) as error:
-        sys.stderr.write(f"w2vray{_where()}: {error}\n")
-        return _failed(arguments, str(error), error.exit_code)
+        message = f"{error}{_remedy(str(error))}"
+        sys.stderr.write(f"w2vray{_where()}: {message}\n")
+        return _failed(arguments, message, error.exit_code)
     except (KeyboardInterrupt, click.Abort) as stop:  # before a verb has begun, or after it has ended
         return Stopped(stop).exit_code
     except (ReaderGone, BrokenPipeError):
@@ -117,6 +119,16 @@ def run(arguments: Sequence[str]) -> int:
 def _where() -> str:
     """Say on which host this is, where it is a job: its paths are those of another machine than the user's."""
     return f" on host {platform.node()}" if os.environ.get(SENT_VARIABLE) else ""
+
+
+_OF_KEYS = re.compile("ACCESS_DENIED|AccessDenied|NETWORK_CONNECTION|Could not resolve host|InvalidAccessKeyId")
+
+
+def _remedy(message: str) -> str:
+    """Say how a job comes by what opens a bucket, where that is what it seems to lack: its user has it at home."""
+    if os.environ.get(SENT_VARIABLE) and _OF_KEYS.search(message):
+        return "; a job has the keys and the endpoint that `submit --env NAME` hands on, or a role of its machine"
+    return ""
 
 
 def _failed(arguments: Sequence[str], message: str, code: int) -> int:
