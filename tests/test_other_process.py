@@ -95,3 +95,8 @@ def test_two_threads_start_one_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(started) == 1
     end_ahead()
     assert started[0].returncode is not None
+
+
+def test_it_has_one_thread_however_many_cpus_there_are() -> None:
+    """As Ray's workers: of as many processes as CPUs, each would have as many threads of numpy's as CPUs."""
+    assert told_by("import os, numpy; output.write(str(len(os.listdir('/proc/self/task'))).encode())") == "1"

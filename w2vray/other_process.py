@@ -16,6 +16,9 @@ READY = b"ready\n"
 _AHEAD: dict[str, "subprocess.Popen[bytes]"] = {}
 _STARTING = threading.Lock()
 
+_ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+"""Each of these processes has others beside it, and numpy would start a thread for each CPU in each of them."""
+
 
 def serving(module: str) -> str:
     """Return the program that calls a module's ``serve``."""
@@ -59,11 +62,11 @@ def _started(program: str) -> "subprocess.Popen[bytes]":
     """
     first, last = _import_path()
     return subprocess.Popen(  # noqa: S603 - this interpreter, and code of ours
-        [sys.executable, "-P", "-c", f"import sys; sys.path += {last!r}; {program}"],
+        [sys.executable, "-P", "-c", f"import sys; sys.path += {last!a}; {program}"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(first)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(first), **_ONE_THREAD},
         start_new_session=True,
     )
 
