@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -12,8 +13,11 @@ __all__ = ["READY", "answers_to", "end_ahead", "is_ready", "serving", "start", "
 READY = b"ready\n"
 """What a program says first, when it can be spoken to."""
 
-
 _AHEAD: dict[str, "subprocess.Popen[bytes]"] = {}
+_STARTING = threading.Lock()
+
+_ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+"""Each of these processes has others beside it, and numpy would start a thread for each CPU in each of them."""
 
 
 def serving(module: str) -> str:
@@ -23,8 +27,9 @@ def serving(module: str) -> str:
 
 def start_ahead(program: str) -> None:
     """Start a program for whoever starts it next: it imports what it needs while this process does other things."""
-    if program not in _AHEAD:
-        _AHEAD[program] = _started(program)
+    with _STARTING:  # of two that two threads start, nobody would end the first
+        if program not in _AHEAD:
+            _AHEAD[program] = _started(program)
 
 
 def end_ahead() -> None:
@@ -42,21 +47,26 @@ def start(program: str) -> "subprocess.Popen[bytes]":
     ``is_ready`` tells when it can be spoken to.
     """
     process = _AHEAD.pop(program, None)
+    if process is not None and process.poll() is not None:  # something has ended it meanwhile
+        process.communicate()
+        process = None
     return _started(program) if process is None else process
 
 
 def _started(program: str) -> "subprocess.Popen[bytes]":
     """Start a program.
 
-    It imports from where this process does, but not from the folder that this process happens to stand in. Ctrl-C is
-    for this process alone; the other one ends when its input does.
+    It imports from where this process does, from the folder that this process happens to stand in last of all: a
+    ``json.py`` there would take the place of Python's own. Ctrl-C is for this process alone; the other one ends when
+    its input does.
     """
+    first, last = _import_path()
     return subprocess.Popen(  # noqa: S603 - this interpreter, and code of ours
-        [sys.executable, "-P", "-c", program],
+        [sys.executable, "-P", "-c", f"import sys; sys.path += {last!a}; {program}"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(first), **_ONE_THREAD},
         start_new_session=True,
     )
 
@@ -76,8 +86,13 @@ def answers_to() -> IO[bytes]:
     return output
 
 
-def _import_path() -> list[str]:
-    """Return where this process imports from, but for the folder that it happens to stand in."""
+def _import_path() -> tuple[list[str], list[str]]:
+    """Return where this process imports from; the folder that it happens to stand in, if it is among that, apart."""
     package = str(Path(__file__).parents[1])
-    here = {"", str(Path.cwd())} - {package}
-    return [place for place in dict.fromkeys([package, *sys.path]) if place not in here]
+    try:
+        here = str(Path.cwd())
+    except FileNotFoundError:  # it is gone, so that nothing is imported from it
+        here = ""
+    places = [place for place in dict.fromkeys([package, *sys.path]) if isinstance(place, str)]  # Python skips others
+    apart = {here, ""} - {package}
+    return [place for place in places if place not in apart], [here] if here and apart & {*places} else []

@@ -14,6 +14,7 @@ import pytest
 
 from tests.cluster.test_pools import units_of
 from tests.fixtures.idle_worker import BAD, DEADLY, FRAGILE, ODD, IdleWorker, UnevenWorker, WaitingWorker
+from w2vray import other_process
 from w2vray.cluster.alone import run_alone, works_alone
 from w2vray.cluster.score_worker import ScoringWorker
 from w2vray.errors import RunError, W2vrayError
@@ -93,6 +94,29 @@ def test_one_process_of_several_that_dies_is_started_again(tmp_path: Path) -> No
     rows = list(run_alone(units, IdleWorker, {"place": str(tmp_path)}, workers=2))
     assert [row["unit"] for row in rows] == [unit.id for unit in units]
     assert (tmp_path / FRAGILE).exists()
+
+
+def test_a_process_that_is_ended_before_it_has_come_up_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where memory is short, one that is just starting may be what the system ends."""
+    ended: list[subprocess.Popen[bytes]] = []
+
+    def start(program: str) -> subprocess.Popen[bytes]:
+        process = other_process.start(program)
+        if len(ended) < 2:
+            ended.append(process)
+            process.kill()
+        return process
+
+    monkeypatch.setattr("w2vray.cluster.alone.start", start)
+    units = units_of(["a.parquet", "b.parquet"])
+    assert [row["unit"] for row in run_alone(units, IdleWorker, {})] == [unit.id for unit in units]
+    assert len(ended) == 2
+
+
+def test_a_process_that_never_comes_up_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("w2vray.cluster.alone.PROGRAM", "raise SystemExit(1)")
+    with pytest.raises(W2vrayError, match=r"^the process that works on the units cannot start"):
+        list(run_alone(units_of(["a.parquet"]), IdleWorker, {}))
 
 
 @pytest.mark.usefixtures("three_processes")

@@ -168,7 +168,7 @@ class _Process:
     def __init__(self, sent: bytes) -> None:
         self._sent = sent
         self._process: subprocess.Popen[bytes] | None = None
-        self._ended = False
+        self._has_come_up = self._ended = False
         self._lock = threading.Lock()
 
     def done(self, unit: Unit) -> Any:
@@ -182,6 +182,8 @@ class _Process:
             if error is not None:
                 raise error
             return made
+        if not self._has_come_up:
+            raise W2vrayError(f"the process that works on the units cannot start ({sys.executable})")
         files = ", ".join(dict.fromkeys(piece.file for piece in unit.pieces))
         raise W2vrayError(f"{MOST_ATTEMPTS + 1} workers died at this unit of {unit.rows:,} rows of {files}")
 
@@ -190,8 +192,9 @@ class _Process:
         process = self._process
         if process is None:
             process = self._started()
-            if not is_ready(process) and not self._ended:
-                raise W2vrayError(f"the process that works on the units cannot start ({sys.executable})")
+            if not is_ready(process):
+                return None
+            self._has_come_up = True
             _write(process, self._sent)
         _write(process, unit.as_json().encode())
         assert process.stdout is not None
