@@ -24,9 +24,6 @@ __all__ = ["Dashboard", "sentence"]
 _ELSEWHERE = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 """Variables that Ray would follow, and not the address that it is given."""
 
-_TALKATIVE = ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")
-"""Loggers of Ray's that tell, like the client's own, of each connection and of each package that is sent, or is not."""
-
 _ANSWER_SECONDS = 60.0
 
 T = TypeVar("T")
@@ -50,7 +47,8 @@ class Dashboard:
         """Connect to it."""
         if self.verify is False:
             warnings.simplefilter("ignore", InsecureRequestWarning)  # it was asked for, and would be told each second
-        for name in (JobSubmissionClient.__module__, *_TALKATIVE):
+        for name in ("ray", "ray.dashboard.modules.dashboard_sdk", JobSubmissionClient.__module__):
+            # they tell of each connection, and of each package that is sent, or is not
             logging.getLogger(name).setLevel(logging.WARNING)
         hidden = {name: os.environ.pop(name) for name in _ELSEWHERE if name in os.environ}
         try:
