@@ -90,12 +90,12 @@ def test_an_error_of_a_job_names_the_host_whose_paths_were_looked_at(run: Run, m
 @pytest.mark.parametrize(
     "message", ["s3://b/store: AWS Error ACCESS_DENIED during HeadObject", "Could not resolve host: b.s3.amazonaws.com"]
 )
-def test_a_job_that_cannot_open_a_bucket_says_how_it_comes_by_the_keys(
+def test_a_job_that_cannot_open_a_bucket_says_how_it_gets_the_keys(
     message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert cli._remedy(message) == ""  # at home, the user has them
     monkeypatch.setenv(SENT_VARIABLE, sent())
     assert cli._remedy(message) == (
-        "; a job has the keys and the endpoint that `submit --env NAME` hands on, or a role of its machine"
+        "; a job gets keys and endpoint from `submit --env NAME`, or from a role of the cluster's machines"
     )
     assert cli._remedy("--workers is 0; allowed: a whole number above 0") == ""

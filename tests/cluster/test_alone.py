@@ -163,19 +163,27 @@ def w2vray(*arguments: object, program: Sequence[str] = ("-m", "w2vray")) -> sub
     return subprocess.run(command, env={**environment, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
 
 
+def scored_without_and_on_ray(
+    store: Path, model: Path, folder: Path, *, rows: int, program: Sequence[str] = ("-m", "w2vray")
+) -> int:
+    """Score a store in both ways, see that the parts are the same, and return how many there are."""
+    made = {}
+    for name, address in (("alone", []), ("on Ray", ["--address", "local"])):
+        done = w2vray("score", store, "--model", model, "--output", folder / name, *address, program=program)
+        assert done.returncode == 0, done.stderr
+        assert ("starting Ray" in done.stderr) is bool(address)
+        assert json.loads(done.stdout)["rows_in"] == rows
+        made[name] = {path.name: path.read_bytes() for path in (folder / name / "scores").iterdir()}
+    assert made["alone"] == made["on Ray"]
+    return len(made["alone"])
+
+
 def test_a_small_store_is_scored_evaluated_and_calibrated_without_ray(
     make_store: Callable[..., Path], make_model: Callable[..., Path], tmp_path: Path
 ) -> None:
     """The parts are those of a run on Ray, byte for byte."""
     store, model = make_store(files=1, rows=300), make_model()
-    made = {}
-    for name, address in (("alone", []), ("on Ray", ["--address", "local"])):
-        done = w2vray("score", store, "--model", model, "--output", tmp_path / name, *address)
-        assert done.returncode == 0, done.stderr
-        assert ("starting Ray" in done.stderr) is bool(address)
-        assert json.loads(done.stdout)["rows_in"] == 300
-        made[name] = {path.name: path.read_bytes() for path in (tmp_path / name / "scores").iterdir()}
-    assert made["alone"] == made["on Ray"] != {}
+    assert scored_without_and_on_ray(store, model, tmp_path, rows=300) == 1
     found = [w2vray("evaluate", store, "--model", model, *address) for address in ([], ["--address", "local"])]
     assert ["starting Ray" in done.stderr for done in found] == [False, True]
     alone_, on_ray = (json.loads(done.stdout) for done in found)
@@ -194,15 +202,7 @@ def test_a_larger_store_is_scored_by_several_processes_byte_for_byte_as_on_ray(
         "from w2vray.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     store, model = make_store(files=3, rows=300), make_model()
-    made = {}
-    for name, address in (("alone", []), ("on Ray", ["--address", "local"])):
-        done = w2vray("score", store, "--model", model, "--output", tmp_path / name, *address, program=("-c", program))
-        assert done.returncode == 0, done.stderr
-        assert ("starting Ray" in done.stderr) is bool(address)
-        assert json.loads(done.stdout)["rows_in"] == 900
-        made[name] = {path.name: path.read_bytes() for path in (tmp_path / name / "scores").iterdir()}
-    assert len(made["alone"]) > 2
-    assert made["alone"] == made["on Ray"]
+    assert scored_without_and_on_ray(store, model, tmp_path, rows=900, program=("-c", program)) > 2
 
 
 def test_a_unit_that_kills_its_worker_is_set_aside(

@@ -125,9 +125,9 @@ _OF_KEYS = re.compile("ACCESS_DENIED|AccessDenied|NETWORK_CONNECTION|Could not r
 
 
 def _remedy(message: str) -> str:
-    """Say how a job comes by what opens a bucket, where that is what it seems to lack: its user has it at home."""
+    """Say how a job gets the keys of a bucket, if it seems to lack them: its user has them at home."""
     if os.environ.get(SENT_VARIABLE) and _OF_KEYS.search(message):
-        return "; a job has the keys and the endpoint that `submit --env NAME` hands on, or a role of its machine"
+        return "; a job gets keys and endpoint from `submit --env NAME`, or from a role of the cluster's machines"
     return ""
 
 

@@ -65,7 +65,7 @@ class _Done:
 
     number: int
     answer: Any = None
-    error: BaseException | None = None
+    error: Exception | None = None
 
 
 def run_alone(
@@ -128,7 +128,7 @@ class _Todo:
     """The units, for several threads to take in turn; so many at most whose answers nobody has taken yet."""
 
     def __init__(self, units: Sequence[Unit], ahead: int) -> None:
-        self._units = iter(list(enumerate(units)))
+        self._units: Iterator[tuple[int, Unit]] = iter(enumerate(units))
         self._room = threading.Semaphore(ahead)
         self._lock = threading.Lock()
 
@@ -203,7 +203,7 @@ class _Process:
     def _started(self) -> "subprocess.Popen[bytes]":
         with self._lock:  # nothing is started behind the back of who ends all
             if self._ended:
-                raise W2vrayError("ended")
+                raise W2vrayError("the work has ended")
             self._process = start(PROGRAM)
             return self._process
 

@@ -1,6 +1,6 @@
 """The Ray that a verb works on: the one of this process, a cluster that is there, or one started on this machine.
 
-A verb on a small store works without one.
+A verb on a store that this machine soon has done works without one.
 """
 
 import logging
@@ -40,7 +40,7 @@ def connected(
     """Use the Ray of this process, the cluster at ``address`` or in ``RAY_ADDRESS``, or one started on this machine.
 
     What is started here listens on the loopback only, asks for Ray's token, and is shut down at the end. None is
-    started for a small store: ``alone.py`` does its units.
+    started for a store that needs none: ``alone.py`` does its units.
 
     Args:
         address: of a cluster.
@@ -119,7 +119,7 @@ def _require_listener(address: str) -> None:
 
 def _quieten() -> None:
     """Leave the terminal to our own progress, unless everything is to be shown; Ray's logs are in its folder."""
-    from ray.data import DataContext  # noqa: PLC0415 - takes a second, and a small store does without
+    from ray.data import DataContext  # noqa: PLC0415 - takes a second, and many stores do without
 
     for name in _RAY_LOGGERS:
         logging.getLogger(name).setLevel(logging.INFO if everything() else logging.CRITICAL)

@@ -168,7 +168,7 @@ def _units_a_block(units: int, workers: int) -> int:
 
 def _unit_dataset(units: Sequence[Unit], worker: type, arguments: Mapping[str, Any], pool: _Pool) -> "Dataset":
     """Return the dataset of what a pool of workers makes of each unit: a row, or an Arrow table of rows."""
-    from ray import data  # noqa: PLC0415 - takes a second, and a small store is done without it
+    from ray import data  # noqa: PLC0415 - takes a second, and many stores are done without it
 
     items = [{"unit": unit.as_json()} for unit in units]
     together = _units_a_block(len(items), pool.soon)

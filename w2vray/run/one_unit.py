@@ -23,7 +23,7 @@ from w2vray.text.keys import ALL_KEYS
 __all__ = ["ScoringJob", "damaged", "rejected_rows", "score_unit", "scored_rows"]
 
 _PROBABILITIES = 1 << 20
-"""That are held at a time, about, where a block has no more."""
+"""About so many are held at a time, unless a single block has more."""
 
 _NONE_REJECTED = pa.RecordBatch.from_pylist([], REJECTED_SCHEMA)
 
