@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from w2vray.kernels.aligning import aligned
 from w2vray.kernels.compiling import kernel, read_only
 from w2vray.kernels.loading import call_for
 from w2vray.kernels.multiplying import multiply, panels, whole_tiles
@@ -143,7 +144,7 @@ class ProjectedRows:
         numbers = weights_DP.shape[1]
         self.capacity = max(LEAST_PLACES, min(bound // (4 * numbers), own_ids + LEAST_PLACES))
         # Memory is taken as places are.
-        self.rows_QRJ = np.empty((parts, self.capacity + 1, numbers // parts), dtype=np.float32)
+        self.rows_QRJ = aligned(parts, self.capacity + 1, numbers // parts)
         self.rows_QRJ[:, self.capacity] = 0.0
         self._place_of_id = np.zeros(own_ids, dtype=np.int32)  # the place plus one
         self._owner_R = np.full(self.capacity, -1, dtype=np.int32)

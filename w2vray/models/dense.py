@@ -19,12 +19,12 @@ class Dense:
     """The layer that makes logits of a network's features."""
 
     def __init__(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
-        self._panels_QFJ = panels(weights["dense.weight"].T)
-        self._bias_C = read_only(weights["dense.bias"].astype(np.float32))
+        self.panels_QFJ = panels(weights["dense.weight"].T)
+        self.bias_C = read_only(weights["dense.bias"].astype(np.float32))
 
     def logits(self, features_XF: npt.NDArray[np.float32], texts: int) -> npt.NDArray[np.float32]:
         """Return logits_NC of the first texts; ``features_XF`` has room for whole tiles of them."""
-        return _dense(features_XF, texts, self._panels_QFJ, self._bias_C)
+        return _dense(features_XF, texts, self.panels_QFJ, self.bias_C)
 
 
 @kernel

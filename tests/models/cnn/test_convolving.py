@@ -50,14 +50,15 @@ def test_each_filter_has_the_highest_of_its_windows(
     tiled_QRJ = tiled(rows_RP, widths, filters)
     places_L = np.array([place for text in some for place in text], dtype=np.int32)
     offsets_N1 = np.concatenate(([0], np.cumsum([len(text) for text in some]))).astype(np.int64)
-    highest_NZ = np.full((len(some), whole_tiles_of(filters) * len(widths)), -np.inf, dtype=np.float32)
+    highest_QNJ = np.full((len(tiled_QRJ), len(some), len(widths) * TILE), -np.inf, dtype=np.float32)
     cut = min(cut, len(places_L))
 
     for start, stop in ((0, cut), (cut, len(places_L))):
         first = int(np.searchsorted(offsets_N1, start, side="right")) - 1
         part = places_L, start, stop, offsets_N1, first
-        keep_highest(*part, shapes_of(widths), max(widths) - 1, tiled_QRJ, highest_NZ)
+        keep_highest(*part, shapes_of(widths), max(widths) - 1, tiled_QRJ, highest_QNJ)
 
-    highest_NF = highest_NZ.reshape(len(some), len(widths), -1)[:, :, :filters]
+    of_tiles = highest_QNJ.reshape(len(tiled_QRJ), len(some), len(widths), TILE)
+    highest_NF = of_tiles.transpose(1, 2, 0, 3).reshape(len(some), len(widths), -1)[:, :, :filters]
     expected = [highest_of(text, widths, filters, rows_RP) for text in some]
     assert highest_NF.tobytes() == np.array(expected, dtype=np.float32).tobytes()

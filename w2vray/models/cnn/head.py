@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from w2vray.kernels.compiling import kernel, read_only
+from w2vray.kernels.aligning import aligned
+from w2vray.kernels.compiling import read_only
 from w2vray.kernels.multiplying import whole_tiles
 from w2vray.kernels.projecting import ProjectedRows
 from w2vray.kernels.weighing import Heaviest
 from w2vray.models.cnn.convolving import TILE, in_tiles, keep_highest, shapes_of, whole_tiles_of
+from w2vray.models.cnn.rectifying import logits_of, rectify
 from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.cnn.tracking import heaviest_windows, track_highest
 from w2vray.models.dense import Dense
@@ -42,56 +44,36 @@ class CnnHead:
 
     def logits(self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return logits_NC."""
-        highest_NZ = self._lowest(ids)
+        highest_QNJ = self._lowest(ids)
         for span in rows.spans(ids.ids_L, made_MD, lambda stop: stop - self._overlap):
             first = ids.text_at(span.start)
             part = span.places_L, span.start, span.stop, ids.offsets_N1, first
-            keep_highest(*part, self._shapes, self._overlap, rows.rows_QRJ, highest_NZ)
-        return self._dense.logits(self._features(highest_NZ), len(ids))
+            keep_highest(*part, self._shapes, self._overlap, rows.rows_QRJ, highest_QNJ)
+        return logits_of(highest_QNJ, self._bias_F, self._dense.panels_QFJ, self._dense.bias_C)
 
     def explained(
         self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]
     ) -> tuple[npt.NDArray[np.float32], Weigh]:
         """Return logits_NC, and what tells the windows that weighed most."""
-        highest_NZ = self._lowest(ids)
-        at_NZ = np.zeros(highest_NZ.shape, dtype=np.int32)
+        highest_QNJ = self._lowest(ids)
+        at_QNJ = np.zeros(highest_QNJ.shape, dtype=np.int32)
         for span in rows.spans(ids.ids_L, made_MD, lambda stop: stop - self._overlap):
             part = span.places_L, span.start, span.stop, ids.offsets_N1, ids.text_at(span.start)
-            track_highest(*part, self._shapes, self._overlap, rows.rows_QRJ, highest_NZ, at_NZ)
-        features_XF = self._features(highest_NZ)
+            track_highest(*part, self._shapes, self._overlap, rows.rows_QRJ, highest_QNJ, at_QNJ)
+        features_XF = np.empty((whole_tiles(len(ids)), len(self._bias_F)), dtype=np.float32)
+        rectify(highest_QNJ, 0, len(ids), self._bias_F, features_XF)
 
         def weigh(label_N: npt.NDArray[np.int32], directions_CC: Numbers, most: int) -> Heaviest:
             gains_CF = directions_CC @ self._dense_CF
             return Heaviest(
-                *heaviest_windows(features_XF, at_NZ, ids.offsets_N1, self._widths, label_N, gains_CF, most)
+                *heaviest_windows(features_XF, at_QNJ, ids.offsets_N1, self._widths, label_N, gains_CF, most)
             )
 
         return self._dense.logits(features_XF, len(ids)), weigh
 
     def _lowest(self, ids: Ids) -> npt.NDArray[np.float32]:
-        """Return highest_NZ before any window is read."""
-        columns = len(self._widths) * whole_tiles_of(self._filters)
-        highest_NZ = np.full((len(ids), columns), -np.inf, dtype=np.float32)
-        highest_NZ[ids.lengths_N == 0] = 0.0  # it is a word of zeros
-        return highest_NZ
-
-    def _features(self, highest_NZ: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        features_XF = np.empty((whole_tiles(len(highest_NZ)), len(self._bias_F)), dtype=np.float32)
-        _rectify(highest_NZ, len(self._widths), self._bias_F, features_XF)
-        return features_XF
-
-
-@kernel
-def _rectify(
-    highest_NZ: npt.NDArray[np.float32],
-    widths: int,
-    bias_F: npt.NDArray[np.float32],
-    features_XF: npt.NDArray[np.float32],
-) -> None:
-    """Add the bias and apply ReLU, without what fills the last tiles up."""
-    filters, with_filling = len(bias_F) // widths, highest_NZ.shape[1] // widths
-    for text in range(len(highest_NZ)):
-        for k in range(widths):
-            for f in range(filters):
-                highest = highest_NZ[text, k * with_filling + f] + bias_F[k * filters + f]
-                features_XF[text, k * filters + f] = max(highest, np.float32(0.0))
+        """Return highest_QNJ before any window is read."""
+        highest_QNJ = aligned(self.parts, len(ids), len(self._widths) * TILE)
+        highest_QNJ[:] = -np.inf
+        highest_QNJ[:, ids.lengths_N == 0] = 0.0  # it is a word of zeros
+        return highest_QNJ

@@ -25,22 +25,21 @@ def track_highest(
     shapes: Shapes,
     edge: int,
     rows_QRJ: npt.NDArray[np.float32],
-    highest_NZ: npt.NDArray[np.float32],
-    at_NZ: npt.NDArray[np.int32],
+    highest_QNJ: npt.NDArray[np.float32],
+    at_QNJ: npt.NDArray[np.int32],
 ) -> None:
     """Do what ``keep_highest`` does, and write where in its text each filter's highest window starts."""
     padded_L, first_N = around(places_L, start, stop, offsets_N1, first_text, edge, rows_QRJ.shape[1] - 1)
-    filters = len(rows_QRJ) * TILE
     for tile in range(len(rows_QRJ)):
-        rows_RJ = rows_QRJ[tile]
+        rows_RJ, highest_NJ, at_NJ = rows_QRJ[tile], highest_QNJ[tile], at_QNJ[tile]
         for number in range(len(first_N)):
             text = first_text + number
             begin = offsets_N1[text]
             words = min(stop, offsets_N1[text + 1]) - max(start, begin)
             if words > 0:
                 before, at = start <= begin, np.int32(max(start, begin) - begin)
-                part = padded_L, first_N[number], words, before, highest_NZ, text, tile * TILE, filters
-                _run(shapes, rows_RJ, *part, at, at_NZ)
+                part = padded_L, first_N[number], words, before, highest_NJ, text
+                _run(shapes, rows_RJ, *part, at, at_NJ)
 
 
 _MOST_WORDS = 4096
@@ -49,7 +48,7 @@ _MOST_WORDS = 4096
 
 @inlined
 def _windows_of(
-    at_NZ: npt.NDArray[np.int32],
+    at_QNJ: npt.NDArray[np.int32],
     text: int,
     widths: npt.NDArray[np.int64],
     words: int,
@@ -57,11 +56,11 @@ def _windows_of(
     window_F: npt.NDArray[np.int64],
 ) -> None:
     """Write which window each filter chose, as far as it lies in the text: its first word, then how many it has."""
-    filters, with_filling = len(window_F) // len(widths), at_NZ.shape[1] // len(widths)
+    filters = len(window_F) // len(widths)
     for k in range(len(widths)):
         width = widths[k]
         for f in range(filters):
-            start = np.int64(at_NZ[text, k * with_filling + f])
+            start = np.int64(at_QNJ[f // TILE, text, k * TILE + f % TILE])
             first = start if start > 0 else np.int64(0)
             window_F[k * filters + f] = first * longest + min(start + width, words) - first - 1
 
@@ -81,7 +80,7 @@ def _number(window_F: npt.NDArray[np.int64], order_F: npt.NDArray[np.int64]) -> 
 @kernel
 def heaviest_windows(
     features_XF: npt.NDArray[np.float32],
-    at_NZ: npt.NDArray[np.int32],
+    at_QNJ: npt.NDArray[np.int32],
     offsets_N1: npt.NDArray[np.int64],
     widths: npt.NDArray[np.int64],
     label_N: npt.NDArray[np.int32],
@@ -93,7 +92,7 @@ def heaviest_windows(
     Filters that chose the same window, as far as it lies in the text, are added up. Where ``most`` is 0, these are all
     windows that weigh something, in the order of their first ids, then of their last ones.
     """
-    texts, filters = len(at_NZ), features_XF.shape[1]
+    texts, filters = at_QNJ.shape[1], features_XF.shape[1]
     room_of_text = min(most, filters) if most else filters
     longest, most_words = widths.max(), np.int64(0)
     for text in range(texts):
@@ -113,7 +112,7 @@ def heaviest_windows(
         if label < 0 or not words:
             continue
         before, windows = done, words * longest
-        _windows_of(at_NZ, text, widths, words, longest, window_F)
+        _windows_of(at_QNJ, text, widths, words, longest, window_F)
         if words > _MOST_WORDS:
             windows = _number(window_F, order_F)
         for f in range(filters):
