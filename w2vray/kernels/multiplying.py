@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from w2vray.kernels.aligning import aligned
 from w2vray.kernels.compiling import inlined, intrinsic, kernel, lanes, read_only
 
 __all__ = [
@@ -46,9 +45,7 @@ def panels(weights_IP: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
     depth, columns = weights_IP.shape
     filled_IZ = np.zeros((depth, -(-columns // TILE_COLUMNS) * TILE_COLUMNS), dtype=np.float32)
     filled_IZ[:, :columns] = weights_IP
-    panels_QIJ = aligned(filled_IZ.shape[1] // TILE_COLUMNS, depth, TILE_COLUMNS)
-    panels_QIJ[:] = filled_IZ.reshape(depth, -1, TILE_COLUMNS).transpose(1, 0, 2)
-    return read_only(panels_QIJ)
+    return read_only(filled_IZ.reshape(depth, -1, TILE_COLUMNS).transpose(1, 0, 2))
 
 
 def whole_tiles(rows: int) -> int:
