@@ -194,6 +194,40 @@ def test_a_small_store_is_scored_evaluated_and_calibrated_without_ray(
     assert "starting Ray" not in calibrated.stderr
 
 
+def test_what_a_store_without_ray_is_done_with_does_not_import_ray(
+    make_store: Callable[..., Path], make_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    """It takes most of a second in each process."""
+    worker = (
+        "import sys; from w2vray.cluster.alone import _import_ahead; _import_ahead(); sys.exit('ray' in sys.modules)"
+    )
+    assert w2vray(program=("-c", worker)).returncode == 0
+    program = "import sys; from w2vray.cli import main; sys.exit(main(sys.argv[1:]) or 'ray' in sys.modules)"
+    for verb in (["score", "--output", tmp_path / "run"], ["evaluate"], ["calibrate", "--output", tmp_path / "other"]):
+        store, model = make_store(files=1, rows=300), make_model()
+        done = w2vray(*verb, store, "--model", model, program=("-c", program))
+        assert done.returncode == 0, done.stderr
+
+
+def test_a_worker_of_a_class_that_a_script_defines_works_in_other_processes() -> None:
+    """By its name no other process could import it."""
+    program = """
+class Mine:
+    def __init__(self, word):
+        self.word = word
+
+    def __call__(self, unit):
+        return {"unit": unit.id, "word": self.word}
+
+import sys
+from tests.cluster.test_pools import units_of
+from w2vray.cluster.alone import run_alone
+sys.exit([row["word"] for row in run_alone(units_of(["a.parquet"]), Mine, {"word": "mine"})] != ["mine"])
+"""
+    done = w2vray(program=("-c", program))
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_larger_store_is_scored_by_several_processes_byte_for_byte_as_on_ray(
     make_store: Callable[..., Path], make_model: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ ended by a unit, as any worker may; then another one takes up the unit.
                        <- row, or error
 """
 
+import io
 import os
 import pickle
 import queue
@@ -20,9 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-import ray
-from ray import cloudpickle
-
+from w2vray.cluster.lazy_ray import is_running, ray
 from w2vray.cluster.waiting import Note
 from w2vray.cluster.watching import watched
 from w2vray.errors import W2vrayError
@@ -47,7 +46,7 @@ def works_alone(address: str | None, units: Sequence[Unit] | None, workers: int 
     They are where one machine soon has them done, and nobody has named a Ray to use, or asked for more workers than
     there are CPUs.
     """
-    named = address is not None or os.environ.get("RAY_ADDRESS") or ray.is_initialized()
+    named = address is not None or os.environ.get("RAY_ADDRESS") or is_running()
     return units is not None and not named and (workers or 1) <= _cpus() and _processes(units, workers) > 0
 
 
@@ -83,7 +82,7 @@ def run_alone(
     Raises:
         W2vrayError: what a worker raised; or several have died of a unit.
     """
-    sent = cloudpickle.dumps((worker, dict(arguments)))  # a model may be of a class that only this process has
+    sent = _pickled((worker, dict(arguments)))
     processes = [_Process(sent) for _ in range(max(1, _processes(units, workers)))]
     answers: queue.SimpleQueue[_Done] = queue.SimpleQueue()
     todo = _Todo(units, _UNITS_AHEAD * len(processes))
@@ -223,6 +222,28 @@ class _Process:
                 assert pipe is not None
                 with suppress(OSError, ValueError):
                     pipe.close()
+
+
+class _Pickler(pickle.Pickler):
+    """Refuses what another process cannot import: what a script or a notebook has defined itself."""
+
+    def reducer_override(self, given: object) -> Any:
+        if getattr(given, "__module__", None) == "__main__" and hasattr(given, "__qualname__"):
+            raise pickle.PicklingError(f"{given} is of this process alone")
+        return NotImplemented
+
+
+def _pickled(given: object) -> bytes:
+    """Pickle something; by value what only this process has, such as the class of a model.
+
+    Ray has a pickle that does so. It takes most of a second to import, and is hardly ever needed.
+    """
+    pickled = io.BytesIO()
+    if "ray" not in sys.modules:  # where it is, its pickle may have been told of more
+        with suppress(pickle.PicklingError, AttributeError, TypeError):
+            _Pickler(pickled).dump(given)
+            return pickled.getvalue()
+    return bytes(ray.cloudpickle.dumps(given))
 
 
 def _write(process: "subprocess.Popen[bytes]", data: bytes) -> None:

@@ -9,10 +9,8 @@ import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 
-import ray
-import ray.exceptions
-
 from w2vray.cluster.alone import works_alone
+from w2vray.cluster.lazy_ray import is_running, ray
 from w2vray.cluster.quiet import away_from_here, logs, quiet_start, tell_of
 from w2vray.cluster.ray_internals import keeping_sigterm
 from w2vray.cluster.resources import AUTHENTICATION
@@ -50,7 +48,7 @@ def connected(
     Raises:
         ClusterError: the cluster cannot be reached, or this process uses another one.
     """
-    if ray.is_initialized():
+    if is_running():
         here = ray.get_runtime_context().gcs_address
         if address not in {None, "auto", here} and not _is_same(str(address), here):
             raise ClusterError(

@@ -5,10 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import ray
-import ray.exceptions
-
 from w2vray.cluster.connecting import connected
+from w2vray.cluster.lazy_ray import is_running, ray
 from w2vray.cluster.resources import cluster_cpus
 from w2vray.cluster.seen_places import require_seen
 from w2vray.cluster.waiting import Note
@@ -36,7 +34,7 @@ def spread_over_cluster(
     Raises:
         ClusterError: the cluster cannot be reached, or a host does not see the store.
     """
-    elsewhere = ray.is_initialized() or (address or os.environ.get("RAY_ADDRESS", "local")) != "local"
+    elsewhere = is_running() or (address or os.environ.get("RAY_ADDRESS", "local")) != "local"
     if len(corpus.files) < MANY_FILES or not elsewhere:
         yield
         return

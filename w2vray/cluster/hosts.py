@@ -14,8 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import ray
-
+from w2vray.cluster.lazy_ray import is_running, ray
 from w2vray.cluster.waiting import Note
 from w2vray.errors import W2vrayError
 
@@ -55,7 +54,7 @@ class Host:
 
 def this_host() -> str:
     """Return Ray's id of the machine that this process is on; empty outside of a cluster."""
-    return str(ray.get_runtime_context().get_node_id()) if ray.is_initialized() else ""
+    return str(ray.get_runtime_context().get_node_id()) if is_running() else ""
 
 
 def is_lost(host: str) -> bool:

@@ -5,9 +5,7 @@ docs/cluster.md lists them.
 
 from collections.abc import Callable
 
-import ray
-from ray.util.metrics import Counter, Gauge
-
+from w2vray.cluster.lazy_ray import is_running
 from w2vray.run.progress import ScoreProgress
 
 __all__ = ["COUNTERS", "GAUGES", "metered"]
@@ -30,8 +28,10 @@ Meter = Callable[[ScoreProgress], None]
 
 def metered(run: str) -> Meter:
     """Return a function that records how far a run is; without Ray it records nothing."""
-    if not ray.is_initialized():
+    if not is_running():
         return lambda _: None
+    from ray.util.metrics import Counter, Gauge  # noqa: PLC0415 - only where there is a Ray
+
     tags, keys = {"run": run}, ("run",)
     counters = {name: Counter(name, about, keys) for name, about in COUNTERS.items()}
     gauges = {name: Gauge(name, about, keys) for name, about in GAUGES.items()}

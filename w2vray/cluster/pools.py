@@ -12,11 +12,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import ray
-import ray.exceptions
 
 from w2vray.cluster.alone import run_alone
 from w2vray.cluster.hosts import Hosts, InHand, on_this_host
+from w2vray.cluster.lazy_ray import is_running, ray
 from w2vray.cluster.ray_internals import hearing
 from w2vray.cluster.resources import (
     GpuShare,
@@ -85,7 +84,7 @@ def run_units(
     """
     if not units:
         return
-    if not ray.is_initialized():
+    if not is_running():
         yield from run_alone(units, worker, arguments, workers=workers, in_order=in_order, tick=tick, note=note)
         return
     pool = _Pool.of(len(units), workers, gpu)

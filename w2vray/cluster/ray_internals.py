@@ -44,7 +44,7 @@ from functools import partial
 from pkgutil import resolve_name
 from typing import Any
 
-import ray
+from w2vray.cluster.lazy_ray import ray
 
 __all__ = [
     "INTERNALS",

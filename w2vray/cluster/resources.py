@@ -6,8 +6,8 @@ import sys
 from dataclasses import dataclass
 
 import pyarrow as pa
-import ray
 
+from w2vray.cluster.lazy_ray import ray
 from w2vray.cluster.ray_internals import has_autoscaler
 from w2vray.errors import ClusterError
 

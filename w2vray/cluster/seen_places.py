@@ -16,11 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import ray
 from pyarrow import fs
-from ray.exceptions import RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from w2vray.cluster.lazy_ray import is_running, ray
 from w2vray.cluster.waiting import Note
 from w2vray.errors import ClusterError, CorpusError
 from w2vray.places.uris import first_line, is_uri, open_store, shown
@@ -137,7 +135,7 @@ def require_seen(
 
 def _elsewhere() -> list[Mapping[str, Any]]:
     """Return the nodes that can have workers; none where that is the driver's alone."""
-    if not ray.is_initialized():  # a training in this process alone
+    if not is_running():  # a training in this process alone
         return []
     alive = [node for node in ray.nodes() if node["Alive"]]
     working = [node for node in alive if node["Resources"].get("CPU", 0) > 0] or alive
@@ -186,12 +184,12 @@ def _answers(
     nodes: Sequence[Mapping[str, Any]], looks: Sequence[Look], note: Note
 ) -> Iterator[tuple[str, list[str | None]]]:
     """Yield what each node answers, with its host's name and address."""
-    ask = ray.remote(looked_at)
+    ask, on_node = ray.remote(looked_at), ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy
     asked = {
         ask.options(
             num_cpus=0,
             max_retries=0,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(node_id=node["NodeID"], soft=False),
+            scheduling_strategy=on_node(node_id=node["NodeID"], soft=False),
         ).remote(looks): node
         for node in nodes
     }
@@ -200,7 +198,7 @@ def _answers(
         node = asked[reference]
         try:
             host, found = ray.get(reference)
-        except RayError as error:
+        except ray.exceptions.RayError as error:
             why = first_line(error)
             note(f"host {_name(node)} could not be asked what it sees ({why}); the run goes on")
         else:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import ray
 
+from w2vray.cluster.lazy_ray import is_running, ray
 from w2vray.errors import ClusterError, VectorsError
 from w2vray.stages import stage
 from w2vray.text.rules import TokenRules
@@ -20,7 +20,7 @@ __all__ = ["SharedVectors", "share"]
 class SharedVectors:
     """The one copy of the vectors in Ray's object store, and what is needed to use it; without Ray, where they are."""
 
-    reference: ray.ObjectRef[Any] | None
+    reference: "ray.ObjectRef[Any] | None"
     rules: TokenRules
     fingerprint: str
     path: Path | None = None
@@ -51,7 +51,7 @@ def share(vectors: Vectors) -> SharedVectors:
     Raises:
         ClusterError: the object store is too small for them.
     """
-    if not ray.is_initialized():
+    if not is_running():
         has_ngrams = vectors.ngrams is not None
         return SharedVectors(None, vectors.rules, vectors.fingerprint, vectors.path, with_ngrams=has_ngrams)
     arrays = vectors.arrays()

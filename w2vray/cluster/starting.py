@@ -4,9 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-import ray
-import ray.exceptions
-
+from w2vray.cluster.lazy_ray import ray
 from w2vray.cluster.quiet import away_from_here, logs, quiet_start, tell_of
 from w2vray.cluster.ray_internals import (
     clear_failed_start,

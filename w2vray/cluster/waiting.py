@@ -4,9 +4,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 
-import ray
-from ray.util import placement_group_table
-
+from w2vray.cluster.lazy_ray import ray
 from w2vray.cluster.ray_internals import have_no_cpus, pool_has_no_cpus
 
 __all__ = ["Note", "Waiting", "pool_waits_for", "process_waits_for", "training_waits_for"]
@@ -63,7 +61,7 @@ def training_waits_for(least: int, each: Mapping[str, float]) -> str:
     cluster has room for, an elastic training does not even ask for one.
     """
     job = ray.get_runtime_context().get_job_id()  # the end of the names of what the driver has made
-    groups = [group for name, group in placement_group_table().items() if name.endswith(job)]
+    groups = [group for name, group in ray.util.placement_group_table().items() if name.endswith(job)]
     states = {group["state"]: len(group["bundles"]) for group in groups}
     if "CREATED" in states:
         return ""

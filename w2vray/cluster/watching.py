@@ -4,8 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import ray.exceptions
-
+from w2vray.cluster.lazy_ray import ray
 from w2vray.cluster.waiting import Note
 
 __all__ = ["LOOK_SECONDS", "harmless", "watched"]
