@@ -49,8 +49,11 @@ def weigh_ids(
     divisor_N: npt.NDArray[np.float64],
     weight_L: npt.NDArray[np.float32],
 ) -> None:
-    """Write what each id from ``start`` to ``stop`` weighs: its row, weighed by the gains of its text's label."""
-    numbers = rows_RP.shape[1]
+    """Write what each id from ``start`` to ``stop`` weighs: its row, weighed by the gains of its text's label.
+
+    Rows may have more numbers than there are gains for; those weigh nothing.
+    """
+    numbers = gains_CP.shape[1]
     gain_P = np.empty(numbers, dtype=np.float32)
     text = first_text
     while text < len(offsets_N1) - 1 and offsets_N1[text] < stop:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from w2vray.kernels.projecting import ProjectedRows, Span
 from w2vray.kernels.weighing import Heaviest, heaviest_ids, weigh_ids
-from w2vray.models.average.adding import add_rows
+from w2vray.models.average.adding import add_rows, in_tiles
 from w2vray.models.average.settings import AverageSettings, TunedAverageSettings
 from w2vray.models.evidence import Numbers, Weigh
 from w2vray.text.lookup import Ids
@@ -35,9 +35,8 @@ class AverageHead:
     ) -> None:
         dense_DC = weights["dense.weight"].T
         self._dense_DC = dense_DC.astype(np.float64) if settings.unit_length else None
-        self.weights_DP = np.ascontiguousarray(
-            np.eye(len(dense_DC), dtype=np.float32) if settings.unit_length else dense_DC
-        )
+        self.weights_DP = in_tiles(np.eye(len(dense_DC), dtype=np.float32) if settings.unit_length else dense_DC)
+        self._numbers = len(dense_DC) if settings.unit_length else dense_DC.shape[1]
         self.bias_P = np.zeros(self.weights_DP.shape[1], dtype=np.float32)
         self._bias_C = weights["dense.bias"].astype(np.float64)
 
@@ -49,6 +48,7 @@ class AverageHead:
         return self._of_sums(sums_NP, ids)
 
     def _of_sums(self, sums_NP: Numbers, ids: Ids) -> npt.NDArray[np.float32]:
+        sums_NP = sums_NP[:, : self._numbers]  # without what fills tiles up
         if self._dense_DC is None:
             means_NC = sums_NP / np.maximum(ids.lengths_N, 1)[:, None]
             return (means_NC + self._bias_C).astype(np.float32)
@@ -74,7 +74,7 @@ class AverageHead:
             if self._dense_DC is None:
                 divisor_N = np.maximum(ids.lengths_N, 1).astype(np.float64)
             else:
-                divisor_N = np.maximum(np.linalg.norm(sums_NP, axis=1), np.finfo(np.float64).tiny)
+                divisor_N = np.maximum(np.linalg.norm(sums_NP[:, : self._numbers], axis=1), np.finfo(np.float64).tiny)
             weight_L = np.empty(len(ids.ids_L), dtype=np.float32)
             # the words of the first of several spans may have given their places to others since
             for span in spans if len(spans) == 1 else rows.spans(ids.ids_L, made_MD, lambda stop: stop):
