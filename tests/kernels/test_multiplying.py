@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from w2vray.kernels.compiling import CACHE_VARIABLE, kernel, why_no_kernels
-from w2vray.kernels.multiplying import multiply, multiply_rows, multiply_transposed, panels, whole_tiles
+from w2vray.kernels.multiplying import multiply, multiply_rows, multiply_transposed, narrow_panels, panels, whole_tiles
 
 pytestmark = pytest.mark.skipif(bool(why_no_kernels()), reason=why_no_kernels() or "kernels can be compiled")
 
@@ -26,9 +27,13 @@ def _multiply(
     multiply(rows_XI, panels_QIJ, count, products_XZ)
 
 
-def product(rows_NI: npt.NDArray[np.float32], weights_IP: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def product(
+    rows_NI: npt.NDArray[np.float32],
+    weights_IP: npt.NDArray[np.float32],
+    in_panels: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]] = panels,
+) -> npt.NDArray[np.float32]:
     count, columns = len(rows_NI), weights_IP.shape[1]
-    panels_QIJ = panels(weights_IP)
+    panels_QIJ = in_panels(weights_IP)
     filled_XI = np.full((whole_tiles(count), rows_NI.shape[1]), np.nan, dtype=np.float32)
     filled_XI[:count] = rows_NI
     products_XZ = np.empty((len(filled_XI), panels_QIJ.shape[0] * panels_QIJ.shape[2]), dtype=np.float32)
@@ -40,7 +45,7 @@ def random(*shape: int) -> npt.NDArray[np.float32]:
     return np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
 
 
-@pytest.mark.parametrize("columns", [1, 20, 32, 33, 512])
+@pytest.mark.parametrize("columns", [1, 6, 16, 17, 32, 33, 512])
 @pytest.mark.parametrize("depth", [1, 5, 128])
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 13])
 def test_it_is_the_matrix_product(count: int, depth: int, columns: int) -> None:
@@ -49,6 +54,8 @@ def test_it_is_the_matrix_product(count: int, depth: int, columns: int) -> None:
 
     expected = rows_NI.astype(np.float64) @ weights_IP.astype(np.float64)
     np.testing.assert_allclose(product(rows_NI, weights_IP), expected, atol=2e-5)
+    narrow_NP = product(rows_NI, weights_IP, narrow_panels)
+    assert narrow_NP.tobytes() == product(rows_NI, weights_IP).tobytes()
 
 
 @pytest.mark.parametrize("columns", [1, 32, 33])

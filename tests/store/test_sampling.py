@@ -43,6 +43,11 @@ def test_a_sample_is_of_the_first_the_last_and_of_those_between(tmp_path: Path) 
     assert [text for text in found if text.startswith("30-")] == [f"30-{row:03}" for row in range(4)]
 
 
+def test_more_rows_are_read_where_the_first_ones_are_short(tmp_path: Path) -> None:
+    (store := store_of(tmp_path, 1, 999)).units *= 2
+    assert sampled(store) == 2 * [f"0-{row:03}" for row in range(999)]
+
+
 def test_long_texts_are_cut_and_a_file_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
     """One text is not the whole sample; whoever reads all of the store tells of the file."""
     store = store_of(tmp_path, 2, 2)

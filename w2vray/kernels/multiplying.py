@@ -2,13 +2,15 @@
 
 A library's product rounds differently when it is given another number of rows. Here each number is summed in the same
 order, in tiles that are always full: three rows by 32 columns are twelve vector registers of eight numbers each, six
-rows as many of sixteen, where the sums stay while they grow. The weights are kept in panels of 32 columns, each of
-which is read from start to end. Neither changes a number's sum: machines of either kind have the same.
+rows as many of sixteen, where the sums stay while they grow. The weights are kept in panels of 32 columns, or of 16
+where there are no more, each of which is read from start to end; a tile of a narrow panel has twice the rows. Nothing
+of this changes a number's sum: machines of either kind have the same.
 
 Shape letters: CONTRIBUTING.md.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -24,14 +26,17 @@ __all__ = [
     "multiply_rows",
     "multiply_tile",
     "multiply_transposed",
+    "narrow_panels",
     "panels",
     "whole_tiles",
 ]
 
-TILE_COLUMNS = 32
+TILE_COLUMNS, NARROW_COLUMNS = 32, 16
 _LANES = lanes()
-_VECTORS = TILE_COLUMNS // _LANES
-TILE_ROWS = 12 // _VECTORS
+_SUMS = 12
+"""Vectors of sums that a tile has."""
+
+TILE_ROWS, NARROW_ROWS = _SUMS * _LANES // TILE_COLUMNS, _SUMS * _LANES // NARROW_COLUMNS
 
 _BLOCK = 240
 """Rows, in whole tiles, that stay in the processor's cache while one panel after another is multiplied."""
@@ -40,17 +45,22 @@ _DEPTH = 256
 """Rows that are summed over while a panel of them stays in the processor's nearest cache."""
 
 
-def panels(weights_IP: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    """Return weights as panels_QIJ in float32, the last one filled up with zeros."""
+def panels(weights_IP: npt.NDArray[Any], width: int = TILE_COLUMNS) -> npt.NDArray[np.float32]:
+    """Return weights as panels_QIJ of so many columns in float32, the last one filled up with zeros."""
     depth, columns = weights_IP.shape
-    filled_IZ = np.zeros((depth, -(-columns // TILE_COLUMNS) * TILE_COLUMNS), dtype=np.float32)
+    filled_IZ = np.zeros((depth, -(-columns // width) * width), dtype=np.float32)
     filled_IZ[:, :columns] = weights_IP
-    return read_only(filled_IZ.reshape(depth, -1, TILE_COLUMNS).transpose(1, 0, 2))
+    return read_only(filled_IZ.reshape(depth, -1, width).transpose(1, 0, 2))
+
+
+def narrow_panels(weights_IP: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Return weights as ``panels`` does, in a narrow panel if one is enough."""
+    return panels(weights_IP, NARROW_COLUMNS if weights_IP.shape[1] <= NARROW_COLUMNS else TILE_COLUMNS)
 
 
 def whole_tiles(rows: int) -> int:
     """Return how many rows the operands of ``multiply`` must have room for."""
-    return -(-rows // TILE_ROWS) * TILE_ROWS
+    return -(-rows // NARROW_ROWS) * NARROW_ROWS  # whole tiles of wide panels, too
 
 
 @inlined
@@ -61,6 +71,10 @@ def multiply(
     products_XZ: npt.NDArray[np.float32],
 ) -> None:
     """Write the product of the first ``count`` rows and the weights, and anything into the rest of the last tile."""
+    if panels_QIJ.shape[2] == NARROW_COLUMNS:
+        for row in range(0, count, NARROW_ROWS):
+            multiply_narrow_tile(rows_XI[row:], panels_QIJ[0], products_XZ[row:], False)
+        return
     for panel in range(len(panels_QIJ)):
         for row in range(0, count, TILE_ROWS):
             multiply_tile(rows_XI[row:], panels_QIJ[panel], products_XZ[row:, panel * TILE_COLUMNS :], False)
@@ -123,13 +137,22 @@ def multiply_tile(_: Any, rows_XI: Any, panel_IJ: Any, products_XJ: Any, added: 
     """Write the product of one tile, or where ``added`` add it: vector instructions that no loop is compiled to."""
     from numba import types
 
-    return types.void(rows_XI, panel_IJ, products_XJ, types.boolean), _tile_code
+    return types.void(rows_XI, panel_IJ, products_XJ, types.boolean), partial(_tile_code, TILE_COLUMNS)
 
 
-def _tile_code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+@intrinsic
+def multiply_narrow_tile(_: Any, rows_XI: Any, panel_IJ: Any, products_XJ: Any, added: Any) -> Any:
+    """Do what ``multiply_tile`` does, for a narrow panel."""
+    from numba import types
+
+    return types.void(rows_XI, panel_IJ, products_XJ, types.boolean), partial(_tile_code, NARROW_COLUMNS)
+
+
+def _tile_code(columns: int, context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     from llvmlite import ir
     from numba.core import cgutils
 
+    vectors, rows = columns // _LANES, _SUMS * _LANES // columns
     vector, index = ir.VectorType(ir.FloatType(), _LANES), ir.IntType(64)
     first_lane, all_first = ir.IntType(32)(0), ir.Constant(ir.VectorType(ir.IntType(32), _LANES), [0] * _LANES)
     undefined = ir.Constant(vector, ir.Undefined)
@@ -154,11 +177,11 @@ def _tile_code(context: Any, builder: Any, signature: Any, arguments: Any) -> An
         return ((number, row, total) for number, of_vector in enumerate(sums) for row, total in enumerate(of_vector))
 
     # in this order, a tile's factors and one vector of weights are needed at a time: registers are left for them
-    sums = [[cgutils.alloca_once(builder, vector) for _ in range(TILE_ROWS)] for _ in range(_VECTORS)]
+    sums = [[cgutils.alloca_once(builder, vector) for _ in range(rows)] for _ in range(vectors)]
     for total in chain.from_iterable(sums):
         builder.store(ir.Constant(vector, None), total)
     with cgutils.for_range(builder, cgutils.unpack_tuple(builder, panel_IJ.shape)[0]) as loop:
-        numbers = [builder.load(item(kinds[0], rows_XI, index(row), loop.index)) for row in range(TILE_ROWS)]
+        numbers = [builder.load(item(kinds[0], rows_XI, index(row), loop.index)) for row in range(rows)]
         factors = [in_all_lanes(number) for number in numbers]
         for number, of_vector in enumerate(sums):
             weights = builder.load(vector_at(kinds[1], panel_IJ, loop.index, number), align=4)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.compiling import kernel, read_only
-from w2vray.kernels.multiplying import multiply, panels
+from w2vray.kernels.multiplying import multiply, narrow_panels
 
 __all__ = ["Dense"]
 
@@ -19,7 +19,7 @@ class Dense:
     """The layer that makes logits of a network's features."""
 
     def __init__(self, weights: Mapping[str, npt.NDArray[Any]]) -> None:
-        self.panels_QFJ = panels(weights["dense.weight"].T)
+        self.panels_QFJ = narrow_panels(weights["dense.weight"].T)
         self.bias_C = read_only(weights["dense.bias"].astype(np.float32))
 
     def logits(self, features_XF: npt.NDArray[np.float32], texts: int) -> npt.NDArray[np.float32]:

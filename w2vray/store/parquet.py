@@ -169,7 +169,8 @@ def _rows_at_once(piece: Piece) -> int:
     """Return how many rows to read together: fewer where texts are long, so that memory stays bounded."""
     bytes_a_row = piece.read_bytes // max(piece.rows, 1) + 1
     blocks = _LARGEST_OF_SEVERAL // (bytes_a_row * BLOCK_ROWS)
-    return max(1, min(BLOCK_ROWS, LARGEST_READ // bytes_a_row), min(BATCH_ROWS, blocks * BLOCK_ROWS))
+    at_once = max(1, min(BLOCK_ROWS, LARGEST_READ // bytes_a_row), min(BATCH_ROWS, blocks * BLOCK_ROWS))
+    return min(at_once, max(piece.rows, 1))
 
 
 def _planned_metadata(piece: Piece, handle: Any) -> pq.FileMetaData:

@@ -1,6 +1,9 @@
 """A few of a store's texts, from all over it."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +20,7 @@ __all__ = ["sample_texts"]
 _UNITS = 16
 _LONGEST = 10_000  # characters of a text
 _BYTES = 1 << 19
+_FEW_ROWS = 512
 
 
 def sample_texts(
@@ -34,15 +38,43 @@ def sample_texts(
     """
     chosen = [units[index] for index in np.unique(np.linspace(0, len(units) - 1, _UNITS).astype(int))] if units else []
     for unit in chosen:
-        left = most_bytes // len(chosen)
-        try:
-            for batch in read_unit(unit, roots, list(text_columns), where, schema):
-                texts = pc.utf8_slice_codeunits(read_texts(batch, text_columns).values, 0, _LONGEST)
-                ends = np.cumsum(pc.binary_length(texts).to_numpy(zero_copy_only=False))
-                few = texts[: int(np.searchsorted(ends, left)) + 1]
-                yield few
-                left -= int(ends[len(few) - 1]) if len(few) else 0
-                if left <= 0:
-                    break
-        except FileError:
-            continue
+        read = partial(_texts_of, most_bytes=most_bytes // len(chosen), roots=roots, columns=text_columns)
+        with suppress(FileError):
+            first = list(read(_beginning(unit), where=where, schema=schema))
+            if sum(map(_bytes, first)) >= most_bytes // len(chosen):
+                yield from first
+                continue
+            yield from read(unit, where=where, schema=schema)
+
+
+def _beginning(unit: Unit) -> Unit:
+    """Return the first rows of a unit: mostly they are enough, and cost less to read than a whole batch."""
+    first, *_ = unit.pieces
+    if first.deleted is not None:
+        return unit
+    return Unit((replace(first, rows=min(first.rows, _FEW_ROWS)),))
+
+
+def _texts_of(
+    unit: Unit,
+    *,
+    most_bytes: int,
+    roots: Sequence[str],
+    columns: Sequence[str],
+    where: Where | None,
+    schema: pa.Schema,
+) -> Iterator[pa.LargeStringArray]:
+    """Yield a unit's first texts, until they have so many bytes."""
+    left = most_bytes
+    for batch in read_unit(unit, roots, list(columns), where, schema):
+        texts = pc.utf8_slice_codeunits(read_texts(batch, columns).values, 0, _LONGEST)
+        ends = np.cumsum(pc.binary_length(texts).to_numpy(zero_copy_only=False))
+        few = texts[: int(np.searchsorted(ends, left)) + 1]
+        yield few
+        left -= _bytes(few)
+        if left <= 0:
+            break
+
+
+def _bytes(texts: pa.LargeStringArray) -> int:
+    return int(pc.sum(pc.binary_length(texts), min_count=0).as_py())
