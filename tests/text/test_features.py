@@ -126,12 +126,32 @@ def test_compiled_code_finds_what_the_plain_model_finds(
         bucket_rows = np.where(np.random.default_rng(3).random(50) < kept, np.arange(5, 55), -1).astype(np.int32)
     plain = lookup(*lengths, word_ngrams=word_ngrams, buckets=50, bucket_rows=bucket_rows)
     array = pa.array(texts, pa.large_string())
-    expected, found = plain(array), FastFeatures(plain)(array)
+    expected, fast = plain(array), FastFeatures(plain)
+    assert fast(array).ids_L.tolist() == expected.ids_L.tolist()
+    found = fast(array)  # again, with the words that were met the first time
     assert found.ids_L.tolist() == expected.ids_L.tolist()
     assert found.offsets_N1.tolist() == expected.offsets_N1.tolist()
     assert found.token_counts_N.tolist() == expected.token_counts_N.tolist()
     assert found.found_counts_N.tolist() == expected.found_counts_N.tolist()
     assert found.evidence_N.tolist() == expected.evidence_N.tolist()
+
+
+@pytest.mark.skipif(bool(why_no_kernels()), reason="nothing compiles here")
+def test_words_are_told_apart_by_their_last_bytes_and_by_their_lengths() -> None:
+    """Those of up to 16 bytes are remembered as two numbers; others are not."""
+    plain = lookup(word_ngrams=2, buckets=50)
+    words = ["x" * length for length in range(1, 40)] + ["y" + "x" * length for length in range(40)]
+    words += [word + "z" for word in words] + [
+        "film",
+        "afilm",
+        "film" * 4,
+        "film" * 4 + "f",
+        "__label__film",
+        "</s",
+        "</s>",
+    ]
+    array = pa.array([" ".join(words), *words, " ".join(reversed(words))] * 2, pa.large_string())
+    np.testing.assert_array_equal(FastFeatures(plain)(array).ids_L, plain(array).ids_L)
 
 
 @pytest.mark.skipif(bool(why_no_kernels()), reason="nothing compiles here")
