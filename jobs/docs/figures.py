@@ -12,6 +12,7 @@ To measure anew, write the JSON files with the scripts that measure, then run th
     python jobs/accuracy/make_table.py --data DIR --models auto --seeds 1 --json > docs/figures/accuracy-auto.json
     python jobs/benchmark/run.py --only job --corpus REVIEWS.parquet --runs 1 --output docs/figures/speed-jobs.json
     python jobs/benchmark/run.py --only unit --corpus REVIEWS.parquet --output docs/figures/speed-unit.json
+    python jobs/benchmark/run.py --only fasttext --corpus REVIEWS.parquet --output docs/figures/speed-fasttext.json
     python jobs/benchmark/run.py --only training --json > docs/figures/speed.json
     python jobs/benchmark/run.py --only job --job-megabytes 100 --runs 3 --json > docs/figures/speed-small.json
     python jobs/benchmark/run.py --only size --json > docs/figures/size.json
@@ -42,6 +43,7 @@ from measured_figures import FIGURES, ROOT, accuracies, fasttext, measured, of_c
 from speed_pieces import (
     NAMES,
     costs_of_jobs,
+    jobs_of_fasttext_models,
     largest_store,
     sizes_of_stores,
     speed_in_a_line,
@@ -67,6 +69,7 @@ PAGES = (
     "docs/cluster.md",
     "docs/trust.md",
     "docs/explaining.md",
+    "docs/fasttext.md",
 )
 _PIECE = re.compile(r"(<!-- figures: ([\w ,-]+) -->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
@@ -87,6 +90,8 @@ PIECES: Mapping[str, Callable[[], str]] = {
     "calibration, measured": lambda: measured("calibration"),
     "faults on hosts": faults_on_hosts,
     "faults on hosts in a sentence": faults_on_hosts_in_a_sentence,
+    "fastText models": jobs_of_fasttext_models,
+    "fastText models, measured": lambda: measured("speed-fasttext"),
     "hosts, measured": lambda: measured("hosts"),
     "links of hosts": links_of_hosts,
     "promises": promises,

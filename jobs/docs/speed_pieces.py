@@ -11,6 +11,7 @@ from w2vray.store.units import LARGEST_UNIT
 __all__ = [
     "NAMES",
     "costs_of_jobs",
+    "jobs_of_fasttext_models",
     "largest_store",
     "sizes_of_stores",
     "speed_in_a_line",
@@ -148,6 +149,28 @@ def speed_of_small_jobs() -> str:
             lines.append(f"`{model}` took {ours} ({on_ray} on Ray), and {name} took {theirs}")
         told.append(f"On {megabytes:.0f} MB of {NAMES[corpus]} {'; '.join(lines)}.")
     return "\n".join(told) + "\n"
+
+
+def jobs_of_fasttext_models() -> str:
+    """Return whole jobs of imported fastText models beside scripts of fastText, and what memory they take."""
+    found = {what: row for (section, what), row in speeds("speed-fasttext").items() if section == "fasttext"}
+    rows = []
+    for ngrams in ("1-grams", "2-grams"):
+        row, memory = found[ngrams], found[f"{ngrams}, memory of 8 workers"]
+        model = str(row["note"]).rpartition(" a model of ")[2]
+        gigabytes = [f"{size / 1000:.1f} GB" for size in (memory["value"], rival(memory, "script of 8 processes"))]
+        rows.append(
+            [
+                f"{ngrams}, a model of {model}",
+                f"{rounded(row['value'])} MB/s",
+                f"{rounded(rival(row, f'script, {ngrams}'))} MB/s",
+                f"{row['against'][f'script, {ngrams}']:.1f} times",
+                *gigabytes,
+            ]
+        )
+    return table(
+        ["", "`score`", "script", "as fast", "memory, 8 workers on Ray", "memory, 8 processes of the script"], rows
+    )
 
 
 def speed_of_formats() -> str:
