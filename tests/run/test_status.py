@@ -156,6 +156,23 @@ def test_a_run_that_is_stopped_says_so_at_once(
     assert w2vray.status(run).state == "complete"
 
 
+def test_a_run_that_is_taken_up_again_is_running_while_it_is_planned(
+    half: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That may take minutes."""
+    run, finish = half
+    states = [w2vray.status(run).state]
+
+    def planning(*_: Any) -> Any:
+        states.append(w2vray.status(run).state)
+        raise RunError("no plan")
+
+    monkeypatch.setattr("w2vray.cluster.score.planned_units", planning)
+    with pytest.raises(RunError, match="no plan"):
+        finish()
+    assert [*states, w2vray.status(run).state] == ["stopped", "running", "stopped"]
+
+
 def test_a_call_whose_place_was_taken_does_not_say_that_the_run_has_ended(
     half: tuple[Path, Any],
 ) -> None:

@@ -6,7 +6,7 @@ holds the model, sees the shared vectors, and commits each unit by itself, so th
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from w2vray.cluster.score_units import Progress, Work, planned_units, score_miss
 from w2vray.cluster.seen_places import require_seen
 from w2vray.cluster.sharing import SharedVectors, share
 from w2vray.cluster.waiting import Note
+from w2vray.errors import RunError
 from w2vray.models.directory import Bundle
 from w2vray.pages.ahead import import_plots
 from w2vray.places.uris import absolute, shown
@@ -36,7 +37,7 @@ from w2vray.run.planning import RunPlan, planned_versions, require_outside
 from w2vray.run.reporting import training_facts
 from w2vray.run.request import Request
 from w2vray.run.room import require_room
-from w2vray.run.run_files import SUCCESS
+from w2vray.run.run_files import RUN, SUCCESS
 from w2vray.run.writing_reports import told_before, write_run_report
 from w2vray.settings.answering import ScoreSettings
 from w2vray.stages import detail, stage
@@ -74,8 +75,8 @@ def _score(settings: ScoreSettings, address: str | None, progress: Progress | No
         work = Work(settings, still_ours, progress, note)
         with run.drafting(alone=True) as drafts:
             ours = RunDirectory(absolute(settings.output), drafts)
-            plan = _planned(ours, asked, work, address)
             with _told_if_stopped(ours, work):
+                plan = _planned(ours, asked, work, address)
                 if work.missing:
                     _score_missing(ours, asked, plan, work, address)
                 still_ours()
@@ -153,11 +154,15 @@ def _planned(run: RunDirectory, asked: _Asked, work: Work, address: str | None) 
 
 @contextmanager
 def _told_if_stopped(run: RunDirectory, work: Work) -> Iterator[None]:
-    """Say in the run's directory that this call has ended, where it ends before the run is finished."""
+    """Say in the run's directory that this call goes on with it, and that it has ended before the run is finished."""
+    if run.exists(RUN):  # planning may take minutes
+        run.tell(work.counted.as_json())
     try:
         yield
     except BaseException:
-        run.tell(work.counted.as_json(ended=True))
+        with suppress(OSError, RunError):
+            if run.exists(RUN):
+                run.tell(work.counted.as_json(ended=True))
         raise
 
 
