@@ -193,12 +193,18 @@ def write(texts: FlatTexts, ways_N: npt.NDArray[np.uint8], prepared: FlatTexts, 
     offsets = np.zeros(len(texts.offsets), dtype=np.int64)
     end = 0
     taken = 0
-    for text in range(len(ways_N)):
+    text = -1
+    while text + 1 < len(ways_N):
+        text += 1
         if ways_N[text] == AS_IT_IS:
-            size = texts.offsets[text + 1] - texts.offsets[text]
-            out[end : end + size] = texts.data[texts.offsets[text] : texts.offsets[text + 1]]
-            end += size
-            offsets[text + 1] = end
+            at = texts.offsets[text]
+            moved = end - at
+            while text < len(ways_N) and ways_N[text] == AS_IT_IS:
+                offsets[text + 1] = texts.offsets[text + 1] + moved
+                text += 1
+            stop = texts.offsets[text]
+            out[end : stop + moved] = texts.data[at:stop]  # all that stand together: a copy each would take longer
+            end, text = stop + moved, text - 1
             continue
         if ways_N[text] == BY_PYTHON:
             source, at, stop = prepared.data, prepared.offsets[taken], prepared.offsets[taken + 1]
