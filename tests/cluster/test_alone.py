@@ -209,20 +209,23 @@ def test_what_a_store_without_ray_is_done_with_does_not_import_ray(
         assert done.returncode == 0, done.stderr
 
 
-def test_a_worker_of_a_class_that_a_script_defines_works_in_other_processes() -> None:
+@pytest.mark.parametrize("module", ["__main__", None])
+def test_a_worker_of_a_class_that_a_script_defines_works_in_other_processes(module: str | None) -> None:
     """By its name no other process could import it."""
-    program = """
+    program = f"""
 class Mine:
+    __module__ = {module!r}
+
     def __init__(self, word):
         self.word = word
 
     def __call__(self, unit):
-        return {"unit": unit.id, "word": self.word}
+        return {{"unit": unit.id, "word": self.word}}
 
 import sys
 from tests.cluster.test_pools import units_of
 from w2vray.cluster.alone import run_alone
-sys.exit([row["word"] for row in run_alone(units_of(["a.parquet"]), Mine, {"word": "mine"})] != ["mine"])
+sys.exit([row["word"] for row in run_alone(units_of(["a.parquet"]), Mine, {{"word": "mine"}})] != ["mine"])
 """
     done = w2vray(program=("-c", program))
     assert done.returncode == 0, done.stderr

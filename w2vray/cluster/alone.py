@@ -9,7 +9,6 @@ ended by a unit, as any worker may; then another one takes up the unit.
                        <- row, or error
 """
 
-import io
 import os
 import pickle
 import queue
@@ -37,6 +36,7 @@ __all__ = ["run_alone", "serve", "works_alone"]
 PROGRAM = serving(__name__)
 _LENGTH = struct.Struct("<Q")
 _UNITS_AHEAD = 4
+_OF_THIS_PROCESS = b"__main__", b"__mp_main__"  # where a pickle looks for what no other process has
 _LOOK_SECONDS = 0.2
 
 
@@ -224,25 +224,16 @@ class _Process:
                     pipe.close()
 
 
-class _Pickler(pickle.Pickler):
-    """Refuses what another process cannot import: what a script or a notebook has defined itself."""
-
-    def reducer_override(self, given: object) -> Any:
-        if getattr(given, "__module__", None) == "__main__" and hasattr(given, "__qualname__"):
-            raise pickle.PicklingError(f"{given} is of this process alone")
-        return NotImplemented
-
-
 def _pickled(given: object) -> bytes:
-    """Pickle something; by value what only this process has, such as the class of a model.
+    """Pickle something; by value what only this process has, such as a class that a script or a notebook has defined.
 
     Ray has a pickle that does so. It takes most of a second to import, and is hardly ever needed.
     """
-    pickled = io.BytesIO()
     if "ray" not in sys.modules:  # where it is, its pickle may have been told of more
-        with suppress(pickle.PicklingError, AttributeError, TypeError):
-            _Pickler(pickled).dump(given)
-            return pickled.getvalue()
+        with suppress(Exception):  # what cannot be pickled at all, Ray's tells
+            pickled = pickle.dumps(given)
+            if not any(name in pickled for name in _OF_THIS_PROCESS):
+                return pickled
     return bytes(ray.cloudpickle.dumps(given))
 
 
