@@ -57,6 +57,7 @@ def accuracy_beside_tools() -> str:
     """Return the models with frozen words, beside what people would use instead."""
     columns = {
         "auto": ("glove50", "auto", "2-grams"),
+        "auto, joined vectors": ("joined", "auto", "2-grams"),
         "average": ("glove50", "average", "frozen"),
         "average, 2-grams": ("glove50", "average", "frozen, 2-grams"),
         **{model: ("glove50", model, "frozen") for model in RECURRENT},
