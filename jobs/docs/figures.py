@@ -9,7 +9,7 @@ A page has a pair of comments around each piece, and this script replaces what i
 To measure anew, write the JSON files with the scripts that measure, then run this one (extra ``docs``)::
 
     python jobs/accuracy/make_table.py --data DIR --json ... > docs/figures/accuracy.json
-    python jobs/accuracy/make_table.py --data DIR --models auto --vectors glove50 joined --json ... > docs/figures/accuracy-auto.json
+    python jobs/accuracy/make_table.py --models auto --vectors glove50 joined ... > docs/figures/accuracy-auto.json
     python jobs/benchmark/run.py --only job --corpus REVIEWS.parquet --runs 1 --output docs/figures/speed-jobs.json
     python jobs/benchmark/run.py --only unit --corpus REVIEWS.parquet --output docs/figures/speed-unit.json
     python jobs/benchmark/run.py --only fasttext --corpus REVIEWS.parquet --output docs/figures/speed-fasttext.json
