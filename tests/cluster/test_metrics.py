@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from w2vray.cluster import metrics
 from w2vray.cluster.metrics import COUNTERS, GAUGES, metered
 from w2vray.run.progress import ScoreProgress
 
@@ -48,8 +47,8 @@ class Counting:
 
 def test_a_run_counts_what_its_progress_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = Taken()
-    monkeypatch.setattr(metrics, "Counter", taken.counter)
-    monkeypatch.setattr(metrics, "Gauge", taken.counter)
+    monkeypatch.setattr("ray.util.metrics.Counter", taken.counter)
+    monkeypatch.setattr("ray.util.metrics.Gauge", taken.counter)
     monkeypatch.setattr("ray.is_initialized", lambda: True)
     take_down = metered("s3://bucket/run")
     take_down(progress())
@@ -69,7 +68,7 @@ def test_a_run_counts_what_its_progress_tells(monkeypatch: pytest.MonkeyPatch) -
 
 def test_without_ray_nothing_is_taken_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ray.is_initialized", lambda: False)
-    monkeypatch.setattr(metrics, "Counter", None)
+    monkeypatch.setattr("ray.util.metrics.Counter", None)
     metered("run")(progress())
 
 
