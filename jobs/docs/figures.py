@@ -12,7 +12,7 @@ To measure anew, write the JSON files with the scripts that measure, then run th
     python jobs/accuracy/make_table.py --models auto --vectors glove50 joined ... > docs/figures/accuracy-auto.json
     python jobs/benchmark/run.py --only job --corpus REVIEWS.parquet --runs 1 --output docs/figures/speed-jobs.json
     python jobs/benchmark/run.py --only unit --corpus REVIEWS.parquet --output docs/figures/speed-unit.json
-    python jobs/benchmark/run.py --only fasttext --corpus REVIEWS.parquet --output docs/figures/speed-fasttext.json
+    python jobs/benchmark/run.py --only fasttext --corpus REVIEWS.parquet --corpus-alone --output ...speed-fasttext.json
     python jobs/benchmark/run.py --only training --json > docs/figures/speed.json
     python jobs/benchmark/run.py --only job --job-megabytes 100 --runs 3 --json > docs/figures/speed-small.json
     python jobs/benchmark/run.py --only size --json > docs/figures/size.json

@@ -1,10 +1,16 @@
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
+from w2vray.errors import FileError
+from w2vray.schema import FileReason
 from w2vray.store.corpus_texts import CorpusTexts, corpus_texts
 from w2vray.store.filters import parse_where
+from w2vray.store.reading import read_unit
 from w2vray.store.sampling import sample_texts
 from w2vray.store.units import Unit
 
@@ -46,6 +52,24 @@ def test_a_sample_is_of_the_first_the_last_and_of_those_between(tmp_path: Path) 
 def test_more_rows_are_read_where_the_first_ones_are_short(tmp_path: Path) -> None:
     (store := store_of(tmp_path, 1, 999)).units *= 2
     assert sampled(store) == 2 * [f"0-{row:03}" for row in range(999)]
+
+
+def test_a_small_unit_is_read_once_and_what_comes_before_damage_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, read = store_of(tmp_path, 1, 4), list[int]()
+
+    def damaged(unit: Unit, *arguments: Any) -> Iterator[pa.RecordBatch]:
+        read.append(unit.rows)
+        yield next(iter(read_unit(unit, *arguments))).slice(0, 2)
+        raise FileError("the rest is damaged", file="00.parquet", reason=FileReason.DAMAGED_DATA)
+
+    monkeypatch.setattr("w2vray.store.sampling.read_unit", damaged)
+    assert sampled(store) == ["0-000", "0-001"]
+    assert read == [4]
+    store = store_of(tmp_path, 1, 600)
+    assert sampled(store) == ["0-000", "0-001"]
+    assert read == [4, 512, 600]
 
 
 def test_long_texts_are_cut_and_a_file_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Arrays that begin where a line of the processor's cache begins.
 
 numpy's begin anywhere, and a vector instruction whose numbers lie in two lines reads both. With aligned rows ``cnn``
-took two thirds to nine tenths of the time.
+took 71 to 86 % of the time.
 """
 
 import math

@@ -38,13 +38,16 @@ def sample_texts(
     """
     chosen = [units[index] for index in np.unique(np.linspace(0, len(units) - 1, _UNITS).astype(int))] if units else []
     for unit in chosen:
-        read = partial(_texts_of, most_bytes=most_bytes // len(chosen), roots=roots, columns=text_columns)
+        most, few = most_bytes // len(chosen), _beginning(unit)
+        read = partial(_texts_of, most_bytes=most, roots=roots, columns=text_columns, where=where, schema=schema)
+        if few != unit:
+            with suppress(FileError):  # what can be read before the damage, the whole unit yields
+                first = list(read(few))
+                if sum(map(_bytes, first)) >= most:
+                    yield from first
+                    continue
         with suppress(FileError):
-            first = list(read(_beginning(unit), where=where, schema=schema))
-            if sum(map(_bytes, first)) >= most_bytes // len(chosen):
-                yield from first
-                continue
-            yield from read(unit, where=where, schema=schema)
+            yield from read(unit)
 
 
 def _beginning(unit: Unit) -> Unit:

@@ -35,7 +35,6 @@ class CnnHead:
         self.parts = whole_tiles_of(settings.filters) // TILE
         self._overlap = max(settings.widths) - 1
         self._shapes = shapes_of(settings.widths)
-        self._filters = settings.filters
         self._widths = read_only(np.array(settings.widths, dtype=np.int64))
         biases = [weights[f"convolutions.{index}.bias"] for index in range(len(kernels))]
         self._bias_F = read_only(np.concatenate(biases).astype(np.float32))

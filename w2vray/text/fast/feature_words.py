@@ -19,10 +19,10 @@ from w2vray.text.fast.peeking import WINDOW, length_of_run
 from w2vray.text.fast.writing import FlatTexts
 from w2vray.text.features import LABEL_PREFIX, LINE_END
 
-__all__ = ["LABEL", "NO_ROW", "OFFSET", "WordsAhead", "find_words", "hashed", "look_up", "words_ahead"]
+__all__ = ["LABEL", "OFFSET", "WordsAhead", "find_words", "hashed", "look_up", "words_ahead"]
 
-NO_ROW, LABEL = -1, -2
-"""In place of a row: of a word that has none; of a label, which is no word."""
+LABEL = -2
+"""In place of the row of a label, which is no word; a word without a row has -1."""
 
 OFFSET, _PRIME = np.uint32(2166136261), np.uint32(16777619)
 _SIGN, _SIGNED = np.uint8(0x80), np.uint32(0xFFFFFF00)
@@ -51,7 +51,7 @@ class WordsAhead(NamedTuple):
     places: npt.NDArray[np.int64]  # among the words met lately
     left: npt.NDArray[np.int64]  # those that were not met lately
     values: npt.NDArray[np.uint64]  # what these are found by in an index
-    rows: npt.NDArray[np.int64]  # or NO_ROW, or LABEL
+    rows: npt.NDArray[np.int64]  # or -1, or LABEL
     hashes: npt.NDArray[np.uint32]  # fastText's
     ends: npt.NDArray[np.bool_]
 

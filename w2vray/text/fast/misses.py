@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from w2vray.kernels.aligning import aligned
 from w2vray.kernels.compiling import inlined, kernel
 from w2vray.text.fast.index import FNV_OFFSET, FNV_PRIME, HALF, mixed, same_bytes
 from w2vray.text.fast.peeking import eight_bytes
@@ -116,9 +117,9 @@ def as_numbers(data: npt.NDArray[np.uint8], at: int, end: int) -> tuple[int, int
 
 def none_lately() -> npt.NDArray[np.uint64]:
     """Return the table of words met lately, as long as none was; a place of it lies within a line of the cache."""
-    room = np.full(4 * LATELY + 4, _NO_WORD)
-    first = -room.ctypes.data % 32 // 8
-    return room[first : first + 4 * LATELY]
+    table: npt.NDArray[np.uint64] = aligned(8 * LATELY).view(np.uint64)
+    table[:] = _NO_WORD
+    return table
 
 
 @kernel

@@ -193,9 +193,8 @@ def write(texts: FlatTexts, ways_N: npt.NDArray[np.uint8], prepared: FlatTexts, 
     offsets = np.zeros(len(texts.offsets), dtype=np.int64)
     end = 0
     taken = 0
-    text = -1
-    while text + 1 < len(ways_N):
-        text += 1
+    text = 0
+    while text < len(ways_N):
         if ways_N[text] == AS_IT_IS:
             at = texts.offsets[text]
             moved = end - at
@@ -204,7 +203,7 @@ def write(texts: FlatTexts, ways_N: npt.NDArray[np.uint8], prepared: FlatTexts, 
                 text += 1
             stop = texts.offsets[text]
             out[end : stop + moved] = texts.data[at:stop]  # all that stand together: a copy each would take longer
-            end, text = stop + moved, text - 1
+            end = stop + moved
             continue
         if ways_N[text] == BY_PYTHON:
             source, at, stop = prepared.data, prepared.offsets[taken], prepared.offsets[taken + 1]
@@ -248,4 +247,5 @@ def write(texts: FlatTexts, ways_N: npt.NDArray[np.uint8], prepared: FlatTexts, 
                     continue
             end = _encode(point, out, end)
         offsets[text + 1] = end
+        text += 1
     return FlatTexts(out[:end], offsets)
