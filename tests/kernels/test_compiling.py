@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from w2vray.kernels import compiling
+from w2vray.kernels import compiling, machine_code
 from w2vray.kernels.compiling import CACHE_VARIABLE, cache_folder, read_only, why_no_kernels
 
 pytestmark = pytest.mark.skipif(bool(why_no_kernels()), reason=why_no_kernels() or "kernels can be compiled")
@@ -20,14 +20,14 @@ SCRIPT = """
 import numpy as np
 from w2vray.models.average.adding import add_rows
 add_rows(np.zeros(1, "i4"), 0, 1, np.array([0, 1]), 0, np.ones((1, 3), "f4"), np.zeros((1, 3)))
-print(sum(add_rows.stats.cache_hits.values()), sum(add_rows.stats.cache_misses.values()))
+print(sum(add_rows.ready.stats.cache_hits.values()), sum(add_rows.ready.stats.cache_misses.values()))
 """
 
 
 def run(folder: Path, code: Path, setting: str = "") -> str:
-    """Run a kernel in a process of its own, with the code that lies at ``code`` and a setting of ``compiling``."""
+    """Run a kernel in a process of its own, with the code that lies at ``code`` and a setting of ``machine_code``."""
     environment = {**os.environ, CACHE_VARIABLE: str(folder), "PYTHONPATH": str(code)}
-    before = f"from w2vray.kernels import compiling\ncompiling.{setting}\n" if setting else ""
+    before = f"from w2vray.kernels import machine_code\nmachine_code.{setting}\n" if setting else ""
     done = subprocess.run(
         [sys.executable, "-c", before + SCRIPT], env=environment, capture_output=True, text=True, check=True
     )
@@ -51,6 +51,13 @@ def test_who_imports_kernels_makes_no_folder(tmp_path: Path) -> None:
         [sys.executable, "-c", "import w2vray.scoring.scorer, w2vray.models.folding"], env=environment, check=True
     )
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("module", ["w2vray.cluster.score", "w2vray.store.describing", "w2vray.cli.verbs"])
+def test_numba_is_imported_for_who_calls_a_kernel_only(module: str) -> None:
+    """It takes a quarter of a second."""
+    program = f"import sys, {module}; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 def test_without_a_safe_folder_kernels_are_compiled_in_each_process(tmp_path: Path) -> None:
@@ -83,13 +90,13 @@ def test_a_process_that_was_stopped_while_it_compiled_holds_up_others_for_a_whil
 
 def test_a_process_loses_patience_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not anew for each kernel."""
-    monkeypatch.setattr(compiling, "cache_folder", lambda: tmp_path)
-    monkeypatch.setattr(compiling, "PATIENCE_SECONDS", 0.0)
-    turn = compiling._Turn()
+    monkeypatch.setattr(machine_code, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(machine_code, "PATIENCE_SECONDS", 0.0)
+    turn = machine_code._Turn()
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         turn.take()
-        monkeypatch.setattr(compiling, "PATIENCE_SECONDS", 1e9)
+        monkeypatch.setattr(machine_code, "PATIENCE_SECONDS", 1e9)
 
         turn.take()
 
@@ -124,8 +131,8 @@ print(failed)
 
 def test_the_turn_ends_where_compiling_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Others need not wait for this process to end."""
-    monkeypatch.setattr(compiling, "cache_folder", lambda: tmp_path)
-    turn = compiling._Turn()
+    monkeypatch.setattr(machine_code, "cache_folder", lambda: tmp_path)
+    turn = machine_code._Turn()
 
     def fails() -> None:
         turn.take()
