@@ -1,19 +1,23 @@
 """What each byte and each character is to a family's token rules, as tables that compiled code can read.
 
-The tables are made by asking ``tokens.py`` about every character, so that nothing is told twice. A text that is not
-ASCII is first written anew (``writing.py``) so that one byte says what it is: word characters stay UTF-8, blanks become
-a space, and any other character gets ``MARK`` in front of it, or becomes a space where the rules drop marks.
+The tables are made by asking ``tokens.py`` about every character, so that nothing is told twice; that takes a quarter
+of a second, and they are kept for the next process. A text that is not ASCII is first written anew (``writing.py``) so
+that one byte says what it is: word characters stay UTF-8, blanks become a space, and any other character gets ``MARK``
+in front of it, or becomes a space where the rules drop marks.
 """
 
 import re
+import sys
 import unicodedata
 from functools import cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.compiling import read_only
+from w2vray.kernels.tables import kept_table, made_by
 from w2vray.text.fast.peeking import RANGES
 from w2vray.text.invisible import IN_CONTEXT, KEYCAP, REGIONAL, SELECTOR, SKIN_TONES, emoji_bases
 from w2vray.text.rules import TokenRules
@@ -124,6 +128,24 @@ class Characters(NamedTuple):
 
 @cache
 def _kinds(rules: TokenRules, stop: int) -> npt.NDArray[np.uint8]:
+    name = f"kinds-{stop:x}-{_made_by(rules)}"
+    return kept_table(name, stop, np.uint8, lambda: _made_kinds(rules, stop))
+
+
+@cache
+def _written(rules: TokenRules) -> npt.NDArray[np.uint32]:
+    return kept_table(f"written-{_made_by(rules)}", _TABLED, np.uint32, lambda: _made_written(rules))
+
+
+@cache
+def _made_by(rules: TokenRules) -> str:
+    """Return the name for the tables of a family: made by the rules, by this package, and by what Python knows."""
+    here = Path(__file__).parent
+    sources = [*here.parent.glob("*.py"), *here.glob("*.py")]
+    return made_by(rules, sys.version_info, unicodedata.unidata_version, sources=sources)
+
+
+def _made_kinds(rules: TokenRules, stop: int) -> npt.NDArray[np.uint8]:
     kinds = np.full(stop, OTHER_KIND, dtype=np.uint8)
     characters = _characters(stop)
     points = np.frombuffer(characters.encode("utf-32-le"), dtype=np.uint32)
@@ -136,8 +158,7 @@ def _kinds(rules: TokenRules, stop: int) -> npt.NDArray[np.uint8]:
     return kinds
 
 
-@cache
-def _written(rules: TokenRules) -> npt.NDArray[np.uint32]:
+def _made_written(rules: TokenRules) -> npt.NDArray[np.uint32]:
     """Prepare each character by itself; those for which that is not the whole truth are COMPLEX."""
     characters = _characters(_TABLED)
     made = _each(prepared(rules, "\n".join(characters)), characters)
