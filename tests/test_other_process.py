@@ -1,6 +1,5 @@
 """Another process imports what this one does, and is there for whoever starts it next."""
 
-import subprocess
 import sys
 import threading
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from w2vray import other_process
-from w2vray.other_process import end_ahead, is_ready, start, start_ahead
+from w2vray.other_process import OtherProcess, end_ahead, start, start_ahead
 
 SERVE = "from w2vray.other_process import answers_to; output = answers_to()"
 
@@ -24,10 +23,9 @@ def _none_ahead() -> Iterator[None]:
 def told_by(program: str) -> str:
     """Return what a program writes for its answer."""
     process = start(f"{SERVE}; {program}")
-    assert is_ready(process)
-    assert process.stdout is not None
-    answer = process.stdout.read().decode()
-    process.communicate()
+    assert process.is_ready()
+    answer = process.stream.read().decode()
+    process.close()
     return answer
 
 
@@ -69,24 +67,23 @@ def test_one_that_was_ended_before_it_was_taken_is_started_again() -> None:
     start_ahead(program)
     (ahead,) = other_process._AHEAD.values()
     ahead.kill()
-    ahead.wait()
+    ahead.process.wait()
     process = start(program)
     assert process is not ahead
-    assert is_ready(process)
-    process.communicate()
+    assert process.is_ready()
+    process.close()
 
 
 def test_two_threads_start_one_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two, one would be left to nobody, and stay as long as this process."""
-    started: list[subprocess.Popen[bytes]] = []
-    real = other_process._started
+    started: list[OtherProcess] = []
 
-    def slowly(program: str) -> subprocess.Popen[bytes]:
+    def slowly(program: str) -> OtherProcess:
         time.sleep(0.1)
-        started.append(real(program))
+        started.append(OtherProcess(program))
         return started[-1]
 
-    monkeypatch.setattr(other_process, "_started", slowly)
+    monkeypatch.setattr(other_process, "OtherProcess", slowly)
     threads = [threading.Thread(target=start_ahead, args=["import sys; sys.stdin.read()"]) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -94,7 +91,7 @@ def test_two_threads_start_one_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
         thread.join()
     assert len(started) == 1
     end_ahead()
-    assert started[0].returncode is not None
+    assert not started[0].is_running
 
 
 def test_it_has_one_thread_however_many_cpus_there_are() -> None:

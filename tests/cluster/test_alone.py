@@ -18,6 +18,7 @@ from w2vray import other_process
 from w2vray.cluster.alone import run_alone, works_alone
 from w2vray.cluster.score_worker import ScoringWorker
 from w2vray.errors import RunError, W2vrayError
+from w2vray.other_process import OtherProcess
 from w2vray.store.units import Piece, Unit, processes_without_ray
 
 
@@ -98,23 +99,23 @@ def test_one_process_of_several_that_dies_is_started_again(tmp_path: Path) -> No
 
 def test_a_process_that_is_ended_before_it_has_come_up_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where memory is short, one that is just starting may be what the system ends."""
-    ended: list[subprocess.Popen[bytes]] = []
+    ended: list[OtherProcess] = []
 
-    def start(program: str) -> subprocess.Popen[bytes]:
+    def start(program: str) -> OtherProcess:
         process = other_process.start(program)
         if len(ended) < 2:
             ended.append(process)
             process.kill()
         return process
 
-    monkeypatch.setattr("w2vray.cluster.alone.start", start)
+    monkeypatch.setattr("w2vray.cluster.copies.start", start)
     units = units_of(["a.parquet", "b.parquet"])
     assert [row["unit"] for row in run_alone(units, IdleWorker, {})] == [unit.id for unit in units]
     assert len(ended) == 2
 
 
 def test_a_process_that_never_comes_up_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("w2vray.cluster.alone.PROGRAM", "raise SystemExit(1)")
+    monkeypatch.setattr("w2vray.cluster.copies.PROGRAM", "raise SystemExit(1)")
     with pytest.raises(W2vrayError, match=r"^the process that works on the units cannot start"):
         list(run_alone(units_of(["a.parquet"]), IdleWorker, {}))
 
@@ -199,7 +200,7 @@ def test_what_a_store_without_ray_is_done_with_does_not_import_ray(
 ) -> None:
     """It takes most of a second in each process."""
     worker = (
-        "import sys; from w2vray.cluster.alone import _import_ahead; _import_ahead(); sys.exit('ray' in sys.modules)"
+        "import sys; from w2vray.cluster.copies import _import_ahead; _import_ahead(); sys.exit('ray' in sys.modules)"
     )
     assert w2vray(program=("-c", worker)).returncode == 0
     program = "import sys; from w2vray.cli import main; sys.exit(main(sys.argv[1:]) or 'ray' in sys.modules)"

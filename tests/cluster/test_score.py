@@ -123,7 +123,7 @@ def test_more_workers_give_the_same_bytes(make_store: MakeStore, make_model: Mak
 @pytest.mark.usefixtures("local_ray")
 @pytest.mark.parametrize(
     ("given", "worker"),
-    [(["--workers", "1", "--address", "local"], "ray::MapWorker"), ([], "w2vray.cluster.alone")],
+    [(["--workers", "1", "--address", "local"], "ray::MapWorker"), ([], "w2vray.cluster.copies")],
     ids=["on Ray", "without Ray"],
 )
 def test_a_run_killed_in_the_middle_and_run_again_equals_an_undisturbed_one(

@@ -1,40 +1,29 @@
 """Workers without Ray: the units of a store that one machine soon has done are handed to processes of it.
 
 Ray takes seconds to start, in which two processes score half a gigabyte. The answers are the same. A process may be
-ended by a unit, as any worker may; then another one takes up the unit.
-
-    this process          another one
-    worker, arguments  -> makes the worker
-    unit               -> works                  pickled, each with its length before it
-                       <- row, or error
+ended by a unit, as any worker may; then another one takes up the unit. ``copies.py`` says how they come to be.
 """
 
 import os
 import pickle
 import queue
-import struct
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import Any
 
+from w2vray.cluster.copies import Copy, First
 from w2vray.cluster.lazy_ray import is_running, ray
 from w2vray.cluster.waiting import Note
 from w2vray.cluster.watching import watched
 from w2vray.errors import W2vrayError
-from w2vray.other_process import answers_to, is_ready, serving, start
 from w2vray.run.attempts import MOST_ATTEMPTS
 from w2vray.store.units import Unit, processes_without_ray, text_bytes
 
-if TYPE_CHECKING:
-    import subprocess
+__all__ = ["run_alone", "works_alone"]
 
-__all__ = ["run_alone", "serve", "works_alone"]
-
-PROGRAM = serving(__name__)
-_LENGTH = struct.Struct("<Q")
 _UNITS_AHEAD = 4
 _OF_THIS_PROCESS = b"__main__", b"__mp_main__"  # where a pickle looks for what no other process has
 _LOOK_SECONDS = 0.2
@@ -82,8 +71,8 @@ def run_alone(
     Raises:
         W2vrayError: what a worker raised; or several have died of a unit.
     """
-    sent = _pickled((worker, dict(arguments)))
-    processes = [_Process(sent) for _ in range(max(1, _processes(units, workers)))]
+    first = First(_pickled((worker, dict(arguments))))
+    processes = [_Worker(first) for _ in range(max(1, _processes(units, workers)))]
     answers: queue.SimpleQueue[_Done] = queue.SimpleQueue()
     todo = _Todo(units, _UNITS_AHEAD * len(processes))
     threads = [threading.Thread(target=_work, args=[process, todo, answers], daemon=True) for process in processes]
@@ -98,8 +87,9 @@ def run_alone(
                 yield from done.answer.to_pylist() if hasattr(done.answer, "to_pylist") else [done.answer]
     finally:
         todo.end()
+        first.end()
         for process in processes:
-            process.end()
+            process.close()
 
 
 def _answers(answers: "queue.SimpleQueue[_Done]", number: int, *, in_order: bool) -> Iterator[_Done]:
@@ -152,7 +142,7 @@ class _Todo:
         self._room.release()
 
 
-def _work(process: "_Process", todo: _Todo, answers: "queue.SimpleQueue[_Done]") -> None:
+def _work(process: "_Worker", todo: _Todo, answers: "queue.SimpleQueue[_Done]") -> None:
     for number, unit in todo:
         try:
             answers.put(_Done(number, process.done(unit)))
@@ -161,67 +151,39 @@ def _work(process: "_Process", todo: _Todo, answers: "queue.SimpleQueue[_Done]")
             return
 
 
-class _Process:
-    """Another process: started when it is needed, and again where it has died."""
+class _Worker:
+    """A worker in a process of its own: there when it is needed, and again where it has died."""
 
-    def __init__(self, sent: bytes) -> None:
-        self._sent = sent
-        self._process: subprocess.Popen[bytes] | None = None
-        self._has_come_up = self._ended = False
-        self._lock = threading.Lock()
+    def __init__(self, first: First) -> None:
+        self._first = first
+        self._copy: Copy | None = None
 
     def done(self, unit: Unit) -> Any:
         """Return what the worker makes of a unit."""
+        has_come_up = False
         for _ in range(MOST_ATTEMPTS + 1):  # a worker that counts its attempts says by itself when they are enough
-            answer = self._asked(unit)
-            if answer is None:
-                self._kill()
+            if self._copy is None:
+                self._copy = self._first.copy()
+            if self._copy is None:
+                continue
+            has_come_up = True
+            if (answer := self._copy.answer_to(unit)) is None:
+                self.close()
                 continue
             made, error = pickle.loads(answer)  # noqa: S301 - a worker of ours made it
             if error is not None:
                 raise error
             return made
-        if not self._has_come_up:
+        if not has_come_up:
             raise W2vrayError(f"the process that works on the units cannot start ({sys.executable})")
         files = ", ".join(dict.fromkeys(piece.file for piece in unit.pieces))
         raise W2vrayError(f"{MOST_ATTEMPTS + 1} workers died at this unit of {unit.rows:,} rows of {files}")
 
-    def _asked(self, unit: Unit) -> bytes | None:
-        """Return the answer, None where the process dies before it gives one."""
-        process = self._process
-        if process is None:
-            process = self._started()
-            if not is_ready(process):
-                return None
-            self._has_come_up = True
-            _write(process, self._sent)
-        _write(process, unit.as_json().encode())
-        assert process.stdout is not None
-        return _read(process.stdout)
-
-    def _started(self) -> "subprocess.Popen[bytes]":
-        with self._lock:  # nothing is started behind the back of who ends all
-            if self._ended:
-                raise W2vrayError("the work has ended")
-            self._process = start(PROGRAM)
-            return self._process
-
-    def end(self) -> None:
-        """End the process, at once and for ever; whoever waits for its answer gets none."""
-        with self._lock:
-            self._ended = True
-        self._kill()
-
-    def _kill(self) -> None:
-        with self._lock:
-            process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                assert pipe is not None
-                with suppress(OSError, ValueError):
-                    pipe.close()
+    def close(self) -> None:
+        """Let go of the process."""
+        copy, self._copy = self._copy, None
+        if copy is not None:
+            copy.close()
 
 
 def _pickled(given: object) -> bytes:
@@ -235,52 +197,3 @@ def _pickled(given: object) -> bytes:
             if not any(name in pickled for name in _OF_THIS_PROCESS):
                 return pickled
     return bytes(ray.cloudpickle.dumps(given))
-
-
-def _write(process: "subprocess.Popen[bytes]", data: bytes) -> None:
-    assert process.stdin is not None
-    with suppress(BrokenPipeError, ValueError):  # it has died, or was ended: there will be no answer
-        process.stdin.write(_LENGTH.pack(len(data)) + data)
-        process.stdin.flush()
-
-
-def _read(stream: IO[bytes]) -> bytes | None:
-    """Read what has its length before it; None where the stream ends first."""
-    with suppress(OSError, ValueError):  # it was closed meanwhile
-        head = stream.read(_LENGTH.size)
-        if len(head) == _LENGTH.size:
-            (length,) = _LENGTH.unpack(head)
-            data = stream.read(length)
-            return data if len(data) == length else None
-    return None
-
-
-def serve() -> None:
-    """Make the worker, and hand it each unit; what this runs in is the other process."""
-    output = answers_to()
-    _import_ahead()
-    if (sent := _read(sys.stdin.buffer)) is None:
-        return
-    worker: Any = None
-    while (unit := _read(sys.stdin.buffer)) is not None:
-        made, failure = None, None
-        try:
-            if worker is None:
-                kind, arguments = pickle.loads(sent)  # noqa: S301 - the process that started this one made it
-                worker = kind(**arguments)
-            made = worker(Unit.from_json(unit.decode()))
-        except W2vrayError as error:
-            failure = error
-        except Exception as error:  # noqa: BLE001 - it is raised where somebody sees it
-            failure = W2vrayError(f"a worker failed: {type(error).__name__}: {error}")
-        answer = pickle.dumps((made, failure))
-        output.write(_LENGTH.pack(len(answer)) + answer)
-        output.flush()
-
-
-def _import_ahead() -> None:
-    """Import what most workers need, and load what every kernel does, while nobody asks for anything yet."""
-    from w2vray.cluster import score_worker  # noqa: F401, PLC0415 - only the other process needs it
-    from w2vray.kernels.compiling import why_no_kernels  # noqa: PLC0415
-
-    why_no_kernels()

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import pyarrow as pa
@@ -68,9 +69,14 @@ class ScoringWorker:
     def __init__(self, shared: SharedVectors, bundle: Bundle, job: ScoringJob, drafts: str) -> None:
         use_one_thread()
         self.job = job
-        self.run = RunDirectory(job.request.output, drafts)
+        self._drafts = drafts
         self.scorer = _scorer(bundle, shared, job.request)
         self.host = this_host()
+
+    @cached_property
+    def run(self) -> RunDirectory:
+        """The run's directory: opened where units are done, for a connection to a store cannot be copied."""
+        return RunDirectory(self.job.request.output, self._drafts)
 
     def __call__(self, unit: Unit) -> dict[str, Any]:
         """Score a unit, unless its part is there already: Ray hands a unit out again when a worker has died."""

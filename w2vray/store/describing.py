@@ -5,21 +5,21 @@ line each, over pipes: where files are may be secret, and arguments of a process
 """
 
 import atexit
+import gc
 import json
 import os
 import re
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, replace
 from typing import IO, Any
 
 from w2vray.errors import FileError, W2vrayError
-from w2vray.other_process import answers_to, is_ready, serving, start
+from w2vray.other_process import OtherProcess, answers_to, serving, start
 from w2vray.places.uris import open_store
 from w2vray.schema import FileReason
 from w2vray.store.corpus import Corpus, SourceFile
@@ -181,7 +181,7 @@ class _Reader:
     """One of them, started when it is first needed."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: OtherProcess | None = None
         self._access: dict[str, str] = {}
         self._lock = threading.Lock()
         self._stopped = False
@@ -241,31 +241,29 @@ class _Reader:
     ) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield answers as they come, until all are there or the process has died."""
         process = self._running()
-        assert process.stdin is not None
-        assert process.stdout is not None
         request = {**asked, "roots": roots, "files": [[f.root, f.name, f.size, f.mtime_ns] for f in files]}
         try:
-            process.stdin.write(json.dumps(request).encode() + b"\n")
-            process.stdin.flush()
-        except BrokenPipeError:
+            process.stream.write(json.dumps(request).encode() + b"\n")
+            process.stream.flush()
+        except OSError:
             self.close()
             return
         for _ in files:
-            line = process.stdout.readline()
+            line = _line_of(process)
             if not line.endswith(b"\n"):
                 self.close()
                 return
             index, value = json.loads(line)
             yield index, value
 
-    def _running(self) -> subprocess.Popen[bytes]:
+    def _running(self) -> OtherProcess:
         access = {name: value for name, value in os.environ.items() if _OF_STORES.match(name)}
-        if self._process is None or self._process.poll() is not None or access != self._access:
+        if self._process is None or not self._process.is_running or access != self._access:
             self.close()  # the keys of an object store may have been set, or changed, since
             self._access = access
             atexit.register(self.close)
             self._process = start(PROGRAM)  # before it is waited for: another thread may have to stop it
-            if not is_ready(self._process):
+            if not self._process.is_ready():
                 raise W2vrayError(f"the process that describes files cannot start ({sys.executable})")
         return self._process
 
@@ -273,12 +271,16 @@ class _Reader:
         """End the other process."""
         atexit.unregister(self.close)
         if self._process is not None:
-            for pipe in (self._process.stdin, self._process.stdout):
-                assert pipe is not None
-                with suppress(BrokenPipeError):  # of a request that the process did not live to read
-                    pipe.close()
-            self._process.wait()
+            self._process.close()
             self._process = None
+
+
+def _line_of(process: OtherProcess) -> bytes:
+    """Return the next line of a process, less than one where it ends."""
+    try:
+        return bytes(process.stream.readline())
+    except OSError:
+        return b""
 
 
 _READERS = _Readers()
@@ -310,6 +312,7 @@ def _from_json(file: SourceFile, value: dict[str, Any]) -> Description | Failure
 
 def serve() -> None:
     """Answer requests until their end; what this runs in is the other process."""
+    gc.enable()
     output = answers_to()
     for line in sys.stdin.buffer:
         _answer(json.loads(line), output)
