@@ -104,12 +104,14 @@ def test_a_folded_model_gives_the_logits_that_torch_gives(
 
 @given(model=models, blocks=st.lists(texts, min_size=1, max_size=4), places=st.integers(16, 30))
 def test_no_answer_depends_on_what_is_kept(model: ModelSettings, blocks: list[Any], places: int) -> None:
-    """Equal bit for bit: with room for all words; with little room, whatever was scored before."""
+    """Equal bit for bit: with a row for every word; with little room, whatever was scored before."""
     made_MD = random_rows(M, seed=2)
     _, alone = both(model)
+    assert isinstance(alone._rows, projecting.AllRows)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(projecting, "LEAST_PLACES", places)
         _, crowded = both(model, bound=0)
+        assert isinstance(crowded._rows, projecting.RowsInUse)
         for _ in range(2):
             for some in blocks:
                 expected = both(model)[1].logits(ids_of(some), made_MD)
@@ -139,6 +141,7 @@ def test_a_text_of_many_more_words_than_places(model: ModelSettings, monkeypatch
 
     expected = torch_logits(classifier, some, none_MD)
     np.testing.assert_allclose(folded.logits(some, none_MD), expected, atol=2e-5, rtol=1e-5)
+    assert isinstance(folded._rows, projecting.RowsInUse)
     assert folded._rows.capacity == 16
 
 

@@ -2,7 +2,8 @@
 
 The vectors do not change while a store is scored, so the first step of each model, which is linear in a word's vector,
 need not be computed for each token, but for each distinct word: ``projected_WP = vectors_WD @ weights_DP + bias_P``.
-Words come again and again; the rows of those used most are kept from block to block, in ``capacity`` places.
+Words come again and again; the rows of those used most are kept from block to block, in ``capacity`` places. Where all
+words take no more than an instant, and fit, each has its row from the start, and no id needs to be led to its place.
 
 No answer depends on what is kept: the product is one whose rows do not depend on those beside them, so that the same
 word has the same numbers whichever words came along.
@@ -12,6 +13,7 @@ Shape letters: CONTRIBUTING.md.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +23,7 @@ from w2vray.kernels.compiling import kernel, read_only
 from w2vray.kernels.loading import call_for
 from w2vray.kernels.multiplying import multiply, panels, whole_tiles
 
-__all__ = ["LEAST_PLACES", "ProjectedRows", "Span"]
+__all__ = ["LEAST_PLACES", "AllRows", "ProjectedRows", "RowsInUse", "Span", "projected_rows"]
 
 LEAST_PLACES = 1024
 """Places there are whatever the bound: more than the ids that any window reads."""
@@ -29,6 +31,8 @@ LEAST_PLACES = 1024
 _TOGETHER = 96
 """Words that are projected at once: their vectors stay in the processor's cache while all panels go by."""
 
+_SOON_READ, _SOON_PROJECTED = 1 << 26, 1 << 30
+"""Numbers that are read, and products that are summed up, within a tenth of a second."""
 
 _DROPPED_SHARE, _DROPS_BETWEEN_AGING = 8, 16
 """Where all places are taken, one in so many is given up; after so many times, the past counts half. On reviews whose
@@ -112,46 +116,41 @@ class Span:
     stop: int
 
 
-class ProjectedRows:
-    """The projected rows of words. ``rows_QRJ`` is written as words come; ``spans`` leads through a block.
+VectorsOf = Callable[[npt.NDArray[np.int32], npt.NDArray[np.float32]], npt.NDArray[np.float32]]
+"""Gives the vectors of ids, for the made rows of a block."""
 
-    Behind the ``capacity`` places, the last row is of zeros: what lies around texts.
-    """
+
+class Projection:
+    """The first step of a model: what becomes of a word's vector."""
 
     def __init__(
-        self,
-        vectors_of: Callable[[npt.NDArray[np.int32], npt.NDArray[np.float32]], npt.NDArray[np.float32]],
-        weights_DP: npt.NDArray[np.float32],
-        bias_P: npt.NDArray[np.float32],
-        own_ids: int,
-        bound: int,
-        parts: int = 1,
+        self, vectors_of: VectorsOf, weights_DP: npt.NDArray[np.float32], bias_P: npt.NDArray[np.float32]
     ) -> None:
-        """Make room.
-
-        Args:
-            vectors_of: gives the vectors of ids, for the made rows of a block.
-            weights_DP: the model's first step,
-            bias_P: and what it adds.
-            own_ids: V + K; ids from there on are of one block only.
-            bound: bytes that may be kept.
-            parts: equal parts that rows are in, each of them beside those of other words.
-        """
+        self.dim, self.numbers = weights_DP.shape
         self._vectors_of = vectors_of
         self._panels_QDJ = panels(weights_DP)
         self._bias_P = read_only(bias_P.astype(np.float32))
-        self._own_ids = own_ids
-        numbers = weights_DP.shape[1]
-        self.capacity = max(LEAST_PLACES, min(bound // (4 * numbers), own_ids + LEAST_PLACES))
-        # Memory is taken as places are.
-        self.rows_QRJ = aligned(parts, self.capacity + 1, numbers // parts)
-        self.rows_QRJ[:, self.capacity] = 0.0
-        self._place_of_id = np.zeros(own_ids, dtype=np.int32)  # the place plus one
-        self._owner_R = np.full(self.capacity, -1, dtype=np.int32)
-        self._uses_R = np.zeros(self.capacity, dtype=np.int32)
-        self._free_R = np.arange(self.capacity, dtype=np.int32)[::-1].copy()
-        self._free = self.capacity
-        self._drops = 0
+
+    def write(
+        self,
+        ids_W: npt.NDArray[np.int32],
+        made_MD: npt.NDArray[np.float32],
+        places_W: npt.NDArray[np.int32],
+        rows_QRJ: npt.NDArray[np.float32],
+    ) -> None:
+        """Write the projected rows of words into their places."""
+        for first in range(0, len(places_W), _TOGETHER):
+            part_W = places_W[first : first + _TOGETHER]
+            vectors_WD = self._vectors_of(ids_W[first : first + _TOGETHER], made_MD)
+            filled_XD = np.zeros((whole_tiles(len(part_W)), self.dim), dtype=np.float32)
+            filled_XD[: len(part_W)] = vectors_WD
+            project(read_only(filled_XD), self._panels_QDJ, self._bias_P, read_only(part_W), rows_QRJ)
+
+
+class ProjectedRows(Protocol):
+    """The projected rows of words, and a last row of zeros: what lies around texts. ``spans`` leads through a block."""
+
+    rows_QRJ: npt.NDArray[np.float32]
 
     @property
     def rows_RP(self) -> npt.NDArray[np.float32]:
@@ -168,6 +167,82 @@ class ProjectedRows:
         ``reach`` tells how far a model can compute where the words of all ids before a position are in place; the next
         part begins there. It is not asked at the block's end.
         """
+
+
+def projected_rows(
+    vectors_of: VectorsOf,
+    weights_DP: npt.NDArray[np.float32],
+    bias_P: npt.NDArray[np.float32],
+    own_ids: int,
+    bound: int,
+    parts: int = 1,
+) -> ProjectedRows:
+    """Make room for the rows of words, and fill it where that takes no more than an instant.
+
+    Args:
+        vectors_of: gives the vectors of ids, for the made rows of a block.
+        weights_DP: the model's first step,
+        bias_P: and what it adds.
+        own_ids: V + K; ids from there on are of one block only.
+        bound: bytes that may be kept.
+        parts: equal parts that rows are in, each of them beside those of other words.
+    """
+    projection = Projection(vectors_of, weights_DP, bias_P)
+    read, kept = own_ids * projection.dim, own_ids * projection.numbers
+    if 4 * kept <= bound and read <= _SOON_READ and kept * projection.dim <= _SOON_PROJECTED:
+        return AllRows(projection, own_ids, parts)
+    return RowsInUse(projection, own_ids, bound, parts)
+
+
+class AllRows(ProjectedRows):
+    """The rows of all words, each at its id; those that are made for a block come behind them."""
+
+    def __init__(self, projection: Projection, own_ids: int, parts: int) -> None:
+        self._projection = projection
+        self._own_ids = own_ids
+        self.rows_QRJ = aligned(parts, own_ids + 1, projection.numbers // parts)
+        self.rows_QRJ[:, own_ids] = 0.0
+        ids_V = np.arange(own_ids, dtype=np.int32)
+        projection.write(ids_V, np.empty((0, projection.dim), dtype=np.float32), ids_V, self.rows_QRJ)
+
+    def spans(
+        self, ids_L: npt.NDArray[np.int32], made_MD: npt.NDArray[np.float32], _: Callable[[int], int]
+    ) -> Iterator[Span]:
+        """Lead through a block: all of it is one part."""
+        last = self._own_ids + len(made_MD)
+        if last >= self.rows_QRJ.shape[1]:
+            parts, _places, columns = self.rows_QRJ.shape
+            rows_QRJ = aligned(parts, last + 1, columns)
+            rows_QRJ[:, : self._own_ids] = self.rows_QRJ[:, : self._own_ids]
+            rows_QRJ[:, last] = 0.0
+            self.rows_QRJ = rows_QRJ
+        if len(made_MD):
+            ids_W = np.arange(self._own_ids, last, dtype=np.int32)
+            self._projection.write(ids_W, made_MD, ids_W, self.rows_QRJ)
+        yield Span(ids_L, 0, len(ids_L))
+
+
+class RowsInUse(ProjectedRows):
+    """The rows of the words that are used most, in ``capacity`` places, written as words come."""
+
+    def __init__(self, projection: Projection, own_ids: int, bound: int, parts: int) -> None:
+        self._projection = projection
+        self._own_ids = own_ids
+        self.capacity = max(LEAST_PLACES, min(bound // (4 * projection.numbers), own_ids + LEAST_PLACES))
+        # Memory is taken as places are.
+        self.rows_QRJ = aligned(parts, self.capacity + 1, projection.numbers // parts)
+        self.rows_QRJ[:, self.capacity] = 0.0
+        self._place_of_id = np.zeros(own_ids, dtype=np.int32)  # the place plus one
+        self._owner_R = np.full(self.capacity, -1, dtype=np.int32)
+        self._uses_R = np.zeros(self.capacity, dtype=np.int32)
+        self._free_R = np.arange(self.capacity, dtype=np.int32)[::-1].copy()
+        self._free = self.capacity
+        self._drops = 0
+
+    def spans(
+        self, ids_L: npt.NDArray[np.int32], made_MD: npt.NDArray[np.float32], reach: Callable[[int], int]
+    ) -> Iterator[Span]:
+        """Lead through a block: yield parts whose words are all in place."""
         needed = self._own_ids + len(made_MD)
         if needed > len(self._place_of_id):
             self._place_of_id = np.concatenate(
@@ -188,7 +263,7 @@ class ProjectedRows:
                 places_L,
                 new_R,
             )
-            self._project(new_R[:given], made_MD)
+            self._projection.write(self._owner_R[new_R[:given]], made_MD, new_R[:given], self.rows_QRJ)
             if stop == len(ids_L):
                 yield Span(places_L, start, stop)
                 break
@@ -200,14 +275,6 @@ class ProjectedRows:
                 self._drop(np.flatnonzero(self._least_used(2)))
         if len(made_MD):
             self._drop(np.flatnonzero(self._owner_R >= self._own_ids))
-
-    def _project(self, places_W: npt.NDArray[np.int32], made_MD: npt.NDArray[np.float32]) -> None:
-        for first in range(0, len(places_W), _TOGETHER):
-            part_W = places_W[first : first + _TOGETHER]
-            vectors_WD = self._vectors_of(self._owner_R[part_W], made_MD)
-            filled_XD = np.zeros((whole_tiles(len(part_W)), vectors_WD.shape[1]), dtype=np.float32)
-            filled_XD[: len(part_W)] = vectors_WD
-            project(read_only(filled_XD), self._panels_QDJ, self._bias_P, read_only(part_W), self.rows_QRJ)
 
     def _least_used(self, share: int) -> npt.NDArray[np.bool_]:
         """Choose one of ``share`` places, whose words came least often; from time to time, let the past count half."""

@@ -9,9 +9,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from w2vray.kernels.projecting import ProjectedRows
+from w2vray.kernels.projecting import ProjectedRows, projected_rows
 from w2vray.models.evidence import Weigh
 from w2vray.models.kind import Kind, ModelSettings
+from w2vray.text.columns import BLOCK_BYTES
 from w2vray.text.lookup import Ids
 
 __all__ = ["Folded", "Head", "fold", "vectors_of"]
@@ -46,10 +47,11 @@ class Folded:
 
     def __init__(self, head: Head, table_VD: npt.NDArray[Any], overlay_KD: npt.NDArray[np.float32], bound: int) -> None:
         self._head = head
+        self.block_bytes: int = getattr(head, "block_bytes", BLOCK_BYTES)
         self._table_VD = table_VD
         self._overlay_KD = overlay_KD
         own_ids = len(table_VD) + len(overlay_KD)
-        self._rows = ProjectedRows(self._vectors, head.weights_DP, head.bias_P, own_ids, bound, head.parts)
+        self._rows = projected_rows(self._vectors, head.weights_DP, head.bias_P, own_ids, bound, head.parts)
 
     def logits(self, ids: Ids, made_MD: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float32]:
         """Return logits_NC of looked-up texts."""

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2vray.kernels.compiling import why_no_kernels
-from w2vray.models.average.adding import TILE, add_rows, in_tiles
+from w2vray.models.average.adding import TILE, add_rows, in_tiles, means_and_bias
 
 pytestmark = pytest.mark.skipif(bool(why_no_kernels()), reason=why_no_kernels() or "kernels can be compiled")
 
@@ -31,6 +31,22 @@ def test_each_text_has_the_sum_of_its_rows(some: list[list[int]], columns: int, 
             add_rows(places_L, start, stop, offsets_N1, first, rows_RP, sums_NP)
         assert sums_NP[:, :columns].tobytes() == expected_NC.tobytes()
         assert not sums_NP[:, columns:].any()
+
+
+@given(
+    lengths=st.lists(st.integers(0, 1 << 40), min_size=1, max_size=9),
+    columns=st.integers(1, 20),
+    seed=st.integers(0, 9),
+)
+def test_means_and_bias_are_those_of_numpy(lengths: list[int], columns: int, seed: int) -> None:
+    """Bit for bit, also of a text without words."""
+    random = np.random.default_rng(seed)
+    sums_NP = random.standard_normal((len(lengths), columns + columns % TILE))
+    bias_C, lengths_N = random.standard_normal(columns), np.array(lengths, dtype=np.int64)
+    logits_NC = np.empty((len(lengths), columns), dtype=np.float32)
+    means_and_bias(sums_NP, lengths_N, bias_C, logits_NC)
+    means_NC = sums_NP[:, :columns] / np.maximum(lengths_N, 1)[:, None]
+    assert logits_NC.tobytes() == (means_NC + bias_C).astype(np.float32).tobytes()
 
 
 @pytest.mark.parametrize(("columns", "filled"), [(1, 8), (8, 8), (9, 16), (32, 32), (33, 33), (300, 300)])

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from w2vray.kernels.compiling import intrinsic, kernel
 
-__all__ = ["TILE", "add_rows", "in_tiles"]
+__all__ = ["TILE", "add_rows", "in_tiles", "means_and_bias"]
 
 TILE = 8
 """Columns that are added up together."""
@@ -88,3 +88,17 @@ def add_rows(
                     sums_P[column] += rows_RP[row, column]
             sums_NP[text] = sums_P
         text += 1
+
+
+@kernel
+def means_and_bias(
+    sums_NP: npt.NDArray[np.float64],
+    lengths_N: npt.NDArray[np.int64],
+    bias_C: npt.NDArray[np.float64],
+    logits_NC: npt.NDArray[np.float32],
+) -> None:
+    """Write the means of sums, of texts without words too, and the bias; columns that fill tiles up are left out."""
+    for text in range(len(sums_NP)):
+        length = max(lengths_N[text], 1)
+        for column in range(len(bias_C)):
+            logits_NC[text, column] = sums_NP[text, column] / length + bias_C[column]

@@ -14,9 +14,10 @@ import numpy.typing as npt
 
 from w2vray.kernels.projecting import ProjectedRows, Span
 from w2vray.kernels.weighing import Heaviest, heaviest_ids, weigh_ids
-from w2vray.models.average.adding import add_rows, in_tiles
+from w2vray.models.average.adding import add_rows, in_tiles, means_and_bias
 from w2vray.models.average.settings import AverageSettings, TunedAverageSettings
 from w2vray.models.evidence import Numbers, Weigh
+from w2vray.text.columns import SMALL_BLOCK_BYTES
 from w2vray.text.lookup import Ids
 
 __all__ = ["AverageHead"]
@@ -29,6 +30,7 @@ class AverageHead:
     """Mean of projected rows, and the bias."""
 
     parts = 1
+    block_bytes = SMALL_BLOCK_BYTES
 
     def __init__(
         self, weights: Mapping[str, npt.NDArray[Any]], settings: AverageSettings | TunedAverageSettings
@@ -48,10 +50,11 @@ class AverageHead:
         return self._of_sums(sums_NP, ids)
 
     def _of_sums(self, sums_NP: Numbers, ids: Ids) -> npt.NDArray[np.float32]:
-        sums_NP = sums_NP[:, : self._numbers]  # without what fills tiles up
         if self._dense_DC is None:
-            means_NC = sums_NP / np.maximum(ids.lengths_N, 1)[:, None]
-            return (means_NC + self._bias_C).astype(np.float32)
+            means_NC = np.empty((len(sums_NP), len(self._bias_C)), dtype=np.float32)
+            means_and_bias(sums_NP, ids.lengths_N, self._bias_C, means_NC)
+            return means_NC
+        sums_NP = sums_NP[:, : self._numbers]  # without what fills tiles up
         lengths_N = np.linalg.norm(sums_NP, axis=1)
         units_ND = sums_NP / np.maximum(lengths_N, np.finfo(np.float64).tiny)[:, None]
         logits_NC: npt.NDArray[np.float32] = (units_ND @ self._dense_DC + self._bias_C).astype(np.float32)

@@ -15,6 +15,7 @@ from w2vray.kernels.projecting import ProjectedRows
 from w2vray.models.average.adding import add_rows
 from w2vray.models.fasttext.probabilities import logits_of
 from w2vray.models.fasttext.settings import FastTextSettings
+from w2vray.text.columns import SMALL_BLOCK_BYTES
 from w2vray.text.lookup import Ids
 
 __all__ = ["FastTextHead"]
@@ -24,6 +25,7 @@ class FastTextHead:
     """Mean of rows, output layer, and logits of what the loss makes of it."""
 
     parts = 1
+    block_bytes = SMALL_BLOCK_BYTES
 
     def __init__(self, weights: Mapping[str, npt.NDArray[Any]], settings: FastTextSettings) -> None:
         output_DC = weights["output"].T
