@@ -17,7 +17,7 @@ from w2vray.cluster.opened_models import OpenedModel, at_work, labelled_as_read,
 from w2vray.cluster.seen_places import require_seen
 from w2vray.cluster.waiting import Note
 from w2vray.errors import ConfigError, RunError
-from w2vray.pages.ahead import import_plots
+from w2vray.pages.ahead import prepare_plots
 from w2vray.scoring.comparing import Comparison
 from w2vray.settings.labelled import EvaluateSettings
 from w2vray.stages import stage
@@ -54,7 +54,7 @@ def evaluate(
     rows = MeasuredRows(folder, rows_schema(len(models), multi_label=labelled.multi_label)) if folder else None
     try:
         if folder is not None:
-            import_plots()
+            prepare_plots()
         with connected(address, units=labelled.units, workers=settings.workers):
             require_seen({"LABELLED": labelled.corpus}, {}, shared=settings.shared_filesystem, note=note)
             job = MeasuringJob(

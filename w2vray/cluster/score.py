@@ -6,6 +6,7 @@ holds the model, sees the shared vectors, and commits each unit by itself, so th
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,7 +25,7 @@ from w2vray.cluster.sharing import SharedVectors, share
 from w2vray.cluster.waiting import Note
 from w2vray.errors import RunError
 from w2vray.models.directory import Bundle
-from w2vray.pages.ahead import import_plots
+from w2vray.pages.ahead import prepare_plots
 from w2vray.places.uris import absolute, shown
 from w2vray.run.answers import FinishedRun
 from w2vray.run.directory import RunDirectory
@@ -34,7 +35,7 @@ from w2vray.run.leases import only_writer
 from w2vray.run.missing_words import missing_words
 from w2vray.run.one_unit import ScoringJob
 from w2vray.run.planning import RunPlan, planned_versions, require_outside
-from w2vray.run.reporting import training_facts
+from w2vray.run.reporting import run_data, training_facts
 from w2vray.run.request import Request
 from w2vray.run.room import require_room
 from w2vray.run.run_files import RUN, SUCCESS
@@ -184,7 +185,7 @@ def _score_missing(run: RunDirectory, asked: _Asked, plan: RunPlan, work: Work, 
 @contextmanager
 def _workers(address: str | None, work: Work, request: Request) -> Iterator[None]:
     """Have the Ray that the missing units need; what draws the page is imported while they are worked on."""
-    import_plots()
+    prepare_plots()
     needs_ray = work.settings.gpu or slow_evidence(request) is not None
     with connected(address, units=None if needs_ray else work.missing, workers=work.settings.workers):
         yield
@@ -212,7 +213,7 @@ def write_report(
 ) -> str | None:
     """Write the page of the run, and return where it is; the run is finished without it, too."""
     stage("writing the page")
-    timing = {
+    timing: Mapping[str, Any] | None = {
         "seconds": summary.seconds,
         "rows": summary.rows_now,
         "rows_per_second": summary.rows_per_second,
@@ -220,8 +221,12 @@ def write_report(
     }
     try:
         finished = FinishedRun.open(work.settings.output)
-        told = {"timing": timing if summary.rows_now else told_before(run).get("timing"), "missing_words": words()}
-        return write_run_report(run, finished, corpus, training_facts(bundle.config), told).page
+        with ThreadPoolExecutor(1) as beside:  # words are counted by Python, and rows by Arrow and numpy
+            missing = beside.submit(words)
+            counted = run_data(finished, training_facts(bundle.config))
+            timing = timing if summary.rows_now else told_before(run).get("timing")
+            told = {"timing": timing, "missing_words": missing.result()}
+        return write_run_report(run, finished, corpus, counted, told).page
     except Exception as error:  # noqa: BLE001 - whatever a page fails by, the answers are there
         why = f"{type(error).__name__}: {error}"
         work.note(f"the run's page could not be made ({why}); `w2vray report` makes it again")

@@ -1,17 +1,18 @@
-"""Importing what draws the plots of a page, which takes a second, while workers are waited for."""
+"""Importing what draws the plots of a page, and drawing a first one, while workers are waited for."""
 
 import threading
 from contextlib import suppress
 from importlib import import_module
 
-__all__ = ["import_plots"]
+__all__ = ["prepare_plots"]
 
 
-def import_plots() -> None:
-    """Import it in another thread. What fails there fails again, and is told, where a page is made."""
-    threading.Thread(target=_import, daemon=True).start()
+def prepare_plots() -> None:
+    """Do so in another thread. What fails there fails again, and is told, where a page is made."""
+    threading.Thread(target=_prepare, daemon=True).start()
 
 
-def _import() -> None:
+def _prepare() -> None:
     with suppress(ImportError):
-        import_module("w2vray.pages.plots")
+        plots = import_module("w2vray.pages.plots")
+        plots.plot("", plots.bars("a", [1.0]), x="", y="")  # fonts are found and styles are read for the first one

@@ -5,6 +5,7 @@ matplotlib draws them. It takes a second to import, so only what makes a page im
 
 import io
 import re
+import threading
 from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
@@ -38,6 +39,10 @@ _SETTINGS: Any = {
 }
 
 
+_DRAWING = threading.Lock()
+"""matplotlib's settings are those of the process: two threads that draw would change each other's."""
+
+
 def plot(title: str, draw: Callable[[Axes], object], *, x: str, y: str) -> str:
     """Return a plot with its title and the names of its axes.
 
@@ -47,7 +52,7 @@ def plot(title: str, draw: Callable[[Axes], object], *, x: str, y: str) -> str:
         x: what goes to the right, with its unit.
         y: what goes up.
     """
-    with mpl.rc_context({**_SETTINGS, "svg.hashsalt": title}):
+    with _DRAWING, mpl.rc_context({**_SETTINGS, "svg.hashsalt": title}):
         figure = Figure(figsize=(5.2, 3.4))
         axes = figure.add_subplot()
         figure.subplots_adjust(left=0.14, right=0.97, bottom=0.22, top=0.9)

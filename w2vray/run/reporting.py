@@ -16,6 +16,7 @@ import pyarrow as pa
 from w2vray.models.directory import ModelConfig
 from w2vray.run.answers import FinishedRun, Given, RowPlace, counts_of
 from w2vray.schema import SOURCE_FILE, SOURCE_ROW
+from w2vray.store.ahead import read_ahead
 from w2vray.store.corpus import Corpus
 from w2vray.store.units import Unit
 
@@ -141,14 +142,14 @@ def _count(run: FinishedRun, units: Sequence[Unit]) -> dict[str, Any]:
     scores, coverage = np.zeros(_SCORE_BINS, dtype=np.int64), np.zeros(_COVERAGE_BINS, dtype=np.int64)
     lengths = np.zeros(_LENGTHS, dtype=np.int64)
     rows = 0
-    for batch in run.batches([*run.answer_columns, "token_count", "coverage"], units, coded=True):
+    for batch in read_ahead(run.batches([*run.answer_columns, "token_count", "coverage"], units, coded=True)):
         given = Given.of(batch)
         labels.update(counts_of(given.labels))
         statuses.update(counts_of(batch.column("status")))
         scores += _histogram(given.scores_Y, _SCORE_BINS)
         coverage += _histogram(batch.column("coverage").to_numpy(zero_copy_only=False), _COVERAGE_BINS)
         tokens_N = batch.column("token_count").to_numpy()
-        powers_N = np.ceil(np.log2(np.maximum(tokens_N, 1))).astype(np.int64)
+        powers_N = np.frexp(np.maximum(tokens_N, 1) - 1)[1]  # the power of two that reaches so many: bits of one less
         lengths += np.bincount(np.minimum(powers_N, _LENGTHS - 1), minlength=_LENGTHS)
         rows += len(batch)
     last = int(np.flatnonzero(lengths)[-1]) + 1 if lengths.any() else 0
@@ -164,7 +165,8 @@ def _count(run: FinishedRun, units: Sequence[Unit]) -> dict[str, Any]:
 
 
 def _histogram(values: Any, bins: int) -> Any:
-    return np.bincount(np.clip((values * bins).astype(np.int64), 0, bins - 1), minlength=bins)
+    """Count shares, from 0 to 1."""
+    return np.bincount(np.minimum((values * bins).astype(np.int64), bins - 1), minlength=bins)
 
 
 # Drift

@@ -52,16 +52,16 @@ def write_run_report(
     run: RunDirectory,
     finished: FinishedRun,
     corpus: Corpus | None,
-    training: Mapping[str, Any] | None,
+    counted: Mapping[str, Any],
     told: Mapping[str, Any],
 ) -> ReportSummary:
-    """Count, and write both files.
+    """Write both files.
 
     Args:
         run: with drafts, from which files are published.
         finished: the same, read.
         corpus: the store; None where it cannot be read any more: then the page has no examples.
-        training: what the model knows of its training set.
+        counted: of ``run_data``.
         told: what nobody can count again from the run alone: what the last call that scored rows took (``timing``), and
             the words without a vector (``missing_words``).
 
@@ -71,7 +71,7 @@ def write_run_report(
     from w2vray.pages.run_page import run_page  # noqa: PLC0415 - matplotlib takes a second to import
 
     data = {
-        **run_data(finished, training),
+        **counted,
         **{name: told.get(name) for name in _TOLD},
         "examples": [] if corpus is None else _some(finished, corpus),
     }
@@ -144,7 +144,7 @@ def make_report(settings: ReportSettings) -> ReportSummary:
             raise
         corpus = None  # it was moved, or its keys are not known: the page has no examples then
     with only_writer(finished.directory), finished.directory.drafting() as drafts:
-        return write_run_report(RunDirectory(place, drafts), finished, corpus, training, before)
+        return write_run_report(RunDirectory(place, drafts), finished, corpus, run_data(finished, training), before)
 
 
 def told_before(run: RunDirectory) -> dict[str, Any]:
