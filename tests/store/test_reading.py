@@ -20,7 +20,7 @@ from w2vray.store.corpus import Corpus, find_corpus
 from w2vray.store.describing import describe_files
 from w2vray.store.formats import describe_file
 from w2vray.store.opening import file_error
-from w2vray.store.reading import read_unit
+from w2vray.store.reading import FILE_COLUMN, joined, read_unit
 from w2vray.store.units import Unit, plan_units
 
 
@@ -314,3 +314,32 @@ def test_descriptions_after_a_question_that_was_broken_off_are_those_asked_for(
 
     again, bad = describe_files(corpus, corpus.files, ["text"])
     assert ([described.rows for described in again], bad) == (rows, {})
+
+
+@given(
+    batches=st.lists(st.tuples(st.sampled_from("ab"), st.lists(st.text("xyz", max_size=4), max_size=5)), max_size=12),
+    most_bytes=st.integers(1, 60),
+    most_rows=st.integers(1, 12),
+)
+def test_joined_batches_hold_the_same_rows_of_one_file_each(
+    batches: list[tuple[str, list[str]]], most_bytes: int, most_rows: int
+) -> None:
+    """None has more rows or bytes of text than it may, but for those that came so; and no two could be one."""
+    given_ = [
+        pa.record_batch({FILE_COLUMN: pa.array([file] * len(texts), pa.string()), "text": pa.array(texts, pa.string())})
+        for file, texts in batches
+    ]
+    found = list(joined(given_, ["text"], most_bytes=most_bytes, most_rows=most_rows))
+    assert [row for batch in found for row in batch.to_pylist()] == [row for b in given_ for row in b.to_pylist()]
+    assert all(len(set(batch.column(FILE_COLUMN).to_pylist())) <= 1 for batch in found)
+    sizes = {(len(batch), batch.select(["text"]).nbytes) for batch in given_}
+    for batch in found:
+        size = len(batch), batch.select(["text"]).nbytes
+        assert size in sizes or (size[0] <= most_rows and size[1] <= most_bytes)
+
+
+def test_batches_are_joined_as_far_as_they_may_be() -> None:
+    batches = [pa.record_batch({FILE_COLUMN: ["a"] * 2, "text": ["xx", "yy"]}) for _ in range(6)]
+    assert [len(batch) for batch in joined(batches, ["text"], most_bytes=1 << 20, most_rows=4)] == [4, 4, 4]
+    each = batches[0].select(["text"]).nbytes
+    assert [len(batch) for batch in joined(batches, ["text"], most_bytes=3 * each, most_rows=99)] == [6, 6]

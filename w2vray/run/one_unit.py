@@ -15,12 +15,12 @@ from w2vray.schema import REJECTED_SCHEMA, SOURCE_FILE, SOURCE_ROW, Status
 from w2vray.scoring.answers import Scores
 from w2vray.scoring.scorer import TextScorer, numeric_profile
 from w2vray.store.ahead import read_ahead
-from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN, read_unit
+from w2vray.store.reading import FILE_COLUMN, ROW_COLUMN, joined, read_unit
 from w2vray.store.units import Unit
-from w2vray.text.columns import BATCH_ROWS, BLOCK_ROWS, Texts, read_texts
+from w2vray.text.columns import BATCH_ROWS, BLOCK_ROWS, SMALL_BLOCK_BYTES, Texts, read_texts
 from w2vray.text.keys import ALL_KEYS
 
-__all__ = ["ScoringJob", "damaged", "rejected_rows", "score_unit", "scored_rows"]
+__all__ = ["ScoringJob", "batches_of", "damaged", "rejected_rows", "score_unit", "scored_rows"]
 
 _PROBABILITIES = 1 << 20
 """About so many are held at a time, unless a single block has more."""
@@ -72,7 +72,6 @@ def score_unit(
         FileError: a file cannot be read.
     """
     request = job.request
-    where = request.where.fitted(job.schema) if request.where else None
     counts: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     of_files: Counter[str] = Counter()
@@ -80,8 +79,7 @@ def score_unit(
     waiting: deque[tuple[pa.RecordBatch, Texts]] = deque()
 
     def arrays() -> Iterator[pa.LargeStringArray]:
-        most = _rows_at_once(len(scorer.labels))
-        for batch in read_ahead(read_unit(unit, job.roots, job.columns, where, job.schema, most_rows=most)):
+        for batch in read_ahead(batches_of(unit, scorer, job)):
             texts = read_texts(batch, request.text_columns, request.limits)
             waiting.append((batch, texts))
             yield texts.values
@@ -123,6 +121,17 @@ def score_unit(
         run=request.fingerprint,
         profile=numeric_profile(request.device),
     )
+
+
+def batches_of(unit: Unit, scorer: TextScorer, job: ScoringJob) -> Iterator[pa.RecordBatch]:
+    """Read a unit, in batches that the model is quick on."""
+    request = job.request
+    where = request.where.fitted(job.schema) if request.where else None
+    most = _rows_at_once(len(scorer.labels))
+    batches = read_unit(unit, job.roots, job.columns, where, job.schema, most_rows=most)
+    if scorer.block_bytes > SMALL_BLOCK_BYTES:
+        return joined(batches, request.text_columns, most_bytes=scorer.block_bytes, most_rows=BLOCK_ROWS)
+    return batches
 
 
 def _rows_at_once(labels: int) -> int:

@@ -26,7 +26,7 @@ from w2vray.scoring.answers import Scores, last_of_the_best, plain_answer
 from w2vray.scoring.metrics import NO_LABEL
 from w2vray.settings.answering import PROJECTION_CACHE
 from w2vray.settings.device import Device
-from w2vray.text.columns import blocks
+from w2vray.text.columns import BLOCK_BYTES, blocks
 from w2vray.text.fast.looking_up import FastLookup, compiled
 from w2vray.text.given import given_texts
 from w2vray.text.lookup import Ids
@@ -42,7 +42,7 @@ Answer = Callable[
 
 __all__ = ["SCORING_VERSION", "TextScorer", "numeric_profile"]
 
-SCORING_VERSION = 9
+SCORING_VERSION = 10
 """Raised when the same model gives another answer to the same text, or the same file other texts."""
 
 _WARMING = ["Caf\u00e9 e\u0301 a-b xyzzy \u6620\u753b"]
@@ -117,6 +117,11 @@ class TextScorer:
         from w2vray.scoring.device_model import DeviceModel, stored_classifier
 
         return DeviceModel(stored_classifier(self.bundle, self._vectors), self.device or Device())
+
+    @property
+    def block_bytes(self) -> int:
+        """Bytes of text that the model is quickest on."""
+        return BLOCK_BYTES if self.folded is None else self.folded.block_bytes
 
     @property
     def classifier(self) -> "Classifier":

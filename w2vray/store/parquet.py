@@ -22,15 +22,12 @@ from w2vray.store.opening import UNREADABLE
 from w2vray.store.parquet_batches import Steps, bounded_batches
 from w2vray.store.parquet_sizes import is_of
 from w2vray.store.units import Piece
-from w2vray.text.columns import BATCH_ROWS, BLOCK_ROWS
+from w2vray.text.columns import BATCH_ROWS, BLOCK_ROWS, SMALL_BLOCK_BYTES
 
 __all__ = ["Parquet", "footer_metadata", "read_tail"]
 
-LARGEST_READ = 16 << 20
+LARGEST_READ = SMALL_BLOCK_BYTES
 """What is read together, in bytes, unless a row has more; by the average of the piece."""
-
-_LARGEST_OF_SEVERAL = 4 << 20
-"""The same of a batch with more rows than a block has: short texts, of which each batch costs more than its rows."""
 
 _MAGIC, _ENCRYPTED_MAGIC = b"PAR1", b"PARE"
 _END = 8  # the footer's length, and the magic word
@@ -168,9 +165,9 @@ def _read_bytes(group: pq.RowGroupMetaData, columns: Sequence[int]) -> int:
 def _rows_at_once(piece: Piece) -> int:
     """Return how many rows to read together: fewer where texts are long, so that memory stays bounded."""
     bytes_a_row = piece.read_bytes // max(piece.rows, 1) + 1
-    blocks = _LARGEST_OF_SEVERAL // (bytes_a_row * BLOCK_ROWS)
-    at_once = max(1, min(BLOCK_ROWS, LARGEST_READ // bytes_a_row), min(BATCH_ROWS, blocks * BLOCK_ROWS))
-    return min(at_once, max(piece.rows, 1))
+    rows = min(max(LARGEST_READ // bytes_a_row, 1), BATCH_ROWS)
+    whole_blocks = rows // BLOCK_ROWS * BLOCK_ROWS
+    return min(whole_blocks or rows, max(piece.rows, 1))
 
 
 def _planned_metadata(piece: Piece, handle: Any) -> pq.FileMetaData:

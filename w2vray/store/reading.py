@@ -1,7 +1,7 @@
 """A unit read back row by row, if its files are still those that were planned."""
 
 import reprlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -23,7 +23,7 @@ from w2vray.store.table import FileView
 from w2vray.store.units import Piece, Unit
 from w2vray.text.columns import BLOCK_ROWS
 
-__all__ = ["FILE_COLUMN", "ROW_COLUMN", "place_of", "read_unit"]
+__all__ = ["FILE_COLUMN", "ROW_COLUMN", "joined", "place_of", "read_unit"]
 
 FILE_COLUMN, ROW_COLUMN = "w2vray.source_file", "w2vray.source_row"
 """Where a row is, among the columns that are read: names that no column of a store has."""
@@ -86,6 +86,34 @@ def read_unit(
                 file=piece.file,
                 reason=FileReason.DAMAGED_DATA,
             )
+
+
+def joined(
+    batches: Iterable[pa.RecordBatch], columns: Sequence[str], *, most_bytes: int, most_rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Put batches of the same file together, as long as some columns have no more bytes, and the whole no more rows."""
+    waiting: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        own = batch.select(columns).nbytes
+        if waiting and (size + own > most_bytes or rows + len(batch) > most_rows or not _continues(waiting[-1], batch)):
+            yield _one(waiting)
+            waiting, rows, size = [], 0, 0
+        waiting.append(batch)
+        rows, size = rows + len(batch), size + own
+    if waiting:
+        yield _one(waiting)
+
+
+def _one(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+
+
+def _continues(before: pa.RecordBatch, batch: pa.RecordBatch) -> bool:
+    """Tell whether a batch has the columns of the one before, and is of the same file."""
+    if before.schema != batch.schema or not len(before) or not len(batch):
+        return False
+    return bool(before.column(FILE_COLUMN)[0] == batch.column(FILE_COLUMN)[0])
 
 
 def place_of(batch: pa.RecordBatch, row: int) -> str:

@@ -16,7 +16,18 @@ import pyarrow.compute as pc
 from w2vray.errors import CorpusError
 from w2vray.schema import DAMAGE_COLUMN, Reason
 
-__all__ = ["BATCH_ROWS", "BLOCK_ROWS", "RejectedRow", "TextLimits", "Texts", "blocks", "is_text_type", "read_texts"]
+__all__ = [
+    "BATCH_ROWS",
+    "BLOCK_BYTES",
+    "BLOCK_ROWS",
+    "SMALL_BLOCK_BYTES",
+    "RejectedRow",
+    "TextLimits",
+    "Texts",
+    "blocks",
+    "is_text_type",
+    "read_texts",
+]
 
 BLOCK_ROWS = 4096
 BLOCK_BYTES = 1 << 24
@@ -24,6 +35,10 @@ BLOCK_BYTES = 1 << 24
 
 Part of the scoring version: which texts are in a batch together follows from it.
 """
+
+SMALL_BLOCK_BYTES = 1 << 22
+"""What is read together, and looked up and scored together by models that go through a block once: what one step writes
+is still in a cache when the next one reads it. Others are quicker on larger blocks."""
 
 BATCH_ROWS = 8 * BLOCK_ROWS
 """Rows that are read together at most; whole blocks, so that the cut into blocks stays the same."""
