@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import psutil
 import ray
@@ -18,6 +19,7 @@ from peers import fasttext_model, fasttext_script
 from stopwatch import Row, alternate
 
 import w2vray
+from w2vray.cluster import alone
 from w2vray.cluster.score import score
 from w2vray.settings.answering import ScoreSettings
 
@@ -51,9 +53,13 @@ def measure_fasttext(material: Material, megabytes: float, runs: int) -> Iterato
                 memory = _peak(partial(ours, workers=WORKERS))
             finally:
                 ray.shutdown()
+            with patch.object(alone, "_cpus", return_value=WORKERS):  # as on a machine that has so many
+                copies = _peak(partial(ours, workers=WORKERS))
             scripts = _peak(partial(theirs, processes=WORKERS))
-            rival = {f"script of {WORKERS} processes": memory / scripts}
-            yield Row("fasttext", f"{ngrams}-grams, memory of {WORKERS} workers", memory, "MB PSS", rival, note)
+            for where, peak in (("", memory), (" without Ray", copies)):
+                rival = {f"script of {WORKERS} processes": peak / scripts}
+                what = f"{ngrams}-grams, memory of {WORKERS} workers{where}"
+                yield Row("fasttext", what, peak, "MB PSS", rival, note)
             model.unlink()
 
 

@@ -16,7 +16,7 @@ from whole_jobs import Place
 
 from w2vray.models.directory import Bundle
 from w2vray.run.directory import RunDirectory
-from w2vray.run.one_unit import ScoringJob, rejected_rows, score_unit, scored_rows
+from w2vray.run.one_unit import ScoringJob, batches_of, rejected_rows, score_unit, scored_rows
 from w2vray.run.parts import UnitRecord
 from w2vray.run.planning import start_run
 from w2vray.run.request import Request
@@ -24,9 +24,8 @@ from w2vray.run.writing import PartWriter
 from w2vray.scoring.scorer import TextScorer
 from w2vray.settings.answering import ScoreSettings
 from w2vray.store.corpus import find_corpus
-from w2vray.store.reading import read_unit
 from w2vray.store.units import Unit
-from w2vray.text.columns import BATCH_ROWS, blocks, read_texts
+from w2vray.text.columns import blocks, read_texts
 
 __all__ = ["STEPS", "measure_unit"]
 
@@ -92,7 +91,7 @@ def _whole(run: RunDirectory, unit: Unit, scorer: TextScorer, job: ScoringJob) -
 def _in_steps(run: RunDirectory, unit: Unit, scorer: TextScorer, job: ScoringJob, record: UnitRecord) -> _Seconds:
     """Do what ``score_unit`` does, one thing after another; nothing is published."""
     seconds = _Seconds()
-    source = read_unit(unit, job.roots, job.columns, None, job.schema, most_rows=BATCH_ROWS)
+    source = batches_of(unit, scorer, job)
     with run.part(unit.id, job.scores_schema) as part:
         while (batch := seconds.of("read", next, source, None)) is not None:
             _batch_in_steps(batch, part, scorer, job, seconds)

@@ -17,7 +17,6 @@ __all__ = [
     "speed_in_a_line",
     "speed_in_a_sentence",
     "speed_of_formats",
-    "speed_of_formats_again",
     "speed_of_jobs",
     "speed_of_small_jobs",
     "speed_of_texts",
@@ -156,21 +155,21 @@ def jobs_of_fasttext_models() -> str:
     found = {what: row for (section, what), row in speeds("speed-fasttext").items() if section == "fasttext"}
     rows = []
     for ngrams in ("1-grams", "2-grams"):
-        row, memory = found[ngrams], found[f"{ngrams}, memory of 8 workers"]
+        row, on_ray = found[ngrams], found[f"{ngrams}, memory of 8 workers"]
+        without = found[f"{ngrams}, memory of 8 workers without Ray"]
         model = str(row["note"]).rpartition(" a model of ")[2]
-        gigabytes = [f"{size / 1000:.1f} GB" for size in (memory["value"], rival(memory, "script of 8 processes"))]
+        sizes = without["value"], on_ray["value"], rival(without, "script of 8 processes")
         rows.append(
             [
                 f"{ngrams}, a model of {model}",
                 f"{rounded(row['value'])} MB/s",
                 f"{rounded(rival(row, f'script, {ngrams}'))} MB/s",
                 f"{row['against'][f'script, {ngrams}']:.1f} times",
-                *gigabytes,
+                *(f"{size / 1000:.1f} GB" for size in sizes),
             ]
         )
-    return table(
-        ["", "`score`", "script", "as fast", "memory, 8 workers on Ray", "memory, 8 processes of the script"], rows
-    )
+    heads = ["", "`score`", "script", "as fast", "memory, 8 workers", "the same on Ray", "8 processes of the script"]
+    return table(heads, rows)
 
 
 def speed_of_formats() -> str:
@@ -187,18 +186,6 @@ def speed_of_formats() -> str:
         for what, row in found.items()
     ]
     return table(["", "whole job", "CPU of all processes", "against Parquet"], rows)
-
-
-def speed_of_formats_again() -> str:
-    """Return what the same jobs took once more, with compiled kernels."""
-    found = {what: row for (section, what), row in speeds("speed-formats").items() if section == "formats again"}
-    cpu = {what: float(re.findall(r"([0-9.]+) CPU s", row["note"])[0]) for what, row in found.items()}
-    told = ", ".join(f"{what} {seconds:.0f}" for what, seconds in cpu.items())
-    most = max(cpu.values()) / cpu["parquet"]
-    return (
-        f"Once more, with kernels that had been compiled, and with more work beside it (load 5 to 20): {told} CPU "
-        f"seconds, at most {most:.1f} times Parquet's.\n"
-    )
 
 
 def speed_of_units() -> str:
