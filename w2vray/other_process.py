@@ -26,6 +26,8 @@ READY = b"ready\n"
 _AHEAD: dict[str, "OtherProcess"] = {}
 _STARTING = threading.Lock()
 
+_PATIENCE_SECONDS = 10.0
+
 _ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 """Each of these processes has others beside it, and numpy would start a thread for each CPU in each of them."""
 
@@ -67,7 +69,11 @@ class OtherProcess:
         with suppress(OSError):  # of a request that it did not live to read
             self.stream.close()
         self.link.close()
-        self.process.wait()
+        try:
+            self.process.wait(_PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:  # it was stopped, or hangs
+            self.process.kill()
+            self.process.wait()
 
 
 def serving(module: str) -> str:

@@ -11,7 +11,18 @@ import psutil
 import pytest
 
 from tests.cluster.test_pools import units_of
-from tests.fixtures.made_worker import ConnectedWorker, DyingWorker, FailingWorker, MadeWorker, ThreadedWorker
+from tests.fixtures.idle_worker import WaitingWorker
+from tests.fixtures.made_worker import (
+    ConnectedWorker,
+    DyingWorker,
+    ExitingWorker,
+    FailingWorker,
+    MadeWorker,
+    OddErrorWorker,
+    ReadingWorker,
+    ThreadedWorker,
+    UnsendableWorker,
+)
 from w2vray.cluster import copies
 from w2vray.cluster.ahead import start_for
 from w2vray.cluster.alone import run_alone
@@ -34,9 +45,9 @@ def test_a_worker_is_made_once_for_all_processes(tmp_path: Path) -> None:
     assert made_in not in {row["works_in"] for row in rows}
 
 
-@pytest.mark.parametrize("kind", [ThreadedWorker, ConnectedWorker])
+@pytest.mark.parametrize("kind", [ThreadedWorker, ConnectedWorker, ReadingWorker])
 def test_what_cannot_be_copied_is_made_in_each_process(kind: type, tmp_path: Path) -> None:
-    """A lock of a thread would be held for ever in a copy, and a connection would be that of all."""
+    """A lock of a thread would be held for ever in a copy; what is open would be that of all."""
     notes = tmp_path / "notes"
     rows = list(run_alone(UNITS, kind, {"notes": str(notes)}, workers=2))
     assert [row["unit"] for row in rows] == [unit.id for unit in UNITS]
@@ -60,6 +71,29 @@ def test_why_a_worker_cannot_be_made_is_raised(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"^no model there$"):
         list(run_alone(UNITS, FailingWorker, {"notes": str(notes)}, workers=3))
     assert len(notes.read_text().split()) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (ExitingWorker, "^a worker failed: SystemExit: no more$"),
+        (OddErrorWorker, "^one and other$"),
+        (UnsendableWorker, "^a worker failed: TypeError: cannot pickle"),
+    ],
+)
+def test_an_error_that_cannot_be_sent_as_it_is_is_told(kind: type, words: str, tmp_path: Path) -> None:
+    with pytest.raises(W2vrayError, match=words):
+        list(run_alone(UNITS, kind, {"notes": str(tmp_path / "notes")}, workers=2))
+
+
+def test_a_process_that_was_stopped_is_ended_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("w2vray.other_process._PATIENCE_SECONDS", 0.2)
+    rows = run_alone(UNITS, WaitingWorker, {}, workers=2)
+    first = psutil.Process(next(rows)["process"]).parent()
+    assert first is not None
+    first.suspend()
+    rows.close()
+    assert not first.is_running()
 
 
 def test_a_process_that_dies_of_making_the_worker_is_told_and_no_unit_blamed(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ the look-up, machine code, and whatever a worker holds are there once, however m
     unit               ------------------------------------->   works
                        <-------------------------------------   row, or error
 
-All that goes to and fro has its length before it. A process with several threads, or a connection of its own, cannot be
-copied; neither can any that is not on Linux, where libraries of the system start threads. Then a worker is a process
-from the start, and makes the worker by itself.
+All that goes to and fro has its length before it. A process cannot be copied with several threads, or with something
+open: copies would share a connection, and the place in a file. Neither can any that is not on Linux, where libraries of
+the system start threads. Then a worker is a process from the start, and makes the worker by itself.
 """
 
 import gc
@@ -25,7 +25,7 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from io import BufferedRWPair
 from pathlib import Path
@@ -183,9 +183,10 @@ def serve() -> None:
     sent = _received(link)
     if sent is None:
         return
+    open_before = _open_files() if _system_copies() else {}
     worker, failure = _made(sent) if _system_copies() else (None, None)
     _write(output, pickle.dumps(failure))
-    may_fork = _system_copies() and _can_be_copied(link)
+    may_fork = _system_copies() and _can_be_copied(open_before)
     if not may_fork:
         worker = None  # each process makes its own
     gc.freeze()  # a collection in a copy would write to all objects, which are shared until then
@@ -196,6 +197,8 @@ def serve() -> None:
         if not asked:
             break
         _remove_dead(children)
+        if not sockets:  # no more of them can be open here: whoever waits at it sees that it is closed
+            continue
         (theirs,) = sockets
         with suppress(OSError):  # no room: whoever waits at the socket sees that it is closed
             if may_fork:
@@ -240,34 +243,45 @@ def _made(sent: bytes) -> tuple[Any, W2vrayError | None]:
     try:
         kind, arguments = pickle.loads(sent)  # noqa: S301 - the process that started this one made it
         return kind(**arguments), None
-    except Exception as error:  # noqa: BLE001 - it is raised where somebody sees it
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - it is raised where somebody sees it
         return None, _told(error)
 
 
-def _told(error: Exception) -> W2vrayError:
-    if isinstance(error, W2vrayError):
-        return error
-    return W2vrayError(f"a worker failed: {type(error).__name__}: {error}")
+def _told(error: BaseException) -> W2vrayError:
+    """Return an error as another process can have it."""
+    if not isinstance(error, W2vrayError):
+        return W2vrayError(f"a worker failed: {type(error).__name__}: {error}")
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - it was made here
+    except Exception:  # noqa: BLE001 - whatever a class of somebody's own does
+        return W2vrayError(str(error))
+    return error
 
 
 def _system_copies() -> bool:
     return sys.platform == "linux"
 
 
-def _can_be_copied(link: socket.socket) -> bool:
-    """Tell whether this process has one thread, and no connection but to the one that has started it.
-
-    A lock that another thread holds would be held in a copy for ever, and two that read from one connection would take
-    each other's answers. The thread of Arrow's allocator does not count: jemalloc gives up its locks in a copy.
-    """
-    threads = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
-    connections = set()
+def _open_files() -> dict[int, Path]:
+    """Return what this process has open, by its descriptors."""
+    found = {}
     for file in Path("/proc/self/fd").iterdir():
         with suppress(OSError):  # that of the folder itself is closed by now
-            connections.add(file.readlink())
-    connections = {file for file in connections if str(file).startswith("socket:")}
-    ours = Path(f"/proc/self/fd/{link.fileno()}").readlink()
-    return len(threads) - threads.count(_OF_THE_ALLOCATOR) == 1 and connections <= {ours}
+            found[int(file.name)] = file.readlink()
+    return found
+
+
+def _can_be_copied(open_before: Mapping[int, Path]) -> bool:
+    """Tell whether this process has one thread, and whether making the worker has left nothing open.
+
+    A lock that another thread holds would be held in a copy for ever, and two that read from one file or connection
+    would take what is the other's. Files that are mapped into memory do not count, nor does the thread of Arrow's
+    allocator: jemalloc gives up its locks in a copy.
+    """
+    threads = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+    mapped = {line.split(maxsplit=5)[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
+    left_open = [file for each, file in _open_files().items() if open_before.get(each) != file]
+    return len(threads) - threads.count(_OF_THE_ALLOCATOR) == 1 and {str(file) for file in left_open} <= mapped
 
 
 def _forked(worker: Any, theirs: int, ours: list[socket.socket | IO[bytes]]) -> int:
@@ -323,13 +337,12 @@ def _work(make: Callable[[], Any], theirs: int) -> None:
         stream.write(READY)
         stream.flush()
         while (unit := _read(stream)) is not None:
-            made, failure = None, None
             try:
                 worker = make() if worker is None else worker
-                made = worker(Unit.from_json(unit.decode()))
-            except Exception as error:  # noqa: BLE001 - it is raised where somebody sees it
-                failure = _told(error)
-            _write(stream, pickle.dumps((made, failure)))
+                answer = pickle.dumps((worker(Unit.from_json(unit.decode())), None))
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - it is raised where somebody sees it
+                answer = pickle.dumps((None, _told(error)))
+            _write(stream, answer)
 
 
 def _remove_dead(children: dict[int, object]) -> None:

@@ -14,6 +14,9 @@ from w2vray.kernels.compiling import cache_folder
 
 __all__ = ["kept_table", "made_by"]
 
+_DIGEST = hashlib.sha256().digest_size
+"""Bytes before a table by which a damaged one is known."""
+
 
 def made_by(*facts: object, sources: Iterable[Path]) -> str:
     """Return the name for what is made of some facts by some source files: another one where any of it changes."""
@@ -24,21 +27,21 @@ def made_by(*facts: object, sources: Iterable[Path]) -> str:
 
 
 def kept_table(name: str, length: int, dtype: Any, make: Callable[[], npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    """Return the table [length] that was kept by this name, in the memory of all who read it; or make and keep it."""
+    """Return the table [length] that was kept by this name; or make and keep it."""
     folder = cache_folder()
     if folder is None:
         return make()
-    path = folder / f"{name}.npy"
-    with suppress(OSError, ValueError, EOFError):  # it is not there, or damaged
-        table: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        if table.shape == (length,) and table.dtype == dtype:
-            return table
+    path = folder / f"{name}.table"
+    with suppress(OSError):  # it is not there
+        digest, kept = (data := path.read_bytes())[:_DIGEST], data[_DIGEST:]
+        if digest == hashlib.sha256(kept).digest() and len(kept) == length * np.dtype(dtype).itemsize:
+            return np.frombuffer(kept, dtype=dtype)
     table = make()
+    kept = table.tobytes()
     draft = path.with_name(f"{name}-{uuid.uuid4().hex}")
     with suppress(OSError):  # the disk is full: it is used all the same
         try:
-            with draft.open("xb") as stream:
-                np.save(stream, table, allow_pickle=False)
+            draft.write_bytes(hashlib.sha256(kept).digest() + kept)
             draft.replace(path)  # whole, or not at all
         finally:
             draft.unlink(missing_ok=True)
