@@ -68,20 +68,27 @@ class Wanted:
     models: Sequence[str]
     words: Sequence[str]
     seeds: int
+    rows_a_label: int | None = None  # to learn from; None: all that there are
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One training and its test. ``depends`` is what else the figure depends on: fingerprints and settings."""
+    """One training and its test. ``depends`` is what else the figure depends on: fingerprints and settings.
+
+    ``rows_a_label`` is as in ``Wanted``.
+    """
 
     row: Row
     seed: int
     depends: str
+    rows_a_label: int | None = None
 
     @property
     def key(self) -> str:
         """The cell as its line in the file names it."""
-        return json.dumps({**asdict(self.row), "seed": self.seed, "depends": json.loads(self.depends)}, sort_keys=True)
+        few = {} if self.rows_a_label is None else {"rows_a_label": self.rows_a_label}
+        depends = json.loads(self.depends) | few
+        return json.dumps({**asdict(self.row), "seed": self.seed, "depends": depends}, sort_keys=True)
 
 
 def rows_of(wanted: Wanted) -> list[Row]:
@@ -106,15 +113,16 @@ def _words_of(model: str, wanted: Wanted) -> Sequence[str]:
 def cells_of(wanted: Wanted, places: Places) -> list[Cell]:
     """Return the cells of the table, making the vectors that are not there yet.
 
-    Where nothing is random, one seed is enough.
+    Where nothing is random, one seed is enough. Rows that are drawn are random.
     """
     cells = []
     for name in wanted.sets:
         labelled = read_set(places.data / f"{name}.parquet")
         for row in rows_of(wanted):
             if row.set == name:
-                seeds = 1 if _exact(row) else wanted.seeds
-                cells += [Cell(row, seed, _depends(row, labelled, places)) for seed in range(seeds)]
+                few = wanted.rows_a_label
+                seeds = 1 if few is None and _exact(row) else wanted.seeds
+                cells += [Cell(row, seed, _depends(row, labelled, places), few) for seed in range(seeds)]
     return cells
 
 
@@ -150,13 +158,14 @@ def compute(cell: Cell, places: Places) -> dict[str, Any]:
 
 def _measure(cell: Cell, places: Places) -> Outcome:
     row = cell.row
-    labelled = read_set(places.data / f"{row.set}.parquet")
+    every = read_set(places.data / f"{row.set}.parquet")
+    labelled = every if cell.rows_a_label is None else every.drawn(cell.rows_a_label, cell.seed)
     match row.model:
         case "tfidf":
             return measure_tfidf(labelled)
         case "fasttext":
             return measure_fasttext(labelled, cell.seed)
-    vectors = make_vectors(row.vectors, labelled, places.output / "vectors", places.googlenews)
+    vectors = make_vectors(row.vectors, every, places.output / "vectors", places.googlenews)
     if row.model == kinds.AUTO:
         return measure_auto(labelled, vectors, seed=cell.seed, wide=WIDE_TASK)
     if row.model == "sklearn":

@@ -71,7 +71,10 @@ def measure_model(
     seed: int,
     wide: WideTask | None = None,
 ) -> Outcome:
-    """Train a model, then classify the test rows. A part ``dev`` stops the training and is never learnt from."""
+    """Train a model, then classify the test rows. A part ``dev`` stops the training and is never learnt from.
+
+    Without one, and with few rows, the number of epochs is found by folds, as ``train`` finds it.
+    """
     fitted = _Trained(labelled, vectors, model, settings, tuned, seed, wide)
     refit = isinstance(settings, StepSettings) and settings.refit and labelled.dev is None
     return fitted.measured(fitted.state(*_parts(labelled, settings, seed), refit=refit))
@@ -81,7 +84,7 @@ def measure_auto(labelled: LabelledSet, vectors: Vectors, *, seed: int, wide: Wi
     """Try what ``train --model auto`` tries, as it does, and classify the test rows with each, and with the best.
 
     ``tried`` tells of each: the loss and accuracy that it was chosen by, and its accuracy on the test rows. The best
-    one then learns from all rows, unless there is a part ``dev``.
+    one then learns from all rows, unless there is a part ``dev``, or rows are few and it has learnt from all of them.
     """
     asked = TrainSettings(labelled=("",), vectors=str(vectors.path), output="model", model=AUTO, seed=seed)
     learnt, kept = labelled.learnt_and_kept(seed)
@@ -101,12 +104,13 @@ def measure_auto(labelled: LabelledSet, vectors: Vectors, *, seed: int, wide: Wi
         return trained.settings, state, seconds
 
     def cost(own: TrainSettings, _: ModelSettings, state: Mapping[str, Any]) -> float:
-        return nanoseconds_a_word(TextScorer(fitted(own).bundle(state), vectors), kept.texts[:_TEXTS_OF_COST])
+        texts = (kept or learnt).texts[:_TEXTS_OF_COST]
+        return nanoseconds_a_word(TextScorer(fitted(own).bundle(state), vectors), texts)
 
     best = chosen(asked, run, cost, alone=False, note=lambda _: None)
     tried = [trial.as_dict() | {"test_accuracy": of} for trial, of in zip(best.trials, of_test, strict=True)]
     again = fitted(best.settings)
-    if labelled.dev is not None:
+    if labelled.few or labelled.dev is not None:
         measured = again.measured(best.state)
     elif isinstance(best.model, StepSettings):
         measured = again.measured(again.state(learnt, kept, refit=True, start=second_fit(best.state)))
@@ -155,6 +159,7 @@ class _Trained:
             oov=OOV,
             tune_vectors=self.tuned,
             wide=self.wide,
+            by_folds=self.labelled.few,
             by_validation=self.by_validation,
             refit=refit,
             seed=self.seed,

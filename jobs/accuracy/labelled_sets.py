@@ -4,8 +4,9 @@ Shape letters: CONTRIBUTING.md.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from w2vray.errors import CorpusError
+from w2vray.training.cross_validation import FEW_ROWS
 
 __all__ = ["TEST_EVERY", "VALIDATION_SHARE", "LabelledSet", "Rows", "read_set", "split_rows"]
 
@@ -22,6 +24,9 @@ TEST_EVERY = 10
 
 VALIDATION_SHARE = 0.1
 """Where a set has no part ``dev``, so many of the rows to learn from are kept to stop by, others with each seed."""
+
+_DRAW = 1
+"""Sets the numbers that draw rows apart from those that keep rows to stop by, which have the same seed."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,35 @@ class LabelledSet:
         """The labels that can be learnt, in order."""
         return tuple(sorted(set(self.train.labels)))
 
-    def learnt_and_kept(self, seed: int) -> tuple[Rows, Rows]:
-        """Return the rows to learn from and those to stop by: ``dev``, or a share of the others drawn by the seed."""
+    @property
+    def few(self) -> bool:
+        """Whether rows are too few to keep some apart; ``w2vray train`` then finds the number of epochs by folds."""
+        return self.dev is None and 1 < len(self.train) < FEW_ROWS
+
+    def drawn(self, rows_a_label: int, seed: int) -> "LabelledSet":
+        """Return the set with so many rows of each label to learn from, or all of a label that has fewer.
+
+        The seed draws them, and more rows hold the fewer ones. There is no part ``dev``: whoever has few rows has no
+        others to stop by.
+        """
+        taken: Counter[str] = Counter()
+        chosen = []
+        for row in np.random.default_rng([seed, _DRAW]).permutation(len(self.train)):
+            label = self.train.labels[row]
+            if taken[label] < rows_a_label:
+                taken[label] += 1
+                chosen.append(row)
+        return replace(self, train=self.train.take(np.sort(np.array(chosen))), dev=None)
+
+    def learnt_and_kept(self, seed: int) -> tuple[Rows, Rows | None]:
+        """Return the rows to learn from and those to stop by: ``dev``, or a share of the others drawn by the seed.
+
+        Where rows are few, none are kept.
+        """
         if self.dev is not None:
             return self.train, self.dev
+        if self.few:
+            return self.train, None
         kept_N = np.random.default_rng(seed).random(len(self.train)) < VALIDATION_SHARE
         return self.train.take(np.flatnonzero(~kept_N)), self.train.take(np.flatnonzero(kept_N))
 

@@ -2,7 +2,8 @@
 
 ``--data`` holds SET.parquet files with the columns ``split``, ``label`` and ``text``, and is not part of this project.
 Every figure is computed here, by training and testing; none is copied. What is done is kept under ``--output``: the
-same command goes on where it was stopped, and others add to the table.
+same command goes on where it was stopped, and others add to the table. ``--rows-a-label`` tells what few labelled rows
+come to: each seed then draws others, from the part to learn from, and a part to stop by is not used.
 
 Example::
 
@@ -43,6 +44,7 @@ class Figure:
     row: Row
     accuracies: tuple[float, ...]
     seconds: tuple[float, ...]
+    rows_a_label: int | None = None
 
     @property
     def mean(self) -> float:
@@ -66,15 +68,16 @@ class Figure:
 
 def figures(rows: Sequence[Row], cells: Iterable[Cell], done: dict[str, dict[str, Any]]) -> list[Figure]:
     """Return the rows of which every seed is done, in order."""
-    of_row: dict[Row, list[dict[str, Any] | None]] = {}
+    of_row: dict[Row, list[Cell]] = {}
     for cell in cells:
-        of_row.setdefault(cell.row, []).append(done.get(cell.key))
+        of_row.setdefault(cell.row, []).append(cell)
     found = []
     for row in rows:
-        lines = [line for line in of_row[row] if line is not None]
+        lines = [done[cell.key] for cell in of_row[row] if cell.key in done]
         if len(lines) == len(of_row[row]):
             accuracies = tuple(float(line["accuracy"]) for line in lines)
-            found.append(Figure(row, accuracies, tuple(float(line["seconds"]) for line in lines)))
+            seconds = tuple(float(line["seconds"]) for line in lines)
+            found.append(Figure(row, accuracies, seconds, of_row[row][0].rows_a_label))
     return found
 
 
@@ -118,12 +121,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     options = _options(arguments)
     out = Output(options.json)
-    wanted = Wanted(options.sets, options.vectors, options.models, options.words, options.seeds)
+    few = options.rows_a_label
+    wanted = Wanted(options.sets, options.vectors, options.models, options.words, options.seeds, few)
     places = Places(options.data.absolute(), options.output.absolute(), options.googlenews)
     try:
-        for name in ("seeds", "processes"):
-            if getattr(options, name) < 1:
-                raise ConfigError(f"--{name} is {getattr(options, name)}; allowed: a whole number above 0")
+        for name, value in (("seeds", options.seeds), ("processes", options.processes), ("rows-a-label", few)):
+            if value is not None and value < 1:
+                raise ConfigError(f"--{name} is {value}; allowed: a whole number above 0")
         try:
             places.output.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -138,7 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"make_table: {error}\n")
         return error.exit_code
     found = figures(rows_of(wanted), cells, done)
-    title = f"Test accuracy in %: mean, and best less worst, of {options.seeds} seeds"
+    of_few = "" if few is None else f", learnt from {few} rows of each label"
+    title = f"Test accuracy in %: mean, and best less worst, of {options.seeds} seeds{of_few}"
     out.result(
         {"measured": measured(), "seeds": options.seeds, "figures": [figure.as_dict() for figure in found]},
         table(title, ["set", "model", "vectors", "words", "mean", "spread"], [figure.cells() for figure in found]),
@@ -157,6 +162,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--vectors", nargs="+", default=VECTORS[:1], choices=VECTORS, help="default: glove50")
     parser.add_argument(
         "--googlenews", type=Path, metavar="FILE", help="word2vec binary file, for googlenews8k, joined"
+    )
+    parser.add_argument(
+        "--rows-a-label", type=int, metavar="N", help="learn from N rows of each label, others with each seed"
     )
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="trainings of each model (default: 3)")
     parser.add_argument("--processes", type=int, default=1, metavar="N", help="cells side by side (default: 1)")

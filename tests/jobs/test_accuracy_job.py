@@ -1,10 +1,13 @@
 """``jobs/accuracy/``: how a set is cut, what the table says, and that what is done is not done again."""
 
+import json
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -21,6 +24,7 @@ from w2vray.models.average.settings import AverageSettings
 from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.ladder import Candidate
 from w2vray.text.rules import family
+from w2vray.training.fit import Task, fit
 from w2vray.vectors import Vectors, VectorsWriter
 from w2vray.vectors.readers import Block
 
@@ -62,9 +66,9 @@ def places(tmp_path: Path) -> cells.Places:
     return cells.Places(tmp_path, tmp_path / "out", None)
 
 
-def wanted(*models: str, seeds: int = 2) -> cells.Wanted:
+def wanted(*models: str, seeds: int = 2, rows_a_label: int | None = None) -> cells.Wanted:
     """A table of one set."""
-    return cells.Wanted(["small"], ["glove50"], models, ["frozen"], seeds)
+    return cells.Wanted(["small"], ["glove50"], models, ["frozen"], seeds, rows_a_label)
 
 
 @given(
@@ -107,10 +111,51 @@ def test_without_dev_each_seed_keeps_a_tenth_of_its_own(tmp_path: Path) -> None:
     """No row is in both parts, and none is lost; test rows are in neither."""
     labelled = labelled_sets.read_set(write_set(tmp_path / "s.parquet", ["all"] * 2000))
     learnt, kept = labelled.learnt_and_kept(0)
+    assert kept is not None
     assert sorted(learnt.texts + kept.texts) == sorted(labelled.train.texts)
     assert 130 < len(kept) < 230
     assert labelled.learnt_and_kept(1)[1] != kept
     assert labelled.learnt_and_kept(0)[1] == kept
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 9)), min_size=1),
+    st.integers(1, 5),
+    st.integers(0, 3),
+)
+def test_drawn_rows_are_so_many_of_each_label_and_hold_those_of_a_smaller_draw(
+    rows: list[tuple[str, int]], rows_a_label: int, seed: int
+) -> None:
+    """All of a label that has fewer; in the set's order, each row once; the test rows stay."""
+    train = labelled_sets.Rows([f"{number} {text}" for number, (_, text) in enumerate(rows)], [row[0] for row in rows])
+    test = labelled_sets.Rows(["x"], ["a"])
+    every = labelled_sets.LabelledSet(train, test, test, "f")
+    drawn = every.drawn(rows_a_label, seed)
+    assert Counter(drawn.train.labels) == {
+        label: min(count, rows_a_label) for label, count in Counter(train.labels).items()
+    }
+    taken = [int(text.split()[0]) for text in drawn.train.texts]
+    assert taken == sorted(set(taken))
+    assert drawn.train == train.take(np.array(taken))
+    assert (drawn.dev, drawn.test, drawn.fingerprint) == (None, test, "f")
+    assert set(drawn.train.texts) <= set(every.drawn(rows_a_label + 1, seed).train.texts)
+
+
+def test_each_seed_draws_other_rows_and_the_same_ones_again(tmp_path: Path) -> None:
+    """Of 100 rows of each label."""
+    labelled = labelled_sets.read_set(write_set(tmp_path / "s.parquet", ["train"] * 200 + ["test"]))
+    assert labelled.drawn(10, 0) == labelled.drawn(10, 0)
+    assert labelled.drawn(10, 0) != labelled.drawn(10, 1)
+
+
+def test_of_few_rows_none_is_kept_to_stop_by(tmp_path: Path) -> None:
+    """As ``w2vray train`` keeps none below 1,000 rows; a part ``dev`` stops the training however few there are."""
+    few, enough = (write_set(tmp_path / str(rows), ["train"] * rows + ["test"]) for rows in (999, 1000))
+    labelled = labelled_sets.read_set(few)
+    assert labelled.few
+    assert labelled.learnt_and_kept(0) == (labelled.train, None)
+    assert not labelled_sets.read_set(enough).few
+    assert not labelled_sets.read_set(write_set(tmp_path / "dev", ["train", "train", "dev", "test"])).few
 
 
 def test_a_set_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -142,10 +187,12 @@ def test_what_is_easy_is_learnt(model: str, tmp_path: Path, vectors: Vectors) ->
     assert (line["accuracy"], line["macro_f1"]) == (1.0, 1.0)
 
 
+@pytest.mark.parametrize("few", [False, True])
 def test_auto_is_the_best_of_those_that_are_tried(
-    tmp_path: Path, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
+    few: bool, tmp_path: Path, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each is told of, with its accuracy on the test rows; the best one then learns from all rows."""
+    monkeypatch.setattr(labelled_sets, "FEW_ROWS", 1000 if few else 2)
     quick = Candidate("cnn", options={"epochs": 30, "filters": 4, "learning_rate": 0.01})
     monkeypatch.setattr(choosing, "LADDER", (Candidate("average"), quick))
     write_set(tmp_path / "small.parquet", ["train"] * 200 + ["test"] * 9)
@@ -278,6 +325,63 @@ def test_what_is_not_random_is_computed_once_and_the_rest_for_each_seed(tmp_path
     assert len({cell.key for cell in made}) == len(made)
 
 
+def test_what_is_drawn_is_computed_for_each_seed_in_cells_of_its_own(tmp_path: Path, vectors: Vectors) -> None:
+    """Also where nothing else is random; cells of other draws, or of all rows, are others."""
+    write_set(tmp_path / "small.parquet", ["all"] * 30)
+    assert vectors.dim == 2
+    exact = ("average", "sklearn", "tfidf")
+    made = [cells.cells_of(wanted(*exact, seeds=3, rows_a_label=rows), places(tmp_path)) for rows in (None, 2, 3)]
+    assert [len(some) for some in made] == [3, 9, 9]
+    assert len({cell.key for some in made for cell in some}) == 21
+
+
+def test_a_cell_of_all_rows_is_known_as_it_was_before_rows_could_be_drawn() -> None:
+    """The golden case: lines of older files stay of use."""
+    row = cells.Row("mr", "-", "tfidf", "-")
+    of_all = '{"depends": {"data": "d"}, "model": "tfidf", "seed": 1, "set": "mr", "vectors": "-", "words": "-"}'
+    assert cells.Cell(row, 1, '{"data": "d"}').key == of_all
+    assert cells.Cell(row, 1, '{"data": "d"}', 10).key == of_all.replace('"d"', '"d", "rows_a_label": 10')
+
+
+@pytest.mark.parametrize("model", ["average", "sklearn", "tfidf"])
+def test_what_is_drawn_is_all_that_is_learnt_from(model: str, tmp_path: Path, vectors: Vectors) -> None:
+    """Two rows of each label, of which the texts are known; whatever the labels of the other rows, it says the same."""
+    write_set(tmp_path / "small.parquet", ["train"] * 40 + ["test"] * 9)
+    assert len(vectors) == 4
+    drawn = labelled_sets.read_set(tmp_path / "small.parquet").drawn(2, 0)
+    cell, _ = cells.cells_of(wanted(model, rows_a_label=2), places(tmp_path))
+    columns = {
+        "split": ["train"] * 4 + ["test"] * 9,
+        "label": drawn.train.labels + drawn.test.labels,
+        "text": drawn.train.texts + drawn.test.texts,
+    }
+    line = cells.compute(cell, places(tmp_path))
+    pq.write_table(pa.table(columns), tmp_path / "small.parquet")
+    alone = cells.compute(cells.cells_of(wanted(model), places(tmp_path))[0], places(tmp_path))
+    assert (line["accuracy"], line["macro_f1"]) == (alone["accuracy"], alone["macro_f1"])
+    assert line["depends"]["rows_a_label"] == 2
+
+
+def test_a_network_learns_from_few_rows_by_folds(
+    tmp_path: Path, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With none kept apart, and the second fit is on all of them."""
+    write_set(tmp_path / "small.parquet", ["train"] * 40 + ["dev"] * 5 + ["test"] * 9)
+    assert len(vectors) == 4
+    tasks = []
+
+    def told(task: Task, *arguments: Any, **named: Any) -> Mapping[str, Any]:
+        tasks.append((task.by_folds, len(arguments[1]), len(arguments[2])))
+        return fit(task, *arguments, **named)
+
+    monkeypatch.setattr(classifiers, "fit", told)
+    quick = CnnSettings(epochs=2, filters=4, refit=True)
+    monkeypatch.setattr(cells, "table_settings", lambda *_, **__: quick)
+    (cell,) = cells.cells_of(wanted("cnn", seeds=1, rows_a_label=6), places(tmp_path))
+    assert cells.compute(cell, places(tmp_path))["epochs"] == 2
+    assert tasks == [(True, 12, 0)]
+
+
 def test_another_file_of_the_set_is_another_cell(tmp_path: Path) -> None:
     """Figures of the old one are not taken for the new one's."""
     write_set(tmp_path / "small.parquet", ["all"] * 30)
@@ -366,6 +470,22 @@ def test_a_figure_is_mean_and_spread_of_complete_seeds_only() -> None:
     assert figure.cells() == ["mr", "cnn", "glove50", "frozen", "62.5", "25.0"]
 
 
+def test_a_figure_of_drawn_rows_says_how_many(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the title, and in JSON in each figure."""
+    write_set(tmp_path / "small.parquet", ["all"] * 60)
+    for cell in cells.cells_of(wanted("tfidf", rows_a_label=4), places(tmp_path)):
+        cells.append(places(tmp_path).done, cells.compute(cell, places(tmp_path)))
+    command = ["--data", str(tmp_path), "--output", str(tmp_path / "out"), "--sets", "small", "--models", "tfidf"]
+    few = ["--rows-a-label", "4", "--seeds", "2"]
+    assert make_table.main([*command, *few]) == 0
+    assert "of 2 seeds, learnt from 4 rows of each label" in capsys.readouterr().out
+    assert make_table.main([*command, *few, "--json"]) == 0
+    (figure,) = json.loads(capsys.readouterr().out)["figures"]
+    assert (figure["rows_a_label"], len(figure["accuracies"])) == (4, 2)
+    assert make_table.main([*command, "--only-print", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["figures"] == []
+
+
 def test_one_seed_has_no_spread() -> None:
     """There is nothing to compare."""
     figure = make_table.Figure(cells.Row("mr", "-", "tfidf", "-"), (0.5,), (1.0,))
@@ -389,7 +509,9 @@ def test_trained_vectors_know_the_words_to_learn_from_alone(tmp_path: Path) -> N
     assert word_vectors.make_vectors("trained", labelled, tmp_path / "vectors", None).fingerprint == made.fingerprint
 
 
-@pytest.mark.parametrize(("option", "value"), [("--seeds", "0"), ("--processes", "0"), ("--output", "/dev/null")])
+@pytest.mark.parametrize(
+    ("option", "value"), [("--seeds", "0"), ("--processes", "0"), ("--rows-a-label", "0"), ("--output", "/dev/null")]
+)
 def test_an_option_that_cannot_be_used_ends_with_2_and_is_named(
     option: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
