@@ -9,6 +9,8 @@ __all__ = [
     "accuracy_beside_tools",
     "accuracy_in_short",
     "accuracy_of_all_vectors",
+    "accuracy_of_networks_with_ngrams",
+    "accuracy_of_networks_with_ngrams_in_a_sentence",
     "accuracy_of_pieces",
 ]
 
@@ -19,6 +21,8 @@ VECTORS = {
     "trained": "trained on the set",
 }
 RECURRENT = ("average", "cnn", "lstm", "gru")
+_NETWORKS = RECURRENT[1:]
+_NETWORKS_WITH_NGRAMS = "accuracy-networks-ngrams"
 
 
 def _cell(figure: Row | None, *, spread: bool = True) -> str:
@@ -86,6 +90,31 @@ def accuracy_beside_plain_networks() -> str:
         if (name, "glove50", "plain-cnn", "frozen") in found
     ]
     return table(["set", *shown], rows)
+
+
+def accuracy_of_networks_with_ngrams() -> str:
+    """Return the networks without n-grams and with them, words frozen."""
+    rows = []
+    for name in dict.fromkeys(key[0] for key in accuracies(_NETWORKS_WITH_NGRAMS)):
+        pairs = [_without_and_with(name, model) for model in _NETWORKS]
+        rows.append([name, *(_cell(figure) for pair in pairs for figure in pair)])
+    return table(["set", *(head for model in _NETWORKS for head in (f"`{model}`", f"`{model}`, 2-grams"))], rows)
+
+
+def accuracy_of_networks_with_ngrams_in_a_sentence() -> str:
+    """Say by how much n-grams raise the networks, at least and at most."""
+    gains = {}
+    for name, _, model, _ in accuracies(_NETWORKS_WITH_NGRAMS):
+        without, with_them = _without_and_with(name, model)
+        gains[name, model] = with_them["mean_percent"] - without["mean_percent"]
+    ends = (choice(gains, key=lambda pair: gains[pair]) for choice in (min, max))
+    least, most = (f"{gains[name, model]:.1f} points (`{model}` on {name})" for name, model in ends)
+    return f"Each of the networks gains on every set: at least {least}, at most {most}.\n"
+
+
+def _without_and_with(name: str, model: str) -> tuple[Row, Row]:
+    without = accuracies()[name, "glove50", model, "frozen"]
+    return without, accuracies(_NETWORKS_WITH_NGRAMS)[name, "glove50", model, "frozen, 2-grams"]
 
 
 def accuracy_of_all_vectors() -> str:

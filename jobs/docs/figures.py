@@ -10,6 +10,7 @@ To measure anew, write the JSON files with the scripts that measure, then run th
 
     python jobs/accuracy/make_table.py --data DIR --json ... > docs/figures/accuracy.json
     python jobs/accuracy/make_table.py --models auto --vectors glove50 joined ... > docs/figures/accuracy-auto.json
+    python jobs/accuracy/make_table.py --models cnn lstm gru --words "frozen, 2-grams" ...  # accuracy-networks-ngrams
     python jobs/benchmark/run.py --only job --corpus REVIEWS.parquet --runs 1 --output docs/figures/speed-jobs.json
     python jobs/benchmark/run.py --only unit --corpus REVIEWS.parquet --output docs/figures/speed-unit.json
     python jobs/benchmark/run.py --only fasttext --corpus REVIEWS.parquet --corpus-alone --output ...speed-fasttext.json
@@ -36,6 +37,8 @@ from accuracy_pieces import (
     accuracy_beside_tools,
     accuracy_in_short,
     accuracy_of_all_vectors,
+    accuracy_of_networks_with_ngrams,
+    accuracy_of_networks_with_ngrams_in_a_sentence,
     accuracy_of_pieces,
 )
 from hosts_pieces import faults_on_hosts, faults_on_hosts_in_a_sentence, links_of_hosts
@@ -77,6 +80,9 @@ PIECES: Mapping[str, Callable[[], str]] = {
     "accuracy beside tools": accuracy_beside_tools,
     "accuracy beside plain networks": accuracy_beside_plain_networks,
     "accuracy of all vectors": accuracy_of_all_vectors,
+    "accuracy of networks with n-grams": accuracy_of_networks_with_ngrams,
+    "accuracy of networks with n-grams in a sentence": accuracy_of_networks_with_ngrams_in_a_sentence,
+    "accuracy of networks with n-grams, measured": lambda: measured("accuracy-networks-ngrams"),
     "accuracy of pieces": accuracy_of_pieces,
     "accuracy of pieces, measured": lambda: measured("accuracy-pieces"),
     "accuracy with n-grams, measured": lambda: measured("accuracy-ngrams"),
