@@ -26,7 +26,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from io import BufferedRWPair
 from pathlib import Path
 from typing import IO, Any, NoReturn
@@ -96,23 +96,28 @@ class First:
             if self._failure is not None:
                 raise self._failure
             here, theirs = socket.socketpair()
-            with theirs:
-                for _ in range(_DEATHS):
-                    if self._process is None:
-                        self._load()
-                    if self._process is not None and _ask(self._process, theirs):
-                        break
-                    self._forget()
-                else:
-                    raise W2vrayError(
-                        f"the process that works on the units cannot start: it died {_DEATHS} times while it loaded "
-                        f"what it needs ({sys.executable}); is there memory for it?"
-                    )
+            with theirs, ExitStack() as closing:
+                closing.callback(here.close)
+                self._send(theirs)
+                closing.pop_all()
         copy = Copy(here)
         if copy.has_come_up():
             return copy
         copy.close()
         return None
+
+    def _send(self, theirs: socket.socket) -> None:
+        """Ask for a copy that serves a socket, of a process that is started where there is none."""
+        for _ in range(_DEATHS):
+            if self._process is None:
+                self._load()
+            if self._process is not None and _ask(self._process, theirs):
+                return
+            self._forget()
+        raise W2vrayError(
+            f"the process that works on the units cannot start: it died {_DEATHS} times while it loaded what it needs "
+            f"({sys.executable}); is there memory for it?"
+        )
 
     def _load(self) -> None:
         """Start the process, and have the worker made; leave none where it dies of that."""
