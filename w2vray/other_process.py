@@ -27,6 +27,7 @@ _AHEAD: dict[str, "OtherProcess"] = {}
 _STARTING = threading.Lock()
 
 _PATIENCE_SECONDS = 10.0
+"""So long a process may take to end by itself, when nobody speaks to it any more."""
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 """Each of these processes has others beside it, and numpy would start a thread for each CPU in each of them."""
