@@ -107,7 +107,7 @@ def measure_auto(labelled: LabelledSet, vectors: Vectors, *, seed: int, wide: Wi
         texts = (kept or learnt).texts[:_TEXTS_OF_COST]
         return nanoseconds_a_word(TextScorer(fitted(own).bundle(state), vectors), texts)
 
-    best = chosen(asked, run, cost, alone=False, note=lambda _: None)
+    best = chosen(asked, run, cost, alone=False, few=labelled.few, note=lambda _: None)
     tried = [trial.as_dict() | {"test_accuracy": of} for trial, of in zip(best.trials, of_test, strict=True)]
     again = fitted(best.settings)
     if labelled.few or labelled.dev is not None:

@@ -1,6 +1,7 @@
 """``train --model auto``: several kinds are tried on the same rows, and the best is kept."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
@@ -221,7 +222,7 @@ def test_a_cheaper_kind_is_kept_where_the_loss_is_the_same_as_far_as_rows_tell(
 ) -> None:
     told: list[str] = []
     tried = [with_losses(AVERAGE, cheap, scoring), with_losses(GRU, [0.1, 0.2, 0.3, 0.4], 200.0)]
-    assert choosing._preferred(tried, told.append).candidate.name == kept
+    assert choosing._preferred(tried, told.append, most=choosing.LEAST_LOSS).candidate.name == kept
     if kept == "average":
         (line,) = told
         assert line == (
@@ -232,15 +233,24 @@ def test_a_cheaper_kind_is_kept_where_the_loss_is_the_same_as_far_as_rows_tell(
         assert told == []
 
 
+def test_where_rows_are_few_one_standard_error_alone_decides() -> None:
+    tried = [with_losses(AVERAGE, [0.2, 0.1, 0.4, 0.36], 50.0), with_losses(GRU, [0.1, 0.2, 0.3, 0.4], 200.0)]
+    assert choosing._preferred(tried, list[str]().append, most=math.inf).candidate is AVERAGE
+    tried[0] = with_losses(AVERAGE, [0.2, 0.3, 0.4, 0.5], 50.0)
+    assert choosing._preferred(tried, list[str]().append, most=math.inf).candidate is GRU
+
+
 def test_of_one_kind_the_least_loss_is_kept() -> None:
     told: list[str] = []
     hardly_worse, best = [0.105, 0.195, 0.31, 0.4], [0.1, 0.2, 0.3, 0.4]
     tried = [with_losses(AVERAGE, hardly_worse, 50.0), with_losses(TUNED, best, 50.0)]
-    assert choosing._preferred(tried, told.append).candidate is TUNED
+    assert choosing._preferred(tried, told.append, most=choosing.LEAST_LOSS).candidate is TUNED
     assert told == []
     of_gru = with_losses(GRU, best, 200.0)
     hardly_better = with_losses(TUNED, [0.104, 0.196, 0.308, 0.4], 50.0)
-    assert choosing._preferred([tried[0], hardly_better, of_gru], told.append).candidate is TUNED
+    assert (
+        choosing._preferred([tried[0], hardly_better, of_gru], told.append, most=choosing.LEAST_LOSS).candidate is TUNED
+    )
 
 
 def test_what_scoring_takes_is_told_of_each_kind(trained: Callable[..., tuple[TrainSummary, list[str]]]) -> None:

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from w2vray.settings.logistic import LogisticSettings
 from w2vray.training import held_out_answers
-from w2vray.training.calibration import FOLDS, Fold, WithoutFold, fit_temperatures
+from w2vray.training.calibration import fit_temperatures
 from w2vray.training.epochs import Workers
 from w2vray.training.folds import ByFolds, fit_by_folds
 from w2vray.training.logistic import fit_logistic
 from w2vray.training.objectives import ManyLabels, OneLabel
+from w2vray.training.stratified import FOLDS, dealt
 
 ALL = torch.ones(1, dtype=torch.bool)
 
@@ -72,18 +73,6 @@ def test_rows_that_do_not_count_change_nothing() -> None:
     assert fit_temperatures([both], 4, multi_label=False) == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_fold_and_what_is_left_are_all_examples_whatever_the_chunks_and_the_workers() -> None:
-    numbers = np.arange(23)
-    for count in (1, 2, 3):
-        for fold_index in range(FOLDS):
-            left = []
-            for rank in range(count):
-                own = torch.from_numpy(numbers[rank::count])
-                chunks = [(chunk, chunk) for chunk in own.split(4)]
-                left += torch.cat([pair[0] for pair in WithoutFold(chunks, Fold(fold_index, rank, count))]).tolist()
-            assert sorted(left) == [number for number in numbers if number % FOLDS != fold_index]
-
-
 def _by_folds(*given: Any, **options: Any) -> ByFolds:
     found = fit_by_folds(*given, **options)
     assert found is not None
@@ -119,7 +108,7 @@ def test_folds_find_a_model_that_is_too_timid_or_too_sure(multi_label: bool) -> 
             fitted,
             settings,
             objective,
-            examples=rows,
+            fold_N=np.arange(rows) % FOLDS,
             workers=Workers(),
         ).temperatures()
     assert all(len(temperatures) == (3 if multi_label else 1) for temperatures in found.values())
@@ -140,7 +129,7 @@ def test_a_label_that_only_one_fold_has_does_not_make_the_model_timid() -> None:
             fitted,
             settings,
             OneLabel(),
-            examples=rows,
+            fold_N=np.arange(rows) % FOLDS,
             workers=Workers(),
         ).temperatures()
 
@@ -151,7 +140,9 @@ def test_a_label_that_only_one_fold_has_does_not_make_the_model_timid() -> None:
 def test_too_few_examples_for_folds_are_not_calibrated() -> None:
     means = Rows([(torch.eye(4), torch.tensor([0, 1, 0, 1]))])
     fitted = fit_logistic(means, 4, 2, OneLabel(), examples=4, C=1.0, most_passes=100)
-    found = fit_by_folds(means, fitted, LogisticSettings(), OneLabel(), examples=4, workers=Workers())
+    found = fit_by_folds(
+        means, fitted, LogisticSettings(), OneLabel(), fold_N=dealt(np.array([0, 1, 0, 1])), workers=Workers()
+    )
     assert found is None
 
 
@@ -162,6 +153,7 @@ def test_answers_of_all_workers_are_put_together_in_the_order_of_the_rows(
 ) -> None:
     """Each row's logits are those of the fit without its fold, which is computed here from all rows at once."""
     rows, classes = 61, 3
+    fold_N = np.random.default_rng(0).permutation(np.arange(rows) % FOLDS)
     (means_ND, labels), *more = means_of(rows, classes, multi_label=multi_label)
     assert not more
     objective = ManyLabels() if multi_label else OneLabel()
@@ -171,13 +163,13 @@ def test_answers_of_all_workers_are_put_together_in_the_order_of_the_rows(
     def work(rank: int, total: Callable[[Tensor], Tensor]) -> Any:
         own = Rows([(means_ND[rank::count], labels[rank::count])])
         workers = Workers(rank, count, total)
-        return _by_folds(own, whole, settings, objective, examples=rows, workers=workers).answers()
+        return _by_folds(own, whole, settings, objective, fold_N=fold_N, workers=workers).answers()
 
     for found in run_workers(count, work):
         np.testing.assert_array_equal(found.labels, labels.long().numpy())
         assert found.multi_label == multi_label
         for fold in range(FOLDS):
-            others = torch.arange(rows) % FOLDS != fold
+            others = torch.from_numpy(fold_N != fold)
             chunk = [(means_ND[others], labels[others])]
             fitted = fit_logistic(
                 chunk, 6, classes, objective, examples=int(others.sum()), C=settings.C, most_passes=500

@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from w2vray.models.average.settings import TunedAverageSettings
+from w2vray.models.average.settings import AverageSettings, TunedAverageSettings
 from w2vray.models.cnn.settings import CnnSettings
 from w2vray.models.recurrent.settings import GruSettings
 from w2vray.text.lookup import Lookup
@@ -60,6 +60,18 @@ def test_the_epochs_that_are_best_for_all_folds_are_those_that_the_model_then_le
     alone = fit(plain, vectors.table_VD, examples(vectors), NO_EXAMPLES, workers=ALONE)
     for name, weight in alone[BEST].items():
         assert (weight == found[BEST][name]).all(), name
+
+
+def test_where_labels_are_chance_a_model_of_few_rows_knows_nothing_rather_than_less(vectors: Vectors) -> None:
+    """Rows lie so that every fifth one on would be of one label: without these, a model is sure of the other."""
+    labels_N = np.array(([0, 0, 1, 1, 0] * 2 + [1, 1, 0, 0, 1] * 2) * 2)
+    ids = Lookup(vectors.vocabulary, vectors.rules, "skip")(["film"] * len(labels_N))
+    every = Examples.of(ids.ids_L, ids.offsets_N1, labels_N, 2)
+    task = Task(
+        model=AverageSettings(), classes=2, objective=OneLabel(), by_folds=True, calibrate=True, keep_held_out=True
+    )
+    answers = HeldOutAnswers.from_state(fit(task, vectors.table_VD, every, NO_EXAMPLES)[HELD_OUT])
+    np.testing.assert_allclose(answers.logits_NC, 0, atol=1e-3)
 
 
 def test_the_search_stops_when_no_epoch_has_been_better_for_as_long_as_patience_says(vectors: Vectors) -> None:

@@ -28,6 +28,12 @@ def test_a_part_that_misleads_weighs_nothing() -> None:
     assert (main > 0.3, wide) == (True, 0.0)
 
 
+def test_where_both_parts_mislead_the_answers_still_depend_on_the_text() -> None:
+    main_BC, wide_BC, labels_B = drawn((-1.0, -1.0))
+    found = fit_weights([(main_BC, wide_BC, labels_B, torch.ones(ROWS, dtype=torch.bool))], multi_label=False)
+    assert found == (0.05, 0.05)
+
+
 def test_few_rows_leave_the_weights_near_a_half_and_rows_that_do_not_count_change_nothing() -> None:
     main_BC, wide_BC, labels_B = drawn((3.0, 3.0))
     few_B = torch.arange(ROWS) < 3

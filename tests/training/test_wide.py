@@ -13,15 +13,16 @@ from w2vray.models.wide.part import WIDE, WidePart
 from w2vray.models.wide.settings import WideSettings
 from w2vray.text.word_ngrams import NgramCounts
 from w2vray.training import sparse_rows, wide
-from w2vray.training.calibration import FOLDS, Fold
 from w2vray.training.epochs import Workers
 from w2vray.training.example_files import Part
 from w2vray.training.examples import Examples
 from w2vray.training.objectives import ManyLabels, OneLabel
 from w2vray.training.sparse_rows import SparseRoom
+from w2vray.training.stratified import FOLDS, Fold, dealt
 from w2vray.training.wide import WideFit, WideRows, WideTask, fit_pruned, fit_wide, out_of_fold
 
 BITS, TEXTS = 10, 120
+FOLD_N = dealt(np.arange(TEXTS) % 3)
 TASK = WideTask(longest=1, bits=BITS)
 
 
@@ -139,18 +140,16 @@ def test_answers_out_of_fold_choose_their_buckets_without_the_fold() -> None:
     times_NB, _ = counted(2)
     by_chance_N = np.random.default_rng(1).integers(0, 2, TEXTS)
     rows = WideRows.of(examples_of(times_NB, by_chance_N, 2), TASK, Workers())
-    held_out = out_of_fold(rows, 2, OneLabel(), prune=0.5).argmax(dim=1)
+    held_out = out_of_fold(rows, 2, OneLabel(), FOLD_N, prune=0.5).argmax(dim=1)
     assert (held_out == rows.labels).float().mean() < 0.65
     for fold in range(FOLDS):
-        member = Fold(fold, 0, 1).member(0, TEXTS).numpy()
-        kept, fit = fit_pruned(rows.without(Fold(fold, 0, 1)), 2, OneLabel(), 0.5)
+        kept, fit = fit_pruned(rows.without(Fold(fold, FOLD_N)), 2, OneLabel(), 0.5)
         own = WideRows.of(examples_of(times_NB, by_chance_N, 2), TASK, Workers()).of_buckets(
             np.searchsorted(rows.buckets_F, kept.buckets_F)
         )
-        expected = fit.logits(own.rows_NF[np.flatnonzero(member)])
-        np.testing.assert_allclose(
-            out_of_fold(rows, 2, OneLabel(), prune=0.5)[torch.from_numpy(member)], expected, atol=1e-4
-        )
+        expected = fit.logits(own.rows_NF[np.flatnonzero(fold == FOLD_N)])
+        found = out_of_fold(rows, 2, OneLabel(), FOLD_N, prune=0.5)
+        np.testing.assert_allclose(found[fold == FOLD_N], expected, atol=1e-4)
 
 
 def test_answers_out_of_fold_are_worse_than_those_of_what_was_learnt() -> None:
@@ -159,7 +158,7 @@ def test_answers_out_of_fold_are_worse_than_those_of_what_was_learnt() -> None:
     by_chance_N = np.random.default_rng(1).integers(0, 2, TEXTS)
     rows = WideRows.of(examples_of(times_NB, by_chance_N, 2), TASK, Workers())
     learnt = fit_wide(rows, 2, OneLabel()).logits(rows.rows_NF).argmax(dim=1)
-    held_out = out_of_fold(rows, 2, OneLabel()).argmax(dim=1)
+    held_out = out_of_fold(rows, 2, OneLabel(), FOLD_N).argmax(dim=1)
     assert (learnt == rows.labels).float().mean() > 0.75
     assert (held_out == rows.labels).float().mean() < 0.65
 
@@ -172,8 +171,8 @@ def test_answers_out_of_fold_do_not_depend_on_where_the_fits_start() -> None:
     rows = WideRows.of(examples_of(times_NB, classes_N, 3), TASK, Workers())
     learnt = fit_wide(rows, 3, OneLabel())
 
-    cold = out_of_fold(rows, 3, OneLabel())
-    warm = out_of_fold(rows, 3, OneLabel(), learnt)
+    cold = out_of_fold(rows, 3, OneLabel(), FOLD_N)
+    warm = out_of_fold(rows, 3, OneLabel(), FOLD_N, learnt)
 
     assert (learnt.logits(rows.rows_NF) - cold).abs().max() > 1
     np.testing.assert_allclose(warm - warm.mean(dim=1, keepdim=True), cold - cold.mean(dim=1, keepdim=True), atol=5e-3)
@@ -211,5 +210,5 @@ def test_ngrams_in_files_give_the_same_fits_as_those_in_memory(tmp_path: Path, m
     (rows, fit), (other_rows, other_fit) = (fit_pruned(every, 3, OneLabel(), 0.5) for every in (here, there))
     assert rows.buckets_F.tolist() == other_rows.buckets_F.tolist()
     np.testing.assert_allclose(other_fit.weight_FC, fit.weight_FC, atol=1e-5)
-    folds, other_folds = (out_of_fold(every, 3, OneLabel(), prune=0.5) for every in (here, there))
+    folds, other_folds = (out_of_fold(every, 3, OneLabel(), FOLD_N, prune=0.5) for every in (here, there))
     np.testing.assert_allclose(other_folds, folds, atol=1e-4)

@@ -83,10 +83,10 @@ Cost = Callable[[TrainSettings, ModelSettings, State], float]
 
 LEAST_LOSS = 0.01
 """A candidate of a cheaper kind is preferred to the one of the least loss if its loss is higher by at most this, in
-nats, and by at most one standard error of the difference."""
+nats, and by at most one standard error of the difference. Where rows are few, one standard error alone decides."""
 
 
-def chosen(asked: TrainSettings, run: Run, cost: Cost, *, alone: bool, note: Note) -> Chosen:
+def chosen(asked: TrainSettings, run: Run, cost: Cost, *, alone: bool, few: bool, note: Note) -> Chosen:
     """Train one candidate after another until all are done or the time is over, and return the best.
 
     Args:
@@ -94,6 +94,7 @@ def chosen(asked: TrainSettings, run: Run, cost: Cost, *, alone: bool, note: Not
         run: trains one.
         cost: measures what one takes to score.
         alone: whether each label is a question of its own.
+        few: whether all rows, since they are few, are what the candidates are compared on.
         note: told of each that is done, and of those that there was no time for.
 
     Raises:
@@ -124,12 +125,12 @@ def chosen(asked: TrainSettings, run: Run, cost: Cost, *, alone: bool, note: Not
         tried.append(this)
     if not tried:
         raise DivergedError("--model auto: none of the models could be trained; name one with --model, and its options")
-    kept = _preferred(tried, note)
+    kept = _preferred(tried, note, most=math.inf if few else LEAST_LOSS)
     return Chosen(kept.candidate.name, kept.settings, kept.model, kept.state, [this.trial for this in tried])
 
 
-def _preferred(tried: Sequence[_Tried], note: Note) -> _Tried:
-    """Return the candidate of the least loss, or one of a cheaper kind whose loss is hardly higher.
+def _preferred(tried: Sequence[_Tried], note: Note, *, most: float) -> _Tried:
+    """Return the candidate of the least loss, or one of a cheaper kind whose loss is hardly higher: by ``most``.
 
     The kinds of the ladder differ by a factor of two and more in what scoring takes, and the cheapest come first in it.
     """
@@ -143,7 +144,7 @@ def _preferred(tried: Sequence[_Tried], note: Note) -> _Tried:
         if other.candidate.model == best.candidate.model:
             break
         worse, error = other.worse_by(best)
-        if worse <= min(error, LEAST_LOSS):
+        if worse <= min(error, most):
             note(
                 f"{other.candidate.name} is kept, although {best.candidate.name} has the least loss: its loss is only "
                 f"{worse:.4f} higher (one standard error: {error:.4f}), and {other.candidate.model} is cheaper to "

@@ -64,7 +64,7 @@ def learn(trainings: Trainings, name: str) -> Learnt:
             model, state = trainings.fitted(own, place, by_validation=True, by_folds=few, keep_held_out=True)
         return model, state, this.seconds
 
-    best = chosen(settings, run, trainings.cost, alone=trainings.multi_label, note=trainings.note)
+    best = chosen(settings, run, trainings.cost, alone=trainings.multi_label, few=few, note=trainings.note)
     if few or settings.validation:
         return Learnt(own=best.settings, model=best.model, state=best.state, trials=best.trials)
     # a call that goes on may have time for further kinds, and choose another

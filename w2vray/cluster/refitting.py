@@ -13,8 +13,9 @@ from w2vray.cluster.logits_of_rows import RowsSaid
 from w2vray.models.directory import ModelConfig
 from w2vray.scoring.answers import plain_answer
 from w2vray.scoring.calibration_error import CalibrationError
-from w2vray.training.calibration import FOLDS, fit_temperatures
+from w2vray.training.calibration import fit_temperatures
 from w2vray.training.held_out_answers import HeldOutAnswers
+from w2vray.training.stratified import FOLDS
 
 __all__ = [
     "Refitted",

@@ -17,9 +17,9 @@ import numpy.typing as npt
 from w2vray.cluster.refitting import answers_alone, probabilities_of
 from w2vray.models.directory import ModelConfig
 from w2vray.settings.steps import StepSettings
-from w2vray.training.calibration import FOLDS
 from w2vray.training.example_files import ExampleFile
 from w2vray.training.held_out_answers import HeldOutAnswers
+from w2vray.training.stratified import FOLDS
 
 __all__ = ["suspects_of"]
 

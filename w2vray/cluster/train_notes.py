@@ -5,11 +5,11 @@ from typing import Any
 
 from w2vray.models.kinds import ModelSettings
 from w2vray.settings.steps import SMALLEST_BATCH, StepSettings
-from w2vray.training.calibration import FOLDS
 from w2vray.training.cross_validation import FEW_ROWS
 from w2vray.training.example_files import ExampleCounts
 from w2vray.training.fit import CONVERGED, CURVE, SEARCH, WIDE
 from w2vray.training.settings import TrainSettings
+from w2vray.training.stratified import FOLDS
 from w2vray.training.two_parts import MEASURED
 
 __all__ = ["are_few", "larger_steps", "not_at_its_best", "rare_labels", "told_of_few"]

@@ -7,17 +7,13 @@ few rows change little.
 Shape letters: CONTRIBUTING.md.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["FOLDS", "Fold", "Scored", "WithoutFold", "fit_temperatures"]
-
-FOLDS = 5
-"""Parts of the examples: the rows of each are scored by a model that has learnt from the other four."""
+__all__ = ["Scored", "fit_temperatures"]
 
 SPREAD = 0.3
 """Standard deviation of the prior of the logarithm of a temperature."""
@@ -82,31 +78,3 @@ def _slope_of_each(logits_BC: Tensor, labels_BC: Tensor, kept_BC: Tensor, sharp_
     """Return the same for each label by itself, shape [C]."""
     wrong_BC = torch.sigmoid(logits_BC * sharp_C) - labels_BC.to(logits_BC)
     return (wrong_BC * logits_BC * kept_BC).sum(dim=0) * sharp_C
-
-
-@dataclass(frozen=True)
-class Fold:
-    """The examples whose number is ``index`` modulo ``FOLDS``; ``first`` and ``step`` number a worker's share."""
-
-    index: int
-    first: int
-    step: int
-
-    def member(self, start: int, rows: int) -> Tensor:
-        """Return which of ``rows`` examples of the share, from ``start`` on, are of the fold: member_B."""
-        numbers_B = self.first + self.step * torch.arange(start, start + rows)
-        return numbers_B % FOLDS == self.index
-
-
-class WithoutFold:
-    """Chunks of examples and labels without those of a fold; can be gone through any number of times."""
-
-    def __init__(self, chunks: Iterable[tuple[Tensor, Tensor]], fold: Fold) -> None:
-        self.chunks, self.fold = chunks, fold
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        start = 0
-        for examples, labels in self.chunks:
-            others = ~self.fold.member(start, len(examples))
-            start += len(examples)
-            yield examples[others], labels[others]

@@ -16,12 +16,13 @@ import numpy as np
 import torch
 
 from w2vray.settings.steps import StepSettings
-from w2vray.training.calibration import FOLDS, fit_temperatures
+from w2vray.training.calibration import fit_temperatures
 from w2vray.training.epochs import Workers
 from w2vray.training.examples import NO_EXAMPLES, Examples
 from w2vray.training.held_out_answers import HeldOutAnswers, gathered
 from w2vray.training.objectives import Objective
 from w2vray.training.steps import EpochReport, Logits, Training, validate
+from w2vray.training.stratified import FOLDS, folds_of
 
 if TYPE_CHECKING:
     from w2vray.models.classifier import Classifier
@@ -72,8 +73,8 @@ def cross_validate(
         objective: gives the loss.
         workers: those that train together.
     """
-    numbers_N = np.arange(len(examples))
-    folds = [numbers_N[index::FOLDS] for index in range(min(FOLDS, len(examples)))]
+    numbers_N, fold_N = np.arange(len(examples)), folds_of(examples)
+    folds = [np.flatnonzero(fold_N == index) for index in range(min(FOLDS, len(examples)))]
     trainings = [training(replace(settings, patience=settings.most_epochs)) for _ in folds]
     runs = [
         each.run(examples.chosen(np.setdiff1d(numbers_N, fold)), NO_EXAMPLES)

@@ -26,6 +26,7 @@ from w2vray.training.folds import ByFolds, fit_by_folds
 from w2vray.training.logistic import LogisticFit, Means, fit_logistic
 from w2vray.training.objectives import Objective
 from w2vray.training.steps import EpochReport, Logits, Training, validate
+from w2vray.training.stratified import folds_of
 from w2vray.training.two_parts import TwoParts
 from w2vray.training.wide import WideTask
 
@@ -318,7 +319,7 @@ class _AtOnce:
         line = replace(line, validation_loss=loss, validation_accuracy=accuracy)
         by_folds = None
         if not self._by_validation and (task.calibrate or task.keep_held_out or task.wide is not None):
-            by_folds = fit_by_folds(means, found, model, task.objective, examples=len(train), workers=workers)
+            by_folds = fit_by_folds(means, found, model, task.objective, fold_N=folds_of(train), workers=workers)
         done = {
             BEST: {name: value.clone() for name, value in classifier.state_dict().items()},
             CURVE: [line.as_dict()],

@@ -6,16 +6,19 @@ Shape letters: CONTRIBUTING.md.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from w2vray.settings.logistic import LogisticSettings
-from w2vray.training.calibration import FOLDS, Fold, WithoutFold, fit_temperatures
+from w2vray.training.calibration import fit_temperatures
 from w2vray.training.epochs import Workers
 from w2vray.training.held_out_answers import HeldOutAnswers, gathered
 from w2vray.training.logistic import LogisticFit, fit_logistic
 from w2vray.training.objectives import ManyLabels, Objective
+from w2vray.training.stratified import FOLDS, Fold, WithoutFold
 
 __all__ = ["ByFolds", "fit_by_folds"]
 
@@ -33,7 +36,7 @@ def fit_by_folds(
     settings: LogisticSettings,
     objective: Objective,
     *,
-    examples: int,
+    fold_N: npt.NDArray[np.uint8],
     workers: Workers,
 ) -> "ByFolds | None":
     """Fit once without each fold.
@@ -43,7 +46,7 @@ def fit_by_folds(
         found: the optimum over all examples.
         settings: how they are fitted.
         objective: gives the loss.
-        examples: how many there are, over all workers.
+        fold_N: the fold of each example, of all workers.
         workers: those that fit together.
 
     Returns:
@@ -54,7 +57,9 @@ def fit_by_folds(
     """
     multi_label = isinstance(objective, ManyLabels)
     classes, dim = found.weight_CD.shape
-    folds = [Fold(index, workers.rank, workers.count) for index in range(FOLDS)]
+    examples = len(fold_N)
+    own_N = fold_N[workers.rank :: workers.count]
+    folds = [Fold(index, own_N) for index in range(FOLDS)]
     sizes_F, rows_FC = _counted(means, folds, classes, multi_label=multi_label, workers=workers)
     known_FC = rows_FC.sum(dim=0) - rows_FC > 0
     fits = []
@@ -75,7 +80,7 @@ def fit_by_folds(
                 tolerance=_TOLERANCE,
             )
         )
-    scored = _OutOfFold(means, folds, fits, known_FC, multi_label=multi_label)
+    scored = _OutOfFold(means, folds, fits, known_FC, workers, multi_label=multi_label)
     return ByFolds(scored, classes, examples, workers)
 
 
@@ -125,21 +130,28 @@ class _OutOfFold:
     """The logits of each example by the fit that has not seen it; can be gone through any number of times."""
 
     def __init__(
-        self, means: Chunks, folds: list[Fold], fits: list[LogisticFit], known_FC: Tensor, *, multi_label: bool
+        self,
+        means: Chunks,
+        folds: list[Fold],
+        fits: list[LogisticFit],
+        known_FC: Tensor,
+        workers: Workers,
+        *,
+        multi_label: bool,
     ) -> None:
         self.means, self.folds, self.fits, self.known_FC = means, folds, fits, known_FC
-        self.multi_label = multi_label
+        self.workers, self.multi_label = workers, multi_label
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         return (answer for _, answer in self.numbered())
 
     def numbered(self) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor, Tensor]]]:
         """Yield the same with the numbers of the examples, of all workers."""
-        start = 0
+        start, workers = 0, self.workers
         for means_ND, labels in self.means:
             for fold, fit, known_C in zip(self.folds, self.fits, self.known_FC, strict=True):
                 member_N = fold.member(start, len(labels))
-                numbers_N = fold.first + fold.step * (start + torch.nonzero(member_N)[:, 0])
+                numbers_N = workers.rank + workers.count * (start + torch.nonzero(member_N)[:, 0])
                 of_fold = labels[member_N]
                 logits_BC = F.linear(means_ND[member_N], fit.weight_CD, fit.bias_C)
                 yield numbers_N, (logits_BC, of_fold, known_C if self.multi_label else known_C[of_fold])

@@ -24,6 +24,10 @@ count (kept_B or kept_BC, of booleans); can be gone through any number of times.
 _CENTRE, _SPREAD = 0.5, 1.0
 """Mean and standard deviation of the prior of each weight."""
 
+_LEAST = 0.05
+"""What both weights are where none would be more. Few rows may say that neither part knows anything; with weights near
+zero all texts would get one answer, whatever their words. So they get what both parts say, at nearly even odds."""
+
 
 def fit_weights(
     parts: Parts, *, multi_label: bool, sum_over_workers: Callable[[Tensor], Tensor] = lambda value: value
@@ -36,7 +40,7 @@ def fit_weights(
         sum_over_workers: adds a tensor up.
 
     Returns:
-        Two numbers from 0 on, to five digits, so that they do not depend on who added what up first.
+        Two numbers, from 0 on and not both 0, to five digits, so that they do not depend on who added what up first.
     """
     objective = ManyLabels() if multi_label else OneLabel()
 
@@ -59,5 +63,6 @@ def fit_weights(
 
     start = np.full(2, _CENTRE)
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * 2)
-    main, wide = (float(f"{weight:.5g}") for weight in found.x.tolist())
+    weights = found.x.tolist() if max(found.x) > _LEAST else [_LEAST, _LEAST]
+    main, wide = (float(f"{weight:.5g}") for weight in weights)
     return main, wide

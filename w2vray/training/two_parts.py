@@ -22,6 +22,7 @@ from w2vray.training.held_out_answers import HeldOutAnswers, gathered
 from w2vray.training.mixing import fit_weights
 from w2vray.training.objectives import Objective
 from w2vray.training.sparse_rows import SparseRoom
+from w2vray.training.stratified import folds_of
 from w2vray.training.wide import WideFit, WideRows, WideTask, fit_pruned, out_of_fold
 
 __all__ = ["EVEN", "MEASURED", "SEEN", "TwoParts", "wide_state"]
@@ -82,7 +83,8 @@ class TwoParts:
         """
         workers = self.rows.workers
         near = self.fit if self.rows is self.unpruned else None
-        wide_NC = out_of_fold(self.unpruned, train.classes, objective, near, prune=self.prune)
+        own_N = folds_of(train)[workers.rank :: workers.count]
+        wide_NC = out_of_fold(self.unpruned, train.classes, objective, own_N, near, prune=self.prune)
         if few:
             all_NC = torch.zeros(len(train), train.classes)
             all_NC[workers.rank :: workers.count] = wide_NC

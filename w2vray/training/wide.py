@@ -8,7 +8,6 @@ Shape letters: CONTRIBUTING.md; F counts the buckets that some example has.
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,12 +18,12 @@ from torch import Tensor
 
 from w2vray.errors import DivergedError
 from w2vray.text.word_ngrams import NgramCounts
-from w2vray.training.calibration import FOLDS, Fold
 from w2vray.training.epochs import Workers
 from w2vray.training.examples import Examples
 from w2vray.training.newton import minimise
 from w2vray.training.objectives import Bends, Objective, OneLabel
 from w2vray.training.sparse_rows import SparseRoom, stretches
+from w2vray.training.stratified import FOLDS, Fold
 
 __all__ = ["WideFit", "WideRows", "WideTask", "fit_pruned", "fit_wide", "out_of_fold"]
 
@@ -293,24 +292,25 @@ class _Chunk:
 
 
 def out_of_fold(
-    rows: WideRows, classes: int, objective: Objective, found: WideFit | None = None, *, prune: float = 0.0
+    rows: WideRows,
+    classes: int,
+    objective: Objective,
+    fold_N: npt.NDArray[np.uint8],
+    found: WideFit | None = None,
+    *,
+    prune: float = 0.0,
 ) -> Tensor:
-    """Return logits_NC of this worker's examples, each by a fit that has not seen its fold.
+    """Return logits_NC of this worker's examples, each by a fit that has not seen its fold, ``fold_N``.
 
     Each fit starts from ``found``, the optimum of all buckets and examples, which is near; what only the fold's rows
     have starts from zero, and stays there. Where a share of the buckets is left out, each fit chooses its own.
     """
     logits_NC = torch.zeros(len(rows.labels), classes)
-    for fold, member_N in _folds(rows):
+    for fold in (Fold(index, fold_N) for index in range(FOLDS)):
+        member_N = fold.member(0, len(fold_N))
         kept, fit = fit_pruned(rows.without(fold), classes, objective, prune, found)
         own = csr_array(rows.rows_NF[np.flatnonzero(member_N.numpy())])
         if len(kept.buckets_F) < len(rows.buckets_F):
             own = _of_length_1(csr_array(own[:, np.searchsorted(rows.buckets_F, kept.buckets_F)]))
         logits_NC[member_N] = fit.logits(own)
     return logits_NC
-
-
-def _folds(rows: WideRows) -> Iterator[tuple[Fold, Tensor]]:
-    for index in range(FOLDS):
-        fold = Fold(index, rows.workers.rank, rows.workers.count)
-        yield fold, fold.member(0, len(rows.labels))
