@@ -161,3 +161,36 @@ def test_room_for_rows_grows() -> None:
     expected, found = plain(array), FastFeatures(plain)(array)
     assert len(found.ids_L) > 1 << 17
     np.testing.assert_array_equal(found.ids_L, expected.ids_L)
+
+
+@pytest.mark.skipif(bool(why_no_kernels()), reason="nothing compiles here")
+@pytest.mark.parametrize("settings", [(0, 0, 1), (0, 0, 2), (2, 3, 1)], ids=["words", "pairs", "n-grams"])
+@pytest.mark.parametrize("seed", range(20))
+def test_words_are_found_wherever_64_bytes_end(seed: int, settings: tuple[int, int, int]) -> None:
+    """Bytes are looked at 64 at once: words, spaces and texts begin and end at each of their places."""
+    draw = np.random.default_rng(seed)
+    shortest, longest, word_ngrams = settings
+
+    def word() -> str:
+        kind = draw.random()
+        if kind < 0.01:
+            return "</s>"
+        length = draw.integers(60, 70) if kind < 0.1 else draw.geometric(0.2)
+        return "".join(draw.choice(["a", "z", "é"], length))
+
+    def text() -> str:
+        spaces = ["".join(draw.choice([" ", "\t", "\0", "\n"], draw.choice([1, 1, 1, 2, 70]))) for _ in range(61)]
+        return "".join(word() + spaces[number] for number in range(draw.integers(0, 60))).rstrip(
+            draw.choice([" ", "\n"])
+        )
+
+    texts = pa.array(
+        [text() for _ in range(12)] + ["a" * 64, "a" * 128, " " * 64, "a" * 63 + " "] * 2, pa.large_string()
+    )
+    plain = lookup(shortest, longest, word_ngrams=word_ngrams, buckets=50)
+    for array in (texts, texts.take(pa.array(draw.permutation(len(texts)))), texts.slice(3, 9)):
+        expected, found = plain(array), FastFeatures(plain)(array)
+        assert found.ids_L.tolist() == expected.ids_L.tolist()
+        assert found.offsets_N1.tolist() == expected.offsets_N1.tolist()
+        assert found.token_counts_N.tolist() == expected.token_counts_N.tolist()
+        assert found.found_counts_N.tolist() == expected.found_counts_N.tolist()

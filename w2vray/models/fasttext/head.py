@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from w2vray.kernels.projecting import ProjectedRows
-from w2vray.models.average.adding import add_rows
+from w2vray.models.average.adding import add_rows, in_tiles
 from w2vray.models.fasttext.probabilities import logits_of
 from w2vray.models.fasttext.settings import FastTextSettings
 from w2vray.text.columns import SMALL_BLOCK_BYTES
@@ -33,7 +33,8 @@ class FastTextHead:
         self._loss = settings.loss
         self._tree = weights.get("tree")
         self._output_DC = output_DC.astype(np.float64) if outputs > dim else None
-        self.weights_DP = np.ascontiguousarray(np.eye(dim, dtype=np.float32) if outputs > dim else output_DC)
+        self.weights_DP = in_tiles(np.eye(dim, dtype=np.float32) if outputs > dim else output_DC)
+        self._numbers = min(outputs, dim)
         self.bias_P = np.zeros(self.weights_DP.shape[1], dtype=np.float32)
 
     def logits(self, ids: Ids, rows: ProjectedRows, made_MD: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -42,6 +43,7 @@ class FastTextHead:
         for span in rows.spans(ids.ids_L, made_MD, lambda stop: stop):
             first = ids.text_at(span.start)
             add_rows(span.places_L, span.start, span.stop, ids.offsets_N1, first, rows.rows_RP, sums_NP)
+        sums_NP = sums_NP[:, : self._numbers]  # without what fills tiles up
         means_NP = sums_NP / np.maximum(ids.lengths_N, 1)[:, None]
         outputs = means_NP if self._output_DC is None else means_NP @ self._output_DC
         return logits_of(self._loss, outputs, self._tree)

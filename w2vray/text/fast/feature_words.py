@@ -14,8 +14,13 @@ import numpy.typing as npt
 from w2vray.kernels.compiling import inlined, read_only
 from w2vray.kernels.loading import call_for
 from w2vray.text.fast.index import FNV_OFFSET, FNV_PRIME, Index, found_row, mixed
-from w2vray.text.fast.misses import LATELY_BYTES, LATELY_SHIFT, ODD_HIGH, ODD_LOW, as_numbers
-from w2vray.text.fast.peeking import WINDOW, length_of_run
+from w2vray.text.fast.misses import (
+    LATELY_BYTES,
+    last_bytes,
+    last_bytes_at_once,
+    place_of,
+)
+from w2vray.text.fast.peeking import BITS, bits_of, first_bit
 from w2vray.text.fast.writing import FlatTexts
 from w2vray.text.features import LABEL_PREFIX, LINE_END
 
@@ -27,14 +32,17 @@ LABEL = -2
 OFFSET, _PRIME = np.uint32(2166136261), np.uint32(16777619)
 _SIGN, _SIGNED = np.uint8(0x80), np.uint32(0xFFFFFF00)
 
-_SPACES = read_only(np.isin(np.arange(256), [0, *range(9, 14), 32]))
-"""Which bytes words end at."""
+_SPACES = tuple(map(np.uint8, (0, 0, 9, 4, 32, 0, 32, 0)))
+"""The ranges of the bytes that words end at, as ``bits_of`` takes them."""
 
-_OTHERS = tuple(map(np.uint8, (33, 222, 1, 7, 14, 17, 33, 222)))
-"""The ranges of all other bytes, as ``length_of_run`` takes them."""
+_ALL, _BITS = np.uint64(0xFFFFFFFFFFFFFFFF), np.int64(BITS)
+_ONE, _LAST = np.uint64(1), np.uint64(BITS - 1)
 
 _TOGETHER = 64
 """Words that are found, and then looked up, together: what one waits for in memory is fetched for all at once."""
+
+_ROOM = _TOGETHER + BITS // 2 + 2
+"""Words that there is room for: those of one more number of bits, one that is cut by the text's end, and this end."""
 
 _AS_WRITTEN = read_only(np.arange(256, dtype=np.uint8))
 _PREFIX = read_only(np.frombuffer(LABEL_PREFIX, dtype=np.uint8))
@@ -59,9 +67,9 @@ class WordsAhead(NamedTuple):
 @inlined
 def words_ahead() -> WordsAhead:
     """Return room for some."""
-    places = np.empty((5, _TOGETHER), dtype=np.int64)
-    numbers = np.empty((3, _TOGETHER), dtype=np.uint64)
-    hashes, ends = np.empty(_TOGETHER, dtype=np.uint32), np.empty(_TOGETHER, dtype=np.bool_)
+    places = np.empty((5, _ROOM), dtype=np.int64)
+    numbers = np.empty((3, _ROOM), dtype=np.uint64)
+    hashes, ends = np.empty(_ROOM, dtype=np.uint32), np.empty(_ROOM, dtype=np.bool_)
     return WordsAhead(
         places[0], places[1], numbers[0], numbers[1], places[2], places[3], numbers[2], places[4], hashes, ends
     )
@@ -86,16 +94,56 @@ def _is(data: npt.NDArray[np.uint8], start: int, stop: int, expected: npt.NDArra
 
 
 @inlined
-def _word_end(data: npt.NDArray[np.uint8], at: int, stop: int) -> int:
-    """Return where the word ends that starts here, if any does."""
-    last_window, length = len(data) - WINDOW, WINDOW
-    while length == WINDOW and at < stop and at <= last_window:
-        length = length_of_run(data, at, _OTHERS)
-        at += length
-    if length == WINDOW:
-        while at < stop and not _SPACES[data[at]]:
-            at += 1
-    return min(at, stop)
+def _spaces(data: npt.NDArray[np.uint8], at: int, stop: int) -> int:
+    """Return which of the next bytes words end at, that at ``at`` in the lowest bit: from ``stop`` on, each of them."""
+    if at + _BITS <= len(data):
+        spaces = bits_of(data, at, _SPACES)
+    else:
+        spaces = np.uint64(0)
+        for place in range(at, len(data)):
+            if data[place] in (0, 9, 10, 11, 12, 13, 32):
+                spaces |= np.uint64(1) << np.uint64(place - at)
+    if stop - at < _BITS:
+        spaces |= _ALL << np.uint64(stop - at)
+    return spaces
+
+
+@inlined
+def _find(texts: FlatTexts, text: int, at: int, ahead: WordsAhead) -> tuple[int, int, int]:
+    """Find where the next words of texts begin and end, and where texts end; return as ``find_words`` does.
+
+    Of each ``BITS`` bytes, all places where words begin are written first, then all where words end.
+    """
+    data, offsets, texts_there = texts.data, texts.offsets, len(texts.offsets) - 1
+    starts, stops, ends = ahead.starts, ahead.stops, ahead.ends
+    begun = count = 0
+    behind_space, stop = _ONE, offsets[text + 1]
+    while count < _TOGETHER and text < texts_there:
+        spaces = _spaces(data, at, stop)
+        before = spaces << _ONE | behind_space
+        behind_space = spaces >> _LAST
+        bits = ~spaces & before
+        while bits != 0:
+            starts[begun] = at + first_bit(bits)
+            begun += 1
+            bits &= bits - _ONE
+        bits = spaces & ~before
+        while bits != 0:
+            stops[count], ends[count] = at + first_bit(bits), False
+            count += 1
+            bits &= bits - _ONE
+        at += _BITS
+        if at >= stop:
+            if begun > count:
+                stops[count], ends[count] = stop, False
+                count += 1
+            starts[count], stops[count], ends[count] = stop, stop, True
+            count += 1
+            begun = count
+            at, text, behind_space = stop, text + 1, _ONE
+            if text < texts_there:
+                stop = offsets[text + 1]
+    return count, text, starts[count] if begun > count else at
 
 
 @inlined
@@ -107,33 +155,23 @@ def find_words(
     Returns:
         How many are found, and the text and the byte to go on from.
     """
-    data, offsets, texts_there = texts.data, texts.offsets, len(texts.offsets) - 1
-    starts, stops, lows, highs, places, ends = (
-        ahead.starts,
-        ahead.stops,
-        ahead.lows,
-        ahead.highs,
-        ahead.places,
-        ahead.ends,
-    )
-    count = 0
-    while count < len(starts) and text < texts_there:
-        stop = offsets[text + 1]
-        while at < stop and _SPACES[data[at]]:
-            at += 1
-        end = _word_end(data, at, stop)
-        starts[count], stops[count] = at, end
-        ends[count] = end == at or (end - at == len(_END) and _is(data, at, end, _END))
-        if ends[count]:
-            text, at, places[count] = text + 1, stop, 0
+    data, starts, stops, lows, highs = texts.data, ahead.starts, ahead.stops, ahead.lows, ahead.highs
+    places, ends = ahead.places, ahead.ends
+    count, next_text, next_at = _find(texts, text, at, ahead)
+    for word in range(count):
+        begins, stop = starts[word], stops[word]
+        text += ends[word]
+        if stop - begins == len(_END) and _is(data, begins, stop, _END):
+            ends[word], places[word] = True, 0
+            return word + 1, text + 1, texts.offsets[text + 1]
+        if stop >= LATELY_BYTES:
+            low, high = last_bytes_at_once(data, begins, stop)
         else:
-            low, high = as_numbers(data, at, end)
-            place = np.int64((low * ODD_LOW ^ high * ODD_HIGH) >> LATELY_SHIFT)
-            call_for(lately, 4 * place)
-            lows[count], highs[count], places[count] = low, high, place
-            at = end
-        count += 1
-    return count, text, at
+            low, high = last_bytes(data, begins, stop)
+        place = place_of(low, high)
+        call_for(lately, place)
+        lows[word], highs[word], places[word] = low, high, place
+    return count, next_text, next_at
 
 
 @inlined
@@ -151,7 +189,7 @@ def look_up(
     blob, offsets, slot_rows, slot_tags = words.blob, words.offsets, words.slot_rows, words.slot_tags
     left = 0
     for word in range(count):
-        place = 4 * places[word]
+        place = places[word]
         same = lately[place] == lows[word] and lately[place + 1] == highs[word]
         same = same and stops[word] - starts[word] <= LATELY_BYTES
         rows[word], hashes[word] = np.int64(lately[place + 2]), np.uint32(lately[place + 3])
@@ -184,7 +222,7 @@ def look_up(
             row = np.int64(LABEL)
         rows[word] = row
         if stop - start <= LATELY_BYTES:
-            place = 4 * places[word]
+            place = places[word]
             lately[place], lately[place + 1] = lows[word], highs[word]
             lately[place + 2], lately[place + 3] = np.uint64(row), np.uint64(hashes[word])
 

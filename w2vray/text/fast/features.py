@@ -236,6 +236,7 @@ def _read(
     """
     word_ngrams, longest, line_end = reading.word_ngrams, reading.longest, reading.line_end
     of_runs = word_ngrams, reading.buckets, reading.first, reading.bucket_rows
+    words_alone = word_ngrams <= 1 and not longest
     runs = np.zeros(max(word_ngrams, 1), dtype=np.uint64)
     ahead, data = words_ahead(), texts.data
     starts, stops, rows, hashes, ends = ahead.starts, ahead.stops, ahead.rows, ahead.hashes, ahead.ends
@@ -260,6 +261,12 @@ def _read(
                 seen = tokens = found = 0
                 continue
             row, before = rows[word], used
+            if words_alone:
+                ids[used] = row
+                used += row >= 0
+                tokens += row != LABEL
+                found += row >= 0
+                continue
             if row == LABEL:
                 continue
             if row >= 0:

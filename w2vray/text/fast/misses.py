@@ -6,7 +6,7 @@ lately, and are neither hashed byte by byte nor compared.
 Shape letters: CONTRIBUTING.md.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,26 +21,26 @@ __all__ = [
     "BYTE",
     "LATELY",
     "LATELY_BYTES",
-    "LATELY_SHIFT",
-    "ODD_HIGH",
-    "ODD_LOW",
     "Misses",
-    "as_numbers",
     "empty_misses",
     "grown",
     "hash_bytes",
     "last_bytes",
+    "last_bytes_at_once",
     "none_lately",
     "number_of_miss",
+    "place_of",
 ]
 
-ODD_LOW, ODD_HIGH = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
-BYTE, BUT_ONE, LATELY_SHIFT = np.uint64(8), np.uint64(56), np.uint64(64 - 17)
+_ODD_LOW, _ODD_HIGH = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+BYTE, BUT_ONE, _SHIFT = np.uint64(8), np.uint64(56), np.uint64(64 - 17)
 
 _NO_WORD = np.uint64(0xFFFFFFFFFFFFFFFF)  # no text has such bytes
 
 LATELY = 1 << 17
-"""Places in the table of words met lately, each of four numbers: the last 16 bytes as two, the code, and one more."""
+"""Places in the table of words met lately, each of four numbers: the last 16 bytes as two, the code, and one more.
+
+Of film reviews, 2.4 % of the words are not found there. With two words a place it is 0.9 %, and takes as long."""
 
 LATELY_BYTES = 16
 """Bytes of such a word at most."""
@@ -102,17 +102,22 @@ def last_bytes(data: npt.NDArray[np.uint8], at: int, end: int) -> tuple[int, int
 
 
 @inlined
-def as_numbers(data: npt.NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
-    """Return what ``last_bytes`` does, read at once where so many bytes are before ``end``.
+def last_bytes_at_once(data: npt.NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
+    """Return what ``last_bytes`` does, where so many bytes are before ``end``.
 
-    ``scanning.py`` has it written out: with a call its look-up took 4 % longer.
+    It has no loop, so that it is put into the loops that call it; one that chose between both would not be, and with a
+    call a word takes twice as long to find.
     """
-    if end < LATELY_BYTES:
-        return last_bytes(data, at, end)
     missing, before_it = max(8 - (end - at), 0), min(max(end - at - 8, 0), 8)
     low = eight_bytes(data, end - 8) >> np.uint64(8 * missing)
     high = eight_bytes(data, end - 16) >> np.uint64(8 * (8 - before_it) & 63)
     return low, high * np.uint64(before_it > 0)
+
+
+@inlined
+def place_of(low: Any, high: Any) -> int:
+    """Return the place of a word among those met lately, by its last bytes."""
+    return 4 * np.int64((low * _ODD_LOW ^ high * _ODD_HIGH) >> _SHIFT)
 
 
 def none_lately() -> npt.NDArray[np.uint64]:

@@ -17,12 +17,10 @@ from w2vray.text.fast.misses import (
     BUT_ONE,
     BYTE,
     LATELY_BYTES,
-    LATELY_SHIFT,
-    ODD_HIGH,
-    ODD_LOW,
     Misses,
     hash_bytes,
     number_of_miss,
+    place_of,
 )
 from w2vray.text.fast.writing import COUNTED, FlatTexts, decode
 
@@ -138,7 +136,7 @@ def scan_parts(
                 for byte in range(start, end):
                     high = high << BYTE | low >> BUT_ONE
                     low = low << BYTE | np.uint64(data[byte])
-                place = 4 * np.int64((low * ODD_LOW ^ high * ODD_HIGH) >> LATELY_SHIFT)
+                place = place_of(low, high)
                 if lately[place] == low and lately[place + 1] == high:
                     codes[token] = np.int64(lately[place + 2])
                     token += 1

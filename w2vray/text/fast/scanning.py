@@ -18,15 +18,14 @@ from w2vray.text.fast.alphabet import EMOJI, MARK, PARTS, TOKEN, WORD, Alphabet
 from w2vray.text.fast.index import Index, found_row
 from w2vray.text.fast.misses import (
     LATELY_BYTES,
-    LATELY_SHIFT,
-    ODD_HIGH,
-    ODD_LOW,
     Misses,
     hash_bytes,
     last_bytes,
+    last_bytes_at_once,
     number_of_miss,
+    place_of,
 )
-from w2vray.text.fast.peeking import WINDOW, call_for, eight_bytes, length_of_run
+from w2vray.text.fast.peeking import WINDOW, call_for, length_of_run
 from w2vray.text.fast.token_ends import APOSTROPHE, stands_alone, token_end, word_end
 from w2vray.text.fast.writing import FlatTexts
 
@@ -105,14 +104,11 @@ def _find(
                     continue
                 start += (data[at] == MARK) + 2 * (data[at] == EMOJI)
             if end >= LATELY_BYTES:
-                missing, before_it = max(8 - (end - start), 0), min(max(end - start - 8, 0), 8)
-                low = eight_bytes(data, end - 8) >> np.uint64(8 * missing)
-                high = eight_bytes(data, end - 16) >> np.uint64(8 * (8 - before_it) & 63)
-                high *= np.uint64(before_it > 0)
+                low, high = last_bytes_at_once(data, start, end)
             else:
                 low, high = last_bytes(data, start, end)
-            place = np.int64((low * ODD_LOW ^ high * ODD_HIGH) >> LATELY_SHIFT)
-            call_for(lately, 4 * place)
+            place = place_of(low, high)
+            call_for(lately, place)
             batch.start[found], batch.end[found] = start, end
             batch.low[found], batch.high[found], batch.place[found] = low, high, place
             found += 1
@@ -131,7 +127,7 @@ def _met_lately(lately: npt.NDArray[np.uint64], batch: Batch, found: int, codes:
     """Write the codes of tokens that were met lately; return how many are left."""
     left = 0
     for token in range(found):
-        place = 4 * batch.place[token]
+        place = batch.place[token]
         same = lately[place] == batch.low[token] and lately[place + 1] == batch.high[token]
         codes[token] = np.int64(lately[place + 2])
         batch.left[left] = token
@@ -203,7 +199,7 @@ def scan(
                 count += number == count
                 code = -1 - number
             if end - start <= LATELY_BYTES:
-                place = 4 * batch.place[one]
+                place = batch.place[one]
                 lately[place], lately[place + 1], lately[place + 2] = batch.low[one], batch.high[one], np.uint64(code)
             codes[token + one] = code
         if len(starts):
