@@ -1,6 +1,6 @@
 """The words of texts as fastText reads them: where they are, which rows they have, and what it hashes them to.
 
-As in ``scanning.py``, some dozens of words are found before the first of them is looked up, and most have been met
+As in ``scanning.py``, some hundreds of words are found before the first of them is looked up, and most have been met
 lately: those are found as two whole numbers, and are neither hashed byte by byte nor compared.
 
 Shape letters: CONTRIBUTING.md.
@@ -38,7 +38,7 @@ _SPACES = tuple(map(np.uint8, (0, 0, 9, 4, 32, 0, 32, 0)))
 _ALL, _BITS = np.uint64(0xFFFFFFFFFFFFFFFF), np.int64(BITS)
 _ONE, _LAST = np.uint64(1), np.uint64(BITS - 1)
 
-_TOGETHER = 64
+_TOGETHER = 512
 """Words that are found, and then looked up, together: what one waits for in memory is fetched for all at once."""
 
 _ROOM = _TOGETHER + BITS // 2 + 2
