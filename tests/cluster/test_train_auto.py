@@ -1,7 +1,6 @@
 """``train --model auto``: several kinds are tried on the same rows, and the best is kept."""
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
@@ -222,7 +221,7 @@ def test_a_cheaper_kind_is_kept_where_the_loss_is_the_same_as_far_as_rows_tell(
 ) -> None:
     told: list[str] = []
     tried = [with_losses(AVERAGE, cheap, scoring), with_losses(GRU, [0.1, 0.2, 0.3, 0.4], 200.0)]
-    assert choosing._preferred(tried, told.append, most=choosing.LEAST_LOSS).candidate.name == kept
+    assert choosing._preferred(tried, told.append).candidate.name == kept
     if kept == "average":
         (line,) = told
         assert line == (
@@ -233,24 +232,37 @@ def test_a_cheaper_kind_is_kept_where_the_loss_is_the_same_as_far_as_rows_tell(
         assert told == []
 
 
-def test_where_rows_are_few_one_standard_error_alone_decides() -> None:
-    tried = [with_losses(AVERAGE, [0.2, 0.1, 0.4, 0.36], 50.0), with_losses(GRU, [0.1, 0.2, 0.3, 0.4], 200.0)]
-    assert choosing._preferred(tried, list[str]().append, most=math.inf).candidate is AVERAGE
-    tried[0] = with_losses(AVERAGE, [0.2, 0.3, 0.4, 0.5], 50.0)
-    assert choosing._preferred(tried, list[str]().append, most=math.inf).candidate is GRU
+@pytest.mark.parametrize(
+    ("losses", "kept"),
+    [
+        (
+            ([0.2, 0.1, 0.4, 0.36], [0.2, 0.1, 0.4, 0.36], [0.1, 0.2, 0.3, 0.4]),
+            AVERAGE,
+        ),  # all within one standard error
+        (([0.3, 0.3, 0.4, 0.5], [0.2, 0.1, 0.3, 0.46], [0.1, 0.2, 0.3, 0.4]), TUNED),  # the first one is not
+        (([0.3, 0.3, 0.4, 0.5], [0.2, 0.3, 0.4, 0.5], [0.1, 0.2, 0.3, 0.4]), GRU),
+    ],
+)
+def test_where_rows_are_few_the_simplest_is_kept_that_is_as_good_as_they_can_tell(
+    losses: tuple[list[float], ...], kept: Candidate
+) -> None:
+    told: list[str] = []
+    tried = [with_losses(each, own, 50.0) for each, own in zip((AVERAGE, TUNED, GRU), losses, strict=True)]
+    assert choosing._first_as_good(tried, told.append).candidate is kept
+    assert [line.split(":")[0] for line in told] == (
+        [] if kept is GRU else [f"{kept.name} is kept, although gru has the least loss"]
+    )
 
 
 def test_of_one_kind_the_least_loss_is_kept() -> None:
     told: list[str] = []
     hardly_worse, best = [0.105, 0.195, 0.31, 0.4], [0.1, 0.2, 0.3, 0.4]
     tried = [with_losses(AVERAGE, hardly_worse, 50.0), with_losses(TUNED, best, 50.0)]
-    assert choosing._preferred(tried, told.append, most=choosing.LEAST_LOSS).candidate is TUNED
+    assert choosing._preferred(tried, told.append).candidate is TUNED
     assert told == []
     of_gru = with_losses(GRU, best, 200.0)
     hardly_better = with_losses(TUNED, [0.104, 0.196, 0.308, 0.4], 50.0)
-    assert (
-        choosing._preferred([tried[0], hardly_better, of_gru], told.append, most=choosing.LEAST_LOSS).candidate is TUNED
-    )
+    assert choosing._preferred([tried[0], hardly_better, of_gru], told.append).candidate is TUNED
 
 
 def test_what_scoring_takes_is_told_of_each_kind(trained: Callable[..., tuple[TrainSummary, list[str]]]) -> None:

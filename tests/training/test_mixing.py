@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from w2vray.training.mixing import fit_weights
@@ -62,3 +63,31 @@ def test_what_several_workers_hold_is_added_up() -> None:
     )
     np.testing.assert_allclose(whole, twice, atol=0.01)
     assert whole != twice  # the prior counts for half as much
+
+
+@pytest.mark.parametrize(("rows", "of_wide"), [(30, False), (1000, True)])
+def test_of_few_rows_the_wide_part_has_a_weight_only_where_they_show_what_it_gains(rows: int, of_wide: bool) -> None:
+    """The same weights: 30 rows of random logits cannot show a small gain, and 1,000 can."""
+    main_BC, wide_BC, labels_B = (each[:rows] for each in drawn((1.0, 0.3)))
+    part = (main_BC, wide_BC, labels_B, torch.ones(rows, dtype=torch.bool))
+    main, wide = fit_weights([part], multi_label=False, few=True)
+    both = fit_weights([part], multi_label=False)
+    assert both[1] > 0
+    if of_wide:
+        assert (main, wide) == both
+    else:
+        assert (main > 0.3, wide) == (True, 0.0)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_what_few_rows_show_does_not_depend_on_the_workers_that_hold_them(multi_label: bool) -> None:
+    main_BC, wide_BC, labels = (each[:60] for each in drawn((1.0, 0.5)))
+    kept = torch.ones(60, dtype=torch.bool)
+    if multi_label:
+        labels, kept = torch.nn.functional.one_hot(labels, 3), torch.ones(3, dtype=torch.bool)
+    whole = fit_weights([(main_BC, wide_BC, labels, kept)], multi_label=multi_label, few=True)
+    parts = [
+        (main_BC[rows], wide_BC[rows], labels[rows], kept if multi_label else kept[rows])
+        for rows in (slice(0, 1), slice(1, 40), slice(40, 60))
+    ]
+    assert fit_weights(parts, multi_label=multi_label, few=True) == pytest.approx(whole, abs=1e-4)

@@ -83,7 +83,7 @@ Cost = Callable[[TrainSettings, ModelSettings, State], float]
 
 LEAST_LOSS = 0.01
 """A candidate of a cheaper kind is preferred to the one of the least loss if its loss is higher by at most this, in
-nats, and by at most one standard error of the difference. Where rows are few, one standard error alone decides."""
+nats, and by at most one standard error of the difference."""
 
 
 def chosen(asked: TrainSettings, run: Run, cost: Cost, *, alone: bool, few: bool, note: Note) -> Chosen:
@@ -125,12 +125,12 @@ def chosen(asked: TrainSettings, run: Run, cost: Cost, *, alone: bool, few: bool
         tried.append(this)
     if not tried:
         raise DivergedError("--model auto: none of the models could be trained; name one with --model, and its options")
-    kept = _preferred(tried, note, most=math.inf if few else LEAST_LOSS)
+    kept = _first_as_good(tried, note) if few else _preferred(tried, note)
     return Chosen(kept.candidate.name, kept.settings, kept.model, kept.state, [this.trial for this in tried])
 
 
-def _preferred(tried: Sequence[_Tried], note: Note, *, most: float) -> _Tried:
-    """Return the candidate of the least loss, or one of a cheaper kind whose loss is hardly higher: by ``most``.
+def _preferred(tried: Sequence[_Tried], note: Note) -> _Tried:
+    """Return the candidate of the least loss, or one of a cheaper kind whose loss is hardly higher.
 
     The kinds of the ladder differ by a factor of two and more in what scoring takes, and the cheapest come first in it.
     """
@@ -144,14 +144,34 @@ def _preferred(tried: Sequence[_Tried], note: Note, *, most: float) -> _Tried:
         if other.candidate.model == best.candidate.model:
             break
         worse, error = other.worse_by(best)
-        if worse <= min(error, most):
+        if worse <= min(error, LEAST_LOSS):
             note(
-                f"{other.candidate.name} is kept, although {best.candidate.name} has the least loss: its loss is only "
-                f"{worse:.4f} higher (one standard error: {error:.4f}), and {other.candidate.model} is cheaper to "
-                f"score with (here {other.trial.scoring:,.0f} ns a word, not {best.trial.scoring:,.0f})"
+                f"{_kept_although(other, best)}, and {other.candidate.model} is cheaper to score with (here "
+                f"{other.trial.scoring:,.0f} ns a word, not {best.trial.scoring:,.0f})"
             )
             return other
     return best
+
+
+def _first_as_good(tried: Sequence[_Tried], note: Note) -> _Tried:
+    """Return the first candidate of the ladder, which is the simplest, whose loss is as low as few rows can tell.
+
+    The one-standard-error rule of Breiman et al., "Classification and Regression Trees", 1984.
+    """
+    best = min(tried, key=lambda this: this.trial.loss)
+    worse_by = [this.worse_by(best) for this in tried]
+    kept = next(this for this, (worse, error) in zip(tried, worse_by, strict=True) if worse <= error)
+    if kept is not best:
+        note(f"{_kept_although(kept, best)}, and so few rows cannot tell more; it is the simplest of those")
+    return kept
+
+
+def _kept_although(kept: _Tried, best: _Tried) -> str:
+    worse, error = kept.worse_by(best)
+    return (
+        f"{kept.candidate.name} is kept, although {best.candidate.name} has the least loss: its loss is only "
+        f"{worse:.4f} higher (one standard error: {error:.4f})"
+    )
 
 
 def _settings(candidate: Candidate, asked: TrainSettings) -> TrainSettings:

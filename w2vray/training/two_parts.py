@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from w2vray.training.cross_validation import FEW_ROWS
 from w2vray.training.epochs import ALONE, Workers
 from w2vray.training.examples import Examples
 from w2vray.training.held_out_answers import HeldOutAnswers, gathered
@@ -72,7 +73,7 @@ class TwoParts:
             rows_B = numbers_B.numpy()
             wide_BC = self.fit.logits(self.rows.of_others(validation, rows_B, task.bits))
             told.append((numbers_B, _with_vector(validation, rows_B, main_BC), wide_BC, labels, kept))
-        return self._weighed(told, len(validation), multi_label=validation.multi_label)
+        return self._weighed(told, len(validation), few=False, multi_label=validation.multi_label)
 
     def weighed_by_folds(
         self, train: Examples, objective: Objective, said: Iterable[Said], *, few: bool = False
@@ -93,15 +94,16 @@ class TwoParts:
         for numbers_B, main_BC, labels, kept in said:
             own_B = numbers_B if few else (numbers_B - workers.rank) // workers.count
             told.append((numbers_B, _with_vector(train, numbers_B.numpy(), main_BC), wide_NC[own_B], labels, kept))
-        return self._weighed(told, len(train), multi_label=train.multi_label)
+        return self._weighed(told, len(train), few=len(train) < FEW_ROWS, multi_label=train.multi_label)
 
     def _weighed(
-        self, told: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]], rows: int, *, multi_label: bool
+        self, told: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]], rows: int, *, few: bool, multi_label: bool
     ) -> "TwoParts":
         if not rows:
             return self
         workers = self.rows.workers
-        weights = fit_weights([parts[1:] for parts in told], multi_label=multi_label, sum_over_workers=workers.sum)
+        parts = [said[1:] for said in told]
+        weights = fit_weights(parts, multi_label=multi_label, few=few, sum_over_workers=workers.sum)
         main, wide = weights
         sums = [(numbers_B, main * main_BC + wide * wide_BC, labels) for numbers_B, main_BC, wide_BC, labels, _ in told]
         return replace(self, weights=weights, held_out=gathered(sums, rows, workers.sum))
