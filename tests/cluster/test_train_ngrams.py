@@ -140,6 +140,21 @@ def test_rows_too_few_to_weigh_both_parts_are_told(word_vectors: Vectors, tmp_pa
     assert any("too few to find out what the n-grams are worth" in line for line in told)
 
 
+def test_ngrams_that_gain_nothing_have_no_weight_and_that_is_told(word_vectors: Vectors, tmp_path: Path) -> None:
+    """Labels by chance: no row says anything of another."""
+    draw = np.random.default_rng(0)
+    texts = [" ".join(draw.choice(["film", "the", "good", "blick", "dorf"], 6)) for _ in range(60)]
+    table = pa.table({"text": texts, "label": draw.choice(["a", "b"], 60).tolist()})
+    pq.write_table(table, tmp_path / "chance.parquet")
+    where: dict[str, Any] = {"vectors": str(word_vectors.path), "output": str(tmp_path / "m")}
+    told: list[str] = []
+    settings = TrainSettings(labelled=(str(tmp_path / "chance.parquet"),), model="average", ngrams=2, **where)
+    summary = train(settings, note=told.append)
+    assert summary.ngrams is not None
+    assert summary.ngrams.wide == 0.0 < summary.ngrams.main
+    assert any(line.startswith("the rows do not show that n-grams gain anything") for line in told)
+
+
 def test_arrays_that_do_not_fit_are_named_before_any_text_is_read(trained: Callable[..., TrainSummary]) -> None:
     bundle = Bundle.load(trained("average", ngrams=2).model)
     fewer = {name: array for name, array in bundle.weights.items() if name != f"{WIDE}bias_C"}

@@ -43,7 +43,7 @@ def larger_steps(asked: StepSettings, settled: StepSettings, examples: int) -> l
 
 
 def not_at_its_best(settings: TrainSettings, model: ModelSettings, state: Mapping[str, Any]) -> list[str]:
-    """Say where a cap has ended a training that might have become better."""
+    """Say where a cap has ended a training that might have become better, and where its n-grams change nothing."""
     told = []
     if not state.get(CONVERGED, True):
         told.append(f"{settings.model} has not reached its optimum; raise --iterations")
@@ -53,6 +53,11 @@ def not_at_its_best(settings: TrainSettings, model: ModelSettings, state: Mappin
         told.append(
             "the rows are too few to find out what the n-grams are worth: both parts of the model count the same, and "
             "its probabilities are not calibrated"
+        )
+    if WIDE in state and not state[WIDE]["weights"][1]:
+        told.append(
+            "the rows do not show that n-grams gain anything, so these have no weight: the model answers as without "
+            "--ngrams, and all texts of which no word has a vector get the same label"
         )
     curve = state.get(SEARCH, state[CURVE])
     losses = [line["validation_loss"] for line in curve if line["validation_loss"] is not None]
