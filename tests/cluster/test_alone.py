@@ -55,9 +55,10 @@ def test_only_a_store_without_a_named_ray_is_done_alone(monkeypatch: pytest.Monk
         (32, 16 << 20, 8, 1),
         (32, (16 << 20) + 1, 8, 2),
         (32, 100 << 20, 8, 7),
-        (32, 2 << 30, 8, 8),
-        (3, 2 << 30, 8, 3),
-        (32, (2 << 30) + 1, 8, 0),
+        (32, 32 << 30, 8, 8),
+        (3, 32 << 30, 8, 3),
+        (32, (32 << 30) + 1, 8, 0),
+        (32, (4 << 30) + 1, 1, 0),
     ],
 )
 def test_text_and_units_decide_how_many_processes_there_are(
@@ -75,7 +76,7 @@ def test_one_worker_does_unit_after_unit() -> None:
 
 @pytest.fixture
 def three_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("w2vray.store.units.TEXT_OF_A_PROCESS", 1)
+    monkeypatch.setattr("w2vray.store.units.LEAST_TEXT_OF_A_PROCESS", 1)
 
 
 @pytest.mark.usefixtures("three_processes")
@@ -236,7 +237,7 @@ def test_a_larger_store_is_scored_by_several_processes_byte_for_byte_as_on_ray(
     make_store: Callable[..., Path], make_model: Callable[..., Path], tmp_path: Path
 ) -> None:
     program = (
-        "import sys; from w2vray.store import units; units.SMALLEST_UNIT = units.TEXT_OF_A_PROCESS = 1;"
+        "import sys; from w2vray.store import units; units.SMALLEST_UNIT = units.LEAST_TEXT_OF_A_PROCESS = 1;"
         "from w2vray.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     store, model = make_store(files=3, rows=300), make_model()

@@ -33,7 +33,7 @@ UNITS = units_of([f"{number}.parquet" for number in range(12)])
 
 @pytest.fixture(autouse=True)
 def _several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("w2vray.store.units.TEXT_OF_A_PROCESS", 1)
+    monkeypatch.setattr("w2vray.store.units.LEAST_TEXT_OF_A_PROCESS", 1)
 
 
 def test_a_worker_is_made_once_for_all_processes(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ from tests.cluster.test_pools import units_of
 from tests.fixtures.idle_worker import WaitingWorker
 from w2vray.cluster.alone import run_alone
 from w2vray.store import units
-units.TEXT_OF_A_PROCESS = 1
+units.LEAST_TEXT_OF_A_PROCESS = 1
 for row in run_alone(units_of([f"{n}.parquet" for n in range(60)]), WaitingWorker, {}, workers=2):
     print(row["process"], flush=True)
 """

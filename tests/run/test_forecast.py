@@ -126,7 +126,7 @@ def test_workers_and_the_price_decide_time_and_cost(
 ) -> None:
     monkeypatch.setattr("w2vray.store.units.SMALLEST_UNIT", 1000)  # a row group is one
     monkeypatch.setattr("w2vray.run.survey.time.process_time", itertools.count().__next__)  # all takes a second
-    monkeypatch.setattr("w2vray.store.units.STORE_WITHOUT_RAY", 0)
+    monkeypatch.setattr("w2vray.store.units.MOST_TEXT_OF_A_PROCESS", 0)
     model = make_model()
     one = w2vray.plan(mixed_store, model=model, workers=1, price_per_core_hour=36)
     many = w2vray.plan(mixed_store, model=model, workers=1000, price_per_core_hour=36)
@@ -192,7 +192,7 @@ def test_a_forecast_that_was_wrong_is_told_so() -> None:
     share = Share(rows=100, share=0.2, low=0.1, high=0.3)
     planned = Forecast(
         rows=1000,
-        bytes=4 << 30,
+        bytes=40 << 30,
         files=1,
         files_left_out=0,
         units=4,

@@ -42,9 +42,9 @@ LARGEST_UNIT_ROWS = 1 << 21
 """Rows of a unit, unless one stretch has more: texts that repeat take few bytes of a file, and rows take memory."""
 
 SMALLEST_UNIT = 1 << 20
-TEXT_OF_A_PROCESS, STORE_WITHOUT_RAY = 16 << 20, 2 << 30
-"""One process scores the first in less time than another one takes to start; of the second, in bytes of text, the CPUs
-of one machine make some ten seconds' work, and starting Ray takes five."""
+LEAST_TEXT_OF_A_PROCESS, MOST_TEXT_OF_A_PROCESS = 16 << 20, 4 << 30
+"""In bytes of text: one process scores the first in less time than another one takes to start, and the second in half a
+minute to two minutes. To start Ray and to end it takes some seven seconds, which is little beside a longer run."""
 
 UNITS_AT_LEAST = 32
 """A small store is cut finer, into about this many units, so that several workers have something to do."""
@@ -142,9 +142,9 @@ def processes_without_ray(units: int, size: int, workers: int) -> int:
     Returns:
         0 where the units need Ray.
     """
-    if units != 1 and size > STORE_WITHOUT_RAY:
+    if units != 1 and size > workers * MOST_TEXT_OF_A_PROCESS:
         return 0
-    return max(1, min(units, workers, -(-size // TEXT_OF_A_PROCESS)))
+    return max(1, min(units, workers, -(-size // LEAST_TEXT_OF_A_PROCESS)))
 
 
 def plan_units(files: Sequence[Description], *, limit: int | None = None) -> list[Unit]:
