@@ -193,3 +193,28 @@ def agree(fast: Scores, plain: Scores) -> None:
     two_best = np.sort(plain.probabilities_NC[other], axis=1)[:, -2:]
     assert (np.diff(two_best, axis=1) < 1e-5).all()
     assert len(np.unique(fast.label_N)) > 1
+
+
+@pytest.mark.parametrize(
+    ("bound", "text_ahead", "all_of_them"),
+    [
+        (1 << 20, 0, False),
+        (1 << 20, 2 * (V + K) * D, True),
+        (1 << 20, 2 * (V + K) * D - 2, False),
+        (64, 1 << 40, False),
+    ],
+)
+def test_all_words_are_projected_at_once_where_the_text_ahead_is_worth_it_and_there_is_room(
+    bound: int, text_ahead: int, all_of_them: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projecting, "_SOON_READ", 1)
+    head_DP = np.ones((D, 8), dtype=np.float32)
+    rows = projecting.projected_rows(
+        lambda ids_W, _: np.ones((len(ids_W), D), dtype=np.float32),
+        head_DP,
+        np.zeros(8, dtype=np.float32),
+        V + K,
+        bound,
+        text_ahead=text_ahead,
+    )
+    assert isinstance(rows, projecting.AllRows if all_of_them else projecting.RowsInUse)

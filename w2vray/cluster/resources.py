@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from w2vray.cluster.lazy_ray import ray
+from w2vray.cluster.lazy_ray import is_running, ray
 from w2vray.cluster.ray_internals import has_autoscaler
 from w2vray.errors import ClusterError
 
@@ -18,6 +18,7 @@ __all__ = [
     "can_grow",
     "cluster_cpus",
     "cluster_gpus",
+    "cpus_to_reckon_with",
     "gpu_workers",
     "pool_share",
     "reading_workers",
@@ -37,6 +38,11 @@ _SHARE = 1 - 2**-7
 def cluster_cpus() -> float:
     """Return the CPUs that the cluster has now."""
     return float(ray.cluster_resources().get("CPU", 0))
+
+
+def cpus_to_reckon_with() -> int:
+    """Return how many CPUs work now: those of the cluster, or, without Ray, those of this process."""
+    return max(int(cluster_cpus()), 1) if is_running() else len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True)

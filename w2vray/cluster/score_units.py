@@ -9,7 +9,7 @@ from typing import Any
 
 from w2vray.cluster.metrics import Meter, metered
 from w2vray.cluster.pools import run_units
-from w2vray.cluster.resources import GpuShare
+from w2vray.cluster.resources import GpuShare, cpus_to_reckon_with
 from w2vray.cluster.score_worker import Outcome, ScoringWorker
 from w2vray.cluster.waiting import Note
 from w2vray.errors import CorpusError, RunError
@@ -23,7 +23,7 @@ from w2vray.schema import MAY_PASS
 from w2vray.settings.answering import ScoreSettings
 from w2vray.store.corpus import Corpus
 from w2vray.store.failures import Failure
-from w2vray.store.units import Unit
+from w2vray.store.units import Unit, text_bytes
 
 __all__ = ["Progress", "Work", "planned_units", "score_missing", "telling"]
 
@@ -99,7 +99,8 @@ def _pass(run: RunDirectory, units: Sequence[Unit], arguments: Mapping[str, Any]
     with run.drafting() as drafts:
         work.counted.planned(units)
         take_down = work.meter = work.meter or metered(shown(work.settings.output))
-        for outcome in _outcomes(units, {**arguments, "drafts": drafts}, work):
+        of_each = text_bytes(units) // (work.settings.workers or cpus_to_reckon_with())
+        for outcome in _outcomes(units, {**arguments, "drafts": drafts, "text_ahead": of_each}, work):
             work.still_ours()
             now = work.counted.done(outcome.unit, outcome.rows, outcome.rejected)
             take_down(now)

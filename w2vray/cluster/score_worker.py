@@ -28,9 +28,10 @@ from w2vray.store.units import Unit
 __all__ = ["Outcome", "ScoringWorker"]
 
 
-def _scorer(bundle: Bundle, shared: SharedVectors, request: Request) -> TextScorer:
+def _scorer(bundle: Bundle, shared: SharedVectors, request: Request, text_ahead: int) -> TextScorer:
     if request.device is None:
-        return TextScorer(bundle, shared.get(), projection_cache=request.projection_cache)
+        cache = request.projection_cache
+        return TextScorer(bundle, shared.get(), projection_cache=cache, text_ahead=text_ahead)
     return DeviceScorer(bundle, shared.get(), device=request.device, threads=request.threads)
 
 
@@ -64,13 +65,18 @@ class Outcome:
 
 
 class ScoringWorker:
-    """A worker of the pool: loads once, then scores and commits unit after unit."""
+    """A worker of the pool: loads once, then scores and commits unit after unit.
 
-    def __init__(self, shared: SharedVectors, bundle: Bundle, job: ScoringJob, drafts: str) -> None:
+    ``text_ahead`` is how many bytes of text it will have scored in the end, more or less.
+    """
+
+    def __init__(
+        self, shared: SharedVectors, bundle: Bundle, job: ScoringJob, drafts: str, text_ahead: int = 0
+    ) -> None:
         use_one_thread()
         self.job = job
         self._drafts = drafts
-        self.scorer = _scorer(bundle, shared, job.request)
+        self.scorer = _scorer(bundle, shared, job.request, text_ahead)
         self.host = this_host()
 
     @cached_property

@@ -45,13 +45,20 @@ class ExplainedHead(Protocol):
 class Folded:
     """A folded model over its word vectors: ids to logits."""
 
-    def __init__(self, head: Head, table_VD: npt.NDArray[Any], overlay_KD: npt.NDArray[np.float32], bound: int) -> None:
+    def __init__(
+        self,
+        head: Head,
+        table_VD: npt.NDArray[Any],
+        overlay_KD: npt.NDArray[np.float32],
+        bound: int,
+        text_ahead: int = 0,
+    ) -> None:
         self._head = head
         self.block_bytes: int = getattr(head, "block_bytes", BLOCK_BYTES)
         self._table_VD = table_VD
         self._overlay_KD = overlay_KD
         own_ids = len(table_VD) + len(overlay_KD)
-        self._rows = projected_rows(self._vectors, head.weights_DP, head.bias_P, own_ids, bound, head.parts)
+        self._rows = projected_rows(self._vectors, head.weights_DP, head.bias_P, own_ids, bound, head.parts, text_ahead)
 
     def logits(self, ids: Ids, made_MD: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float32]:
         """Return logits_NC of looked-up texts."""
@@ -99,6 +106,7 @@ def fold(
     overlay_KD: npt.NDArray[np.float32],
     *,
     bound: int,
+    text_ahead: int = 0,
 ) -> Folded | None:
     """Fold a model; None where its kind has no head to score with.
 
@@ -109,6 +117,7 @@ def fold(
         table_VD: the shared vectors.
         overlay_KD: the model's own.
         bound: bytes of projected rows that may be kept from block to block.
+        text_ahead: bytes of text that are going to be scored, by which it is decided how the rows are kept.
     """
     head = kind.scoring_head(settings, weights)
-    return None if head is None else Folded(head, table_VD, overlay_KD, bound)
+    return None if head is None else Folded(head, table_VD, overlay_KD, bound, text_ahead)

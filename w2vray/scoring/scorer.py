@@ -55,7 +55,8 @@ class TextScorer:
 
     ``kernels=False`` computes all of it in plain Python and torch: the plain model of the compiled kernels, which may
     keep up to ``projection_cache`` MiB of words' projected rows. With a ``device``, torch computes there, and only the
-    look-up is compiled; so it is on a CPU where the kind of model has nothing else to score with.
+    look-up is compiled; so it is on a CPU where the kind of model has nothing else to score with. Where many bytes of
+    text are said to be ahead, what saves time on these may take some at the start. It changes no answer.
 
     Examples:
         >>> scorer = TextScorer.load("model")  # doctest: +SKIP
@@ -71,6 +72,7 @@ class TextScorer:
         device: Device | None = None,
         kernels: bool = True,
         projection_cache: int = PROJECTION_CACHE,
+        text_ahead: int = 0,
     ) -> None:
         config = bundle.config
         if vectors.dim != config.dim:
@@ -99,7 +101,15 @@ class TextScorer:
                 overlay_KD = bundle.weights[OVERLAY].astype(np.float32)
                 bound = projection_cache << 20
                 weights = model_weights(bundle)
-                self.folded = fold(config.kind, config.settings, weights, vectors.table_VD, overlay_KD, bound=bound)
+                self.folded = fold(
+                    config.kind,
+                    config.settings,
+                    weights,
+                    vectors.table_VD,
+                    overlay_KD,
+                    bound=bound,
+                    text_ahead=text_ahead,
+                )
             counted = self.look_up(pa.array(_WARMING, pa.large_string())).ngrams
             self.score_ids(_ONE_WORD if counted is None else replace(_ONE_WORD, ngrams=counted.first(1)))
         if self.folded is None:
