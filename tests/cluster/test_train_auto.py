@@ -235,11 +235,8 @@ def test_a_cheaper_kind_is_kept_where_the_loss_is_the_same_as_far_as_rows_tell(
 @pytest.mark.parametrize(
     ("losses", "kept"),
     [
-        (
-            ([0.2, 0.1, 0.4, 0.36], [0.2, 0.1, 0.4, 0.36], [0.1, 0.2, 0.3, 0.4]),
-            AVERAGE,
-        ),  # all within one standard error
-        (([0.3, 0.3, 0.4, 0.5], [0.2, 0.1, 0.3, 0.46], [0.1, 0.2, 0.3, 0.4]), TUNED),  # the first one is not
+        (([0.3, 0.2, 0.4, 0.4], [0.2, 0.1, 0.4, 0.36], [0.1, 0.2, 0.3, 0.4]), AVERAGE),  # by 1.8 standard errors
+        (([0.3, 0.3, 0.4, 0.5], [0.2, 0.1, 0.3, 0.46], [0.1, 0.2, 0.3, 0.4]), TUNED),  # the first one is worse by 5.8
         (([0.3, 0.3, 0.4, 0.5], [0.2, 0.3, 0.4, 0.5], [0.1, 0.2, 0.3, 0.4]), GRU),
     ],
 )

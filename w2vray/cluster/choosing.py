@@ -85,6 +85,11 @@ LEAST_LOSS = 0.01
 """A candidate of a cheaper kind is preferred to the one of the least loss if its loss is higher by at most this, in
 nats, and by at most one standard error of the difference."""
 
+ERRORS_OF_FEW = 2
+"""Where rows are few, a simpler candidate is preferred if its loss is higher by at most so many standard errors. A
+network's number of epochs is the one of the least loss on these very rows, so that its loss is lower than it would be on
+others."""
+
 
 def chosen(asked: TrainSettings, run: Run, cost: Cost, *, alone: bool, few: bool, note: Note) -> Chosen:
     """Train one candidate after another until all are done or the time is over, and return the best.
@@ -156,11 +161,11 @@ def _preferred(tried: Sequence[_Tried], note: Note) -> _Tried:
 def _first_as_good(tried: Sequence[_Tried], note: Note) -> _Tried:
     """Return the first candidate of the ladder, which is the simplest, whose loss is as low as few rows can tell.
 
-    The one-standard-error rule of Breiman et al., "Classification and Regression Trees", 1984.
+    As the one-standard-error rule of Breiman et al., "Classification and Regression Trees", 1984, but with two of them.
     """
     best = min(tried, key=lambda this: this.trial.loss)
     worse_by = [this.worse_by(best) for this in tried]
-    kept = next(this for this, (worse, error) in zip(tried, worse_by, strict=True) if worse <= error)
+    kept = next(this for this, (worse, error) in zip(tried, worse_by, strict=True) if worse <= ERRORS_OF_FEW * error)
     if kept is not best:
         note(f"{_kept_although(kept, best)}, and so few rows cannot tell more; it is the simplest of those")
     return kept
