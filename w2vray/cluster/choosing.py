@@ -87,7 +87,7 @@ nats, and by at most one standard error of the difference."""
 
 ERRORS_OF_FEW = 2
 """Where rows are few, a simpler candidate is preferred if its loss is higher by at most so many standard errors. A
-network's number of epochs is the one of the least loss on these very rows, so that its loss is lower than it would be on
+network's number of epochs is that of the least loss on these very rows, so that its loss is lower than it would be on
 others."""
 
 
