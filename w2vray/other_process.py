@@ -32,6 +32,9 @@ _PATIENCE_SECONDS = 10.0
 _ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 """Each of these processes has others beside it, and numpy would start a thread for each CPU in each of them."""
 
+_ALLOCATOR = {"ARROW_DEFAULT_MEMORY_POOL": "jemalloc"} if sys.platform == "linux" else {}
+"""Of what Arrow has freed, mimalloc keeps half as much again: 70 MB of a worker that has 27 MB in use at most."""
+
 
 class OtherProcess:
     """A process that was started, and the socket over which it is spoken to."""
@@ -125,7 +128,7 @@ def command(program: str) -> list[str]:
 
 def _environment() -> dict[str, str]:
     first, _ = _import_path()
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(first), **_ONE_THREAD}
+    return {**_ALLOCATOR, **os.environ, "PYTHONPATH": os.pathsep.join(first), **_ONE_THREAD}
 
 
 def answers_to() -> IO[bytes]:

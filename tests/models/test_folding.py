@@ -208,6 +208,7 @@ def test_all_words_are_projected_at_once_where_the_text_ahead_is_worth_it_and_th
     bound: int, text_ahead: int, all_of_them: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(projecting, "_SOON_READ", 1)
+    monkeypatch.setattr(projecting, "_READ_A_BYTE", 0.5)
     head_DP = np.ones((D, 8), dtype=np.float32)
     rows = projecting.projected_rows(
         lambda ids_W, _: np.ones((len(ids_W), D), dtype=np.float32),

@@ -34,8 +34,11 @@ _TOGETHER = 96
 _SOON_READ, _SOON_PROJECTED = 1 << 26, 1 << 30
 """Numbers that are read, and products that are summed up, within a tenth of a second."""
 
-_READ_A_BYTE, _PROJECTED_A_BYTE = 0.5, 16.0
-"""The same for each byte of text that is ahead: at most a tenth of the time that this takes, and it saves a fifth."""
+_READ_A_BYTE, _PROJECTED_A_BYTE = 1.25, 16.0
+"""The same for each byte of text that is ahead: where there is no less of it, this takes no longer than it saves.
+
+256 million numbers (2 million rows) took 1.0 s. The first 100 MB of text then took 0.8 s less, each further one 0.2 s.
+"""
 
 _DROPPED_SHARE, _DROPS_BETWEEN_AGING = 8, 16
 """Where all places are taken, one in so many is given up; after so many times, the past counts half. On reviews whose

@@ -9,7 +9,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from w2vray.kernels.projecting import ProjectedRows, projected_rows
+from w2vray.kernels.mapped import let_go
+from w2vray.kernels.projecting import AllRows, ProjectedRows, projected_rows
 from w2vray.models.evidence import Weigh
 from w2vray.models.kind import Kind, ModelSettings
 from w2vray.text.columns import BLOCK_BYTES
@@ -59,6 +60,8 @@ class Folded:
         self._overlay_KD = overlay_KD
         own_ids = len(table_VD) + len(overlay_KD)
         self._rows = projected_rows(self._vectors, head.weights_DP, head.bias_P, own_ids, bound, head.parts, text_ahead)
+        if isinstance(self._rows, AllRows):
+            let_go(table_VD)  # all of it has been read, and none is any more
 
     def logits(self, ids: Ids, made_MD: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float32]:
         """Return logits_NC of looked-up texts."""

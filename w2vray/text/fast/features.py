@@ -109,7 +109,9 @@ class FastFeatures:
             )
             if text == len(texts):
                 break
-            self._ids = np.concatenate([self._ids, np.empty_like(self._ids)])
+            grown = np.empty(2 * len(self._ids), dtype=np.int32)
+            grown[:used] = self._ids[:used]  # the rest takes no memory until something is written there
+            self._ids = grown
         ids_L = self._ids[:used].copy()
         if used > _KEPT_ROWS:
             self._ids = np.empty(_ROWS, dtype=np.int32)
