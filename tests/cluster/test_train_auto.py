@@ -238,6 +238,7 @@ def test_a_cheaper_kind_is_kept_where_the_loss_is_the_same_as_far_as_rows_tell(
         (([0.3, 0.2, 0.4, 0.4], [0.2, 0.1, 0.4, 0.36], [0.1, 0.2, 0.3, 0.4]), AVERAGE),  # by 1.8 standard errors
         (([0.3, 0.3, 0.4, 0.5], [0.2, 0.1, 0.3, 0.46], [0.1, 0.2, 0.3, 0.4]), TUNED),  # the first one is worse by 5.8
         (([0.3, 0.3, 0.4, 0.5], [0.2, 0.3, 0.4, 0.5], [0.1, 0.2, 0.3, 0.4]), GRU),
+        (([0.3, 0.3, 0.4, 0.5], [0.7, 0.1, 0.3, 0.41], [0.1, 0.2, 0.3, 0.4]), GRU),  # by 0.9, but above the first one
     ],
 )
 def test_where_rows_are_few_the_simplest_is_kept_that_is_as_good_as_they_can_tell(

@@ -7,6 +7,7 @@ training again has to choose the same model. Each candidate is a training of its
 command goes on where it was stopped, and what is done is not done again.
 """
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -161,11 +162,14 @@ def _preferred(tried: Sequence[_Tried], note: Note) -> _Tried:
 def _first_as_good(tried: Sequence[_Tried], note: Note) -> _Tried:
     """Return the first candidate of the ladder, which is the simplest, whose loss is as low as few rows can tell.
 
+    It is none that a simpler one has a lower loss than.
     As the one-standard-error rule of Breiman et al., "Classification and Regression Trees", 1984, but with two of them.
     """
     best = min(tried, key=lambda this: this.trial.loss)
-    worse_by = [this.worse_by(best) for this in tried]
-    kept = next(this for this, (worse, error) in zip(tried, worse_by, strict=True) if worse <= ERRORS_OF_FEW * error)
+    least = itertools.accumulate((this.trial.loss for this in tried), min)
+    none_simpler = (this for this, loss in zip(tried, least, strict=True) if this.trial.loss == loss)
+    worse_by = ((this, *this.worse_by(best)) for this in none_simpler)
+    kept = next(this for this, worse, error in worse_by if worse <= ERRORS_OF_FEW * error)
     if kept is not best:
         note(f"{_kept_although(kept, best)}, and so few rows cannot tell more; it is the simplest of those")
     return kept
