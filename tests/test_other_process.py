@@ -1,5 +1,6 @@
 """Another process imports what this one does, and is there for whoever starts it next."""
 
+import errno
 import sys
 import threading
 import time
@@ -97,3 +98,12 @@ def test_two_threads_start_one_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_has_one_thread_however_many_cpus_there_are() -> None:
     """As Ray's workers: of as many processes as CPUs, each would have as many threads of numpy's as CPUs."""
     assert told_by("import os, numpy; output.write(str(len(os.listdir('/proc/self/task'))).encode())") == "1"
+
+
+def test_what_cannot_be_started_ahead_is_left_to_whoever_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: str) -> OtherProcess:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(other_process, "OtherProcess", full)
+    start_ahead("import sys; sys.stdin.read()")
+    end_ahead()

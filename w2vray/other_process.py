@@ -86,8 +86,11 @@ def serving(module: str) -> str:
 
 
 def start_ahead(program: str) -> None:
-    """Start a program for whoever starts it next: it imports what it needs while this process does other things."""
-    with _STARTING:  # of two that two threads start, nobody would end the first
+    """Start a program for whoever starts it next: it imports what it needs while this process does other things.
+
+    Where it cannot start, whoever needs it is told.
+    """
+    with _STARTING, suppress(OSError):  # of two that two threads start, nobody would end the first
         if program not in _AHEAD:
             _AHEAD[program] = OtherProcess(program)
 

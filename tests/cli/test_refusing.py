@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.fixtures.commands import Run
+from w2vray.kernels.compiling import CACHE_VARIABLE, cache_folder
 
 
 class Refused(NamedTuple):
@@ -160,3 +161,14 @@ def test_json_of_wrong_usage_is_an_object_too(command: str, says: str, run: Run)
     assert (result.code, value["exit_code"]) == (2, 2)
     assert says in value["error"]
     assert says in result.err
+
+
+def test_a_folder_for_machine_code_that_cannot_be_used_is_told(
+    run: Run, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, "/proc/nope")
+    cache_folder.cache_clear()
+    result = run("vectors", "info", str(tiny))
+    cache_folder.cache_clear()
+    assert result.code == 0
+    assert "W2VRAY_KERNEL_CACHE=/proc/nope is no folder of yours alone" in result.err

@@ -94,6 +94,29 @@ def test_an_error_that_nobody_foresaw_is_told_in_full_and_as_json(run: Run, monk
     assert json.loads(result.out) == {"error": "ZeroDivisionError: of our own making", "exit_code": 1}
 
 
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (RuntimeError("can't start new thread"), "ulimit -u"),
+        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "ulimit -u"),
+        (OSError(errno.EMFILE, "Too many open files"), "ulimit -n"),
+    ],
+    ids=str,
+)
+def test_a_limit_of_the_machine_is_told_in_a_line(
+    error: Exception, remedy: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def limited(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("w2vray.run.verify.verify", limited)
+    result = run("verify", "r", "--json")
+    assert result.code == 1
+    assert "Traceback" not in result.err
+    assert remedy in result.err
+    assert str(error) in json.loads(result.out)["error"]
+
+
 def test_a_connection_that_breaks_is_not_taken_for_a_reader_who_has_enough(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,19 @@ def test_one_class_only(word_vectors: Vectors, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("training_in_process")
+@pytest.mark.parametrize(
+    ("labels", "why"), [(["x", "y"] * 3, "6 rows are too few"), ([*["x"] * 20, "y"], "a label has one row only")]
+)
+def test_rows_that_models_cannot_be_compared_on(
+    labels: list[str], why: str, word_vectors: Vectors, tmp_path: Path
+) -> None:
+    pq.write_table(pa.table({"text": ["bab"] * len(labels), "label": labels}), tmp_path / "a.parquet")
+    with pytest.raises(CorpusError, match=f"--model auto compares models by 5 folds of so few rows; {why}: give more"):
+        run_train(tmp_path / "a.parquet", word_vectors, tmp_path / "model", model="auto")
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.usefixtures("training_in_process")
 def test_labels_that_are_ids(word_vectors: Vectors, tmp_path: Path) -> None:
     texts, labels = ["bab", "dab"] * 6, [f"row {number}" for number in range(12)]
     pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "a.parquet")

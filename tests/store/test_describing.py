@@ -1,13 +1,19 @@
 """What the files of a store say of themselves is told, and what cannot be read stops nothing."""
 
+import io
+import threading
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from w2vray.store import describing
 from w2vray.store.corpus import find_corpus
 from w2vray.store.describing import describe_files
+from w2vray.store.description import ANY
 from w2vray.store.failures import Failure
 
 
@@ -98,3 +104,19 @@ def test_only_the_files_asked_for_are_read(parquet_folder: Path) -> None:
 
     assert [described.file.name for described in files] == ["a.parquet"]
     assert bad == {}
+
+
+def test_files_are_described_where_no_thread_can_be_started(
+    parquet_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    corpus = find_corpus([str(parquet_folder)])
+    request: dict[str, Any] = {"roots": corpus.roots, "columns": ["text"], "read_as": asdict(ANY), "named": []}
+    request["files"] = [[file.root, file.name, file.size, file.mtime_ns] for file in corpus.files]
+    expected, output = io.BytesIO(), io.BytesIO()
+    describing._answer(request, expected)
+    monkeypatch.setattr(threading.Thread, "start", full)
+    describing._answer(request, output)
+    assert sorted(output.getvalue().splitlines()) == sorted(expected.getvalue().splitlines())

@@ -273,6 +273,7 @@ def test_a_column_that_is_gone_is_told_by_its_name(store: Path) -> None:
         (OSError("When reading: AWS Error NETWORK_CONNECTION during GetObject operation: curlCode: 7"), "unreadable"),
         (OSError("google::cloud::Status(UNAVAILABLE: Retry policy exhausted)"), "unreadable"),
         (OSError(5, "Input/output error"), "unreadable"),
+        (pa.ArrowException("Unknown error: Failed to launch worker thread: Resource unavailable"), "unreadable"),
         (OSError("AWS Error ACCESS_DENIED during HeadObject operation"), "no_permission"),
         (OSError("Corrupt snappy compressed data."), "damaged_data"),
         (pa.ArrowInvalid("Invalid: no"), "damaged_data"),

@@ -99,3 +99,7 @@ def test_the_strongest_of_each_label_are_named_and_stretches_change_nothing(monk
 
 def test_of_single_words_alone_nothing_is_named() -> None:
     assert named(examples(["not good"]), {bucket_of("good"): 1.0}, WideSettings(longest=1, bits=20)) == []
+
+
+def test_where_no_run_tells_labels_apart_none_is_named() -> None:
+    assert named(examples(["not good", "bad"]), {}) == []

@@ -1,5 +1,6 @@
 """``w2vray VERB``: one contract, used by people and by jobs. Exit codes are those of the error tree, and 3 and 4."""
 
+import errno
 import io
 import json
 import os
@@ -95,7 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def run(arguments: Sequence[str]) -> int:
     """Run a verb in this process and return its exit code; errors are told on stderr, with ``--json`` on stdout too."""
     try:
-        code = with_verbs().main(args=list(arguments), prog_name="w2vray", standalone_mode=False)
+        verbs = with_verbs()
+        _tell_of_kernel_cache()
+        code = verbs.main(args=list(arguments), prog_name="w2vray", standalone_mode=False)
         sys.stdout.flush()  # --help and --version
     except click.ClickException as error:
         error.show()
@@ -109,11 +112,37 @@ def run(arguments: Sequence[str]) -> int:
     except (ReaderGone, BrokenPipeError):
         return 128 + signal.SIGPIPE
     except Exception as error:  # noqa: BLE001 - told in full, and the end of it
-        traceback.print_exc()
-        return _failed(arguments, f"{type(error).__name__}: {error}", 1)
+        if (lacking := _lacking(error)) is None:
+            traceback.print_exc()
+        else:
+            sys.stderr.write(f"w2vray{_where()}: {lacking}\n")
+        return _failed(arguments, lacking or f"{type(error).__name__}: {error}", 1)
     finally:
         end_ahead()
     return code or 0
+
+
+def _tell_of_kernel_cache() -> None:
+    """Say where the folder that somebody has named for machine code cannot be used."""
+    from w2vray.kernels.compiling import CACHE_VARIABLE, cache_folder
+
+    if (named := os.environ.get(CACHE_VARIABLE)) and cache_folder() is None:
+        sys.stderr.write(
+            f"w2vray: {CACHE_VARIABLE}={named} is no folder of yours alone that can be written to; each process "
+            "compiles anew, which takes 10 to 20 s\n"
+        )
+
+
+def _lacking(error: Exception) -> str | None:
+    """Say what the machine, or its limits, did not let this process have, if that is what an error tells."""
+    if "can't start new thread" in str(error) or getattr(error, "errno", None) == errno.EAGAIN:
+        return (
+            f"there is no room for another thread or process ({error}): raise the limit of processes (ulimit -u, or "
+            "the pids of the container), or of memory (ulimit -v)"
+        )
+    if getattr(error, "errno", None) in {errno.EMFILE, errno.ENFILE}:
+        return f"too many files are open ({error}): raise their limit (ulimit -n)"
+    return None
 
 
 def _where() -> str:

@@ -1,15 +1,17 @@
 """The labels of a training: how many rows each has, what looks wrong about them, and what cannot be trained on."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 from w2vray.errors import CorpusError
-from w2vray.models.kinds import ModelSettings
+from w2vray.models.kinds import AUTO, ModelSettings
 from w2vray.settings.steps import StepSettings
 from w2vray.store.label_findings import label_findings
 from w2vray.store.label_reading import mended
 from w2vray.store.labels import label_order
 from w2vray.training.example_files import ExampleCounts
 from w2vray.training.settings import DEFAULT_VALIDATION_SHARE, TrainSettings
+from w2vray.training.stratified import FOLDS
 
 __all__ = [
     "counts_of_labels",
@@ -84,6 +86,14 @@ def require_usable(
             "no rows for validation: a share of "
             f"{settings.validation_fraction or DEFAULT_VALIDATION_SHARE:g} of {counts.train:,} rows is less than one; "
             "raise --validation-fraction or give --validation"
+        )
+    rows = counts.train + counts.validation
+    alone_of_two = not multi_label and len(labels) == 2 and 1 in rows_of.values()
+    if settings.model == AUTO and few and (rows - math.ceil(rows / FOLDS) < FOLDS or alone_of_two):
+        raise CorpusError(
+            f"--model auto compares models by {FOLDS} folds of so few rows; "
+            + ("a label has one row only" if alone_of_two else f"{rows:,} rows are too few")
+            + ": give more rows, or name a --model"
         )
 
 

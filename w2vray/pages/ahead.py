@@ -13,6 +13,6 @@ def prepare_plots() -> None:
 
 
 def _prepare() -> None:
-    with suppress(ImportError):
+    with suppress(Exception):
         plots = import_module("w2vray.pages.plots")
         plots.plot("", plots.bars("a", [1.0]), x="", y="")  # fonts are found and styles are read for the first one

@@ -331,7 +331,17 @@ def _answer(request: dict[str, Any], output: IO[bytes]) -> None:
             return index, {"reason": found.reason, "detail": found.detail}
         return index, found.as_json()
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for future in as_completed([pool.submit(read, index) for index in range(len(files))]):
-            output.write(json.dumps(future.result()).encode() + b"\n")
-            output.flush()
+    def found() -> Iterator[tuple[int, dict[str, Any]]]:
+        left = dict.fromkeys(range(len(files)))
+        try:
+            with ThreadPoolExecutor(_THREADS) as pool:
+                for future in as_completed([pool.submit(read, index) for index in left]):
+                    index, value = future.result()
+                    del left[index]
+                    yield index, value
+        except RuntimeError:  # there is no room for so many threads
+            yield from map(read, list(left))
+
+    for answer in found():
+        output.write(json.dumps(answer).encode() + b"\n")
+        output.flush()

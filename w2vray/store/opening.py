@@ -23,6 +23,9 @@ NAMELESS_FOLDER = "a key with // in it has a folder without a name, which Arrow 
 _OF_A_STORE = re.compile(r"AWS Error|google::cloud|Azure|curl", re.IGNORECASE)
 """Words in the errors of object stores, which carry no number."""
 
+_OF_THE_MACHINE = re.compile(r"Failed to launch worker thread|Resource temporarily unavailable|Too many open files")
+"""Words in Arrow's errors where the machine, or its limits, let this process have no more of something."""
+
 
 @contextmanager
 def errors_of(store: fs.FileSystem) -> Iterator[None]:
@@ -60,7 +63,9 @@ def file_error(name: str, error: Exception, otherwise: FileReason) -> FileError:
         reason = FileReason.VANISHED
     elif isinstance(error, PermissionError) or "ACCESS_DENIED" in text or "AccessDenied" in text:
         reason = FileReason.NO_PERMISSION
-    elif isinstance(error, OSError) and (error.errno is not None or _OF_A_STORE.search(text)):
+    elif _OF_THE_MACHINE.search(text) or (
+        isinstance(error, OSError) and (error.errno is not None or _OF_A_STORE.search(text))
+    ):
         reason = FileReason.UNREADABLE
     else:
         reason = otherwise

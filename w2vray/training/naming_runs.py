@@ -56,7 +56,10 @@ def named_runs(
     buckets_F = weights[f"{WIDE}buckets_F"][: len(weights[f"{WIDE}rows_RC"])]
     apart_FC = _apart(weights)
     most = max(1, min(MOST_NAMED, _MOST_OF_ALL // (2 * apart_FC.shape[1])))
-    looked_at = np.unique([row for column in apart_FC.T for row in _strongest(column, _LOOKED_AT * most)])
+    strongest = [row for column in apart_FC.T for row in _strongest(column, _LOOKED_AT * most)]
+    if not strongest:  # no run tells labels apart
+        return []
+    looked_at = np.unique(strongest)
     place_B = np.full(1 << settings.bits, MISSING, dtype=np.int32)
     place_B[buckets_F[looked_at]] = np.arange(len(looked_at))
     found: Counter[_Run] = Counter()
