@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from measured_figures import Row, accuracies, table
+from measured_figures import Row, accuracies, read_figures, table
 
 __all__ = [
     "accuracy_beside_plain_networks",
@@ -12,6 +12,7 @@ __all__ = [
     "accuracy_of_networks_with_ngrams",
     "accuracy_of_networks_with_ngrams_in_a_sentence",
     "accuracy_of_pieces",
+    "accuracy_with_few_rows",
 ]
 
 VECTORS = {
@@ -90,6 +91,28 @@ def accuracy_beside_plain_networks() -> str:
         if (name, "glove50", "plain-cnn", "frozen") in found
     ]
     return table(["set", *shown], rows)
+
+
+def accuracy_with_few_rows() -> str:
+    """Return what is learnt from few rows of each label: a row for each set and number of rows."""
+    shown = {
+        "auto": "auto",
+        "average": "average",
+        "cnn": "cnn",
+        "scikit-learn on the same means": "sklearn",
+        "TF-IDF, 1- and 2-grams": "tfidf",
+        "fastText, 2-grams": "fasttext",
+    }
+    found = {
+        (figure["row"]["set"], figure["rows_a_label"], figure["row"]["model"]): figure
+        for figure in read_figures("accuracy-few")["figures"]
+    }
+    rows = [
+        [name, str(few), *(_cell(found.get((name, few, model))) for model in shown.values())]
+        for name in dict.fromkeys(key[0] for key in found)
+        for few in sorted({key[1] for key in found if key[0] == name})
+    ]
+    return table(["set", "rows a label", *shown], rows)
 
 
 def accuracy_of_networks_with_ngrams() -> str:

@@ -11,6 +11,7 @@ To measure anew, write the JSON files with the scripts that measure, then run th
     python jobs/accuracy/make_table.py --data DIR --json ... > docs/figures/accuracy.json
     python jobs/accuracy/make_table.py --models auto --vectors glove50 joined ... > docs/figures/accuracy-auto.json
     python jobs/accuracy/make_table.py --models cnn lstm gru --words "frozen, 2-grams" ...  # accuracy-networks-ngrams
+    python jobs/accuracy/make_table.py --rows-a-label 10 --json ...; and 50: figures of both in accuracy-few.json
     python jobs/benchmark/run.py --only job --corpus REVIEWS.parquet --runs 1 --output docs/figures/speed-jobs.json
     python jobs/benchmark/run.py --only unit --corpus REVIEWS.parquet --output docs/figures/speed-unit.json
     python jobs/benchmark/run.py --only fasttext --corpus REVIEWS.parquet --corpus-alone --output ...speed-fasttext.json
@@ -40,6 +41,7 @@ from accuracy_pieces import (
     accuracy_of_networks_with_ngrams,
     accuracy_of_networks_with_ngrams_in_a_sentence,
     accuracy_of_pieces,
+    accuracy_with_few_rows,
 )
 from hosts_pieces import faults_on_hosts, faults_on_hosts_in_a_sentence, links_of_hosts
 from measured_figures import FIGURES, ROOT, accuracies, fasttext, measured, of_corpora, rival, rounded
@@ -85,6 +87,8 @@ PIECES: Mapping[str, Callable[[], str]] = {
     "accuracy of networks with n-grams, measured": lambda: measured("accuracy-networks-ngrams"),
     "accuracy of pieces": accuracy_of_pieces,
     "accuracy of pieces, measured": lambda: measured("accuracy-pieces"),
+    "accuracy with few rows": accuracy_with_few_rows,
+    "accuracy with few rows, measured": lambda: measured("accuracy-few"),
     "accuracy with n-grams, measured": lambda: measured("accuracy-ngrams"),
     "accuracy of auto, measured": lambda: measured("accuracy-auto"),
     "accuracy, measured": lambda: measured("accuracy"),

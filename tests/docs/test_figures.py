@@ -62,6 +62,7 @@ def test_the_plot_shows_the_speeds_of_the_file() -> None:
     [
         "accuracy",
         "accuracy-auto",
+        "accuracy-few",
         "accuracy-networks-ngrams",
         "calibration",
         "hosts",
