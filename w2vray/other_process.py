@@ -33,7 +33,8 @@ _ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 """Each of these processes has others beside it, and numpy would start a thread for each CPU in each of them."""
 
 _ALLOCATOR = {"ARROW_DEFAULT_MEMORY_POOL": "jemalloc"} if sys.platform == "linux" else {}
-"""Of what Arrow has freed, mimalloc keeps half as much again: 70 MB of a worker that has 27 MB in use at most."""
+"""Arrow's default, mimalloc, holds 70 MB in a worker whose arrays never take more than 27 MB. With jemalloc a worker is
+13 MB smaller, and no slower."""
 
 
 class OtherProcess:

@@ -171,4 +171,4 @@ def test_a_folder_for_machine_code_that_cannot_be_used_is_told(
     result = run("vectors", "info", str(tiny))
     cache_folder.cache_clear()
     assert result.code == 0
-    assert "W2VRAY_KERNEL_CACHE=/proc/nope is no folder of yours alone" in result.err
+    assert "W2VRAY_KERNEL_CACHE=/proc/nope cannot be used: it must be a folder that" in result.err

@@ -1,5 +1,6 @@
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -219,3 +220,14 @@ def test_all_words_are_projected_at_once_where_the_text_ahead_is_worth_it_and_th
         text_ahead=text_ahead,
     )
     assert isinstance(rows, projecting.AllRows if all_of_them else projecting.RowsInUse)
+
+
+@pytest.mark.parametrize("kept_as", [projecting.AllRows, projecting.RowsInUse])
+def test_the_table_is_let_go_of_once_all_of_it_is_projected(kept_as: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone: list[Any] = []
+    monkeypatch.setattr("w2vray.models.folding.let_go", gone.append)
+    monkeypatch.setattr(projecting, "_SOON_READ", 0 if kept_as is projecting.RowsInUse else 1 << 26)
+    table_VD = np.ones((V, D), dtype=np.float32)
+    head = SimpleNamespace(weights_DP=np.ones((D, 8), dtype=np.float32), bias_P=np.zeros(8, dtype=np.float32), parts=1)
+    Folded(head, table_VD, np.ones((K, D), dtype=np.float32), 1 << 20)
+    assert [array is table_VD for array in gone] == ([True] if kept_as is projecting.AllRows else [])

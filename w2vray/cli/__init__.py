@@ -128,8 +128,8 @@ def _tell_of_kernel_cache() -> None:
 
     if (named := os.environ.get(CACHE_VARIABLE)) and cache_folder() is None:
         sys.stderr.write(
-            f"w2vray: {CACHE_VARIABLE}={named} is no folder of yours alone that can be written to; each process "
-            "compiles anew, which takes 10 to 20 s\n"
+            f"w2vray: {CACHE_VARIABLE}={named} cannot be used: it must be a folder that you, and nobody else, can "
+            "write to. Until then each process compiles anew, which takes 10 to 20 s\n"
         )
 
 

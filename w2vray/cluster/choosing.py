@@ -162,8 +162,8 @@ def _preferred(tried: Sequence[_Tried], note: Note) -> _Tried:
 def _first_as_good(tried: Sequence[_Tried], note: Note) -> _Tried:
     """Return the first candidate of the ladder, which is the simplest, whose loss is as low as few rows can tell.
 
-    It is none that a simpler one has a lower loss than.
-    As the one-standard-error rule of Breiman et al., "Classification and Regression Trees", 1984, but with two of them.
+    A candidate whose loss is higher than that of a simpler one is never kept. Otherwise this is the one-standard-error
+    rule of Breiman et al., "Classification and Regression Trees", 1984, with ``ERRORS_OF_FEW`` of them.
     """
     best = min(tried, key=lambda this: this.trial.loss)
     least = itertools.accumulate((this.trial.loss for this in tried), min)

@@ -35,7 +35,7 @@ _SOON_READ, _SOON_PROJECTED = 1 << 26, 1 << 30
 """Numbers that are read, and products that are summed up, within a tenth of a second."""
 
 _READ_A_BYTE, _PROJECTED_A_BYTE = 1.25, 16.0
-"""The same for each byte of text that is ahead: where there is no less of it, this takes no longer than it saves.
+"""The same for each byte of text that is ahead: with that much text, projecting all words saves the time it takes.
 
 256 million numbers (2 million rows) took 1.0 s. The first 100 MB of text then took 0.8 s less, each further one 0.2 s.
 """
@@ -184,7 +184,7 @@ def projected_rows(
     parts: int = 1,
     text_ahead: int = 0,
 ) -> ProjectedRows:
-    """Make room for the rows of words, and fill it where that takes an instant, or a small part of the time.
+    """Make room for the rows of words, and fill it where that takes an instant, or no longer than it saves.
 
     Args:
         vectors_of: gives the vectors of ids, for the made rows of a block.
@@ -193,7 +193,7 @@ def projected_rows(
         own_ids: V + K; ids from there on are of one block only.
         bound: bytes that may be kept.
         parts: equal parts that rows are in, each of them beside those of other words.
-        text_ahead: bytes of text that are surely going to be scored.
+        text_ahead: bytes of text that are going to be scored, more or less.
     """
     projection = Projection(vectors_of, weights_DP, bias_P)
     read, kept = own_ids * projection.dim, own_ids * projection.numbers
